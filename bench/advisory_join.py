@@ -157,7 +157,8 @@ def _install(connection: sqlite3.Connection, images: list[UUID]) -> None:
         ).lastrowid
         connection.execute("INSERT INTO software_part (set_id, image_id) VALUES (?, ?)", (made, image_id.hex))
         devices = connection.execute(
-            "INSERT INTO device_software SELECT number, ?, ? FROM device WHERE number BETWEEN ? AND ?",
+            "INSERT INTO device_software (device_number, group_id, set_id)"
+            " SELECT number, ?, ? FROM device WHERE number BETWEEN ? AND ?",
             (group, made, first, last),
         ).rowcount
         connection.execute("INSERT INTO software_count VALUES (?, ?, ?)", (made, group, devices))

@@ -12,8 +12,10 @@ from tests.fixtures.services import copy_of
 from tests.service.advisories.fleet import AdvisoryFleet, opened, osv
 
 from armillary.errors import NotFoundError
+from armillary.service.cases.cases import Said
 from armillary.service.tracing import product_trace
 from armillary.service.tracing.product_trace import ProductTrace, ProductTraces
+from armillary.wire.disclosure.submission import Submission
 
 BAD, GOOD = "pkg:pypi/django@3.2.10", "pkg:pypi/django@4.2.1"
 
@@ -97,6 +99,25 @@ def test_without_a_fresh_feed_nothing_is_good_news(fleet: AdvisoryFleet, clock: 
     assert set(trace(fleet).coverage) == {"unknown"}, "stale"
     fleet.device(fleet.image())
     assert "unknown" in trace(fleet).coverage, "without a bill of materials"
+
+
+def test_cases_and_reports_about_it_are_named(fleet: AdvisoryFleet) -> None:
+    service = fleet.service
+    for product in ("Kettle", None):
+        said = Said(kind="aware", text="seen")
+        service.casework.cases.aware(
+            "severe-incident", said, title=f"of {product}", catalog="Contoso", product=product, actor="ann"
+        )
+    service.casework.cases.aware("severe-incident", Said(kind="aware"), title="x", catalog="Fabrikam", actor="ann")
+    service.disclosure.policies.set({"is_open": True}, actor="ann")
+    given = Submission(title="Pump", description="obeys everybody")
+    mine, other = (service.disclosure.reports.receive(given, address="192.0.2.1").reference for _ in range(2))
+    service.disclosure.reports.assign(mine, "Contoso", "Kettle", actor="ann")
+    service.disclosure.reports.assign(other, "Fabrikam", "Pump", actor="ann")
+    found = trace(fleet)
+    assert [each["title"] for each in found.cases] == ["of None", "of Kettle"]
+    assert [(each["reference"], each["state"]) for each in found.reports] == [(mine, "new")]
+    assert "obeys" not in repr(found)
 
 
 def test_nothing_of_another_catalog_is_in_it(fleet: AdvisoryFleet) -> None:

@@ -58,6 +58,8 @@ _LINES = ("number", "at", "actor", "operation", "target")
 _GROUP = ("name", "devices", "country", "os_feed", "update_policy", "deployment_id")
 _KEY = ("kind", "subject", "state", "not_after", "serial")
 _RUNS = ("kind", "name", "devices", "advisory_state", "components", "id")
+_CASE = ("case_id", "kind", "title", "closed_at")
+_REPORT = ("reference", "state", "received_at")
 _ADVISORY = ("advisory_id", "devices", "exploited", "stale", "summary")
 _CERTIFICATE = ("serial", "kind", "subject", "not_before", "not_after", "revoked_at")
 
@@ -114,6 +116,8 @@ def product(remote: RemoteService, product: ProductOption, evidence: Evidence, c
             "Releases and images",
             table([*found["releases"], *found["images"]], _RUNS, empty="None runs or is deployed."),
         ),
+        ("Cases", table(found["cases"], _CASE, empty="None.", row=readable_of(*_CASE))),
+        ("Vulnerability reports", table(found["reports"], _REPORT, empty="None.", row=readable_of(*_REPORT))),
         ("Open advisories", table(found["advisories"], _ADVISORY, empty=_without_advisories(found), row=_advisory_row)),
     ):
         shown = shown.then("", title, part)
@@ -169,7 +173,14 @@ def _with_evidence(
 
 
 @remote_command(app, "advisory")
-def advisory(remote: RemoteService, advisory: IdArgument, catalog: OnlyCatalogOption = None) -> Shown:
+def advisory(
+    remote: RemoteService,
+    advisory: IdArgument,
+    catalog: OnlyCatalogOption = None,
+    proof: Annotated[
+        Path | None, typer.Option("--proof", metavar="FILE", help="Write the proof of the audit lines there.")
+    ] = None,
+) -> Shown:
     """Say whom an advisory affects, and how much is patched.
 
     Images, releases, devices, catalogs, member states, fixed versions and the curve.
@@ -178,5 +189,4 @@ def advisory(remote: RemoteService, advisory: IdArgument, catalog: OnlyCatalogOp
     catalog's.
     """
     found = remote.get(f"/advisories/{segment(advisory)}", catalog=catalog, audit="true")
-    lines = table(found.get("audit", []), _LINES, empty="Audit lines are shown to who sees all catalogs.")
-    return shown_advisory(found).then("", lines)
+    return _with_evidence(remote, shown_advisory(found), found.get("audit", []), (True, proof))

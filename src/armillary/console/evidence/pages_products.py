@@ -157,7 +157,7 @@ def _made_of(found: Mapping[str, Any], now: int) -> Iterator[Section]:
                 text(each["package"]),
                 text(each["version"] or "not said"),
                 text(each["ecosystem"] or "none"),
-                text(counted(len(each["artifacts"]), "artifact")),
+                text(counted(each["count"], "artifact")),
             )
             for each in found["components"][:MOST_ROWS]
         ],

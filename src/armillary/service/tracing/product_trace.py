@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
@@ -41,7 +42,9 @@ MAX_IMAGES: Final = 500
 MAX_RELEASES: Final = 200
 MAX_KEYS: Final = 100
 MAX_COMPONENTS: Final = 5000
+MAX_HAVING: Final = 20  # releases and images that are named for a component; ``count`` has them all
 MAX_ADVISORIES: Final = 500
+MAX_CASES: Final = 100  # and reports
 MAX_LINES: Final = 1000
 
 # Kinds of authorities of the whole service above a product, and those of its catalog, from the root's side.
@@ -79,8 +82,11 @@ class ProductTrace:
         certificates: Client certificates in force: ``in_force``, ``next_end`` and ``last_end`` (Unix seconds or None).
         releases: Operating systems that run or are published for it, with ``devices`` and what is known of advisories.
         images: Applications that run or are deployed, likewise.
-        components: What the bills of materials of these list, each with the ``artifacts`` that have it.
+        components: What the bills of materials of these list, each with the ``artifacts`` that have it, the first
+            :data:`MAX_HAVING`, and their ``count``.
         advisories: Open ones, the most urgent first; ``devices`` are the product's.
+        cases: What must be reported to authorities about it, the newest first; ``closed_at`` is None of open ones.
+        reports: Reports of vulnerabilities that were given to it, the newest first, without what they say.
         coverage: State of what can be said of advisories -> how many releases and images; only ``none-known`` is good
             news, and is as good as its feeds' dates.
         audit: Lines about the product, its groups, images and releases, oldest first.
@@ -96,6 +102,8 @@ class ProductTrace:
     images: Sequence[Mapping[str, Any]]
     components: Sequence[Mapping[str, Any]]
     advisories: Sequence[Mapping[str, Any]]
+    cases: Sequence[Mapping[str, Any]]
+    reports: Sequence[Mapping[str, Any]]
     coverage: Mapping[str, int]
     audit: Sequence[AuditLine]
     cut: Sequence[str]
@@ -111,8 +119,10 @@ class _Found:
     releases: list[dict[str, Any]]
     images: list[dict[str, Any]]
     contents: Mapping[str, Artifact]
-    components: list[ListedComponent]
+    components: Mapping[ListedComponent, list[int]]
     keys: list[Key]
+    cases: list[dict[str, Any]]
+    reports: list[dict[str, Any]]
 
 
 class ProductTraces:
@@ -150,6 +160,8 @@ class ProductTraces:
             "keys": len(found.keys) > MAX_KEYS,
             "components": len(found.components) > MAX_COMPONENTS,
             "advisories": len(advisories) > MAX_ADVISORIES,
+            "cases": len(found.cases) > MAX_CASES,
+            "reports": len(found.reports) > MAX_CASES,
             "audit": len(lines) == MAX_LINES,
         }
         return ProductTrace(
@@ -162,6 +174,8 @@ class ProductTraces:
             images=shown[len(releases) :],
             components=_components(found),
             advisories=advisories[:MAX_ADVISORIES],
+            cases=found.cases[:MAX_CASES],
+            reports=found.reports[:MAX_CASES],
             coverage=Counter(each["advisory_state"] for each in shown),
             audit=tuple(reversed(lines)),
             cut=tuple(kind for kind, is_cut in many.items() if is_cut),
@@ -188,8 +202,10 @@ class ProductTraces:
             releases=releases,
             images=images,
             contents=contents,
-            components=rows.components(connection, numbers, limit=MAX_COMPONENTS + 1),
+            components=rows.components(connection, numbers),
             keys=self._keys(connection, one, devices, (*releases, *images), now),
+            cases=rows.cases(connection, one.catalog_id, one.product_id, limit=MAX_CASES + 1),
+            reports=rows.reports(connection, one.product_id, limit=MAX_CASES + 1),
         )
 
     def _keys(
@@ -211,8 +227,8 @@ class ProductTraces:
         records += [one for one in certificate_rows.of_kind(connection, "silicon") if one.subject in makers]
         records += certificate_rows.of_catalog(connection, product.catalog_id, kinds=_CATALOG_KINDS)
         living = [one for one in records if one.not_after > now]
-        found = (certificate_rows.by_serial(connection, serial) for serial in sorted(signed))
-        living += [one for one in found if one is not None]
+        found = [certificate_rows.by_serial(connection, serial) for serial in sorted(signed)]
+        living += sorted((one for one in found if one is not None), key=lambda one: (one.kind, one.issued_at))
         return [_key(one, signed.get(one.serial, {}), now) for one in living]
 
 
@@ -308,20 +324,11 @@ def _components(found: _Found) -> list[dict[str, Any]]:
     for artifact_id, artifact in found.contents.items():
         if artifact.content is not None:
             having.setdefault(artifact.content.content_id, []).append(artifact_id)
-    listed: dict[tuple[str, str, str, str], dict[str, Any]] = {}
-    for each in found.components[:MAX_COMPONENTS]:
-        row = listed.setdefault(
-            each[1:],
-            {
-                "ecosystem": each.ecosystem,
-                "package": each.package,
-                "version": each.version,
-                "purl": each.purl,
-                "artifacts": [],
-            },
-        )
-        row["artifacts"] += having[each.content_id]
-    return list(listed.values())
+    listed = []
+    for each, contents in islice(found.components.items(), MAX_COMPONENTS):
+        artifacts = [artifact_id for content in contents for artifact_id in having[content]]
+        listed.append({**each._asdict(), "artifacts": artifacts[:MAX_HAVING], "count": len(artifacts)})
+    return listed
 
 
 def _with_coverage(row: Mapping[str, Any], known: Mapping[UUID, Mapping[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, and_, case, func, select
+from sqlalchemy import Connection, Select, and_, case, func, or_, select
 
 from armillary.engines.records.queries.devices import health_word
 from armillary.engines.records.queries.pages import portions
@@ -20,6 +20,7 @@ from armillary.engines.records.schema import advisory_tables, schema
 _device, _status, _group = schema.device, schema.device_status, schema.device_group
 _set, _part, _count = schema.software_set, schema.software_part, schema.software_count
 _image, _deployed = schema.image, schema.deployment_image
+_case, _report = schema.reported_case, schema.vulnerability_report
 _bill_part, _component = advisory_tables.bill_component, advisory_tables.component
 
 
@@ -51,9 +52,8 @@ class RunningOs(NamedTuple):
 
 
 class ListedComponent(NamedTuple):
-    """A component, and the document (``content_id``) whose bill of materials lists it."""
+    """A component that a bill of materials lists."""
 
-    content_id: int
     ecosystem: str
     package: str
     version: str
@@ -130,22 +130,43 @@ def images(connection: Connection, catalog_id: UUID, image_ids: Collection[UUID]
     return found
 
 
-def components(connection: Connection, content_ids: Collection[int], *, limit: int) -> list[ListedComponent]:
-    """What bills of materials list, by package and version: ``limit`` rows at most."""
+def components(connection: Connection, content_ids: Collection[int]) -> dict[ListedComponent, list[int]]:
+    """What some bills of materials list, by package and version, each with the documents that list it."""
     columns = (_component.c.ecosystem, _component.c.package, _component.c.version, _component.c.purl)
-    found: list[ListedComponent] = []
+    found: dict[ListedComponent, list[int]] = {}
     for some in portions(sorted(content_ids)):
         query = (
-            select(_bill_part.c.content_id, *columns)
+            select(*columns, _bill_part.c.content_id)
             .join(_component, _component.c.component_id == _bill_part.c.component_id)
             .where(_bill_part.c.content_id.in_(some))
-            .order_by(*columns, _bill_part.c.content_id)
-            .limit(limit - len(found))
         )
-        found += [ListedComponent(*row) for row in connection.execute(query)]
-        if len(found) >= limit:
-            break
-    return found
+        for *named, content_id in connection.execute(query):
+            found.setdefault(ListedComponent(*named), []).append(content_id)
+    return {each: sorted(found[each]) for each in sorted(found)}
+
+
+def cases(connection: Connection, catalog_id: UUID, product_id: UUID, *, limit: int) -> list[dict[str, Any]]:
+    """The newest cases of a product, and those of all products of its catalog; ``closed_at`` is None of open ones."""
+    columns = ("case_id", "kind", "title", "closed_at")
+    query = (
+        select(*(_case.c[name] for name in columns))
+        .where(_case.c.catalog_id == catalog_id, or_(_case.c.product_id == product_id, _case.c.product_id.is_(None)))
+        .order_by(_case.c.number.desc())
+        .limit(limit)
+    )
+    return [{**dict(zip(columns, row, strict=True)), "case_id": str(row.case_id)} for row in connection.execute(query)]
+
+
+def reports(connection: Connection, product_id: UUID, *, limit: int) -> list[dict[str, Any]]:
+    """The newest reports of vulnerabilities that were given to a product, without what they say."""
+    columns = ("reference", "state", "received_at")
+    query = (
+        select(*(_report.c[name] for name in columns))
+        .where(_report.c.product_id == product_id)
+        .order_by(_report.c.number.desc())
+        .limit(limit)
+    )
+    return [dict(zip(columns, row, strict=True)) for row in connection.execute(query)]
 
 
 def _groups_of(product_id: UUID) -> Select[Any]:

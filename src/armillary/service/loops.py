@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
+from sqlalchemy import Connection
 
 from armillary.engines.records.queries import check_ins as check_in_rows, reports as report_rows
-from armillary.engines.records.queries.planning import crashes as crash_rows
 from armillary.service.advisories.advisories import Advisories
 from armillary.service.authority.authority import Authority
 from armillary.service.authority.server_certificate import ServerFiles
@@ -121,7 +121,7 @@ class ServiceLoops:
         self._use_certificate(self._authority.server.files())
         self._context.records.write(lambda c: check_in_rows.prune(c, before=now - KEEP_S, now=now, most=KEEP_CHECK_INS))
         self._context.records.write(lambda c: report_rows.prune(c, before=now - KEEP_S, most=KEEP_REPORTS))
-        self._context.records.write(crash_rows.prune)
+        self._context.records.write(_prune_crash_rates)
         self._advisories.prune()
         self._response.prune()
 
@@ -133,3 +133,9 @@ class ServiceLoops:
         except Exception:  # noqa: BLE001 - the outermost loop of this process part: one bad run must not end the watch
             self._failures += 1
             _log.exception("a run failed", work=what, failures=self._failures)
+
+
+def _prune_crash_rates(connection: Connection) -> int:
+    from armillary.engines.records.queries.planning import crashes  # noqa: PLC0415 - memory: once a day
+
+    return crashes.prune(connection)

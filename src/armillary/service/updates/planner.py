@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection
 
@@ -22,7 +23,7 @@ from armillary.engines.records.queries import (
     reports as report_rows,
     rollouts as rollout_rows,
 )
-from armillary.engines.records.queries.planning import crashes as crash_rows, reach, starts
+from armillary.engines.records.queries.planning import reach, starts
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.rollout.cohort import EVERYBODY
 from armillary.rollout.plan import DeviceMove, RolloutPlan, RolloutProgress, plan
@@ -35,9 +36,11 @@ from armillary.service.updates.rollout_events import apply_event
 from armillary.service.updates.sighting import Sighting, look
 from armillary.service.updates.staging import ring_groups
 from armillary.service.updates.targets import artifacts_of
-from armillary.service.watch.crash_rates import CrashLooks, LookedAtCrashes
 from armillary.service.watch.detections import Observation
 from armillary.service.watch.watch import record
+
+if TYPE_CHECKING:
+    from armillary.service.watch.crash_rates import CrashLooks, LookedAtCrashes
 
 ACTOR: Final = "planner"
 # Check-ins that one run looks at, and devices that it starts of one roll-out; the rest are the next run's.
@@ -66,7 +69,12 @@ class Planner:
         self._stored = 0
         self._bridged_since = 0  # Unix seconds: news of bridged devices before it was seen by every living roll-out
         self._has_promoted = False
-        self._crashes = CrashLooks()
+
+    @cached_property
+    def _crashes(self) -> CrashLooks:
+        from armillary.service.watch.crash_rates import CrashLooks  # noqa: PLC0415 - memory: with the first roll-out
+
+        return CrashLooks()
 
     def run_once(self) -> int:
         """Plan every running roll-out once; returns how many changed."""
@@ -122,6 +130,8 @@ class Planner:
         """Keep what new crashes are evidence of before anything follows from it; False if somebody else did."""
         if looked is None or looked.now is None:
             return True
+        from armillary.engines.records.queries.planning import crashes as crash_rows  # noqa: PLC0415 - memory, as above
+
         kept, now, crashes = looked.kept, looked.now, looked.crashes
         return self._context.records.write(lambda c: crash_rows.keep(c, rollout, kept, now, crashes))
 

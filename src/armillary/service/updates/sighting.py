@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -18,8 +18,10 @@ from armillary.rollout.plan import Alarm, Sight
 from armillary.rollout.tally import FAILED
 from armillary.service.updates.targets import Target, target_of
 from armillary.service.updates.waits import Waits
-from armillary.service.watch.crash_rates import CrashLooks, LookedAtCrashes
 from armillary.wire.device.finding import Finding
+
+if TYPE_CHECKING:
+    from armillary.service.watch.crash_rates import CrashLooks, LookedAtCrashes
 
 # Devices whose time is up that one look takes; the rest are the next one's. A million in one transaction would keep
 # check-ins waiting for their commit.

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from armillary.detect.places import Places, SharedCertificate
 from armillary.errors import ArmillaryError
 from armillary.service.context.context import Context
 from armillary.service.context.refusals import RefusalLog
 from armillary.service.watch.detections import Observation
+
+if TYPE_CHECKING:
+    from armillary.detect.places import Places, SharedCertificate
 
 MAX_TURNS: Final = 10_000
 
@@ -29,8 +33,13 @@ class HeardAtHub:
         self._wake = wake
         self._refusals = RefusalLog()
         self._turns: deque[tuple[str, str, str, int]] = deque()
-        self._places = Places()
         self._turns_dropped = 0
+
+    @cached_property
+    def _places(self) -> Places:
+        from armillary.detect.places import Places  # noqa: PLC0415 - memory: where nobody puts anybody out it is not used
+
+        return Places()
 
     @property
     def dropped(self) -> int:
@@ -60,8 +69,7 @@ class HeardAtHub:
             shared = self._places.put_out(*self._turns.popleft())
             if shared is not None:
                 before = found.get(shared.client)
-                count = shared.count + (0 if before is None else before.count)
-                found[shared.client] = SharedCertificate(shared.client, count, shared.addresses)
+                found[shared.client] = shared if before is None else replace(shared, count=shared.count + before.count)
         return list(found.values())
 
 

@@ -36,7 +36,7 @@ KINDS = (
 def run() -> list[dict[str, object]]:
     """CPU seconds of the whole work; the limit is the promise's."""
     source = random.Random(SEED)
-    feed, images = _feed(source), _images(source)
+    feed, images = feed_of(source), images_of(source)
     distinct = len(set(itertools.chain.from_iterable(images)))
     begun = time.process_time()
     matcher = Matcher(Index(map(read_advisory, feed)))
@@ -56,7 +56,8 @@ def _versions(number: int) -> list[str]:
     return [shape.format(each // 40, each // 4 % 10, each % 4) for each in range(VERSIONS)]
 
 
-def _feed(source: random.Random) -> list[bytes]:
+def feed_of(source: random.Random) -> list[bytes]:
+    """The records of the feed, as JSON."""
     found = []
     for number in range(ADVISORIES):
         package = number if number < PACKAGES else min(int(source.paretovariate(0.6)), PACKAGES) - 1
@@ -79,7 +80,8 @@ def _feed(source: random.Random) -> list[bytes]:
     return found
 
 
-def _images(source: random.Random) -> list[list[str]]:
+def images_of(source: random.Random) -> list[list[str]]:
+    """The package URLs of each image's components."""
     names = [(number, version) for number in range(PACKAGES) for version in _versions(number)]
     source.shuffle(names)
     purls = [KINDS[number % 10][2].format(name=f"package-{number}", version=version) for number, version in names]

@@ -103,10 +103,9 @@ class ServiceLoops:
         self._planner.run_once()
         self._repository.follow()
         self._renew_offers()
-        self._advisories.look()
+        if self._advisories.look():
+            self.wake()  # more to take in: the watch and the planner in between
         self._look_at_clocks()
-        if not self._advisories.running.is_whole:
-            self.wake()  # A data folder of before has devices to take in: the watch and the planner in between
         self._notify()
         self.last_run_at = self._context.now()
 

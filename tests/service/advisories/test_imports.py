@@ -15,7 +15,9 @@ from tests.service.advisories.fleet import HOUR_S, KEY, OTHER_KEY, AdvisoryFleet
 
 from armillary.engines.records.advisories import feeds as feed_rows
 from armillary.errors import ConflictError, DataFolderError, InvalidArgumentError, SignatureError, WireError
-from armillary.service.advisories import imports
+from armillary.service.advisories import advisories, imports, reading
+from armillary.service.advisories.advisories import Advisories
+from armillary.service.context.blobs import Blobs
 from armillary.wire.advisory import bundle as bundles
 
 BAD = "pkg:pypi/django@3.2.10"
@@ -283,3 +285,24 @@ def test_a_grave_advisory_in_the_field_becomes_a_finding_once(fleet: AdvisoryFle
     assert findings() == [("high", "closed")]
     fleet.exploited("CVE-2026-7777")
     assert findings() == [("critical", "open"), ("high", "closed")]
+
+
+def test_a_large_bill_holds_up_no_look_and_is_read_on(fleet: AdvisoryFleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look reads a step of it; the service is killed in between, and begins it again."""
+    monkeypatch.setattr(advisories, "BILLS_LOOK_S", 0.0)
+    monkeypatch.setattr(reading, "STEP", 2)
+    fleet.feed(osv(NAME))
+    image = fleet.image(*(f"pkg:pypi/package-{each}@1" for each in range(6)), BAD)
+    states = []
+    for look in range(10):
+        if not fleet.advisories.look():
+            break
+        (found,) = (one for one in fleet.advisories.answers.coverage("Contoso") if one["id"] == str(image))
+        states.append((found["state"], found["components"]))
+        if look == 1:
+            service, context = fleet.service, fleet.service.context  # it was killed
+            fleet.advisories = Advisories(context, Blobs(context.folder.blobs), service.watch, service.authority.keys)
+    assert len(states) > 4, "a look read more than a step"
+    assert set(states) == {("unknown", 0)}
+    (found,) = (one for one in fleet.advisories.answers.coverage("Contoso") if one["id"] == str(image))
+    assert (found["state"], found["components"]) == ("affected", 7)

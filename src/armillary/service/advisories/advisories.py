@@ -32,9 +32,12 @@ if TYPE_CHECKING:
     from armillary.service.advisories.imports import Imports
     from armillary.service.advisories.keys import FeedKeys
     from armillary.service.advisories.own_statements import OwnStatements
+    from armillary.service.advisories.reading import BillReading
 
 # Devices change what they run all the time; a new feed or bill of materials is announced at once.
 ANNOUNCE_EVERY_S: Final = 60
+# Bills of materials are read for so long in a look; an import reads all of them.
+BILLS_LOOK_S: Final = 1.0
 # Feeds get stale after days.
 STALE_EVERY_S: Final = 300
 
@@ -63,6 +66,7 @@ class Advisories:
         self._announcements: Announcements | None = None
         self._staleness: Staleness | None = None
         self._statements: OwnStatements | None = None
+        self._bills: BillReading | None = None
         self._aged_at = 0
 
     # -- parts, loaded when they are asked for ----------------------------------------------------------------------
@@ -188,19 +192,23 @@ class Advisories:
 
     # -- loops ------------------------------------------------------------------------------------------------------
 
-    def look(self) -> None:
-        """Keep who runs what true, read bills of materials that came, and make findings of what is grave."""
+    def look(self) -> bool:
+        """Keep who runs what true, read bills of materials that came, and make findings of what is grave.
+
+        Takes a second or two; returns whether there is more to do at once.
+        """
         changed = self.running.look()
         if not self._has_feeds or self._is_importing:
-            return  # an import reads them itself
+            return not self.running.is_whole  # an import reads bills itself
         with self._working:
-            read = self._read_bills()
+            read = self._read_bills(BILLS_LOOK_S)
         now = self._context.now()
         if not 0 <= now - self._aged_at < STALE_EVERY_S:
             self._aged_at = now
             self._look_at_ages()
         if self._is_announcement_due or read or (changed and not 0 <= now - self._announced_at < ANNOUNCE_EVERY_S):
             self._announce()
+        return not self.running.is_whole or self._reading().is_due()
 
     def prune(self) -> None:
         """Forget what is too old to be asked for; daily."""
@@ -216,17 +224,19 @@ class Advisories:
         if self._uploads is not None:
             self._uploads.remove_all()
 
-    def _reading(self) -> Any:
-        from armillary.service.advisories.reading import BillReading  # noqa: PLC0415 - as the class says
+    def _reading(self) -> BillReading:
+        if self._bills is None:
+            from armillary.service.advisories.reading import BillReading  # noqa: PLC0415 - as the class says
 
-        return BillReading(self._context, self._blobs)
+            self._bills = BillReading(self._context, self._blobs)
+        return self._bills
 
-    def _read_bills(self) -> int:
+    def _read_bills(self, within_s: float | None = None) -> int:
         from armillary.engines.records.advisories import components  # noqa: PLC0415 - as the class says
 
         if self._context.records.read(components.unread_bill) is None:
             return 0
-        return int(self._reading().run())
+        return self._reading().run(within_s)
 
     def _look_at_ages(self) -> None:
         if self._staleness is None:

@@ -4,7 +4,8 @@
 1. A trusted key signed the statement, and may sign this feed.
 2. The feed has the kind of before; its time is after what is held and not in the future.
 3. What an import that was cut short has left is taken back.
-4. Records are written, 200 in a commit: check-ins wait 50 ms at most. Those that are as they were cost a comparison.
+4. Records are read in steps of 200 and written 50 in a commit, so that check-ins wait for few of them. Those that are
+   as they were cost a comparison.
 5. Records that the feed no longer has are ended.
 6. One commit puts the edition in force, with its audit line. Until then nobody sees any of it.
 
@@ -36,8 +37,9 @@ from armillary.wire.advisory import bundle as bundles
 from armillary.wire.advisory.bundle import BundleStatement
 from armillary.wire.advisory.osv import Advisory, read_advisory
 
-# Records of one commit.
+# Records that are read and compared at once, and those of one commit: each brings its pairs with components.
 STEP: Final = 200
+COMMIT: Final = 50
 # How far the clock of who packed a bundle may be ahead of ours.
 CLOCK_SKEW_S: Final = 300
 # A feed is stale when it is older than this, unless an administrator says otherwise: all of the sources that are known
@@ -227,14 +229,16 @@ class Imports:
         pairs = matched(fresh, components)
         rows = [_row(made, each, digests[each.id], found[each.id][1]) for each in fresh]
 
-        def change(connection: Connection) -> None:
-            feed_rows.end_versions(connection, [held[each.id][0] for each in fresh if each.id in held], made.edition)
-            for each, row in zip(fresh, rows, strict=True):
+        def change(connection: Connection, start: int) -> None:
+            some = fresh[start : start + COMMIT]
+            feed_rows.end_versions(connection, [held[each.id][0] for each in some if each.id in held], made.edition)
+            for each, row in zip(some, rows[start : start + COMMIT], strict=True):
                 feed_rows.add_version(
                     connection, row, aliases=each.names[1:], packages=about[each.id], affected=pairs.get(each.id, ())
                 )
 
-        records.write(change)
+        for start in range(0, len(fresh), COMMIT):
+            records.write(partial(change, start=start))
 
     def _end_left_out(self, made: FeedEdition, seen: set[str]) -> None:
         """End the records of before that the feed no longer has."""

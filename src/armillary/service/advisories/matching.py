@@ -16,13 +16,11 @@ from armillary.advisory.affected import Answer
 from armillary.advisory.ecosystem import folded, split_ecosystem
 from armillary.advisory.match import Index, Match, Matcher
 from armillary.engines.records.schema.advisory_rows import AFFECTED, LISTED, OPEN, ComponentRow
+from armillary.service.advisories.listed import MAX_ECOSYSTEM, MAX_PACKAGE
 from armillary.wire.advisory.osv import Advisory, read_advisory
 
 # What devices run: an advisory for other systems alone is about none of them.
 SYSTEM: Final = "linux"
-# Widths of columns; a package with a longer name is compared with nothing.
-MAX_ECOSYSTEM: Final = 64
-MAX_PACKAGE: Final = 256
 
 
 def packages_of(advisory: Advisory) -> set[tuple[str, str]]:

@@ -118,7 +118,10 @@ class Bills:
         catalog_id: UUID | None = None,
         image_id: UUID | None = None,
     ) -> BillRow:
+        from armillary.service.advisories.listed import check_versions  # noqa: PLC0415 - when a bill comes
+
         read = read_bill(document)
+        check_versions(document)
         return BillRow(
             release_id=release_id,
             catalog_id=catalog_id,

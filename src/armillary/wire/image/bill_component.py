@@ -10,6 +10,7 @@ from armillary.errors import InvalidArgumentError
 
 MAX_COMPONENTS: Final = 50_000
 MAX_NAME_CHARACTERS: Final = 1024
+SHOWN_PATH: Final = 80  # characters of each end of a place in an error
 SPDX_VERSIONS: Final = ("SPDX-2.2", "SPDX-2.3")
 REMEDY: Final = "Write it with a tool as JSON: CycloneDX 1.2 or newer, or SPDX 2.2 or 2.3."
 
@@ -48,5 +49,7 @@ def shown(value: object) -> str:
 
 
 def fault(path: str, expected: str, got: str) -> InvalidArgumentError:
-    """The error for a place of a document."""
+    """The error for a place of a document; of a deep place its two ends."""
+    if len(path) > 2 * SHOWN_PATH:
+        path = f"{path[:SHOWN_PATH]} ... {path[-SHOWN_PATH:]}"
     return InvalidArgumentError(f"bill of materials: {path}: expected {expected}, got {got}", remedy=REMEDY)

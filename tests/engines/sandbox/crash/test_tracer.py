@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 from pathlib import Path
 
 import pytest
-from tests.engines.sandbox.sandbox_stage import Outcome, Stage, linux
+from tests.engines.sandbox.sandbox_stage import DEADLINE_S, Outcome, Stage, linux
 from tests.fixtures.native_program import SECRET, native_program
+from tests.fixtures.waiting import until
 
 from armillary.engines.sandbox.crash import ptrace
 from armillary.engines.sandbox.crash.tracer import can_trace
 from armillary.engines.sandbox.network import kernel
+from armillary.engines.sandbox.port import ExitStatus
 from armillary.wire.device.crash_dump import MachineState
 from armillary.wire.image.elf_symbols import read_elf
 
@@ -85,11 +89,30 @@ def test_a_stack_that_overflowed_is_walked(stage: Stage) -> None:
     assert state.stack is not None
 
 
-@pytest.mark.parametrize(("way", "code"), [("none", 0), ("signals", 3), ("recovers", 4)])
+@pytest.mark.parametrize(("way", "code"), [("none", 0), ("signals", 3), ("recovers", 4), ("forks", 6)])
 def test_a_program_that_does_not_crash_is_left_alone(stage: Stage, way: str, code: int) -> None:
     status = run(stage, way).status
     assert status is not None
     assert (status.exit_code, status.signal, status.state) == (code, None, None)
+
+
+def test_a_program_that_stops_itself_stays_stopped_until_it_is_continued(stage: Stage) -> None:
+    async def play() -> ExitStatus:
+        launch = stage.launch("", files={"bin/app": native_program()}, arguments=("stops",))
+        running = await linux(own_user=True).start(launch, lambda _: None)
+        try:
+            await until(lambda: state_letter(running.pid) in "tT", "the stop")
+            os.kill(running.pid, signal.SIGCONT)
+            async with asyncio.timeout(DEADLINE_S):
+                return await running.wait()
+        finally:
+            await running.stop(0)
+
+    assert asyncio.run(play()) == ExitStatus(5, None)
+
+
+def state_letter(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_without_the_tracer_nothing_is_seen(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

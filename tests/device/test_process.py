@@ -286,6 +286,16 @@ async def test_a_dump_is_sent_where_the_service_consents_and_deleted_where_it_no
     assert len(rig.service.dumps_taken) == dumps
 
 
+async def test_a_dump_that_cannot_be_kept_stops_no_application(rig: Rig) -> None:
+    rig.service.dumps = FULL_DUMPS
+    rig.service.deploy(rig.service.application())
+    await rig.start()
+    await until(rig.outcomes, "installed")
+    rig.sandbox.runs[-1].end(ExitStatus(None, 11, state(code=2**40)))  # no form has that
+    await until(lambda: rig.events("crash-dump-not-kept"), "the reason in the log")
+    await until(lambda: len(rig.sandbox.runs) == 2, "restart after the crash")
+
+
 async def test_lost_reply_sends_the_same_reports_again(rig: Rig) -> None:
     image = rig.service.application()
     rig.service.deploy(image)

@@ -375,8 +375,10 @@ class RunningDevice:
 
     def _crashed(self, application: Application, state: MachineState) -> None:
         if self._check_ins.dumps is not None:
-            with contextlib.suppress(DataFolderError):  # the error report says the crash; a full disk keeps no dump
+            try:
                 self._check_ins.dumps.add(application.component_id, application.image_id, state)
+            except ArmillaryError as error:  # the error report tells the crash; a full disk keeps no dump
+                self._journal.write("crash-dump-not-kept", image_id=application.image_id, reason=error.message)
 
     def _report(self, incident: Incident) -> None:
         self._reports.add(incident)

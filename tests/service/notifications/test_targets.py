@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cloudevents.core.bindings import http as cloud_events
 from google.protobuf import json_format
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from tests.fixtures.certificates import self_signed
@@ -212,9 +213,24 @@ def test_a_webhook_in_ocsfs_form_is_a_cloud_event_in_binary_mode(host: ServiceHo
     _, headers, body = hook.got[0]
     test_ocsf.check(json.loads(body))
     assert headers["Content-Type"] == "application/json"
-    told = {name.lower(): value for name, value in headers.items() if name.lower().startswith("ce-")}
-    assert (told["ce-type"], told["ce-source"]) == ("armillary.finding.opened", "/service/findings")
-    assert told["ce-id"] == json.loads(body)["metadata"]["uid"]
+    read = cloud_events.from_http_event(cloud_events.HTTPMessage(headers, body))
+    assert (read.get_type(), read.get_source()) == ("armillary.finding.opened", "/service/findings")
+    assert read.get_data() == json.loads(body)
+    assert read.get_id() == read.get_data()["metadata"]["uid"]
+    assert read.get_extension("sequence") == "1"
+
+
+def test_the_other_form_is_a_cloud_event_in_structured_mode(host: ServiceHost, hook: Receiver) -> None:
+    """By CloudEvents' own reader."""
+    mine = host.service.registry.catalogs.get("Contoso").catalog_id
+    made = channel(host, "webhook", url=hook.url)
+    see(host, "é \u202e", catalog_id=mine)
+    wait_for(host, made, delivered=1)
+    _, headers, body = hook.got[0]
+    read = cloud_events.from_http_event(cloud_events.HTTPMessage(headers, body))
+    assert (read.get_type(), read.get_source()) == ("armillary.finding.opened", "/catalogs/Contoso/findings")
+    assert (read.get_subject(), read.get_data()["kind"]) == (read.get_data()["subject"], "finding.opened")
+    assert read.get_time().timestamp() == read.get_data()["at"]
 
 
 def test_files_hold_a_valid_event_a_line(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:

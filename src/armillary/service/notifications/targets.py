@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 from uuid import UUID
 
 from armillary import __version__
@@ -36,6 +37,8 @@ ROTATE_BYTES: Final = 64 << 20
 KEEP_FILES: Final = 16
 _ANSWER_BYTES: Final = 64 << 10  # of a collector, which answers with a few numbers and a text
 _JSON: Final = "application/json"
+# What stands for itself in a header of a CloudEvent (HTTP binding 1.0.2 §3.1.3.2); the rest is percent-encoded.
+_HEADER_SAFE: Final = "!#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +204,7 @@ def _binary_mode(told: Told) -> dict[str, str]:
         "ce-id": str(event.event_id),
         "ce-source": told.source,
         "ce-type": f"armillary.{event.kind}",
-        "ce-subject": one_line(event.subject).encode("ascii", "replace").decode(),
+        "ce-subject": quote(one_line(event.subject), safe=_HEADER_SAFE),
         "ce-time": timestamp(event.at * 1000),
         "ce-sequence": str(told.sequence),
     }

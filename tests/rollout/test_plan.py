@@ -196,6 +196,7 @@ def test_rule_2_failures_from_before_a_resume_do_not_count() -> None:
         ({"device_ids": ("d1",), "catalog_id": UUID(int=8)}, False),
         ({"device_ids": ("d1",), "catalog_id": None}, False),
         ({"kind": "rollout-held"}, False),
+        ({"kind": "vulnerability-in-field"}, False),
     ],
 )
 def test_rule_3_findings(changes: dict[str, Any], holds: bool) -> None:

@@ -12,7 +12,8 @@ Order of the rules, for a roll-out that runs:
 (2) Hold when too many failed: at least ``min_failures`` and more than ``failure_percent`` of the finished ones.
 (3) Hold when an open finding of ``hold_on_severity`` or above names ``min_failures`` different started devices, or all
     of them while fewer have started. Only findings of the roll-out's catalog count: what others report stops nobody's
-    update, and the word of one device among several stops none.
+    update, and the word of one device among several stops none. What is no trouble that an update makes
+    (``HOLDS_NONE``) stops none: devices that run what is vulnerable are the ones that need theirs.
 (4) Hold when devices fail more often than with the release before (``comparison.py``). Where the crashes of both are
     counted at the same time, that test alone decides about them, and no finding that an image crashes does by (3): it
     would hold every release of a fleet in which something crashes now and then.
@@ -42,6 +43,10 @@ from armillary.rollout.policy import RolloutPolicy
 from armillary.rollout.tally import FAILED, FINISHED, LEFT, UNFINISHED, Tally
 from armillary.wire.device.finding import SEVERITIES, Finding
 
+# Findings that say nothing about an update that their devices have begun.
+HOLDS_NONE: Final = frozenset(
+    {"rollout-held", "vulnerability-in-field", "vulnerability-reported", "support-ending", "feed-stale", "clock"}
+)
 NOT_NAMED: Final = "the repository does not name it yet; what lacks signatures: armillary release keys show"
 
 
@@ -291,7 +296,7 @@ def _alarming(
     enough = min(policy.min_failures, tally.count())
     for alarm in alarms:
         finding = alarm.finding
-        if finding.status != "open" or finding.kind == "rollout-held" or finding.last_seen < progress.since:
+        if finding.status != "open" or finding.kind in HOLDS_NONE or finding.last_seen < progress.since:
             continue
         if progress.catalog_id is not None and finding.catalog_id != progress.catalog_id:
             continue

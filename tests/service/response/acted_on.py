@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert, select
 from tests.service.advisories.fleet import AdvisoryFleet
 
-from armillary.engines.records.queries import devices as device_rows
+from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.security.response_rows import Action
 from armillary.service.response.aims import Request
 from armillary.service.watch.detections import Observation
@@ -23,20 +23,34 @@ class ActedOn(AdvisoryFleet):
     def actions(self) -> Any:
         return self.service.response.actions
 
-    def many(self, count: int, *, catalog: str = "Contoso", first: int = 1, group: str = "Production") -> list[str]:
+    def many(self, number: int, *, catalog: str = "Contoso", first: int = 1, group: str = "Production") -> list[str]:
         """So many devices, claimed into a group; their ids."""
-        ids = [f"{first + number:0128x}" for number in range(1 << 40, (1 << 40) + count)]
-        values = {"chip": "mt3620", "chip_sku": "x", "trust_tier": "software", "manufacturing_state": "DeviceComplete"}
+        ids = [f"{first + each:0128x}" for each in range(1 << 40, (1 << 40) + number)]
         product, now = "Kettle" if catalog == "Contoso" else "Pump", int(self.clock())
         owner = self.service.registry.groups.get(catalog, product, group)
+        made = {
+            "chip": "mt3620", "chip_sku": "x", "trust_tier": "software", "manufacturing_state": "DeviceComplete",
+            "enrolled_at": now, "claimed_at": now, "catalog_id": owner.catalog_id, "group_id": owner.group_id,
+            "revoked_reason": "",
+        }  # fmt: skip
+        status = {
+            "refusal": "", "boot_count": 0, "endorsement": b"", "security_versions": "{}", "os_version": "",
+            "sandbox": "", "installed": "[]", "enforcement": "[]", "certificate_serial": "",
+        }  # fmt: skip
 
         def make(connection: Connection) -> None:
-            for device_id in ids:
-                device_rows.enrol(connection, device_id=device_id, now=now, **values)
-                device_rows.claim(connection, device_id, catalog_id=owner.catalog_id, group_id=owner.group_id, now=now)
+            connection.execute(insert(schema.device), [{"device_id": each, **made} for each in ids])
+            mine = schema.device.c.device_id.between(ids[0], ids[-1])
+            numbers = connection.execute(select(schema.device.c.number).where(mine)).scalars()
+            connection.execute(insert(schema.device_status), [{"device_number": each, **status} for each in numbers])
 
         self.service.context.records.write(make)
         return ids
+
+    def numbers(self) -> list[int]:
+        """Row numbers of all devices, in order."""
+        query = select(schema.device.c.number).order_by(schema.device.c.number)
+        return list(self.service.context.records.read(lambda c: c.execute(query).scalars().all()))
 
     def finding(self, kind: str, *device_ids: str, catalog: str | None = "Contoso", **more: Any) -> Finding:
         """A finding of the watch about these devices."""

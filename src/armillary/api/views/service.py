@@ -87,6 +87,8 @@ def device_deployment(service: SecurityService, device_id: str) -> Document:
     if rollout is not None and part is not None and found.offered_deployment_id == part.deployment_id:
         back = rollout.state == "rolling-back"
         deployment_id = part.previous_deployment_id if back else part.deployment_id
+    else:
+        deployment_id = service.updates.deployments.kept_by(device_id, group.group_id) or deployment_id
     wanted = service.updates.deployments.get(group.catalog, deployment_id) if deployment_id is not None else None
     return _deployment_state(found, wanted, group.update_policy, failure=_failure(service, device_id, wanted))
 

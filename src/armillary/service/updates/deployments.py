@@ -19,6 +19,7 @@ from armillary.engines.records.queries import (
     images as image_rows,
     rollouts as rollout_rows,
 )
+from armillary.engines.records.response import kept as kept_rows
 from armillary.engines.records.schema.rows import Deployment, DeviceGroup, Image, Page
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.context.blobs import Blobs
@@ -95,6 +96,10 @@ class Deployments:
             return image_rows.deployment(connection, target.deployment_id)
 
         return self._context.records.read(query)
+
+    def kept_by(self, device_id: str, group_id: UUID) -> UUID | None:
+        """The deployment that a device keeps by a fix to affected devices alone; None where it has its group's own."""
+        return self._context.records.read(lambda c: kept_rows.of_device(c, device_id, group_id))
 
     def list(
         self,

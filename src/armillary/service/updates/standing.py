@@ -22,6 +22,7 @@ from armillary.engines.records.queries import (
     reports as report_rows,
     rollouts as rollout_rows,
 )
+from armillary.engines.records.response import kept as kept_rows
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import Device, DeviceGroup
 from armillary.engines.records.schema.update_rows import UpdateSchedule
@@ -316,7 +317,7 @@ class Standings:
             group=group,
             wanted=wanted,
             system=system,
-            rollout=None if group is None else rollout_rows.living_of_group(connection, group.group_id),
+            rollout=None if group is None else _rollout_of(connection, device_id, group),
             last_offer=last_offer,
             failure="" if wanted is None else _failure(connection, device_id, wanted.offer.offer_id),
             os_rollout=None if group is None else _os_rollout_of(connection, device, group),
@@ -359,6 +360,14 @@ class Standings:
         signers = ([] if wanted is None or has(device.installed, wanted.image_ids) else wanted.signers, present.images)
         barred = not takes(*signers) or (lacks_os and system is not None and system.signer not in present.os)
         return None, lacks, barred
+
+
+def _rollout_of(connection: Connection, device_id: str, group: DeviceGroup) -> Rollout | None:
+    """The roll-out that decides for a device; one to the devices of an action decides for no other."""
+    found = rollout_rows.living_of_group(connection, group.group_id)
+    if found is None or found.action_id is None or kept_rows.is_chosen(connection, found.action_id, device_id):
+        return found
+    return None
 
 
 def _os_rollout_of(connection: Connection, device: Device, group: DeviceGroup) -> Rollout | None:

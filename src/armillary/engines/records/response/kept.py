@@ -59,6 +59,25 @@ def newest_deployment(connection: Connection, group: DeviceGroup) -> UUID | None
     return standing[0].deployment_id if standing else group.deployment_id
 
 
+def of_device(connection: Connection, device_id: str, group_id: UUID) -> UUID | None:
+    """The deployment that a device of a group keeps; None where it has the group's own."""
+    for one in by_group(connection).get(group_id, ()):
+        if one.action_id is not None and is_chosen(connection, one.action_id, device_id):
+            return one.deployment_id
+    return None
+
+
+def is_chosen(connection: Connection, action_id: UUID, device_id: str) -> bool:
+    """Whether a device is one of an action's."""
+    device = schema.device
+    query = (
+        select(_part.c.device_number)
+        .join(device, device.c.number == _part.c.device_number)
+        .where(_part.c.action_id == action_id, device.c.device_id == device_id)
+    )
+    return connection.execute(query).first() is not None
+
+
 def numbers(connection: Connection, action_id: UUID) -> list[int]:
     """Row numbers of the devices of an action, in order."""
     query = select(_part.c.device_number).where(_part.c.action_id == action_id).order_by(_part.c.device_number)

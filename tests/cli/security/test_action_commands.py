@@ -10,7 +10,7 @@ import pytest
 from tests.api.running_service import RunningService
 from tests.cli.conftest import Command
 
-from armillary.content import playbook_files
+from armillary import content
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_playbooks_are_listed_checked_enabled_and_disabled(armillary: Command, p
     assert "re-attest" in armillary("playbook", "show", "-p", "proof-replayed", "-c", place).out
     armillary("playbook", "disable", "-p", "proof-replayed", "-c", place)
     good = tmp_path / "mine.yml"
-    good.write_text(playbook_files()["proof-replayed.yml"])
+    good.write_text(content.playbook_files()["proof-replayed.yml"])
     assert "proof-replayed" in armillary("playbook", "check", "--file", str(good)).out
     good.write_text(good.read_text().replace("kind: notify", "kind: explode"))
     wrong = armillary("playbook", "check", "--file", str(good))

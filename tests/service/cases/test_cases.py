@@ -13,11 +13,13 @@ from armillary.engines.records.queries import findings as finding_rows
 from armillary.engines.records.queries.security import cases as case_rows
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.regulation.clocks import EXPLOITED, INCIDENT
+from armillary.regulation.draft import as_document
 from armillary.service.cases import cases as module
 from armillary.service.cases.cases import Case, Cases, Said
 from armillary.service.cases.subjects import Subject
 from armillary.service.watch.detections import Observation
 from armillary.sim.device.service_host import ServiceHost
+from armillary.wire.disclosure.submission import Submission
 
 HOUR, DAY = 3600, 86_400
 
@@ -156,12 +158,17 @@ def test_what_a_case_is_about_has_to_be_there_and_of_its_catalog(host: ServiceHo
         kind="hub-anomaly", key=("x",), severity="low", title="t", cause="c", proposed_action="p", catalog_id=other
     )
     theirs = str(host.service.watch.observe(seen).finding_id)
+    host.service.disclosure.policies.set({"is_open": True}, actor="t")
+    told = Submission(title="Pump", description="it obeys anybody", contact="finder@example.com")
+    reported = host.service.disclosure.reports.receive(told, address="192.0.2.1").reference
     for subject, said in (
         (Subject("advisory", "CVE-1999-0001"), "no feed has"),
         (Subject("finding", theirs), "does not exist"),
         (Subject("finding", str(uuid4())), "does not exist"),
         (Subject("finding", "7"), "an id such as"),
         (Subject("rumour", "x"), "advisory, finding"),
+        (Subject("vulnerability-report", "NONE-NONE-NONE"), "there is no"),
+        (Subject("vulnerability-report", reported), "there is no"),
     ):
         with pytest.raises((NotFoundError, InvalidArgumentError), match=said):
             cases(host).aware(EXPLOITED, Said(kind="aware", subject=subject), catalog="Contoso", actor="ann")
@@ -172,6 +179,12 @@ def test_what_a_case_is_about_has_to_be_there_and_of_its_catalog(host: ServiceHo
     assert (about.row.title, about.entries[0].subject) == (theirs, "finding")
     whole = cases(host).aware(INCIDENT, Said(kind="aware", subject=Subject("finding", theirs)), actor="ann")
     assert whole.catalog == ""
+    host.service.disclosure.reports.assign(reported, "Contoso", actor="ann")
+    by_report = Said(kind="aware", subject=Subject("vulnerability-report", reported))
+    given = cases(host).aware(EXPLOITED, by_report, catalog="Contoso", actor="ann")
+    draft = as_document(host.service.casework.drafts.make(given.row.case_id, "24h"))
+    assert f"By vulnerability reports {reported}." in draft["text"]
+    assert "obeys anybody" not in str(draft), "what a report says is sealed, and read one by one"
 
 
 def test_a_catalog_sees_its_own_cases_only(host: ServiceHost) -> None:

@@ -15,7 +15,14 @@ from armillary.regulation.draft import time_text
 from armillary.regulation.standard import Standard, read_standard
 from armillary.regulation.statement import STATES, Fact, Statement, statement
 from armillary.service.cases.product_facts import of_products
-from armillary.service.dossier import advisory_facts, device_facts, field_facts, operation_facts, update_facts
+from armillary.service.dossier import (
+    advisory_facts,
+    device_facts,
+    disclosure_facts,
+    field_facts,
+    operation_facts,
+    update_facts,
+)
 from armillary.service.dossier.held import Held, Sources, Subject
 from armillary.service.dossier.proofs import proofs_of
 from armillary.wire.dossier.dossier import DOSSIER, PROOFS, SUMMARY, VERSION, text_of
@@ -28,6 +35,7 @@ _ROOMS: Final[Sequence[Callable[[Sources, Subject], Iterator[Held]]]] = (
     field_facts.gather,
     advisory_facts.gather,
     device_facts.gather,
+    disclosure_facts.gather,
     update_facts.gather,
     operation_facts.gather,
 )

@@ -69,10 +69,14 @@ class Exchange:
         *,
         media_type: str = "application/json",
         headers: Mapping[str, str] = _NONE,
+        within_s: float = TIMEOUT_S,
     ) -> tuple[int, http.client.HTTPMessage, Any]:
-        """Status, headers and JSON body of the answer to one request; ``target`` is a path with its query."""
+        """Status, headers and JSON body of the answer to one request; ``target`` is a path with its query.
+
+        ``within_s`` is how long the service may say nothing.
+        """
         sent = {**self._headers(media_type if data else None), **headers}
-        with self._asking():
+        with self._asking(), self._patient(within_s):
             self._http.request(method, target, body=data, headers=sent)
             response = self._http.getresponse()
             raw = response.read(MAX_ANSWER_BYTES + 1)
@@ -107,6 +111,20 @@ class Exchange:
             "User-Agent": f"armillary-cli/{__version__}",
         }
         return headers if media_type is None else {**headers, "Content-Type": media_type}
+
+    @contextlib.contextmanager
+    def _patient(self, within_s: float) -> Iterator[None]:
+        """Waits so long for the service while something is asked; a connection that is open already is made anew."""
+        if within_s == TIMEOUT_S:
+            yield
+            return
+        self._http.close()
+        self._http.timeout = within_s
+        try:
+            yield
+        finally:
+            self._http.timeout = TIMEOUT_S
+            self._http.close()
 
     @contextlib.contextmanager
     def _asking(self) -> Iterator[None]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -63,6 +64,11 @@ class RemoteService:
     def post(self, path: str, body: object = None, **query: object) -> Any:
         """POST to a native route."""
         return self._exchange.call("POST", _target(path, query), {} if body is None else body)[2]
+
+    def post_slow(self, path: str, body: object, *, within_s: float, **query: object) -> Any:
+        """POST to a native route that may think for so long before it answers."""
+        data = json.dumps(body).encode()
+        return self._exchange.send("POST", _target(path, query), data, within_s=within_s)[2]
 
     def patch(self, path: str, body: object, **query: object) -> Any:
         """PATCH a native route."""

@@ -13,8 +13,11 @@ from armillary.service.dossier import vex
 from armillary.service.dossier.held import Held, Sources, Subject
 from armillary.wire.advisory.vex_writing import FORMATS
 
-# Advisories that are looked at one by one, the most urgent first.
-MAX_ADVISORIES: Final = 100
+# Advisories that are looked at one by one, the most urgent first: a million devices of 5,000 images take half a second
+# for each.
+MAX_ADVISORIES: Final = 30
+# Pairs of advisory and product of the VEX documents in a file: about 10 MB of it.
+MAX_PAIRS: Final = 20_000
 MAX_NAMED: Final = 20
 
 
@@ -85,6 +88,10 @@ def _vex(subject: Subject, shown: Sequence[Mapping[str, Any]], *, has_feed: bool
     if not has_feed:
         return Held(absent("vex", "No feed of advisories is held, so that there is nothing to say of them."))
     claims = vex.claims_of(shown, {str(each.artifact_id) for each in subject.field.artifacts})
+    if (pairs := sum(len(each.products) for each in claims)) > MAX_PAIRS:
+        todo = "armillary dossier vex writes it alone"
+        says = f"{pairs} products of {len(shown)} advisories have no room in this file: {todo}."
+        return Held(absent("vex", says, {"statements": len(claims), "products": pairs}))
     head = vex.head_of(subject.scope, subject.now)
     parts = {
         f"evidence/vex/{form}.json": json.dumps(vex.write(form, head, claims), indent=1).encode() + b"\n"

@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from armillary.engines.records.schema.advisory_rows import Artifact
+from armillary.engines.records.schema.update_rows import BillRow
 from armillary.errors import DataFolderError, NotFoundError
 from armillary.regulation.statement import Fact, absent, present, stale
 from armillary.service.cases.scope import devices
@@ -16,6 +17,8 @@ from armillary.service.dossier.held import Held, Sources, Subject
 MAX_NAMED: Final = 30
 # Bills of one dossier; what has no room is named with its digest, and is got from the service.
 MAX_BILL_BYTES: Final = 40 << 20
+_AT_ONCE: Final = 500  # ids of one question
+_COVERAGE: Final = ("kind", "id", "name", "state", "components", "not_assessed", "uncovered", "as_of", "fault")
 _SOURCE: Final = "what devices said in attested check-ins"
 
 
@@ -60,17 +63,19 @@ def _bills(sources: Sources, subject: Subject) -> Held:
     parts: dict[str, bytes] = {}
     rows: list[dict[str, Any]] = []
     missing, room = [], MAX_BILL_BYTES
+    known = _known_bills(sources, subject)
     for artifact in subject.field.artifacts:
-        found = _bill(sources, subject, artifact)
-        if found is None:
+        row = known.get((artifact.catalog_id, artifact.artifact_id))
+        if row is None:
             missing.append(artifact.name)
             continue
-        row, document = found
-        name = f"evidence/sbom/{row['kind']}-{artifact.artifact_id}.json"
-        if len(document) <= room:
+        about = named(artifact)
+        name = f"evidence/sbom/{about['kind']}-{artifact.artifact_id}.json"
+        if row.size <= room and (document := _document(sources, subject, artifact)) is not None:
             room -= len(document)
             parts[name] = document
-        rows.append({**row, "part": name if name in parts else None})
+        said = {"sha256": row.sha256.hex(), "size": row.size, "components": row.components, "added_at": row.added_at}
+        rows.append({**about, **said, "part": name if name in parts else None})
     value = {"bills": rows, "missing": missing}
     if missing or not rows:
         whose = ", ".join(missing[:MAX_NAMED]) or "anything: nothing is in the field"
@@ -82,17 +87,30 @@ def _bills(sources: Sources, subject: Subject) -> Held:
     return Held(present("bill-of-materials", says, value, "bills of materials as they were given"), parts)
 
 
-def _bill(sources: Sources, subject: Subject, artifact: Artifact) -> tuple[dict[str, Any], bytes] | None:
+def _known_bills(sources: Sources, subject: Subject) -> dict[tuple[UUID | None, UUID], BillRow]:
+    """(catalog or None, id) -> the bill of what is in the field, by a few questions for all of it."""
+    found: dict[tuple[UUID | None, UUID], BillRow] = {
+        (None, release_id): row for release_id, row in sources.bills.of_releases().items()
+    }
+    by_catalog: dict[UUID, list[UUID]] = {}
+    for each in subject.field.artifacts:
+        if each.catalog_id is not None:
+            by_catalog.setdefault(each.catalog_id, []).append(each.artifact_id)
+    for catalog_id, ids in by_catalog.items():
+        for start in range(0, len(ids), _AT_ONCE):
+            rows = sources.bills.of_images(_catalog_of(subject, catalog_id), ids[start : start + _AT_ONCE])
+            found |= {(catalog_id, image_id): row for image_id, row in rows.items()}
+    return found
+
+
+def _document(sources: Sources, subject: Subject, artifact: Artifact) -> bytes | None:
+    """A bill as it was given; None where its file is missing."""
     try:
         if artifact.catalog_id is None:
-            row, document = sources.bills.of_release(artifact.artifact_id)
-        else:
-            catalog = subject.catalog or _catalog_of(subject, artifact.catalog_id)
-            row, document = sources.bills.of_image(catalog, artifact.artifact_id)
+            return sources.bills.of_release(artifact.artifact_id)[1]
+        return sources.bills.of_image(_catalog_of(subject, artifact.catalog_id), artifact.artifact_id)[1]
     except (NotFoundError, DataFolderError):
         return None
-    said = {"sha256": row.sha256.hex(), "size": row.size, "components": row.components, "added_at": row.added_at}
-    return {**named(artifact), **said}, document
 
 
 def _catalog_of(subject: Subject, catalog_id: UUID) -> str:
@@ -108,7 +126,8 @@ def named(artifact: Artifact) -> dict[str, str]:
 def _assessed(sources: Sources, subject: Subject) -> Fact:
     """Whether all that is in the field could be held against fresh feeds."""
     ids = {str(each.artifact_id) for each in subject.field.artifacts}
-    rows = [each for each in sources.advisories.answers.coverage(subject.catalog) if each["id"] in ids]
+    coverage = sources.advisories.answers.coverage(subject.catalog)
+    rows = [{name: each[name] for name in _COVERAGE} for each in coverage if each["id"] in ids]
     value = {"artifacts": rows}
     if not rows:
         return absent("components-assessed", "Nothing in the field can be held against advisories.", value)

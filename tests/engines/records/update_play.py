@@ -22,7 +22,15 @@ from armillary.engines.records.queries import (
     reports as report_rows,
     rollouts as rollout_rows,
 )
-from armillary.engines.records.queries.planning import before, looks, parts, reach, starts, trust_stores
+from armillary.engines.records.queries.planning import (
+    before,
+    crashes as crash_rows,
+    looks,
+    parts,
+    reach,
+    starts,
+    trust_stores,
+)
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.bridge_rows import BridgeAction, BridgeAdmission, BridgeStatus
 from armillary.engines.records.schema.rollout_rows import Rollout, RolloutEvent, RolloutPart
@@ -46,6 +54,7 @@ from armillary.engines.records.schema.update_rows import (
 )
 from armillary.rollout.policy import Ring, RolloutPolicy
 from armillary.wire.device.checkin import InstalledImage
+from armillary.wire.device.error_report import ErrorReport
 from armillary.wire.device.finding import Finding
 
 NOW, DEVICES, BRIDGED = 1_790_000_000, 30, 6
@@ -209,6 +218,7 @@ def play(connection: Connection) -> dict[str, Any]:
     rollout_rows.change(connection, APPS, {"state": "held", "changed_at": NOW + 5})
     release_rows.set_feed(connection, SECOND, "Retail", at=NOW)
     seen |= {f"held: {what}": found for what, found in looked(connection, _of(connection, APPS)).items()}
+    seen |= _crash_rates(connection)
     return seen | _ring_of_a_group(connection) | _trust(connection) | _asked(connection) | _alone(connection)
 
 
@@ -246,6 +256,34 @@ def _asked(connection: Connection) -> dict[str, Any]:
         "asked": asked,
         "too many": len(device_rows.ask_group(connection, GROUP, now=NOW, limit=3)),
     }
+
+
+def _crash_rates(connection: Connection) -> dict[str, Any]:
+    """Crashes of devices that have the release, and of others; what of them is evidence, kept twice and pruned."""
+    made = _of(connection, SYSTEMS)
+    confirmed = sorted(connection.execute(select(schema.rollout_device.c.device_number).where(_is(SYSTEMS))).scalars())
+    starts.move(connection, SYSTEMS, [_moved(number, "confirmed") for number in confirmed[:4]])
+    for number in (confirmed[0], confirmed[1], confirmed[5], DEVICES):
+        for sequence in (1, 2):
+            told = ErrorReport(
+                sequence=sequence, boot_count=1, event_category="Unplanned", event_class="App", event_type="AppCrash",
+                description="d", component_id=UUID(int=10), image_id=OLD, count=number, start=NOW, end=NOW,
+            )  # fmt: skip
+            report_rows.add(connection, number, [told], [], at=NOW + 8)
+    seen: dict[str, Any] = {"crashes: none kept": crash_rows.evidence(connection, made)}
+    newest = report_rows.newest_number(connection, "error_report")
+    found = crash_rows.crashed(connection, made, None, after=0, up_to=newest)
+    seen["crashes: devices"] = found
+    seen["crashes: of images"] = crash_rows.crashed(connection, made, [NEW], after=0, up_to=newest)
+    first = crash_rows.KeptEvidence(newest, crash_rows.document_of((0.5, 1.5), 2, 1))
+    counts = {one.number: one.crashes for one in found}
+    seen["crashes: kept"] = [crash_rows.keep(connection, made, before, first, counts) for before in (None, None, first)]
+    seen["crashes: evidence"] = crash_rows.evidence_from(first.document)
+    seen["crashes: counted"] = crash_rows.counted(connection, made, 2)
+    seen["crashes: again"] = crash_rows.crashed(connection, made, None, after=0, up_to=newest)
+    seen["crashes: before"] = crash_rows.without_release(connection, made, devices=DEVICES)
+    seen["crashes: living stay"] = crash_rows.prune(connection)
+    return seen
 
 
 def _ring_of_a_group(connection: Connection) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from armillary.rollout.policy import RolloutPolicy
 from armillary.rollout.tally import Tally
 
 DAY_S: Final = 86_400
-STEP_S: Final = 60  # between two plans
+STEP_S: Final = 30  # between two plans
 CHECK_IN_S: Final = 3600  # within which every device checks in
 DELAY_S: Final = 60  # from a crash to its report, at most
 POLICY: Final = RolloutPolicy(cohorts=(1, 10, 100), soak_s=DAY_S)

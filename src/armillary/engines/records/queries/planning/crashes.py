@@ -86,7 +86,9 @@ def crashed(
         )
         found += connection.execute(query)
     return [
-        CrashedDevice(row.number, _has_release(row.state, row.finished_at, row.last), row.crashes, row.counted or 0)
+        CrashedDevice(
+            row.number, _has_release(row.state, row.finished_at, row.last), int(row.crashes), int(row.counted or 0)
+        )
         for row in sorted(found, key=lambda row: int(row.newest))
     ]
 

@@ -26,7 +26,7 @@ V1 = "/api/v1"
 OF_NOBODY = {
     "subscription", "resource_group", "location", "version", "telemetry", "command", "component", "method", "role",
     "user", "rerun", "entry", "file", "release_id", "feed", "key_serial", "log",
-    "advisory_id", "feed_name", "key_id", "bundle", "finding_kind", "playbook",
+    "advisory_id", "feed_name", "key_id", "bundle", "finding_kind", "repository_key", "playbook",
 }  # fmt: skip
 KEYS = sorted(key for key, row in SHAPES.routes.items() if row.role in (*RANK, FACTORY) and "{rest" not in key)
 NEW = count()

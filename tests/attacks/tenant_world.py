@@ -111,7 +111,8 @@ def tenant(service: RunningService, word: str) -> Tenant:
         "role": ROLES[0], "user": "nobody", "rerun": f"{word}rerun", "entry": "primary",
         "feed": "RetailEval", "log": "audit", "finding_kind": "hub-anomaly", "file": "x.svg", "name": "coffee-machine", "release_id": str(service.service.releases.list()[0].release_id),
         "key_serial": service.service.updates.trust_stores.signing_keys()[0].serial,
-        "advisory_id": ADVISORY, "feed_name": "osv-pypi", "key_id": "0" * 64, "bundle": str(uuid.UUID(int=0)), "playbook": "failing-rollout",
+        "advisory_id": ADVISORY, "feed_name": "osv-pypi", "key_id": "0" * 64,
+        "repository_key": service.service.repository.edition().root.signed.roles["root"].keyids[0], "bundle": str(uuid.UUID(int=0)), "playbook": "failing-rollout",
     }  # fmt: skip
     _registry(made)
     _devices(made)

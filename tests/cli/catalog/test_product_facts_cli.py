@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import pytest
 from tests.api.running_service import RunningService
 from tests.cli.conftest import Command
+from tests.fixtures.waiting import wait_until
 
 
 @pytest.fixture
@@ -35,6 +39,22 @@ def test_facts_are_declared_shown_and_listed(armillary: Command, catalog: str, p
     assert armillary("product", "list", "-c", catalog, "--support", "ended", "--json").json == []
     cleared = armillary("product", "update", *where, "--support-ends", "", "--json").json
     assert (cleared["support_ends"], cleared["manufacturer"]) == (None, "Contoso Ltd")
+
+
+def test_an_end_that_is_near_becomes_a_finding_in_the_running_service(
+    armillary: Command, service: RunningService, catalog: str, product: str
+) -> None:
+    soon = (datetime.now(UTC) + timedelta(days=20)).strftime("%Y-%m-%d")
+    service.service.support_ends.begin_anew()
+    armillary("product", "update", "-c", catalog, "-p", product, "--support-ends", soon)
+
+    def found() -> list[dict[str, Any]]:
+        path = f"/api/v1/findings?kind=support-ending&catalog={catalog}"
+        return list(service.call("GET", path).body["items"])
+
+    wait_until(found, "the finding")
+    assert [(each["severity"], product in each["title"]) for each in found()] == [("high", True)]
+    assert armillary("product", "list", "-c", catalog, "--support", "ending", "--json").json[0]["name"] == product
 
 
 def test_a_description_alone_goes_the_way_that_azures_clients_take(

@@ -30,6 +30,8 @@ def test_from_nothing_to_a_closed_report(armillary: Command, service: RunningSer
     )
     hostile = {"title": "\x1b[31mred", "description": "first line\nsecond\x07 line", "contact": "finder@example.com"}
     reference = service.call("POST", ROUTE, hostile, token=None).body["reference"]
+    told = service.call("GET", "/api/v1/findings?kind=vulnerability-reported").body["items"]
+    assert [reference in each["title"] for each in told] == [True]
     listed = armillary("vulnerability-report", "list")
     assert reference in listed.out
     assert "red" not in listed.out, "what it says is shown by show alone"

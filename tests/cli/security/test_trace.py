@@ -63,3 +63,15 @@ def test_a_product_is_traced_and_its_audit_lines_are_proved_without_the_service(
     assert service.call("POST", "/api/v1/logs/audit/proof", {"numbers": [1]}, token=token).status == 403
     assert service.call("POST", "/api/v1/logs/audit/proof", {"numbers": [10**9]}).status == 404
     assert service.call("POST", "/api/v1/logs/audit/proof", {"numbers": []}).status == 400
+
+
+def test_a_key_of_the_repository_is_traced_by_its_id(armillary: Command, service: RunningService) -> None:
+    key_id = service.service.repository.edition().root.signed.roles["root"].keyids[0]
+    shown = armillary("trace", "key", "--key-id", key_id)
+    assert shown.code == 0, shown.err
+    assert key_id in shown.out
+    document = armillary("trace", "key", "--key-id", key_id, "--json").json
+    assert (document["roles"], document["is_online"], document["until_root"]) == (["root"], True, None)
+    assert armillary("trace", "key", "--key-id", "0" * 64).code == 1
+    assert armillary("trace", "key").code == 2
+    assert armillary("trace", "key", "--key-id", key_id, "--serial", "12").code == 2

@@ -26,6 +26,7 @@ from armillary.service.repository.offline import read_documents, sign_documents,
 from armillary.service.repository.repository import Repository
 from armillary.service.repository.roles import DAY_S, os_path
 from armillary.service.repository.tuf_format import KeySigner
+from armillary.service.tracing.repository_key_trace import RepositoryKeyTraces
 
 P_384 = (
     ec.generate_private_key(ec.SECP384R1())
@@ -397,3 +398,29 @@ def test_an_old_root_alone_cannot_be_followed_by_one_that_it_did_not_sign(reposi
     repository.files.write("2.root.json", json.dumps(forged).encode())
     with pytest.raises(RepositoryError):
         client.refreshed()
+
+
+def test_a_key_is_traced_over_the_versions_of_root(
+    host: OpenService, repository: Repository, ceremony: Ceremony
+) -> None:
+    traces = RepositoryKeyTraces(repository, host.service.audit)
+    online = {one.role: one.keys[0].key_id for one in ceremony.roles()}
+    first = traces.of(online["root"].upper())
+    assert (first.roles, first.is_online, first.until_root) == (("root",), True, None)
+    assert [(each.version, each.roles, each.is_signer) for each in first.roots] == [(1, ("root",), True)]
+    assert [each.role for each in first.signed] == ["root"]
+    assert [each.role for each in traces.of(online["os"]).signed] == ["os"], "delegated, and named by no root"
+    root, targets = take_offline(ceremony)
+    dropped = traces.of(online["root"])
+    assert (dropped.roles, dropped.is_online, dropped.public_key, dropped.until_root) == ((), None, "", 2)
+    assert [(each.version, each.roles, each.is_signer) for each in dropped.roots] == [
+        (1, ("root",), True),
+        (2, (), True),
+    ], "the old key signs its successor"
+    now = traces.of(root[0].public_key.keyid)
+    assert (now.roles, now.is_online, [each.version for each in now.roots]) == (("root",), False, [2])
+    assert [each.role for each in traces.of(targets[1].public_key.keyid).signed] == ["targets"]
+    assert {line.operation for line in now.audit} == {"repository.change-keys", "repository.sign"}
+    for wrong in ("", "0" * 64, "x" * 64, "../1.root"):
+        with pytest.raises(NotFoundError):
+            traces.of(wrong)

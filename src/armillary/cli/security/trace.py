@@ -24,7 +24,11 @@ from armillary.errors import InvalidArgumentError
 app = noun("Traces: all that is known of a device, a key, a product or an advisory, with what proves it.")
 
 SerialOption = Annotated[
-    str, typer.Option("--serial", metavar="HEX", help="Serial of a certificate that the service issued.")
+    str | None, typer.Option("--serial", metavar="HEX", help="Serial of a certificate that the service issued.")
+]
+KeyIdOption = Annotated[
+    str | None,
+    typer.Option("--key-id", metavar="HEX", help="Id of a key that signs the repository: release keys show."),
 ]
 
 
@@ -78,15 +82,28 @@ def device(remote: RemoteService, device: DeviceOption, evidence: Evidence) -> S
 
 
 @remote_command(app, "key")
-def key(remote: RemoteService, serial: SerialOption, evidence: Evidence) -> Shown:
+def key(remote: RemoteService, evidence: Evidence, serial: SerialOption = None, key_id: KeyIdOption = None) -> Shown:
     """Say what a key has signed, by whom, until when, and whose it is."""
-    found = remote.get(f"/certificates/{segment(serial)}/trace")
+    if (serial is None) == (key_id is None):
+        raise typer.BadParameter("expected --serial or --key-id, and one of them only")
+    if key_id is not None:
+        return _repository_key(remote, key_id, evidence)
+    found = remote.get(f"/certificates/{segment(serial or '')}/trace")
     columns = ("at", "what", "name", "by", "record")
     uses = table(
         found["uses"], columns, empty="Its key has signed nothing that is recorded.", row=readable_of(*columns)
     )
     head = record({**found["certificate"], **_signing(found)}, row=lambda row: readable(_named(row, found)))
     return _with_evidence(remote, Shown(found, head.print_text).then("", uses), found["audit"], evidence)
+
+
+def _repository_key(remote: RemoteService, key_id: str, evidence: tuple[bool, Path | None]) -> Shown:
+    found = remote.get(f"/repository/keys/{segment(key_id)}/trace")
+    facts = {name: found[name] for name in ("key_id", "roles", "is_online", "until_root")}
+    signed = ", ".join(f"{each['role']} {each['version']}" for each in found["signed"])
+    roots = table(found["roots"], ("version", "roles", "is_signer", "expires"), empty="No root names it.")
+    shown = record({**facts, "signed_in_force": signed}, row=readable).then("", "Versions of root", roots)
+    return _with_evidence(remote, replace(shown, found=found), found["audit"], evidence)
 
 
 def _signing(found: Mapping[str, Any]) -> dict[str, Any]:

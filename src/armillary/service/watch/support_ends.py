@@ -34,6 +34,10 @@ class SupportEnds:
         self._context = context
         self._looked_at: int | None = None
 
+    def begin_anew(self) -> None:
+        """Look at the next call, however short a time ago that was done."""
+        self._looked_at = None
+
     def look(self) -> int:
         """Make the findings that are due, and close those that no longer hold; returns how many were made."""
         now = self._context.now()

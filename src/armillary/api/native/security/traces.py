@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Path
 from starlette.requests import Request
 
 from armillary.api.http.route import READER, Route
@@ -16,6 +17,16 @@ from armillary.api.native.parameters import CATALOG, DEVICE, V1, CatalogPath
 from armillary.api.native.service.products import ProductPath
 from armillary.api.native.service.signing_keys import SerialPath
 from armillary.api.views.security import traces as views
+
+RepositoryKeyPath = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=64,
+        description="Id of a key of the repository, hex",
+        json_schema_extra={"pattern": "^[0-9A-Fa-f]{64}$"},
+    ),
+]
 
 
 def trace_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
@@ -35,6 +46,11 @@ def trace_key(request: Request, key_serial: SerialPath) -> dict[str, Any]:
     return views.of_key(service_of(request), key_serial)
 
 
+def trace_repository_key(request: Request, repository_key: RepositoryKeyPath) -> dict[str, Any]:
+    """A key of the repository: its roles, the versions of root that name it, and what in force it has signed."""
+    return views.of_repository_key(service_of(request), repository_key)
+
+
 def trace_product(request: Request, catalog: CatalogPath, product: ProductPath) -> dict[str, Any]:
     """A product: keys, certificates in force, releases, images, components, open advisories, groups, devices.
 
@@ -49,5 +65,6 @@ _row = partial(Route, tag="traces")
 ROUTES = (
     _row("GET", DEVICE + "/trace", trace_device, READER),
     _row("GET", V1 + "/certificates/{key_serial}/trace", trace_key, READER),
+    _row("GET", V1 + "/repository/keys/{repository_key}/trace", trace_repository_key, READER),
     _row("GET", CATALOG + "/products/{product}/trace", trace_product, READER),
 )

@@ -48,6 +48,13 @@ def of_key(service: SecurityService, serial: str) -> Document:
     }
 
 
+def of_repository_key(service: SecurityService, key_id: str) -> Document:
+    """The ``roles`` of a key of the repository, the ``roots`` that name it, what it has ``signed``, ``audit`` lines."""
+    from armillary.service.tracing.repository_key_trace import RepositoryKeyTraces  # noqa: PLC0415 - as above
+
+    return row_document(RepositoryKeyTraces(service.repository, service.audit).of(key_id))
+
+
 def of_product(service: SecurityService, catalog: str, product: str, *, with_audit: bool) -> Document:
     """A ``product`` with its groups, devices, certificates, keys, releases, images, components, advisories."""
     from armillary.service.tracing.product_trace import ProductTraces  # noqa: PLC0415 - as above

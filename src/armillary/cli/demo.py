@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from armillary.cli.story import attacks, os_updates, scenes
+from armillary.cli.story import attacks, os_updates, saturday, scenes
 from armillary.cli.story.scenes import SceneError
 from armillary.cli.story.stage import Stage
 from armillary.cli.terminal.output import JsonOption, note, print_json
@@ -44,6 +44,12 @@ SCENES: tuple[tuple[str, Callable[[Stage], str]], ...] = (
     ("withdrawn OS left by every device", os_updates.withdraw_the_os),
     ("damaged device heals itself", os_updates.heal_a_damaged_device),
     ("audit chain verified", attacks.verify_the_audit),
+    ("Saturday: exploited vulnerability found", saturday.learn_of_an_exploited_vulnerability),
+    ("Saturday: playbook halts what spreads it", saturday.halt_what_spreads_it),
+    ("Saturday: operator aware, clocks run", saturday.become_aware),
+    ("Saturday: affected devices repaired", saturday.repair_the_affected),
+    ("Saturday: first report drafted", saturday.draft_the_warning),
+    ("Saturday: dossier verified offline", saturday.show_what_can_be_proved),
 )
 
 
@@ -64,7 +70,7 @@ def demo(
         bool | None, typer.Option("--stay/--no-stay", help="Keep everything up until Ctrl-C (default: on a terminal).")
     ] = None,
 ) -> None:
-    """Play the main story: boot, attest, certify, update, contain, hear, attack, defend.
+    """Play the main story: boot, attest, certify, update, contain, hear, attack, defend, report.
 
     Needs no root and no installed service; everything happens in a temporary folder on free loopback ports.
     """

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from armillary.cli.terminal.connection import make_connection
+from armillary.cli.terminal.connection import CA_VARIABLE, SERVICE_VARIABLE, TOKEN_VARIABLE, make_connection
 from armillary.cli.terminal.remote import RemoteService
 from armillary.errors import ArmillaryError, HostError
 
@@ -113,10 +113,7 @@ class Stage:
 
     def _create_device(self, name: str) -> DeviceOnStage:
         data = self.folder / "devices" / name
-        done = self._run("device", "create", "--data", data, "--service", self.ready["api"], "--json")
-        if done.returncode != 0:
-            raise HostError(f"{name} was not made: {done.stderr.strip()}", remedy="See the cause.")
-        return DeviceOnStage(name, data, json.loads(done.stdout)["device_id"])
+        return DeviceOnStage(name, data, self.command("device", "create", "--data", data)["device_id"])
 
     def power_on(self, device: DeviceOnStage) -> None:
         """Start the device's process: ``armillary device boot``."""
@@ -165,12 +162,25 @@ class Stage:
             time.sleep(POLL_S)
         raise HostError(f"not seen within {WAIT_S:.0f} s: {what} {last}".rstrip(), remedy=f"Look into {self.folder}.")
 
+    def command(self, *arguments: object) -> Any:
+        """What an ``armillary`` command prints as JSON. Raises HostError if it fails."""
+        done = self._run(*arguments, "--json")
+        if done.returncode != 0:
+            command = " ".join(map(str, arguments))
+            raise HostError(f"armillary {command}: {done.stderr.strip()}", remedy="See the cause.")
+        return json.loads(done.stdout)
+
+    def refused(self, *arguments: object) -> str:
+        """What a command that must fail prints on stderr; empty if it did not fail."""
+        done = self._run(*arguments)
+        return done.stderr if done.returncode else ""
+
     def _run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         """Run an ``armillary`` command to its end, signed in to this play's service."""
         try:
             return subprocess.run(  # noqa: S603 - this interpreter, this package
                 [sys.executable, "-m", "armillary", *map(str, arguments)],
-                env={**os.environ, "ARMILLARY_TOKEN": self.ready["token"], "ARMILLARY_CA": self.ready["root_ca"]},
+                env=self._signed_in(),
                 capture_output=True,
                 text=True,
                 check=False,
@@ -181,6 +191,14 @@ class Stage:
             raise HostError(
                 f"armillary {command}: no end within {WAIT_S:.0f} s", remedy="Run the demo again."
             ) from error
+
+    def _signed_in(self) -> dict[str, str]:
+        own = {
+            SERVICE_VARIABLE: self.ready["api"],
+            TOKEN_VARIABLE: self.ready["token"],
+            CA_VARIABLE: self.ready["root_ca"],
+        }
+        return {**os.environ, **own}
 
     def close(self) -> None:
         """End every process of this play."""

@@ -12,8 +12,8 @@ from bench.result import result
 
 EXCESS = 20.0  # the promise, at the 95th percentile
 WITHIN_S = 60
-RUNS = 300
-ALIKE_RUNS = 20  # one takes ten times as long: it goes to the end; a thousand are a test of ``make test-long``
+RUNS = 150
+ALIKE_RUNS = 8  # one takes ten times as long: it goes to the end; a thousand are a test of ``make test-long``
 
 
 def run() -> list[dict[str, object]]:

@@ -33,7 +33,7 @@ class HeardAtHub:
         self._wake = wake
         self._refusals = RefusalLog()
         self._turns: deque[tuple[str, str, str, int]] = deque()
-        self._turns_dropped = 0
+        self._turns_dropped = self._lost = 0
 
     @cached_property
     def _places(self) -> Places:
@@ -44,7 +44,7 @@ class HeardAtHub:
     @property
     def dropped(self) -> int:
         """What was noted and neither recorded nor counted, because too much came between two runs."""
-        return self._refusals.dropped + self._turns_dropped
+        return self._refusals.dropped + self._turns_dropped + self._lost
 
     def refused(self, device_id: str, error: ArmillaryError) -> None:
         """A device that holds the key of its certificate was not let in."""
@@ -63,7 +63,11 @@ class HeardAtHub:
         """Record the refusals noted since the last call; the devices whose certificate is in two places."""
         refused = self._refusals.take()
         if refused is not None:
-            self._context.records.write(refused.change)
+            try:
+                self._context.records.write(refused.change)
+            except BaseException:  # whatever it was: they are counted, then it is raised on
+                self._lost += refused.count
+                raise
         found: dict[str, SharedCertificate] = {}
         while self._turns:
             shared = self._places.put_out(*self._turns.popleft())

@@ -220,7 +220,7 @@ def read_connections(file: Path) -> list[Connection]:
     """The connections of a ``conn.log.labeled``, by time and each once; raises WireError where it is none."""
     columns: list[str] = []
     found: dict[tuple[object, ...], Connection] = {}
-    for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(file.read_text("utf-8", "replace").splitlines(), 1):
         fields = line.rstrip("\n").split("\t")
         if fields[0] == "#fields":
             columns = fields[1:]

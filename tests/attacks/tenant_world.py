@@ -93,7 +93,8 @@ class Tenant:
         """What shows that an answer is about this owner: the word, and every id of chance, in lower case."""
         long = {each.lower() for each in self.ids.values() if len(each) >= 16 and not each.startswith("0" * 8)}
         return frozenset(
-            long - {*ROLES, self.ids["release_id"], self.ids["key_serial"].lower()} | {self.word, self.hub_device}
+            long - {*ROLES, self.ids["release_id"], self.ids["key_serial"].lower(), self.ids["repository_key"]}
+            | {self.word, self.hub_device}
         )
 
 

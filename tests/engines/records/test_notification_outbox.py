@@ -11,6 +11,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Connection, func, insert, select
+from tests.wire.notification import test_ocsf
+from tests.wire.notification.events import finding
 
 from armillary.engines.records.notifications import outbox
 from armillary.engines.records.queries import catalogs as catalog_rows
@@ -18,7 +20,7 @@ from armillary.engines.records.schema.rows import Catalog
 from armillary.engines.records.schema.security import notification_tables as tables
 from armillary.engines.records.store import Records
 from armillary.errors import WireError
-from armillary.wire.notification import event as notification
+from armillary.wire.notification import event as notification, ocsf
 from armillary.wire.notification.event import Event
 
 NOW = 1_800_000_000
@@ -133,8 +135,41 @@ def test_what_is_taken_back_is_not_told(records: Records) -> None:
 def test_events_survive_being_kept_and_others_are_refused() -> None:
     made = event(kind="action.done", count=3, device_ids=["a"])
     assert notification.decode(notification.encode(made)) == made
-    for text in ("", "[]", "{}", '{"event_id": 1}', notification.encode(made).replace("action.done", "made-up")):
+    good = notification.encode(made)
+    for text in (
+        "", "[]", "{}", '{"event_id": 1}', good.replace("action.done", "made-up"), good.replace('"at":18', '"at":-18'),
+        good.replace('"at":18', '"at":1e18'), good.replace('"title":"t"', '"title":1'),
+    ):  # fmt: skip
         with pytest.raises(WireError):
             notification.decode(text)
-    with pytest.raises(WireError):
-        notification.encode(event(much="x" * notification.MAX_DATA_BYTES))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"kind": "x", "devices": ["ab" * 64] * 5000},
+        {"target": {"devices": ["ab" * 64] * 5000}, "much": "\U0001f600" * 100_000},
+        {"kind": "x", **{f"name {number}": "x" * 1000 for number in range(1000)}},
+        {"deep": [[["y" * 1000] * 100] * 100] * 100},
+    ],
+)
+def test_what_is_too_large_loses_its_ends_and_never_the_transaction(records: Records, data: dict[str, Any]) -> None:
+    add(records, "all")
+    huge = Event(
+        event_id=uuid4(), kind="action.done", severity="high", at=NOW, title="\U0001f600" * 50_000,
+        text="\U0001f600" * 50_000, subject="s", data=data,
+    )  # fmt: skip
+    assert records.write(lambda c: outbox.enqueue(c, huge, None)) == 1
+    text = records.read(lambda c: c.execute(select(tables.notification_event.c.document)).scalar_one())
+    assert len(text) <= notification.MAX_BYTES
+    kept = notification.decode(text)
+    assert (kept.event_id, kept.data["truncated"]) == (huge.event_id, True)
+    assert huge.title.startswith(kept.title)
+
+
+def test_a_huge_finding_keeps_what_its_forms_need(records: Records) -> None:
+    words = dict.fromkeys(("title", "cause", "proposed_action"), "\U0001f600" * 20_000)
+    made = notification.of_finding(finding(device_ids=("ab" * 64,) * 100, last_seen=10**15, **words), graver=False)
+    kept = notification.decode(notification.encode(made))
+    assert len(kept.data["device_ids"]) == notification.MAX_CUT_ITEMS
+    test_ocsf.check(ocsf.of_event(kept, catalog=None, product_version="1", sequence=1))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -36,14 +37,18 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 TOPICS: Final = ("finding", "action")  # that a channel can choose; a test goes to the channel that is tested
-MAX_DATA_BYTES: Final = 64 << 10  # a finding names at most 100 devices of 128 characters: 13 KiB, and its texts
+MAX_BYTES: Final = 64 << 10  # of the JSON text; a finding names at most 100 devices of 128 characters: 13 KiB
+# What is left of one that would be larger: characters of each text (up to 12 bytes as JSON), items of each list.
+MAX_CUT: Final = 800
+MAX_CUT_ITEMS: Final = 30
+MAX_AT: Final = 253_402_300_799  # the last second of the year 9999, which RFC 3339 can write
 # Ids of findings' events are made of the finding's (RFC 9562 §5.5), so that an event that is made again has its id.
 _NAMESPACE: Final = UUID("7b0d7c52-3f0e-5a39-9a3c-5f1d7f6f2f11")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One event. ``data`` is a JSON object of at most :data:`MAX_DATA_BYTES`."""
+    """One event. ``data`` is a JSON object."""
 
     event_id: UUID  # the same however often it is told
     kind: str  # a key of KINDS
@@ -59,6 +64,12 @@ class Event:
             raise WireError(
                 "event", expected="a known kind and severity", got=f"{self.kind!a:.40} {self.severity!a:.20}"
             )
+        if type(self.at) is not int or not 0 <= self.at <= MAX_AT:
+            raise WireError("event", expected=f"a time of 0 to {MAX_AT}", got=f"{self.at!a:.40}")
+        if not all(isinstance(each, str) for each in (self.title, self.text, self.subject)):
+            raise WireError("event", expected="a title, a text and a subject", got="something else")
+        if not isinstance(self.data, Mapping):
+            raise WireError("event", expected="data that is an object", got=type(self.data).__name__)
 
     @property
     def topic(self) -> str:
@@ -73,7 +84,7 @@ def of_finding(found: Finding, *, graver: bool) -> Event:
         event_id=uuid5(_NAMESPACE, f"{kind} {found.finding_id} {found.severity}"),
         kind=kind,
         severity=found.severity,
-        at=found.last_seen,
+        at=min(max(0, found.last_seen), MAX_AT),
         title=found.title,
         text=f"{found.cause}\n\n{found.proposed_action}",
         subject=str(found.finding_id),
@@ -96,15 +107,31 @@ def to_json(event: Event) -> dict[str, Any]:
 
 
 def encode(event: Event) -> str:
-    """The JSON text.
+    """The JSON text, at most :data:`MAX_BYTES`.
 
-    Raises:
-        WireError: it is larger than :data:`MAX_DATA_BYTES`.
+    What would be larger keeps the beginnings of its texts and lists, and says so: ``data.truncated`` is true. It is no
+    error, because the event is kept in the transaction of what it tells of, which must not fail for its sake.
     """
     text = json.dumps(to_json(event), ensure_ascii=True, separators=(",", ":"))
-    if len(text) > MAX_DATA_BYTES:
-        raise WireError("event", expected=f"at most {MAX_DATA_BYTES} bytes", got=str(len(text)))
-    return text
+    if len(text) <= MAX_BYTES:
+        return text
+    data = {**_beginning(dict(event.data)), "truncated": True}
+    less = replace(
+        event, title=event.title[:MAX_CUT], text=event.text[:MAX_CUT], subject=event.subject[:MAX_CUT], data=data
+    )
+    text = json.dumps(to_json(less), ensure_ascii=True, separators=(",", ":"))
+    return text if len(text) <= MAX_BYTES else encode(replace(less, data={"truncated": True}))
+
+
+def _beginning(value: Any) -> Any:
+    """A JSON value with the beginnings of its texts and lists."""
+    if isinstance(value, str):
+        return value[:MAX_CUT]
+    if isinstance(value, Mapping):
+        return {name: _beginning(each) for name, each in islice(value.items(), MAX_CUT_ITEMS)}
+    if isinstance(value, list):
+        return [_beginning(each) for each in value[:MAX_CUT_ITEMS]]
+    return value
 
 
 def decode(text: str) -> Event:

@@ -19,7 +19,7 @@ TEXTS = (
     "0", "1", "-1", "1.5", "00", "a-b", "a_b", "-a", "a-", "a.b", "$top", "dtmi:a;1", "all", "null", "true", "abc", "ab",
     "0" * 8, "f" * 24, "0" * 40, "a" * 50, "a" * 51, "a" * 64, "0" * 65, "a" * 128, "a" * 129, "0" * 200, "f" * 256, "a" * 300, "a" * 1024,
     "Contoso", "2026-11-27", "2026-11-27T09:00:00Z", "MA==", "eyJhIjoxfQ==", "1_2", "1~2",
-    str(uuid.UUID(int=7)), "0" * 128, "0" * 32,
+    str(uuid.UUID(int=7)), "0" * 128, "0" * 32, "VR-AAAA-BBBB-CCCC",
 )  # fmt: skip
 # Of a parameter that was met on another route: so many in a row, and one in so many of the rest.
 SAMPLES, SPREAD = 2, effort(64, 16)

@@ -16,6 +16,7 @@ from armillary.regulation.draft import as_document
 from armillary.service.cases.cases import Said
 from armillary.service.cases.drafts import fields
 from armillary.service.cases.subjects import Subject
+from armillary.service.response.aims import Request
 
 NAME, BAD, GOOD = "PYSEC-2026-1", "pkg:pypi/django@3.2.10", "pkg:pypi/django@3.2.13"
 FACTS = {
@@ -104,6 +105,18 @@ def test_a_notice_and_a_final_report_follow_the_fleet(saturday: AdvisoryFleet, c
     assert states(final)["severity"] == "present"
     assert [each["field"] for each in final["gaps"]] == ["actor"]
     assert final["due_at"] is not None
+
+
+def test_actions_are_among_the_measures(saturday: AdvisoryFleet) -> None:
+    case_id = begun(saturday)
+    (device, _) = saturday.affected(NAME)
+    wanted = Request(
+        kind="quarantine", catalog="Contoso", target={"devices": [device]}, reason="it is exploited", options={}
+    )
+    saturday.service.response.actions.run(wanted, actor="ann")
+    draft = drafted(saturday, case_id, "72h")
+    assert states(draft)["measures-taken"] == "present"
+    assert "quarantine, done (1 of 1 device): it is exploited" in draft["text"]
 
 
 def test_a_stale_feed_is_said_in_the_draft(saturday: AdvisoryFleet, clock: Clock) -> None:

@@ -12,7 +12,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from armillary import content
+from armillary.engines.records.response import actions as action_rows
 from armillary.engines.records.schema.rollout_rows import Rollout
+from armillary.engines.records.schema.security.response_rows import Action
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.regulation import draft as rules
 from armillary.regulation.case import NOTE, CaseEntry
@@ -36,6 +38,8 @@ from armillary.wire.device.finding import Finding
 TABLE: Final = "cra-article-14.yml"
 # Roll-outs since a case began that are read, the newest.
 MAX_ROLLOUTS: Final = 100
+MAX_ACTIONS: Final = 100
+_SAYING: Final = ("notify",)  # actions that change nothing of a device
 # What only a person can say, and until then is a gap.
 _OF_PEOPLE: Final = {
     "unlawful-act": "Whether unlawful or malicious acts are suspected is not recorded.",
@@ -107,7 +111,7 @@ class Drafts:
         yield _incident(case, findings)
         yield from of_advisories(advisories, findings)
         fixed = [one for each in advisories for one in each["artifacts"] if one["state"] == "fixed"]
-        yield from of_measures(scope, case.standing, self._rollouts_of(case, scope), (), fixed)
+        yield from of_measures(scope, case.standing, self._rollouts_of(case, scope), self._actions_of(case), fixed)
         for name, says in _OF_PEOPLE.items():
             yield absent(name, f"{says} Write it: armillary case note {row.case_id} --field FIELD --text TEXT.")
 
@@ -140,6 +144,14 @@ class Drafts:
             for each in reversed(page.items)
             if max(each.created_at, each.changed_at) >= since and (of_all or each.product in names)
         ]
+
+    def _actions_of(self, case: Case) -> list[Action]:
+        """What the service did, or was asked to do, since the case began; oldest first."""
+        catalog_id, since = case.row.catalog_id, case.standing.aware_at
+        page = self._context.records.read(
+            lambda c: action_rows.page(c, catalog_id=catalog_id, limit=MAX_ACTIONS, before=None)
+        )
+        return [each for each in reversed(page.items) if each.asked_at >= since and each.kind not in _SAYING]
 
 
 def _about(entries: Sequence[CaseEntry], subject: str) -> list[str]:

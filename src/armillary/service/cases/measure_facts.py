@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from armillary.engines.records.schema.rollout_rows import Rollout
+from armillary.engines.records.schema.security.response_rows import Action
 from armillary.regulation.case import CaseStanding
 from armillary.regulation.statement import Fact, absent, present
 from armillary.service.cases.product_facts import day
@@ -19,7 +20,7 @@ def of_measures(
     scope: Scope,
     standing: CaseStanding,
     rollouts: Sequence[Rollout],
-    actions: Sequence[Mapping[str, Any]],
+    actions: Sequence[Action],
     fixed_images: Sequence[Mapping[str, Any]],
 ) -> list[Fact]:
     """What was done since the case began; ``fixed_images`` are those that are known to be repaired."""
@@ -30,12 +31,12 @@ def of_measures(
     ]
 
 
-def _taken(rollouts: Sequence[Rollout], actions: Sequence[Mapping[str, Any]]) -> Fact:
+def _taken(rollouts: Sequence[Rollout], actions: Sequence[Action]) -> Fact:
     if not rollouts and not actions:
         todo = "Say in a note what was done: armillary case note --field measures-taken."
         return absent("measures-taken", f"No roll-out and no action since the case began. {todo}")
     lines = [_rollout(each) for each in rollouts[:MAX_NAMED]]
-    lines += [f"{day(each['at'])}: {each['says']}" for each in actions[:MAX_NAMED]]
+    lines += [_action(each) for each in actions[:MAX_NAMED]]
     value = {
         "rollouts": [
             {
@@ -48,12 +49,31 @@ def _taken(rollouts: Sequence[Rollout], actions: Sequence[Mapping[str, Any]]) ->
             }
             for each in rollouts
         ],
-        "actions": list(actions),
+        "actions": [
+            {
+                "action_id": str(each.action_id),
+                "kind": each.kind,
+                "state": each.state,
+                "asked_at": each.asked_at,
+                "asked_by": each.asked_by,
+                "approved_by": each.approved_by,
+                "devices": each.devices,
+                "done": each.done,
+                "undone": each.undone,
+                "reason": each.reason,
+            }
+            for each in actions
+        ],
     }
     sources = [f"roll-out {each.rollout_id}" for each in rollouts[:MAX_NAMED]]
-    return present(
-        "measures-taken", "\n".join(lines), value, *sources, *(each["source"] for each in actions[:MAX_NAMED])
-    )
+    sources += [f"action {each.action_id}" for each in actions[:MAX_NAMED]]
+    return present("measures-taken", "\n".join(lines), value, *sources)
+
+
+def _action(found: Action) -> str:
+    done = f"{found.done} of {devices(found.devices)}" if found.devices else "no device by itself"
+    why = f": {found.reason}" if found.reason else ""
+    return f"{day(found.asked_at)}: {found.kind}, {found.state} ({done}){why}"
 
 
 def _rollout(found: Rollout) -> str:

@@ -107,6 +107,10 @@ def test_a_release_that_crashes_as_before_goes_on_and_one_that_does_more_is_held
         crashing.plan()
     assert crashing.get().state == "running"
     assert crashed(crashing) == (4, 12)
+    shown = crashing.get().crashes
+    assert shown is not None
+    assert (shown.devices, shown.devices_before) == (4, 12)
+    assert shown.evidence_percent < 50, "as often as before"
     crashing.crash(crashing.with_new[4:])
     crashing.plan()
     held = crashing.get()
@@ -140,7 +144,7 @@ def test_each_report_counts_once_whatever_happens_and_one_device_alone_holds_not
         patched.setattr(crash_rows, "keep", cut)
         with pytest.raises(RuntimeError, match="power cut"):
             crashing.plan()
-    assert kept(crashing) is None
+    assert (kept(crashing), crashing.get().crashes) == (None, None)
     crashing.plan()
     first = kept(crashing)
     # A flood of one device: it has reached every milestone, and says nothing more.

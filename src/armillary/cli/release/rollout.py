@@ -35,7 +35,7 @@ app = noun("Staged roll-outs: watch, approve, halt, resume, roll back.")
 COLUMNS = ("rollout_id", "state", "target", "cohort", "progress", "failed", "reason")
 FACTS = (
     "rollout_id", "state", "reason", "target", "catalog", "product", "group", "deployment_id", "previous_deployment_id",
-    "release_id", "chip", "version", "feed", "cohort", "progress", "failed", "created_at", "created_by",
+    "release_id", "chip", "version", "feed", "cohort", "progress", "failed", "crashes", "created_at", "created_by",
 )  # fmt: skip
 
 RolloutOption = Annotated[str, typer.Option("--rollout", "-r", metavar="ID", help="Roll-out id.")]
@@ -55,7 +55,18 @@ def _progress(counts: dict[str, int]) -> str:
 def _row(rollout: dict[str, Any]) -> dict[str, Any]:
     steps = len(rollout["policy"]["rings"]) + len(rollout["policy"]["cohorts"])
     started = min(rollout["cohort"] + 1, steps)
-    return {**readable(rollout), "progress": _progress(rollout["counts"]), "cohort": f"{started} of {steps}"}
+    row = {**readable(rollout), "progress": _progress(rollout["counts"]), "cohort": f"{started} of {steps}"}
+    return {**row, "crashes": _crashes(rollout.get("crashes"))}
+
+
+def _crashes(crashes: dict[str, int] | None) -> str:
+    """How devices crash with the release and with the one before; "" where that is not compared."""
+    if not crashes:
+        return ""
+    return (
+        f"on {crashes['devices']} devices, on {crashes['devices_before']} with the release before; "
+        f"{crashes['evidence_percent']}% of what holds it"
+    )
 
 
 def _cohort_row(cohort: dict[str, Any]) -> dict[str, Any]:

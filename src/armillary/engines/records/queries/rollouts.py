@@ -20,6 +20,7 @@ from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.rollout_rows import (
     Rollout,
     RolloutCohort,
+    RolloutCrashes,
     RolloutDevice,
     RolloutEvent,
     RolloutPart,
@@ -30,7 +31,7 @@ from armillary.rollout.policy import from_json, to_json
 from armillary.rollout.state import LIVING
 from armillary.rollout.tally import LEFT, UNFINISHED
 
-_rollout, _part = schema.rollout, schema.rollout_device
+_rollout, _part, _evidence = schema.rollout, schema.rollout_device, schema.rollout_evidence
 _device = schema.device
 _group, _product, _catalog = schema.device_group, schema.product, schema.catalog
 _release, _feed = schema.os_release, schema.os_feed
@@ -194,7 +195,7 @@ def _as_rollout(row: Row[Any], **counted: object) -> Rollout:
             RolloutEvent(**{**noted, "finding_id": None if noted["finding_id"] is None else UUID(noted["finding_id"])})
             for noted in json.loads(row.history or "[]")
         ),
-        **{"counts": {}, "failed": 0, "cohorts": (), "further": (), **counted},
+        **{"counts": {}, "failed": 0, "cohorts": (), "further": (), "crashes": None, **counted},
     )
 
 
@@ -221,7 +222,23 @@ def _counted(connection: Connection, row: Row[Any]) -> Rollout:
             )
     made = _as_rollout(row, failed=failures, cohorts=tuple(cohorts), further=_further(connection, row))
     waiting = devices_in_reach(connection, made) - sum(count for state, count in counts.items() if state != LEFT)
-    return replace(made, counts={**counts, "waiting": max(0, waiting)})
+    return replace(made, counts={**counts, "waiting": max(0, waiting)}, crashes=_crashes(connection, made))
+
+
+def _crashes(connection: Connection, rollout: Rollout) -> RolloutCrashes | None:
+    """What is kept of a roll-out's crashes until it has ended."""
+    document = connection.execute(
+        select(_evidence.c.document).where(_evidence.c.rollout_id == rollout.rollout_id)
+    ).scalar()
+    if document is None or not rollout.policy.false_hold_percent:
+        return None
+    from armillary.detect.sequential import CrashEvidence  # noqa: PLC0415 - memory: where something crashed
+    from armillary.engines.records.queries.planning.crashes import evidence_from  # noqa: PLC0415 - as above
+    from armillary.rollout.comparison import limit  # noqa: PLC0415 - as above
+
+    found = CrashEvidence(*evidence_from(document))
+    share = max(0.0, found.log) / limit(rollout.policy)
+    return RolloutCrashes(found.new, found.before, min(100, int(100 * share)))
 
 
 def names(connection: Connection, deployment_id: UUID) -> bool:

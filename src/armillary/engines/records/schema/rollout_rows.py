@@ -42,6 +42,15 @@ class RolloutPart:
     previous_deployment_id: UUID | None
 
 
+@dataclass(frozen=True, slots=True)
+class RolloutCrashes:
+    """Devices that crashed since a roll-out runs or was last resumed, and what that comes to (detect/sequential.py)."""
+
+    devices: int  # With the release
+    devices_before: int  # With the one before, in the same time
+    evidence_percent: int  # Of what holds the roll-out; 100 and more is not told apart
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
     """A staged roll-out: of images over device groups of a catalog, or of an OS release over the groups of a feed."""
@@ -70,6 +79,7 @@ class Rollout:
     counts: Mapping[str, int] = field(default_factory=dict)
     failed: int = 0  # Including devices that were restored since
     cohorts: tuple[RolloutCohort, ...] = ()  # Of those that have started
+    crashes: RolloutCrashes | None = None  # None: nothing crashed, or both releases cannot be compared
     history: tuple[RolloutEvent, ...] = ()  # Oldest first
     further: tuple[RolloutPart, ...] = ()  # Device groups that rings name beside ``group_id``
     release_id: UUID | None = None  # Of an OS release, as the next three; None of applications

@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 from tests.fixtures import reports
 
+from armillary.engines.records.notifications import outbox
 from armillary.engines.records.queries import reports as report_rows
 from armillary.engines.records.schema.rows import Image, UnreadRefusal
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
@@ -72,7 +73,7 @@ def test_a_finding_is_told_once_when_it_opens_and_once_when_it_is_graver(
     host: ServiceHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[tuple[str, str]] = []
-    monkeypatch.setattr(watch_module.outbox, "enqueue", lambda _, event, __: told.append((event.kind, event.severity)))
+    monkeypatch.setattr(outbox, "enqueue", lambda _, event, __: told.append((event.kind, event.severity)))
     for severity in ("low", "low", "high", "medium", "high"):
         host.service.watch.observe(replace(SEEN, severity=severity))
     assert told == [("finding.opened", "low"), ("finding.graver", "high")]

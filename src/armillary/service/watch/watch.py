@@ -16,7 +16,6 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from armillary.engines.records.notifications import outbox
 from armillary.engines.records.queries import (
     certificates as certificate_rows,
     check_ins as check_in_rows,
@@ -34,7 +33,6 @@ from armillary.service.watch.detections import Observation
 from armillary.service.watch.drops import Drops
 from armillary.service.watch.heard_at_hub import HeardAtHub, of_shared_certificate
 from armillary.wire.device.finding import KINDS, SEVERITIES, STATUSES, Finding
-from armillary.wire.notification import event as notification
 
 if TYPE_CHECKING:
     from armillary.service.watch.behaviour import Behaviour
@@ -416,6 +414,9 @@ def record(connection: Connection, seen: Observation, now: int) -> Finding:
         ),
     )
     if observed.is_news:
+        from armillary.engines.records.notifications import outbox  # noqa: PLC0415 - memory: at the first finding
+        from armillary.wire.notification import event as notification  # noqa: PLC0415 - memory, as above
+
         news = notification.of_finding(observed.finding, graver=observed.before is not None)
         outbox.enqueue(connection, news, seen.catalog_id)
     return observed.finding

@@ -50,7 +50,12 @@ def copy(service: RunningService, device: WireDevice) -> None:
     assert service.service.registry.devices.get(device.device_id).held_at is not None
 
 
-@pytest.mark.parametrize("end", [revoke, copy])
+def set_apart(service: RunningService, device: WireDevice) -> None:
+    reply = service.call("POST", f"/api/v1/devices/{device.device_id}/quarantine", {"reason": "odd"})
+    assert reply.status == 200, reply.body
+
+
+@pytest.mark.parametrize("end", [revoke, copy, set_apart])
 def test_a_device_is_cut_when_it_is_revoked_and_when_a_copy_of_it_is_found(
     service: RunningService, end: Callable[[RunningService, WireDevice], None]
 ) -> None:

@@ -105,6 +105,10 @@ class Playbooks:
 
         return read_playbooks(text, name)
 
+    def forget(self) -> None:
+        """Forget to which findings playbooks were applied that are there no more."""
+        self._context.records.write(playbook_rows.prune_runs)
+
     # -- the run --------------------------------------------------------------------------------------------------
 
     def run_once(self) -> Iterator[UUID]:

@@ -101,6 +101,7 @@ class Response:
             parts.actions.expire_due()
 
     def prune(self) -> None:
-        """Forget what no action has come of; daily."""
+        """Forget what no action has come of, and what was done about findings that are there no more; daily."""
         if self._is_needed:
             self._parts.asking.forget_lost()
+            self._parts.playbooks.forget()

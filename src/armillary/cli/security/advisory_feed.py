@@ -95,6 +95,26 @@ def pack(
     record(found).show(as_json=as_json)
 
 
+@app.command("write-example")
+def write_example(
+    folder: Annotated[Path, typer.Option("--output-directory", metavar="DIR", help="Folder that is made.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write an invented vulnerability to try things with.
+
+    An advisory, its entry in a catalogue of exploited ones, and bills of materials of what it affects and what repairs
+    it: docs/guides/exploited-vulnerability.md plays it.
+    """
+    from armillary.content.example_vulnerability import example_files  # noqa: PLC0415 - of this verb alone
+
+    files = example_files(time.time())
+    with explained(folder, "cannot be made"):
+        folder.mkdir()
+    for name, data in files.items():
+        write_file(folder / name, data)
+    record({"folder": str(folder), "files": sorted(files)}).show(as_json=as_json)
+
+
 @remote_command(app, "trust")
 def trust(
     remote: RemoteService,

@@ -13,7 +13,13 @@ from armillary.cli.terminal.files import write_file
 from armillary.cli.terminal.output import Shown, inert, noun, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
-from armillary.cli.terminal.remote_names import LimitOption, OnlyCatalogOption, OnlyProductOption, chosen_catalog
+from armillary.cli.terminal.remote_names import (
+    LimitOption,
+    OnlyCatalogOption,
+    OnlyProductOption,
+    catalog_name,
+    chosen_catalog,
+)
 from armillary.cli.terminal.times import moment
 from armillary.errors import InvalidArgumentError
 
@@ -66,7 +72,8 @@ def aware(
         body["about"] = about
     if product is not None:
         body["product"] = product
-    return _shown(remote.post("/cases", body, catalog=chosen_catalog(remote, catalog)))
+    where = chosen_catalog(remote, catalog) if product is None else catalog_name(remote, catalog)
+    return _shown(remote.post("/cases", body, catalog=where))
 
 
 @remote_command(app, "list")

@@ -13,7 +13,13 @@ from armillary.cli.terminal.files import read_file, write_file
 from armillary.cli.terminal.output import JsonOption, Shown, noun, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
-from armillary.cli.terminal.remote_names import LimitOption, OnlyCatalogOption, OnlyProductOption, chosen_catalog
+from armillary.cli.terminal.remote_names import (
+    LimitOption,
+    OnlyCatalogOption,
+    OnlyProductOption,
+    catalog_name,
+    chosen_catalog,
+)
 from armillary.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -46,7 +52,7 @@ def create(
 
     It says of each requirement present, absent, stale or out of scope; whether one is met is for a person to judge.
     """
-    name = chosen_catalog(remote, catalog)
+    name = chosen_catalog(remote, catalog) if product is None else catalog_name(remote, catalog)
     body = {} if product is None else {"product": product}
     made = remote.post_slow("/dossiers", body, within_s=CREATE_S, catalog=name)
     _download(remote, made["dossier_id"], name, output_file)

@@ -11,7 +11,6 @@ import uuid
 from pathlib import Path
 from typing import Any, Final
 
-from armillary.cli.story import vulnerability
 from armillary.cli.story.attacks import MORE_CABLES, RELEASED
 from armillary.cli.story.scenes import (
     CATALOG,
@@ -23,8 +22,10 @@ from armillary.cli.story.scenes import (
     upload,
 )
 from armillary.cli.story.stage import Stage
+from armillary.cli.story.vulnerability import publish
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import segment
+from armillary.content import example_vulnerability as vulnerability
 
 COUNTRY: Final = "DE"
 PRODUCT: Final = PRODUCTS[RELEASED]
@@ -49,9 +50,11 @@ def learn_of_an_exploited_vulnerability(stage: Stage) -> str:
     running = next(
         each for each in stage.client.get("/releases")["items"] if each["version"] == stage.notes["os_version"]
     )
-    stage.client.upload(f"/releases/{running['release_id']}/sbom", vulnerability.os_bill(), "application/json")
+    stage.client.upload(
+        f"/releases/{running['release_id']}/sbom", vulnerability.example_files(0)["os.cdx.json"], "application/json"
+    )
     stage.notes["saturday"] = _begin_rollout(stage, _new_image(stage, vulnerability.AFFECTED))
-    vulnerability.publish(stage)
+    publish(stage)
     finding = stage.wait("the finding", lambda: _finding(stage))
     shown = stage.client.get(f"/advisories/{vulnerability.CVE}")
     affected = shown["devices"].get("affected", 0)

@@ -125,7 +125,8 @@ def _observation(
         kind="vulnerability-in-field",
         key=(advisory_id,),
         severity="critical" if exploited else "high",
-        title=f"{devices} devices run what {advisory_id} affects" + (", which is exploited" if exploited else ""),
+        title=f"{'1 device runs' if devices == 1 else f'{devices} devices run'} what {advisory_id} affects"
+        + (", which is exploited" if exploited else ""),
         cause=f"{said[:500]} ({', '.join(judge.names[:5])})",
         proposed_action=f"Look at it: armillary advisory show {advisory_id}. "
         + (f"Repaired in {', '.join(fixes[:5])}: build, publish and roll out. " if fixes else "No fix is known. ")

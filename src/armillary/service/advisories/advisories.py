@@ -8,18 +8,17 @@ feed comes. A service without feeds keeps who runs what, and nothing else of thi
 from __future__ import annotations
 
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-import structlog
 from sqlalchemy import Connection
 
 from armillary.engines.records.advisories import presence
-from armillary.errors import ConflictError
 from armillary.service.advisories.running import Running
 from armillary.service.advisories.sets import Sets
-from armillary.service.advisories.uploads import BundleUploads
+from armillary.service.advisories.uploads import BundleUploads, ImportThread
 from armillary.service.authority.key_store import KeyStore
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.context import Context
@@ -41,8 +40,6 @@ BILLS_LOOK_S: Final = 1.0
 # Feeds get stale after days.
 STALE_EVERY_S: Final = 300
 
-_log = structlog.get_logger("armillary.service.advisories")
-
 
 class Advisories:
     """Operations on feeds and advisories. From any thread."""
@@ -58,8 +55,7 @@ class Advisories:
         self._uploads: BundleUploads | None = None
         self._has_feeds = context.records.read(presence.has_feed)
         self._is_importing = False
-        self._importing: threading.Thread | None = None
-        self._last_failure = ""
+        self.importing = ImportThread()
         self._stopping = threading.Event()
         self._announced_at = 0
         self._is_announcement_due = self._has_feeds
@@ -160,35 +156,13 @@ class Advisories:
             WireError, ConflictError, InvalidArgumentError: as :meth:`Imports.open`; the upload has ended.
         """
         try:
-            self._check_idle()
+            self.importing.check_idle()
             statement = self._imports().open(path).statement
         except BaseException:  # whatever it was, then raised on: the file is of no use
             self.uploads.end(upload_id)
             raise
-        self._last_failure = ""
-        self._importing = threading.Thread(
-            target=self._import_uploaded, args=(upload_id, path, actor), name="feed-import", daemon=True
-        )
-        self._importing.start()
+        self.importing.begin(partial(self.import_bundle, path, actor=actor), partial(self.uploads.end, upload_id))
         return {"feed": statement.feed, "kind": statement.kind, "as_of": statement.as_of, "records": statement.records}
-
-    def _check_idle(self) -> None:
-        if self.import_state["running"]:
-            raise ConflictError("another feed is being imported", remedy="Wait for it: armillary advisory-feed list.")
-
-    def _import_uploaded(self, upload_id: UUID, path: Path, actor: str) -> None:
-        try:
-            self.import_bundle(path, actor=actor)
-        except Exception as error:  # noqa: BLE001 - the thread's outermost frame: who asked reads it in the state
-            self._last_failure = str(error)[:500] or type(error).__name__
-            _log.warning("a feed was not imported", error=self._last_failure)
-        finally:
-            self.uploads.end(upload_id)
-
-    @property
-    def import_state(self) -> dict[str, Any]:
-        """Whether a bundle is being imported, and why the last one was not."""
-        return {"running": self._importing is not None and self._importing.is_alive(), "failure": self._last_failure}
 
     # -- loops ------------------------------------------------------------------------------------------------------
 
@@ -219,8 +193,7 @@ class Advisories:
     def close(self) -> None:
         """Stop an import that is running: what it wrote is seen by nobody, and taken back at the next import."""
         self._stopping.set()
-        if self._importing is not None:
-            self._importing.join()
+        self.importing.join()
         if self._uploads is not None:
             self._uploads.remove_all()
 

@@ -12,8 +12,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
+
+import structlog
 
 from armillary.engines.durable import not_writable
 from armillary.errors import ConflictError, DataFolderError, InvalidArgumentError, NotFoundError, QuotaExceededError
@@ -28,6 +30,8 @@ RETRY_S: Final = 30
 # Left on the disk: the records need room to grow, by about five times the bundle.
 RESERVE_BYTES: Final = 256 << 20
 GROWTH: Final = 5
+
+_log = structlog.get_logger("armillary.service.advisories")
 
 
 @dataclass(eq=False, slots=True)
@@ -132,3 +136,41 @@ class BundleUploads:
         if self._upload is not None:
             self._upload.path.unlink(missing_ok=True)
             self._upload = None
+
+
+class ImportThread:
+    """The import of an uploaded bundle, in a thread of its own: one at a time, which the caller sees to."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._failure = ""
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Whether a bundle is being imported, and why the last one was not."""
+        return {"running": self._thread is not None and self._thread.is_alive(), "failure": self._failure}
+
+    def check_idle(self) -> None:
+        """Raise ConflictError while a bundle is being imported."""
+        if self.state["running"]:
+            raise ConflictError("another feed is being imported", remedy="Wait for it: armillary advisory-feed list.")
+
+    def begin(self, work: Callable[[], object], end: Callable[[], object]) -> None:
+        """Import, and then ``end``, however it went."""
+        self._failure = ""
+        self._thread = threading.Thread(target=self._run, args=(work, end), name="feed-import", daemon=True)
+        self._thread.start()
+
+    def _run(self, work: Callable[[], object], end: Callable[[], object]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - the thread's outermost frame: who asked reads it in the state
+            self._failure = str(error)[:500] or type(error).__name__
+            _log.warning("a feed was not imported", error=self._failure)
+        finally:
+            end()
+
+    def join(self) -> None:
+        """Wait for an import that is running."""
+        if self._thread is not None:
+            self._thread.join()

@@ -142,7 +142,7 @@ def list_advisory_feeds(request: Request) -> dict[str, Any]:
     service = service_of(request)
     now = service.context.now()
     rows = [views.feed(each, now) for each in service.advisories.feeds()]
-    return {"items": rows, "next": None, "import": service.advisories.import_state}
+    return {"items": rows, "next": None, "import": service.advisories.importing.state}
 
 
 def list_feed_editions(request: Request, feed_name: FeedPath) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 from tests.api.running_service import RunningService
 from tests.cli.conftest import Command
@@ -13,7 +14,7 @@ from armillary.cli.security.case import remaining
 from armillary.service.watch.detections import Observation
 
 
-def test_a_case_from_aware_to_closed(armillary: Command, service: RunningService, catalog: str) -> None:
+def test_a_case_from_aware_to_closed(armillary: Command, service: RunningService, catalog: str, tmp_path: Path) -> None:
     hour_ago = datetime.fromtimestamp(int(time.time()) - 3600, UTC).isoformat()
     begun = armillary("case", "aware", "--title", "It burns", "-c", catalog, "--at", hour_ago, "--json").json
     case_id = begun["case_id"]
@@ -38,6 +39,14 @@ def test_a_case_from_aware_to_closed(armillary: Command, service: RunningService
     about = armillary("case", "refer", case_id, "--finding", str(finding.finding_id), "--json").json["about"]
     assert about == [{"subject": "finding", "id": str(finding.finding_id)}]
     assert armillary("case", "note", case_id, "--text", "a note").code == 0
+    draft = armillary("case", "draft", case_id, "--stage", "72h", "--json").json
+    assert "sensitivity" in {each["field"] for each in draft["gaps"]}
+    assert armillary("case", "note", case_id, "--field", "sensitivity", "--text", "TLP:AMBER").code == 0
+    file = tmp_path / "notice.txt"
+    printed = armillary("case", "draft", case_id, "--stage", "72h", "--output-file", str(file))
+    assert "TLP:AMBER" in printed.out
+    assert file.read_text() == printed.out
+    assert "colour" in armillary("case", "note", case_id, "--field", "colour", "--text", "x").err
     listed = armillary("case", "list", "-c", catalog, "--json").json
     assert [each["case_id"] for each in listed] == [case_id]
     assert "72h" in armillary("case", "list", "-c", catalog).out

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, text
 from tests.fixtures.clocks import Clock
 
-from armillary.engines.records.queries import findings as finding_rows
+from armillary.engines.records.queries import audit as audit_rows, findings as finding_rows
 from armillary.engines.records.queries.security import cases as case_rows
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.regulation.clocks import EXPLOITED, INCIDENT
@@ -149,6 +149,27 @@ def test_cut_at_the_finding_nothing_is_lost_and_nothing_is_made_twice(
     assert clock_findings(host) == []
     clock.now += 61
     assert host.service.casework.clocks.look() == 1
+
+
+def test_an_entry_and_its_audit_line_come_together_or_not_at_all(
+    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = begun(host)
+    lines = len(host.service.audit.list().items)
+
+    def cut(*_: object, **__: object) -> None:
+        raise RuntimeError("cut")
+
+    for module_of, name in ((audit_rows, "append"), (case_rows, "add_entry")):
+        with monkeypatch.context() as patched:
+            patched.setattr(module_of, name, cut)
+            with pytest.raises(RuntimeError):
+                cases(host).add(made.row.case_id, Said(kind="note", text="x"), actor="ann")
+            with pytest.raises(RuntimeError):
+                begun(host)
+    assert len(cases(host).get(made.row.case_id).entries) == 1
+    assert len(cases(host).list().items) == 1
+    assert len(host.service.audit.list().items) == lines
 
 
 def test_what_a_case_is_about_has_to_be_there_and_of_its_catalog(host: ServiceHost) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,10 +15,13 @@ from tests.service.advisories.fleet import HOUR_S, AdvisoryFleet, osv
 from tests.service.cases.test_drafts import BAD, FACTS, GOOD, NAME
 
 from armillary import content
+from armillary.engines.records.queries.security import dossiers as rows
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, WireError
 from armillary.regulation.clocks import EXPLOITED
 from armillary.service.cases.cases import Said
 from armillary.service.cases.subjects import Subject as CaseSubject
+from armillary.service.context.blobs import Blobs
+from armillary.service.context.named_blobs import collect
 from armillary.service.dossier import dossiers as module, field_facts
 from armillary.service.dossier.building import TABLES, tables
 from armillary.service.dossier.dossiers import Dossiers
@@ -181,6 +185,25 @@ def test_dossiers_are_kept_listed_and_bounded(known: AdvisoryFleet, monkeypatch:
         dossiers.create(None, "Kettle", actor="ann")
     with pytest.raises(NotFoundError):
         dossiers.get(uuid4())
+
+
+def test_a_dossier_that_is_not_recorded_leaves_no_file_and_one_that_is_is_not_collected(
+    known: AdvisoryFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, context = known.service.context.folder.blobs, known.service.context
+    blobs = Blobs(folder)
+    before = blobs.written_before(time.time() + 60)
+    made = known.service.dossiers.create("Contoso", actor="ann")
+
+    def refuses(*_: object) -> None:
+        raise ConflictError("the disk is full", remedy="x")
+
+    monkeypatch.setattr(rows, "add", refuses)
+    with pytest.raises(ConflictError):
+        known.service.dossiers.create("Contoso", actor="ann")
+    assert blobs.written_before(time.time() + 60) - before == {made.sha256}
+    collect(context.records, blobs, time.time() + 48 * HOUR_S)
+    assert known.service.dossiers.file(made.dossier_id)
 
 
 def test_bills_that_have_no_room_are_named_by_their_digest(

@@ -7,7 +7,7 @@ keys of                     kept
 root, policy, catalog       in the PKCS #11 token where the settings name one, else in an encrypted file
 root, targets of releases   the same; or offline, then not here (``service/repository``)
 other authorities, signing  in an encrypted file: the issuing authority signs at every check-in, in memory
-transparency logs           the same: Ed25519, which tokens are not asked for here
+logs, dossiers              the same: Ed25519, which tokens are not asked for here
 crash dumps of a group      the same: deleting the file erases them
 the TLS server              in a plain file: TLS libraries read it themselves; it is renewed from the root
 ==========================  ==================================================================================

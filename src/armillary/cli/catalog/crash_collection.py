@@ -19,7 +19,7 @@ Stacks = Literal["scrubbed", "full"]
 
 @remote_command(verbs, "show-crash-dumps")
 def show(remote: RemoteService, path: GroupPath) -> Shown:
-    """Show what crash dumps a group collects, and how many there are."""
+    """Show how crash dumps are collected, and how many."""
     return record(remote.get(f"{path}/crash-dumps"))
 
 
@@ -46,7 +46,7 @@ def put(
 
 @remote_command(verbs, "erase-crash-dumps")
 def erase(remote: RemoteService, path: GroupPath, yes: YesOption = False) -> None:
-    """Delete all crash dumps of a group and the key that opens them.
+    """Delete all crash dumps of a group, and their key.
 
     Copies of the database hold nothing then that could be opened. Backups of the keys folder do: delete those, too.
     """

@@ -133,7 +133,7 @@ def show(remote: RemoteService, product: ProductOption, device_group: NameOption
 
 @remote_command(app, "update")
 def update(remote: RemoteService, product: ProductOption, device_group: NameOption, change: Change) -> Shown:
-    """Change a device group; what is not named stays as it is."""
+    """Change a group; what is not named stays."""
     return _send(remote, "PATCH", product, device_group, change)
 
 

@@ -151,7 +151,10 @@ Asked = Annotated[
 
 @remote_command(app, "preview")
 def preview(remote: RemoteService, kind: Kind, asked: Asked) -> Shown:
-    """Say what an action would do now: how many devices, the first of them. Nothing is changed."""
+    """Say what an action would do now.
+
+    How many devices, and the first of them. Nothing is changed.
+    """
     catalog, body = _request(remote, kind=kind, **asked)
     return _previewed(remote.post("/action-preview", {**body, "reason": "preview"}, catalog=catalog))
 
@@ -170,7 +173,10 @@ def _previewed(found: Mapping[str, Any]) -> Shown:
 
 @remote_command(app, "run")
 def run(remote: RemoteService, kind: Kind, asked: Asked, reason: ReasonOption, yes: YesOption = False) -> Shown:
-    """Do an action at once, or have it wait for a second person where it touches too many devices."""
+    """Do an action.
+
+    At once, or after a second person agreed where it touches too many devices.
+    """
     catalog, body = _request(remote, kind=kind, **asked)
     if not yes:
         found = remote.post("/action-preview", {**body, "reason": reason}, catalog=catalog)
@@ -213,7 +219,10 @@ def show(
 
 @remote_command(app, "approve")
 def approve(remote: RemoteService, action: ActionOption, catalog: OnlyCatalogOption = None) -> Shown:
-    """Let an action begin, or go on, that waits for a person: a second one where it says so."""
+    """Let an action go on that waits for a person.
+
+    For a second one where it says so.
+    """
     made = remote.post(f"/actions/{segment(action)}/approve", catalog=catalog)
     if made["state"] == "waiting":
         note("it touches more devices than one person alone may: it waits for a second person")
@@ -222,7 +231,7 @@ def approve(remote: RemoteService, action: ActionOption, catalog: OnlyCatalogOpt
 
 @remote_command(app, "cancel")
 def cancel(remote: RemoteService, action: ActionOption, catalog: OnlyCatalogOption = None) -> Shown:
-    """Stop an action where it is; what it did stays until it is undone."""
+    """Stop an action; what it did stays until undone."""
     return record(remote.post(f"/actions/{segment(action)}/cancel", catalog=catalog), row=readable_of(*FACTS))
 
 
@@ -243,7 +252,7 @@ def approval(
         str | None, typer.Option("--expires", metavar="TIME", help="When an action expires that nobody approves.")
     ] = None,
 ) -> Shown:
-    """Show, or with an option set, when actions of a catalog need a second person."""
+    """Show or set when actions need a second person."""
     place = in_catalog(remote, catalog, "action-approval")
     found = remote.get(place)
     if above is not None or expires is not None:

@@ -70,7 +70,7 @@ def list_states(
     catalog: OnlyCatalogOption = None,
     limit: LimitOption = None,
 ) -> Shown:
-    """List statements, the newest first, with those that were taken back."""
+    """List statements, also those that were taken back."""
     found = list(remote.pages("/advisory-statements", limit=limit, catalog=catalog, advisory=advisory))
     return table(found, COLUMNS, row=_row, empty="Nothing was stated here.")
 

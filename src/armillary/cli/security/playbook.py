@@ -35,7 +35,7 @@ def list_playbooks(remote: RemoteService, catalog: OnlyCatalogOption = None) -> 
 
 @remote_command(app, "show")
 def show(remote: RemoteService, playbook: NameArgument, catalog: OnlyCatalogOption = None) -> Shown:
-    """Show a playbook: what it is about, what it does, what it proposes."""
+    """Show a playbook: what it does, and what about."""
     return _whole(remote.get(f"/playbooks/{segment(playbook)}", catalog=catalog))
 
 
@@ -44,7 +44,9 @@ def check(
     remote: RemoteService,
     file: Annotated[Path, typer.Option("--file", metavar="FILE", help="Playbooks in YAML.")],
 ) -> Shown:
-    """Say whether a file is playbooks; what is wrong is named with its line. Nothing is kept.
+    """Check a file of playbooks; nothing is kept.
+
+    What is wrong is named with its line.
 
     To use your own, put the file into the folder playbooks of the service's data folder.
     """
@@ -58,7 +60,10 @@ def check(
 
 @remote_command(app, "enable")
 def enable(remote: RemoteService, playbook: NameArgument, catalog: OnlyCatalogOption = None) -> Shown:
-    """Use a playbook, for a catalog or where no catalog says anything else."""
+    """Use a playbook.
+
+    For a catalog, or wherever no catalog says anything else.
+    """
     return _whole(remote.post(f"/playbooks/{segment(playbook)}/enable", catalog=catalog))
 
 

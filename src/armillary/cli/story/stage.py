@@ -132,11 +132,6 @@ class Stage:
             end(device.process)
             device.process = None
 
-    def try_to_boot(self, device: DeviceOnStage) -> tuple[int, str]:
-        """Run ``armillary device boot`` to its end; exit code and what it printed on stderr."""
-        done = self._run("device", "boot", "--data", device.data)
-        return done.returncode, done.stderr
-
     def recover(self, device: DeviceOnStage) -> None:
         """Restore the device's boot components with ``armillary device recover``."""
         done = self._run("device", "recover", "--data", device.data)

@@ -48,8 +48,7 @@ def listeners(found: Outcome) -> list[tuple[str, bool]]:
 def test_no_port_is_opened_that_is_not_declared_and_each_try_is_told(stage: Stage, sandbox: Sandbox) -> None:
     found = stage.run(sandbox, at(4444))
     assert found.lines == ["13", "13", "13"], found.errors
-    if isinstance(sandbox, LinuxSandbox):  # without a network of its own binding is refused before
-        assert listeners(found) == [("0.0.0.0", True), ("::", True), ("0.0.0.0", False)]
+    assert listeners(found) == [("0.0.0.0", True), ("::", True), ("0.0.0.0", False)]
     assert all(not each.allowed for each in found.attempts)
 
 
@@ -59,9 +58,38 @@ def test_a_declared_port_is_opened_and_told_to_nobody(stage: Stage, sandbox: San
     assert [host for host, _ in listeners(found)] == ["0.0.0.0"]
 
 
+WAITS = """
+import socket
+def waits(host, port):
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            peer.bind((host, port))
+        print("waits")
+    except OSError as error:
+        print(error.errno)
+waits("0.0.0.0", 5353)
+waits("::", 5353)
+waits("0.0.0.0", 0)
+waits("127.0.0.1", 5353)
+"""
+
+
+def test_no_datagram_socket_waits_at_a_port_that_is_not_declared(stage: Stage, sandbox: Sandbox) -> None:
+    """A client that takes any free port does not wait for strangers, nor does a program for itself (``linux``)."""
+    found = stage.run(sandbox, WAITS)
+    own = isinstance(sandbox, LinuxSandbox)
+    assert found.lines == ["13", "13", "waits", "waits" if own else "13"], found.errors
+    told = [(each.host, each.port) for each in found.attempts if each.protocol == "listen-udp"]
+    assert told[:2] == [("0.0.0.0", 5353), ("::", 5353)]
+    found = stage.run(sandbox, WAITS, udp_server_ports=frozenset({5353}))
+    assert found.lines == ["waits"] * 4, found.errors
+    assert not found.attempts
+
+
 def test_control_without_a_sandbox_every_port_is_opened(stage: Stage) -> None:
     found = stage.run(open_sandbox("process"), at(4444))
     assert found.lines == ["listens"] * 3
+    assert stage.run(open_sandbox("process"), WAITS).lines == ["waits"] * 4
     assert not found.attempts
 
 

@@ -75,9 +75,7 @@ ALLOWED: Mapping[str, str] = {
     # Use a socket it already has. Making one, connecting it and sending to an address are checked below. bind
     # reaches only its own empty network: a socket that the supervisor connected outside has a port that it keeps when
     # the other side resets, and one with a port cannot be bound or listened on.
-    "sockets": (
-        "bind accept accept4 getsockname getpeername getsockopt setsockopt shutdown recvfrom recvmsg recvmmsg "
-    ),
+    "sockets": ("accept accept4 getsockname getpeername getsockopt setsockopt shutdown recvfrom recvmsg recvmmsg "),
 }
 
 # clone(2): low 32 bits of the flags. CLONE_NEWTIME shares its bit with the exit signal and exists for clone3 only.
@@ -133,7 +131,8 @@ class Policy:
     """What of the policy varies.
 
     Attributes:
-        notify: Hand connects, addressed sends and listening to a supervisor; otherwise the first two fail with EACCES.
+        notify: Hand connects, addressed sends, binding and listening to a supervisor; otherwise the first two fail with
+            EACCES.
         listen: Without a supervisor, it may listen: in a network of its own, or with declared server ports.
         sessions: It may leave its session and process group. Without a process namespace it may not: that is how the
             supervisor finds all its processes.
@@ -200,6 +199,7 @@ def _checked(policy: Policy) -> dict[str, tuple[Case, ...]]:
         # The address is in memory; only the supervisor can look.
         "sendmsg": (Case(bpf.failure(errno.EPERM), (Check(2, MSG_FASTOPEN, MSG_FASTOPEN),)), decide),
         "sendmmsg": (Case(bpf.failure(errno.EPERM), (Check(3, MSG_FASTOPEN, MSG_FASTOPEN),)), decide),
+        "bind": (decide,) if policy.notify else (allow,),
         # The supervisor looks at the socket's port, and listens with it: there is no address in memory to change.
         "listen": (decide,) if policy.notify else (allow,) if policy.listen else (refuse,),
         # The kernel reads 32 bits of the request, so 32 bits are compared: a set high bit changes nothing.

@@ -182,6 +182,8 @@ def test_literal_forms() -> None:
     assert blocked(one, attempt).description == f"ConnectionBlocked (tcp connection to evil.test:443; {ids}"
     door = ConnectionAttempt("0.0.0.0", 4444, allowed=False, at=0.0, protocol="listen", count=3)
     assert blocked(one, door).description == f"ListenerBlocked (tcp port 4444 at 0.0.0.0; {ids}"
+    waiting = ConnectionAttempt("::", 5353, allowed=False, at=0.0, protocol="listen-udp")
+    assert blocked(one, waiting).description == f"ListenerBlocked (udp port 5353 at ::; {ids}"
     assert (blocked(one, door).event_type, blocked(one, door).count) == ("ListenerBlocked", 3)
 
 

@@ -38,6 +38,8 @@ STOP_GRACE_S = 5.0  # SIGTERM to SIGKILL; long enough to close a connection
 RESTART_FIRST_S = 1.0
 RESTART_LIMIT_S = 60.0
 STABLE_S = 60.0  # after running so long the back-off starts over
+# Protocols of refused listeners -> what they would have listened with.
+LISTENS = {"listen": "tcp", "listen-udp": "udp"}
 SIGNAL_CODE_UNKNOWN = 0  # a parent does not hear of it; Azure Sphere's form has a field for it
 
 
@@ -224,7 +226,7 @@ class Supervisor:
             self._hear(application, event)
         elif not event.allowed:
             self._journal.write(
-                "listener-blocked" if event.protocol == "listen" else "connection-blocked",
+                "listener-blocked" if event.protocol in LISTENS else "connection-blocked",
                 name=application.name,
                 host=event.host,
                 port=event.port,
@@ -266,10 +268,13 @@ def describe(application: Application, status: ExitStatus, crash: CrashRecord | 
 
 def blocked(application: Application, attempt: ConnectionAttempt) -> Incident:
     """The error report of a refused connection or listener: what the application wanted and is not allowed."""
-    event_type = "ListenerBlocked" if attempt.protocol == "listen" else "ConnectionBlocked"
-    place = {"lookup": f"lookup of {attempt.host}", "listen": f"tcp port {attempt.port} at {attempt.host}"}.get(
-        attempt.protocol, f"{attempt.protocol} connection to {attempt.host}:{attempt.port}"
-    )
+    event_type = "ListenerBlocked" if attempt.protocol in LISTENS else "ConnectionBlocked"
+    if attempt.protocol in LISTENS:
+        place = f"{LISTENS[attempt.protocol]} port {attempt.port} at {attempt.host}"
+    elif attempt.protocol == "lookup":
+        place = f"lookup of {attempt.host}"
+    else:
+        place = f"{attempt.protocol} connection to {attempt.host}:{attempt.port}"
     return Incident(
         event_type=event_type,
         description=f"{event_type} ({place}; component_id={application.component_id}; image_id={application.image_id})",

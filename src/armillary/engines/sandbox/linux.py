@@ -103,6 +103,7 @@ class LinuxSandbox:
             filter=compile_filter(kernel.machine(), policy),
             hosts=launch_.grant.hosts,
             server_ports=frozenset(launch_.grant.tcp_server_ports),
+            udp_server_ports=frozenset(launch_.grant.udp_server_ports),
             own_network=True,
             wraps=True,
             traces=can_trace(kernel.machine()) and _is_native(launch_),

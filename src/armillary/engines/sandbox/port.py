@@ -99,7 +99,8 @@ class ConnectionAttempt:
     port: int  # Destination port; 0 for a name lookup, which has none
     allowed: bool
     at: float  # Unix seconds of the first of ``count``
-    protocol: str = "tcp"  # ``tcp``, ``udp``, ``lookup`` or ``listen``: of a listen, host and port are its own
+    # ``tcp``, ``udp``, ``lookup``, or ``listen`` and ``listen-udp``, of which host and port are its own
+    protocol: str = "tcp"
     count: int = 1  # Attempts this event stands for: repetitions are counted and reported together, never dropped
 
 

@@ -97,6 +97,7 @@ class ReducedSandbox:
             filter=compile_filter(kernel.machine(), policy),
             hosts=with_host_addresses(launch_.grant.hosts, hosts_file_entries()),
             server_ports=frozenset(launch_.grant.tcp_server_ports),
+            udp_server_ports=frozenset(launch_.grant.udp_server_ports),
             own_network=False,
             wraps=False,
             cleanup=lambda: shutil.rmtree(temporary, ignore_errors=True),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network broker: answers every connect, addressed send and listen of one application.
+"""The network broker: answers every connect, addressed send, bind and listen of one application.
 
 The application's filter stops these calls in the kernel and queues them here. For each one the broker copies the
 address out of the caller's memory, decides on the copy, and makes the call itself. The caller's memory is not read
@@ -17,7 +17,10 @@ that it cannot be bound to another port of the host. Datagram sockets stay in th
 another address is made here on a copy of the socket.
 
 A stream listens at a port that the manifest names, or at loopback in a network of its own; at any other it is refused,
-and reported as every refused connection is. What listens is the copy that was looked at.
+and reported as every refused connection is. What listens is the copy that was looked at. A datagram socket waits where
+it is bound, so that is decided at its bind; without a network of its own that of a stream is as well. A bind that is
+let go on is the caller's own call: whoever swaps the address then is not reported, and has gained nothing (``linux``:
+nothing comes in from outside; ``reduced``: Landlock refuses the port of a stream).
 """
 
 from __future__ import annotations
@@ -60,8 +63,9 @@ INET = (socket.AF_INET, socket.AF_INET6)
 BURST_LIMIT = 32
 # Calls of one application that may wait for the outside at a time; more wait in the kernel.
 PENDING_LIMIT = 64
-# The protocol of what is reported of a refused listen.
+# The protocol of what is reported of a refused listen, and of a refused bind of a datagram socket.
 LISTEN = "listen"
+LISTEN_UDP = "listen-udp"
 # Messages of one sendmmsg that are carried out in one call; the caller sends the rest again (sendmmsg(2)).
 MULTIPLE_LIMIT = 16
 
@@ -86,6 +90,7 @@ class Broker:
     listener: int  # Descriptor of the filter's listener
     hosts: AllowedHosts
     server_ports: frozenset[int]  # TCP ports that the application may listen at
+    udp_server_ports: frozenset[int]  # UDP ports that it may bind
     gateway: Gateway
     own_network: bool  # Whether the application has a network namespace of its own
     report: Callable[[Decision, str], None]  # Called with (decision, protocol) for each attempt
@@ -98,7 +103,7 @@ class Broker:
     def start(self) -> None:
         """Begin to answer; needs a running loop."""
         numbers = ARCHITECTURES[kernel.machine()].numbers
-        self._names = {numbers[name]: name for name in ("connect", "sendto", "sendmsg", "sendmmsg", "listen")}
+        self._names = {numbers[name]: name for name in ("connect", "sendto", "sendmsg", "sendmmsg", "bind", "listen")}
         os.set_blocking(self.listener, False)
         self.gateway.start()
         asyncio.get_running_loop().add_reader(self.listener, self._on_readable)
@@ -178,6 +183,8 @@ class Broker:
             return self._send_message(call)
         if name == "listen":
             return self._listen(call)
+        if name == "bind":
+            return self._bind(call)
         return self._send_messages(call)
 
     # connect(2)
@@ -240,21 +247,43 @@ class Broker:
         await self._inside.connect_unix(call.own, call.notification.thread, path)
         return 0
 
-    # listen(2)
+    # bind(2) and listen(2)
+
+    async def _bind(self, call: _Call) -> int:
+        _, address, size = call.notification.arguments[:3]
+        own = call.own
+        is_datagram = own.type == socket.SOCK_DGRAM
+        if own.family not in INET or not (is_datagram or not self.own_network) or self._is_of_outside(own):
+            self._let_continue(call)
+        target = read_destination(call.memory, address, size & 0xFFFFFFFF)  # (3)
+        declared = self.udp_server_ports if is_datagram else self.server_ports
+        is_free = target.family not in INET or not target.port or target.port in declared
+        if not (is_free or self._is_own_loopback(target.host)):
+            raise self._refused_listen(target.host, target.port, LISTEN_UDP if is_datagram else LISTEN)
+        self._let_continue(call)
+        return 0
 
     async def _listen(self, call: _Call) -> int:
         own, backlog = call.own, call.notification.arguments[1] & 0x7FFFFFFF
         if own.family in INET:
-            if self.own_network and network_of(own) != network_of(self.gateway.inside):
+            if self._is_of_outside(own):
                 raise OSError(errno.EINVAL, "a connection that was made outside")
             host, port = own.getsockname()[:2]
             if not (self._is_own_loopback(host) or port in self.server_ports):
-                self.report(Decision(allowed=False, host=host, port=port, reason="not declared"), LISTEN)  # (4)
-                raise OSError(errno.EACCES, "port is not in AllowedTcpServerPorts")
+                raise self._refused_listen(host, port, LISTEN)
         elif not self.own_network:
             raise OSError(errno.EACCES, "no Unix sockets without namespaces")
         own.listen(backlog)  # (5)
         return 0
+
+    def _refused_listen(self, host: str, port: int, protocol: str) -> OSError:
+        """(4) Report, and the error."""
+        self.report(Decision(allowed=False, host=host, port=port, reason="not declared"), protocol)
+        return OSError(errno.EACCES, "port is not in AllowedTcpServerPorts or AllowedUdpServerPorts")
+
+    def _is_of_outside(self, own: socket.socket) -> bool:
+        """Whether it was connected outside: it is in the host's network, while the application has its own."""
+        return self.own_network and network_of(own) != network_of(self.gateway.inside)
 
     def _is_own_loopback(self, host: str) -> bool:
         return self.own_network and is_loopback(host)

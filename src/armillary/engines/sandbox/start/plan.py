@@ -19,7 +19,9 @@ class StartPlan:
     configuration: dict[str, Any]  # What the launcher is asked for (``engines/sandbox/within/launcher.py``)
     filter: bytes  # Seccomp program, b"" for none
     hosts: AllowedHosts
-    server_ports: frozenset[int] = frozenset()  # TCP ports that it may listen at, beside loopback in its own network
+    # TCP and UDP ports that it may listen at, beside loopback in its own network
+    server_ports: frozenset[int] = frozenset()
+    udp_server_ports: frozenset[int] = frozenset()
     own_network: bool  # Whether the command makes a network namespace
     wraps: bool  # Whether the command stays as the application's parent, and reports a signal as 128 + number
     traces: bool = False  # Whether a crash is looked at (``crash/tracer.py``); only of one that wraps

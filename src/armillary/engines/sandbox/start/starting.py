@@ -197,6 +197,7 @@ def _broker(plan: StartPlan, pid: int, answer: dict[str, Any], log: AttemptLog) 
         listener=listener,
         hosts=plan.hosts,
         server_ports=plan.server_ports,
+        udp_server_ports=plan.udp_server_ports,
         gateway=gateway,
         own_network=plan.own_network,
         report=log.record,

@@ -49,7 +49,7 @@ def tamper_with_the_boot_chain(stage: Stage) -> str:
     failed = [step.name for step in reply.steps if step.result == "fail"]
     require(reply.verdict == "update-only" and bool(failed), f"a boot ROM that does not verify got: {reply.verdict}")
     require(reply.purpose == "update", f"it was given a certificate for {reply.purpose}")
-    stage.recover(device)
+    stage.command("device", "recover", "--data", device.data)
     stage.power_on(device)
     stage.wait(f"{device.name} attested again", lambda: stage.show(device)["verdict"] == "attested" or None)
     return (

@@ -132,12 +132,6 @@ class Stage:
             end(device.process)
             device.process = None
 
-    def recover(self, device: DeviceOnStage) -> None:
-        """Restore the device's boot components with ``armillary device recover``."""
-        done = self._run("device", "recover", "--data", device.data)
-        if done.returncode != 0:
-            raise HostError(f"{device.name} was not recovered: {done.stderr.strip()}", remedy="See the cause.")
-
     def show(self, device: DeviceOnStage) -> dict[str, Any]:
         """What the service knows of a device now."""
         shown: dict[str, Any] = self.client.get(f"/devices/{device.device_id}")

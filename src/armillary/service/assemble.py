@@ -121,6 +121,7 @@ class SecurityService:
         self.watch.drops.sources["device endpoint"] = self.serving.refusals_dropped
         self.first_token: str | None = None
         self._casework: Casework | None = None
+        self._dossiers: Dossiers | None = None
         self._dumps_looked_at = 0
         self._disclosure: Disclosure | None = None
         self._support_ends: SupportEnds | None = None
@@ -227,6 +228,8 @@ class SecurityService:
     @property
     def dossiers(self) -> Dossiers:
         """Dossiers; what makes them is loaded when somebody asks for one."""
+        if self._dossiers is not None:
+            return self._dossiers
         from armillary.service.assessment.assessment import Assessment  # noqa: PLC0415 - memory, as above
         from armillary.service.dossier.dossiers import Dossiers  # noqa: PLC0415 - memory, as above
         from armillary.service.dossier.held import Sources  # noqa: PLC0415 - memory, as above
@@ -242,7 +245,8 @@ class SecurityService:
             rollouts=self.updates.rollouts,
             watch=self.watch,
         )
-        return Dossiers(self.context, self.authority.keys, self._blobs, sources)
+        self._dossiers = Dossiers(self.context, self.authority.keys, self._blobs, sources)
+        return self._dossiers
 
     @property
     def crash_dumps(self) -> CrashDumps:

@@ -10,7 +10,10 @@ from pathlib import Path
 from tests.api.running_service import RunningService
 from tests.cli.conftest import Command
 
+from armillary.api.native.security import cases as routes
 from armillary.cli.security.case import remaining
+from armillary.regulation.case import SUBJECTS
+from armillary.regulation.clocks import KINDS, STAGES
 from armillary.service.watch.detections import Observation
 
 
@@ -69,6 +72,12 @@ def test_what_is_wrong_is_said(armillary: Command, catalog: str) -> None:
     ):
         answer = armillary("case", *arguments)
         assert (answer.code, said in answer.err) == (1, True), (arguments, answer.err)
+
+
+def test_the_api_knows_the_words_of_the_rules() -> None:
+    assert routes.CASE_KINDS == KINDS
+    assert routes.CASE_STAGES == STAGES
+    assert routes.CASE_SUBJECTS == SUBJECTS
 
 
 def test_what_remains_is_said_for_people() -> None:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from tests.fixtures.clocks import Clock
+from tests.fixtures.source_code import SOURCE
 from tests.service.advisories.fleet import HOUR_S, AdvisoryFleet, osv
 from tests.service.cases.test_drafts import BAD, FACTS, GOOD, NAME
 
@@ -144,6 +145,8 @@ def test_no_word_judges(known: AdvisoryFleet) -> None:
         if not name.startswith(("evidence/sbom/", "evidence/audit", "evidence/release")):
             assert not JUDGING.search(part.decode()), name
     assert JUDGING.search("The product is compliant."), "the control"
+    rooms = [SOURCE / each for each in ("regulation", "service/dossier", "service/cases", "wire/dossier")]
+    assert [file for room in rooms for file in room.glob("*.py") if JUDGING.search(file.read_text())] == []
     assert all(not JUDGING.search(text) for text in content.standard_files().values())
 
 
@@ -185,6 +188,24 @@ def test_dossiers_are_kept_listed_and_bounded(known: AdvisoryFleet, monkeypatch:
         dossiers.create(None, "Kettle", actor="ann")
     with pytest.raises(NotFoundError):
         dossiers.get(uuid4())
+
+
+def test_one_of_a_catalog_is_made_at_a_time(known: AdvisoryFleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    dossiers, real = known.service.dossiers, module.build
+    refused: list[str] = []
+
+    def meanwhile(*arguments: Any) -> Any:
+        monkeypatch.setattr(module, "build", real)
+        with pytest.raises(ConflictError, match="is being made") as caught:
+            dossiers.create("Contoso", actor="bob")
+        refused.append(caught.value.message)
+        assert dossiers.create("Fabrikam", actor="bob").catalog_id is not None
+        return real(*arguments)
+
+    monkeypatch.setattr(module, "build", meanwhile)
+    dossiers.create("Contoso", actor="ann")
+    assert len(refused) == 1
+    dossiers.create("Contoso", actor="ann")
 
 
 def test_a_dossier_that_is_not_recorded_leaves_no_file_and_one_that_is_is_not_collected(

@@ -11,7 +11,7 @@ from armillary.regulation.statement import Fact, absent, present, stale
 from armillary.service.cases.scope import devices
 from armillary.service.dossier import vex
 from armillary.service.dossier.held import Held, Sources, Subject
-from armillary.wire.advisory.vex_writing import FORMATS
+from armillary.wire.advisory.vex_writing import FORMATS, write
 
 # Advisories that are looked at one by one, the most urgent first: a million devices of 5,000 images take half a second
 # for each.
@@ -94,7 +94,7 @@ def _vex(subject: Subject, shown: Sequence[Mapping[str, Any]], *, has_feed: bool
         return Held(absent("vex", says, {"statements": len(claims), "products": pairs}))
     head = vex.head_of(subject.scope, subject.now)
     parts = {
-        f"evidence/vex/{form}.json": json.dumps(vex.write(form, head, claims), indent=1).encode() + b"\n"
+        f"evidence/vex/{form}.json": json.dumps(write(form, head, claims), indent=1).encode() + b"\n"
         for form in FORMATS
         if claims
     }

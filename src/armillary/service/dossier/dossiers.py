@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final
 from uuid import UUID, uuid4
@@ -12,7 +15,7 @@ from sqlalchemy import Connection
 from armillary.engines.records.queries.security import dossiers as rows
 from armillary.engines.records.schema.rows import Page
 from armillary.engines.records.schema.security.case_rows import DossierRow
-from armillary.errors import InvalidArgumentError
+from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.service.authority.key_store import KeyStore
 from armillary.service.cases import scope as scopes
 from armillary.service.context.blobs import Blobs
@@ -40,6 +43,8 @@ class Dossiers:
         self._keys = keys
         self._blobs = blobs
         self._sources = sources
+        self._making: set[UUID | None] = set()  # catalogs whose dossier is being made
+        self._lock = threading.Lock()
 
     @property
     def key(self) -> VerifierKey:
@@ -53,11 +58,29 @@ class Dossiers:
 
         Raises:
             InvalidArgumentError: a product without its catalog.
+            ConflictError: another dossier of the same catalog is being made.
             WireError: there is more than a file takes; a product's dossier is smaller.
         """
         if product is not None and catalog is None:
             raise InvalidArgumentError("product: expected its catalog too", remedy="Name the catalog.")
         subject, name = self._context.records.read(lambda c: self._subject(c, catalog, product))
+        with self._alone(subject.scope.catalog_id):
+            return self._create(subject, name, actor)
+
+    @contextlib.contextmanager
+    def _alone(self, catalog_id: UUID | None) -> Iterator[None]:
+        """One at a time of each catalog: it takes a core for minutes where there are a million devices."""
+        with self._lock:
+            if catalog_id in self._making:
+                raise ConflictError("a dossier of this catalog is being made", remedy="Wait: armillary dossier list.")
+            self._making.add(catalog_id)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._making.discard(catalog_id)
+
+    def _create(self, subject: Subject, name: str, actor: str) -> DossierRow:
         dossier_id = uuid4()
         parts, states = build(self._sources, subject, dossier_id, name)
         content = files.seal(dossier_id, subject.now, parts, self._sign)
@@ -76,7 +99,8 @@ class Dossiers:
         def change(connection: Connection) -> list[bytes]:
             rows.add(connection, made)
             detail = {"catalog": subject.scope.catalog or "all", "product": name, "sha256": made.sha256.hex()}
-            self._context.audit(connection, actor, "dossier.create", str(dossier_id), detail)
+            said = {**detail, "key": self.key.text}
+            self._context.audit(connection, actor, "dossier.create", str(dossier_id), said)
             return rows.keep_newest(connection, made.catalog_id, MAX_KEPT)
 
         with kept(self._context.records, self._blobs, [content]):

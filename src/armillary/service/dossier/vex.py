@@ -10,9 +10,7 @@ from uuid import UUID, uuid5
 from armillary.service.cases.scope import Scope
 from armillary.wire.advisory.openvex import JUSTIFICATIONS
 from armillary.wire.advisory.vex import Status
-from armillary.wire.advisory.vex_writing import Claim, ClaimedProduct, VexHead, write
-
-__all__ = ["claims_of", "head_of", "write"]
+from armillary.wire.advisory.vex_writing import Claim, ClaimedProduct, VexHead
 
 _STATES: Final[Mapping[str, Status]] = {
     "affected": Status.AFFECTED,

@@ -14,7 +14,7 @@ from armillary.service.cases.scope import Scope
 from armillary.service.context.context import Context
 from armillary.service.dossier import vex
 from armillary.service.registry.names import catalog_or_raise
-from armillary.wire.advisory.vex_writing import FORMATS
+from armillary.wire.advisory.vex_writing import FORMATS, write
 
 # Advisories of one document, the most urgent first.
 MAX_ADVISORIES: Final = 500
@@ -48,7 +48,7 @@ def export(
             "no advisory affects an image or release: there is no statement to write",
             remedy="See what that is worth: armillary advisory coverage.",
         )
-    return vex.write(form, vex.head_of(scope, context.now()), claims)
+    return write(form, vex.head_of(scope, context.now()), claims)
 
 
 def _names(advisories: Advisories, catalog: str | None) -> list[str]:

@@ -9,9 +9,11 @@ from uuid import UUID
 
 from fastapi import Query
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from armillary.api.http.callers import caller_of
 from armillary.api.http.route import CONTRIBUTOR, READER, Reach, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.parameters import V1, CatalogFilter, Limit, NumberAfter, StrictBody
@@ -40,13 +42,17 @@ def list_dossiers(
     return views.dossiers(service, service.dossiers.list(catalog, limit=limit, after=after))
 
 
-def create_dossier(request: Request, body: DossierBody, catalog: CatalogFilter = None) -> dict[str, Any]:
+async def create_dossier(request: Request, body: DossierBody, catalog: CatalogFilter = None) -> dict[str, Any]:
     """Gather what the service holds of a catalog, or of all, and sign it: a file that is verified offline."""
     from armillary.api.views.security import dossiers as views  # noqa: PLC0415 - memory, as above
 
-    service = service_of(request)
-    made = service.dossiers.create(catalog, body.product, actor=operator_of(request).name)
-    return views.dossier(service, made)
+    service, actor = service_of(request), operator_of(request).name
+
+    def make() -> dict[str, Any]:
+        return views.dossier(service, service.dossiers.create(catalog, body.product, actor=actor))
+
+    async with caller_of(request).turn():
+        return await run_in_threadpool(make)
 
 
 def show_dossier(request: Request, dossier_id: UUID, catalog: CatalogFilter = None) -> dict[str, Any]:

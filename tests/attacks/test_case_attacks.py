@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import text
 from tests.fixtures.clocks import Clock
+from tests.fixtures.images import manifest, package
 from tests.service.advisories.conftest import advisory_folder, clock, fleet
-from tests.service.advisories.fleet import AdvisoryFleet, osv
+from tests.service.advisories.fleet import AdvisoryFleet, bill, osv
 
 from armillary.errors import InconsistentLogError, SignatureError, WireError
 from armillary.regulation import case as rules
@@ -21,6 +22,7 @@ from armillary.regulation.draft import as_document
 from armillary.service.cases import integrity
 from armillary.service.cases.cases import Said
 from armillary.service.cases.subjects import Subject
+from armillary.service.dossier import proofs
 from armillary.wire.dossier import archive, dossier as files
 from armillary.wire.transparency import note as notes
 
@@ -162,3 +164,31 @@ def test_mutation_without_the_catalog_of_a_draft(fleet: AdvisoryFleet, monkeypat
     show = answers.show
     monkeypatch.setattr(answers, "show", lambda self, name, _catalog=None, **how: show(self, name, None, **how))
     assert "2 devices affected" in counted(fleet)
+
+
+# Two catalogs have an image of one id: what is in the logs about the other's must be in nobody's dossier but theirs.
+
+
+def of_one_image(fleet: AdvisoryFleet) -> bytes:
+    service, image_id = fleet.service, uuid4()
+    packed = package(manifest("tap", fleet.component), image_id=image_id)
+    for catalog in ("Contoso", "Fabrikam"):
+        service.updates.images.upload(catalog, packed, actor="anna")
+        service.updates.bills.put_of_image(catalog, image_id, bill(BAD), actor="anna")
+    fleet.device(image_id)
+    row = service.dossiers.create("Contoso", actor="ann")
+    parts = archive.parse(service.dossiers.file(row.dossier_id))
+    return parts[files.PROOFS["audit"]] + parts[files.PROOFS["releases"]]
+
+
+def test_log_entries_about_anothers_image_of_the_same_id_are_not_shown(fleet: AdvisoryFleet) -> None:
+    shown = of_one_image(fleet)
+    other = str(fleet.service.registry.catalogs.get("Fabrikam").catalog_id)
+    assert b"Contoso" in shown
+    assert b"Fabrikam" not in shown
+    assert other.encode() not in shown
+
+
+def test_mutation_without_the_owner_of_log_entries(fleet: AdvisoryFleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proofs._Own, "has", lambda *_: True)
+    assert b"Fabrikam" in of_one_image(fleet)

@@ -41,6 +41,24 @@ def test_nothing_acts_without_an_approval_and_nothing_begins_again() -> None:
     assert all(f"action.{word}" in EVENTS for word in state.STATES)
 
 
+@settings(max_examples=examples(200), deadline=None)
+@given(st.sampled_from(("proposed", "waiting", "running")), st.lists(st.sampled_from(state.EVENTS), max_size=12))
+def test_whatever_happens_nothing_runs_that_was_not_approved_and_what_ended_stays_ended(
+    begins: str, events: list[str]
+) -> None:
+    """Any sequence of events, of which those that are not possible are refused."""
+    now, approved, ended = begins, begins == "running", False
+    for event in events:
+        if event not in state.TRANSITIONS[now]:
+            continue
+        before, now = now, state.after(now, event)
+        approved |= event == "approve"
+        assert now != "running" or approved
+        assert not ended or now == "undone"
+        ended |= now not in state.LIVING
+        assert before != now
+
+
 @settings(max_examples=examples(300), deadline=None)
 @given(st.integers(0, 10**7), st.lists(st.integers(0, 120), max_size=60))
 def test_whatever_comes_automatic_actions_stay_below_both_limits(fleet: int, wanted: list[int]) -> None:

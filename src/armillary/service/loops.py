@@ -100,6 +100,8 @@ class ServiceLoops:
             self.wake()  # in a flood what acts and what plans have their turn in between
         self._notify()
         self._response.run_once()  # before the planner: what a playbook halts starts no further device
+        if self._response.is_behind:
+            self.wake()
         self._planner.run_once()
         self._repository.follow()
         self._renew_offers()

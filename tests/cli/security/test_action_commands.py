@@ -61,6 +61,13 @@ def test_a_second_person_approves_and_what_is_not_approved_is_cancelled(
     assert "No such action" in armillary("action", "list", "-c", place).err
 
 
+def test_a_fix_is_as_careful_as_one_says(armillary: Command, service: RunningService, place: str) -> None:
+    wrong = ("action", "preview", "deploy-fix", "--advisory", "CVE-2026-0001", "-c", place)
+    assert "--cohorts" in armillary(*wrong, "--cohorts", "all").err
+    unknown = armillary(*wrong, "--cohorts", "1,100", "--soak", "10m")
+    assert (unknown.code, "CVE-2026-0001" in unknown.err) == (1, True)
+
+
 def test_floors_are_an_administrators_and_of_no_catalog(armillary: Command, service: RunningService) -> None:
     refused = armillary("action", "run", "raise-floor", "--floor", "mt3620", "--reason", "r", "--yes")
     assert "CHIP/IMAGE-TYPE/VERSION" in refused.err

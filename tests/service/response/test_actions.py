@@ -134,6 +134,7 @@ def test_an_action_that_is_cancelled_stops_where_it_is_and_can_be_undone(
 ) -> None:
     monkeypatch.setattr(performing, "STEP", 2)
     monkeypatch.setattr(performing, "STEPS_AT_ONCE", 1)
+    monkeypatch.setattr(performing, "STEPS_A_RUN", 1)
     ids = fleet.many(5)
     made = fleet.run("quarantine", devices=ids)
     assert (made.state, made.done) == ("running", 2)

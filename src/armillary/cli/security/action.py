@@ -23,7 +23,7 @@ from armillary.cli.terminal.remote_names import (
     in_catalog,
     split_ids,
 )
-from armillary.cli.terminal.times import seconds_of
+from armillary.cli.terminal.times import seconds_of, seconds_or_time
 from armillary.cli.terminal.together import Together
 from armillary.errors import InvalidArgumentError
 
@@ -57,6 +57,8 @@ def _request(
     channel: str | None,
     message: str | None,
     images: list[str] | None,
+    cohorts: str | None,
+    soak: str | None,
     catalog: str | None,
 ) -> tuple[str | None, dict[str, Any]]:
     """The catalog, and the body but for the reason, of options."""
@@ -77,8 +79,24 @@ def _request(
         "channel": channel,
         "message": message,
         "images": split_ids(images) if images else None,
+        "policy": _policy(cohorts, soak) or None,
     }
     return named, {name: value for name, value in body.items() if value is not None}
+
+
+def _policy(cohorts: str | None, soak: str | None) -> dict[str, Any]:
+    """How careful the roll-out of a fix is, where that was said."""
+    found: dict[str, Any] = {}
+    if cohorts is not None:
+        parts = cohorts.split(",")
+        if not all(part.strip().isdecimal() for part in parts):
+            raise InvalidArgumentError(
+                f"--cohorts: expected percentages such as 1,10,100, got {cohorts!a:.60}", remedy="Correct the list."
+            )
+        found["cohorts"] = [int(part) for part in parts]
+    if soak is not None:
+        found["soak_s"] = seconds_or_time(soak, "--soak")
+    return found
 
 
 def _floor(text: str) -> dict[str, Any]:
@@ -127,6 +145,12 @@ MessageOption = Annotated[str | None, typer.Option("--message", metavar="TEXT", 
 RepairOption = Annotated[
     list[str] | None, typer.Option("--images", "-i", metavar="IDS", help="Of a fix: the images that repair.")
 ]
+CohortsOption = Annotated[
+    str | None, typer.Option("--cohorts", metavar="PERCENTS", help="Of a fix: its steps, such as 1,10,100.")
+]
+SoakOption = Annotated[
+    str | None, typer.Option("--soak", metavar="TIME", help="Of a fix: how long each step is watched, such as 10m.")
+]
 Asked = Annotated[
     Any,
     Together(
@@ -142,6 +166,8 @@ Asked = Annotated[
             "channel": (ChannelOption, None),
             "message": (MessageOption, None),
             "images": (RepairOption, None),
+            "cohorts": (CohortsOption, None),
+            "soak": (SoakOption, None),
             "catalog": (CatalogOption, None),
         },
         lambda _remote, **given: given,

@@ -38,6 +38,9 @@ MAX_NAME_LENGTH = 64
 # Actors in the audit log of what was done without a token.
 SERVICE_ACTORS = frozenset(("authority", "bridge", "host", "planner", "schedule", "service", "simulation", "watch"))
 
+# Playbooks act by this and their name (service/response/playbooks.py).
+PLAYBOOK_ACTORS = "playbook "
+
 # last_used_at is written at most this often per token: a read must not cost a disk write each time.
 USE_NOTED_EVERY_S = 60
 # Tokens cached between requests; a revoked one is dropped at once.
@@ -218,7 +221,8 @@ def _check_name(connection: Connection, made: Token) -> None:
     """
     name = made.name.casefold()
     others = [each for each in token_rows.every(connection) if each.catalog_id is None]
-    if name in SERVICE_ACTORS or any(name in (each.name.casefold(), each.created_by.casefold()) for each in others):
+    is_ours = name in SERVICE_ACTORS or name.startswith(PLAYBOOK_ACTORS)
+    if is_ours or any(name in (each.name.casefold(), each.created_by.casefold()) for each in others):
         raise ConflictError(f"the token name {made.name!r:.80} is taken", remedy="Choose another name.")
 
 

@@ -76,7 +76,7 @@ class Actions:
         def change(connection: Connection) -> str:
             action = action_or_raise(connection, action_id)
             if action.state == "waiting":
-                check_second_person(action.asked_by, actor, _makers(connection))
+                check_second_person(action.asked_by, actor, _makers(connection, action.catalog_id))
                 return enter(
                     self._context, connection, action, "approve", actor=actor, approved_by=actor, is_capped=False
                 )
@@ -205,8 +205,13 @@ def no_such_action(action_id: UUID) -> NotFoundError:
     return NotFoundError(f"action {action_id} does not exist", remedy="List them: armillary action list.")
 
 
-def _makers(connection: Connection) -> list[tuple[str, str]]:
-    return [(each.name, each.created_by) for each in token_rows.every(connection)]
+def _makers(connection: Connection, catalog_id: UUID | None) -> list[tuple[str, str]]:
+    """Who made the tokens that may act here; of names in other catalogs nothing follows, and nothing is told."""
+    return [
+        (each.name, each.created_by)
+        for each in token_rows.every(connection)
+        if each.catalog_id is None or each.catalog_id == catalog_id
+    ]
 
 
 def _states(word: str | None) -> tuple[str, ...]:

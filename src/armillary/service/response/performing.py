@@ -31,8 +31,10 @@ from armillary.wire.notification.event import Event
 
 # Devices of one step: each has an audit line, and check-ins wait no longer than that takes.
 STEP: Final = 200
-# Steps of one action in one run of the loop, and in the call that asks for it; the rest is the next run's.
+# Steps of one action in the call that asks for it; the rest is the loop's.
 STEPS_AT_ONCE: Final = 25
+# Steps of each action in one run of the loop: half a second of work, so that the watch and the planner have their turn.
+STEPS_A_RUN: Final = 5
 # The first of these is done first. What is not named comes after.
 ORDER: Final = ("halt", "notify", "roll-back")
 # How loudly each state is told; others are "info".
@@ -59,25 +61,24 @@ class Performer:
         self._wholes = wholes
         self._on_floor = on_floor
 
-    def run_once(self) -> int:
-        """Do the next steps of all actions that are under way; returns how many steps there were."""
+    def run_once(self) -> bool:
+        """Do the next steps of all actions that are under way; whether there is more to do."""
         under_way = self._context.records.read(action_rows.under_way)
-        if not under_way:
-            return 0
         ranks = {kind: rank for rank, kind in enumerate(ORDER)}
         ordered = sorted(under_way, key=lambda each: ranks.get(each.kind, len(ORDER)))
-        return sum(self.perform(each.action_id) for each in ordered)
+        left = [each.action_id for each in ordered if self.perform(each.action_id, STEPS_A_RUN)]
+        return bool(left)
 
-    def perform(self, action_id: UUID) -> int:
-        """Do the next steps of an action; returns how many it did."""
-        for number in range(STEPS_AT_ONCE):
+    def perform(self, action_id: UUID, most: int | None = None) -> bool:
+        """Do the next steps of an action, so many at most; whether there is more to do."""
+        for _ in range(STEPS_AT_ONCE if most is None else most):
             step = self._step(action_id)
             if step is None:
-                return number
+                return False
             self._tell(step)
             if not step.has_more:
-                return number + 1
-        return STEPS_AT_ONCE
+                return False
+        return True
 
     def _step(self, action_id: UUID) -> Step | None:
         found = self._context.records.read(lambda c: action_rows.one(c, action_id))

@@ -49,6 +49,7 @@ class Response:
         self._floors = floors
         self._running = threading.Lock()
         self._is_needed = False
+        self.is_behind = False  # whether the last run has left steps to do
 
     @cached_property
     def _parts(self) -> _Parts:
@@ -96,8 +97,8 @@ class Response:
         parts = self._parts
         with self._running:
             for action_id in parts.playbooks.run_once():
-                parts.performer.perform(action_id)
-            parts.performer.run_once()
+                parts.performer.perform(action_id, 1)
+            self.is_behind = parts.performer.run_once()
             parts.actions.expire_due()
 
     def prune(self) -> None:

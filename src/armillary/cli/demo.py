@@ -18,7 +18,8 @@ import typer
 from armillary.cli.story import attacks, os_updates, saturday, scenes
 from armillary.cli.story.scenes import SceneError
 from armillary.cli.story.stage import Stage
-from armillary.cli.terminal.output import JsonOption, note, print_json
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import note, print_json
 from armillary.errors import ArmillaryError
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)

@@ -6,12 +6,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
-
-os.environ.setdefault("TYPER_USE_RICH", "0")  # plain help: readable in a pipe, and 30 ms less on every call
-
-from typer.main import get_command
 
 from armillary import __version__
 from armillary.cli.terminal.output import print_error
@@ -19,6 +14,8 @@ from armillary.errors import ArmillaryError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+os.environ.setdefault("TYPER_USE_RICH", "0")  # plain help: readable in a pipe, and 30 ms less on every call
 
 # noun or top-level verb -> (module of this package, one line for the overview). Loaded only when used: importing every
 # noun would cost half a second on each call.
@@ -79,6 +76,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 def command_of(name: str) -> Any:
     """The command behind a name of :data:`COMMANDS`; loads its module."""
+    from typer.main import get_command  # noqa: PLC0415 - the service goes on without it (cli/service/start.py)
+
     return get_command(importlib.import_module(f".{COMMANDS[name][0]}", __package__).app)
 
 
@@ -107,12 +106,15 @@ def run(arguments: Sequence[str] | None = None) -> None:
         sys.exit(0)
     name, rest = given[0], given[1:]
     if name not in COMMANDS:
+        from difflib import get_close_matches  # noqa: PLC0415 - for this message only
+
         close = get_close_matches(name, COMMANDS, n=1)
         sys.stderr.write(f"error: there is no command {name!r} [request.invalid]\n\n")
         sys.stderr.write(f"hint: {f'Did you mean {close[0]}? ' if close else ''}armillary --help lists them.\n")
         sys.exit(2)
     try:
-        command_of(name)(args=rest, prog_name=f"armillary {name}")
+        if name != "up" or not _started(rest):
+            command_of(name)(args=rest, prog_name=f"armillary {name}")
     except ArmillaryError as error:
         print_error(error)
         sys.exit(1)
@@ -120,3 +122,14 @@ def run(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)  # the reader (head, less) has seen enough
+
+
+def _started(arguments: Sequence[str]) -> bool:
+    """Run the service if its options are plain, until its end; False where the command must read them."""
+    from armillary.cli.service.start import plain_options, start  # noqa: PLC0415 - for this command only
+
+    options = plain_options(arguments)
+    if options is None:
+        return False
+    start(options)
+    return True

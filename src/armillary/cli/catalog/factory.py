@@ -13,7 +13,8 @@ import typer
 
 from armillary.cli.catalog.factory_run import MAX_DEVICES, FactoryRun, RunOptions, open_run
 from armillary.cli.terminal.device_options import ChipOption, SandboxName, StateName
-from armillary.cli.terminal.output import JsonOption, note, noun, record
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import note, noun, record
 from armillary.cli.terminal.remote import CaOption, RemoteService, ServiceOption, TokenOption, connect
 from armillary.errors import ArmillaryError
 

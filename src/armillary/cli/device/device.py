@@ -21,8 +21,8 @@ from armillary.cli.device.device_sideload import sideload
 from armillary.cli.device.device_state import manufacturing_state
 from armillary.cli.security import insights
 from armillary.cli.terminal.device_options import ChipOption, DataOption, SandboxName, StateName
+from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import (
-    JsonOption,
     Shown,
     adopt,
     inert,

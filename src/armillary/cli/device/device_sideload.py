@@ -13,7 +13,8 @@ from cryptography.x509 import Certificate
 from armillary.cli.release.development_key import development_folder, load_certificate
 from armillary.cli.terminal.device_options import DataOption
 from armillary.cli.terminal.files import read_file
-from armillary.cli.terminal.output import JsonOption, note, noun, record
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import note, noun, record
 from armillary.device.applications.sideload import delete, deploy
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.layout import DeviceFolder

@@ -11,7 +11,8 @@ import typer
 from armillary.cli.device.device_remote import capability
 from armillary.cli.terminal.device_options import DataOption
 from armillary.cli.terminal.files import read_file
-from armillary.cli.terminal.output import JsonOption, note, noun, record
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import note, noun, record
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import CaOption, ServiceOption, TokenOption, connect, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm

@@ -15,7 +15,8 @@ from typing import Annotated, Final
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, Shown, note, noun, record
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import Shown, note, noun, record
 from armillary.sim.power.boards import board_names, matching, open_board
 from armillary.sim.power.campaign import Campaign, Effort, parts_of
 from armillary.sim.power.tally import Tally, together

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.terminal.files import explained, read_file, write_file
-from armillary.cli.terminal.output import JsonOption, note, noun, print_json, table
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import note, noun, print_json, table
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import YesOption, confirm
 from armillary.errors import InvalidArgumentError

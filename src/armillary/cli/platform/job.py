@@ -14,7 +14,8 @@ import typer
 from armillary.cli.terminal import authored
 from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption, NameOption
 from armillary.cli.terminal.given import one_of, pairs_of
-from armillary.cli.terminal.output import JsonOption, Shown, note, noun, only, record, table
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import Shown, note, noun, only, record, table
 from armillary.cli.terminal.readable import readable, readable_device
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.times import moment, seconds_of

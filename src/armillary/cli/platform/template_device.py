@@ -12,15 +12,8 @@ import typer
 from armillary.cli.terminal.authored import CatalogOption, id_of
 from armillary.cli.terminal.device_reference import device_row
 from armillary.cli.terminal.files import read_file, write_file
-from armillary.cli.terminal.output import (
-    JsonOption,
-    Shown,
-    note,
-    noun,
-    only,
-    record,
-    table,
-)
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import Shown, note, noun, only, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import OutputFileOption, YesOption, confirm

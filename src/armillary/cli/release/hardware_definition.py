@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from armillary.cli.release.package_folder import load_definitions, read_file
-from armillary.cli.terminal.output import JsonOption, noun, record
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import noun, record
 from armillary.errors import InvalidArgumentError
 from armillary.wire.image import hardware_definition
 from armillary.wire.image.hardware_definition import HardwareDefinition

@@ -25,7 +25,8 @@ from armillary.capability.grant import board_grant, platform_limits
 from armillary.cli.release.development_key import SigningPair, load_certificate, signing_pair, verify_own
 from armillary.cli.release.package_folder import load_definitions, read_file, read_folder
 from armillary.cli.terminal.device_options import ChipOption
-from armillary.cli.terminal.output import JsonOption, note, noun, record
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import note, noun, record
 from armillary.cli.terminal.together import Together, local_command
 from armillary.content import applications
 from armillary.errors import ArmillaryError, InvalidArgumentError, NotFoundError

@@ -12,7 +12,8 @@ import typer
 
 from armillary.cli.release.key_folder import KeyAccess
 from armillary.cli.terminal.files import read_file, write_file
-from armillary.cli.terminal.output import JsonOption, Shown, note, noun, record, table
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import Shown, note, noun, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import YesOption, confirm

@@ -10,7 +10,8 @@ import typer
 
 from armillary.cli.release.release_view import ReleaseOption, path_of
 from armillary.cli.terminal.device_reference import resolve_device
-from armillary.cli.terminal.output import JsonOption, Shown, note, noun, present, record, table
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import Shown, note, noun, present, record, table
 from armillary.cli.terminal.readable import readable, readable_device
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.cli.terminal.files import explained, read_file, write_file
-from armillary.cli.terminal.output import JsonOption, Shown, note, noun, only, record, table
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import Shown, note, noun, only, record, table
 from armillary.cli.terminal.readable import readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm

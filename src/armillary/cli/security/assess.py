@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from armillary.cli.terminal.device_reference import DEVICE_HELP, resolve_device
-from armillary.cli.terminal.output import JsonOption, Shown, only, record, table
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import Shown, only, record, table
 from armillary.cli.terminal.remote import CaOption, RemoteService, ServiceOption, TokenOption, connect, segment
 from armillary.cli.terminal.remote_names import OnlyCatalogOption
 from armillary.errors import InvalidArgumentError

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from armillary.cli.terminal.files import read_file, write_file
-from armillary.cli.terminal.output import JsonOption, Shown, noun, record, table
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import Shown, noun, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (

@@ -11,7 +11,8 @@ import typer
 
 from armillary.cli.service import witness
 from armillary.cli.terminal.files import read_file, write_file
-from armillary.cli.terminal.output import JsonOption, Shown, adopt, noun, record, table
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import Shown, adopt, noun, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import (
     CaOption,

@@ -11,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, table
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import note, table
 from armillary.errors import InvalidArgumentError, NotFoundError
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)

@@ -14,7 +14,8 @@ import typer
 from armillary.attest import firmware_reference as rules
 from armillary.cli.terminal.device_reference import DeviceOption
 from armillary.cli.terminal.files import read_file
-from armillary.cli.terminal.output import JsonOption, Shown, note, noun, record, table
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import Shown, note, noun, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm, in_catalog

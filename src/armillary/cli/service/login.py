@@ -20,7 +20,8 @@ from armillary.cli.terminal.connection import (
     stored_path,
 )
 from armillary.cli.terminal.files import explained
-from armillary.cli.terminal.output import JsonOption, note, record
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import note, record
 from armillary.cli.terminal.remote import RemoteService
 from armillary.errors import InvalidArgumentError
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, only, record, table
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import only, record, table
 from armillary.cli.terminal.remote import CaOption, ServiceOption, TokenOption, connect
 
 app = typer.Typer(help="Show the health of a running service.", rich_markup_mode=None, add_completion=False)

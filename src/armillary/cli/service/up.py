@@ -1,25 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary up``: the options of the whole service in one process; what it runs is in ``roles/serve.py``."""
+"""The command ``armillary up``: its options and their help. ``start.py`` runs it, and reads plain ones itself."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import pydantic
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, record
-from armillary.settings import Settings, load_settings
-
-if TYPE_CHECKING:
-    from armillary.roles.whole import Whole
+from armillary.cli.service.start import start
+from armillary.cli.terminal.json_option import JsonOption
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -79,10 +69,10 @@ def up(  # noqa: PLR0917 - each is an option of the command line
 
     The first start makes keys, an OS release for each chip profile and one administrator token, which is printed once.
     """
-    settings = load_settings(
-        config,
+    start(
         {
             "data": data,
+            "config": config,
             "host": host,
             "public_host": public_host,
             "api_port": api_port,
@@ -94,69 +84,6 @@ def up(  # noqa: PLR0917 - each is an option of the command line
             "device_workers": device_workers,
             "series_database": series_database,
             "log_level": log_level,
-        },
+            "as_json": as_json,
+        }
     )
-    # FastAPI looks for models of Pydantic's first version, which this loads (1.6 MB), at every route: there are none
-    sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]  # an import fails where None stands
-    # models of FastAPI and of this API, of which a service uses few, are built at their first use (2 MB)
-    pydantic.BaseModel.model_config = pydantic.ConfigDict(defer_build=True)
-    _leave_out_entry("uvicorn", Config="config")  # its command line, with a second click and multiprocessing (1.5 MB)
-    # structlog's coloured console (4 MB) and SQLAlchemy's asyncio form (2 MB, a C++ runtime with it): never used here
-    with _without("rich"), _without("greenlet"):
-        from armillary.roles.serve import serve  # noqa: PLC0415 - see the line above
-    serve(settings, lambda whole: _say_ready(whole, settings, as_json=as_json), lambda: note("stopping ..."))
-
-
-def _leave_out_entry(package: str, **names: str) -> None:
-    """Have the modules of a package be loaded without its ``__init__``, unless that is loaded already.
-
-    ``names`` are what its modules expect to find in it: each with the module that has it.
-    """
-    found = importlib.util.find_spec(package)
-    if package in sys.modules or found is None:
-        return
-    made = sys.modules[package] = importlib.util.module_from_spec(found)
-    for name, module in names.items():
-        setattr(made, name, getattr(importlib.import_module(f"{package}.{module}"), name))
-
-
-@contextmanager
-def _without(package: str) -> Iterator[None]:
-    """Have an optional dependency count as not installed while others are imported, unless it is there already.
-
-    Python lets an import fail where None stands as the module.
-    """
-    absent = package not in sys.modules
-    if absent:
-        sys.modules[package] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        if absent:
-            del sys.modules[package]
-
-
-def _say_ready(whole: Whole, settings: Settings, *, as_json: bool) -> None:
-    """Say where everything is."""
-    service = whole.service
-    address = f"https://{settings.public_host}:{whole.api_port}"
-    facts: dict[str, object] = {
-        "ready": True,
-        "api": address,
-        "console": f"{address}/",
-        "device_endpoint": service.device_address.url,
-        "hub_host": settings.public_host,
-        **whole.ports,
-        "root_ca": str(whole.root_ca.resolve()),
-        "data": str(settings.data.resolve()),
-    }
-    if service.first_token is not None:
-        facts["token"] = service.first_token
-    if as_json:  # one line: whoever started this process reads it and knows that it is ready
-        sys.stdout.write(json.dumps(facts) + "\n")
-    else:
-        record(facts).print_text()
-    sys.stdout.flush()
-    if service.first_token is not None and not as_json:
-        note("\nThe token is shown this once. Remember it with:")
-        note(f"  armillary login --service {address} --ca {facts['root_ca']} --token {service.first_token}")

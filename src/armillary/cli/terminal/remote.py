@@ -16,8 +16,9 @@ import typer
 from armillary.cli.terminal.connection import CA_VARIABLE, SERVICE_VARIABLE, TOKEN_VARIABLE, Connection, resolve
 from armillary.cli.terminal.device_reference import resolve_devices
 from armillary.cli.terminal.exchange import Exchange, with_query
+from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.management import ManagementApi
-from armillary.cli.terminal.output import JsonOption, Shown
+from armillary.cli.terminal.output import Shown
 from armillary.cli.terminal.together import declared, parameters_of
 from armillary.errors import InvalidArgumentError
 

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts the service of ``armillary up``, and reads its options where they are plain.
+
+The service's process goes on for months with what its start has loaded. The library of the command line is left out of
+it (1.9 MB, and 0.1 s of the start): options that are nothing but names with values are read here, and all others
+(``--help``, misspelt ones, bad numbers) by the command in ``up.py``, which answers them as every command does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pydantic
+
+from armillary.cli.terminal.output import note, record
+from armillary.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from armillary.roles.whole import Whole
+
+# The options that have a value: the setting's name, and what the value is. ``up.py`` declares them with their help.
+OPTIONS: Mapping[str, type[str | int | Path]] = {
+    "data": Path,
+    "config": Path,
+    "host": str,
+    "public_host": str,
+    "api_port": int,
+    "device_port": int,
+    "hub_port": int,
+    "websocket_port": str,
+    "broker_port": str,
+    "bridge_port": str,
+    "device_workers": str,
+    "series_database": str,
+    "log_level": str,
+}
+JSON = "--json"
+
+
+def plain_options(arguments: Sequence[str]) -> dict[str, str | int | Path | bool] | None:
+    """The options by name, and ``as_json``; None where the command must read them.
+
+    That is: an option that is unknown, given twice or without a value, a value that could be an option, a bad number.
+    """
+    found: dict[str, str | int | Path | bool] = {}
+    rest = list(arguments)
+    while rest:
+        given = rest.pop(0)
+        name, value = "as_json", ""
+        if given != JSON:
+            option, joined, value = given.partition("=")
+            name = option.removeprefix("--").replace("-", "_")
+            if name not in OPTIONS or option != f"--{name.replace('_', '-')}":
+                return None
+            if not joined:
+                value = rest.pop(0) if rest else ""
+            if not value or value.startswith("-"):
+                return None
+            if OPTIONS[name] is int and not (value.isascii() and value.isdigit()):
+                return None
+        if name in found:
+            return None
+        found[name] = True if given == JSON else OPTIONS[name](value)
+    return found
+
+
+def start(options: Mapping[str, object]) -> None:
+    """Run the service with these options until Ctrl-C: settings by name, None for not given; ``config``; ``as_json``.
+
+    Raises:
+        ArmillaryError: the settings are wrong, or it cannot start.
+    """
+    given = dict(options)
+    config, as_json = given.pop("config", None), bool(given.pop("as_json", False))
+    settings = load_settings(config if isinstance(config, Path) else None, given)
+    # FastAPI looks for models of Pydantic's first version, which this loads (1.6 MB), at every route: there are none
+    sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]  # an import fails where None stands
+    # models of FastAPI and of this API, of which a service uses few, are built at their first use (2 MB)
+    pydantic.BaseModel.model_config = pydantic.ConfigDict(defer_build=True)
+    # structlog's coloured console (4 MB) and SQLAlchemy's asyncio form (2 MB, a C++ runtime with it): never used here
+    # the reader of uvicorn's own settings of logs, of which we give it none, with servers and queues (0.8 MB)
+    with _without("rich"), _without("greenlet"), _emptied("logging.config"):
+        _leave_out_entry("uvicorn", Config="config")  # its command line, with a click and multiprocessing (1.5 MB)
+        from armillary.roles.serve import serve  # noqa: PLC0415 - see the line above
+    serve(settings, lambda whole: _say_ready(whole, settings, as_json=as_json), lambda: note("stopping ..."))
+
+
+def _leave_out_entry(package: str, **names: str) -> None:
+    """Have the modules of a package be loaded without its ``__init__``, unless that is loaded already.
+
+    ``names`` are what its modules expect to find in it: each with the module that has it.
+    """
+    found = importlib.util.find_spec(package)
+    if package in sys.modules or found is None:
+        return
+    made = sys.modules[package] = importlib.util.module_from_spec(found)
+    for name, module in names.items():
+        setattr(made, name, getattr(importlib.import_module(f"{package}.{module}"), name))
+
+
+@contextmanager
+def _without(package: str) -> Iterator[None]:
+    """Have an optional dependency count as not installed while others are imported, unless it is there already.
+
+    Python lets an import fail where None stands as the module.
+    """
+    absent = package not in sys.modules
+    if absent:
+        sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules[package]
+
+
+@contextmanager
+def _emptied(name: str) -> Iterator[None]:
+    """Have a module of the standard library be empty for those who import it inside, unless it is there already.
+
+    It must be one that they import by its whole name and never use. Whoever imports it later has all of it.
+    """
+    absent = name not in sys.modules
+    if absent:
+        sys.modules[name] = ModuleType(name)
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules[name]
+
+
+def _say_ready(whole: Whole, settings: Settings, *, as_json: bool) -> None:
+    """Say where everything is."""
+    service = whole.service
+    address = f"https://{settings.public_host}:{whole.api_port}"
+    facts: dict[str, object] = {
+        "ready": True,
+        "api": address,
+        "console": f"{address}/",
+        "device_endpoint": service.device_address.url,
+        "hub_host": settings.public_host,
+        **whole.ports,
+        "root_ca": str(whole.root_ca.resolve()),
+        "data": str(settings.data.resolve()),
+    }
+    if service.first_token is not None:
+        facts["token"] = service.first_token
+    if as_json:  # one line: whoever started this process reads it and knows that it is ready
+        sys.stdout.write(json.dumps(facts) + "\n")
+    else:
+        record(facts).print_text()
+    sys.stdout.flush()
+    if service.first_token is not None and not as_json:
+        note("\nThe token is shown this once. Remember it with:")
+        note(f"  armillary login --service {address} --ca {facts['root_ca']} --token {service.first_token}")

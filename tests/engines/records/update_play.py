@@ -263,7 +263,7 @@ def _crash_rates(connection: Connection) -> dict[str, Any]:
     made = _of(connection, SYSTEMS)
     confirmed = sorted(connection.execute(select(schema.rollout_device.c.device_number).where(_is(SYSTEMS))).scalars())
     starts.move(connection, SYSTEMS, [_moved(number, "confirmed") for number in confirmed[:4]])
-    for number in (confirmed[0], confirmed[1], confirmed[5], DEVICES):
+    for number in (confirmed[0], confirmed[3], confirmed[5], DEVICES):
         for sequence in (1, 2):
             told = ErrorReport(
                 sequence=sequence, boot_count=1, event_category="Unplanned", event_class="App", event_type="AppCrash",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -15,7 +16,7 @@ from tests.service.updates.rollout_fleet import HERE, Make
 
 from armillary.engines.records.queries.planning import crashes as crash_rows
 from armillary.engines.records.schema.rollout_rows import Rollout
-from armillary.rollout.policy import RolloutPolicy
+from armillary.rollout.policy import Ring, RolloutPolicy
 from armillary.service.updates.planner import Planner
 from armillary.service.watch import crash_rates
 from armillary.service.watch.crash_rates import LEAST_DEVICES, CrashLooks
@@ -172,6 +173,8 @@ def test_each_report_counts_once_whatever_happens_and_one_device_alone_holds_not
     for devices, is_compared in ((64, True), (LEAST_DEVICES - 1, False)):
         found = records.read(lambda c, n=devices: looks.look(c, crashing.get(), None, confirmed=16, devices=n, now=0))
         assert (found is not None) == is_compared
+    ringed = replace(crashing.get(), policy=replace(POLICY, rings=(Ring(name="lab", devices=("a" * 128,)),)), cohort=0)
+    assert records.read(lambda c: looks.look(c, ringed, None, confirmed=1, devices=64, now=0)) is None, "people chose"
     service.updates.rollouts.cancel(rollout.rollout_id, reason="done", actor="t")
     assert records.write(crash_rows.prune) == 2
     assert kept(crashing) is None

@@ -63,7 +63,8 @@ def look(
     tally = looks.tally(connection, rollout.rollout_id, rollout.changed_at)
     findings = finding_rows.headlines(connection, rollout.catalog_id)
     devices = reach.devices_in_reach(connection, rollout)
-    confirmed = tally.count(("confirmed",))
+    rings = range(len(rollout.policy.rings))
+    confirmed = tally.count(("confirmed",)) - sum(tally.count(("confirmed",), cohort=ring) for ring in rings)
     judged = None if rollout.release_id else target.wanted | target.previous
     crashes: LookedAtCrashes | None = None
     if rollout.release_id is not None or target.previous:

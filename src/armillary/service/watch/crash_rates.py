@@ -3,8 +3,9 @@
 
 Devices that confirmed have the release, those that have not begun or not finished have the one before; of the latter
 those count that checked in since the roll-out runs. What a device reported together with its confirmation may be of
-either release and is no evidence. The evidence and the reports that are in it are kept in one commit, so that a crash
-of the service loses and doubles nothing. After a resumption it begins anew: a person has accepted what was known.
+either release and is no evidence, nor is what devices of rings report: people chose them, and not chance. The evidence
+and the reports that are in it are kept in one commit, so that a crash of the service loses and doubles nothing. After a
+resumption it begins anew: a person has accepted what was known.
 """
 
 from __future__ import annotations
@@ -70,9 +71,12 @@ class CrashLooks:
         """How often devices crash with a running roll-out's release and with the one before.
 
         ``image_ids`` are those of both; None: any. ``confirmed`` of ``devices`` have the release. None where they
-        cannot be compared: too few devices, or a policy that asks for no test.
+        cannot be compared: too few devices, none yet that chance has chosen, or a policy that asks for no test.
         """
-        if rollout.state != "running" or not rollout.policy.false_hold_percent or devices < LEAST_DEVICES:
+        policy = rollout.policy
+        if rollout.state != "running" or not policy.false_hold_percent or devices < LEAST_DEVICES:
+            return None
+        if rollout.cohort < len(policy.rings):  # chosen by people, and like no others
             return None
         kept = crash_rows.evidence(connection, rollout)
         evidence = CrashEvidence() if kept is None else CrashEvidence(*crash_rows.evidence_from(kept.document))

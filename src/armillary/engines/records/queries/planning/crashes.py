@@ -34,7 +34,8 @@ class CrashedDevice(NamedTuple):
     """A device with new error reports of crashes.
 
     Attributes:
-        is_new: It had the release when the last one came; None where it is neither on it nor on the one before.
+        is_new: It had the release when the last one came; None where it is neither on it nor on the one before, or
+            was chosen by people: devices of rings are not like the others.
         crashes: That came since a time.
         counted: Of them, those that are counted already.
     """
@@ -72,6 +73,7 @@ def crashed(
             select(
                 _device.c.number,
                 _part.c.state,
+                _part.c.cohort,
                 _part.c.finished_at,
                 _crash.c.crashes.label("counted"),
                 func.sum(_report.c.count).label("crashes"),
@@ -82,32 +84,33 @@ def crashed(
             .join(_part, mine, isouter=True)
             .join(_crash, counted, isouter=True)
             .where(_device.c.number.in_(some), _report.c.number <= up_to, is_crash, in_reach(rollout))
-            .group_by(_device.c.number, _part.c.state, _part.c.finished_at, _crash.c.crashes)
+            .group_by(_device.c.number, _part.c.state, _part.c.cohort, _part.c.finished_at, _crash.c.crashes)
         )
         found += connection.execute(query)
     return [
-        CrashedDevice(
-            row.number, _has_release(row.state, row.finished_at, row.last), int(row.crashes), int(row.counted or 0)
-        )
+        CrashedDevice(row.number, _has_release(row, len(rollout.policy.rings)), int(row.crashes), int(row.counted or 0))
         for row in sorted(found, key=lambda row: int(row.newest))
     ]
 
 
-def _has_release(state: str | None, finished_at: int | None, last: int) -> bool | None:
+def _has_release(row: Row[Any], rings: int) -> bool | None:
     """By a device's state in the roll-out. What came with its confirmation may be of either release."""
-    if state is None or state in UNFINISHED:
+    if row.cohort is not None and row.cohort < rings:
+        return None
+    if row.state is None or row.state in UNFINISHED:
         return False
-    return True if state == "confirmed" and finished_at is not None and last > finished_at else None
+    return True if row.state == "confirmed" and row.finished_at is not None and row.last > row.finished_at else None
 
 
 def without_release(connection: Connection, rollout: Rollout, *, devices: int) -> int:
     """Devices in reach that have the release before, and checked in since the roll-out runs or was last resumed.
 
-    Of more than :data:`SAMPLE` devices every n-th is counted.
+    Without those of rings. Of more than :data:`SAMPLE` devices every n-th is counted.
     """
     step = max(1, devices // SAMPLE)
     mine = and_(_part.c.device_number == _device.c.number, _part.c.rollout_id == rollout.rollout_id)
-    waits = or_(_part.c.device_number.is_(None), _part.c.state.in_(UNFINISHED))
+    by_chance = _part.c.cohort >= len(rollout.policy.rings)
+    waits = or_(_part.c.device_number.is_(None), _part.c.state.in_(UNFINISHED) & by_chance)
     query = (
         select(func.count())
         .select_from(_device)
@@ -121,11 +124,12 @@ def without_release(connection: Connection, rollout: Rollout, *, devices: int) -
 def counted(connection: Connection, rollout: Rollout, most: int) -> list[tuple[int, int]]:
     """How many devices have crashed once, twice and so on up to ``most`` times or more often.
 
-    Each as devices with the release, and devices with the one before. What a device had before it confirmed counts for
-    it afterwards as well.
+    Each as devices with the release, and devices with the one before; without those of rings. What a device had before
+    it confirmed counts for it afterwards as well.
     """
-    is_new = _part.c.state == "confirmed"
-    is_before = or_(_part.c.device_number.is_(None), _part.c.state.in_(UNFINISHED))
+    by_chance = _part.c.cohort >= len(rollout.policy.rings)
+    is_new = (_part.c.state == "confirmed") & by_chance
+    is_before = or_(_part.c.device_number.is_(None), _part.c.state.in_(UNFINISHED) & by_chance)
     times = _crash.c.crashes
     sums = [
         func.coalesce(func.sum(case((which & (times == number if number < most else times >= number), 1), else_=0)), 0)

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from tests.fixtures.clocks import Clock
+from tests.fixtures.looks import nobody_wakes
 from tests.fixtures.waiting import wait_until
 
 from armillary.sim.device.service_host import ServiceHost
@@ -37,3 +39,25 @@ def test_what_ends_with_time_ends_by_itself(tmp_path: Path, clock: Clock) -> Non
         wait_until(lambda: offered() == (False, first), "the release is over")
         clock.now += DAY_S
         wait_until(lambda: service.repository.files.read("timestamp.json") != timestamp, "the timestamp is renewed")
+
+
+def test_what_is_done_about_findings_comes_before_the_planner_and_keeps_it_from_nothing(
+    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, order = host.service, list[str]()
+    nobody_wakes(service)
+    loops = service._loops
+    assert loops is not None
+    for part, name in ((service.watch, "watch"), (service.response, "response"), (service.updates.planner, "planner")):
+        monkeypatch.setattr(part, "run_once", lambda *_, name=name: order.append(name))
+    loops._look()
+    assert order == ["watch", "response", "planner", "response"]
+
+    def fails() -> None:
+        raise OSError("the disk")
+
+    monkeypatch.setattr(service.response, "run_once", fails)
+    order.clear()
+    with pytest.raises(OSError, match="the disk"):
+        loops._look()
+    assert order == ["watch", "planner"]

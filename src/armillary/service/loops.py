@@ -99,17 +99,23 @@ class ServiceLoops:
         if self._watch.is_behind:
             self.wake()  # in a flood what acts and what plans have their turn in between
         self._notify()
-        self._response.run_once()  # before the planner: what a playbook halts starts no further device
-        if self._response.is_behind:
-            self.wake()
-        self._planner.run_once()
+        try:
+            self._act()  # before the planner: what a playbook halts starts no further device
+        finally:  # an action that cannot be done, whatever it raises, keeps no roll-out from being stopped
+            self._planner.run_once()
         self._repository.follow()
         self._renew_offers()
         if self._advisories.look():
             self.wake()  # more to take in: the watch and the planner in between
+        self._act()  # on what is exploited, at once
         self._look_at_clocks()
         self._notify()
         self.last_run_at = self._context.now()
+
+    def _act(self) -> None:
+        self._response.run_once()
+        if self._response.is_behind:
+            self.wake()
 
     async def _daily(self) -> None:
         while True:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -96,6 +97,57 @@ def test_what_it_says_is_what_the_fleet_is(known: AdvisoryFleet, clock: Clock) -
     assert late["components-assessed"] == "stale"
     assert late["vulnerabilities-in-field"] == "stale"
     assert late["vex"] == "stale"
+
+
+OF_VULNERABILITIES = ("vulnerabilities-in-field", "exploited-in-field", "patch-curves", "vex", "components-assessed")
+
+
+def unfed(fleet: AdvisoryFleet) -> str:
+    fleet.device(fleet.image(BAD))
+    return "absent"
+
+
+def fed_with_others(fleet: AdvisoryFleet) -> str:
+    """There are fresh feeds, but none of the packages that are in the field."""
+    fleet.feed(osv("GO-1", "x", ecosystem="Go"), ecosystems=("Go",))
+    fleet.exploited("CVE-2026-0001")
+    return unfed(fleet)
+
+
+def without_bill(fleet: AdvisoryFleet) -> str:
+    fleet.feed(osv(NAME))
+    fleet.exploited("CVE-2026-0001")
+    fleet.device(fleet.image())
+    return "absent"
+
+
+def unattested(fleet: AdvisoryFleet) -> str:
+    good = well_known(fleet)
+    fleet.runs(fleet.device(good), good, verdict="update-only")
+    return "absent"
+
+
+def well_known(fleet: AdvisoryFleet) -> UUID:
+    fleet.release_bill("pkg:pypi/flask@2.0")
+    good = fleet.image(GOOD)
+    fleet.feed(osv(NAME))
+    fleet.exploited("CVE-2026-0001")
+    fleet.device(good)
+    return good
+
+
+@pytest.mark.parametrize("how", [unfed, fed_with_others, without_bill, unattested])
+def test_what_is_not_known_is_never_shown_as_good(fleet: AdvisoryFleet, how: Callable[[AdvisoryFleet], str]) -> None:
+    state, found = how(fleet), facts(made(fleet))
+    left = OF_VULNERABILITIES[:-1] if how is unattested else OF_VULNERABILITIES
+    assert {name: found[name] for name in left} == dict.fromkeys(left, state)
+
+
+def test_what_is_known_is_shown(fleet: AdvisoryFleet) -> None:
+    """The control: with fresh feeds, bills and attested devices all of it is present."""
+    well_known(fleet)
+    found = facts(made(fleet))
+    assert {name: found[name] for name in OF_VULNERABILITIES} == dict.fromkeys(OF_VULNERABILITIES, "present")
 
 
 def test_a_device_that_is_repaired_is_seen_in_the_curve(known: AdvisoryFleet, clock: Clock) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from armillary.regulation.statement import Fact, absent, present, stale
+from armillary.regulation.statement import ABSENT, PRESENT, Fact, absent
 from armillary.service.cases.scope import devices
 from armillary.service.dossier import vex
+from armillary.service.dossier.field_facts import assessed
 from armillary.service.dossier.held import Held, Sources, Subject
 from armillary.wire.advisory.vex_writing import FORMATS, write
 
@@ -21,44 +22,62 @@ MAX_PAIRS: Final = 20_000
 MAX_NAMED: Final = 20
 
 
+class _Worth(NamedTuple):
+    """What an answer about vulnerabilities is worth: no state is better than that of what it rests on."""
+
+    state: str
+    why: str
+
+    def fact(self, name: str, says: str, value: Any, *sources: str) -> Fact:
+        """A fact that is present where everything is known, and else as little as that."""
+        said = f"{says} {self.why}".strip()
+        return Fact(name=name, state=self.state, says=said, value=value, sources=sources)
+
+
 def gather(sources: Sources, subject: Subject) -> Iterator[Held]:
     """All of them."""
-    answers = sources.advisories.answers
+    answers, feeds = sources.advisories.answers, sources.advisories.feeds()
+    known = assessed(sources, subject)
+    worth = _worth(subject, known, has_feed=any(each.kind == "osv" for each in feeds))
     rows, cursor = answers.page(subject.catalog, limit=MAX_ADVISORIES)
     product = subject.scope.product_id
     shown = [answers.show(each["advisory_id"], subject.catalog, product_id=product) for each in rows]
     mine = [each for each in shown if each["devices"].get("affected")]
-    feeds = sources.advisories.feeds()
-    is_stale = any(each.kind == "osv" and each.is_stale(subject.now) for each in feeds)
-    has_feed = any(each.kind == "osv" for each in feeds)
-    yield Held(_known(mine, has_feed=has_feed, is_stale=is_stale, is_cut=cursor is not None))
-    yield Held(_exploited(sources, subject, mine))
-    yield Held(_curves([each for each in shown if each["curve"][-1]["affected"] or each["curve"][-1]["patched"]]))
-    yield _vex(subject, shown, has_feed=has_feed, is_stale=is_stale)
+    yield Held(known)
+    yield Held(_known(worth, mine, is_cut=cursor is not None))
+    has_catalogue = any(each.kind == "kev" and not each.is_stale(subject.now) for each in feeds)
+    yield Held(_exploited(sources, subject, worth, mine, has_catalogue=has_catalogue))
+    yield Held(
+        _curves(worth, [each for each in shown if each["curve"][-1]["affected"] or each["curve"][-1]["patched"]])
+    )
+    yield _vex(subject, worth, shown)
 
 
-def _known(mine: Sequence[Mapping[str, Any]], *, has_feed: bool, is_stale: bool, is_cut: bool) -> Fact:
-    name = "vulnerabilities-in-field"
+def _worth(subject: Subject, known: Fact, *, has_feed: bool) -> _Worth:
     if not has_feed:
-        return absent(name, "No feed of advisories is held, so that nothing is known: armillary advisory-feed import.")
+        return _Worth(ABSENT, "No feed of advisories is held: armillary advisory-feed import.")
+    if known.state != PRESENT:
+        return _Worth(known.state, known.says)
+    silent = subject.field.devices - subject.field.attested
+    if silent:
+        return _Worth(ABSENT, f"{devices(silent)} did not prove what they run: of them nothing is known.")
+    return _Worth(PRESENT, "")
+
+
+def _known(worth: _Worth, mine: Sequence[Mapping[str, Any]], *, is_cut: bool) -> Fact:
     facts = ("advisory_id", "aliases", "summary", "severity", "cvss", "exploited_since", "devices", "patched_percent")
     value = {"advisories": [{each: one[each] for each in facts} for one in mine], "cut": is_cut}
-    says = f"{len(mine)} known advisories affect devices" + (", and more that were not read" if is_cut else "")
-    if is_stale:
-        return stale(name, f"{says}; a feed is stale, so that there may be others.", value, "advisory feeds")
-    return present(name, f"{says}.", value, "advisory feeds joined to what devices run")
+    says = f"{len(mine)} known advisories affect devices" + (", and more that were not read." if is_cut else ".")
+    return worth.fact("vulnerabilities-in-field", says, value, "advisory feeds joined to what devices run")
 
 
-def _exploited(sources: Sources, subject: Subject, mine: Sequence[Mapping[str, Any]]) -> Fact:
+def _exploited(
+    sources: Sources, subject: Subject, worth: _Worth, mine: Sequence[Mapping[str, Any]], *, has_catalogue: bool
+) -> Fact:
     """Whether what is exploited in the field is in a case: nobody may know of it and leave it there."""
     name = "exploited-in-field"
     exploited = [each for each in mine if each["exploited_since"] is not None]
-    if not exploited:
-        if mine and not any(each["exploitation_known"] for each in mine):
-            todo = "armillary advisory-feed import of a catalogue of known exploited vulnerabilities"
-            return absent(name, f"No fresh catalogue says whether what is in the field is exploited: {todo}.")
-        return present(name, "Nothing in the field is known to be exploited.", {"advisories": []}, "advisory feeds")
-    cases = sources.cases.list(subject.catalog, limit=1000).items
+    cases = sources.cases.list(subject.catalog, limit=1000).items if exploited else ()
     reported = {entry.reference for each in cases for entry in each.entries if entry.subject == "advisory"}
     open_ones = [each for each in exploited if not reported & {each["advisory_id"], *each["aliases"]}]
     value = {
@@ -68,25 +87,25 @@ def _exploited(sources: Sources, subject: Subject, mine: Sequence[Mapping[str, A
     if open_ones:
         names = ", ".join(each["advisory_id"] for each in open_ones[:MAX_NAMED])
         return absent(name, f"Exploited, in the field, and in no case: {names}: armillary case aware.", value)
-    return present(name, f"{len(exploited)} are exploited; each is in a case.", value, "cases")
+    if not has_catalogue:
+        todo = "armillary advisory-feed import of a catalogue of known exploited vulnerabilities"
+        return absent(name, f"No fresh catalogue says what is exploited: {todo}.", value)
+    return worth.fact(name, f"{len(exploited)} are known to be exploited; each is in a case.", value, "cases", "feeds")
 
 
-def _curves(mine: Sequence[Mapping[str, Any]]) -> Fact:
-    if not mine:
-        says = "Nothing that devices run was affected, so that there was nothing to repair."
-        return present("patch-curves", says, {"advisories": []}, "advisory feeds joined to what devices run")
+def _curves(worth: _Worth, mine: Sequence[Mapping[str, Any]]) -> Fact:
     value = [{name: each[name] for name in ("advisory_id", "known_since", "patched_percent", "curve")} for each in mine]
-    says = "; ".join(
+    curves = "; ".join(
         f"{each['advisory_id']}: {devices(each['devices'].get('affected', 0))} affected, "
         f"{0 if each['patched_percent'] is None else each['patched_percent']} % repaired"
         for each in mine[:MAX_NAMED]
     )
-    return present("patch-curves", says + ".", {"advisories": value}, "attested check-ins since each advisory came")
+    says = f"{curves}." if mine else "No device is known to have run what an advisory affects."
+    source = "attested check-ins since each advisory came"
+    return worth.fact("patch-curves", says, {"advisories": value}, source)
 
 
-def _vex(subject: Subject, shown: Sequence[Mapping[str, Any]], *, has_feed: bool, is_stale: bool) -> Held:
-    if not has_feed:
-        return Held(absent("vex", "No feed of advisories is held, so that there is nothing to say of them."))
+def _vex(subject: Subject, worth: _Worth, shown: Sequence[Mapping[str, Any]]) -> Held:
     claims = vex.claims_of(shown, {str(each.artifact_id) for each in subject.field.artifacts})
     if (pairs := sum(len(each.products) for each in claims)) > MAX_PAIRS:
         todo = "armillary dossier vex writes it alone"
@@ -100,6 +119,4 @@ def _vex(subject: Subject, shown: Sequence[Mapping[str, Any]], *, has_feed: bool
     }
     value = {"statements": len(claims), "documents": sorted(parts)}
     says = f"{len(claims)} statements about vulnerabilities in what is in the field, as OpenVEX, CycloneDX and CSAF."
-    if is_stale:
-        return Held(stale("vex", f"{says} A feed is stale.", value, "advisory feeds"), parts)
-    return Held(present("vex", says, value, "advisory feeds joined to bills of materials"), parts)
+    return Held(worth.fact("vex", says, value, "advisory feeds joined to bills of materials"), parts)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts of what is in the field: versions, attestation, bills of materials, and whether components can be judged."""
+"""Facts of what is in the field: versions, attestation, bills of materials; and whether components can be judged."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ MAX_NAMED: Final = 30
 MAX_BILL_BYTES: Final = 40 << 20
 _AT_ONCE: Final = 500  # ids of one question
 _COVERAGE: Final = ("kind", "id", "name", "state", "components", "not_assessed", "uncovered", "as_of", "fault")
+_OPEN: Final = ("unknown", "not-assessed")
 _SOURCE: Final = "what devices said in attested check-ins"
 
 
@@ -27,7 +28,6 @@ def gather(sources: Sources, subject: Subject) -> Iterator[Held]:
     yield Held(_versions(subject))
     yield Held(_attested(subject))
     yield _bills(sources, subject)
-    yield Held(_assessed(sources, subject))
 
 
 def _versions(subject: Subject) -> Fact:
@@ -123,8 +123,8 @@ def named(artifact: Artifact) -> dict[str, str]:
     return {"kind": kind, "id": str(artifact.artifact_id), "name": artifact.name}
 
 
-def _assessed(sources: Sources, subject: Subject) -> Fact:
-    """Whether all that is in the field could be held against fresh feeds."""
+def assessed(sources: Sources, subject: Subject) -> Fact:
+    """Whether all that is in the field could be held against fresh feeds: what facts of vulnerabilities are worth."""
     ids = {str(each.artifact_id) for each in subject.field.artifacts}
     coverage = sources.advisories.answers.coverage(subject.catalog)
     rows = [{name: each[name] for name in _COVERAGE} for each in coverage if each["id"] in ids]
@@ -135,7 +135,7 @@ def _assessed(sources: Sources, subject: Subject) -> Fact:
     if outdated:
         says = f"Feeds of {', '.join(outdated)} are stale: renew them, armillary advisory-feed import."
         return stale("components-assessed", says, value, "advisory feeds")
-    open_ones = [each for each in rows if each["state"] in ("unknown", "not-assessed") or each["not_assessed"]]
+    open_ones = [each for each in rows if each["state"] in _OPEN or each["not_assessed"] or each["uncovered"]]
     if open_ones:
         names = ", ".join(each["name"] for each in open_ones[:MAX_NAMED])
         says = f"Of {names} it is not known whether an advisory affects it: armillary advisory coverage says why."

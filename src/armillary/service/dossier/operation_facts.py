@@ -35,6 +35,8 @@ def _watched(sources: Sources, subject: Subject) -> Fact:
 def _reports(sources: Sources, subject: Subject) -> Fact:
     ids = [each.group_id for each in subject.scope.groups]
     found = sources.context.records.read(lambda c: rows.error_reports(c, ids))
+    if not subject.scope.device_count:
+        return absent("error-reports", "There is no device that could report anything.")
     says = f"Devices reported {sum(found.values())} events of {len(found)} types in the last 90 days."
     return present("error-reports", says, {"events": found}, "error reports")
 

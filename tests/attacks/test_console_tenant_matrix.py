@@ -118,6 +118,18 @@ IN_FORMS: tuple[tuple[str, Mapping[str, str], str], ...] = (
     ("/devices/{device_id}/template", {"template": "*/1"}, "template_name"),
     ("/settings/catalogs/{catalog}/enrolment-tokens", {"group": "*/x"}, "product"),
     ("/finding-kinds/{finding_kind}/acknowledge", {"catalog": "*", "severity": ""}, "catalog"),
+    ("/dossiers", {"catalog": "*", "product": ""}, "catalog"),
+    ("/dossiers", {"catalog": "{catalog}", "product": "*"}, "product"),
+    (
+        "/advisories/{advisory_id}/statements",
+        {"catalog": "{catalog}", "subject": "image", "named": "*", "status": "fixed", "author": "x"},
+        "image_id",
+    ),
+    (
+        "/advisories/{advisory_id}/statements",
+        {"catalog": "*", "subject": "product", "named": "x", "status": "fixed", "author": "x"},
+        "catalog",
+    ),
     ("/new-notification-channel", {"catalog": "*", "kind": "e-mail", "to": "a@example.com"}, "catalog"),
     ("/new-case", {"catalog": "*", "kind": "severe-incident"}, "catalog"),
     ("/new-case", {"catalog": "{catalog}", "product": "*", "kind": "severe-incident"}, "product"),

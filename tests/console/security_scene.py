@@ -76,6 +76,7 @@ class SecurityScene(Scene):
         facts = {"support_ends": int(time.time()) + 400 * 86_400, "manufacturer": "Northwind Kettles"}
         self.service.registry.products.declare("northwind", "Kettles", facts, actor="test")
         self.channel = self.channel_of("Desk file")
+        self.dossier = str(self.service.dossiers.create("northwind", "Kettles", actor="anna").dossier_id)
         self.case = self.aware(f"{ALIAS} in kettles", Subject("advisory", ADVISORY))
 
     def channel_of(self, name: str) -> str:

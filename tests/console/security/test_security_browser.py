@@ -30,6 +30,8 @@ def places(scene: SecurityScene) -> dict[str, tuple[str, str]]:
         "channels": ("/notification-channels", "channel"),
         "channel": (f"/notification-channels/{scene.channel}", "Desk file"),
         "new-channel": ("/new-notification-channel?kind=syslog", "Tell a syslog receiver"),
+        "dossiers": ("/dossiers", "dossier"),
+        "dossier": (f"/dossiers/{scene.dossier}", "Kettles of northwind:"),
         "cases": ("/cases", "report"),
         "case": (f"/cases/{scene.case}", "the early warning (24 hours) is due, 21 h"),
         "draft": (f"/cases/{scene.case}/draft?stage=24h", "Early warning (24 hours):"),

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from armillary.console.evidence import change_cases, read_cases, read_products, read_traces
+from armillary.console.evidence import change_cases, dossiers, read_cases, read_products, read_traces
 from armillary.console.frame.rows import Change, Changer, Reader
 
 _DEVICE, _KEY = "/traces/device/{device_id}", "/traces/key/{key_serial}"
 _PRODUCT, _CASE = "/traces/product/{catalog}/{product}", "/cases/{case_id}"
+_DOSSIER: Final = "/dossiers/{dossier_id}"
 
 READ: Final[tuple[tuple[str, Reader], ...]] = (
     ("/traces", read_traces.traces),
@@ -28,10 +29,15 @@ READ: Final[tuple[tuple[str, Reader], ...]] = (
     (f"{_CASE}/draft", read_cases.draft),
     (f"{_CASE}/draft.txt", read_cases.draft_text),
     (f"{_CASE}/draft.json", read_cases.draft_document),
+    ("/dossiers", dossiers.dossiers),
+    (_DOSSIER, dossiers.dossier),
+    (f"{_DOSSIER}/file.zip", dossiers.dossier_file),
+    ("/vex", dossiers.vex),
 )
 EDIT: Final[tuple[tuple[str, Reader, Change], ...]] = (("/new-case", read_cases.new_case, "begin_case"),)
 CHANGE: Final[tuple[tuple[str, Changer, Change], ...]] = (
     (_PRODUCT, read_products.declare, "declare_product"),
     ("/new-case", change_cases.begin, "begin_case"),
+    ("/dossiers", dossiers.make, "make_dossier"),
     (f"{_CASE}/{{verb}}", change_cases.add, "add_to_case"),
 )

@@ -65,6 +65,7 @@ SECURITY_PLACES = (
     ("Crashes", "/crashes", "list_crash_groups"),
     ("Notifications", "/notification-channels", "list_channels"),
     ("Cases", "/cases", "list_cases"),
+    ("Dossiers", "/dossiers", "list_dossiers"),
     ("Products", "/products", "list_products"),
     ("Traces", "/traces", "trace_device"),
     ("Seven properties", "/assessment", "assess_fleet"),

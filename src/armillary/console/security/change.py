@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Findings, changed: as the API does it, under the operator's name."""
+"""Findings and statements about advisories, changed: as the API does it, under the operator's name."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import Response
 
-from armillary.console.frame.action_checks import CHANGED, Form, confirmed
-from armillary.console.frame.asking import confirm
+from armillary.console.frame.action_checks import CHANGED, Form, confirmed, reason_of
+from armillary.console.frame.asking import ask, catalogs, confirm
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
-from armillary.console.security import pages_findings, read
-from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.console.frame.form import wrong_of
+from armillary.console.security import pages_advisories, pages_findings, pages_statements, read, read_advisories
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 
 
 def move_finding(visit: Visit, form: Form) -> Response:
@@ -54,3 +57,44 @@ def _asked(visit: Visit, chosen: pages_findings.Filters) -> Confirmation:
         if each["kind"] == kind:
             return pages_findings.kind_confirmation(each, chosen)
     raise NotFoundError(f"no finding of the kind {kind[:40]!r} is open", remedy="Reload the list of findings.")
+
+
+def make_statement(visit: Visit, form: Form) -> Response:
+    """State how an image, product or release stands to an advisory."""
+    catalog, subject = form.get("catalog", "") or None, form.get("subject", "")
+    if catalog not in (None, *catalogs(visit)):
+        raise NotFoundError(f"catalog {catalog!r:.60} does not exist", remedy="Choose one of the list.")
+    said = {name: form.get(name, "").strip() for name in ("status", "justification", "component", "author", "reason")}
+    advisory_id, named = visit.params["advisory_id"], form.get("named", "").strip()
+    try:
+        ask(
+            visit,
+            "make_statement",
+            advisory_id=advisory_id,
+            catalog=catalog,
+            subject=subject if subject in pages_statements.SUBJECTS else "image",
+            named=named,
+            said=said,
+        )
+    except (ConflictError, InvalidArgumentError, NotFoundError) as error:
+        return read_advisories.advisory_page(visit, form, wrong_of(error))
+    return done(f"{pages_advisories.place(advisory_id)}#{pages_statements.ANCHOR}", "stated")
+
+
+def take_back_question(visit: Visit) -> Confirmation:
+    """What taking a statement back does."""
+    return pages_statements.take_back_confirmation(_statement(visit))
+
+
+def take_back(visit: Visit, form: Form) -> Response:
+    """Take a statement back."""
+    found = _statement(visit)
+    asked = pages_statements.take_back_confirmation(found)
+    confirmed(asked, form)
+    named = {"statement_id": found["statement_id"], "catalog": found["catalog"]}
+    ask(visit, "take_back_statement", **named, reason=reason_of(form))
+    return done(asked.back, "taken-back")
+
+
+def _statement(visit: Visit) -> dict[str, Any]:
+    return ask(visit, "show_statement", statement_id=visit.params["advisory_statement"])

@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from armillary.console.frame.curve import Curve, Line, curve, line_of
+from armillary.console.frame.form import Field, Form
 from armillary.console.frame.sheet import (
     Button,
     Cell,
@@ -47,10 +48,15 @@ def advisory_sheet(
     *,
     catalog: str,
     catalogs: Sequence[str],
+    as_of: str = "",
+    statements: Section | None = None,
     may_report: bool = False,
     now: int,
 ) -> Sheet:
-    """One advisory, of a ``catalog`` or ("") of all; ``names`` are those of catalogs by their ids."""
+    """One advisory, of a ``catalog`` or ("") of all; ``names`` are those of catalogs by their ids.
+
+    ``as_of`` is the time of which it was asked as it was typed; "": now. ``statements`` are what operators state.
+    """
     advisory_id = found["advisory_id"]
     links = [("All catalogs", place(advisory_id), not catalog)] if len(catalogs) > 1 else []
     links += [(name, _href(advisory_id, catalog=name), name == catalog) for name in catalogs[:8]] if links else []
@@ -60,7 +66,7 @@ def advisory_sheet(
         title=_title(found),
         detail=sentence(found["summary"]),
         crumbs=(("Advisories", LIST), (advisory_id, "")),
-        notices=_notices(found),
+        notices=(*_as_of(found, as_of, now), *_notices(found)),
         links=tuple(links),
         buttons=(
             *((aware_button("advisory", advisory_id, catalog),) if may_report else ()),
@@ -68,10 +74,17 @@ def advisory_sheet(
             Button(label="Download as JSON", href=_href(advisory_id, "trace.json", catalog=catalog)),
         ),
         facts=_facts(found, now),
+        search=Form(
+            post=place(advisory_id),
+            label="As of then",
+            fields=(Field(name="at", label="As of, such as 2026-11-28 04:00", value=as_of),),
+            hidden=(("catalog", catalog),) if catalog else (),
+        ),
         sections=(
             _devices(found, catalog),
             _patched(found, catalog, now),
             _artifacts(found, names),
+            *((statements,) if statements is not None else ()),
             _where(found),
             *((_catalogs(found),) if not catalog and len(catalogs) > 1 else ()),
             _records(found, now),
@@ -160,6 +173,13 @@ def _notices(found: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         return told
     own = "A feed that it is from is stale: nobody is called fixed or not affected by it. Import a newer bundle."
     return (("attention", own), *told)
+
+
+def _as_of(found: Mapping[str, Any], typed: str, now: int) -> tuple[tuple[str, str], ...]:
+    then = moment(found["as_of"], now)
+    if not typed or then is None:
+        return ()
+    return (("attention", f"As the service would have answered at {then.exact}, not now."),)
 
 
 def _facts(found: Mapping[str, Any], now: int) -> tuple[tuple[str, Cell], ...]:

@@ -3,13 +3,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.responses import JSONResponse, Response
 
 from armillary.console.frame import curve
 from armillary.console.frame.asking import ask, catalogs, may, show
 from armillary.console.frame.console import Visit
+from armillary.console.frame.form import Wrong
 from armillary.console.frame.sheet import LIST_LINES
-from armillary.console.security import pages_advisories, pages_advisory
+from armillary.console.frame.times import typed_time
+from armillary.console.security import pages_advisories, pages_advisory, pages_statements
+
+STATEMENTS = 50
+MAX_TYPED = 40
+# Names of an advisory by which statements are looked for: one has two or three.
+NAMES = 8
 
 
 def chosen_catalog(visit: Visit, names: list[str]) -> str:
@@ -38,16 +47,33 @@ def coverage(visit: Visit) -> Response:
 
 
 def advisory(visit: Visit) -> Response:
-    """One advisory."""
+    """One advisory, now or as of a time."""
+    return advisory_page(visit, {}, None)
+
+
+def advisory_page(visit: Visit, sent: Mapping[str, str], wrong: Wrong | None) -> Response:
+    """The page; ``wrong`` is what was wrong with a statement as it was ``sent``."""
     owners = {str(each["catalog_id"]): str(each["name"]) for each in visit.sources.settings.catalog_names()}
     names = list(owners.values())
     catalog = chosen_catalog(visit, names)
-    found = ask(visit, "show_advisory", advisory_id=visit.params["advisory_id"], catalog=catalog or None)
-    may_report = may(visit, "begin_case")
+    advisory_id, typed = visit.params["advisory_id"], visit.query.get("at", "")[:MAX_TYPED]
+    at = typed_time("as of", typed)
+    found = ask(visit, "show_advisory", advisory_id=advisory_id, catalog=catalog or None, at=at)
+    may_state, whole = may(visit, "make_statement"), visit.operator.catalog is None
+    form = pages_statements.new_form(found["advisory_id"], names, sent, wrong, whole=whole) if may_state else None
+    called = [found["advisory_id"], *found["aliases"]][:NAMES]
+    said = ask(visit, "list_statements", names=called, catalog=catalog or None, limit=STATEMENTS)["items"]
     made = pages_advisory.advisory_sheet(
-        found, owners, catalog=catalog, catalogs=names, may_report=may_report, now=visit.now
+        found,
+        owners,
+        catalog=catalog,
+        catalogs=names,
+        as_of=typed,
+        statements=pages_statements.section(said, owners, form=form, may_take_back=may_state, now=visit.now),
+        may_report=may(visit, "begin_case"),
+        now=visit.now,
     )
-    return show(visit, made)
+    return show(visit, made, 400 if wrong else 200)
 
 
 def advisory_devices(visit: Visit) -> Response:
@@ -71,7 +97,7 @@ def advisory_devices(visit: Visit) -> Response:
 def advisory_curve(visit: Visit) -> Response:
     """The patch curve for the chart."""
     catalog = chosen_catalog(visit, catalogs(visit))
-    found = ask(visit, "show_advisory", advisory_id=visit.params["advisory_id"], catalog=catalog or None)
+    found = ask(visit, "show_advisory", advisory_id=visit.params["advisory_id"], catalog=catalog or None, at=None)
     made = curve.document(pages_advisory.lines(found), "devices", begin=found["known_since"], end=found["as_of"])
     return JSONResponse(made)
 
@@ -79,5 +105,5 @@ def advisory_curve(visit: Visit) -> Response:
 def advisory_document(visit: Visit) -> Response:
     """All that is known of an advisory, to be kept."""
     catalog = chosen_catalog(visit, catalogs(visit))
-    found = ask(visit, "show_advisory", advisory_id=visit.params["advisory_id"], catalog=catalog or None)
+    found = ask(visit, "show_advisory", advisory_id=visit.params["advisory_id"], catalog=catalog or None, at=None)
     return JSONResponse(found, headers={"Content-Disposition": 'attachment; filename="advisory-trace.json"'})

@@ -10,6 +10,7 @@ from armillary.console.frame.rows import Change, Changer, Reader
 from armillary.console.security import change, channels, read, read_advisories, read_crashes
 
 _CRASH: Final = "/crashes/{catalog}/{crash_group}"
+_TAKE_BACK: Final = "/advisory-statements/{advisory_statement}/take-back"
 _CHANNEL: Final = "/notification-channels/{channel_id}"
 _KIND: Final = "/finding-kinds/{finding_kind}/acknowledge"
 
@@ -34,10 +35,13 @@ EDIT: Final[tuple[tuple[str, Reader, Change], ...]] = (
     (_KIND, asks(change.kind_question), "watch.acknowledge_kind"),
     ("/new-notification-channel", channels.new_channel, "make_channel"),
     (f"{_CHANNEL}/{{verb}}", asks(channels.question), "drop_channel"),
+    (_TAKE_BACK, asks(change.take_back_question), "take_back_statement"),
 )
 CHANGE: Final[tuple[tuple[str, Changer, Change], ...]] = (
     ("/findings/{finding_id}", change.move_finding, "watch.move"),
     (_KIND, change.acknowledge_kind, "watch.acknowledge_kind"),
+    ("/advisories/{advisory_id}/statements", change.make_statement, "make_statement"),
+    (_TAKE_BACK, change.take_back, "take_back_statement"),
     ("/new-notification-channel", channels.make, "make_channel"),
     (f"{_CHANNEL}/{{verb}}", channels.change, channels.of_verb),
 )

@@ -111,3 +111,46 @@ def add_to_case(by: RequestContext, case_id: str, said: Mapping[str, Any]) -> Do
         entry = Said(kind=said["kind"], at=said["at"], text=said["text"], subject=about, **stage)
         made = work.cases.add(number, entry, catalog=catalog, actor=actor)
     return views_cases.case(made, by.service.context.now())
+
+
+# Dossiers ----------------------------------------------------------------------------------------------------------
+
+
+def list_dossiers(by: RequestContext, limit: int, after: str | None) -> Document:
+    """A page of dossiers, newest first."""
+    from armillary.api.views.security import dossiers as views_dossiers  # noqa: PLC0415 - memory: few make dossiers
+
+    return views_dossiers.dossiers(by.service, by.service.dossiers.list(by.catalog, limit=limit, after=after))
+
+
+def show_dossier(by: RequestContext, dossier_id: str) -> Document:
+    """One dossier with its statements and gaps."""
+    from armillary.api.views.security import dossiers as views_dossiers  # noqa: PLC0415 - memory, as above
+
+    found = by.service.dossiers.get(uuid_of("dossier", dossier_id), by.catalog)
+    return views_dossiers.content(by.service, found)
+
+
+def dossier_file(by: RequestContext, dossier_id: str) -> Document:
+    """The ``file`` of a dossier (bytes)."""
+    return {"file": by.service.dossiers.file(uuid_of("dossier", dossier_id), by.catalog)}
+
+
+def dossier_key(by: RequestContext) -> Document:
+    """The key that verifies dossiers."""
+    return {"verifier_key": by.service.dossiers.key.text}
+
+
+def make_dossier(by: RequestContext, catalog: str | None, product: str | None) -> Document:
+    """Gather what is held now, and sign it."""
+    from armillary.api.views.security import dossiers as views_dossiers  # noqa: PLC0415 - memory, as above
+
+    made = by.service.dossiers.create(by.catalog or catalog, product, actor=by.operator.name)
+    return views_dossiers.dossier(by.service, made)
+
+
+def export_vex(by: RequestContext, form: str) -> Document:
+    """What is known of vulnerabilities in images and releases, for customers."""
+    from armillary.service.dossier.vex_export import export  # noqa: PLC0415 - memory, as above
+
+    return export(by.service.context, by.service.advisories, form, by.catalog, None)

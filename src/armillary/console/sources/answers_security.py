@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 from armillary.api.views import advisories as views_advisories, crashes as views_crashes
@@ -12,6 +12,9 @@ from armillary.api.views.security import assessment as views
 from armillary.console.sources.request_context import RequestContext, uuid_of
 from armillary.console.sources.signed_in import Document
 from armillary.errors import NotFoundError
+
+# Statements that are read at once to find one.
+MAX_STATEMENTS: Final = 1000
 
 
 def assess_fleet(by: RequestContext, catalog: str | None) -> Document:
@@ -34,10 +37,55 @@ def list_advisories(by: RequestContext, catalog: str | None, in_field: bool, lim
     return {"items": rows, "next": cursor, "basis": answers.basis()}
 
 
-def show_advisory(by: RequestContext, advisory_id: str, catalog: str | None) -> Document:
-    """One advisory with all that it touches; for who sees all catalogs with the audit lines of its imports."""
+def show_advisory(by: RequestContext, advisory_id: str, catalog: str | None, at: int | None) -> Document:
+    """One advisory with all that it touches, now or ``at`` a time; of all catalogs with audit lines of its imports."""
     only = by.catalog or catalog
-    return by.service.advisories.answers.show(advisory_id, only, with_audit=only is None)
+    return by.service.advisories.answers.show(advisory_id, only, at=at, with_audit=only is None and at is None)
+
+
+def list_statements(by: RequestContext, names: Sequence[str], catalog: str | None, limit: int) -> Document:
+    """The newest statements of operators about an advisory, which they may have called by any of its names."""
+    made, only = by.service.advisories.statements, by.catalog or catalog
+    found = [each for name in names for each in made.page(only, advisory=name, limit=limit).items]
+    newest = sorted(found, key=lambda each: each.row.stated_at, reverse=True)
+    return {"items": [views_advisories.statement(each) for each in newest[:limit]]}
+
+
+def show_statement(by: RequestContext, statement_id: str) -> Document:
+    """One statement that operators made, with its ``catalog``: None of the whole service. Raises NotFoundError."""
+    made, number, after = by.service.advisories.statements, uuid_of("statement", statement_id), None
+    while True:
+        page = made.page(by.catalog, limit=MAX_STATEMENTS, after=after)
+        for each in page.items:
+            if each.row.statement_id == number:
+                owner = each.row.catalog_id
+                catalog = None if owner is None else by.service.registry.catalogs.get_by_id(owner).name
+                return {**views_advisories.statement(each), "catalog": catalog}
+        after = page.next_cursor
+        if after is None:
+            raise NotFoundError("there is no such statement", remedy="Reload the page of the advisory.")
+
+
+def make_statement(
+    by: RequestContext, advisory_id: str, catalog: str | None, subject: str, named: str, said: Mapping[str, str]
+) -> Document:
+    """State how an image, product or release (``subject``, by what it is ``named``) stands to an advisory."""
+    from armillary.service.advisories.own_statements import Said, Subject  # noqa: PLC0415 - memory: few services have statements
+
+    about = Subject(product=named)
+    if subject != "product":
+        number = uuid_of(subject, named)
+        about = Subject(image=number) if subject == "image" else Subject(release=number)
+    owner, actor = by.catalog or catalog, by.operator.name
+    statements = by.service.advisories.statements
+    return views_advisories.statement(statements.make(advisory_id, about, Said(**said), catalog=owner, actor=actor))
+
+
+def take_back_statement(by: RequestContext, statement_id: str, catalog: str | None, reason: str) -> Document:
+    """Say that a statement holds no more."""
+    number, owner = uuid_of("statement", statement_id), by.catalog or catalog
+    statements, actor = by.service.advisories.statements, by.operator.name
+    return views_advisories.statement(statements.take_back(number, catalog=owner, reason=reason, actor=actor))
 
 
 def list_advisory_devices(

@@ -33,6 +33,7 @@ from armillary.console.hub_devices import pages_hub_access, pages_hub_devices
 from armillary.console.operations.pages_catalog import VERBS as OFFER_VERBS
 from armillary.console.operations.pages_rollout import ACTIONS
 from armillary.console.releases.read import CHANGES as RELEASE_CHANGES
+from armillary.console.security.pages_actions import CHANGES as ACTION_CHANGES
 from armillary.console.security.pages_channels import CHANGES as CHANNEL_CHANGES
 from armillary.console.sources import permissions, sources
 from armillary.console.sources.request_context import RequestContext
@@ -48,6 +49,8 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "/hub-catalogs/{catalog}/enrolments/": pages_hub_access.ENROLMENT_VERBS,
     "/settings/catalogs/": tuple(OFFER_VERBS),
     "/cases/": tuple(ADDS),
+    "/actions/": tuple(ACTION_CHANGES),
+    "/playbooks/": ("enable", "disable"),
     "/notification-channels/": tuple(CHANNEL_CHANGES),
     **{f"/{kind}s/": ("delete", "form", *(("run", "cancel") if kind == "job" else ())) for kind in KINDS},
 }
@@ -66,7 +69,7 @@ FIELDS = {
     "action.command": "x", "source": "telemetry", "from": "now", "method": "x", "patch": "{}", "wanted": "{}",
     "authentication": "sas", "to": "0" * 8 + "-0000-4000-8000-" + "0" * 12, "version": "1", "template": "x/1",
     "module_id": "x", "device_id": "x", "title": "x", "x": "0", "y": "0", "w": "3", "h": "3", "model": "{}",
-    "display_name": "x", "schema": "double", "form": "", "payload": "", "theme": "dark", "label": "x",
+    "days": "7", "stacks": "scrubbed", "is_on": "off", "action": "work", "note": "x", "display_name": "x", "schema": "double", "form": "", "payload": "", "theme": "dark", "label": "x",
 }  # fmt: skip
 # What addresses do not answer without.
 NEEDED: Mapping[str, str] = {
@@ -118,6 +121,15 @@ IN_FORMS: tuple[tuple[str, Mapping[str, str], str], ...] = (
     ("/devices/{device_id}/template", {"template": "*/1"}, "template_name"),
     ("/settings/catalogs/{catalog}/enrolment-tokens", {"group": "*/x"}, "product"),
     ("/finding-kinds/{finding_kind}/acknowledge", {"catalog": "*", "severity": ""}, "catalog"),
+    ("/new-action", {"catalog": "*", "kind": "re-attest", "target": "device_group", "value": "x/y"}, "catalog"),
+    ("/new-action", {"catalog": "{catalog}", "kind": "quarantine", "target": "devices", "value": "*"}, "device_id"),
+    ("/new-action", {"catalog": "{catalog}", "kind": "halt", "target": "rollout", "value": "*"}, "rollout_id"),
+    (
+        "/actions",
+        {"catalog": "{catalog}", "kind": "quarantine", "target": "devices", "value": "*", "devices": "1"},
+        "device_id",
+    ),
+    ("/actions", {"catalog": "{catalog}", "kind": "halt", "target": "finding", "value": "*"}, "finding_id"),
     ("/dossiers", {"catalog": "*", "product": ""}, "catalog"),
     ("/dossiers", {"catalog": "{catalog}", "product": "*"}, "product"),
     (
@@ -485,7 +497,8 @@ NO_ROW = {
     ("GET", "/signing-keys"), ("GET", "/os-feeds/{feed}/delete"), ("POST", "/dashboards"), ("POST", "/rules/new"),
     ("POST", "/exports/new/form"), ("POST", "/groups/new/form"), ("POST", "/templates/{name}/report"),
     ("GET", "/traces/key/{key_serial}"), ("GET", "/traces/key/{key_serial}/trace.json"),
-    ("GET", "/traces/key/{key_serial}/proof.json"),
+    ("GET", "/traces/key/{key_serial}/proof.json"), ("GET", "/playbooks/{playbook}/{verb}"),
+    ("POST", "/playbooks/{playbook}/{verb}"), ("GET", "/crash-dumps/{dump_id}/delete"),
 }  # fmt: skip
 
 

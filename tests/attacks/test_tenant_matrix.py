@@ -12,6 +12,7 @@ person when it changes.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -148,11 +149,15 @@ def shown(world: World, answer: Answer, sent: Iterable[str]) -> set[str]:
     return {each for each in world.theirs.markers() if each in text}
 
 
+# What an answer says of the time at which it was asked.
+OF_NOW = re.compile(r'"(?:as_of|remaining_s)":-?[0-9]+')
+
+
 def state_of(world: World) -> dict[str, str]:
     """What the other owner has, as who sees everything sees it."""
     keys = [key for key in KEYS if key.startswith("GET ") and not of_the_tokens_catalog(key) and places(key)]
     found = world.everybody.all(Ask("GET", target(key.split(" ", 1)[1], world.theirs.for_key(key))) for key in keys)
-    return {key: f"{each.status} {each.text}" for key, each in zip(keys, found, strict=True)}
+    return {key: f"{each.status} {OF_NOW.sub('', each.text)}" for key, each in zip(keys, found, strict=True)}
 
 
 def query_names(world: World) -> dict[str, frozenset[str]]:

@@ -38,7 +38,7 @@ def test_the_page_says_when_and_what_is_urgent() -> None:
     later = group_sheet(GROUP, may_ask=False, now=1_000_600)
     assert later.title == "1,204 devices, which may update in its windows (Sat 01:00-05:00)."
     assert later.notices == ()
-    assert [button.label for button in later.buttons] == ["Devices"]
+    assert [button.label for button in later.buttons] == ["Devices", "Crash dumps"]
 
 
 def test_a_large_group_is_asked_for_by_the_word() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from armillary.console.evidence import change_cases, dossiers, read_cases, read_products, read_traces
+from armillary.console.evidence import change_cases, dossiers, read_cases, read_products, read_traces, reports
 from armillary.console.frame.rows import Change, Changer, Reader
 
 _DEVICE, _KEY = "/traces/device/{device_id}", "/traces/key/{key_serial}"
 _PRODUCT, _CASE = "/traces/product/{catalog}/{product}", "/cases/{case_id}"
+_REPORT: Final = "/vulnerability-reports/{reference}"
 _DOSSIER: Final = "/dossiers/{dossier_id}"
 
 READ: Final[tuple[tuple[str, Reader], ...]] = (
@@ -33,11 +34,15 @@ READ: Final[tuple[tuple[str, Reader], ...]] = (
     (_DOSSIER, dossiers.dossier),
     (f"{_DOSSIER}/file.zip", dossiers.dossier_file),
     ("/vex", dossiers.vex),
+    ("/vulnerability-reports", reports.reports),
+    (_REPORT, reports.report),
 )
 EDIT: Final[tuple[tuple[str, Reader, Change], ...]] = (("/new-case", read_cases.new_case, "begin_case"),)
 CHANGE: Final[tuple[tuple[str, Changer, Change], ...]] = (
     (_PRODUCT, read_products.declare, "declare_product"),
     ("/new-case", change_cases.begin, "begin_case"),
     ("/dossiers", dossiers.make, "make_dossier"),
+    (f"{_REPORT}/actions", reports.act, "act_on_report"),
+    (f"{_REPORT}/assign", reports.assign, "assign_report"),
     (f"{_CASE}/{{verb}}", change_cases.add, "add_to_case"),
 )

@@ -273,6 +273,12 @@ def audit_section(lines: Sequence[Mapping[str, Any]], now: int) -> Section:
     )
 
 
+def act_button(target: str, value: str, catalog: str) -> Button:
+    """The way to an action that is aimed at an advisory or a finding (``console/security/actions.py``)."""
+    given = {"target": target, "value": value, **({"catalog": catalog} if catalog else {})}
+    return Button(label="Act on it", href=f"/new-action?{urlencode(given)}")
+
+
 def aware_button(subject: str, reference: str, catalog: str) -> Button:
     """The way to a case about an advisory or a finding (``console/evidence``)."""
     given = {"subject": subject, "reference": reference, **({"catalog": catalog} if catalog else {})}

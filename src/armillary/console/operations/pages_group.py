@@ -80,6 +80,7 @@ def group_sheet(group: Mapping[str, Any], *, may_ask: bool, now: int) -> Sheet:
         buttons=(
             *((Button(label="Check in now", href=f"{here}/check-now", primary=True),) if may_ask else ()),
             Button(label="Devices", href="/fleet?" + urlencode({"group": group["name"]})),
+            Button(label="Crash dumps", href=here.replace(LIST, "/crash-dump-groups", 1)),
         ),
         notices=(("attention", told),) if urgent else (),
         facts=(

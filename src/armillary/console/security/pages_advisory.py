@@ -14,6 +14,7 @@ from armillary.console.frame.sheet import (
     Cell,
     Section,
     Sheet,
+    act_button,
     audit_section,
     aware_button,
     device,
@@ -69,6 +70,7 @@ def advisory_sheet(
         notices=(*_as_of(found, as_of, now), *_notices(found)),
         links=tuple(links),
         buttons=(
+            *((act_button("advisory", advisory_id, catalog),) if may_report else ()),
             *((aware_button("advisory", advisory_id, catalog),) if may_report else ()),
             Button(label="Findings of it", href="/findings?kind=vulnerability-in-field"),
             Button(label="Download as JSON", href=_href(advisory_id, "trace.json", catalog=catalog)),

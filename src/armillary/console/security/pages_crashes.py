@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from armillary.console.frame.curve import Line, curve
-from armillary.console.frame.sheet import Cell, Section, Sheet, device, number, text
+from armillary.console.frame.sheet import Button, Cell, Section, Sheet, device, number, text
 from armillary.console.frame.words import counted, counted_page, grouped, moment, short_id
 from armillary.console.releases.pages_images import place as image_place
 
@@ -60,6 +60,7 @@ def list_sheet(
         detail="One group for each bug, over builds, images and devices. Symbols name the places: armillary crash "
         "symbols add",
         links=links if len(catalogs) > 1 else (),
+        buttons=(Button(label="Crash dumps", href="/crash-dumps"),),
         sections=(
             Section(
                 title="Crash groups",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from armillary.console.frame.sheet import Button, Cell, Section, Sheet, aware_button, device, state, text
+from armillary.console.frame.sheet import Button, Cell, Section, Sheet, act_button, aware_button, device, state, text
 from armillary.console.frame.states import SEVERITY
 from armillary.console.frame.words import counted, grouped, moment, sentence, short_id
 from armillary.console.releases.pages_images import place as image_place
@@ -39,6 +39,7 @@ def finding_sheet(
                 Button(label=label, post=here, fields=(("status", status), ("back", here)), primary=number == 0)
                 for number, (status, label) in enumerate(moves)
             ),
+            *((act_button("finding", found["finding_id"], catalog),) if may_report else ()),
             *((aware_button("finding", found["finding_id"], catalog),) if may_report else ()),
         ),
         facts=(

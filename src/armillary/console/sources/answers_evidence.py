@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers about evidence: traces, products and their support, cases that must be reported."""
+"""Answers about evidence: traces, products, cases, dossiers, vulnerability reports."""
 
 from __future__ import annotations
 
@@ -154,3 +154,45 @@ def export_vex(by: RequestContext, form: str) -> Document:
     from armillary.service.dossier.vex_export import export  # noqa: PLC0415 - memory, as above
 
     return export(by.service.context, by.service.advisories, form, by.catalog, None)
+
+
+# Vulnerability reports ---------------------------------------------------------------------------------------------
+
+
+def list_reports(by: RequestContext, state: str | None, limit: int, after: str | None) -> Document:
+    """A page of vulnerability reports, newest first, without what they say."""
+    from armillary.api.views.security import disclosure as views_disclosure  # noqa: PLC0415 - memory: few take reports
+
+    found = by.service.disclosure.reports.list(by.catalog, state=state, limit=limit, after=after)
+    return views_disclosure.reports(found)
+
+
+def read_report(by: RequestContext, reference: str) -> Document:
+    """A report with what it says; the reading is audited."""
+    from armillary.api.views.security import disclosure as views_disclosure  # noqa: PLC0415 - memory, as above
+
+    found = by.service.disclosure.reports.read(reference, by.catalog, actor=by.operator.name)
+    return views_disclosure.read_report(found)
+
+
+def act_on_report(by: RequestContext, reference: str, action: str, note: str) -> Document:
+    """Acknowledge a report, work on it, tell its writer, fix, close or reopen it."""
+    from armillary.api.views.security import disclosure as views_disclosure  # noqa: PLC0415 - memory, as above
+
+    reports, actor = by.service.disclosure.reports, by.operator.name
+    return views_disclosure.report(reports.act(reference, action, note=note, catalog=by.catalog, actor=actor))
+
+
+def assign_report(by: RequestContext, reference: str, owner: str, product: str | None) -> Document:
+    """Give a report to the catalog (``owner``) and product that it concerns."""
+    from armillary.api.views.security import disclosure as views_disclosure  # noqa: PLC0415 - memory, as above
+
+    reports, actor = by.service.disclosure.reports, by.operator.name
+    return views_disclosure.report(reports.assign(reference, owner, product, actor=actor))
+
+
+def show_disclosure(by: RequestContext) -> Document:
+    """What is published about where strangers report vulnerabilities."""
+    from armillary.api.views.security import disclosure as views_disclosure  # noqa: PLC0415 - memory, as above
+
+    return views_disclosure.policy(by.service)

@@ -184,3 +184,57 @@ def drop_channel(by: RequestContext, channel_id: str) -> Document:
     """Delete a channel with what waits for it."""
     by.service.notifications.channels.delete(uuid_of("channel", channel_id), by.catalog, operator=by.operator)
     return {"deleted": channel_id}
+
+
+# Crash dumps -------------------------------------------------------------------------------------------------------
+
+
+def list_crash_dumps(by: RequestContext, limit: int, after: str | None) -> Document:
+    """A page of crash dumps, newest first, without their contents."""
+    return views_crashes.crash_dumps(by.service, by.catalog, device_id=None, image_id=None, limit=limit, after=after)
+
+
+def show_crash_dump(by: RequestContext, dump_id: str) -> Document:
+    """A crash dump with names for its addresses; the reading is audited."""
+    number = uuid_of("crash dump", dump_id)
+    return views_crashes.crash_dump(by.service, number, by.catalog, actor=by.operator.name)
+
+
+def crash_dump_content(by: RequestContext, dump_id: str) -> Document:
+    """A crash dump as it was sent (``content``, bytes); the reading is audited."""
+    number, actor = uuid_of("crash dump", dump_id), by.operator.name
+    _, data = by.service.crash_dumps.read(number, catalog=by.catalog, actor=actor)
+    return {"content": data}
+
+
+def drop_crash_dump(by: RequestContext, dump_id: str) -> Document:
+    """Delete a crash dump."""
+    number, actor = uuid_of("crash dump", dump_id), by.operator.name
+    by.service.crash_dumps.delete(number, catalog=by.catalog, actor=actor)
+    return {"deleted": dump_id}
+
+
+def show_collection(by: RequestContext, catalog: str, product: str, device_group: str) -> Document:
+    """What crash dumps a device group collects."""
+    return views_crashes.collection(by.service, catalog, product, device_group)
+
+
+def put_collection(
+    by: RequestContext,
+    catalog: str,
+    product: str,
+    device_group: str,
+    is_on: bool,  # noqa: FBT001 - named by every caller
+    stacks: str,
+    days: int,
+) -> Document:
+    """Set what crash dumps a device group collects."""
+    named, actor = (catalog, product, device_group), by.operator.name
+    by.service.crash_dumps.collect(*named, actor=actor, is_on=is_on, stacks=stacks, days=days)
+    return views_crashes.collection(by.service, *named)
+
+
+def erase_collection(by: RequestContext, catalog: str, product: str, device_group: str) -> Document:
+    """Delete all crash dumps of a device group and their key."""
+    erased = by.service.crash_dumps.erase(catalog, product, device_group, actor=by.operator.name)
+    return {"erased": erased}

@@ -19,6 +19,7 @@ from armillary.console.sources import (
     answers_evidence,
     answers_hub,
     answers_releases,
+    answers_response,
     answers_security,
     answers_templates,
 )
@@ -35,6 +36,7 @@ _ANSWERS = (
     answers_evidence,
     answers_hub,
     answers_releases,
+    answers_response,
     answers_security,
     answers_templates,
 )

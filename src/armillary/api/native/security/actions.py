@@ -12,7 +12,7 @@ from pydantic import Field
 from starlette.requests import Request
 
 from armillary.api.http.documents import as_page, row_document
-from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, RANK, READER, Route
+from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.native.parameters import (
@@ -27,10 +27,9 @@ from armillary.api.native.parameters import (
     Text,
 )
 from armillary.api.native.service.requests import Reason
-from armillary.errors import PermissionDeniedError
+from armillary.api.views.security import actions as views
 
 if TYPE_CHECKING:
-    from armillary.engines.records.schema.security.response_rows import Action
     from armillary.service.response.aims import Request as ActionRequest
 
 Seconds = Annotated[int, Field(ge=60, le=366 * 86_400)]
@@ -111,7 +110,7 @@ def preview_action(request: Request, body: ActionBody, catalog: CatalogFilter = 
 def run_action(request: Request, body: ActionBody, catalog: CatalogFilter = None) -> dict[str, Any]:
     """Do an action at once, or have it wait for a second person where it touches too many devices."""
     asked, actor = _asked(request, body, catalog), operator_of(request).name
-    return action_document(service_of(request).response.actions.run(asked, actor=actor))
+    return views.action(service_of(request).response.actions.run(asked, actor=actor))
 
 
 def list_actions(
@@ -126,12 +125,12 @@ def list_actions(
     found = service_of(request).response.actions.list(
         catalog=catalog, state=state, kind=kind, finding_id=finding, limit=page.limit, after=page.after
     )
-    return as_page(found, action_document)
+    return as_page(found, views.action)
 
 
 def show_action(request: Request, action_id: UUID, catalog: CatalogFilter = None) -> dict[str, Any]:
     """An action: what it is aimed at, by whom, how far it is, and why it stands there."""
-    return action_document(_action(request, action_id, catalog))
+    return views.action(views.of_catalog(service_of(request), action_id, catalog))
 
 
 def list_action_devices(
@@ -143,30 +142,31 @@ def list_action_devices(
     after: After = None,
 ) -> dict[str, Any]:
     """The devices of an action, each with where it stands: pending, done, skipped or undone."""
-    _action(request, action_id, catalog)
+    views.of_catalog(service_of(request), action_id, catalog)
     found = service_of(request).response.actions.devices(action_id, state=state, limit=limit, after=after)
     return as_page(found)
 
 
 def approve_action(request: Request, action_id: UUID, catalog: CatalogFilter = None) -> dict[str, Any]:
     """Let an action begin, or go on, that waits for a person; where it waits for a second one, not for who asked."""
-    _check_role(request, _action(request, action_id, catalog).kind)
+    found = views.of_catalog(service_of(request), action_id, catalog)
+    views.check_role(found.kind, operator_of(request).role)
     actions, actor = service_of(request).response.actions, operator_of(request).name
-    return action_document(actions.approve(action_id, actor=actor))
+    return views.action(actions.approve(action_id, actor=actor))
 
 
 def cancel_action(request: Request, action_id: UUID, catalog: CatalogFilter = None) -> dict[str, Any]:
     """Stop an action where it is; what it did stays until it is undone."""
-    _action(request, action_id, catalog)
+    views.of_catalog(service_of(request), action_id, catalog)
     actions, actor = service_of(request).response.actions, operator_of(request).name
-    return action_document(actions.cancel(action_id, actor=actor))
+    return views.action(actions.cancel(action_id, actor=actor))
 
 
 def undo_action(request: Request, action_id: UUID, catalog: CatalogFilter = None) -> dict[str, Any]:
     """Undo what an action did, where its kind can be undone."""
-    _action(request, action_id, catalog)
+    views.of_catalog(service_of(request), action_id, catalog)
     actions, actor = service_of(request).response.actions, operator_of(request).name
-    return action_document(actions.undo(action_id, actor=actor))
+    return views.action(actions.undo(action_id, actor=actor))
 
 
 def show_action_approval(request: Request, catalog: CatalogPath) -> dict[str, Any]:
@@ -185,29 +185,10 @@ def set_action_approval(request: Request, catalog: CatalogPath, body: ApprovalBo
     return row_document(made)
 
 
-def action_document(row: Action) -> dict[str, Any]:
-    """An action as JSON, with what its kind does."""
-    from armillary.response.action import KINDS  # noqa: PLC0415 - memory: where nothing is done it is not used
-
-    kind = KINDS[row.kind]
-    return {**row_document(row), "does": kind.does, "can_be_undone": not kind.final}
-
-
-def _action(request: Request, action_id: UUID, catalog: CheckedCatalog | None) -> Action:
-    """An action that is the caller's; of another catalog it is as one that is not there."""
-    from armillary.service.response.actions import no_such_action  # noqa: PLC0415 - memory, as above
-
-    service = service_of(request)
-    found = service.response.actions.get(action_id)
-    if catalog is not None and found.catalog_id != service.registry.catalogs.get(catalog).catalog_id:
-        raise no_such_action(action_id)
-    return found
-
-
 def _asked(request: Request, body: ActionBody, catalog: CheckedCatalog | None) -> ActionRequest:
     from armillary.service.response.aims import Request as Asked  # noqa: PLC0415 - memory, as above
 
-    _check_role(request, body.kind)
+    views.check_role(body.kind, operator_of(request).role)
     options = {
         "ends_after_s": body.ends_after_s,
         "channel": body.channel,
@@ -222,12 +203,6 @@ def _asked(request: Request, body: ActionBody, catalog: CheckedCatalog | None) -
         reason=body.reason,
         options={name: value for name, value in options.items() if value is not None},
     )
-
-
-def _check_role(request: Request, kind: str) -> None:
-    """Floors are an administrator's, as they are where they are raised directly."""
-    if kind == "raise-floor" and RANK[operator_of(request).role] < RANK[ADMINISTRATOR]:
-        raise PermissionDeniedError("raising a floor needs the role Administrator", remedy="Ask an administrator.")
 
 
 _row = partial(Route, tag="actions", narrowed=True)

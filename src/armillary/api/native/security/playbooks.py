@@ -4,20 +4,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import Path
 from pydantic import Field
 from starlette.requests import Request
 
-from armillary.api.http.documents import row_document
 from armillary.api.http.route import ADMINISTRATOR, READER, Reach, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.parameters import V1, CatalogFilter, StrictBody
-
-if TYPE_CHECKING:
-    from armillary.response.playbook import Playbook
-    from armillary.service.response.playbooks import PlaybookUse
+from armillary.api.views.security import actions as views
 
 PlaybookPath = Annotated[
     str, Path(max_length=64, description="Its id", json_schema_extra={"pattern": "^[a-z0-9]+(?:-[a-z0-9]+)*$"})
@@ -33,13 +29,13 @@ class PlaybookBody(StrictBody):
 def list_playbooks(request: Request, catalog: CatalogFilter = None) -> dict[str, Any]:
     """All playbooks, and whether each is used for a catalog, or where no catalog says anything else."""
     playbooks = service_of(request).response.playbooks
-    items = [_use(each) for each in playbooks.list(catalog)]
+    items = [views.playbook_use(each) for each in playbooks.list(catalog)]
     return {"items": items, "next": None, "fault": playbooks.fault if catalog is None else ""}
 
 
 def show_playbook(request: Request, playbook: PlaybookPath, catalog: CatalogFilter = None) -> dict[str, Any]:
     """A playbook: what it is about, what it does, what it proposes."""
-    return _use(service_of(request).response.playbooks.get(playbook, catalog))
+    return views.playbook_use(service_of(request).response.playbooks.get(playbook, catalog))
 
 
 def enable_playbook(request: Request, playbook: PlaybookPath, catalog: CatalogFilter = None) -> dict[str, Any]:
@@ -55,26 +51,12 @@ def disable_playbook(request: Request, playbook: PlaybookPath, catalog: CatalogF
 def check_playbooks(request: Request, body: PlaybookBody) -> dict[str, Any]:
     """Say whether a text is playbooks; the error names the line and what is wrong. Nothing is kept."""
     found = service_of(request).response.playbooks.check(body.text)
-    return {"items": [_document(each) for each in found], "next": None}
+    return {"items": [views.playbook(each) for each in found], "next": None}
 
 
 def _set(request: Request, playbook: str, catalog: str | None, *, enabled: bool) -> dict[str, Any]:
-    actor = operator_of(request).name
-    return _use(service_of(request).response.playbooks.enable(playbook, catalog, enabled=enabled, actor=actor))
-
-
-def _document(found: Playbook) -> dict[str, Any]:
-    document = row_document(found)
-    return {**document, "kinds": sorted(found.kinds), "catalogs": sorted(found.catalogs)}
-
-
-def _use(each: PlaybookUse) -> dict[str, Any]:
-    return {
-        **_document(each.playbook),
-        "source": each.source,
-        "is_enabled": each.is_enabled,
-        "said_by_operator": each.said_by_operator,
-    }
+    playbooks, actor = service_of(request).response.playbooks, operator_of(request).name
+    return views.playbook_use(playbooks.enable(playbook, catalog, enabled=enabled, actor=actor))
 
 
 _row = partial(Route, tag="playbooks", narrowed=True)

@@ -20,142 +20,20 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
 from tests.api.running_service import RunningService, running_service
-from tests.attacks.tenant_asks import ACTION, EXPORT, HOOK, MODEL, NEW, RULE, Pair, World, absent_for
+from tests.attacks.console_asks import FIELDS, IN_FORMS, MADE_OF, NEEDED, OF_NOBODY, QUERIES, VERBS
+from tests.attacks.tenant_asks import NEW, Pair, World, absent_for
 from tests.attacks.tenant_world import Answer, Ask, Caller, Tenant, comparable, tenant
 from tests.attacks.test_tenant_matrix import state_of
 from tests.console.plain_browser import signed_in
 
 from armillary.console.application import CHANGE, EDIT, LIVE, READ, UPLOAD
-from armillary.console.authored.read import KINDS
-from armillary.console.device.pages_device_life import VERBS as DEVICE_VERBS
-from armillary.console.evidence.pages_case import ADDS
-from armillary.console.hub_devices import pages_hub_access, pages_hub_devices
-from armillary.console.operations.pages_catalog import VERBS as OFFER_VERBS
-from armillary.console.operations.pages_rollout import ACTIONS
-from armillary.console.releases.read import CHANGES as RELEASE_CHANGES
-from armillary.console.security.pages_actions import CHANGES as ACTION_CHANGES
-from armillary.console.security.pages_channels import CHANGES as CHANNEL_CHANGES
 from armillary.console.sources import permissions, sources
 from armillary.console.sources.request_context import RequestContext
 
-# Beginning of an address -> the verbs that it knows; the longest counts.
-VERBS: Mapping[str, tuple[str, ...]] = {
-    "/devices/": DEVICE_VERBS,
-    "/updates/": tuple(ACTIONS),
-    "/releases/": tuple(RELEASE_CHANGES),
-    "/rules/": ("enable", "disable", "delete"),
-    "/hub-devices/": pages_hub_devices.VERBS,
-    "/hub-catalogs/{catalog}/admission/": pages_hub_access.ADMIT,
-    "/hub-catalogs/{catalog}/enrolments/": pages_hub_access.ENROLMENT_VERBS,
-    "/settings/catalogs/": tuple(OFFER_VERBS),
-    "/cases/": tuple(ADDS),
-    "/actions/": tuple(ACTION_CHANGES),
-    "/playbooks/": ("enable", "disable"),
-    "/notification-channels/": tuple(CHANNEL_CHANGES),
-    **{f"/{kind}s/": ("delete", "form", *(("run", "cancel") if kind == "job" else ())) for kind in KINDS},
-}
 # Pages say how long ago something was.
 AGE = re.compile(r"\bjust now\b|\b[0-9]+ (?:s|min|h) ago\b")
 MULTIPART = b"multipart/form-data; boundary=x"
 BILL = '{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []}'
-# Places of paths that hold nothing of an owner.
-OF_NOBODY = {"verb", "kind", "version", "template", "file", "tile_id", "feed", "finding_kind",
-             "advisory_id", "key_serial"}  # fmt: skip
-# As much of every form as gets an action to where it looks for what is named.
-FIELDS = {
-    "reason": "x", "word": "x", "name": "x", "value": "1", "status": "closed", "etag": "", "seen": "x", "number": "1",
-    "role": "Reader", "uses": "1", "life": "1 hour", "group": "", "only": "all", "what": "view",
-    "severity": "low", "match": "all", "name_0": "t", "op_0": ">", "value_0": "5", "variant": "command", "layout": "[]",
-    "action.command": "x", "source": "telemetry", "from": "now", "method": "x", "patch": "{}", "wanted": "{}",
-    "authentication": "sas", "to": "0" * 8 + "-0000-4000-8000-" + "0" * 12, "version": "1", "template": "x/1",
-    "module_id": "x", "device_id": "x", "title": "x", "x": "0", "y": "0", "w": "3", "h": "3", "model": "{}",
-    "days": "7", "stacks": "scrubbed", "is_on": "off", "action": "work", "note": "x", "display_name": "x", "schema": "double", "form": "", "payload": "", "theme": "dark", "label": "x",
-}  # fmt: skip
-# What addresses do not answer without.
-NEEDED: Mapping[str, str] = {
-    "/rules/{rule_id}/trace": "?device={device_id}",
-    "/devices/{device_id}/series": "?metric=temperature&range=1h",
-    "/templates/{name}/move": "?version=1",
-    "/templates/{name}/remove": "?what=view&name=x",
-}
-# Queries of pages that read one, with the place that an owner's id has in each.
-QUERIES = {
-    "/fleet": ("q={word}", "group={device_group}", "product={product}"),
-    "/fleet.csv": ("q={word}", "group={device_group}"),
-    "/hub-devices": ("catalog={catalog}", "q={word}"),
-    "/images": ("catalog={catalog}",),
-    "/device-groups": ("catalog={catalog}",),
-    "/new-hub-device": ("catalog={catalog}",),
-    "/rules/{rule_id}/trace": ("device={device_id}", "device={word}%20device", "device={hub_device}"),
-    "/devices/{device_id}/data": ("name=temperature",),
-    "/findings": ("status=closed", "catalog={catalog}", "device={device_id}", "device={word}%20device"),
-    "/finding-kinds/{finding_kind}/acknowledge": ("catalog={catalog}",),
-    "/advisories": ("catalog={catalog}", "field=1"),
-    "/advisories/{advisory_id}": ("catalog={catalog}",),
-    "/advisories/{advisory_id}/devices": ("catalog={catalog}", "state=affected"),
-    "/advisories/{advisory_id}/curve.json": ("catalog={catalog}",),
-    "/advisories/{advisory_id}/trace.json": ("catalog={catalog}",),
-    "/advisory-coverage": ("catalog={catalog}",),
-    "/crashes": ("catalog={catalog}", "image={image_id}"),
-    "/traces": ("device={device_id}", "device={word}%20device"),
-    "/settings": ("offers={catalog}",),
-    "/alerts": ("status=all",),
-    "/dashboards/{dashboard_id}/tiles/{tile_id}": ("kind=kpi",),
-    "/templates/{name}": ("version=1",),
-}
-# Forms that name an owner's row: address (of who asks), fields, the place whose id is put in for ``*``.
-IN_FORMS: tuple[tuple[str, Mapping[str, str], str], ...] = (
-    ("/rules/new", {"catalog": "*"}, "catalog"),
-    ("/rules/new", {"catalog": "{catalog}", "template": "*"}, "template_name"),
-    ("/groups/new/form", {"catalog": "*"}, "catalog"),
-    ("/groups/new", {"body": '{"name": "g", "catalog": "*"}'}, "catalog"),
-    ("/jobs/new/form", {"catalog": "{catalog}", "group": "*"}, "group_id"),
-    ("/jobs/new", {"body": '{"name": "j", "group": "*", "action": {"kind": "command", "command": "x"}}'}, "group_id"),
-    ("/exports/new/form", {"catalog": "*", "variant": "file"}, "catalog"),
-    ("/new-hub-device", {"catalog": "*"}, "catalog"),
-    ("/dashboards", {"template": "*"}, "template_name"),
-    ("/dashboards/{dashboard_id}/tiles/new", {"kind": "kpi", "source": "device", "source_device": "*"}, "device_id"),
-    ("/dashboards/{dashboard_id}/tiles/new", {"kind": "kpi", "source": "device", "source_device": "*"}, "hub_device"),
-    ("/dashboards/{dashboard_id}/tiles/new", {"kind": "kpi", "source": "group:*"}, "group_id"),
-    ("/devices/{device_id}/template/review", {"template": "*/1"}, "template_name"),
-    ("/devices/{device_id}/template", {"template": "*/1"}, "template_name"),
-    ("/settings/catalogs/{catalog}/enrolment-tokens", {"group": "*/x"}, "product"),
-    ("/finding-kinds/{finding_kind}/acknowledge", {"catalog": "*", "severity": ""}, "catalog"),
-    ("/new-action", {"catalog": "*", "kind": "re-attest", "target": "device_group", "value": "x/y"}, "catalog"),
-    ("/new-action", {"catalog": "{catalog}", "kind": "quarantine", "target": "devices", "value": "*"}, "device_id"),
-    ("/new-action", {"catalog": "{catalog}", "kind": "halt", "target": "rollout", "value": "*"}, "rollout_id"),
-    (
-        "/actions",
-        {"catalog": "{catalog}", "kind": "quarantine", "target": "devices", "value": "*", "devices": "1"},
-        "device_id",
-    ),
-    ("/actions", {"catalog": "{catalog}", "kind": "halt", "target": "finding", "value": "*"}, "finding_id"),
-    ("/dossiers", {"catalog": "*", "product": ""}, "catalog"),
-    ("/dossiers", {"catalog": "{catalog}", "product": "*"}, "product"),
-    (
-        "/advisories/{advisory_id}/statements",
-        {"catalog": "{catalog}", "subject": "image", "named": "*", "status": "fixed", "author": "x"},
-        "image_id",
-    ),
-    (
-        "/advisories/{advisory_id}/statements",
-        {"catalog": "*", "subject": "product", "named": "x", "status": "fixed", "author": "x"},
-        "catalog",
-    ),
-    ("/new-notification-channel", {"catalog": "*", "kind": "e-mail", "to": "a@example.com"}, "catalog"),
-    ("/new-case", {"catalog": "*", "kind": "severe-incident"}, "catalog"),
-    ("/new-case", {"catalog": "{catalog}", "product": "*", "kind": "severe-incident"}, "product"),
-    ("/new-case", {"catalog": "", "subject": "finding", "reference": "*", "kind": "severe-incident"}, "finding_id"),
-)
-# What makes a thing under the id that an address names, and the field that it is made of: that such an id is taken is
-# told to who wants to make one.
-MADE_OF: Mapping[str, tuple[str, dict[str, Any]]] = {
-    "/rules/{rule_id}": ("body", RULE),
-    "/groups/{document_id}": ("body", {"name": "x"}),
-    "/jobs/{document_id}": ("body", {"name": "x", "group": "zqminegroup", "action": ACTION}),
-    "/exports/{document_id}": ("body", {**EXPORT, "destination": HOOK}),
-    "/templates/{name}/edit": ("model", MODEL),
-}
 
 
 class Visitor(Caller):

@@ -38,7 +38,7 @@ def fleet(visit: Visit) -> Response:
     view = pages_fleet.fleet_page(source.summary(), page, chosen, after=after, now=visit.now)
     is_whole = not after and not view.next_href and not view.is_cut
     heads, lines = sorted_table(pages_fleet.COLUMNS, view.lines, visit.here, is_whole=is_whole)
-    return visit.page("fleet.html", view=view, heads=heads, lines=lines, groups=source.groups())
+    return visit.page("fleet.html", view=view, heads=heads, lines=lines, groups=visit.sources.updates.groups())
 
 
 def fleet_csv(visit: Visit) -> Response:

@@ -49,11 +49,6 @@ class ServiceFleet:
         )
         return views.devices(self._service, chosen, limit=limit, after=after)
 
-    def groups(self) -> list[str]:
-        """Names of all device groups, each once, sorted."""
-        groups = self._service.registry.groups
-        return sorted({group.name for row in _catalogs(self._by) for group in groups.list(row.name)})
-
     def of_organisation(self, *, after: str | None, limit: int) -> Document:
         """A page of the devices of the operator's organisation, of both kinds."""
         organisation, operations = self._by.operator.organisation or "", self._by.platform.organisation_operations
@@ -177,10 +172,15 @@ class ServiceHub:
 
 
 class ServiceUpdates:
-    """Roll-outs."""
+    """Roll-outs, and the device groups that they are for."""
 
     def __init__(self, by: RequestContext) -> None:
         self._by, self._service = by, by.service
+
+    def groups(self) -> list[str]:
+        """Names of all device groups, each once, sorted."""
+        groups = self._service.registry.groups
+        return sorted({group.name for row in _catalogs(self._by) for group in groups.list(row.name)})
 
     def rollouts(self, *, after: str | None, limit: int) -> Document:
         """A page of roll-outs, newest first."""

@@ -166,7 +166,7 @@ def group_sheet(found: Mapping[str, Any], named: Sequence[str], *, may_set: bool
 def delete_confirmation(dump_id: str) -> Confirmation:
     """What deleting a dump does."""
     return Confirmation(
-        title=f"Delete crash dump {short_id(dump_id).short}?",
+        title="Delete this crash dump?",
         touches=touching(
             "One crash dump.", "Its contents are gone.", "The crash's group and its counts.", "This cannot be undone."
         ),

@@ -17,18 +17,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 from bench.console import call, use
 from bench.service_process import running_service
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
-from armillary.wire.advisory.bundle import BundleStatement, pack_records, seal
 from armillary.wire.image.bill_of_materials import MEDIA_TYPE
 
 IMAGES = Path(__file__).resolve().parent / "images"
@@ -50,36 +46,6 @@ DEMO = {
     "signing-keys", *SECURITY,
 }  # fmt: skip
 HUB = {"hub-device", "twin", "template-editor"}
-# What an advisory of the pictures says, and that it is exploited.
-FEED_AGE_S = 6 * 3600
-ADVISORY: dict[str, Any] = {
-    "id": "PYSEC-2026-7",
-    "aliases": ["CVE-2026-1234"],
-    "modified": "2026-11-27T00:00:00Z",
-    "summary": "Names of uploaded files reach outside of their folder",
-    "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],
-    "affected": [
-        {
-            "package": {"ecosystem": "PyPI", "name": "django"},
-            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "3.2.13"}]}],
-        }
-    ],
-}
-EXPLOITED: dict[str, Any] = {
-    "catalogVersion": "1",
-    "dateReleased": "2026-11-27T00:00:00Z",
-    "count": 1,
-    "vulnerabilities": [
-        {
-            "cveID": "CVE-2026-1234",
-            "vendorProject": "Django",
-            "product": "Django",
-            "vulnerabilityName": "Path traversal",
-            "dateAdded": "2026-11-27",
-            "dueDate": "2026-12-18",
-        }
-    ],
-}
 MODEL = {
     "@context": ["dtmi:dtdl:context;2", "dtmi:iotcentral:context;2"],
     "@id": "dtmi:northwind:cooler;1",
@@ -131,7 +97,7 @@ def main() -> int:
     IMAGES.mkdir(exist_ok=True)
     wanted = set(sys.argv[1:])
     if not wanted or wanted & DEMO:
-        take_demo()
+        take_demo(wanted & DEMO or DEMO)
     if not wanted or wanted & HUB:
         take_hub()
     if not wanted or wanted - HUB - DEMO:
@@ -199,22 +165,38 @@ def take_hub() -> None:
         browser.close()
 
 
-def take_demo() -> None:
-    """The fleet, a device, a roll-out of the demo, and what people see of updates."""
+def take_demo(wanted: set[str]) -> None:
+    """The fleet, a device, a roll-out of the demo, what its last act leaves, and what people see of updates."""
     with demo() as (address, token), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--headless"])
         context = browser.new_context(viewport=VIEW, ignore_https_errors=True, color_scheme="light")  # type: ignore[arg-type]  # a plain dict will do
         page = context.new_page()
         _sign_in(page, address, token)
-        _take(page, "fleet")
-        page.goto(f"{address}/devices/{_device(context, address, token)}")
-        page.wait_for_timeout(CHART_MS)
-        _take(page, "device")
-        page.goto(f"{address}/updates/{_application_rollout(context, address, token)}")
-        _take(page, "rollout")
-        take_security(page, address, token)
-        take_updates(page, address, token)
+        if wanted - SECURITY:
+            _take(page, "fleet")
+            page.goto(f"{address}/devices/{_device(context, address, token)}")
+            page.wait_for_timeout(CHART_MS)
+            _take(page, "device")
+            page.goto(f"{address}/updates/{_application_rollout(context, address, token)}")
+            _take(page, "rollout")
+        if wanted & SECURITY:
+            take_security(page, address, token)
+        if wanted - SECURITY:
+            take_updates(page, address, token)
         browser.close()
+
+
+def take_security(page: Page, address: str, token: str) -> None:
+    """The findings of the demo, the advisory of its last act with its curve, and the case that was begun of it."""
+    (advisory, *_), (case, *_) = (_items(page.context, address, token, what) for what in ("advisories", "cases"))
+    for name, path in (
+        ("findings", "/findings"),
+        ("advisory", f"/advisories/{advisory['advisory_id']}"),
+        ("case", f"/cases/{case['case_id']}"),
+    ):
+        page.goto(address + path)
+        page.wait_for_load_state("networkidle")
+        _take(page, name)
 
 
 def take_updates(page: Page, address: str, token: str) -> None:
@@ -244,77 +226,6 @@ def take_updates(page: Page, address: str, token: str) -> None:
     ):
         page.goto(address + path)
         _take(page, name)
-
-
-def take_security(page: Page, address: str, token: str) -> None:
-    """A signed feed that affects what the demo's devices run: findings, the advisory, the case that somebody begins."""
-    context, device = page.context, _running_device(page.context, address, token)
-    catalog, image_id = device["catalog"], device["installed"][0]["image_id"]
-    bill = {"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [
-        {"type": "library", "name": "django", "purl": "pkg:pypi/django@3.2.10"}]}  # fmt: skip
-    kept = context.request.post(
-        f"{address}/api/v1/catalogs/{catalog}/images/{image_id}/sbom",
-        data=json.dumps(bill),
-        headers={"Authorization": f"Bearer {token}", "Content-Type": MEDIA_TYPE},
-    )
-    if kept.status != 200:
-        raise SystemExit(f"the bill of materials was refused: {kept.text()}")
-    key = ec.generate_private_key(ec.SECP256R1())
-    form = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    public = key.public_key().public_bytes(*form).decode()
-    _post(context, address, token, "advisory-feed-keys", {"name": "feed desk", "public_key": public})
-    for kind, feed, record in (("osv", "osv-pypi", ADVISORY), ("kev", "kev", EXPLOITED)):
-        _import_feed(context, address, token, _bundle(kind, feed, record, key))
-    deadline = time.monotonic() + STORY_DEADLINE_S
-    while not _items(context, address, token, f"advisories/{ADVISORY['id']}/devices"):
-        if time.monotonic() > deadline:
-            raise SystemExit("no device of the demo was found to run what the advisory affects")
-        time.sleep(1)
-    about = {"subject": "advisory", "id": ADVISORY["id"]}
-    told = {"kind": "exploited-vulnerability", "title": "Django in the field", "about": about, "text": "KEV names it"}
-    case = _post(context, address, token, f"cases?catalog={catalog}", told)
-    for name, path in (
-        ("findings", "/findings"),
-        ("advisory", f"/advisories/{ADVISORY['id']}"),
-        ("case", f"/cases/{case['case_id']}"),
-    ):
-        page.goto(address + path)
-        page.wait_for_load_state("networkidle")
-        _take(page, name)
-
-
-def _running_device(context: BrowserContext, address: str, token: str) -> dict[str, Any]:
-    """A device of the demo that runs an application."""
-    found: list[dict[str, Any]] = _items(context, address, token, "devices")  # type: ignore[assignment]  # with lists
-    return next(each for each in found if each["catalog"] and each["installed"])
-
-
-def _bundle(kind: str, feed: str, record: dict[str, Any], key: ec.EllipticCurvePrivateKey) -> bytes:
-    """A signed bundle of one record."""
-    packed, number = pack_records([json.dumps(record).encode()])
-    statement = BundleStatement(
-        feed=feed,
-        kind=kind,
-        source_url="https://feeds.example/all",
-        as_of=int(time.time()) - FEED_AGE_S,
-        sha256=sha256(packed).digest(),
-        records=number,
-        size=len(packed),
-        ecosystems=("PyPI",) if kind == "osv" else (),
-    )
-    return seal(statement, packed, key)
-
-
-def _import_feed(context: BrowserContext, address: str, token: str, content: bytes) -> None:
-    """Upload a bundle, and wait until it is in force."""
-    upload = _post(context, address, token, "advisory-feed-uploads", {"size": len(content)})
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/octet-stream"}
-    part = f"{address}/api/v1/advisory-feed-uploads/{upload['upload_id']}?offset=0"
-    if (reply := context.request.put(part, data=content, headers=headers)).status != 200:
-        raise SystemExit(f"the bundle was refused: {reply.text()}")
-    feeds = f"{address}/api/v1/advisory-feeds"
-    while context.request.get(feeds, headers=headers).json()["import"]["running"]:
-        time.sleep(0.2)
 
 
 def _bill() -> str:

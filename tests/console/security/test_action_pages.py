@@ -82,6 +82,7 @@ def test_an_action_is_previewed_done_and_undone(security_scene: SecurityScene) -
     assert f'href="/devices/{device}"' in page
     assert f'href="/findings/{security_scene.finding}"' in page
     assert "In quarantine" in browser.get(f"/devices/{device}").text
+    assert here in browser.get(f"/findings/{security_scene.finding}").text
     assert browser.confirm(f"{here}/undo").status == 303
     wait_until(lambda: "In quarantine" not in browser.get(f"/devices/{device}").text, "its end")
     wrong = browser.post("/new-action", **{**sent, "value": "nothing"})

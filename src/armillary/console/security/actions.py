@@ -26,7 +26,7 @@ def actions(visit: Visit) -> Response:
     wanted, after = visit.query.get("state", ""), visit.query.get("after")
     asked = wanted if wanted in (*pages_actions.STATES, "living") else ""
     made = pages_actions.list_sheet(
-        ask(visit, "list_actions", state=asked or None, limit=LIST_LINES, after=after),
+        ask(visit, "list_actions", state=asked or None, finding_id=None, limit=LIST_LINES, after=after),
         ask(visit, "list_playbooks"),
         asked=asked,
         may_make=may(visit, "run_action"),

@@ -187,6 +187,17 @@ def action_sheet(
     )
 
 
+def about_section(items: Sequence[Mapping[str, Any]], now: int) -> Section:
+    """Actions about something, for its page."""
+    return Section(
+        title="Actions",
+        note="that were done or proposed about it",
+        columns=("Action", "State", "Devices", "Done", "Asked by", "When", "Why"),
+        rows=[_row(each, now) for each in items],
+        none="None.",
+    )
+
+
 def verbs_of(found: Mapping[str, Any], who: str) -> tuple[str, ...]:
     """What the operator ``who`` can do with an action as it stands; who asked for it cannot be its second person."""
     verbs = []

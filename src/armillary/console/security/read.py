@@ -11,11 +11,13 @@ from armillary.console.frame.asking import ask, catalogs, may, meant, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.sheet import LIST_LINES
 from armillary.console.frame.sort import sorted_table
-from armillary.console.security import pages_assessment, pages_finding, pages_findings
+from armillary.console.security import pages_actions, pages_assessment, pages_finding, pages_findings
 from armillary.console.security.pages_findings import Filters
 
 # Audit lines about a finding: it is acknowledged and closed once each.
 AUDIT_LINES = 10
+# Actions about a finding that its page has.
+ACTIONS = 20
 
 # Findings ----------------------------------------------------------------------------------------------------------
 
@@ -65,6 +67,7 @@ def finding(visit: Visit) -> Response:
     found = visit.sources.watch.finding(visit.params["finding_id"])
     owners = {str(each["catalog_id"]): str(each["name"]) for each in visit.sources.settings.catalog_names()}
     names = visit.sources.application.labels(found["device_ids"])
+    done = ask(visit, "list_actions", state=None, finding_id=found["finding_id"], limit=ACTIONS, after=None)["items"]
     lines = []
     if may(visit, "settings.audit_lines"):
         about = visit.sources.settings.audit_lines(after=None, limit=AUDIT_LINES, target=found["finding_id"])
@@ -74,6 +77,7 @@ def finding(visit: Visit) -> Response:
         owners.get(str(found["catalog_id"]), ""),
         names,
         lines,
+        actions=pages_actions.about_section(done, visit.now),
         may_act=may(visit, "watch.move"),
         may_report=may(visit, "begin_case"),
         now=visit.now,

@@ -12,9 +12,14 @@ from armillary.console.sources.request_context import RequestContext, uuid_of
 from armillary.console.sources.signed_in import Document
 
 
-def list_actions(by: RequestContext, state: str | None, limit: int, after: str | None) -> Document:
-    """A page of actions, newest first."""
-    found = by.service.response.actions.list(catalog=by.catalog, state=state, limit=limit, after=after)
+def list_actions(
+    by: RequestContext, state: str | None, finding_id: str | None, limit: int, after: str | None
+) -> Document:
+    """A page of actions, newest first; with ``finding_id`` those about a finding."""
+    finding = None if finding_id is None else uuid_of("finding", finding_id)
+    found = by.service.response.actions.list(
+        catalog=by.catalog, state=state, finding_id=finding, limit=limit, after=after
+    )
     return as_page(found, views.action)
 
 

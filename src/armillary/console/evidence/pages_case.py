@@ -142,7 +142,7 @@ def draft_sheet(found: Mapping[str, Any], now: int) -> Sheet:
 def _clocks(found: Mapping[str, Any], now: int) -> Section:
     return Section(
         title="Clocks",
-        columns=("Stage", "State", "Due", "Remains", "Began with", "Submitted", "Reference", "Draft"),
+        columns=("Stage", "State", "Due", "Remains", "Began with", "Submitted", "Report"),
         rows=[
             (
                 text(STAGES.get(each["stage"], each["stage"])),
@@ -150,8 +150,7 @@ def _clocks(found: Mapping[str, Any], now: int) -> Section:
                 text(due.exact if (due := moment(each["due_at"], now)) else "not yet known"),
                 text(remaining(each["remaining_s"])),
                 text(_BEGINS.get(each["begins"], each["begins"])),
-                Cell(at=moment(each["submitted_at"], now), text="no"),
-                text(each["reference"] or "none"),
+                text(sent.exact if (sent := moment(each["submitted_at"], now)) else "no", reason=each["reference"]),
                 text("draft", href=place(found["case_id"], "draft", stage=each["stage"])),
             )
             for each in found["stages"]

@@ -226,7 +226,7 @@ def kind_lines(kinds: Sequence[Mapping[str, Any]], chosen: Filters, *, may_act: 
                 for word in SEVERITIES
                 if (count := each["severities"].get(word, 0))
             ),
-            findings=counted(each["findings"], "finding"),
+            findings=grouped(each["findings"]),
             last=moment(each["last_seen"], now),
             acknowledge=_acknowledge_href(each["kind"], chosen) if may_move else "",
         )

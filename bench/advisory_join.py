@@ -42,7 +42,7 @@ from bench.result import result
 IMAGES: Final = 5_000
 PACKAGES: Final = 19_000
 COMPONENTS: Final = 150
-ADVISORIES: Final = 100
+ADVISORIES: Final = 60
 PAGE: Final = 1_000
 LIMIT_S: Final = 1.0
 DRAFT_LIMIT_S: Final = 60.0
@@ -65,7 +65,7 @@ def run() -> list[dict[str, object]]:
         times, devices = zip(*_answers(service, Path(folder), numbers), strict=True)
         drafted = _drafted(service, devices.index(max(devices)))
         service.context.records.close()
-    worst = sorted(times)[int(len(times) * 0.99) - 1]
+    worst = sorted(times)[int(len(times) * 0.99)]
     conditions = (
         f"{REGISTERED} devices, {IMAGES} images of {COMPONENTS} of {PACKAGES} packages, {ADVISORIES} advisories one by "
         f"one; median {sorted(times)[len(times) // 2] * 1000:.0f} ms; up to {max(devices)} devices affected, the first "

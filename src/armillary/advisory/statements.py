@@ -44,13 +44,16 @@ class Statements:
                 for place in {_place(one) for one in product.ids}:
                     self._by_place.setdefault((name, place), []).append((each, product))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was said: of most advisories, which are asked about every image."""
+        return not self._by_place
+
     def about(self, names: Iterable[str], purl: str, image: Collection[str]) -> UnverifiedStatement | None:
         """The statement that holds for a component, by any name of the vulnerability; None if there is none.
 
         ``image`` are the names of the image that it is in: its digest ``sha256:HEX``, ids, package URLs.
         """
-        if not self._by_place:
-            return None  # Asked of every image: most advisories have no statement
         places = {_place(each) for each in (purl, *image) if each}
         found = [
             each

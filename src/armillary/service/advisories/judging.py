@@ -177,8 +177,8 @@ class Judge:
         return Judged(artifact, State.FIXED if is_repaired else State.NOT_AFFECTED)
 
     def _of_pair(self, artifact: Artifact, pair: Pair) -> Judged:
-        said = self.statements.about(self.names, pair.purl, names_of(artifact))
         is_match = pair.answer != OPEN
+        said = self._about(artifact, pair.purl)
         if said is not None:
             return self._said(artifact, said, is_match=is_match)
         state = state_of(is_match=is_match, said=None, is_fresh=self.is_fresh)
@@ -188,8 +188,11 @@ class Judge:
 
     def _of_all(self, artifact: Artifact) -> Judged | None:
         """What was last said of an image or release as a whole; None if nothing was."""
-        said = self.statements.about(self.names, "", names_of(artifact))
+        said = self._about(artifact, "")
         return None if said is None else self._said(artifact, said, is_match=False)
+
+    def _about(self, artifact: Artifact, purl: str) -> UnverifiedStatement | None:
+        return None if self.statements.is_empty else self.statements.about(self.names, purl, names_of(artifact))
 
     def _said(self, artifact: Artifact, said: UnverifiedStatement, *, is_match: bool) -> Judged:
         is_believed = self.is_fresh and said.document not in self.stale
@@ -230,7 +233,8 @@ def _worst_of(found: Sequence[tuple[Judged, Pair]]) -> Judged:
     """The worst of what its components are, with the components that are so."""
     state = worst(each.state for each, _ in found)
     same = [(each, pair) for each, pair in found if each.state is state]
-    return replace(same[0][0], purls=tuple(pair.purl for _, pair in same), said=max(each.said for each, _ in same))
+    first, said = same[0][0], max(each.said for each, _ in same)
+    return Judged(first.artifact, first.state, tuple(pair.purl for _, pair in same), first.reason, said)
 
 
 def _of_products(said: Iterable[OwnStatement], names: Collection[str]) -> dict[UUID, UnverifiedStatement]:

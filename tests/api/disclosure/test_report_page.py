@@ -118,7 +118,8 @@ def test_without_a_token_nobody_reads_and_with_a_readers_nobody_acts(opened: Run
     "fields",
     [
         {"title": "x"},
-        {**GOOD, "title": "<script>alert(1)</script>", "description": ""},
+        {**GOOD, "title": "\"><script>alert('1')</script>", "description": ""},
+        {**GOOD, "title": "x", "description": "</textarea><script>alert(1)</script>", "contact": "y" * 201},
         {**GOOD, "title": "x" * 201},
         b"title=%ff&description=x",
         b"not a form",

@@ -74,7 +74,9 @@ def _add_device(connection: Connection, number: int) -> None:
         manufacturing_state="DeviceComplete", now=NOW,
     )  # fmt: skip
     here = schema.device.c.device_id == device_id
-    connection.execute(update(schema.device).where(here).values(catalog_id=CATALOG, group_id=GROUP))
+    revoked_at = NOW if number == DEVICES - 1 else None  # its certificate is in force for nobody
+    values = {"catalog_id": CATALOG, "group_id": GROUP, "revoked_at": revoked_at}
+    connection.execute(update(schema.device).where(here).values(values))
     ends = NOW + number * 3600 if number else None
     status = {"checked_in_at": NOW, "verdict": "attested", "certificate_not_after": ends}
     connection.execute(
@@ -135,7 +137,7 @@ def play(connection: Connection) -> dict[str, Any]:
             state: device_lists.count(connection, DeviceFilter(support=state), **AS_OF)
             for state in ("undeclared", "supported", "ending", "ended")
         },
-        "kinds": product_traces.devices(connection, PRODUCT, **AS_OF),
+        "kinds": sorted(product_traces.devices(connection, PRODUCT, **AS_OF)),
         "running os": product_traces.running_os(connection, PRODUCT),
         "running images": product_traces.running_images(connection, PRODUCT),
         "deployed images": product_traces.deployed_images(connection, PRODUCT),
@@ -179,8 +181,10 @@ def test_what_is_seen_of_the_play_is_what_happened(embedded: tuple[dict[str, Any
     assert [each["reference"] for each in seen["reports of a product"]] == ["VR-B"]
     assert seen["devices of products"] == {PRODUCT: DEVICES}
     assert seen["by support"] == {"undeclared": 0, "supported": 0, "ending": DEVICES, "ended": 0}
-    (kind,) = seen["kinds"]
-    assert (kind.devices, kind.certified, kind.next_end, kind.last_end) == (5, 4, NOW + 3600, NOW + 4 * 3600)
+    assert {each.health: each[4:] for each in seen["kinds"]} == {
+        "attested": (4, 3, NOW + 3600, NOW + 3 * 3600),
+        "revoked": (1, 0, None, None),
+    }
     assert [(each.attested, each.devices) for each in seen["running os"]] == [(False, 2), (True, 1)]
     assert seen["running images"] == {IMAGES[0]: 1, IMAGES[1]: 2}
     assert [each.issued_at for each in seen["identities"]] == [NOW + 4, NOW + 3]

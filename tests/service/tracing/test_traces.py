@@ -96,7 +96,7 @@ def test_a_key_is_traced_to_all_that_it_signed(host: ServiceHost, package: Calla
             keys.of(wrong)
 
 
-def test_an_authority_is_traced_to_what_it_signed(host: ServiceHost) -> None:
+def test_an_authority_is_traced_to_what_it_signed(host: ServiceHost, clock: Clock) -> None:
     service = host.service
     keys = KeyTraces(service.context, service.audit, service.chips)
     device = host.claimed(b"1" * 32)
@@ -122,6 +122,14 @@ def test_an_authority_is_traced_to_what_it_signed(host: ServiceHost) -> None:
     (used,) = (each for each in traced[maker].uses if each.what == "device")
     assert (used.record, used.by) == (device.device_id, "host")
     assert root.ends_at == records["root"][0].not_after
+    # Successors have signed nothing yet of what those before them have.
+    clock.now += 60
+    for kind, name, what in (("policy", "", "certificate"), ("silicon", maker, "device")):
+        made = service.authority.renew_by_hand(kind, name, actor="ann")
+        later = keys.of(made.serial)
+        assert [each for each in later.uses if each.what == what] == [], kind
+        assert later.counts.get(what, 0) == 0
+        assert [line.operation for line in later.audit] == ["authority.renew"]
 
 
 def test_a_signing_key_says_from_when_until_when_it_signs_and_who_had_it_sign(

@@ -14,6 +14,7 @@ from tests import postgresql
 from tests.engines.records.test_update_queries import rows_of
 
 from armillary.engines.database.outbox import AuditEntry
+from armillary.engines.records.advisories import components as component_rows
 from armillary.engines.records.queries import (
     audit as audit_rows,
     catalogs as catalog_rows,
@@ -23,7 +24,7 @@ from armillary.engines.records.queries import (
     findings as finding_rows,
 )
 from armillary.engines.records.queries.security import disclosure, presence, product_traces, traces
-from armillary.engines.records.schema import dialect, schema
+from armillary.engines.records.schema import advisory_tables, dialect, schema
 from armillary.engines.records.schema.rows import Catalog, DeviceFilter, DeviceGroup, Product
 from armillary.engines.records.schema.security.disclosure_rows import PolicyRow, ReportEntryRow, ReportRow
 
@@ -100,6 +101,26 @@ def _add_software(connection: Connection) -> None:
         )
         connection.execute(insert(schema.software_part).values(set_id=place, image_id=image_id))
         connection.execute(insert(schema.software_count).values(set_id=place, group_id=GROUP, devices=place))
+    _add_components(connection)
+
+
+def _add_components(connection: Connection) -> None:
+    """Two documents: both list ``b``, one ``a``, one ``c``."""
+    for number, name in enumerate("abc", 1):
+        values = {
+            "component_id": number,
+            "digest": bytes([number]),
+            "ecosystem": "PyPI",
+            "release": "",
+            "package": name,
+        }
+        values |= {"version": "1", "purl": f"pkg:pypi/{name}@1", "unassessed": "", "compared": True}
+        connection.execute(insert(advisory_tables.component).values(values))
+    for content, listed in ((1, (1, 2)), (2, (2, 3))):
+        values = {"content_id": content, "sha256": bytes([content]), "components": 2, "unassessed": 0, "fault": ""}
+        connection.execute(insert(advisory_tables.bill_content).values(values | {"read_at": 1}))
+        for each in listed:
+            connection.execute(insert(advisory_tables.bill_component).values(component_id=each, content_id=content))
 
 
 def report(reference: str, at: int) -> ReportRow:
@@ -142,7 +163,9 @@ def play(connection: Connection) -> dict[str, Any]:
         "running images": product_traces.running_images(connection, PRODUCT),
         "deployed images": product_traces.deployed_images(connection, PRODUCT),
         "images": product_traces.images(connection, CATALOG, IMAGES),
-        "components": product_traces.components(connection, [1, 2]),
+        "components": product_traces.components(connection, [1, 2], limit=9),
+        "first component": product_traces.components(connection, [1, 2], limit=1),
+        "ecosystems": component_rows.ecosystems(connection, [2]),
         "identities": traces.identities_until(connection, NOW + DAY, ["mt3620"], limit=2),
         "count of identities": traces.count_identities_until(connection, NOW + DAY, ["mt3620"]),
         "actors": traces.actors(connection, ["a", "b", "z"], {"image.upload"}),
@@ -186,6 +209,10 @@ def test_what_is_seen_of_the_play_is_what_happened(embedded: tuple[dict[str, Any
         "revoked": (1, 0, None, None),
     }
     assert [(each.attested, each.devices) for each in seen["running os"]] == [(False, 2), (True, 1)]
+    listed = {each.package: documents for each, documents in seen["components"].items()}
+    assert listed == {"a": [1], "b": [1, 2], "c": [2]}
+    assert [each.package for each in seen["first component"]] == ["a"]
+    assert seen["ecosystems"] == {2: frozenset({("PyPI", "")})}
     assert seen["running images"] == {IMAGES[0]: 1, IMAGES[1]: 2}
     assert [each.issued_at for each in seen["identities"]] == [NOW + 4, NOW + 3]
     assert (seen["count of identities"], seen["name"], seen["actors"]) == (5, "Contoso", {"a": "ann", "b": "ann"})

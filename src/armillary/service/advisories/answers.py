@@ -333,8 +333,10 @@ class Answers:
 
     # -- coverage ---------------------------------------------------------------------------------------------------
 
-    def coverage(self, catalog: str | None = None) -> list[dict[str, Any]]:
+    def coverage(self, catalog: str | None = None, only: Collection[UUID] | None = None) -> list[dict[str, Any]]:
         """For each image and release, what can be said of it: ``none-known`` is the best that there is, with its date.
+
+        ``only``: these images and releases alone.
 
         ``unknown`` wherever a feed is stale or missing, or the bill of materials is; ``not-assessed`` where components
         cannot be judged.
@@ -343,7 +345,7 @@ class Answers:
         def query(connection: Connection) -> list[dict[str, Any]]:
             catalog_id = _catalog_id(connection, catalog)
             said = self._own.holding(connection, self._own.names(connection, catalog_id))
-            return covered(connection, catalog_id, self._context.now(), stated_affected(said))
+            return covered(connection, catalog_id, self._context.now(), stated_affected(said), only)
 
         return self._context.records.read(query)
 

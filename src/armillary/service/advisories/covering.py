@@ -22,17 +22,22 @@ MAX_NAMED: Final = 100
 
 
 def covered(
-    connection: Connection, catalog_id: UUID | None, now: int, stated: Collection[tuple[UUID | None, UUID]]
+    connection: Connection,
+    catalog_id: UUID | None,
+    now: int,
+    stated: Collection[tuple[UUID | None, UUID]],
+    only: Collection[UUID] | None = None,
 ) -> list[dict[str, Any]]:
     """For each image of a catalog (None: of all) and each release, what can be said of it, and why not more.
 
-    ``stated`` are those of which operators say that something affects them.
+    ``stated`` are those of which operators say that something affects them; ``only``: these images and releases alone.
     """
     held = feed_rows.feeds(connection)
     covering = [_covering(each) for each in held if each.kind == OSV and each.current is not None]
-    listed = component_rows.ecosystems(connection)
-    artifacts = component_rows.artifacts(connection, catalog_id)
+    every = component_rows.artifacts(connection, catalog_id)
+    artifacts = [each for each in every if only is None or each.artifact_id in only]
     contents = {each.content.content_id for each in artifacts if each.content is not None}
+    listed = component_rows.ecosystems(connection, None if only is None else contents)
     numbers = component_rows.affecting(connection, contents)
     pairs = component_rows.pairs_of(connection, sorted(numbers))
     affected = {pair.content_id for pair in pairs if pair.answer != OPEN}

@@ -145,7 +145,7 @@ class ProductTraces:
         releases, images = found.releases[:MAX_RELEASES], found.images[:MAX_IMAGES]
         artifacts = {UUID(each["id"]) for each in (*releases, *images) if each["id"]}
         answers, owner = self._advisories.answers, found.product.catalog_id
-        known = {UUID(each["id"]): each for each in answers.coverage(catalog) if UUID(each["id"]) in artifacts}
+        known = {UUID(each["id"]): each for each in answers.coverage(catalog, artifacts)}
         advisories = answers.of_groups(owner, {each.group_id for each in found.groups}, artifacts)
         counts: Counter[UUID] = Counter()
         for each in found.devices:
@@ -202,7 +202,7 @@ class ProductTraces:
             releases=releases,
             images=images,
             contents=contents,
-            components=rows.components(connection, numbers),
+            components=rows.components(connection, numbers, limit=MAX_COMPONENTS + 1),
             keys=self._keys(connection, one, devices, (*releases, *images), now),
             cases=rows.cases(connection, one.catalog_id, one.product_id, limit=MAX_CASES + 1),
             reports=rows.reports(connection, one.product_id, limit=MAX_CASES + 1),

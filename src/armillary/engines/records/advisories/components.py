@@ -246,16 +246,21 @@ def unassessed(connection: Connection, content_id: int, *, limit: int) -> tuple[
     return every(connection, query, partial(from_row, ComponentRow))
 
 
-def ecosystems(connection: Connection) -> dict[int, frozenset[tuple[str, str]]]:
-    """Whose packages each document lists: content -> ecosystems with their releases."""
+def ecosystems(
+    connection: Connection, content_ids: Collection[int] | None = None
+) -> dict[int, frozenset[tuple[str, str]]]:
+    """Whose packages each document, or each of some, lists: content -> ecosystems with their releases."""
     query = (
         select(_part.c.content_id, _component.c.ecosystem, _component.c.release)
         .join(_component, _component.c.component_id == _part.c.component_id)
         .where(_component.c.ecosystem != "")
         .distinct()
     )
+    chosen = [query]
+    if content_ids is not None:
+        chosen = [query.where(_part.c.content_id.in_(some)) for some in portions(sorted(content_ids))]
     found: dict[int, set[tuple[str, str]]] = {}
-    for row in connection.execute(query):
+    for row in (row for each in chosen for row in connection.execute(each)):
         found.setdefault(row.content_id, set()).add((row.ecosystem, row.release))
     return {content: frozenset(each) for content, each in found.items()}
 

@@ -130,18 +130,26 @@ def images(connection: Connection, catalog_id: UUID, image_ids: Collection[UUID]
     return found
 
 
-def components(connection: Connection, content_ids: Collection[int]) -> dict[ListedComponent, list[int]]:
-    """What some bills of materials list, by package and version, each with the documents that list it."""
+def components(connection: Connection, content_ids: Collection[int], *, limit: int) -> dict[ListedComponent, list[int]]:
+    """What some bills of materials list, by package and version, each with the documents that list it.
+
+    The first ``limit`` of each 500 documents at most, which have the first ``limit`` of all among them.
+    """
     columns = (_component.c.ecosystem, _component.c.package, _component.c.version, _component.c.purl)
     found: dict[ListedComponent, list[int]] = {}
     for some in portions(sorted(content_ids)):
-        query = (
-            select(*columns, _bill_part.c.content_id)
-            .join(_component, _component.c.component_id == _bill_part.c.component_id)
-            .where(_bill_part.c.content_id.in_(some))
-        )
-        for *named, content_id in connection.execute(query):
-            found.setdefault(ListedComponent(*named), []).append(content_id)
+        here = _bill_part.c.content_id.in_(some)
+        listed = select(_bill_part.c.component_id).where(here)
+        query = select(_component.c.component_id, *columns).where(_component.c.component_id.in_(listed))
+        rows = connection.execute(query.order_by(*columns).limit(limit)).all()
+        having: dict[int, list[int]] = {row.component_id: [] for row in rows}
+        for component_id, content_id in connection.execute(
+            select(_bill_part.c.component_id, _bill_part.c.content_id).where(here)
+        ):
+            if component_id in having:
+                having[component_id].append(content_id)
+        for component_id, *named in rows:
+            found.setdefault(ListedComponent(*named), []).extend(having[component_id])
     return {each: sorted(found[each]) for each in sorted(found)}
 
 

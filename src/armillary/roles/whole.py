@@ -20,7 +20,7 @@ from armillary.api.http.callers import OPERATOR_THREADS
 from armillary.api.http.server import ApiServer, server_context
 from armillary.console.on_demand import ConsoleOnDemand
 from armillary.hub.hub import Hub
-from armillary.hub.link.tls import AdmittedTrust, hub_context
+from armillary.hub.link.tls import AdmittedTrust, HubContext, hub_context
 from armillary.platform.platform import Platform
 from armillary.roles.platform import platform_of
 from armillary.roles.platform_settings import PlatformRegistry, action_settings
@@ -138,7 +138,7 @@ def join_service_api(hub: Hub, server: ApiServer, host: str, *, api_port: int, p
     hub.services.answer_with(server.connection_of_hub)
 
 
-def hub_tls_of(service: SecurityService, files: ServerFiles) -> ssl.SSLContext:
+def hub_tls_of(service: SecurityService, files: ServerFiles) -> HubContext:
     """The hub's server side of TLS: it trusts the service's authorities, and the hub devices that catalogs admit.
 
     Because it has every authority, the hub needs only a device's leaf certificate, and saves 9 KB for each connection.

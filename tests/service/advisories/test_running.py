@@ -55,6 +55,38 @@ def test_counts_and_moves_equal_the_devices(fleet: AdvisoryFleet, steps: list[tu
     assert {key: number for key, number in balance.items() if number and key[0] != NO_SET} == there
 
 
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), min_size=4, max_size=10))
+def test_any_earlier_time_is_answered_as_it_was_then(fleet: AdvisoryFleet, steps: list[tuple[int, int]]) -> None:
+    """What each device had, and how many had what, is asked for at the end for every time, and was noted then."""
+    fleet.clock.now += -fleet.clock.now % software_rows.SPAN_S  # moves are summed in such steps
+    images, noted = [uuid4() for _ in range(3)], []
+    begun = int(fleet.clock.now) - 1
+    devices = [fleet.device(images[0]) for _ in range(3)]
+    read = fleet.service.context.records.read
+    numbers = [read(lambda c, one=each: software_rows.number_of(c, one)) for each in devices]
+
+    def held(at: int) -> list[tuple[int, UUID] | None]:
+        found = [read(lambda c, one=number: software_rows.held_at(c, one, at)) for number in numbers]
+        return [None if one is None else (one.set_id, one.group_id) for one in found]
+
+    def counted(at: int) -> list[tuple[int, UUID, int]]:
+        return [tuple(each) for each in read(lambda c: software_rows.pairs_at(c, at))]
+
+    for number, what in steps:
+        at = int(fleet.clock.now)
+        noted.append((at, held(at), counted(at)))
+        fleet.clock.now += software_rows.SPAN_S
+        if what < len(images):
+            fleet.runs(devices[number], images[what])
+        else:
+            group = "Field Test" if number else "Production"
+            fleet.service.registry.devices.move("Contoso", devices[number], product="Kettle", group=group, actor="a")
+            fleet.advisories.look()
+    assert [(at, held(at), counted(at)) for at, *_ in noted] == noted
+    assert held(begun) == [None, None, None]
+
+
 def test_what_no_check_in_tells_is_found_by_the_walk(fleet: AdvisoryFleet) -> None:
     """A release that is published after a device booted it changes its status without a check-in."""
     device = fleet.device(uuid4())

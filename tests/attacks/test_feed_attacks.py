@@ -70,8 +70,8 @@ def test_a_device_that_does_not_attest_is_not_counted_as_repaired(fleet: Advisor
 def test_mutation_without_the_attestation_of_a_set(fleet: AdvisoryFleet, monkeypatch: pytest.MonkeyPatch) -> None:
     real: Any = exposure._States._state
 
-    def believing(self: Any, one: SoftwareSet, catalog_id: Any) -> State:
-        return real(self, one._replace(attested=True), catalog_id)
+    def believing(self: Any, one: SoftwareSet, *where: Any) -> State:
+        return real(self, one._replace(attested=True), *where)
 
     monkeypatch.setattr(exposure._States, "_state", believing)
     assert said_to_be_repaired(fleet) == {"fixed": 1}

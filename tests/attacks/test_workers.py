@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -55,6 +56,7 @@ def second_worker(host: ServiceHost) -> Iterator[int]:
         now=context.now,
         trust_anchors=lambda: b"",
         renew_identity=lambda *_: b"",
+        keep_dump=lambda *_: uuid.uuid4(),
         held_hints=context.settings.check_now_connections,
     )
     files = service.authority.server.files()

@@ -30,6 +30,11 @@ PUBLIC_ROUTES = {
     "GET /api/v1/public/crl/{authority}.crl",
     "GET /api/v1/public/catalogs/{catalog_id}/crl.pem",
     "GET /api/v1/public/catalogs/{catalog_id}/chain.pem",
+    # For strangers who report a vulnerability: tests/attacks/test_disclosure_attacks.py
+    "GET /.well-known/security.txt",
+    "GET /vulnerability-report",
+    "POST /vulnerability-report",
+    "POST /api/v1/public/vulnerability-reports",
 }
 SCRAPE_ROUTES = {"GET /metrics"}
 FACTORY_ROUTES = {f"POST /api/v1/factory/{name}" for name in ("devices", "tpm-challenges", "tpm-devices")}
@@ -66,7 +71,9 @@ ADMINISTRATORS = {
     f"GET {_V1}/tokens", f"POST {_V1}/tokens", f"DELETE {_V1}/tokens/{{token_id}}",
     f"GET {_CATALOG}/hub-service-keys", f"POST {_CATALOG}/hub-service-keys",
     f"DELETE {_CATALOG}/hub-service-keys/{{name}}",
-    f"PUT {_CATALOG}/rollout-approval",
+    f"PUT {_CATALOG}/rollout-approval", f"PUT {_CATALOG}/action-approval",
+    *(f"POST {_V1}/playbooks/{{playbook}}/{verb}" for verb in ("enable", "disable")),
+    f"PATCH {_V1}/disclosure", f"DELETE {_V1}/disclosure",
     f"PATCH {_CATALOG}/hub-admission", f"PATCH {_CATALOG}/attestation-policy",
     f"PATCH {_CATALOG}/bridge-admission", f"POST {_CATALOG}/bridge-authorities",
     f"DELETE {_CATALOG}/bridge-authorities/{{fingerprint}}",
@@ -84,14 +91,18 @@ ADMINISTRATORS = {
 READ_OTHERWISE = {
     *(f"{method} /api/users/{{user}}" for method in ("PUT", "PATCH", "DELETE")),
     "POST /api/query", f"POST {_V1}/group-preview", f"POST {_V1}/logs/{{log}}/proof",
+    f"POST {_V1}/playbook-check",
     "POST /iothub/configurations/testQueries", "POST /iothub/devices/query",
     f"POST {_AZURE}/certificates/{{serial}}/retrieveCertChain",
     *(f"POST {_AZURE}/{verb}" for verb in (
         "countDevices", "listDeployments", "listDeviceGroups", "listDeviceInsights", "listDevices")),
     f"POST {_PRODUCT}/countDevices", f"POST {_PRODUCT}/deviceGroups/{{device_group}}/countDevices",
 }  # fmt: skip
-# Everybody else who changes something is a Contributor; so is who gets a device's keys.
-KEYS_SHOWN = {"GET /api/devices/{device_id}/credentials"}
+# Everybody else who changes something is a Contributor; so is who gets a device's keys, or what was in its memory.
+KEYS_SHOWN = {
+    "GET /api/devices/{device_id}/credentials",
+    f"GET {_V1}/crash-dumps/{{dump_id}}", f"GET {_V1}/crash-dumps/{{dump_id}}/content",
+}  # fmt: skip
 FILLED = {
     "subscription": "s", "resource_group": "rg", "catalog": "Absent", "product": "Absent", "device_group": "Absent",
     "device": "0" * 128, "device_id": "0" * 128, "deployment": ".default", "serial": ".default", "location": "GLOBAL",

@@ -21,7 +21,7 @@ HUB_DEVICE = "Plant-7:pump_2"
 NOT_OF_HUB_DEVICES = (
     "", "/check-ins", "/refusals", "/outcomes", "/error-reports", "/deployment", "/firmware", "/revoke", "/restore",
     "/release", "/decommission", "/allow-reprovision", "/manufacturing-state", "/update-status", "/check-now",
-    "/assessment", "/trace", "/quarantine",
+    "/assessment", "/trace", "/quarantine", "/advisories/{advisory_id}",
 )  # fmt: skip
 # What a route is asked with: so that nothing but the id could be wrong. Body, or query.
 ASKED: Mapping[str, Any] = {
@@ -60,7 +60,13 @@ def ask(service: RunningService, route: str, device_id: str) -> Reply:
     method, path = route.split(" ")
     tail = path.removeprefix("/api/v1/devices/{device_id}")
     asked = ASKED.get(tail)
-    path = path.format(device_id=quote(device_id, safe=""), method="reset", upload_id="a" * 32, rule_id="none")
+    path = path.format(
+        device_id=quote(device_id, safe=""),
+        method="reset",
+        upload_id="a" * 32,
+        rule_id="none",
+        advisory_id="CVE-2026-1",
+    )
     if isinstance(asked, str):
         path, asked = f"{path}?{asked}", None
     return service.call(method, path, None if method == "GET" else asked if asked is not None else {})

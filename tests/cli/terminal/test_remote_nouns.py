@@ -85,7 +85,7 @@ def test_device_groups(armillary: Command, catalog: str) -> None:
     made = armillary(
         "device-group", "create", "-c", catalog, "-p", "Coffee", "-dg", "Pilot", "--os-feed", "RetailEval",
         "--update-policy", "SystemUpdatesOnly", "--allow-crash-dumps-collection", "Enabled",
-        "--regional-data-boundary", "EU", "--description", "the first ten",
+        "--regional-data-boundary", "None", "--description", "the first ten",
     )  # fmt: skip
     assert made.out == (
         "product                    Coffee\n"
@@ -94,7 +94,7 @@ def test_device_groups(armillary: Command, catalog: str) -> None:
         "osFeedType                 RetailEval\n"
         "updatePolicy               No3rdPartyAppUpdates\n"
         "allowCrashDumpsCollection  Enabled\n"
-        "regionalDataBoundary       EU\n"
+        "regionalDataBoundary       None\n"
         "hasDeployment              -\n"
         "provisioningState          Succeeded\n"
     )
@@ -237,7 +237,7 @@ def test_rollouts(armillary: Command, service: RunningService, catalog: str, tmp
         "rollout", "create", "-c", catalog, "-p", "Coffee", "-dg", "Production", "--images", image, "--cohorts", "10,100",
         "--soak", "0", "--roll-back-on-hold",
     )  # fmt: skip
-    facts = dict(line.split(None, 1) for line in made.out.splitlines())
+    facts = dict(line.split(None, 1) for line in made.out.split("\n\n")[0].splitlines())
     assert (facts["state"], facts["group"], facts["cohort"].split()[-1]) == ("running", "Production", "2")
     rollout = facts["rollout_id"]
     held = armillary("rollout", "halt", "-r", rollout, "--reason", "look first", "--json").json

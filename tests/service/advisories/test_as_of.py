@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from tests.service.advisories.fleet import HOUR_S, AdvisoryFleet, bill, osv
 
-from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.errors import NotFoundError
 from armillary.service.advisories.own_statements import Said, Subject
 from armillary.service.advisories.running import KEEP_MOVES_S
 
@@ -132,7 +132,7 @@ def test_times_that_cannot_be_answered_are_refused(judged: AdvisoryFleet) -> Non
     judged.feed(osv(NAME))
     device = judged.device(judged.image(BAD))
     for at in (int(judged.clock.now) + 1, int(judged.clock.now) - KEEP_MOVES_S - 1):
-        with pytest.raises(InvalidArgumentError, match="as of"):
+        with pytest.raises(NotFoundError, match="as of"):
             of(judged, device, at)
     with pytest.raises(NotFoundError):
         of(judged, "0" * 128)

@@ -60,10 +60,10 @@ def _row(rollout: dict[str, Any]) -> dict[str, Any]:
     return {**row, "crashes": _crashes(rollout.get("crashes"))}
 
 
-def _crashes(crashes: dict[str, int] | None) -> str:
-    """How devices crash with the release and with the one before; "" where that is not compared."""
+def _crashes(crashes: dict[str, int] | None) -> str | None:
+    """How devices crash with the release and with the one before; None where that is not compared."""
     if not crashes:
-        return ""
+        return None
     return (
         f"on {crashes['devices']} devices, on {crashes['devices_before']} with the release before; "
         f"{crashes['evidence_percent']}% of what holds it"

@@ -21,7 +21,7 @@ from armillary.engines.records.advisories import (
 from armillary.engines.records.queries import audit as audit_rows
 from armillary.engines.records.schema.advisory_rows import AdvisoryVersion, Artifact, Feed
 from armillary.engines.records.schema.rows import AuditLine
-from armillary.errors import InvalidArgumentError
+from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.service.advisories.covering import covered, stated_affected
 from armillary.service.advisories.exposure import (
     MEMBER_STATES,
@@ -173,8 +173,7 @@ class Answers:
         the statements that held and what devices ran.
 
         Raises:
-            NotFoundError: no feed has, or had, a record of this name.
-            InvalidArgumentError: a time in the future, or from before what is kept.
+            NotFoundError: no feed has, or had, a record of this name; a time of which nothing is kept.
         """
         self._check_time(at)
         chosen = Wanted(advisory_id, at, product_id, with_audit)
@@ -183,9 +182,9 @@ class Answers:
     def _check_time(self, at: int | None) -> None:
         now = self._context.now()
         if at is not None and not now - KEEP_MOVES_S <= at <= now:
-            raise InvalidArgumentError(
-                f"as of: expected a time of the last {KEEP_MOVES_S // 86_400} days, got {at}",
-                remedy="What devices ran is kept for so long.",
+            raise NotFoundError(
+                f"as of {at}: nothing is kept but of the last {KEEP_MOVES_S // 86_400} days",
+                remedy="What devices ran is kept for so long: name a time of it.",
             )
 
     def _show(self, connection: Connection, catalog_id: UUID | None, chosen: Wanted) -> dict[str, Any]:
@@ -279,8 +278,8 @@ class Answers:
         """How one device stands, or stood at a time, and all that this rests on; nothing from before ``owned_since``.
 
         Raises:
-            NotFoundError: no feed has ever had a record of this name, or there is no such device.
-            InvalidArgumentError: a time in the future, or from before what is kept.
+            NotFoundError: no feed has ever had a record of this name, there is no such device; a time of which nothing
+                is kept.
         """
         self._check_time(at)
 

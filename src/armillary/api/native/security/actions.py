@@ -28,12 +28,16 @@ from armillary.api.native.parameters import (
 )
 from armillary.api.native.service.requests import Reason
 from armillary.api.views.security import actions as views
+from armillary.response.action import KINDS
+from armillary.response.state import STATES
 
 if TYPE_CHECKING:
     from armillary.service.response.aims import Request as ActionRequest
 
 Seconds = Annotated[int, Field(ge=60, le=366 * 86_400)]
 Finding = Annotated[UUID | None, Query(description="Only those about this finding")]
+StateFilter = Annotated[str | None, Query(max_length=32, json_schema_extra={"enum": [*STATES, "living"]})]
+KindFilter = Annotated[str | None, Query(max_length=32, json_schema_extra={"enum": list(KINDS)})]
 DeviceId = Annotated[str, Field(max_length=300)]
 
 
@@ -117,8 +121,8 @@ def list_actions(
     request: Request,
     page: NewestPage,
     catalog: CatalogFilter = None,
-    state: Text = None,
-    kind: Text = None,
+    state: StateFilter = None,
+    kind: KindFilter = None,
     finding: Finding = None,
 ) -> dict[str, Any]:
     """Actions, newest first; state may also be `living`: those that have not ended."""

@@ -20,7 +20,16 @@ from armillary.api.views import advisories as views
 STATUSES: Final = ("not_affected", "affected", "fixed", "under_investigation")
 
 AdvisoryFilter = Annotated[str | None, Query(max_length=128, description="Only of an advisory, as it was named")]
-ReasonQuery = Annotated[str, Query(min_length=1, max_length=500, description="Why it holds no more")]
+# In descriptions: words on one line, as the rules ask for.
+ReasonQuery = Annotated[
+    str,
+    Query(
+        min_length=1,
+        max_length=500,
+        description="Why it holds no more, on one line",
+        json_schema_extra={"pattern": r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"},
+    ),
+]
 
 
 class StatementBody(StrictBody):

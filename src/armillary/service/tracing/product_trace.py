@@ -188,7 +188,7 @@ class ProductTraces:
         every = {(each.chip, each.version): each for each in release_rows.every(connection)}
         releases = _releases(running, every)
         images = _images(connection, one)
-        wanted = {row["id"] for row in (*releases, *images)}
+        wanted = {row["id"] for row in (*releases[:MAX_RELEASES], *images[:MAX_IMAGES])}
         contents = {
             str(each.artifact_id): each
             for each in component_rows.artifacts(connection, one.catalog_id)

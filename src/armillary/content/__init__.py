@@ -73,8 +73,9 @@ def flash_document(name: str) -> dict[str, Any]:
 
 
 def playbook_files() -> dict[str, str]:
-    """File name -> text of all shipped playbooks, sorted, not checked (``armillary.response.playbook_file``)."""
-    found = (entry for entry in folder("playbooks").iterdir() if entry.name.endswith(".yml"))
+    """File name -> text of shipped playbooks, if there is any, not checked (``armillary.response.playbook_file``)."""
+    root = folder("playbooks")
+    found = [entry for entry in root.iterdir() if entry.name.endswith(".yml")] if root.is_dir() else []
     return {entry.name: entry.read_text("utf-8") for entry in sorted(found, key=lambda entry: entry.name)}
 
 
@@ -86,5 +87,6 @@ def detection_files() -> dict[str, str]:
 
 def standard_files() -> dict[str, str]:
     """File name -> text of all tables of requirements, sorted, not checked (``armillary.regulation.standard``)."""
-    found = (entry for entry in folder("standards").iterdir() if entry.name.endswith(".yml"))
+    root = folder("standards")
+    found = [entry for entry in root.iterdir() if entry.name.endswith(".yml")] if root.is_dir() else []
     return {entry.name: entry.read_text("utf-8") for entry in sorted(found, key=lambda entry: entry.name)}

@@ -8,11 +8,14 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text, update
-from tests.service.advisories.fleet import HOUR_S, AdvisoryFleet, osv
+from tests.service.advisories.fleet import HOUR_S, OTHER_KEY, AdvisoryFleet, osv
 
 from armillary.engines.records.schema import schema
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.advisories.own_statements import Said, Subject
+from armillary.wire.advisory import own_statement
+from armillary.wire.advisory.own_statement import OwnStatement
+from armillary.wire.advisory.vex import Status
 
 BAD = "pkg:pypi/django@3.2.10"
 NAME, CVE = "PYSEC-2026-1", "CVE-2026-1"
@@ -178,6 +181,34 @@ def test_a_statement_that_was_changed_in_the_database_says_nothing(judged: Advis
     assert judged.states(NAME) == {"not-affected": 1}
     records.write(lambda c: c.execute(text("UPDATE own_statement SET catalog_id = NULL")))
     assert judged.states(NAME) == {"affected": 1}
+
+
+def forged(fleet: AdvisoryFleet) -> None:
+    """Somebody who can write the database has a row that silences the advisory, signed by a key of their own."""
+    image = fleet.image(BAD)
+    fleet.device(image)
+    catalog_id = fleet.service.registry.catalogs.get("Contoso").catalog_id
+    made = OwnStatement(
+        statement_id=uuid4(), vulnerability=NAME, subject="image", subject_id=image, catalog_id=catalog_id, component="",
+        status=Status.NOT_AFFECTED, justification=WHY, reason="", author="Anna", stated_at=int(fleet.clock.now),
+    )  # fmt: skip
+    values = {
+        "statement_id": made.statement_id, "catalog_id": catalog_id, "vulnerability": NAME, "stated_at": made.stated_at,
+        "signed": own_statement.seal(made, OTHER_KEY), "made_by": "anna",
+    }  # fmt: skip
+    fleet.service.context.records.write(lambda c: c.execute(schema.own_statement.insert().values(values)))
+
+
+def test_a_statement_that_somebody_else_signed_silences_nothing(judged: AdvisoryFleet) -> None:
+    forged(judged)
+    assert judged.states(NAME) == {"affected": 1}
+
+
+def test_mutation_without_the_signature_of_a_statement(judged: AdvisoryFleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    verify = own_statement.verify
+    monkeypatch.setattr(own_statement, "verify", lambda signed, _: verify(signed, OTHER_KEY.public_key()))
+    forged(judged)
+    assert judged.states(NAME) == {"not-affected": 1}
 
 
 def test_vex_documents_name_images_by_hash_and_releases_by_package_url(judged: AdvisoryFleet) -> None:

@@ -2,7 +2,7 @@
 """Starts the service of ``armillary up``, and reads its options where they are plain.
 
 The service's process goes on for months with what its start has loaded. The library of the command line is left out of
-it (1.9 MB, and 0.1 s of the start): options that are nothing but names with values are read here, and all others
+it (1.9 MB, and 25 ms of the start): options that are nothing but names with values are read here, and all others
 (``--help``, misspelt ones, bad numbers) by the command in ``up.py``, which answers them as every command does.
 """
 

@@ -28,7 +28,8 @@ def test_nobody_reads_without_signing_in(hub_scene: HubScene, path: str):
 
 @pytest.mark.parametrize("path", sorted({path for path, *_ in READ}))
 def test_a_reader_reads_every_page(hub_scene: HubScene, path: str):
-    assert hub_scene.browser("Reader").get(filled(path)).status in (200, 303, 400, 404)
+    not_now = (409,) if path == "/vex" else ()  # no feed is here
+    assert hub_scene.browser("Reader").get(filled(path)).status in (200, 303, 400, 404, *not_now)
 
 
 @pytest.mark.parametrize("path", sorted({path for path, *_ in (*CHANGE, *UPLOAD)}))

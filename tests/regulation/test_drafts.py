@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies as st
@@ -149,3 +150,9 @@ def test_a_fact_that_nobody_holds_is_absent() -> None:
     assert (found.state, found.is_gap) == ("absent", True)
     assert statement(TABLE.requirements[0], {"a": out_of_scope("a", "x")}).state == "out-of-scope"
     assert isinstance(found.facts[0], Fact)
+
+
+def test_facts_of_one_requirement_are_sentences_beside_each_other() -> None:
+    both = {"a": present("a", "Contact: psirt@contoso.example"), "b": absent("b", "Nobody is told.")}
+    requirement = replace(TABLE.requirements[0], facts=("a", "b"))
+    assert statement(requirement, both).says == "Contact: psirt@contoso.example. Nobody is told."

@@ -98,6 +98,15 @@ def test_a_token_that_one_made_for_himself_is_no_second_person() -> None:
             check_second_person(asked, approves, makers)
 
 
+def test_a_token_that_was_made_with_a_made_one_is_no_second_person_either() -> None:
+    makers = [("anna", "root"), ("ben", "root"), ("helper", "anna"), ("Third", "Helper"), ("ben-2", "ben")]
+    for asked, approves in (("anna", "third"), ("THIRD", "anna"), ("root", "ben-2"), ("helper", "third")):
+        with pytest.raises(ConflictError, match="one person"):
+            check_second_person(asked, approves, makers)
+    check_second_person("third", "ben-2", makers)
+    check_second_person("anna", "ben", [*makers, ("anna", "anna"), ("x", "y"), ("y", "x")])  # circles end
+
+
 @settings(max_examples=examples(200), deadline=None)
 @given(st.text(min_size=1, max_size=20))
 def test_no_spelling_of_a_name_approves_itself(name: str) -> None:

@@ -98,6 +98,11 @@ def statement(requirement: Requirement, facts: Mapping[str, Fact]) -> Statement:
     return Statement(
         requirement=requirement,
         state=state_of([each.state for each in known]),
-        says=" ".join(dict.fromkeys(each.says for each in known)),
+        says=" ".join(dict.fromkeys(_sentence(each.says) for each in known)),
         facts=known,
     )
+
+
+def _sentence(text: str) -> str:
+    """Text of a fact with a full stop, so that it can stand before another."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."

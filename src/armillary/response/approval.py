@@ -3,7 +3,7 @@
 
 The service knows people by the names of their tokens. Names that a person reads as the same are the same: case, width
 and composition of characters do not tell people apart (Unicode NFKC). And whoever makes a token holds its secret: an
-operator who makes a second token for himself is still one person.
+operator who makes a second token for himself, or has that one make a third, is still one person.
 """
 
 from __future__ import annotations
@@ -30,13 +30,23 @@ def check_second_person(asked_by: str, approver: str, makers: Collection[tuple[s
             f"{approver} asked for this action and cannot approve it",
             remedy="Ask a second person: beyond so many devices an action needs somebody else's word.",
         )
-    made = {(_read(name), _read(maker)) for name, maker in makers}
-    for name, maker in ((approves, asked), (asked, approves)):
-        if (name, maker) in made:
-            raise ConflictError(
-                f"one of the tokens of {asked_by} and {approver} was made with the other: they may be one person",
-                remedy="Have somebody approve it whose token neither of the two made.",
-            )
+    made = [(_read(name), _read(maker)) for name, maker in makers]
+    if approves in _made_by(asked, made) or asked in _made_by(approves, made):
+        raise ConflictError(
+            f"one of the tokens of {asked_by} and {approver} was made with the other: they may be one person",
+            remedy="Have somebody ask or approve whose token was made with neither, nor with a token that was.",
+        )
+
+
+def _made_by(maker: str, made: Collection[tuple[str, str]]) -> set[str]:
+    """Names of the tokens that one of this name made, and that these made, and so on."""
+    found, left = set[str](), [maker]
+    while left:
+        each = left.pop()
+        further = {name for name, by in made if by == each} - found
+        found |= further
+        left += further
+    return found
 
 
 def _read(name: str) -> str:

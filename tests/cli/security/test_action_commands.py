@@ -36,7 +36,7 @@ def test_devices_are_set_apart_by_one_command_and_let_go_by_another(
     assert device[:16] in shown.out
     assert armillary("action", "undo", "--action", made["action_id"], "--json").json["state"] == "undone"
     assert armillary("device", "show", "-d", device, "--json").json["health"] == "never"
-    again = armillary("device", "quarantine", "-d", device, "--reason", "odd", "--for", "600", "--yes", "--json").json
+    again = armillary("device", "quarantine", "-d", device, "--reason", "odd", "--for", "10m", "--yes", "--json").json
     assert again["health"] == "quarantined"
     assert armillary("device", "release", "-d", device, "--yes", "--json").json["quarantined_at"] is None
 

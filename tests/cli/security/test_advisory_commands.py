@@ -126,7 +126,7 @@ def test_from_a_source_without_internet_to_the_devices(
 def _what_is_said_here(armillary: Command, image: str, device: str) -> None:
     """A statement is made, changes the answer, is taken back, and each time keeps its answer."""
     state = ("advisory", "state")
-    said = (*state, "set", NAME, "--image", image, "-c", "Contoso", "--author", "Anna", "--status", "not_affected")
+    said = (*state, "set", NAME, "--image", image, "--author", "Anna", "--status", "not_affected")
     assert "justification" in armillary(*said).err
     made = armillary(*said, "--justification", "component_not_present", "--json").json
     assert (made["signature"], made["author"]) == ("valid", "Anna")

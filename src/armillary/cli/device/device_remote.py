@@ -41,6 +41,7 @@ from armillary.cli.terminal.remote_names import (
     device_place,
     split_ids,
 )
+from armillary.cli.terminal.times import seconds_or_time
 
 LIST_COLUMNS = ("name", "device_id", "health", "trust_tier", "chip", "catalog", "product", "group", "os_version")
 FACTS = (
@@ -291,7 +292,8 @@ def _quarantine(
     device: DeviceOption,
     reason: ReasonOption,
     lasts: Annotated[
-        int | None, typer.Option("--for", metavar="SECONDS", help="When it ends by itself; else: device release.")
+        str | None,
+        typer.Option("--for", metavar="TIME", help="When it ends by itself, such as 7d; else: device release."),
     ] = None,
     yes: YesOption = False,
 ) -> Shown:
@@ -299,8 +301,9 @@ def _quarantine(
 
     It gets update certificates only; the hub refuses it and closes its connections.
     """
+    seconds = None if lasts is None else seconds_or_time(lasts, "--for")
     confirm(f"Put device {device[:12]}... into quarantine? The hub refuses it at once.", yes=yes)
-    found = remote.post(f"/devices/{segment(device)}/quarantine", {"reason": reason, "lifetime_s": lasts})
+    found = remote.post(f"/devices/{segment(device)}/quarantine", {"reason": reason, "lifetime_s": seconds})
     return record(found, row=only("device_id", "health", "quarantined_at", "quarantined_until"))
 
 
@@ -311,7 +314,8 @@ def _release(remote: RemoteService, device: DeviceOption, yes: YesOption = False
     A device is held when two machines seem to have its identity. Whichever of them proves itself next becomes the
     device; two that go on are found and held again.
     """
-    confirm(f"Release device {device[:12]}...? The next machine that proves this identity becomes the device.", yes=yes)
+    what = "It is let in again; if it was held, the next machine that proves its identity becomes the device."
+    confirm(f"Release device {device[:12]}... from quarantine or hold? {what}", yes=yes)
     return record(remote.post(f"/devices/{segment(device)}/release"), row=only("device_id", "health"))
 
 

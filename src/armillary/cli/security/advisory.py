@@ -50,7 +50,7 @@ def list_advisories(
     """List what affects images or releases, the most urgent first."""
     wanted = "true" if in_field else None
     found, page = remote.listed("/advisories", limit=limit, catalog=catalog, in_field=wanted)
-    empty = "No feed names one. What that is worth: armillary advisory coverage."
+    empty = "No advisory is known to affect an image or release. What that is worth: armillary advisory coverage."
     return with_basis(table(found, COLUMNS, row=readable_of(*COLUMNS), empty=empty), page)
 
 

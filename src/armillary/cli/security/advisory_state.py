@@ -12,7 +12,13 @@ from armillary.cli.release.release_view import path_of
 from armillary.cli.terminal.output import Shown, noun, record, table
 from armillary.cli.terminal.readable import readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
-from armillary.cli.terminal.remote_names import LimitOption, OnlyCatalogOption, ReasonOption, chosen_catalog
+from armillary.cli.terminal.remote_names import (
+    LimitOption,
+    OnlyCatalogOption,
+    ReasonOption,
+    catalog_name,
+    chosen_catalog,
+)
 
 app = noun("What you say of an advisory yourself: signed statements (VEX).")
 
@@ -59,7 +65,7 @@ def set_(
     body |= {name: value for name, value in {**given, "reason": reason}.items() if value}
     if release is not None:
         body["release"] = remote.get(path_of(remote, release))["release_id"]
-    where = None if release is not None else chosen_catalog(remote, catalog)
+    where = None if release is not None else catalog_name(remote, catalog)
     return record(remote.post("/advisory-statements", body, catalog=where), row=_row)
 
 

@@ -183,7 +183,7 @@ def organisation_sheet(page: Mapping[str, Any], scope: str) -> Sheet:
                 title="Devices",
                 columns=("Device", "Organisation", "Health"),
                 rows=rows,
-                none="No device is in it: armillary device organisation.",
+                none="No device is in it: armillary organisation assign.",
                 next_href=next_href("/fleet", page["next"]),
                 sorts=True,
             ),

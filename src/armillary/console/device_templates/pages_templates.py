@@ -90,7 +90,7 @@ def template_sheet(found: Mapping[str, Any], devices: Sequence[tuple[str, str, A
                 title="Devices",
                 columns=("Device", "Version"),
                 rows=[(sheet.device(each, {each: label}), sheet.text(of)) for each, label, of in devices],
-                none="No device has this template yet: armillary template assign",
+                none="No device has this template yet: armillary device template set",
             ),
         ),
     )

@@ -261,7 +261,7 @@ def new_sheet(catalogs: Sequence[str], sent: Mapping[str, str], wrong: Wrong | N
         place="Actions",
         heading="New action",
         title="What is to be done?",
-        detail="The next page says what it would touch now. To raise a floor: armillary action run --kind raise-floor",
+        detail="The next page says what it would touch now. To raise a floor: armillary action run raise-floor",
         crumbs=(("Actions", LIST), ("New", "")),
         forms=(
             Form(

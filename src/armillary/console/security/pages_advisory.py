@@ -281,7 +281,7 @@ def _where(found: Mapping[str, Any]) -> Section:
     members = found["member_states"]
     return Section(
         title="Countries",
-        note="of the affected devices, as device groups say: armillary device-group update --country DE",
+        note="of the affected devices, as device groups say: armillary device-group set-country --country DE",
         columns=("Country", "Devices", "Member state of the Union"),
         rows=[
             (text(name or "not said"), number(grouped(many)), text("yes" if name in members else "no" if name else "-"))

@@ -55,7 +55,7 @@ def _logs(sources: Sources) -> Fact:
 def _witnesses(sources: Sources) -> Fact:
     found = {log: sorted(sources.logs.checkpoint(log).cosignatures) for log in LOGS}
     if not all(found.values()):
-        todo = "armillary audit witness adds one, armillary audit cosign has it sign"
+        todo = "armillary audit witness add, then armillary audit cosign"
         says = f"No witness has cosigned the checkpoints of now, so that the logs rest on the service alone: {todo}."
         return absent("log-witnesses", says, {"cosigned_by": found})
     return present(

@@ -64,7 +64,7 @@ def _rollouts(sources: Sources, subject: Subject) -> Fact:
         ],
     }
     if not mine:
-        return absent("update-rollouts", "No update was rolled out in steps: armillary rollout start.", value)
+        return absent("update-rollouts", "No update was rolled out in steps: armillary rollout create.", value)
     counts = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
     return present("update-rollouts", f"{len(mine)} staged roll-outs: {counts}.", value, "roll-outs")
 

@@ -136,7 +136,7 @@ class Aims:
         if catalog_id is not None and target == FLOOR:
             raise InvalidArgumentError(
                 "catalog: expected none: a floor holds for all devices of a chip",
-                remedy="For one catalog: armillary attestation-policy set --minimum-version.",
+                remedy="For one catalog: armillary attestation-policy set --minimum-security-version TYPE=N.",
             )
         finders: Mapping[str, Callable[[Connection, Request, Any, Any], Aim]] = {
             FLOOR: self._of_floor,

@@ -175,7 +175,7 @@ REASONS: Final[tuple[UpdateReason, ...]] = (
         "development",
         "device",
         "The device is open for application development and takes no deployments.",
-        "Disable development: armillary device disable-development.",
+        "Move it out of development: armillary device enable-cloud-test; on it: armillary device capability remove.",
     ),
     UpdateReason(
         "trial",

@@ -16,7 +16,7 @@ from tests.hub.wire_client import WireClient
 from armillary.detect import places
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.finding import Finding
-from armillary.wire.mqtt.packet import LEVEL_3_1_1, Pingreq
+from armillary.wire.mqtt.packet import LEVEL_3_1_1, Pingreq, Pingresp
 
 ORIGINAL, COPY = "127.0.0.1", "127.0.0.2"
 
@@ -37,6 +37,7 @@ def turns(service: RunningService, device: WireDevice, sources: Iterator[str]) -
         client = connects(service, context, device.device_id, source)
         assert client.connect().reason == 0
         client.send(Pingreq())
+        assert isinstance(client.receive(), Pingresp), "the hub has taken note of it"
         open_ones.append(client)
     service.service.watch.run_once()
     for client in open_ones:

@@ -138,6 +138,15 @@ def test_what_cannot_be_an_entry_is_refused(wrong: CaseEntry, said: str) -> None
         check_entry(wrong, [entry()], AT)
 
 
+def test_nothing_was_submitted_before_anybody_was_aware() -> None:
+    """One wrong year would end the clock for good: the earliest time counts, and no entry is ever changed."""
+    early = entry(rules.SUBMITTED, AT - DAY, stage="24h")
+    with pytest.raises(InvalidArgumentError, match="becoming aware"):
+        check_entry(early, [entry()], AT)
+    earlier_known = entry(rules.CORRECTION, AT - 2 * DAY, text="we knew")
+    assert check_entry(early, [entry(), earlier_known], AT) is early
+
+
 def test_a_closed_case_takes_nothing_and_a_full_one_only_its_end() -> None:
     closed = entry(rules.CLOSED, AT, text="done")
     for kind in rules.ENTRY_KINDS[1:]:

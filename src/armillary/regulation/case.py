@@ -166,7 +166,8 @@ def check_entry(entry: CaseEntry, before: Iterable[CaseEntry], now: int) -> Case
 
     Raises:
         ConflictError: the case is closed, or has as many entries as it may.
-        InvalidArgumentError: a time in the future, a stage that there is not, or a text that is missing.
+        InvalidArgumentError: a time in the future, a report before anybody was aware, a stage that there is not, or a
+            text that is missing.
     """
     known = list(before)
     is_open = not any(each.kind == CLOSED for each in known)
@@ -182,6 +183,12 @@ def check_entry(entry: CaseEntry, before: Iterable[CaseEntry], now: int) -> Case
     if entry.kind == SUBMITTED and entry.stage not in STAGES:
         raise InvalidArgumentError(
             f"stage: expected {', '.join(STAGES)}, got {entry.stage!a:.40}", remedy="Use one of these words."
+        )
+    aware_at = min((each.stated_at for each in known if each.kind in (AWARE, CORRECTION)), default=0)
+    if entry.kind == SUBMITTED and entry.stated_at < aware_at:
+        raise InvalidArgumentError(
+            f"at: expected a time from becoming aware ({aware_at}) on, got {entry.stated_at}",
+            remedy="Nothing is reported that nobody knows. If it was known earlier: armillary case correct.",
         )
     if entry.kind in (CORRECTION, NOTE, CLOSED) and not entry.text.strip():
         raise InvalidArgumentError(f"{entry.kind}: expected a text that says why", remedy="Say it in a sentence.")

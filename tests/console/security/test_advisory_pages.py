@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.console.security_scene import ADVISORY, ALIAS, OTHER, SecurityScene
+from tests.fixtures.waiting import wait_until
 
 from armillary.console.frame import curve
 from armillary.console.frame.curve import Line
@@ -110,6 +111,8 @@ def test_the_pages_of_a_service(security_scene: SecurityScene) -> None:
     assert f"{ADVISORY} affects 2 devices. 33.33 % of those that it affected are repaired." in here
     for each in (f"/images/northwind/{security_scene.bad}", "Member state of the Union", "DE", "3.2.13", "Audit lines"):
         assert each in here
+    told = "tell the notification channels"
+    wait_until(lambda: told in browser.get(f"/advisories/{ALIAS}").text, "a playbook to tell of its finding")
     devices = browser.get(f"/advisories/{ADVISORY}/devices?state=affected").text
     assert [each in devices for each in security_scene.devices] == [True, True, False]
     assert security_scene.devices[2] in browser.get(f"/advisories/{ADVISORY}/devices?state=fixed").text

@@ -51,12 +51,14 @@ def advisory_sheet(
     catalogs: Sequence[str],
     as_of: str = "",
     statements: Section | None = None,
+    actions: Section | None = None,
     may_report: bool = False,
     now: int,
 ) -> Sheet:
     """One advisory, of a ``catalog`` or ("") of all; ``names`` are those of catalogs by their ids.
 
-    ``as_of`` is the time of which it was asked as it was typed; "": now. ``statements`` are what operators state.
+    ``as_of`` is the time of which it was asked as it was typed; "": now. ``statements`` are what operators
+    state, ``actions`` what was done or proposed about it.
     """
     advisory_id = found["advisory_id"]
     links = [("All catalogs", place(advisory_id), not catalog)] if len(catalogs) > 1 else []
@@ -86,7 +88,7 @@ def advisory_sheet(
             _devices(found, catalog),
             _patched(found, catalog, now),
             _artifacts(found, names),
-            *((statements,) if statements is not None else ()),
+            *(each for each in (statements, actions) if each is not None),
             _where(found),
             *((_catalogs(found),) if not catalog and len(catalogs) > 1 else ()),
             _records(found, now),

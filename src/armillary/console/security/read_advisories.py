@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
@@ -13,10 +14,13 @@ from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Wrong
 from armillary.console.frame.sheet import LIST_LINES
 from armillary.console.frame.times import typed_time
-from armillary.console.security import pages_advisories, pages_advisory, pages_statements
+from armillary.console.security import pages_actions, pages_advisories, pages_advisory, pages_statements
 
 STATEMENTS = 50
 MAX_TYPED = 40
+# Findings among which those of an advisory are looked for, and actions about them that its page has.
+FINDINGS = 100
+ACTIONS = 20
 # Names of an advisory by which statements are looked for: one has two or three.
 NAMES = 8
 
@@ -70,10 +74,23 @@ def advisory_page(visit: Visit, sent: Mapping[str, str], wrong: Wrong | None) ->
         catalogs=names,
         as_of=typed,
         statements=pages_statements.section(said, owners, form=form, may_take_back=may_state, now=visit.now),
+        actions=pages_actions.about_section(_actions(visit, called, catalog), visit.now),
         may_report=may(visit, "begin_case"),
         now=visit.now,
     )
     return show(visit, made, 400 if wrong else 200)
+
+
+def _actions(visit: Visit, called: Sequence[str], catalog: str) -> list[dict[str, Any]]:
+    """Actions about the findings that an advisory has made, which are one for each catalog."""
+    watch, done = visit.sources.watch, list[dict[str, Any]]()
+    for status in ("open", "acknowledged"):
+        named = {"kind": "vulnerability-in-field", "catalog": catalog or None}
+        for each in watch.findings(status, **named, after=None, limit=FINDINGS)["items"]:
+            if each["advisory_id"] in called and len(done) < ACTIONS:
+                about = {"state": None, "finding_id": each["finding_id"], "after": None}
+                done += ask(visit, "list_actions", **about, limit=ACTIONS)["items"]
+    return done
 
 
 def advisory_devices(visit: Visit) -> Response:

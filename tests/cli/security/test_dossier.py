@@ -11,6 +11,8 @@ from tests.api.running_service import RunningService, application, own_service
 from tests.cli.conftest import Command
 from tests.service.advisories.fleet import KEY, bill, bundle, osv, pem_of
 
+from armillary.wire.dossier import archive
+
 service = own_service()
 NAME = "PYSEC-2026-1"
 
@@ -41,6 +43,10 @@ def test_a_dossier_is_made_and_verified_offline(
     assert "bill of materials" in shown.out
     unverified = bare("dossier", "show", file)
     assert "Not verified" in unverified.err
+    parts = archive.parse(Path(file).read_bytes())
+    (tmp_path / "hostile.zip").write_bytes(archive.encode({**parts, "dossier.json": b"{}\n"}))
+    hostile = bare("dossier", "show", str(tmp_path / "hostile.zip"))
+    assert (hostile.code, "expected the members of a dossier" in hostile.err) == (1, True), hostile.err
 
     changed = bytearray(Path(file).read_bytes())
     changed[len(changed) // 2] ^= 1

@@ -215,3 +215,22 @@ def test_what_is_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "MAX_PARTS", 1)
     with pytest.raises(WireError, match="1 to 1"):
         archive.encode({"a": b"", "b": b""})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"standards": [{}]}, {"standards": None}, {"made_at": "now"}, {"dossier_id": 7}, {"facts": []}, {"logs": 1}],
+)
+def test_a_document_that_nobody_signed_is_shown_in_its_form_or_refused(changes: dict[str, Any]) -> None:
+    assert dossiers.unverified_document(dossiers.parse(GOOD)) == document()
+    good = dossiers.parse(GOOD)
+    hostile = dossiers.UnverifiedDossier(note=good.note, parts={**good.parts, **parts_of(document(**changes))})
+    with pytest.raises(WireError):
+        dossiers.unverified_document(hostile)
+
+
+def test_a_document_that_is_no_json_is_refused() -> None:
+    good = dossiers.parse(GOOD)
+    for content in (b"", b"[" * 100_000, b"{}", b"\xff"):
+        with pytest.raises(WireError):
+            dossiers.unverified_document(dossiers.UnverifiedDossier(note=good.note, parts={"dossier.json": content}))

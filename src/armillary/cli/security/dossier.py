@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -152,10 +152,8 @@ def show(
     """
     from armillary.wire.dossier import dossier as files  # noqa: PLC0415 - 20 ms
 
-    document: Any
     if key is None:
-        content = files.parse(read_file(file, limit=_limit())).parts.get(files.DOSSIER, b"{}")
-        document = json.loads(content)
+        document = files.unverified_document(files.parse(read_file(file, limit=_limit())))
     else:
         document = _verified(file, key).document
     rows = [

@@ -128,6 +128,17 @@ def parse(content: bytes) -> UnverifiedDossier:
     return UnverifiedDossier(note=note, parts=parts)
 
 
+def unverified_document(found: UnverifiedDossier) -> Mapping[str, Any]:
+    """What ``dossier.json`` says, in its form, and nobody may have signed it.
+
+    Raises:
+        WireError: it is not in its form, or names evidence that is not in the file.
+    """
+    document = _document(found.parts)
+    _check_form(document, found.parts)
+    return document
+
+
 def verify(found: UnverifiedDossier, key: VerifierKey) -> VerifiedDossier:
     """What a dossier says, to who trusts the service's dossier key.
 
@@ -182,11 +193,18 @@ def _document(parts: Mapping[str, bytes]) -> Mapping[str, Any]:
 
 def _checked(document: Mapping[str, Any], parts: Mapping[str, bytes], dossier_id: UUID, made_at: int) -> None:
     """Raise WireError unless a document has its form, is of this dossier, and has its evidence in the file."""
+    _check_form(document, parts)
+    said = (document["dossier_id"], document["made_at"])
+    if said != (str(dossier_id), made_at):
+        raise refused("the document of this manifest", f"{said!r:.100}")
+
+
+def _check_form(document: Mapping[str, Any], parts: Mapping[str, bytes]) -> None:
     try:
-        said = (document["format"], document["dossier_id"], document["made_at"])
-        if said != (VERSION, str(dossier_id), made_at):
-            raise refused("the document of this manifest", f"{said!r:.100}")
-        for name in (document["catalog"], document["product"], *document["logs"].values()):
+        if document["format"] != VERSION or type(document["made_at"]) is not int:
+            raise refused(f"the document of {VERSION!r} and a time", f"{document['format']!r:.60}")
+        names = (document["dossier_id"], document["catalog"], document["product"], *document["logs"].values())
+        for name in (*names, *(each["id"] for each in document["standards"])):
             _text(name)
         statements = statements_of(document)
         if not 0 < len(statements) <= MAX_STATEMENTS:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.fixtures.certificates import private_pem
 from tests.fixtures.clocks import Clock
 
+from armillary.engines.signer.file import FileSigners
 from armillary.errors import DataFolderError, InvalidArgumentError, KeyPassphraseError
 from armillary.service.assemble import SecurityService
+from armillary.service.authority import key_store
+from armillary.service.authority.key_store import KeyStore
 from armillary.service.authority.life import CATALOG_TAKEOVER_S
 from armillary.settings import Settings, load_settings
 from armillary.sim.device.service_host import ServiceHost
@@ -107,3 +112,29 @@ def test_half_a_token_is_refused(tmp_path: Path) -> None:
 def test_the_passphrase_is_in_no_repr() -> None:
     assert PASSPHRASE not in repr(Settings(key_passphrase=PASSPHRASE))
     assert load_settings(None, {}, {"ARMILLARY_KEY_PASSPHRASE": PASSPHRASE}).key_passphrase == PASSPHRASE
+
+
+@pytest.mark.parametrize("what", ["secret", "ed25519"])
+def test_what_is_made_at_its_first_use_is_made_once(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two that ask first at once both get the same: what one had sealed or signed would be lost otherwise."""
+    (tmp_path / "keys").mkdir(mode=0o700)
+    keys = KeyStore(tmp_path / "keys", Settings(data=tmp_path / "data"))
+    ask: dict[str, Callable[[], bytes]] = {
+        "secret": lambda: keys.made_secret("sealing", 32),
+        "ed25519": lambda: keys.ed25519("dossier").private_bytes_raw(),
+    }
+    other: list[Future[bytes]] = []
+
+    def while_another_asks(make: Callable[..., object]) -> Callable[..., object]:
+        def making(*given: object, **named: object) -> object:
+            if not other:
+                other.append(pool.submit(ask[what]))
+                wait(other, timeout=0.5)  # it gets its answer only after this one is made
+            return make(*given, **named)
+
+        return making
+
+    monkeypatch.setattr(key_store, "write_file", while_another_asks(key_store.write_file))
+    monkeypatch.setattr(FileSigners, "create_ed25519", while_another_asks(FileSigners.create_ed25519))
+    with ThreadPoolExecutor() as pool:
+        assert ask[what]() == other[0].result() == ask[what]()

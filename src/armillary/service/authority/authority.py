@@ -104,9 +104,7 @@ class Authority:
 
     def hub_secret(self) -> bytes:
         """The secret that encrypts symmetric keys of hub devices; made at the first call."""
-        if not self.keys.has_secret(HUB_SECRET[0]):
-            self.keys.create_secret(*HUB_SECRET)
-        return self.keys.secret(*HUB_SECRET)
+        return self.keys.made_secret(*HUB_SECRET)
 
     def open_to_issue(self) -> None:
         """Load what serving devices takes; device workers call it at their start and after each renewal."""

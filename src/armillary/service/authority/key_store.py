@@ -18,6 +18,7 @@ A key stays where it was made: naming a token later moves none, it takes the key
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -55,6 +56,7 @@ class KeyStore:
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         self._folder = folder
+        self._making = threading.Lock()  # what is made at its first use is made once
         self._token = _token(folder, settings)
         self._in_token: dict[str, ec.EllipticCurvePrivateKey] = {}
         source = passphrase_source(settings)
@@ -105,7 +107,9 @@ class KeyStore:
 
     def ed25519(self, name: str) -> Ed25519PrivateKey:
         """An Ed25519 key, made where there is none of this name; raises as :meth:`load`."""
-        return self._files.load_ed25519(name) if self._files.path(name).exists() else self._files.create_ed25519(name)
+        with self._making:
+            is_made = self._files.path(name).exists()
+            return self._files.load_ed25519(name) if is_made else self._files.create_ed25519(name)
 
     def names(self, start: str) -> list[str]:
         """The names of keys that begin with ``start``, wherever they are; sorted."""
@@ -144,9 +148,15 @@ class KeyStore:
         """Make a random symmetric secret of ``size`` bytes."""
         write_file(self._folder / f"{name}.bin", os.urandom(size), mode=KEY_MODE)
 
-    def has_secret(self, name: str) -> bool:
-        """Whether a secret of this name was made."""
-        return (self._folder / f"{name}.bin").exists()
+    def made_secret(self, name: str, size: int) -> bytes:
+        """A symmetric secret, made where there is none of this name; raises as :meth:`secret`.
+
+        Whoever else asks meanwhile gets the same: what was sealed with another one could never be opened.
+        """
+        with self._making:
+            if not (self._folder / f"{name}.bin").exists():
+                self.create_secret(name, size)
+            return self.secret(name, size)
 
     def secret(self, name: str, size: int) -> bytes:
         """A symmetric secret of ``size`` bytes; DataFolderError if it is missing or has another size."""

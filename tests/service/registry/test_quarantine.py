@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.fixtures.clocks import Clock
 
@@ -61,6 +63,28 @@ def test_a_quarantine_ends_by_itself_when_its_time_is_over(host: ServiceHost, cl
         assert device.check_in().purpose == "client"
     ended = host.service.audit.list(limit=5).items[0]
     assert (ended.operation, ended.actor) == ("device.end-quarantine", "service")
+
+
+def test_who_is_put_there_anew_at_the_last_moment_stays(
+    host: ServiceHost, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, records = host.service.registry, host.service.context.records
+    with host.claimed(b"n" * 32) as device:
+        registry.quarantine.put(device.device_id, reason="r", actor="t", lifetime_s=60)
+        clock.now += 60
+        read = records.read
+
+        def overtaken(query: Any) -> Any:
+            found = read(query)
+            if found == (device.device_id,):  # between the look and the write
+                monkeypatch.setattr(records, "read", read)
+                registry.lifecycle.release(device.device_id, actor="anna")
+                registry.quarantine.put(device.device_id, reason="for good", actor="anna")
+            return found
+
+        monkeypatch.setattr(records, "read", overtaken)
+        assert registry.quarantine.end_due() == 0
+        assert registry.devices.get(device.device_id).quarantine_reason == "for good"
 
 
 def test_who_cannot_be_put_into_quarantine(host: ServiceHost) -> None:

@@ -61,19 +61,22 @@ class Quarantine:
 
     def end_due(self) -> int:
         """End the quarantines whose time is over; returns how many."""
-        ended = 0
-        while due := self._context.records.read(
-            lambda c: device_rows.quarantines_over(c, now=self._context.now(), limit=STEP)
-        ):
 
-            def change(connection: Connection, due: Sequence[str] = due) -> None:
-                for device_id in due:
-                    lift_in(self._context, connection, device_id, actor="service", why="its time is over")
+        def over(connection: Connection) -> Sequence[str]:
+            return device_rows.quarantines_over(connection, now=self._context.now(), limit=STEP)
 
-            self._context.records.write(change)
+        def change(connection: Connection) -> Sequence[str]:
+            due = over(connection)  # asked again: somebody may have put one in anew, without an end
             for device_id in due:
+                lift_in(self._context, connection, device_id, actor="service", why="its time is over")
+            return due
+
+        ended = 0
+        while self._context.records.read(over):
+            lifted = self._context.records.write(change)
+            for device_id in lifted:
                 self._notices.device_changed(device_id)
-            ended += len(due)
+            ended += len(lifted)
         return ended
 
 

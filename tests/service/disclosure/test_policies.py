@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -43,6 +44,28 @@ def test_the_file_says_what_was_set_and_ends_in_half_a_year(policies: Policies, 
     again = parse(policies.file(HERE))
     assert again.contacts == (CONTACT, "https://example.com/vulnerability-report")
     assert again.canonical == ("https://example.com/.well-known/security.txt",)
+
+
+def test_two_who_change_it_at_once_undo_nothing_of_each_other(
+    host: ServiceHost, policies: Policies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policies.set({"contacts": [CONTACT]}, actor="t")
+    records = host.service.context.records
+    write = records.write
+    other = threading.Thread(target=lambda: policies.set({"languages": ["de"]}, actor="ben"))
+
+    def overtaken(change: Any) -> Any:
+        monkeypatch.setattr(records, "write", write)
+        other.start()
+        other.join(0.2)  # it ends only where nothing keeps it from overtaking
+        return write(change)
+
+    monkeypatch.setattr(records, "write", overtaken)
+    policies.set({"acknowledge_days": 3}, actor="anna")
+    other.join()
+    now = policies.current
+    assert now is not None
+    assert (now.languages, now.acknowledge_days) == (("de",), 3)
 
 
 def test_it_is_kept_over_a_restart_and_in_the_audit_log(host: ServiceHost, policies: Policies) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final
@@ -76,6 +77,7 @@ class Policies:
         self._context = context
         self._kept: Policy | None = None
         self._is_read = False
+        self._changing = threading.Lock()  # from what is read to what is kept: no change undoes another
 
     @property
     def current(self) -> Policy | None:
@@ -95,14 +97,16 @@ class Policies:
         if wrong:
             raise InvalidArgumentError(f"disclosure: there is no {wrong[0]!a:.40}", remedy=f"Use {', '.join(_NAMES)}.")
         values: dict[str, Any] = {name: _value(name, value) for name, value in changes.items()}
-        made = replace(self.current or Policy(), **values)
-        _check(made, self._context.now())
-        self._keep(made, actor, sorted(changes))
+        with self._changing:
+            made = replace(self.current or Policy(), **values)
+            _check(made, self._context.now())
+            self._keep(made, actor, sorted(changes))
         return made
 
     def clear(self, *, actor: str) -> None:
         """Publish nothing any more, and take no report; those that came stay."""
-        self._keep(None, actor, [])
+        with self._changing:
+            self._keep(None, actor, [])
 
     def file(self, address: str) -> bytes:
         """``security.txt`` for the address (``https://host:port``) that a request came to.

@@ -78,16 +78,6 @@ class Playbook:
         """Of which severities it takes findings."""
         return frozenset(SEVERITIES[SEVERITIES.index(self.severity) :])
 
-    def matches(self, kind: str, severity: str, devices: int, catalog: str) -> bool:
-        """Whether it is about a finding of this kind and severity that names so many devices, of this catalog."""
-        return (
-            kind in self.kinds
-            and severity in self.severities
-            and devices >= self.at_least
-            and (self.at_most is None or devices <= self.at_most)
-            and (not self.catalogs or catalog.casefold() in self.catalogs)
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Place:

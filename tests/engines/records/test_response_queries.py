@@ -23,7 +23,7 @@ from armillary.service.watch.detections import Observation
 from armillary.service.watch.watch import record
 
 NOW, MINE = update_play.NOW, update_play.CATALOG
-ACTION, LOST, WHOLE = UUID(int=81), UUID(int=82), UUID(int=83)
+ACTION, LOST, WHOLE, BACK = (UUID(int=number) for number in (81, 82, 83, 84))
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,8 @@ def played(connection: Connection) -> dict[str, Any]:
     actions.mark(connection, ACTION, [number for number, _ in chosen[:2]], "done", at=NOW, counts=True)
     actions.skip(connection, ACTION, {chosen[2][0]: "why"})
     seen["counted"] = [actions.counted_since(connection, MINE, NOW - each) for each in (1, 0)]
+    actions.add(connection, action(BACK, kind="roll-back", state="done", is_capped=True, done=3, changed_at=NOW))
+    seen["counted with a roll-back"] = [actions.counted_since(connection, MINE, NOW - each) for each in (1, 0)]
     seen["times"] = actions.done_at(connection, ACTION, [chosen[0][0]])
     seen["devices"] = actions.devices(connection, ACTION, state=None, limit=2, after=None)
     seen["skipped"] = actions.devices(connection, ACTION, state="skipped", limit=2, after=None).items
@@ -94,7 +96,9 @@ def played(connection: Connection) -> dict[str, Any]:
     actions.change(connection, WHOLE, effects={"rollouts": ["x"]}, said="s")
     seen["one"] = actions.one(connection, WHOLE), actions.one(connection, LOST)
     seen["overdue"] = [len(actions.overdue(connection, NOW + each, 5)) for each in (59, 60)]
-    wanted = {"kinds": ("proof-replayed",), "severities": ("high",), "limit": 5, "past": 0}
+    wanted = {"kinds": ("proof-replayed",), "severities": ("high",), "catalogs": [MINE], "limit": 5, "past": 0}
+    narrowed = ({"devices": (2, 2)}, {"devices": (3, None)}, {"devices": (0, 1)}, {"catalogs": [UUID(int=9)]})
+    seen["narrowed"] = [len(playbooks.unapplied(connection, "own", **(wanted | each))) for each in narrowed]
     waiting = playbooks.unapplied(connection, "own", **wanted)
     seen["unapplied"] = [(each.kind, each.severity, each.devices, each.catalog_id) for each in waiting]
     seen["run"] = [playbooks.note_run(connection, "own", finding.finding_id, at=NOW) for _ in range(2)]
@@ -158,6 +162,8 @@ def test_both_engines_say_the_same(server: postgresql.Server, tmp_path: Path) ->
     assert (embedded["aims"]["ids"][0], embedded["aims"]["others"][0], embedded["aims"]["finding"][0]) == (4, 0, 2)
     assert embedded["lost"] == (4, 0)
     assert embedded["counted"] == [2, 0]
+    assert embedded["counted with a roll-back"] == [5, 0]
+    assert embedded["narrowed"] == [1, 0, 0, 0]
     assert embedded["run"] == [True, False]
     assert embedded["overdue"] == [0, 1]
     assert embedded["reach"][1] <= 4 < embedded["reach"][0]

@@ -9,7 +9,7 @@ import pytest
 from tests.fixtures.clocks import Clock
 from tests.service.response.acted_on import ActedOn
 
-from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.errors import ConflictError, DataFolderError, InvalidArgumentError, NotFoundError
 from armillary.service.response import performing
 from armillary.service.response.approvals import EXPIRES_AFTER_S, SECOND_PERSON_ABOVE
 
@@ -180,6 +180,22 @@ def test_a_service_that_is_cut_between_two_steps_goes_on_and_does_nothing_twice(
     fleet.service.response._is_needed = True
     fleet.service.response.prune()
     assert fleet.service.response._parts.asking.forget_lost() == 0
+
+
+def test_an_action_that_the_disk_refuses_waits_and_is_done_later(
+    fleet: ActedOn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = fleet.many(2)
+
+    def refuse(*_: object) -> None:
+        raise DataFolderError("the records: disk I/O error", remedy="Look at the disk.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(performing, "_described", refuse)
+        asked = fleet.run("quarantine", devices=ids)
+        assert (asked.state, asked.done, fleet.quarantined(ids)) == ("running", 0, [])
+    fleet.look()
+    assert (fleet.actions.get(asked.action_id).state, fleet.quarantined(ids)) == ("done", ids)
 
 
 @pytest.mark.parametrize(

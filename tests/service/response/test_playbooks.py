@@ -13,9 +13,10 @@ from tests.service.advisories.fleet import osv
 from tests.service.response.acted_on import ActedOn
 
 from armillary.engines.records.response import playbooks as playbook_rows
-from armillary.errors import NotFoundError
+from armillary.errors import DataFolderError, NotFoundError
 from armillary.response import budget
 from armillary.service.response import playbooks as service_playbooks
+from armillary.service.response.asking import Asked, Asking
 
 AUTOMATIC = """\
 title: Own
@@ -205,13 +206,51 @@ def test_findings_that_a_playbook_is_not_about_hide_none_that_it_is(
     fleet: ActedOn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service_playbooks, "FINDINGS_AT_ONCE", 2)
-    own(fleet, AUTOMATIC.replace("trigger:", "conditions: {devices: {at_least: 2}}\ntrigger:"))
+    monkeypatch.setattr(service_playbooks, "PAGES", 1)
+    own(fleet, AUTOMATIC.replace("trigger:", "conditions: {devices: {at_least: 2, at_most: 3}}\ntrigger:"))
     ids = fleet.many(2)
     for number in range(5):
         fleet.finding("proof-replayed", f"{number:0128x}", severity="critical", key=("x", str(number)))
+        many = [f"{number:064x}{each:064x}" for each in range(4)]
+        fleet.finding("proof-replayed", *many, severity="critical", key=("y", str(number)))
     found = fleet.finding("proof-replayed", *ids, severity="low")
     fleet.look()
     assert len(fleet.of_finding(found.finding_id)) == 1
+
+
+def test_findings_of_a_catalog_that_does_not_use_a_playbook_keep_nobody_waiting(
+    fleet: ActedOn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_playbooks, "FINDINGS_AT_ONCE", 2)
+    monkeypatch.setattr(service_playbooks, "PAGES", 1)
+    own(fleet)
+    fleet.service.response.playbooks.enable("own", "Fabrikam", enabled=False, actor="ben")
+    theirs = fleet.many(5, catalog="Fabrikam", first=500)
+    for each in theirs:
+        fleet.finding("proof-replayed", each, catalog="Fabrikam", severity="critical")
+    (mine,) = fleet.many(1)
+    fleet.finding("proof-replayed", mine)
+    fleet.look()
+    assert fleet.quarantined([mine, *theirs]) == [mine]
+
+
+def test_what_the_disk_refused_once_is_done_by_the_next_run(fleet: ActedOn, monkeypatch: pytest.MonkeyPatch) -> None:
+    own(fleet)
+    ids = fleet.many(2)
+    first, second = (fleet.finding("proof-replayed", each, catalog="Contoso") for each in ids)
+    gather, refused = Asking.gather, list[str]()
+
+    def once(asking: Asking, asked: Asked) -> Any:
+        if not refused:
+            refused.append(asked.request.kind)
+            raise DataFolderError("the records: disk I/O error", remedy="Look at the disk.")
+        return gather(asking, asked)
+
+    monkeypatch.setattr(Asking, "gather", once)
+    fleet.look()
+    assert [len(fleet.of_finding(each.finding_id)) for each in (first, second)] == [0, 1]
+    fleet.look()
+    assert [len(fleet.of_finding(each.finding_id)) for each in (first, second)] == [1, 1]
 
 
 def test_an_exploited_vulnerability_halts_what_spreads_it_and_proposes_the_fix(fleet: ActedOn, clock: Clock) -> None:

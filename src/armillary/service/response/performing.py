@@ -14,13 +14,14 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID, uuid5
 
+import structlog
 from sqlalchemy import Connection
 
 from armillary.engines.records.notifications import outbox
 from armillary.engines.records.queries import devices as device_rows
 from armillary.engines.records.response import actions as action_rows, targets as target_rows
 from armillary.engines.records.schema.security.response_rows import Action
-from armillary.errors import ArmillaryError
+from armillary.errors import ArmillaryError, HostError
 from armillary.response import budget, state
 from armillary.response.action import KINDS
 from armillary.service.context.context import Context
@@ -28,6 +29,8 @@ from armillary.service.context.notices import Notices
 from armillary.service.response.effects import EFFECTS, DeviceEffect
 from armillary.service.response.wholes import Wholes
 from armillary.wire.notification.event import Event
+
+_log = structlog.get_logger("armillary.service.response")
 
 # Devices of one step: each has an audit line, and check-ins wait no longer than that takes.
 STEP: Final = 200
@@ -87,6 +90,9 @@ class Performer:
             fleet = self._context.records.read(lambda c: target_rows.fleet(c, found.catalog_id))
         try:
             return self._context.records.write(partial(self._do, action_id=action_id, fleet=fleet))
+        except HostError as error:  # the disk, say: nothing of the step was kept, and the next run does it
+            _log.warning("an action waits", action=str(action_id), error=str(error))
+            return None
         except ArmillaryError as error:
             self._context.records.write(partial(self._fail, action_id=action_id, said=str(error)))
             return None

@@ -22,7 +22,8 @@ from armillary import content
 from armillary.engines.records.queries import catalogs as catalog_rows
 from armillary.engines.records.response import playbooks as playbook_rows
 from armillary.engines.records.response.playbooks import Unapplied
-from armillary.errors import ArmillaryError, ConflictError, NotFoundError
+from armillary.engines.records.schema.rows import Catalog
+from armillary.errors import ArmillaryError, ConflictError, HostError, NotFoundError
 from armillary.response.playbook import Playbook, Step
 from armillary.service.context.context import Context
 from armillary.service.registry.names import catalog_or_raise
@@ -123,26 +124,30 @@ class Playbooks:
                 yield from self._run(playbook, said)
 
     def _run(self, playbook: Playbook, said: Mapping[tuple[str, str], bool]) -> Iterator[UUID]:
-        names = {each.catalog_id: each.name for each in self._context.records.read(catalog_rows.catalogs)}
-        left = 0  # findings that it is not about: they stay unapplied, and are passed over
-        for _ in range(PAGES):
+        catalogs = self._context.records.read(catalog_rows.catalogs)
+        names = {each.catalog_id: each.name for each in catalogs if _is_for(playbook, said, each)}
+        left = 0  # findings that stay unapplied now: they are passed over
+        for _ in range(PAGES if names else 0):
             waiting = self._context.records.read(
                 partial(
                     playbook_rows.unapplied,
                     playbook=playbook.name,
                     kinds=playbook.kinds,
                     severities=playbook.severities,
+                    catalogs=list(names),
+                    devices=(playbook.at_least, playbook.at_most),
                     limit=FINDINGS_AT_ONCE,
                     past=left,
                 )
             )
             for each in waiting:
-                name = "" if each.catalog_id is None else names.get(each.catalog_id, "")
-                is_used = bool(name) and _is_used(playbook, said, each.catalog_id)
-                if is_used and playbook.matches(each.kind, each.severity, each.devices, name):
-                    yield from self._apply(playbook, each, name)
-                else:
+                try:
+                    made = self._apply(playbook, each, names[each.catalog_id])
+                except HostError as error:  # the disk, say: the next run tries again, and the others go on
+                    _log.warning("a playbook was not applied", playbook=playbook.name, error=str(error))
                     left += 1
+                else:
+                    yield from made
             if len(waiting) < FINDINGS_AT_ONCE:
                 break
 
@@ -172,6 +177,8 @@ class Playbooks:
         )
         try:
             yield self._asking.gather(asked)
+        except HostError:  # nothing is wrong with the aim
+            raise
         except ArmillaryError as error:  # of an advisory that is gone, say: the others are done nevertheless
             _log.warning("a playbook's action has no aim", playbook=playbook.name, action=step.kind, error=str(error))
 
@@ -234,6 +241,12 @@ def _halts(playbook: Playbook) -> bool:
 def _is_used(playbook: Playbook, said: Mapping[tuple[str, str], bool], catalog_id: UUID | None) -> bool:
     own = said.get((playbook_rows.owner_of(catalog_id), playbook.name))
     return said.get(("", playbook.name), playbook.is_enabled) if own is None else own
+
+
+def _is_for(playbook: Playbook, said: Mapping[tuple[str, str], bool], catalog: Catalog) -> bool:
+    """Whether a playbook is used for a catalog, and is about it."""
+    is_named = not playbook.catalogs or catalog.name.casefold() in playbook.catalogs
+    return is_named and _is_used(playbook, said, catalog.catalog_id)
 
 
 def _use(playbook: Playbook, source: str, said: Mapping[tuple[str, str], bool], catalog_id: UUID | None) -> PlaybookUse:

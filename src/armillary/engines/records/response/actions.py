@@ -148,13 +148,21 @@ def done_at(connection: Connection, action_id: UUID, numbers: Collection[int]) -
 
 
 def counted_since(connection: Connection, catalog_id: UUID | None, since: int) -> int:
-    """How many devices automatic actions of a catalog touched since a time; also what was undone since."""
+    """How many devices automatic actions of a catalog touched since a time; also what was undone since.
+
+    Of roll-backs those count that their roll-outs had started, as they have no devices of their own.
+    """
     query = (
         select(func.count(_part.c.device_number.distinct()))
         .join(_action, _action.c.action_id == _part.c.action_id)
         .where(_part.c.done_at > since, _part.c.is_counted, _action.c.catalog_id == catalog_id)
     )
-    return int(connection.execute(query).scalar_one())
+    columns = _action.c
+    back = select(func.coalesce(func.sum(columns.done), 0)).where(
+        columns.kind == "roll-back", columns.state == "done", columns.is_capped, columns.changed_at > since
+    )
+    back = back.where(columns.catalog_id == catalog_id)
+    return int(connection.execute(query).scalar_one()) + int(connection.execute(back).scalar_one())
 
 
 def devices(

@@ -52,19 +52,36 @@ class Unapplied(NamedTuple):
     finding_id: UUID
     kind: str
     severity: str
-    catalog_id: UUID | None
+    catalog_id: UUID
     title: str
     devices: int
 
 
 def unapplied(
-    connection: Connection, playbook: str, kinds: Collection[str], severities: Collection[str], *, limit: int, past: int
+    connection: Connection,
+    playbook: str,
+    kinds: Collection[str],
+    severities: Collection[str],
+    *,
+    catalogs: Collection[UUID],
+    devices: tuple[int, int | None] = (0, None),
+    limit: int,
+    past: int,
 ) -> list[Unapplied]:
-    """Open findings of these kinds to which a playbook was not applied, the gravest first, after the first ``past``."""
+    """Open findings of these kinds to which a playbook was not applied, the gravest first, after the first ``past``.
+
+    Only those of these catalogs that name so many ``devices``: at least, and (None: any number) at most. What a
+    playbook is not about is left out here, so that however much of it there is hides nothing.
+    """
     applied = select(_run.c.finding_id).where(_run.c.playbook == playbook)
     grave = case({name: rank for rank, name in enumerate(SEVERITIES)}, value=_finding.c.severity)
-    named = select(func.count()).where(_concerned.c.finding_id == _finding.c.finding_id).correlate(_finding)
-    columns = _finding.c
+    named = (
+        select(func.count())
+        .where(_concerned.c.finding_id == _finding.c.finding_id)
+        .correlate(_finding)
+        .scalar_subquery()
+    )
+    columns, (at_least, at_most) = _finding.c, devices
     query = (
         select(
             columns.finding_id,
@@ -72,14 +89,18 @@ def unapplied(
             columns.severity,
             columns.catalog_id,
             columns.title,
-            named.scalar_subquery().label("devices"),
+            named.label("devices"),
         )
         .where(columns.status == "open", columns.kind.in_(kinds), columns.severity.in_(severities))
-        .where(columns.finding_id.not_in(applied), columns.catalog_id.is_not(None))
+        .where(columns.finding_id.not_in(applied), columns.catalog_id.in_(catalogs))
         .order_by(grave.desc(), columns.number)
         .limit(limit)
         .offset(past)
     )
+    if at_least:
+        query = query.where(named >= at_least)
+    if at_most is not None:
+        query = query.where(named <= at_most)
     return [Unapplied(*row) for row in connection.execute(query)]
 
 

@@ -150,7 +150,7 @@ def shown(world: World, answer: Answer, sent: Iterable[str]) -> set[str]:
 
 
 # What an answer says of the time at which it was asked.
-OF_NOW = re.compile(r'"(?:as_of|remaining_s)":-?[0-9]+')
+OF_NOW = re.compile(r'"(?:as_of|remaining_s|made_at)":-?[0-9]+|drafted [0-9: -]+utc')
 
 
 def state_of(world: World) -> dict[str, str]:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 from tests.console.page_check import reads_well
 from tests.console.security_scene import ADVISORY, SecurityScene
-from tests.console.watched_browser import LOOKS, Watched, some_of
+from tests.console.watched_browser import LOOKS, PHONE, Watched, some_of
 
 pytestmark = pytest.mark.console
 
@@ -58,6 +58,16 @@ def test_the_security_pages_read_well(
         if name in ("advisory", "crash"):
             expect(page.locator("[data-curve] .uplot canvas")).to_be_visible()
         reads_well(page, f"security-{name}-{look}")
+
+
+def test_every_state_of_actions_can_be_reached_on_a_phone(security_scene: SecurityScene, watch: Callable[..., Watched]):
+    """Choices that have no room beside each other go into the next line: what is cut off nobody can touch."""
+    page = security_scene.sign_in(watch(security_scene, viewport=PHONE))
+    page.goto("/actions")
+    frame = page.locator(".chips").first.bounding_box()
+    ends = [each.bounding_box() for each in page.locator(".chips").first.locator("a").all()]
+    assert len(ends) > 8
+    assert all(each["x"] + each["width"] <= frame["x"] + frame["width"] + 1 <= PHONE["width"] for each in ends)
 
 
 def test_a_curve_says_its_values_and_is_there_without_script(

@@ -179,6 +179,19 @@ def test_a_clock_that_goes_back_lets_nobody_hand_in_more(reports: VulnerabilityR
         reports.receive(GIVEN, address="192.0.2.1")
 
 
+def test_a_report_with_as_many_entries_as_it_may_have_can_be_closed(
+    reports: VulnerabilityReports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports_module, "MAX_ENTRIES", 1)
+    reference = reports.receive(GIVEN, address="192.0.2.1").reference
+    reports.act(reference, "acknowledge", actor="ann")
+    with pytest.raises(ConflictError, match="1 entries"):
+        reports.act(reference, "tell", actor="ann")
+    assert reports.act(reference, "close", note="patched", actor="ann").row.state == "closed"
+    with pytest.raises(ConflictError, match="1 entries"):
+        reports.act(reference, "reopen", actor="ann")
+
+
 def test_no_more_are_taken_than_are_read(reports: VulnerabilityReports, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reports_module, "MAX_NEW", 2)
     first = reports.receive(GIVEN, address="192.0.2.1").reference

@@ -213,8 +213,11 @@ class VulnerabilityReports:
     def _enter(self, connection: Connection, row: ReportRow, action: str, state: str, note: str, actor: str) -> None:
         """Write down what was done, sealed, with its audit line."""
         number = len(rows.entries(connection, row.number)) + 1
-        if number > MAX_ENTRIES:
-            raise ConflictError(f"{row.reference} has {MAX_ENTRIES} entries", remedy="Close it, and begin another one.")
+        if number > MAX_ENTRIES and action != rules.CLOSE:
+            raise ConflictError(
+                f"{row.reference} has {MAX_ENTRIES} entries",
+                remedy=f"Close it: armillary vulnerability-report close {row.reference} --reason WHY.",
+            )
         sealed = self._sealer.seal(note.encode(), _purpose(row.reference, number)) if note else b""
         entry = ReportEntryRow(
             number=number, at=self._context.now(), actor=actor, action=action, state=state, sealed=sealed

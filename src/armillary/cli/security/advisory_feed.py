@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.cli.terminal.files import explained, read_file, write_file
 from armillary.cli.terminal.json_option import JsonOption
-from armillary.cli.terminal.output import Shown, note, noun, only, record, table
-from armillary.cli.terminal.readable import readable_of
+from armillary.cli.terminal.output import Shown, note, noun, record, table
+from armillary.cli.terminal.readable import readable, readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
 from armillary.cli.terminal.times import seconds_of
@@ -93,7 +93,7 @@ def pack(
         "ecosystems": list(statement.ecosystems),
         "bundle": str(output),
     }
-    record(found).show(as_json=as_json)
+    record(found, row=readable).show(as_json=as_json)
 
 
 @app.command("write-example")
@@ -131,14 +131,19 @@ def trust(
             remedy=f"Write its public half: openssl ec -in {key} -pubout.",
         )
     body = {"name": name, "public_key": pem, "feed": feed}
-    return record(remote.post("/advisory-feed-keys", body), row=only(*KEY_COLUMNS))
+    return record(remote.post("/advisory-feed-keys", body), row=readable_of(*KEY_COLUMNS))
 
 
 @remote_command(app, "keys")
 def keys(remote: RemoteService) -> Shown:
     """List keys whose bundles are taken, and revoked ones."""
     found = remote.get("/advisory-feed-keys")["items"]
-    return table(found, KEY_COLUMNS, empty="There is none: armillary advisory-feed trust --key FILE.")
+    return table(
+        found,
+        KEY_COLUMNS,
+        row=readable_of(*KEY_COLUMNS),
+        empty="There is none: armillary advisory-feed trust --key FILE.",
+    )
 
 
 @remote_command(app, "revoke-key")
@@ -149,7 +154,7 @@ def revoke_key(
 ) -> Shown:
     """Take no bundle any more that a key signs."""
     confirm(f"Take no bundle any more that {key_id[:16]} signs?", yes=yes)
-    return record(remote.delete(f"/advisory-feed-keys/{segment(key_id)}"), row=only(*KEY_COLUMNS))
+    return record(remote.delete(f"/advisory-feed-keys/{segment(key_id)}"), row=readable_of(*KEY_COLUMNS))
 
 
 @remote_command(app, "import")
@@ -172,7 +177,7 @@ def import_(
     statement: dict[str, Any] | None = answer["statement"]
     if statement is None:
         raise InvalidArgumentError(f"{file} became shorter while it was read", remedy="Import it again.")
-    return record(_settled(remote, statement) if wait else statement)
+    return record(_settled(remote, statement) if wait else statement, row=readable)
 
 
 @remote_command(app, "list")

@@ -11,12 +11,12 @@ from armillary.cli.release.rollout import _crashes
 @pytest.mark.parametrize(
     ("crashes", "said"),
     [
-        (None, ""),
+        (None, None),
         (
             {"devices": 3, "devices_before": 41, "evidence_percent": 7},
             "on 3 devices, on 41 with the release before; 7% of what holds it",
         ),
     ],
 )
-def test_crashes_of_both_releases_are_said_in_one_line(crashes: dict[str, int] | None, said: str) -> None:
+def test_crashes_of_both_releases_are_said_in_one_line(crashes: dict[str, int] | None, said: str | None) -> None:
     assert _crashes(crashes) == said

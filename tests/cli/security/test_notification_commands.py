@@ -67,7 +67,7 @@ def test_a_channel_from_its_making_to_its_end(armillary: Command, service: Runni
         ):
             assert SECRET not in each.out + each.err
             assert "hidden-in-the-address" not in each.out + each.err
-        assert armillary("notification-channel", "retry", *of).err == "1 events are sent again\n"
+        assert armillary("notification-channel", "retry", *of).err == "sent again: 1\n"
         wait_until(lambda: len(hook.got) == 4, "the event again")
         hook.answer = 403
         failed = armillary("notification-channel", "test", *of, "--json")

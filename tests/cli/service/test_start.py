@@ -87,6 +87,7 @@ def test_plain_options_are_read_as_the_command_reads_them(monkeypatch: pytest.Mo
         ["--host", "a", "--host", "b"],
         ["--api-port", "x"],
         ["--api-port", "-1"],
+        ["--api-port", "9" * 5000],
         ["--api-port", "\u0663"],
         ["--as-json", "x"],
         ["--", "--json"],

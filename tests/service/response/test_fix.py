@@ -187,7 +187,8 @@ def test_where_there_is_no_repair_nothing_is_rolled_out_and_it_says_why(scene: S
     named = scene.service.response.actions.preview(
         scene.known.request("deploy-fix", advisory="PYSEC-2", images=[str(scene.good)])
     )
-    assert named.devices == 2  # a person names what repairs it
+    assert named.devices == 2  # a person names what repairs it: a fix may leave the version as it is
+    assert "by its bill of materials is no repair" in named.words[0]
 
 
 def test_another_rollout_that_decides_for_the_group_goes_first(scene: Scene) -> None:

@@ -207,7 +207,7 @@ def run(remote: RemoteService, kind: Kind, asked: Asked, reason: ReasonOption, y
     if not yes:
         found = remote.post("/action-preview", {**body, "reason": reason}, catalog=catalog)
         note(f"{kind} {found['does']}: {'; '.join(found['words'])}")
-        confirm(f"Do this to {found['devices']} devices?", yes=yes)
+        confirm(f"Devices that this touches: {found['devices']}. Go on?", yes=yes)
     made = remote.post("/actions", {**body, "reason": reason}, catalog=catalog)
     if made["state"] == "waiting":
         note(f"it waits for a second person: armillary action approve --action {made['action_id']}")

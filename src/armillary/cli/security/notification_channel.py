@@ -126,7 +126,7 @@ def retry(remote: RemoteService, name: NameOption, catalog: CatalogOption = None
     """Send again what was given up."""
     found, owner = _named(remote, name, catalog)
     outcome = remote.post(f"{_place(found)}/retry", catalog=owner)
-    note(f"{outcome['events']} events are sent again")
+    note(f"sent again: {outcome['events']}")
 
 
 @remote_command(app, "delete")

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pydantic
 
@@ -43,6 +43,8 @@ OPTIONS: Mapping[str, type[str | int | Path]] = {
     "log_level": str,
 }
 JSON = "--json"
+# No port has more; Python refuses to read a number of thousands.
+PORT_DIGITS: Final = 5
 
 
 def plain_options(arguments: Sequence[str]) -> dict[str, str | int | Path | bool] | None:
@@ -64,7 +66,7 @@ def plain_options(arguments: Sequence[str]) -> dict[str, str | int | Path | bool
                 value = rest.pop(0) if rest else ""
             if not value or value.startswith("-"):
                 return None
-            if OPTIONS[name] is int and not (value.isascii() and value.isdigit()):
+            if OPTIONS[name] is int and not (value.isascii() and value.isdigit() and len(value) <= PORT_DIGITS):
                 return None
         if name in found:
             return None

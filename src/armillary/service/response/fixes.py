@@ -82,7 +82,8 @@ def _fix(
             said = f"there is no image of {image.name} after {str(image.image_id)[:8]} that is known to be repaired"
             return _none(group, f"{path}: nothing; {said}")
         chosen.append(repair.image_id)
-        swapped.append(f"{image.name} {str(image.image_id)[:8]} becomes {str(repair.image_id)[:8]}")
+        doubt = "" if states.get(repair.image_id) in _REPAIRED else ", which by its bill of materials is no repair"
+        swapped.append(f"{image.name} {str(image.image_id)[:8]} becomes {str(repair.image_id)[:8]}{doubt}")
     return GroupFix(
         group_id=group.group_id,
         product=group.product,

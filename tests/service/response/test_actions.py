@@ -49,6 +49,20 @@ def test_an_action_does_what_it_says_and_undoes_it(fleet: ActedOn) -> None:
         fleet.actions.undo(made.action_id, actor="ben")
 
 
+def test_what_is_done_as_a_second_passes_is_undone(fleet: ActedOn, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = fleet.many(3)
+
+    def passing(clock: Clock) -> float:
+        clock.now += 1
+        return clock.now
+
+    monkeypatch.setattr(Clock, "__call__", passing)
+    made = fleet.run("quarantine", devices=ids)
+    assert fleet.quarantined(ids) == ids
+    fleet.actions.undo(made.action_id, actor="anna")
+    assert fleet.quarantined(ids) == []
+
+
 def test_who_was_released_and_set_apart_again_by_somebody_else_stays_so(fleet: ActedOn, clock: Clock) -> None:
     ids = fleet.many(2)
     made = fleet.run("quarantine", devices=ids)

@@ -46,13 +46,14 @@ class Quarantine:
                 f"lifetime: expected {MIN_LIFETIME_S} to {MAX_LIFETIME_S} s, got {lifetime_s}",
                 remedy="Use such a number, or none: it ends when somebody releases the device.",
             )
-        until = None if lifetime_s is None else self._context.now() + lifetime_s
+        at = self._context.now()
+        until = None if lifetime_s is None else at + lifetime_s
 
         def change(connection: Connection) -> Device:
             device = self._devices.in_transaction(connection, device_id)
             if fault := why_not(device):
                 raise ConflictError(fault, remedy="Look at it: armillary device show.")
-            put_in(self._context, connection, device, reason=reason, until=until, actor=actor)
+            put_in(self._context, connection, device, reason=reason, at=at, until=until, actor=actor)
             return self._devices.in_transaction(connection, device_id)
 
         device = self._context.records.write(change)
@@ -95,12 +96,13 @@ def put_in(
     device: Device,
     *,
     reason: str,
+    at: int,
     until: int | None,
     actor: str,
     because: str = "",
 ) -> None:
     """Put a device into quarantine in the caller's transaction; ``because`` names the action that did it."""
-    device_rows.quarantine(connection, device.device_id, at=context.now(), until=until, reason=reason)
+    device_rows.quarantine(connection, device.device_id, at=at, until=until, reason=reason)
     detail: dict[str, object] = {"reason": reason, "until": until}
     if because:
         detail["action"] = because

@@ -27,13 +27,13 @@ class DeviceEffect:
     """What an action does to a device.
 
     Attributes:
-        do: Does it, and returns "", or does nothing and returns why.
+        do: Does it as of a time, and returns "", or does nothing and returns why.
         undo: The same of undoing what was done at a time; None where that cannot be.
         tell: Tells other parts of devices that were changed, after the commit.
         untell: The same after undoing.
     """
 
-    do: Callable[[Context, Connection, Action, Device], str]
+    do: Callable[[Context, Connection, Action, Device, int], str]
     tell: Callable[[Notices, Sequence[str]], None]
     undo: Callable[[Context, Connection, Action, Device, int], str] | None = None
     untell: Callable[[Notices, Sequence[str]], None] | None = None
@@ -44,13 +44,13 @@ def actor_of(action: Action) -> str:
     return action.approved_by or action.asked_by
 
 
-def _quarantine(context: Context, connection: Connection, action: Action, device: Device) -> str:
+def _quarantine(context: Context, connection: Connection, action: Action, device: Device, at: int) -> str:
     if fault := why_not(device):
         return fault
     lasts = action.options.get("ends_after_s")
-    until = None if lasts is None else context.now() + int(lasts)
+    until = None if lasts is None else at + int(lasts)
     because, actor = str(action.action_id), actor_of(action)
-    put_in(context, connection, device, reason=action.reason, until=until, actor=actor, because=because)
+    put_in(context, connection, device, reason=action.reason, at=at, until=until, actor=actor, because=because)
     return ""
 
 
@@ -61,19 +61,19 @@ def _end_quarantine(context: Context, connection: Connection, action: Action, de
     return ""
 
 
-def _revoke(context: Context, connection: Connection, action: Action, device: Device) -> str:
+def _revoke(context: Context, connection: Connection, action: Action, device: Device, at: int) -> str:
     if device.revoked_at is not None:
         return "the device is revoked already"
-    device_rows.change(connection, device.device_id, {"revoked_at": context.now(), "revoked_reason": action.reason})
+    device_rows.change(connection, device.device_id, {"revoked_at": at, "revoked_reason": action.reason})
     detail = {"reason": action.reason, "action": str(action.action_id)}
     context.audit(connection, actor_of(action), "device.revoke", device.device_id, detail)
     return ""
 
 
-def _ask(context: Context, connection: Connection, action: Action, device: Device) -> str:
+def _ask(context: Context, connection: Connection, action: Action, device: Device, at: int) -> str:
     if device.revoked_at is not None:
         return "the device is revoked: it is let in for nothing"
-    device_rows.change(connection, device.device_id, {"check_now_at": context.now()})
+    device_rows.change(connection, device.device_id, {"check_now_at": at})
     detail = {"action": str(action.action_id)}
     context.audit(connection, actor_of(action), "device.check-now", device.device_id, detail)
     return ""

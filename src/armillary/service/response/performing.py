@@ -126,7 +126,7 @@ class Performer:
             device = found.get(device_id)
             said = "it is no longer in this catalog"
             if device is not None and device.catalog_id == action.catalog_id:
-                said = effect.do(self._context, connection, action, device)
+                said = effect.do(self._context, connection, action, device, at)
             if said:
                 skipped[number] = said
             else:

@@ -139,7 +139,7 @@ def test_an_os_release_is_rolled_out_by_who_runs_the_service_alone(service: Runn
     assert service.call("POST", path, {"catalog": catalog}, token=token).status == 403
     assert service.call("POST", path, {"feed": "Beta"}).status == 400
     assert service.call("POST", path, {"policy": {"colour": "red"}}).status == 400
-    made = service.call("POST", path, {"catalog": catalog, "policy": {"cohorts": [100]}})
+    made = service.call("POST", path, {"catalog": catalog, "policy": {"cohorts": [100], "soak_s": 3600}})
     assert made.status == 201
     facts = ("catalog", "group", "release_id", "feed", "chip", "version")
     expected = (catalog, "", str(release.release_id), "Retail", "mt3620", version)

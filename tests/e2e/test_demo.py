@@ -30,7 +30,7 @@ def test_demo_plays_every_scene_and_leaves_nothing_running():
     assert told["attack: bad release halted and rolled back"].startswith("1 of 3 cables tried it")
     assert ": 3 of 5, in DE" in told["Saturday: exploited vulnerability found"]
     assert re.search("after [01] of 3 devices", told["Saturday: playbook halts what spreads it"])
-    assert told["Saturday: affected devices repaired"] == "3 devices repaired, 2 others left alone"
+    assert told["Saturday: affected devices repaired"] == "3 devices repaired (100 %), 2 others left alone"
     assert "7 of 7 fields filled with sources" in told["Saturday: first report drafted"]
     assert told["Saturday: dossier verified offline"].endswith("with one bit changed it is refused")
     assert done.returncode == 0

@@ -205,6 +205,7 @@ def test_the_saturday_guide_ends_at_a_repaired_device_and_a_dossier_that_verifie
     assert re.search(r'"affected": 1', before)
     assert not re.search(r'"affected"', after)
     assert re.search(r'"fixed": 1', after)
+    assert "patched_percent     100" in after
     assert "critical" in said["armillary finding list"][0]
     assert re.search(r"done +halt", said["armillary action list --state all"][0])
     (draft,) = (said[each][0] for each in said if " case draft " in each)

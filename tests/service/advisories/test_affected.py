@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from tests.service.advisories.fleet import HOUR_S, AdvisoryFleet, bill, osv
 
+from armillary.engines.records.advisories.software import SPAN_S
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.service.advisories.own_statements import Said, Subject
 
@@ -204,6 +205,22 @@ def test_the_curve_says_when_devices_were_repaired(judged: AdvisoryFleet) -> Non
     assert [each["at"] - found["known_since"] for each in found["curve"]] == [0, HOUR_S + 15, 2 * HOUR_S]
     assert found["patched_percent"] == 66.67
     assert found["curve"][0]["at"] == found["known_since"]
+
+
+@pytest.mark.parametrize("second", range(SPAN_S))
+def test_what_is_repaired_seconds_after_an_advisory_came_is_in_the_curve(judged: AdvisoryFleet, second: int) -> None:
+    """Moves are summed over spans of seconds; one begins before the advisory does and ends after it."""
+    bad, good = judged.image(BAD), judged.image(GOOD)
+    judged.clock.now += second
+    devices = [judged.device(bad) for _ in range(3)]
+    judged.feed(osv(NAME))
+    judged.clock.now += 4
+    judged.runs(devices[0], good)
+    found = judged.show(NAME)
+    first, last = found["curve"][0], found["curve"][-1]
+    assert (first["at"], first["affected"], first["patched"]) == (found["known_since"], 3, 0)
+    assert (last["affected"], last["patched"], last["left"], last["came"]) == (2, 1, 0, 0)
+    assert found["patched_percent"] == 33.33
 
 
 def test_a_device_that_moves_to_what_nobody_knows_is_not_repaired(judged: AdvisoryFleet) -> None:

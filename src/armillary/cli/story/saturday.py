@@ -99,7 +99,7 @@ def repair_the_affected(stage: Stage) -> str:
         stage.wait(f"{name} repaired", lambda device=device: confirmed(stage, device, image_id))  # type: ignore[misc]
     shown = stage.wait("no affected device", lambda: _repaired(stage))
     others = len(stage.devices) - len(CABLES)
-    return f"{shown['devices']['fixed']} devices repaired, {others} others left alone"
+    return f"{shown['devices']['fixed']} devices repaired ({shown['patched_percent']:g} %), {others} others left alone"
 
 
 def draft_the_warning(stage: Stage) -> str:
@@ -161,7 +161,8 @@ def _repaired(stage: Stage) -> dict[str, Any] | None:
     """The advisory, once no device is affected by it and all cables are known to be repaired."""
     shown: dict[str, Any] = stage.client.get(f"/advisories/{vulnerability.ADVISORY}")
     counts = shown["devices"]
-    return shown if not counts.get("affected") and counts.get("fixed") == len(CABLES) else None
+    is_over = not counts.get("affected") and counts.get("fixed") == len(CABLES) and shown["patched_percent"] == 100
+    return shown if is_over else None
 
 
 def _with_one_bit_changed(path: Path) -> bytes:

@@ -212,14 +212,15 @@ class Exposure:
 
         ``population`` are the devices at its end, ``is_asked`` says of whose groups. A device is repaired when it went
         from a set that is affected to one that is known to be not. ``left`` have gone for other reasons: to another
-        group, out of service, or to what is not known.
+        group, out of service, or to what is not known. Of the span of moves in which the curve begins, what went counts
+        and what came was there at first: which of them was before, the sums do not say.
         """
         states = _States(judge, judged, self._sets, default=State.UNKNOWN)
         groups = population.groups
         changes: dict[int, Counter[str]] = {}
         bad = {pair.set_id for pair in population.of_state(State.AFFECTED)}
         bad |= self._having(judged, (State.AFFECTED,))
-        for move in software_rows.moves(connection, bad, since=since):
+        for move in software_rows.moves(connection, bad, since=since - software_rows.SPAN_S):
             group = groups.get(move.group_id)
             if move.at > now or not is_asked(group):
                 continue
@@ -228,6 +229,8 @@ class Exposure:
             if (before is State.AFFECTED) == (after is State.AFFECTED):
                 continue
             word = "came" if after is State.AFFECTED else "left"
+            if word == "came" and move.at <= since:
+                continue
             if word == "left" and after in (State.FIXED, State.NOT_AFFECTED):
                 word = "patched"
             changes.setdefault(move.at, Counter())[word] += move.devices
@@ -322,7 +325,7 @@ def _points(changes: Mapping[int, Counter[str]], affected: int, since: int, now:
     span = max(software_rows.SPAN_S, -(-(now - since) // MAX_POINTS))
     summed: dict[int, Counter[str]] = {}
     for at, change in changes.items():
-        summed.setdefault((at - since) // span, Counter()).update(change)
+        summed.setdefault(max(0, at - since) // span, Counter()).update(change)
     came = sum(each["came"] for each in changes.values())
     went = sum(each["patched"] + each["left"] for each in changes.values())
     at_first = affected - came + went

@@ -22,7 +22,7 @@ from armillary.response import playbook as playbook_rules
 from armillary.rollout.policy import RolloutPolicy
 from armillary.service.assemble import SecurityService
 from armillary.service.response import actions as service_actions
-from armillary.service.response.aims import Request
+from armillary.service.response.aims import ActionRequest
 from armillary.service.watch.watch import STEP
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
@@ -56,8 +56,8 @@ def quarantined(service: SecurityService, *devices: WireDevice) -> list[bool]:
     return [service.registry.devices.get(each.device_id).quarantined_at is not None for each in devices]
 
 
-def asked(kind: str, reason: str = "r", **target: object) -> Request:
-    return Request(kind=kind, catalog="Contoso", target=target, reason=reason)
+def asked(kind: str, reason: str = "r", **target: object) -> ActionRequest:
+    return ActionRequest(kind=kind, catalog="Contoso", target=target, reason=reason)
 
 
 def told(device: WireDevice, sequence: int, event_type: str, description: str, **more: Any) -> ErrorReport:

@@ -25,7 +25,7 @@ from armillary.wire.notification import syslog as syslog_message
 RSYSLOGD = shutil.which("rsyslogd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 TLS = list(Path("/usr/lib").glob("*/rsyslog/lmnsd_ossl.so"))
 pytestmark = pytest.mark.skipif(
-    RSYSLOGD is None or not TLS, reason="needs rsyslog: sudo apt-get install rsyslog rsyslog-openssl"
+    RSYSLOGD is None or not TLS, reason="no rsyslog with TLS; to enable: sudo apt-get install rsyslog rsyslog-openssl"
 )
 HOSTS = AllowedHosts.parse("127.0.0.1, localhost")
 PARTS = ("pri", "timereported", "hostname", "app-name", "procid", "msgid", "structured-data", "msg", "inputname")

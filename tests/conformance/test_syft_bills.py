@@ -25,7 +25,7 @@ from tests.service.advisories.conftest import advisory_folder, clock  # noqa: F4
 from tests.service.advisories.fleet import AdvisoryFleet, opened, osv
 
 SYFT = shutil.which("syft", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
-pytestmark = pytest.mark.skipif(SYFT is None, reason="needs syft: scripts/install-test-tools")
+pytestmark = pytest.mark.skipif(SYFT is None, reason="no syft; to enable: scripts/install-test-tools")
 
 STATUS = """\
 Package: libc6

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.device.rig import Rig, provisioned
-from tests.fixtures.native_program import SECRET, native_program
+from tests.fixtures.native_program import NO_TRACER, SECRET, native_program
 from tests.fixtures.waiting import until
 
 from armillary.device.running import DeviceSettings
@@ -99,7 +99,7 @@ async def test_a_native_crash_is_told_and_dumped_as_far_as_the_group_wants(
     tiny_service: Any, sandbox: Sandbox, tmp_path: Path, consent: int, has_data: bool
 ) -> None:
     if not can_trace(machine()):
-        pytest.skip(f"crashes are not captured on {machine()}; run this on x86_64 or aarch64")
+        pytest.skip(NO_TRACER)
     async with provisioned(tiny_service, sandbox, tmp_path / "d") as rig:
         rig.service.dumps = consent
         application = rig.service.application(native_program())

@@ -18,7 +18,7 @@ from tests.attacks.test_device_time import make
 from tests.device.rig import FAST
 from tests.e2e.test_directed_update import GROUP, events
 from tests.fixtures.images import manifest, package
-from tests.fixtures.native_program import SECRET, native_program
+from tests.fixtures.native_program import NO_TRACER, SECRET, native_program
 from tests.fixtures.waiting import until
 
 from armillary.device.process import Device
@@ -33,7 +33,10 @@ DEADLINE_S = 60.0
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(not can_trace(os.uname().machine), reason="crashes are captured on x86_64 and aarch64"),
+    pytest.mark.skipif(
+        not can_trace(os.uname().machine),
+        reason=NO_TRACER,
+    ),
 ]
 
 

@@ -16,7 +16,7 @@ from armillary.regulation.draft import as_document
 from armillary.service.cases.cases import Said
 from armillary.service.cases.drafts import fields
 from armillary.service.cases.subjects import Subject
-from armillary.service.response.aims import Request
+from armillary.service.response.aims import ActionRequest
 
 NAME, BAD, GOOD = "PYSEC-2026-1", "pkg:pypi/django@3.2.10", "pkg:pypi/django@3.2.13"
 FACTS = {
@@ -110,7 +110,7 @@ def test_a_notice_and_a_final_report_follow_the_fleet(saturday: AdvisoryFleet, c
 def test_actions_are_among_the_measures(saturday: AdvisoryFleet) -> None:
     case_id = begun(saturday)
     (device, _) = saturday.affected(NAME)
-    wanted = Request(
+    wanted = ActionRequest(
         kind="quarantine", catalog="Contoso", target={"devices": [device]}, reason="it is exploited", options={}
     )
     saturday.service.response.actions.run(wanted, actor="ann")

@@ -11,7 +11,7 @@ from tests.service.advisories.fleet import AdvisoryFleet
 
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.security.response_rows import Action
-from armillary.service.response.aims import Request
+from armillary.service.response.aims import ActionRequest
 from armillary.service.watch.detections import Observation
 from armillary.wire.device.finding import Finding
 
@@ -63,10 +63,10 @@ class ActedOn(AdvisoryFleet):
             Observation(kind=kind, device_ids=device_ids, catalog_id=catalog_id, **values)
         )
 
-    def request(self, kind: str, *, catalog: str | None = "Contoso", reason: str = "r", **said: Any) -> Request:
+    def request(self, kind: str, *, catalog: str | None = "Contoso", reason: str = "r", **said: Any) -> ActionRequest:
         """A request; what is an option of its kind is one, the rest is the target."""
         options = {name: said.pop(name) for name in ("ends_after_s", "channel", "message", "images") if name in said}
-        return Request(kind=kind, catalog=catalog, target=said, reason=reason, options=options)
+        return ActionRequest(kind=kind, catalog=catalog, target=said, reason=reason, options=options)
 
     def run(self, kind: str, *, actor: str = "anna", **said: Any) -> Action:
         return self.actions.run(self.request(kind, **said), actor=actor)

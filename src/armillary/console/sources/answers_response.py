@@ -77,10 +77,10 @@ def switch_playbook(by: RequestContext, name: str, enabled: bool) -> Document:  
 
 
 def _asked(by: RequestContext, said: Mapping[str, Any]) -> Any:
-    from armillary.service.response.aims import Request  # noqa: PLC0415 - memory: where nothing is done it is not used
+    from armillary.service.response.aims import ActionRequest  # noqa: PLC0415 - memory: where nothing is done it is not used
 
     views.check_role(said["kind"], by.operator.role)
-    return Request(
+    return ActionRequest(
         kind=said["kind"],
         catalog=by.catalog or said["catalog"],
         target=said["target"],

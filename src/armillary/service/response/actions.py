@@ -23,7 +23,7 @@ from armillary.response.approval import check_second_person
 from armillary.service.context.context import Context
 from armillary.service.context.paging import bounded, number_after
 from armillary.service.registry.names import catalog_or_raise
-from armillary.service.response.aims import Request
+from armillary.service.response.aims import ActionRequest
 from armillary.service.response.approvals import Approvals
 from armillary.service.response.asking import Asked, Asking, Preview, check
 from armillary.service.response.effects import EFFECTS
@@ -44,11 +44,11 @@ class Actions:
 
     # -- ask ------------------------------------------------------------------------------------------------------
 
-    def preview(self, request: Request) -> Preview:
+    def preview(self, request: ActionRequest) -> Preview:
         """What an action would do now; raises as :meth:`Asking.preview`."""
         return self._asking.preview(request)
 
-    def run(self, request: Request, *, actor: str) -> Action:
+    def run(self, request: ActionRequest, *, actor: str) -> Action:
         """Do an action at once, or have it wait for a second person where it touches too many devices.
 
         Raises as :meth:`preview`, and ConflictError where there is nothing to act on.

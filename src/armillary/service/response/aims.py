@@ -51,7 +51,7 @@ ROLLOUT_STATES: Final[Mapping[str, frozenset[str]]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class ActionRequest:
     """What somebody asks for.
 
     Attributes:
@@ -120,7 +120,7 @@ class Aims:
     def __init__(self, advisories: Advisories) -> None:
         self._advisories = advisories
 
-    def of(self, connection: Connection, request: Request) -> Aim:
+    def of(self, connection: Connection, request: ActionRequest) -> Aim:
         """What a request comes to now.
 
         Raises:
@@ -138,7 +138,7 @@ class Aims:
                 "catalog: expected none: a floor holds for all devices of a chip",
                 remedy="For one catalog: armillary attestation-policy set --minimum-security-version TYPE=N.",
             )
-        finders: Mapping[str, Callable[[Connection, Request, Any, Any], Aim]] = {
+        finders: Mapping[str, Callable[[Connection, ActionRequest, Any, Any], Aim]] = {
             FLOOR: self._of_floor,
             ROLLOUT: self._of_rollout,
             DEVICES: self._of_devices,
@@ -149,13 +149,13 @@ class Aims:
         }
         return finders[target](connection, request, catalog_id, value)
 
-    def _of_floor(self, _connection: Connection, _: Request, __: None, value: Mapping[str, Any]) -> Aim:
+    def _of_floor(self, _connection: Connection, _: ActionRequest, __: None, value: Mapping[str, Any]) -> Aim:
         chip, image_type, minimum = (value[name] for name in ("chip", "image_type", "minimum"))
         below = target_rows.below_floor(chip, image_type, minimum)
         words = f"image type {image_type} of {chip} below security version {minimum} is refused"
         return Aim(catalog_id=None, devices=(below,), words=(words, "devices that run such a release may only update"))
 
-    def _of_rollout(self, connection: Connection, request: Request, catalog_id: UUID | None, value: Any) -> Aim:
+    def _of_rollout(self, connection: Connection, request: ActionRequest, catalog_id: UUID | None, value: Any) -> Aim:
         rollout_id = _uuid(value, "rollout")
         found = rollout_rows.uncounted(connection, rollout_id)
         if found is None or (catalog_id is not None and found.catalog_id != catalog_id):
@@ -164,7 +164,7 @@ class Aims:
             raise no_such_rollout(rollout_id)  # of all catalogs
         return self._rollouts(request, catalog_id, [found])
 
-    def _of_devices(self, connection: Connection, _: Request, catalog_id: UUID, value: Any) -> Aim:
+    def _of_devices(self, connection: Connection, _: ActionRequest, catalog_id: UUID, value: Any) -> Aim:
         wanted = sorted({str(each).lower() for each in value})
         if not 1 <= len(wanted) <= MAX_NAMED:
             raise InvalidArgumentError(
@@ -177,7 +177,7 @@ class Aims:
                 raise no_such_device(device_id)
         return Aim(catalog_id=catalog_id, devices=(found,), words=("the devices that are named",))
 
-    def _of_group(self, connection: Connection, request: Request, catalog_id: UUID, value: Any) -> Aim:
+    def _of_group(self, connection: Connection, request: ActionRequest, catalog_id: UUID, value: Any) -> Aim:
         product, slash, name = str(value).partition("/")
         if not slash:
             raise InvalidArgumentError(
@@ -194,14 +194,14 @@ class Aims:
         words = (f"all devices of {group.product}/{group.name}",)
         return Aim(catalog_id=catalog_id, devices=(target_rows.by_group(catalog_id, group.group_id),), words=words)
 
-    def _of_image(self, connection: Connection, request: Request, catalog_id: UUID, value: Any) -> Aim:
+    def _of_image(self, connection: Connection, request: ActionRequest, catalog_id: UUID, value: Any) -> Aim:
         image = image_or_raise(connection, catalog_id, _uuid(value, "image"))
         if request.kind in ROLLOUT_STATES:
             return self._rollouts(request, catalog_id, _bringing(connection, catalog_id, {image.image_id}))
         words = (f"all devices that report image {image.name}",)
         return Aim(catalog_id=catalog_id, devices=(target_rows.by_image(catalog_id, image.image_id),), words=words)
 
-    def _of_finding(self, connection: Connection, request: Request, catalog_id: UUID, value: Any) -> Aim:
+    def _of_finding(self, connection: Connection, request: ActionRequest, catalog_id: UUID, value: Any) -> Aim:
         finding_id = _uuid(value, "finding")
         found = finding_rows.one(connection, finding_id)
         if found is None or found.catalog_id != catalog_id:
@@ -216,7 +216,7 @@ class Aims:
             words=aim.words,
         )
 
-    def _about_finding(self, connection: Connection, request: Request, catalog_id: UUID, found: Finding) -> Aim:
+    def _about_finding(self, connection: Connection, request: ActionRequest, catalog_id: UUID, found: Finding) -> Aim:
         if request.kind == "notify":
             return Aim(catalog_id=catalog_id, words=("everybody whose channel wants to hear of actions",))
         if found.advisory_id is not None:
@@ -239,7 +239,7 @@ class Aims:
             living = []
         return self._rollouts(request, catalog_id, living)
 
-    def _of_advisory(self, connection: Connection, request: Request, catalog_id: UUID, value: Any) -> Aim:
+    def _of_advisory(self, connection: Connection, request: ActionRequest, catalog_id: UUID, value: Any) -> Aim:
         advisory_id = str(value)
         if request.kind == "notify":
             return Aim(catalog_id=catalog_id, words=("everybody whose channel wants to hear of actions",))
@@ -261,7 +261,7 @@ class Aims:
         words = tuple(each.words for each in fixes)
         return Aim(catalog_id=catalog_id, devices=devices, fixes=fixes, words=words)
 
-    def _rollouts(self, request: Request, catalog_id: UUID | None, found: list[Rollout]) -> Aim:
+    def _rollouts(self, request: ActionRequest, catalog_id: UUID | None, found: list[Rollout]) -> Aim:
         possible = tuple(each for each in found if each.state in ROLLOUT_STATES[request.kind])
         words = [f"the roll-out to {each.target} ({each.rollout_id}), which is {each.state}" for each in possible]
         return Aim(catalog_id=catalog_id, rollouts=possible, words=tuple(words) or ("no roll-out",))

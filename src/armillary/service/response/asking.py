@@ -24,7 +24,7 @@ from armillary.response.action import KINDS, kind_named
 from armillary.response.budget import FLEET_SHARE
 from armillary.service.context.context import Context
 from armillary.service.registry.quarantine import MAX_LIFETIME_S, MIN_LIFETIME_S
-from armillary.service.response.aims import Aim, Aims, Request
+from armillary.service.response.aims import ActionRequest, Aim, Aims
 from armillary.service.response.approvals import Approvals
 from armillary.service.response.effects import EFFECTS
 from armillary.service.response.performing import tell
@@ -63,7 +63,7 @@ class Preview:
 class Asked:
     """A request with who asks, and by which playbook and finding; ``expires_after_s`` None: as the catalog says."""
 
-    request: Request
+    request: ActionRequest
     actor: str
     playbook: str = ""
     finding_id: UUID | None = None
@@ -90,7 +90,7 @@ class Asking:
         # Devices without an action are those of somebody who holds this, or are forgotten.
         self.gathering = threading.RLock()
 
-    def preview(self, request: Request) -> Preview:
+    def preview(self, request: ActionRequest) -> Preview:
         """What an action would do now.
 
         Raises:
@@ -217,7 +217,7 @@ def _frozen(kind: str, aim: Aim) -> Mapping[str, Any]:
     return {}
 
 
-def check(request: Request) -> None:
+def check(request: ActionRequest) -> None:
     """Raise InvalidArgumentError for a reason or an option that an action of this kind does not take."""
     kind_named(request.kind)
     if not request.reason.strip() or len(request.reason) > MAX_REASON or unseen(request.reason):

@@ -27,7 +27,7 @@ from armillary.errors import ArmillaryError, ConflictError, HostError, NotFoundE
 from armillary.response.playbook import Playbook, Step
 from armillary.service.context.context import Context
 from armillary.service.registry.names import catalog_or_raise
-from armillary.service.response.aims import Request
+from armillary.service.response.aims import ActionRequest
 from armillary.service.response.asking import Asked, Asking, Gathered
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class Playbooks:
 
     def _gather(self, playbook: Playbook, step: Step, finding: Unapplied, catalog: str) -> Iterator[Gathered]:
         options = {} if step.ends_after_s is None else {"ends_after_s": step.ends_after_s}
-        request = Request(
+        request = ActionRequest(
             kind=step.kind,
             catalog=catalog,
             target={"finding": str(finding.finding_id)},

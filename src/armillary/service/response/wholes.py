@@ -21,7 +21,7 @@ from armillary.engines.records.schema.security.response_rows import Action
 from armillary.errors import ConflictError
 from armillary.rollout.policy import from_json as policy_from
 from armillary.service.context.context import Context
-from armillary.service.response.aims import Aims, Request
+from armillary.service.response.aims import ActionRequest, Aims
 from armillary.service.response.effects import actor_of
 from armillary.service.updates.deployments import Deployments
 from armillary.service.updates.rollout_events import apply_event
@@ -174,12 +174,12 @@ _UNDONE_IN: Mapping[str, frozenset[str]] = {
 }
 
 
-def request_of(connection: Connection, action: Action) -> Request:
+def request_of(connection: Connection, action: Action) -> ActionRequest:
     """The request that an action was made of."""
     catalog = None
     if action.catalog_id is not None:
         found = catalog_rows.catalog_by_id(connection, action.catalog_id)
         catalog = None if found is None else found.name
-    return Request(
+    return ActionRequest(
         kind=action.kind, catalog=catalog, target=action.target, reason=action.reason, options=action.options
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.engines.sandbox.sandbox_stage import DEADLINE_S, Outcome, Stage, linux
-from tests.fixtures.native_program import SECRET, native_program
+from tests.fixtures.native_program import NO_TRACER, SECRET, native_program
 from tests.fixtures.waiting import until
 
 from armillary.engines.sandbox.crash import ptrace
@@ -21,7 +21,8 @@ from armillary.wire.device.crash_dump import MachineState
 from armillary.wire.image.elf_symbols import read_elf
 
 pytestmark = pytest.mark.skipif(
-    not can_trace(os.uname().machine), reason=f"crashes are not captured on {os.uname().machine}"
+    not can_trace(os.uname().machine),
+    reason=NO_TRACER,
 )
 
 

@@ -32,7 +32,7 @@ from armillary.response.action import KINDS
 from armillary.response.state import STATES
 
 if TYPE_CHECKING:
-    from armillary.service.response.aims import Request as ActionRequest
+    from armillary.service.response.aims import ActionRequest
 
 Seconds = Annotated[int, Field(ge=60, le=366 * 86_400)]
 Finding = Annotated[UUID | None, Query(description="Only those about this finding")]
@@ -190,7 +190,7 @@ def set_action_approval(request: Request, catalog: CatalogPath, body: ApprovalBo
 
 
 def _asked(request: Request, body: ActionBody, catalog: CheckedCatalog | None) -> ActionRequest:
-    from armillary.service.response.aims import Request as Asked  # noqa: PLC0415 - memory, as above
+    from armillary.service.response.aims import ActionRequest as Asked  # noqa: PLC0415 - memory, as above
 
     views.check_role(body.kind, operator_of(request).role)
     options = {

@@ -10,13 +10,11 @@ import pytest
 from tests.fixtures.clocks import Clock
 from tests.fixtures.services import copy_of
 from tests.service.advisories.fleet import AdvisoryFleet, opened
+from tests.service.conftest import clock
 
 from armillary.sim.device.service_host import ServiceHost
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+__all__ = ["clock"]
 
 
 @pytest.fixture(scope="session")

@@ -9,28 +9,14 @@ from pathlib import Path
 import pytest
 from tests.fixtures.clocks import Clock
 from tests.fixtures.services import copy_of
+from tests.service.advisories.conftest import advisory_folder
 from tests.service.advisories.fleet import opened
 from tests.service.response.acted_on import ActedOn
 
-from armillary.sim.device.service_host import ServiceHost
+__all__ = ["advisory_folder"]
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(scope="session")
-def two_catalogs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data folder of a closed service with the catalogs Contoso and Fabrikam; opened only in copies."""
-    data = tmp_path_factory.mktemp("made") / "data"
-    with ServiceHost(data, clock=Clock()) as first:
-        first.catalog()
-        first.catalog("Fabrikam", "Pump")
-    return data
-
-
-@pytest.fixture
-def fleet(two_catalogs: Path, tmp_path: Path, clock: Clock) -> Iterator[ActedOn]:
-    with opened(copy_of(two_catalogs, tmp_path / "data"), clock) as service:
+def fleet(advisory_folder: Path, tmp_path: Path, clock: Clock) -> Iterator[ActedOn]:
+    with opened(copy_of(advisory_folder, tmp_path / "data"), clock) as service:
         yield ActedOn(service, tmp_path, clock)

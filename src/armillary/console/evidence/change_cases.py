@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from armillary.console.evidence import pages_case, pages_cases, read_cases
 from armillary.console.frame.action_checks import Form, verb_of
-from armillary.console.frame.asking import ask, catalogs
+from armillary.console.frame.asking import ask, sent_catalog
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
 from armillary.console.frame.form import wrong_of
@@ -17,9 +17,7 @@ from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 
 def begin(visit: Visit, form: Form) -> Response:
     """Say that one is aware: the clocks run from then on."""
-    catalog = form.get("catalog", "") or None
-    if catalog not in (None, *catalogs(visit)):
-        raise NotFoundError(f"catalog {catalog!r:.60} does not exist", remedy="Choose one of the list.")
+    catalog = sent_catalog(visit, form)
     try:
         said = {
             "title": " ".join(form.get("title", "").split()),

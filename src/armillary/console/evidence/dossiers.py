@@ -11,7 +11,7 @@ from starlette.responses import Response
 from armillary.console.evidence import pages_dossiers
 from armillary.console.evidence.read_traces import kept
 from armillary.console.frame.action_checks import Form
-from armillary.console.frame.asking import ask, catalogs, may, show
+from armillary.console.frame.asking import ask, catalogs, may, sent_catalog, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
 from armillary.console.frame.form import Wrong, wrong_of
@@ -39,9 +39,7 @@ def dossier_file(visit: Visit) -> Response:
 
 def make(visit: Visit, form: Form) -> Response:
     """Make a dossier of what is held now."""
-    catalog, product = form.get("catalog", "") or None, form.get("product", "").strip() or None
-    if catalog not in (None, *catalogs(visit)):
-        raise NotFoundError(f"catalog {catalog!r:.60} does not exist", remedy="Choose one of the list.")
+    catalog, product = sent_catalog(visit, form), form.get("product", "").strip() or None
     try:
         made = ask(visit, "make_dossier", catalog=catalog, product=product)
     except (ConflictError, InvalidArgumentError, NotFoundError) as error:

@@ -54,6 +54,14 @@ def catalogs(visit: Visit) -> list[str]:
     return [str(each["name"]) for each in visit.sources.settings.catalog_names()]
 
 
+def sent_catalog(visit: Visit, form: Mapping[str, str]) -> str | None:
+    """The catalog that a form was sent for; None for all. NotFoundError if the operator does not speak for it."""
+    catalog = form.get("catalog", "") or None
+    if catalog not in (None, *catalogs(visit)):
+        raise NotFoundError(f"catalog {catalog!r:.60} does not exist", remedy="Choose one of the list.")
+    return catalog
+
+
 def meant(visit: Visit, text: str) -> str:
     """The id of the device that a name, an id, or the first digits of one mean.
 

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from armillary.console.frame.action_checks import CHANGED, Form, confirmed, verb_of
-from armillary.console.frame.asking import ask, catalogs, confirm, may, show
+from armillary.console.frame.asking import ask, catalogs, confirm, may, sent_catalog, show
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
@@ -133,9 +133,7 @@ def _previewed(visit: Visit, form: Form) -> Confirmation:
 
 
 def _said(visit: Visit, form: Form) -> dict[str, Any]:
-    catalog, target = form.get("catalog", "") or None, form.get("target", "")
-    if catalog not in (None, *catalogs(visit)):
-        raise NotFoundError(f"catalog {catalog!r:.60} does not exist", remedy="Choose one of the list.")
+    catalog, target = sent_catalog(visit, form), form.get("target", "")
     if target not in pages_actions.TARGETS:
         raise InvalidArgumentError(f"target: got {target!r:.40}", remedy="Choose one of the list.")
     typed = form.get("value", "").strip()

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from armillary.console.frame.action_checks import CHANGED, Form, confirmed, reason_of
-from armillary.console.frame.asking import ask, catalogs, confirm
+from armillary.console.frame.asking import ask, confirm, sent_catalog
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
@@ -61,9 +61,7 @@ def _asked(visit: Visit, chosen: pages_findings.Filters) -> Confirmation:
 
 def make_statement(visit: Visit, form: Form) -> Response:
     """State how an image, product or release stands to an advisory."""
-    catalog, subject = form.get("catalog", "") or None, form.get("subject", "")
-    if catalog not in (None, *catalogs(visit)):
-        raise NotFoundError(f"catalog {catalog!r:.60} does not exist", remedy="Choose one of the list.")
+    catalog, subject = sent_catalog(visit, form), form.get("subject", "")
     said = {name: form.get(name, "").strip() for name in ("status", "justification", "component", "author", "reason")}
     advisory_id, named = visit.params["advisory_id"], form.get("named", "").strip()
     try:

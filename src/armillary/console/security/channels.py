@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from armillary.console.frame.action_checks import Form, confirmed, verb_of
-from armillary.console.frame.asking import ask, catalogs, may, show
+from armillary.console.frame.asking import ask, catalogs, may, sent_catalog, show
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
@@ -39,9 +39,7 @@ def new_channel(visit: Visit) -> Response:
 
 def make(visit: Visit, form: Form) -> Response:
     """Make a channel."""
-    kind, catalog = form.get("kind", ""), form.get("catalog", "") or None
-    if catalog not in (None, *catalogs(visit)):
-        raise NotFoundError(f"catalog {catalog!r:.60} does not exist", remedy="Choose one of the list.")
+    kind, catalog = form.get("kind", ""), sent_catalog(visit, form)
     if kind not in pages_channels.KINDS:
         raise NotFoundError(f"there are no channels of the kind {kind!r:.40}", remedy="Use the links of the page.")
     said = {

@@ -50,8 +50,13 @@ def test_what_is_done_about_findings_comes_before_the_planner_and_keeps_it_from_
     assert loops is not None
     for part, name in ((service.watch, "watch"), (service.response, "response"), (service.updates.planner, "planner")):
         monkeypatch.setattr(part, "run_once", lambda *_, name=name: order.append(name))
+    monkeypatch.setattr(service.advisories, "look", lambda: order.append("advisories"))
+    monkeypatch.setattr(loops, "_look_at_clocks", lambda: order.append("clocks"))
+    monkeypatch.setattr(loops, "_notify", lambda: order.append("notify"))
     loops._look()
-    assert order == ["watch", "response", "planner", "response"]
+    assert order == [
+        "watch", "notify", "response", "planner", "advisories", "response", "clocks", "notify",
+    ]  # fmt: skip
 
     def fails() -> None:
         raise OSError("the disk")
@@ -60,4 +65,4 @@ def test_what_is_done_about_findings_comes_before_the_planner_and_keeps_it_from_
     order.clear()
     with pytest.raises(OSError, match="the disk"):
         loops._look()
-    assert order == ["watch", "planner"]
+    assert order == ["watch", "notify", "planner"]

@@ -128,6 +128,17 @@ def test_who_waits_too_long_is_a_finding_once_until_there_was_a_word(
     assert look(host) == 0
 
 
+def test_the_loop_of_the_service_looks_for_who_waits(
+    host: ServiceHost, reports: VulnerabilityReports, clock: Clock
+) -> None:
+    reports.receive(GIVEN, address="192.0.2.1")
+    host.service._look_at_clocks()
+    assert living(host, "clock") == []
+    clock.now += 6 * DAY_S
+    host.service._look_at_clocks()
+    assert len(living(host, "clock")) == 1
+
+
 def test_a_report_is_given_to_the_catalog_that_it_concerns(
     host: ServiceHost, reports: VulnerabilityReports, clock: Clock
 ) -> None:

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from tests.fixtures import reports
 from tests.fixtures.clocks import Clock
 
+from armillary.engines.records.queries import reports as report_rows
 from armillary.service.watch import behaviour as behaviours
 from armillary.service.watch.behaviour import FILE, LEARNING, WINDOW_S, Behaviour
 from armillary.sim.device.service_host import ServiceHost
@@ -31,7 +33,23 @@ def windows(host: ServiceHost, clock: Clock, count: int) -> None:
         host.service.watch.run_once()
 
 
-def test_a_device_that_scans_is_unusual_within_two_windows(host: ServiceHost, clock: Clock) -> None:
+def scans(host: ServiceHost, device: WireDevice, sequence: int) -> str:
+    device.challenge = b""  # the last one is long over
+    device.check_in(error_reports=(blocked(device, sequence, 40),))
+    return "unusually many blocked connections"
+
+
+def is_refused(host: ServiceHost, device: WireDevice, sequence: int) -> str:
+    context = host.service.context
+    told = {"device_id": device.device_id, "code": "device.challenge", "message": "m", "at": context.now()}
+    context.records.write(lambda c: report_rows.refused(c, count=40, **told))
+    return "unusually many refusals"
+
+
+@pytest.mark.parametrize("does", [scans, is_refused])
+def test_a_device_that_does_far_more_than_it_used_to_is_unusual_within_two_windows(
+    host: ServiceHost, clock: Clock, does: Callable[[ServiceHost, WireDevice, int], str]
+) -> None:
     watch = host.service.watch
     with host.claimed(b"a" * 32) as device, host.claimed(b"b" * 32) as other:
         for each in (device, other):
@@ -40,15 +58,14 @@ def test_a_device_that_scans_is_unusual_within_two_windows(host: ServiceHost, cl
         watch.behaviour.count(other.device_id, "crashes", 1)
         windows(host, clock, LEARNING + 1)
         for sequence in (1, 2):
-            device.challenge = b""  # the last one is long over
-            device.check_in(error_reports=(blocked(device, sequence, 40),))
+            said = does(host, device, sequence)
             watch.run_once()
             assert kinds(host) == []
             windows(host, clock, 1)
         assert kinds(host) == ["behaviour-unusual"]
         (found,) = [one for one in watch.list().items if one.kind == "behaviour-unusual"]
         assert (found.device_ids, found.severity) == ((device.device_id,), "medium")
-        assert "unusually many blocked connections" in found.title
+        assert said in found.title
         windows(host, clock, 3)
         assert kinds(host) == ["behaviour-unusual"]
 

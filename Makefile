@@ -21,7 +21,7 @@ TEST_WORKERS ?= $(shell n=$$(nproc); echo $$((n > 4 ? 8 : n * 2)))
 RUN := $(UV) run --frozen --no-sync
 
 .PHONY: help setup demo test test-long check check-types check-rules check-imports check-lint check-format \
-	fix bench docs clean test-tools
+	fix bench docs texts clean test-tools
 
 help:            ## List the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -77,6 +77,9 @@ bench: test-tools ## Measure; writes bench/results/latest.json
 
 docs: setup      ## Generate the reference pages from the code
 	@$(RUN) python -m docs.generate
+
+texts: setup     ## Bring the texts that are translated up to date with the code
+	@$(RUN) python -m docs.texts
 
 clean:           ## Remove what was built
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results tests/conformance/node/node_modules

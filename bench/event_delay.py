@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from armillary.cli.release.development_key import pair_in
-from armillary.cli.story import scenes, stage as stages
+from armillary.cli.story import catalog, stage as stages
 from armillary.cli.story.stage import DeviceOnStage, Stage
 from armillary.wire.image import application
 from bench.result import result
@@ -25,7 +25,7 @@ from bench.result import result
 STORED_LIMIT_S: Final = 2.0
 FINDING_LIMIT_S: Final = 5.0
 EVENTS: Final = 4  # as many as a device tells at once, with one to spare
-PRODUCT: Final = "Coffee machine guardian"
+PRODUCT: Final = "Measured"
 # Tries begin when the trial is over, and leave each other room.
 PROGRAM: Final = b"""#!/usr/bin/env python3
 import socket, time
@@ -67,13 +67,13 @@ def run() -> list[dict[str, object]]:
 def _measured(stage: Stage) -> list[tuple[float, float]]:
     """For each event the seconds until it was stored, and until it was a finding."""
     stage.start_service()
-    scenes.make_the_catalog(stage)
+    catalog.make_catalog(stage, [(PRODUCT, "of a measurement")])
     stage.create_devices(["tries"])
     device = stage.devices["tries"]
-    scenes.claim(stage, device, PRODUCT)
+    catalog.claim(stage, device, PRODUCT)
     image_id, package = _package(stage)
-    scenes.upload(stage, package)
-    scenes.deploy(stage, PRODUCT, [image_id])
+    catalog.upload(stage, package)
+    catalog.deploy(stage, PRODUCT, [image_id])
     stage.power_on(device)
     return [_event(stage, device, 7000 + number) for number in range(EVENTS)]
 

@@ -102,7 +102,7 @@ def _mosquitto(scratch: Path) -> Iterator[int]:
     settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type none\n")
     process = subprocess.Popen([MOSQUITTO, "-c", settings])
     try:
-        _wait_for(port)
+        wait_for(port)
         yield port
     finally:
         process.terminate()
@@ -137,7 +137,7 @@ def _replay(folder: Path) -> float:
     return rate
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
     deadline = time.monotonic() + 10
     while True:
         try:

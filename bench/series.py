@@ -123,7 +123,7 @@ def _filled(store: SeriesStore, numbers: list[int], points: int, clock: Callable
         started = clock()
         for count, (device, telemetry) in enumerate(batch):
             if pending == FLUSH_POINTS or (is_last and count == DEVICES - IN_TAIL):
-                _flushed_and_sealed(store, turn, at)
+                flushed_and_sealed(store, turn, at)
                 pending = 0
             store.tail.add(turn + 1, device, telemetry)
             pending += 1
@@ -131,7 +131,7 @@ def _filled(store: SeriesStore, numbers: list[int], points: int, clock: Callable
     return spent
 
 
-def _flushed_and_sealed(store: SeriesStore, reaches: int, now_ms: int) -> None:
+def flushed_and_sealed(store: SeriesStore, reaches: int, now_ms: int) -> None:
     store.decoder.decoded_seq = reaches
     store.commits.submit(store.begin_flush(now_ms)).result()
     store.end_flush(kept=True)

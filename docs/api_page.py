@@ -50,7 +50,7 @@ The machine-readable form, OpenAPI 3.1, is at `GET /api/v1/openapi.json` without
 BODIES = {
     "PUT /api/v1/dashboards/{dashboard_id}": ("dashboards", "../guides/dashboards.md"),
     "PUT /api/v1/exports/{export_id}": ("data exports", "../concepts/data-export.md"),
-    "PUT /api/v1/groups/{group_id}": ("device groups", "../concepts/device-groups.md"),
+    "PUT /api/v1/groups/{group_id}": ("device groups", "../concepts/segments.md"),
     "PUT /api/v1/jobs/{job_id}": ("jobs", "../concepts/jobs.md"),
     "PUT /api/v1/organisations/{organisation}": ("organisations", "../concepts/organisations.md"),
     "PUT /api/v1/rules/{rule_id}": ("rules", "../concepts/rules.md"),

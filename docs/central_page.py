@@ -71,7 +71,7 @@ A group's `filter` is `SELECT * FROM devices WHERE ...`: `$template = "dtmi:..."
 or by `OR` (in parentheses behind `$template`), not nested. A condition compares `$id`, `$provisioned`,
 `$simulated`, a property or a cloud property of the template (`fanSpeed`, `settings.voltage`) with text in quotes, a
 number, true or false by `= != <> < <= > >=`. Ours besides: `CONTAINS`, `IS_DEFINED(name)`, `NOT IS_DEFINED(name)`,
-and `$SOURCE.PATH` for whatever a [device group](../concepts/device-groups.md) looks at (`$telemetry.temperature`,
+and `$SOURCE.PATH` for whatever a [segment](../concepts/segments.md) looks at (`$telemetry.temperature`,
 `$device.health`, `$tag.site`): so every group has a text that is read as that group again. Anything else is
 refused: nothing is kept that says less than the text. A template's newest version stands for all of them. Groups
 are of the whole application, not of an organisation.""",

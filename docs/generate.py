@@ -4,7 +4,8 @@
 Pages: ``cli.md`` (every command's help), ``errors.md`` (every error code), ``settings.md`` (every setting), ``api.md``
 (every route of the operator API), ``iot-central.md`` (every operation in IoT Central's shape), ``states.md`` (state
 machines), ``power-cut.md`` (flash media and transactions that are cut), ``update-reasons.md`` (why a device lacks what
-it should have). The same text on every machine: help has its own width and no colours.
+it should have). Also the JSON Schema that is shipped with the profiles of equipment. The same text on every machine:
+help has its own width and no colours.
 """
 
 from __future__ import annotations
@@ -12,14 +13,23 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import json
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from armillary import errors, settings
+from armillary import content, errors, settings
 from armillary.cli.main import COMMANDS, command_of, overview
+from armillary.content import guardian_content
+from armillary.content.equipment import load as load_profile
+from armillary.guard.interface import dtdl_interface
 from armillary.wire.device.update_reason import REASONS
+from armillary.wire.equipment import faults
+from armillary.wire.equipment.profile_schema import profile_schema
+from armillary.wire.sign_in import faults as sign_in_faults
 from docs.api_page import api_page
 from docs.central_page import central_page
 from docs.power_page import power_page
@@ -65,9 +75,9 @@ def exact_codes() -> list[tuple[str, str, str]]:
 
 
 def subclasses(kind: type[errors.ArmillaryError]) -> Iterator[type[errors.ArmillaryError]]:
-    """All errors defined in errors.py below ``kind``, depth first."""
+    """All errors of the one tree (``errors.py`` and ``faults.py`` of two formats) below ``kind``, depth first."""
     for child in kind.__subclasses__():
-        if child.__module__ == errors.__name__:
+        if child.__module__ in (errors.__name__, faults.__name__, sign_in_faults.__name__):
             yield child
             yield from subclasses(child)
 
@@ -126,6 +136,11 @@ def reasons_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def profile_schema_file() -> str:
+    """The JSON Schema of profiles of equipment, made of their reader's tables."""
+    return json.dumps(profile_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "update-reasons.md": reasons_page,
     "errors.md": error_page,
@@ -135,13 +150,31 @@ PAGES: dict[str, Callable[[], str]] = {
     "iot-central.md": lambda: central_page(NOTICE),
     "states.md": lambda: states_page(NOTICE),
     "power-cut.md": lambda: power_page(NOTICE),
+    # Beside the profiles that editors check with it.
+    "../../src/armillary/content/equipment/profile.schema.json": profile_schema_file,
 }
+
+
+def guardian_models() -> dict[str, Callable[[], str]]:
+    """Files that are made of the shipped profiles: the DTDL models of the hub's content for guardians."""
+    found = {}
+    for name in guardian_content.names():
+        head = tomllib.loads((content.folder(guardian_content.FOLDER) / name / "content.toml").read_text("utf-8"))
+        for template in head["template"]:
+            place = f"../../src/armillary/content/{guardian_content.FOLDER}/{name}/models/{template['id']}.json"
+            found[place] = partial(guardian_model, head["profile"])
+    return found
+
+
+def guardian_model(profile: str) -> str:
+    """What a shipped profile says of itself, as a DTDL document."""
+    return json.dumps(dtdl_interface(load_profile(profile)), indent=2, ensure_ascii=False) + "\n"
 
 
 def main(arguments: list[str]) -> int:
     """Write the pages, or with ``--check`` tell which are out of date."""
     stale = []
-    for name, page in PAGES.items():
+    for name, page in {**PAGES, **guardian_models()}.items():
         text = page()
         target = REFERENCE / name
         if "--check" in arguments:

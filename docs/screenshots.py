@@ -23,19 +23,22 @@ from typing import Any
 
 from bench.console import call, use
 from bench.service_process import running_service
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, ViewportSize, sync_playwright
 
 from armillary.wire.image.bill_of_materials import MEDIA_TYPE
 
 IMAGES = Path(__file__).resolve().parent / "images"
 CHROMIUM = os.environ.get("ARMILLARY_CHROMIUM", "/usr/bin/chromium")
 VIEW = {"width": 1200, "height": 760}
+TALL: ViewportSize = {"width": 1200, "height": 1060}
 SIZE_LIMIT_BYTES = 150_000  # of one picture: a page of the documentation has to load quickly
 STORY_DEADLINE_S = 300
 # An OS that is newer than those of the demo.
 NEXT_OS = "99.5"
 # Values that the charts of the device page have collected before it is taken.
 CHART_MS = 12_000
+# Uses of equipment that a guardian's page has collected before it is taken.
+GUARDIAN_MS = 30_000
 # The application whose hub pages are shown, and how long its rules are given to fire.
 APPLICATION = "water-quality-monitoring"
 ALERT_DEADLINE_S = 400
@@ -46,6 +49,13 @@ DEMO = {
     "signing-keys", *SECURITY,
 }  # fmt: skip
 HUB = {"hub-device", "twin", "template-editor"}
+# Picture -> the story of a guardian that it shows, and the path of the page.
+GUARDIANS = {
+    "guardian-coffee": ("coffee", "/dashboards/guardian-coffee"),
+    "guardian-dispenser": ("dispenser", "/dashboards/guardian-dispenser"),
+    "guardian-cable": ("cable", "/dashboards/guardian-cable"),
+    "guardian": ("coffee", "/guardians"),
+}
 MODEL = {
     "@context": ["dtmi:dtdl:context;2", "dtmi:iotcentral:context;2"],
     "@id": "dtmi:northwind:cooler;1",
@@ -71,9 +81,9 @@ MODEL = {
 
 
 @contextmanager
-def demo() -> Iterator[tuple[str, str]]:
-    """The demo, played and standing: address of its console, and a token."""
-    command = [sys.executable, "-m", "armillary", "demo", "--stay"]
+def demo(*words: str) -> Iterator[tuple[str, str]]:
+    """The demo, or a guardian's, played and standing: address of its console, and a token."""
+    command = [sys.executable, "-m", "armillary", *words, "--stay"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - this package
         try:
             yield _address_and_token(process)
@@ -89,7 +99,7 @@ def _address_and_token(process: subprocess.Popen[str]) -> tuple[str, str]:
             address = found[1]
         if found := re.match(r"Token: +(\S+)$", line):
             return address, found[1]
-    raise SystemExit("the demo did not stay up; run it by hand: armillary demo --stay")
+    raise SystemExit("the demo did not stay up; run it by hand with --stay")
 
 
 def main() -> int:
@@ -100,7 +110,9 @@ def main() -> int:
         take_demo(wanted & DEMO or DEMO)
     if not wanted or wanted & HUB:
         take_hub()
-    if not wanted or wanted - HUB - DEMO:
+    for name in sorted(wanted & GUARDIANS.keys() if wanted else GUARDIANS):
+        take_guardian(name)
+    if not wanted or wanted - HUB - DEMO - GUARDIANS.keys():
         take_application()
     sizes = {file.name: file.stat().st_size for file in sorted(IMAGES.glob("*.png"))}
     print(sizes)
@@ -130,6 +142,23 @@ def take_application() -> None:
             time.sleep(1)
         page.goto(f"{address}/rules/{alerts[0]['rule_id']}/trace?device={alerts[0]['device_id']}")
         _take(page, "rule-trace")
+        browser.close()
+
+
+def take_guardian(name: str) -> None:
+    """The page of a guardian's story, some time after it was played."""
+    story, path = GUARDIANS[name]
+    with demo("guardian", "demo", story) as (address, token), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--headless"])
+        page = browser.new_context(viewport=VIEW, ignore_https_errors=True, color_scheme="light").new_page()  # type: ignore[arg-type]  # as below
+        _sign_in(page, address, token)
+        page.wait_for_timeout(GUARDIAN_MS)
+        page.set_viewport_size(TALL)
+        page.goto(f"{address}{path}")
+        if path == "/guardians":
+            page.locator("table a").first.click()
+        page.wait_for_timeout(CHART_MS)
+        _take(page, name)
         browser.close()
 
 
@@ -167,7 +196,7 @@ def take_hub() -> None:
 
 def take_demo(wanted: set[str]) -> None:
     """The fleet, a device, a roll-out of the demo, what its last act leaves, and what people see of updates."""
-    with demo() as (address, token), sync_playwright() as playwright:
+    with demo("demo") as (address, token), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--headless"])
         context = browser.new_context(viewport=VIEW, ignore_https_errors=True, color_scheme="light")  # type: ignore[arg-type]  # a plain dict will do
         page = context.new_page()

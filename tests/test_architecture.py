@@ -93,7 +93,8 @@ def test_broad_excepts_give_their_reason():
                 assert "#" in nearby, f"{relative(path)}:{node.lineno}: a broad except needs its reason beside it"
 
 
-DATABASES = ("engines/database", "engines/series/database", "engines/records")
+# The queue of a guardian carries nothing but the standard library, into the sandbox.
+DATABASES = ("engines/database", "engines/series/database", "engines/records", "engines/equipment/queueing")
 
 
 def test_drivers_of_databases_stand_behind_their_port():
@@ -105,6 +106,18 @@ def test_drivers_of_databases_stand_behind_their_port():
                 names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names]
                 drivers = {name.partition(".")[0] for name in names} & {"sqlite3", "psycopg"}
                 assert not drivers, f"{relative(path)}: its store takes a Connection of engines/database/port.py"
+
+
+def test_only_the_guard_makes_permits():
+    """Links to equipment send permits; so nothing goes to equipment that the guard did not allow."""
+    makers = {
+        relative(path)
+        for path in MODULES
+        for node in nodes(SOURCE)[path]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Permit"
+    }
+    assert "src/armillary/guard/deciding.py" in makers
+    assert all(name.startswith("src/armillary/guard/") for name in makers), f"permits are made outside: {makers}"
 
 
 def test_every_folder_of_tests_mirrors_a_room():
@@ -142,3 +155,13 @@ def test_no_failing_test_can_hang_the_suite():
             assert "os.fork" not in called | modules, f"{relative(path)}: {FORK}"
         forking = [name for name in modules if name.startswith("multiprocessing") or "ProcessPoolExecutor" in name]
         assert not forking, f"{relative(path)}: {FORK}"
+
+
+def test_defaults_of_dataclasses_are_what_every_python_takes():
+    """Python 3.11 refuses a default without a hash, and a mapping that may only be read has none there."""
+    for path in MODULES:
+        for node in nodes(SOURCE)[path]:
+            for field in node.body if isinstance(node, ast.ClassDef) else ():
+                value = field.value if isinstance(field, ast.AnnAssign) else None
+                called = ast.unparse(value.func) if isinstance(value, ast.Call) else ""
+                assert called != "MappingProxyType", f"{relative(path)}:{field.lineno}: use field(default_factory=dict)"

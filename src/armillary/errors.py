@@ -7,13 +7,13 @@
     ├── WireError          bytes that are not what their format says; SignatureError: no trusted key signed them
     ├── RepositoryError    an update repository, or a mirror of it, gave what its signed metadata does not allow
     ├── DeviceFault        a device did, or is, something the service does not accept
+    ├── EquipmentError     equipment behind a guardian, or its guard (``wire/equipment/faults.py``)
     ├── OperatorError      a person or script asked for something that cannot be done
     ├── HostError          this machine lacks something that the process needs
     ├── ManifestError      an app manifest or hardware definition breaks a rule
     └── ModelError         a device model (DTDL) breaks rules
 
-The ``code`` of an error is stable: scripts and documents may rely on it. HTTP status codes are decided only in
-``api/http/problems.py`` and in the device endpoint's one table. ``docs/reference/errors.md`` lists every code.
+Scripts may rely on codes (``docs/reference/errors.md``); HTTP statuses: ``api/http/problems.py``, the device endpoint.
 """
 
 from __future__ import annotations

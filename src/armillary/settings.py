@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from armillary.errors import InvalidArgumentError
 
@@ -33,6 +34,8 @@ class Settings:
         data: Folder that holds the databases, images and keys of this service.
         host: Address to listen on; loopback unless configured.
         public_host: Name or address written into certificates and given to devices.
+        console_address: Address at which people open the console, ``https://HOST`` or ``https://HOST:PORT``, where a
+            proxy stands before it; empty for ``public_host`` and ``api_port``. A sign-in provider leads back there.
         api_port: Operator API and console (https). 0 picks a free port.
         device_port: Device endpoint (TLS 1.3, client certificate required). 0 picks a free port.
         hub_port: The hub: MQTT, WebSocket and HTTPS, over TLS. 0 picks a free port.
@@ -77,6 +80,19 @@ class Settings:
         smtp_password_file: File that holds the user's password, readable by its owner only.
         smtp_from: Address that e-mails are from.
         smtp_ca_file: PEM file that the mail server's certificate is checked with; empty for the system's authorities.
+        oidc_issuer: Provider that people sign in to the console with (OpenID Connect): its issuer, an https address,
+            exactly as the provider writes it; empty for none. It may be inside the network.
+        oidc_client_id: What this service is called at the provider.
+        oidc_client_secret_file: File with the client's secret, readable by its owner only; empty for a public client.
+        oidc_scopes: What the provider is asked for, spaces between; ``openid`` is among them.
+        oidc_name_claim: Claim that says what a person is called.
+        oidc_email_claim: Claim that says a person's address; it counts where ``email_verified`` is true.
+        oidc_groups_claim: Claim that lists a person's groups.
+        oidc_grants: What members of groups may do, commas between: ``GROUP=ROLE``, ``GROUP=ROLE@CATALOG``,
+            ``GROUP=ROLE@CATALOG/ORGANISATION``. People whom it grants something need no invitation. Empty: everybody is
+            invited first.
+        oidc_label: What the provider is called on the sign-in page; empty for its host.
+        oidc_ca_file: PEM file that the provider's certificate is checked with; empty for the system's authorities.
         pkcs11_module: PKCS #11 module (a shared library) of a token that keeps the keys of root, policy and catalogs.
         pkcs11_token: Label of that token.
         pkcs11_pin_file: File with its user PIN, readable by its owner only.
@@ -85,6 +101,7 @@ class Settings:
     data: Path = Path("armillary-data")
     host: str = "127.0.0.1"
     public_host: str = "localhost"
+    console_address: str = ""
     api_port: int = 8443
     device_port: int = 8444
     hub_port: int = 8883
@@ -116,6 +133,16 @@ class Settings:
     smtp_password_file: str = ""
     smtp_from: str = ""
     smtp_ca_file: str = ""
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret_file: str = ""
+    oidc_scopes: str = "openid profile email"
+    oidc_name_claim: str = "name"
+    oidc_email_claim: str = "email"
+    oidc_groups_claim: str = "groups"
+    oidc_grants: str = ""
+    oidc_label: str = ""
+    oidc_ca_file: str = ""
     pkcs11_module: str = ""
     pkcs11_token: str = ""
     pkcs11_pin_file: str = ""
@@ -152,6 +179,8 @@ class Settings:
         for name in ("websocket_port", "broker_port", "bridge_port"):
             _check_port_or_off(name, getattr(self, name))
         _check_database(self.series_database)
+        _check_console_address(self.console_address)
+        _check_provider(self)
         _check_word("data_region", self.data_region, DATA_REGIONS)
         _check_word("log_level", self.log_level, LOG_LEVELS)
 
@@ -173,6 +202,32 @@ def _check_database(url: str) -> None:
         raise InvalidArgumentError(  # without its text, which may contain a password
             "series_database: expected a URL as postgresql://user@host/name",
             remedy="Correct it, or leave it empty for a file in the data folder.",
+        )
+
+
+def _check_console_address(address: str) -> None:
+    parts = urlsplit(address)
+    if address and (parts.scheme != "https" or not parts.hostname or address != f"https://{parts.netloc}"):
+        raise InvalidArgumentError(
+            f"console_address: expected https://HOST or https://HOST:PORT, got {address!r:.100}",
+            remedy="Write the address as browsers show it, without a path and without a slash at its end.",
+        )
+
+
+def _check_provider(settings: Settings) -> None:
+    issuer = settings.oidc_issuer
+    if not issuer:
+        return
+    parts = urlsplit(issuer)
+    if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or not issuer.isascii():
+        raise InvalidArgumentError(
+            f"oidc_issuer: expected an https address without a query, got {issuer!r:.100}",
+            remedy="Write it as the provider does: it is in its /.well-known/openid-configuration.",
+        )
+    if not settings.oidc_client_id or "openid" not in settings.oidc_scopes.split():
+        raise InvalidArgumentError(
+            "oidc_client_id and oidc_scopes: expected the client's id, and openid among the scopes",
+            remedy="Set what this service is called at the provider; leave oidc_scopes as it is, or add openid.",
         )
 
 

@@ -33,6 +33,9 @@ from armillary.sim.device.wire_device import WireDevice, certificate_request
 __all__ = ["RunningService", "own_service", "running_service", "wait_until"]
 
 START_DEADLINE_S = 60.0
+# How often the loops look when nothing wakes them: five times as often as of their own accord, for what tests await is
+# due by time now and then. Not oftener: several services live at once, and a look costs what a page does.
+LOOK_EVERY_S = 1.0
 # Connections that a thread keeps: tests have a token of each role, and some make one for each case.
 KEPT_CONNECTIONS = 8
 VERSION = "api-version=2024-04-01"
@@ -228,7 +231,7 @@ def running_service(
     stop: list[Callable[[], object]] = []
 
     async def serve() -> None:
-        values: dict[str, Any] = {"api_port": 0, "device_port": 0, "hub_port": 0, "planner_interval_s": 0.2}
+        values: dict[str, Any] = {"api_port": 0, "device_port": 0, "hub_port": 0, "planner_interval_s": LOOK_EVERY_S}
         settings = Settings(data=folder / "data", **{**values, "check_in_interval_s": 60, **changes})
         async with running_whole(settings, Parts(console=console, applications=applications)) as whole:
             over = asyncio.Event()

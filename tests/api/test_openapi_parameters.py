@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import pytest
 from tests.api.running_service import RunningService
 from tests.fixtures.effort import effort
 
@@ -111,6 +112,10 @@ def requests(method: str, path: str, operation: Mapping[str, Any], document: Map
             yield Sent(about, value, method, f"{place}?{'&'.join(query)}" if query else place)
 
 
+# Thousands of requests.
+pytestmark = pytest.mark.timeout(400)
+
+
 def test_every_parameter_says_what_it_may_be(service: RunningService) -> None:
     document = service.call("GET", "/api/v1/openapi.json", token=None).body
     loose = [
@@ -150,7 +155,7 @@ def test_what_fits_the_description_is_not_refused_as_malformed(service: RunningS
         reply = service.call(one.method, one.target)
         if reply.status in (400, 422):
             refused.append((one.method, one.target[:120], one.about["name"], reply.body["detail"][:120]))
-    assert refused == []
+    assert refused == [], "\n".join(map(str, refused))
     assert len(sent) > 500
     assert service.call("GET", "/api/v1/findings?severity=grave").status == 400  # what does not fit is told apart
     assert service.call("GET", "/api/v1/devices/-").status == 400

@@ -59,6 +59,10 @@ FULL: Final[Mapping[str, Mapping[str, Any]]] = {
         "cohorts": [10, 100], "rings": [{"name": "r", "devices": ["0" * 128]}], "soak_s": 1, "min_failures": 1,
         "failure_percent": 1, "timeout_s": 5, "false_hold_percent": 1, "lease_s": 3600, "hold_on_severity": "high",
     }},
+    "/releases/{release_id}/rollout-preview": {"feed": "Retail", "catalog": "x", "policy": {"cohorts": [100]}},
+    **{f"/catalogs/{{catalog}}/{each}": {
+        "product": "x", "group": "x", "image_ids": ["00000000-0000-0000-0000-000000000001"],
+        "policy": {"cohorts": [100]}} for each in ("rollouts", "rollout-preview")},
     "/rollouts": {"catalog": "x", "product": "x", "group": "x", "image_ids": ["00000000-0000-0000-0000-000000000001"],
                   "policy": {"cohorts": [100]}},
     "/rollout-approval": {"needed": True},

@@ -20,13 +20,14 @@ from armillary.api.central import table as central_table
 from armillary.api.central.template_id import name_for
 from armillary.api.http.route import FACTORY, RANK, Reach
 from armillary.api.iot_hub import call as iot_hub_call
+from armillary.api.prometheus import shape as prometheus_shape
 
 V1 = "/api/v1"
 # Places of paths that hold nothing of an owner.
 OF_NOBODY = {
     "subscription", "resource_group", "location", "version", "telemetry", "command", "component", "method", "role",
     "user", "rerun", "entry", "file", "release_id", "feed", "key_serial", "log",
-    "advisory_id", "feed_name", "key_id", "bundle", "finding_kind", "repository_key", "playbook",
+    "label", "advisory_id", "feed_name", "key_id", "bundle", "finding_kind", "repository_key", "playbook",
 }  # fmt: skip
 KEYS = sorted(key for key, row in SHAPES.routes.items() if row.role in (*RANK, FACTORY) and "{rest" not in key)
 NEW = count()
@@ -41,6 +42,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     f"{V1}/vex": ("format=openvex",),
     f"{V1}/advisory-statements/{{advisory_statement}}": ("reason=x",),
     f"{V1}/device-names": ("text=zqtheirs%20device",),
+    f"{V1}/search": ("q=zqtheirs",),
     f"{V1}/devices/{{device_id}}/telemetry/series": ("metric=temperature", SPAN),
     f"{V1}/devices/{{device_id}}/telemetry/raw": ("metric=temperature", SPAN),
     f"{V1}/groups/{{group_id}}/telemetry/aggregate": ("metric=temperature", SPAN),
@@ -81,6 +83,9 @@ BODIES: dict[str, Any] = {
     "/claimDevices": {"deviceIdentifiers": ["0" * 128]},
     "/generateCapabilityImage": {"capabilities": ["ApplicationDevelopment"]},
     "/deployments/{deployment}": lambda who: {"properties": {"deployedImages": [{"name": who.ids["image"]}]}},
+    **{f"/catalogs/{{catalog}}/{each}": lambda who: {
+        "product": who.ids["product"], "group": who.ids["device_group"], "image_ids": [who.ids["image"]]}
+       for each in ("rollouts", "rollout-preview")},
     "/groups/{group_id}": {"name": "x"},
     "/organisations/{organisation}": {"name": "x"},
     "/dashboards/{dashboard_id}": {"name": "x", "tiles": []},
@@ -95,7 +100,7 @@ BODIES: dict[str, Any] = {
     "/dead-letters/replay": {"numbers": [1]},
     "/group-preview": {"name": "x"},
     "/telemetry/retention": {"rules": []},
-    "/tokens": {"name": "x", "role": "Reader"},
+    "/tokens": {"name": "x", "role": "Reader"}, "/v1/people": {"subject": "x"}, "/grants": {"role": "Reader"},
     "/releases": {"chip": "mt3620", "version": "99.9"},
     "/releases/drafts": {"chip": "mt3620", "version": "99.8"},
     "/os-feeds": {"name": "Canary", "follows": "Retail"},
@@ -155,8 +160,9 @@ class Pair:
 
 
 def of_the_tokens_catalog(key: str) -> bool:
-    """Routes in IoT Hub's and IoT Central's shape name no catalog: they are about the token's."""
-    return f" {iot_hub_call.ROOT}/" in key or central_table.is_central(key.partition(" ")[2])
+    """Routes in IoT Hub's, IoT Central's and Prometheus' shape name no catalog: they are about the token's."""
+    roots = (f" {iot_hub_call.ROOT}/", f" {prometheus_shape.ROOT}/")
+    return any(root in key for root in roots) or central_table.is_central(key.partition(" ")[2])
 
 
 def version_of(template: str) -> str:
@@ -273,6 +279,11 @@ def in_bodies(world: World) -> list[tuple[str, str, str, Any]]:
     def acting(kind: str, **target: Any) -> dict[str, Any]:
         return {"kind": kind, "target": target, "reason": "x"}
 
+    def roll_out(image: str = world.mine.ids["image_id"], **ring: Any) -> dict[str, Any]:
+        rings = [{"name": "r", **ring}] if ring else []
+        place = {"product": world.mine.ids["product"], "group": world.mine.ids["device_group"]}
+        return {**place, "image_ids": [image], "policy": {"rings": rings}}
+
     def tile(**source: Any) -> dict[str, Any]:
         place = {"id": "t", "kind": "kpi", "x": 0, "y": 0, "w": 4, "h": 4}
         return {"name": "x", "tiles": [{**place, "source": source, "value": "temperature"}]}
@@ -307,6 +318,9 @@ def in_bodies(world: World) -> list[tuple[str, str, str, Any]]:
         ("POST", f"{V1}/group-preview{own}", "device", lambda it: {
             "name": "x", "filters": [{"field": "device:id", "operator": "eq", "value": it}]}),
         ("POST", f"{V1}/dead-letters/replay{own}", "alert", lambda it: {"numbers": [int(it)]}),
+        ("POST", f"{V1}/alerts/acknowledge{own}", "alert", lambda it: {"numbers": [int(it)]}),
+        ("POST", f"{V1}/alerts/acknowledge{own}", "rule_id", lambda it: {"count": 0, "rule": it}),
+        ("POST", f"{V1}/alerts/acknowledge{own}", "group_id", lambda it: {"count": 0, "group": it}),
         ("PUT", f"{device}/template", "template_name", lambda it: {"template": it}),
         ("PUT", f"{device}/organisation", "organisation", lambda it: {"organisation": it}),
         ("POST", f"{V1}/action-preview{own}", "device", lambda it: acting("quarantine", devices=[it])),
@@ -316,6 +330,17 @@ def in_bodies(world: World) -> list[tuple[str, str, str, Any]]:
         ("POST", f"{V1}/actions{own}", "device", lambda it: acting("revoke", devices=[it])),
         ("POST", f"{V1}/actions{own}", "image", lambda it: acting("revoke", image=it)),
         ("POST", f"{V1}/actions{own}", "rollout_id", lambda it: acting("halt", rollout=it)),
+        *(
+            entry
+            for path in (f"{here}/rollout-preview", f"{here}/rollouts")
+            for entry in (
+                ("POST", path, "image", roll_out),
+                ("POST", path, "device", lambda it: roll_out(devices=[it])),
+                ("POST", path, "catalog", lambda it: roll_out(groups=[f"{it}/x/y"])),
+                ("POST", path, "product", lambda it: roll_out(groups=[f"{world.mine.name}/{it}/y"])),
+                ("POST", path, "product", lambda it: {**roll_out(), "product": it}),
+            )
+        ),
         ("POST", f"{here}/transfers", "device", lambda it: {"device_id": it, "to_catalog_id": str(third)}),
         ("POST", f"{here}/transfers", "hub_device", lambda it: {"device_id": it, "to_catalog_id": str(third)}),
         ("POST", f"{V1}/rule-test{own}", "hub_device", lambda it: {"rule": RULE, "devices": [it], **span}),

@@ -238,7 +238,9 @@ def begun(work: Callable[[], object], wait_s: float) -> threading.Thread:
 
 
 def test_a_halt_waits_for_no_watch_no_playbook_and_no_other_action(host: ServiceHost) -> None:
-    actions, made = host.service.response.actions, rollout(host)
+    actions = host.service.response.actions
+    host.claimed(b"d" * 32)  # a rollout to nobody is over when the planner looks
+    made = rollout(host)
     with Busy(host.service):
         assert not begun(lambda: actions.run(asked("halt", rollout=str(made)), actor="anna"), 30).is_alive()
         assert host.service.updates.rollouts.get(made).state == "held"
@@ -282,8 +284,9 @@ def test_a_halt_is_done_before_other_actions_that_came_first(
 ) -> None:
     monkeypatch.setattr("armillary.service.response.performing.STEPS_AT_ONCE", 0)  # recorded, and not done yet
     nobody_wakes(host.service)
-    actions, made = host.service.response.actions, rollout(host)
+    actions = host.service.response.actions
     with host.claimed(b"d" * 32) as device:
+        made = rollout(host)
         slow = actions.run(asked("quarantine", devices=[device.device_id]), actor="anna")
         halt = actions.run(asked("halt", rollout=str(made)), actor="anna")
         assert (slow.state, halt.state) == ("running", "running")

@@ -19,7 +19,6 @@ from tests.attacks.under_attack import ELSEWHERE, HEALTH_S, Health, close
 
 from armillary.api.http import callers, connection, unauthenticated
 from armillary.api.http.callers import Budgets
-from armillary.console.frame import sessions
 from armillary.engines import acceptor
 from armillary.engines.quota import CATALOG_SHARE
 from armillary.engines.rules import shares
@@ -29,6 +28,7 @@ from armillary.platform.exports import limits as export_limits, replays as expor
 from armillary.platform.rules.plans import MAX_ALERTS_OF_RULE
 from armillary.service.endpoint import listener, open_connections
 from armillary.service.endpoint.connection import DeviceConnection
+from armillary.service.people import sessions
 from armillary.sim.device.wire_device import WireDevice
 
 UNLIMITED = 1 << 30

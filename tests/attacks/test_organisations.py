@@ -8,6 +8,7 @@ import uuid
 from dataclasses import dataclass
 
 import pytest
+from tests.api.mqtt_device import MqttDevice
 from tests.api.running_service import CATALOGS, VERSION, RunningService
 from tests.attacks.owners import Owner, owner
 
@@ -15,7 +16,11 @@ from armillary.api.app import SHAPES
 from armillary.api.central import table as central_table
 from armillary.api.http import scope
 from armillary.api.http.route import FACTORY, RANK, OfOrganisation, Reach
+from armillary.api.prometheus import shape as prometheus_shape
 from armillary.sim.device.wire_device import WireDevice
+
+# What lists do not answer without.
+NEEDED = {"GET /api/v1/search": "&q=Coffee"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ def tree(service: RunningService) -> Tree:
         if name in ids:
             path = f"/api/v1/devices/{device.device_id}/organisation"
             assert service.call("PUT", path, {"organisation": ids[name]}).status == 200
+        be_guardian(service, device)
     tokens = {}
     for name, organisation in ids.items():
         body = {"name": name, "role": "Administrator", "catalog": alice.name, "organisation": organisation}
@@ -56,6 +62,13 @@ def tree(service: RunningService) -> Tree:
         assert (made.status, made.body["organisation"]) == (201, organisation), made.raw
         tokens[name] = made.body["secret"]
     return Tree(alice, ids, devices, tokens)
+
+
+def be_guardian(service: RunningService, device: WireDevice) -> None:
+    """Have a device say over MQTT that it is a guardian, of one piece of equipment."""
+    assert service.call("POST", f"/api/v1/hub-devices/{device.device_id}/modules", {"module_id": "a"}).status == 200
+    with MqttDevice(service, device.device_id, service.client_context(device)) as connected:
+        connected.report({"guardian": {"boot": "1", "equipment": {}}})
 
 
 PARTS = (
@@ -69,6 +82,23 @@ PARTS = (
     "/refusals",
     "/messages",
 )
+
+
+def test_a_search_finds_devices_of_the_organisation_and_nothing_of_its_catalog(tree: Tree) -> None:
+    catalog, word = tree.owner.name, f"zqfind{uuid.uuid4().hex[:6]}"
+    for name in tree.devices:
+        named = tree.owner.service.call("PUT", f"/api/v1{tree.place(name)}/name", {"name": f"{word} {name}"})
+        assert named.status == 200
+    rule = {"name": f"{word} rule", "conditions": [{"telemetry": "t", "op": ">", "value": 1}], "catalog": catalog}
+    assert tree.owner.service.call("PUT", f"/api/v1/rules/{word}", rule).status == 200
+    everything = tree.owner.service.call("GET", f"/api/v1/search?q={word}").body["items"]
+    assert {each["name"] for each in everything} == {f"{word} {each}" for each in (*tree.devices, "rule")}
+    for who, sees in (("north", {"north", "oslo"}), ("oslo", {"oslo"}), ("south", {"south"})):
+        for text in (word, "Coffee", "Production"):
+            found = tree.call(who, "GET", f"/search?catalog={catalog}&q={text}").body["items"]
+            assert {each["id"] for each in found} == {tree.devices[each].device_id for each in sees}
+        other = tree.devices["none"].device_id
+        assert tree.call(who, "GET", f"/search?catalog={catalog}&q={other}").body["items"] == []
 
 
 @pytest.mark.parametrize(("who", "sees"), [("north", {"north", "oslo"}), ("oslo", {"oslo"}), ("south", {"south"})])
@@ -115,7 +145,14 @@ def test_no_other_route_answers_it(tree: Tree, key: str) -> None:
     body = {} if method != "GET" else None
     call = tree.owner.service.call
     version = "api-version=2022-10-31-preview" if central_table.is_central(path) else VERSION
-    reply = call(method, f"{path}?{version}&catalog={tree.owner.name}", body, token=tree.tokens["north"])
+    native = path.startswith("/api/v1/")  # its routes take no parameter that they do not know
+    query = f"catalog={tree.owner.name}" if native else f"{version}&catalog={tree.owner.name}"
+    query += NEEDED.get(key, "")
+    reply = call(method, f"{path}?{query}", body, token=tree.tokens["north"])
+    if path.startswith(prometheus_shape.ROOT):  # tests/api/prometheus/test_prometheus_owners.py: what it does show
+        others = (tree.devices["south"].device_id, tree.devices["none"].device_id)
+        assert all(each.encode() not in reply.raw for each in others)
+        return
     if SHAPES.routes[key].organisation is OfOrganisation.LIST:
         assert reply.status == 200
         assert tree.ids["north"].encode() in reply.raw or tree.devices["north"].device_id.encode() in reply.raw

@@ -16,6 +16,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from tests.api.running_service import running_service
@@ -45,6 +46,7 @@ from armillary.api.http import auth, scope
 from armillary.api.http.route import Reach
 from armillary.api.http.routes import DeferredRoute
 from armillary.api.iot_hub import call as iot_hub_call
+from armillary.api.prometheus import shape as prometheus_shape
 from armillary.service.hub_access.enrolment_form import EnrolmentForm
 from armillary.service.hub_access.enrolments import Applicant
 from armillary.wire.hub.provisioning import RegistrationRequest
@@ -53,6 +55,8 @@ AZURE = "/subscriptions/{subscription}/providers/Microsoft.AzureSphere/locations
 # Routes that every token may call: about the caller, or about what the caller sends.
 FREE = {
     "GET /api/v1/me",
+    "GET /api/v1/me/sessions",
+    "DELETE /api/v1/me/sessions/{session_id}",
     "GET /api/v1/dossier-key",
     f"GET {AZURE}/operationStatuses/{{operation}}",
     "POST /api/v1/template-check",
@@ -77,7 +81,8 @@ NARROWED = {
         "actions/{action_id}/devices": "GET", "actions/{action_id}/approve": "POST",
         "actions/{action_id}/cancel": "POST", "actions/{action_id}/undo": "POST", "playbooks": "GET",
         "playbooks/{playbook}": "GET", "playbooks/{playbook}/enable": "POST", "playbooks/{playbook}/disable": "POST",
-        "alerts": "GET", "alerts/{number}": "GET", "alerts/{number}/acknowledge": "POST", "authorities": "GET",
+        "alerts": "GET", "alerts/{number}": "GET", "alerts/{number}/acknowledge": "POST",
+        "alerts/acknowledge": "POST", "alert-overview": "GET", "authorities": "GET",
         "dossiers": "GET POST", "dossiers/{dossier_id}": "GET", "dossiers/{dossier_id}/file": "GET", "vex": "GET",
         "cases": "GET POST", "cases/{case_id}": "GET", "cases/{case_id}/draft": "GET",
         **{f"cases/{{case_id}}/{each}": "POST" for each in (
@@ -85,12 +90,12 @@ NARROWED = {
         "crash-dumps": "GET", "crash-dumps/{dump_id}": "GET DELETE", "crash-dumps/{dump_id}/content": "GET",
         "dashboards": "GET", "dashboards/{dashboard_id}": "GET PUT DELETE", "dashboards/{dashboard_id}/data": "GET",
         "dashboards/{dashboard_id}/live": "GET", "dead-letters": "GET", "dead-letters/replay": "POST", "devices": "GET",
-        "device-names": "GET", "assessment": "GET",
+        "device-names": "GET", "search": "GET", "assessment": "GET",
         "error-reports": "GET", "exports": "GET", "exports/{export_id}": "GET PUT DELETE",
         "exports/{export_id}/dead-letters": "GET", "exports/{export_id}/dead-letters/replay": "POST",
         "findings": "GET", "findings/{finding_id}": "GET", "findings/{finding_id}/acknowledge": "POST",
         "findings/{finding_id}/close": "POST", "finding-kinds": "GET",
-        "finding-kinds/{finding_kind}/acknowledge": "POST", "fleet": "GET", "group-preview": "POST", "groups": "GET",
+        "finding-kinds/{finding_kind}/acknowledge": "POST", "fleet": "GET", "group-preview": "POST", "groups": "GET", "guardians": "GET",
         "groups/{group_id}": "GET PUT DELETE", "groups/{group_id}/members": "GET",
         "groups/{group_id}/uses": "GET", "jobs/{job_id}/uses": "GET", "templates/{template_name}/uses": "GET",
         "groups/{group_id}/telemetry/aggregate": "GET", "groups/{group_id}/telemetry/export": "GET",
@@ -130,6 +135,8 @@ ONE_SPACE = {
     "PUT /iothub/devices/{device_id}",
     f"PUT {names.DEPLOYMENT}",
 }  # fmt: skip
+# Thousands of requests: half a minute alone, much more on a busy host.
+pytestmark = pytest.mark.timeout(400)
 # What changes something comes last: a product that is made under the other owner's name is the asker's from then on.
 ORDER = ("GET", "DELETE", "PATCH", "POST", "PUT")
 
@@ -179,8 +186,10 @@ def test_who_is_let_in_is_decided_by_lists_that_a_person_has_read() -> None:
     assert {key for key, row in rows.items() if row.narrowed} == NARROWED
     assert {key for key, row in rows.items() if row.reach is Reach.TOKEN} == set(filter(of_the_tokens_catalog, rows))
     assert {key: row.lists for key, row in rows.items() if row.lists} == {
+        "GET /api/v1/alerts": {"severity"},
         "GET /api/v1/devices/{device_id}/telemetry/export": {"metric"},
         "GET /api/v1/groups/{group_id}/telemetry/export": {"metric"},
+        **{key: {"match[]"} for key in rows if f" {prometheus_shape.V1}/" in key},
     }
 
 
@@ -213,6 +222,25 @@ def test_what_the_other_owner_has_is_really_there(world: World) -> None:
         if not any(each.status in (200, 204) for each in answers):
             missing[key] = answers
     assert missing == {}
+
+
+def test_a_search_finds_what_is_the_askers_and_nothing_else(world: World) -> None:
+    """The other owner, and who sees everything, find something of each kind by the word that the asker types."""
+    by_everybody = world.everybody.one("GET", f"{V1}/search?q=zqtheirs")
+    by_everybody = json.loads(by_everybody.text)["items"]
+    assert {each["kind"] for each in by_everybody} >= {
+        "device", "hub-device", "dashboard", "rule", "template", "group", "job", "export", "device-group", "product",
+        "catalog", "image", "rollout", "finding",
+    }  # fmt: skip
+    # By the word of the other, and by the ids of all that is the other's.
+    for text in ("zqtheirs", *dict.fromkeys(each["id"] for each in by_everybody)):
+        answer = world.asker.one("GET", f"{V1}/search?catalog={world.mine.name}&q={quote(text)}")
+        assert answer.status == 200
+        assert not shown(world, answer, [text]), (text, answer)
+        assert text != "zqtheirs" or json.loads(answer.text)["items"] == []
+    mine = world.asker.one("GET", f"{V1}/search?catalog={world.mine.name}&q=zqmine")
+    assert {each["kind"] for each in json.loads(mine.text)["items"]} == {each["kind"] for each in by_everybody}
+    assert world.asker.one("GET", f"{V1}/search?q=zqmine").status == 403  # names no catalog
 
 
 def test_what_a_body_names_of_the_other_owner_is_as_good_as_nothing(world: World) -> None:

@@ -80,6 +80,18 @@ def test_proc_is_masked_and_dev_is_five_devices() -> None:
     assert "--dev " not in text
 
 
+def test_a_serial_port_is_the_one_device_of_the_board_that_is_there() -> None:
+    folders = Folders(serial_ports={"UART2": "/dev/ttyS1"})
+    text = arguments(folders=folders)
+    assert "--dev-bind /dev/ttyS1 /dev/UART2" in text
+    assert text.count("--dev-bind") == 6
+    allowed = dict(confine.inside_paths(RUNTIME, PLAIN, folders))
+    assert allowed["/dev/UART2"] == confine.SERIAL
+    assert [path for path, rights in allowed.items() if rights & confine.IOCTL_DEVICE] == ["/dev/UART2"]
+    assert confine.filter_policy(a_grant(), namespaces=True, serial=True).serial
+    assert not confine.filter_policy(a_grant(), namespaces=True).serial
+
+
 def test_temporary_storage_has_a_size() -> None:
     assert "--size 1048576 --tmpfs /tmp" in arguments()
 

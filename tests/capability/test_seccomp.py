@@ -158,6 +158,16 @@ def test_typing_into_a_terminal_is_refused_whatever_the_high_bits(architecture: 
     assert decide(architecture, "ioctl", 0, high | request_) == refused(errno.EPERM)
 
 
+@pytest.mark.parametrize("high", [0, HIGH])
+def test_a_serial_port_brings_termios_and_nothing_that_reaches_further(architecture: str, high: int) -> None:
+    serial = Policy(serial=True)
+    for request_ in seccomp.SERIAL_IOCTLS.values():
+        assert decide(architecture, "ioctl", 3, high | request_, policy=serial) == ALLOW
+        assert decide(architecture, "ioctl", 3, high | request_) == refused(errno.EPERM)
+    for request_ in (*seccomp.REFUSED_IOCTLS.values(), 0x5441):  # TIOCGPTPEER: the other end of a pseudo-terminal
+        assert decide(architecture, "ioctl", 3, high | request_, policy=serial) == refused(errno.EPERM)
+
+
 def test_ioctls_that_are_about_own_descriptors(architecture: str) -> None:
     for request_ in seccomp.ALLOWED_IOCTLS.values():
         assert decide(architecture, "ioctl", 0, request_) == ALLOW

@@ -14,18 +14,10 @@ from armillary.cli.main import COMMANDS, command_of, overview
 TERMINAL_COLUMNS = 80
 
 
-def commands() -> Iterator[tuple[str, Any]]:
-    for name in COMMANDS:
-        yield from _walk(f"armillary {name}", command_of(name))
-
-
-def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+def walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
     yield path, command
     for name, child in getattr(command, "commands", {}).items():
-        yield from _walk(f"{path} {name}", child)
-
-
-ALL = list(commands())
+        yield from walk(f"{path} {name}", child)
 
 
 def test_overview_names_every_command_once() -> None:
@@ -33,16 +25,21 @@ def test_overview_names_every_command_once() -> None:
     assert listed == list(COMMANDS)
 
 
-@pytest.mark.parametrize(("path", "command"), ALL, ids=[path for path, _ in ALL])
-def test_help_is_whole_and_without_noise(path: str, command: Any) -> None:
+@pytest.mark.parametrize("noun", COMMANDS)
+def test_help_is_whole_and_without_noise(noun: str) -> None:
+    for path, command in walk(f"armillary {noun}", command_of(noun)):
+        is_whole_and_without_noise(path, command)
+
+
+def is_whole_and_without_noise(path: str, command: Any) -> None:
     context = command.make_context(path, [], resilient_parsing=True, terminal_width=TERMINAL_COLUMNS - 2)
     text = command.get_help(context)
     cut = re.findall(r"^  [a-z-]+ {2,}.*\.\.\.$", text, re.MULTILINE)
-    assert cut == [], "a one-line description is too long for its list"
-    assert "completion" not in text.lower()
-    assert "\x1b" not in text
+    assert cut == [], f"{path}: a one-line description is too long for its list"
+    assert path == "armillary completion" or "completion" not in text.lower()
+    assert "\x1b" not in text, path
     assert command.help, f"{path} does not say what it does"
     for option in command.params:
         assert getattr(option, "help", None), f"{path} {option.opts[0]}: no help"
     unnamed = re.findall(r"^ +-.*<(?:str|path|int|float|UUID)[^|>]*>", text, re.MULTILINE)
-    assert unnamed == [], "a value needs a name for people"
+    assert unnamed == [], f"{path}: a value needs a name for people"

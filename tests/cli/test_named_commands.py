@@ -16,6 +16,8 @@ from armillary.cli.main import COMMANDS, command_of
 ROOT = Path(__file__).resolve().parents[2]
 # ``armillary NOUN VERB`` and the options behind it.
 NAMED = re.compile(r"armillary((?: [a-z][a-z0-9-]*)+)((?: +--?[a-z-]+(?: +[^\s,.;:`)-][^\s,;:`)]*)?)*)")
+# What a file has that has such a string, in one piece or in several.
+MAY_NAME = re.compile(r"""armillary[ "']""")
 FORMAT = re.compile(r"armillary(?: [a-z][a-z-]*)+ \d")  # ``armillary release metadata 1`` is no command
 
 
@@ -55,7 +57,10 @@ def missing(text: str, commands: Mapping[tuple[str, ...], click.Command]) -> lis
 def texts() -> Iterator[tuple[str, str]]:
     """Place and text of every string of the source, and of every line of prose, templates and content."""
     for file in sorted(ROOT.glob("src/**/*.py")):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        written = file.read_text("utf-8")
+        if not MAY_NAME.search(written):
+            continue
+        for node in ast.walk(ast.parse(written)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and "armillary " in node.value:
                 yield f"{file.relative_to(ROOT)}:{node.lineno}", node.value
     for pattern in ("*.md", "docs/**/*.md", "src/**/*.html", "src/**/*.yml"):

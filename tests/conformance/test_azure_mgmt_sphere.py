@@ -8,9 +8,14 @@ Needs the package azure-mgmt-sphere (1.0.0). Where it is not installed, this fil
 from __future__ import annotations
 
 import base64
+import os
+import shlex
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +37,8 @@ from azure.mgmt.sphere import AzureSphereMgmtClient
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
 from tests.api.running_service import RunningService, application, own_service
+from tests.e2e.guides.blocks import block_of, step_of
+from tests.e2e.guides.output import Known, compared
 
 RG = "resources"
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
@@ -84,6 +91,35 @@ def product(client: AzureSphereMgmtClient, catalog: str) -> str:
     made = client.products.begin_create_or_update(RG, catalog, "Coffee Maker", body).result()
     assert (made.name, made.properties.description) == ("Coffee Maker", "makes coffee")
     return made.name
+
+
+def test_the_guides_program_runs_as_it_stands(service: RunningService, tmp_path: Path) -> None:
+    shown = step_of("docs/guides/move-from-azure-sphere.md", "ARMILLARY_TOKEN=arm_… python list_devices.py")
+    service.make_catalog("Contoso")
+    service.service.registry.products.create("Contoso", "Cable", actor="test", description="charging cables")
+    service.service.registry.groups.create_defaults("Contoso", "Cable", actor="test")
+    device = service.make_device()
+    service.service.registry.devices.claim(
+        "Contoso", [device.device_id], actor="test", product="Cable", group="Production"
+    )
+    with device:
+        device.check_in()
+    program = block_of("docs/guides/move-from-azure-sphere.md", "list_devices.py")
+    program = program.replace("https://localhost:8443", service.address).replace(
+        "armillary-data/root.pem", str(service.root)
+    )
+    (tmp_path / "list_devices.py").write_text(program, "utf-8")
+    done = subprocess.run(
+        [sys.executable, *shlex.split(shown.command)[2:]],
+        cwd=tmp_path,
+        env={**os.environ, "ARMILLARY_TOKEN": service.token},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    printed = done.stdout[done.stdout.index("Contoso ") :]
+    assert compared([*shown.output, "…"], printed, Known()) == ""
 
 
 def test_operations_are_listed(client: AzureSphereMgmtClient) -> None:

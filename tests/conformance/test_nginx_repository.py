@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.e2e.guides.blocks import block_of
 from tests.fixtures.ports import reserved_port
 from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import wait_until
@@ -24,7 +25,7 @@ from armillary.settings import Settings
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 pytestmark = pytest.mark.skipif(NGINX is None, reason="needs nginx: sudo apt-get install nginx")
 
-# The server of docs/guides/release-keys.md.
+# Around the server of docs/guides/release-keys.md.
 CONFIGURATION = """
 user {user};
 daemon off;
@@ -35,12 +36,7 @@ http {{
     access_log off;
     client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
     uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-    server {{
-        listen 127.0.0.1:{port};
-        root {root};
-        location ~ ^/(metadata|targets)/ {{ sendfile on; max_ranges 1; }}
-        location / {{ return 404; }}
-    }}
+    {server}
 }}
 """
 
@@ -57,9 +53,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecurityServic
 @pytest.fixture(scope="module")
 def port(service: SecurityService) -> Iterator[int]:
     folder, port = service.context.folder.path.parent, reserved_port()
-    configuration = CONFIGURATION.format(
-        user=pwd.getpwuid(os.getuid()).pw_name, folder=folder, port=port, root=service.repository.files.folder
-    )
+    server = block_of("docs/guides/release-keys.md", "armillary.conf")
+    for of_the_page, here in (
+        ("listen 8080", f"listen 127.0.0.1:{port}"),
+        ("/var/lib/armillary/repository", str(service.repository.files.folder)),
+    ):
+        assert server.count(of_the_page) == 1
+        server = server.replace(of_the_page, here)
+    configuration = CONFIGURATION.format(user=pwd.getpwuid(os.getuid()).pw_name, folder=folder, server=server)
     (folder / "nginx.conf").write_text(configuration)
     options = [str(NGINX), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
     with (folder / "log").open("wb") as log, killed_process(options, stderr=log, limit_s=None) as process:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hmac
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,9 @@ from tests.api.running_service import RunningService
 from tests.conformance import node_clients
 from tests.conformance.azure_sdk import HTTPS_PORT, azure_hub, sas_connection
 from tests.conformance.test_azure_iot_device import attested
+from tests.e2e.guides.blocks import block_of
 from tests.fixtures.certificates import self_signed
 
-GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "azure-iot-clients.md"
 NAME = "node-1"
 WAYS = ("mqtt", "websocket")
 METHODS = [
@@ -150,9 +149,8 @@ def test_plain_mqtt(hub: RunningService, given: dict[str, Any]) -> None:
 
 
 def test_the_guides_script_runs_as_it_stands(hub: RunningService, given: dict[str, Any], tmp_path: Path) -> None:
-    (script,) = re.findall(r"```js\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
     path = tmp_path / "both.js"
-    path.write_text(script, "utf-8")
+    path.write_text(block_of("docs/guides/azure-iot-clients.md", "both.js"), "utf-8")
     device = sas_connection(hub, "cable-7")["connection_string"]
     shown = node_clients.start(path, hub.root, SERVICE=given["service"], DEVICE=device)
     assert shown.splitlines() == ['method: 200 {"blinked":3}', "found: cable-7 Connected"]

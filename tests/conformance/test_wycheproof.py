@@ -16,6 +16,7 @@ from unittest import mock
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from tests.conformance.foreign_vectors import VECTORS, needs
 
+from armillary.engines.equipment.trusted_key import trusted_key
 from armillary.errors import SignatureError, WireError
 from armillary.wire.encoding import cbor, cose
 
@@ -75,6 +76,26 @@ def test_der_file_as_far_as_cose_can_carry_it():
             wrong.append((case["tcId"], case["comment"], case["result"], got))
     assert wrong == []
     assert carried > 200
+
+
+def test_der_file_by_what_a_guardian_has():
+    """The whole file: a guardian's keys take signatures in DER (``engines/equipment/trusted_key.py``)."""
+    document = json.loads((FOLDER / "ecdsa_secp256r1_sha256_test.json").read_text())
+    wrong, count = [], {"valid": 0, "invalid": 0}
+    for group in document["testGroups"]:
+        key = trusted_key(group["publicKeyPem"])
+        for case in group["tests"]:
+            try:
+                key.check(bytes.fromhex(case["sig"]), bytes.fromhex(case["msg"]))
+            except SignatureError:
+                got = "invalid"
+            else:
+                got = "valid"
+            count[got] += 1
+            if got != case["result"]:
+                wrong.append((case["tcId"], case["comment"], case["result"], got))
+    assert wrong == []
+    assert min(count.values()) > 100, count
 
 
 def test_our_der_writing_is_the_canonical_one():

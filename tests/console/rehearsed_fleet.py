@@ -64,6 +64,10 @@ class RehearsedFleet(RehearsedWatch):
         ):
             self._audit(actor, operation, target, {})
 
+    # -- alerts: nothing fires here
+    def open_alerts(self) -> Mapping[str, int]:
+        return {}
+
     # -- signing in
     def sign_in(self, secret: str) -> SignedIn:
         if secret in self.extra_tokens:
@@ -248,15 +252,11 @@ class RehearsedFleet(RehearsedWatch):
             },
         )
 
-    def patch_desired(self, operator: Operator, device_id: str, patch: Document) -> None:
-        desired = self.twin(device_id)["desired"]
-        for name, value in patch.items():
-            if value is None:
-                desired.pop(name, None)
-            else:
-                desired[name] = value
-        desired["$version"] += 1
-        self._audit(operator.name, "twin.patch", device_id, patch)
+    def ask(self, question: str, **arguments: Any) -> Document:
+        """What pages of one device ask beside its sources: no alert, no rule, no template."""
+        if question == "show_device_template":
+            return {"template": None, "is_missing": False, "cloud_properties": {}}
+        return {"items": [], "next": None}
 
     async def listen(self, device_id: str) -> AsyncIterator[Document]:
         self.points = asyncio.Queue()
@@ -284,8 +284,10 @@ class RehearsedFleet(RehearsedWatch):
         self._audit(operator.name, f"rollout.{verb}", rollout_id, {"reason": reason})
 
     # -- settings
-    def audit_lines(self, *, after: str | None, limit: int, target: str | None = None) -> Document:
-        found = [each for each in reversed(self.lines) if target in (None, each["target"])]
+    def audit_lines(
+        self, *, after: str | None, limit: int, target: str | None = None, rising: bool = False, **_: Any
+    ) -> Document:
+        found = [each for each in (self.lines if rising else reversed(self.lines)) if target in (None, each["target"])]
         return {"items": found[:limit], "next": None}
 
     def audit_verification(self) -> Document:

@@ -23,7 +23,8 @@ class Scene:
         self.context = ssl.create_default_context(cafile=str(running.root))
         self.product, self.group = product, group
         closing = running.app.state.closing
-        console = create_console(running.service, running.hub, running.platform, closing=closing)
+        parts, state = (running.service, running.hub, running.platform), running.app.state
+        console = create_console(*parts, closing=closing, applications=lambda: state.applications)
         running.app.mount("/", console)
         if product:
             registry = running.service.registry

@@ -21,9 +21,9 @@ pytestmark = pytest.mark.console
 
 MINUTE, SECOND = 60_000, 1000
 # Pixels of the chart's canvas between two shares of its width that have the colour of the first line, or nearly.
-PAINTED = """(chart, [from, to]) => {
+PAINTED = """(chart, [from, to, name = "series-1"]) => {
   const canvas = chart.querySelector("canvas");
-  const probe = chart.appendChild(Object.assign(document.createElement("i"), { className: "series-1" }));
+  const probe = chart.appendChild(Object.assign(document.createElement("i"), { className: name }));
   const wanted = getComputedStyle(probe).color.match(/[0-9]+/g).map(Number);
   probe.remove();
   const left = Math.round(canvas.width * from);
@@ -104,6 +104,14 @@ def test_what_charts_decide(console: RunningConsole, watch: Callable[..., Watche
     assert rules(page, "rules.alone(argument)", [1, None, 2, 3, None, 4]) == [0, 5]
     assert rules(page, "rules.alone([1, undefined, 2, undefined, null, undefined, 3, null, 5])", None) == [6, 8]
     assert rules(page, "rules.nearest([0, 1, 2, 9], [5, undefined, undefined, 7], argument)", 2) == 0
+    assert rules(page, "argument.map((each) => rules.bounds(10, 20, [each]))", [25, 30.5, -0.5, 4, 15]) == [
+        [10, 25],
+        [10, 20],
+        [10, 20],
+        [4, 20],
+        [10, 20],
+    ]
+    assert rules(page, "rules.bounds(8, 8, argument)", [9, 99]) == [8, 9]
     assert rules(page, "rules.ticks(argument, 0.25)", [0, 0.25, 1.5]) == ["0.00", "0.25", "1.50"]
     assert rules(page, "rules.ticks(argument, 500)", [12000, 12500]) == ["12,000", "12,500"]
     assert rules(page, "[rules.quantity(argument, '\u00b0'), rules.quantity(null, 'l')]", 21.5) == [
@@ -130,6 +138,14 @@ def test_a_chart_keeps_its_past_when_live_values_outnumber_it(scene: WaterScene,
         chart([0, 60 * MINUTE, *(60 * MINUTE + each * 5 * SECOND for each in range(1, 40))], start_ms=-20 * MINUTE),
     )
     assert line_chart(page).evaluate(PAINTED, [0.1, 0.6]) > 10
+    # A threshold near the values is a line across; one far away is named at the edge and presses nothing flat.
+    limits = [{"axis": 0, "at": at, "shape": shape, "label": f"{at} l/s"} for at, shape in ((23, "bad"), (400, "good"))]
+    assert line_chart(page).evaluate(PAINTED, [0.1, 0.5, "limit-bad"]) == 0
+    show(line_chart(page), chart(history, thresholds=limits))
+    assert line_chart(page).evaluate(PAINTED, [0.1, 0.5, "limit-bad"]) > 50
+    assert line_chart(page).evaluate(PAINTED, [0.1, 0.5, "limit-good"]) == 0
+    assert line_chart(page).evaluate("(each) => each.plot.scale(0).max") < 30
+    picture(page, ARTEFACTS / "chart-thresholds-light.png", animations="disabled")
 
 
 def test_the_readout_stays_and_zoom_pauses_what_is_live(scene: WaterScene, watch: Callable[..., Watched]):
@@ -184,7 +200,7 @@ def test_the_readout_stays_and_zoom_pauses_what_is_live(scene: WaterScene, watch
 
 def test_zoom_of_a_device_page_pauses_what_is_live(console: RunningConsole, watch: Callable[..., Watched]):
     page = watch(console).sign_in()
-    page.goto(f"/devices/{device_id(0)}?metric=boiler_celsius")
+    page.goto(f"/devices/{device_id(0)}/values?metric=boiler_celsius")
     expect(page.locator("#live-status")).to_have_text("live")
     over = page.locator(".chart .u-over")
     over.scroll_into_view_if_needed()

@@ -88,7 +88,7 @@ def test_one_of_a_catalog_sees_what_of_it_there_is_and_for_whom(shared: SharedSe
     assert all(f'href="{href}"' in hub for _, href, _ in HUB_PLACES)
     settings = TEXT.sub("", look.get("/settings").text)
     assert "Catalog fabrikam" in settings
-    assert not [each for each in ("northwind", "Tokens", "Make a token") if each in settings]
+    assert not [each for each in ("northwind", "Tokens", "Create a token") if each in settings]
 
 
 def test_one_of_a_catalog_sees_its_images_and_groups_and_has_these_check_in(shared: SharedService) -> None:
@@ -111,7 +111,7 @@ def test_one_of_a_catalog_sees_its_images_and_groups_and_has_these_check_in(shar
 def test_what_is_about_all_catalogs_is_refused_in_plain_words(shared: SharedService, path: str) -> None:
     look = signed_in(shared, shared.token(f"plain-{path}", "fabrikam"))
     answer = look.get(path)
-    assert (answer.status, "Your token is not for this." in answer.text) == (403, True)
+    assert (answer.status, "You are not signed in for this." in answer.text) == (403, True)
     assert "is for one catalog, and this is about all catalogs" in answer.text
     assert 'href="/audit"' not in answer.text
     assert look.post("/settings/tokens", name="more", role="Reader").status == 403
@@ -138,9 +138,10 @@ def test_one_of_an_organisation_sees_its_devices_and_nothing_else(shared: Shared
         assert look.get(path).status == 200, path
     assert look.post(f"/devices/{inside}/name", name="Finn's").status == 303
     assert look.get(f"/devices/{outside}").status == look.get(f"/devices/{'0' * 128}").status == 404
-    for path in sorted((ALL | {href for _, href, _ in (*HUB_PLACES, *UPDATE_PLACES)}) - {"/fleet"}):
+    for path in sorted((ALL | {href for _, href, _ in (*HUB_PLACES, *UPDATE_PLACES)}) - {"/fleet", "/guardians"}):
         answer = look.get(path)
         assert (answer.status, "is for one organisation, and this is about more" in answer.text) == (403, True), path
+    assert "No guardian yet." in look.get("/guardians").text  # of its organisation
     shared.revoke("finn")
     assert look.get("/fleet").status == 303
 

@@ -131,7 +131,7 @@ def test_a_held_device_is_released_by_roles_that_may(fleet: RehearsedFleet):
     assert (first.label, first.danger, first.refused, second.label) == ("Release", True, "", "Revoke")
     assert second.refused == "your role, Contributor, may not revoke devices"
     assert [each.label for each in (third, fourth, fifth) if not each.refused] == [
-        "Offer",
+        "Give to another catalog",
         "Quarantine",
         "Decommission",
     ]
@@ -142,12 +142,12 @@ def test_a_held_device_is_released_by_roles_that_may(fleet: RehearsedFleet):
     assert set(said) == {"Touches", "Does", "Leaves alone", "Undo"}
     assert "becomes the device" in said["Does"]
     calm = pages_device_life.actions(of(fleet), dict.fromkeys(may, True), "Administrator", fleet.now)
-    assert [action.label for action in calm] == ["Revoke", "Offer", "Quarantine", "Decommission"]
+    assert [action.label for action in calm] == ["Revoke", "Give to another catalog", "Quarantine", "Decommission"]
     apart = of(fleet, health="quarantined", quarantined_at=fleet.now, quarantined_until=None, quarantine_reason="x")
     labels = [
         each.label for each in pages_device_life.actions(apart, dict.fromkeys(may, True), "Administrator", fleet.now)
     ]
-    assert labels == ["Release", "Revoke", "Offer", "Decommission"]
+    assert labels == ["Release", "Revoke", "Give to another catalog", "Decommission"]
     assert pages_device_life.confirmation(apart, "release").title.endswith("from quarantine?")
     assert pages_device_life.confirmation(of(fleet), "quarantine").reason
 
@@ -409,7 +409,9 @@ def test_a_desired_property_that_was_not_reported_is_not_in_step(fleet: Rehearse
     }
 
 
-@pytest.mark.parametrize("said", ["=1+1", " =cmd|'/c calc'!A1", "\n@SUM(A1)", "@SUM(A1)", "\t=1", "\tx", "+1", "-1"])
+@pytest.mark.parametrize(
+    "said", ["=1+1", " =cmd|'/c calc'!A1", "\n@SUM(A1)", "@SUM(A1)", "\t=1", "\tx", "+1+1", "-1-1"]
+)
 def test_the_export_holds_no_formula(fleet: RehearsedFleet, said: str):
     item = fleet.devices({}, after=None, limit=1)["items"][0] | {"os_version": said, "product": said, "group": said}
     _, row = pages_fleet.csv_lines([item])

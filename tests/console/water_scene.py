@@ -112,7 +112,7 @@ class WaterScene(Scene):
         ]
         rows: list[tuple[str, str, str, tuple[int, int, int, int], dict[str, Any]]] = [
             ("north", "kpi", "Flow, pump north", (0, 0, 3, 2), {"source": one, "value": "flow", "unit": "l/min", "thresholds": limits}),
-            ("mean", "kpi", "Flow, all pumps", (3, 0, 3, 2), {"source": pumps, "value": "flow", "aggregate": "avg", "unit": "l/min", "decimals": 1}),
+            ("mean", "kpi", "Flow, all pumps", (3, 0, 3, 2), {"source": pumps, "value": "flow", "aggregate": "avg", "unit": "l/min", "decimals": 1, "sparkline": True}),
             ("open", "kpi", "Valves open", (6, 0, 3, 2), {"source": pumps, "value": "open"}),
             ("flush", "command", "After service", (9, 0, 3, 2), {"source": one, "command": "flush", "label": "Flush the pump", "parameters": {"s": 3}}),
             ("day", "line", "Flow and pressure over the day", (0, 2, 8, 4), {"source": one, "values": ["flow", "pressure_bar"], "range_s": 86_400}),
@@ -127,6 +127,9 @@ class WaterScene(Scene):
             ("logo", "image", "", (10, 15, 2, 2), {"image": "water/house.svg", "alt": "The pump house"}),
             ("way", "link", "", (10, 17, 2, 1), {"label": "All devices", "target": "/fleet"}),
             ("gone", "kpi", "A group that is gone", (0, 18, 4, 2), {"source": {"group": "never-made"}, "value": "flow"}),
+            ("gauge", "gauge", "Flow on its scale", (0, 22, 3, 3), {"source": one, "value": "flow", "low": 0, "high": 80, "unit": "l/min", "thresholds": limits}),
+            ("alarms", "alerts", "Open alerts", (3, 22, 5, 3), {"source": pumps}),
+            ("doing", "commands", "After service", (8, 22, 4, 3), {"source": one, "buttons": [{"label": "Rinse", "command": "flush", "parameters": {"s": 9}}, {"label": "Rinse for", "command": "flush", "parameters": {"s": 5}, "ask": True}]}),
             ("mute", "line", "What nobody has sent", (4, 18, 4, 2), {"source": pumps, "values": ["unheard"]}),
         ]  # fmt: skip
         tiles = [

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -72,9 +73,10 @@ def create(folder: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def booted(folder: Path, *python: str) -> Iterator[OwnProcess]:
+def booted(folder: Path, *python: str, options: tuple[str, ...] = ()) -> Iterator[OwnProcess]:
     """The process of a device once it has checked in; ``python`` are options of the interpreter."""
-    arguments = [sys.executable, *python, "-m", "armillary", "device", "boot", "--data", str(folder), "--json"]
+    command_line = ["-m", "armillary", "device", "boot", "--data", str(folder), "--json", *options]
+    arguments = [sys.executable, *python, *command_line]
     errors = folder.parent / "stderr"
     with (
         errors.open("w") as stderr,
@@ -138,6 +140,24 @@ def test_running_device_answers_to_check_in_attest_status_and_log(service: Any, 
     assert events[0] == "booted"
     assert events.count("check-in") == before + 2
     assert len(call("log", "--data", str(folder), "--last", "2").stdout.splitlines()) == 2
+
+
+def test_serial_ports_are_told_at_the_start_and_shown_by_status(service: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    create(folder)
+    outer, inner = os.openpty()
+    node = os.ttyname(inner)
+    try:
+        with booted(folder, options=("--peripheral", f"Uart:ISU0={node}", "--peripheral", "Uart:ISU1=/dev/none-such")):
+            refused = call("boot", "--data", str(folder), "--peripheral", "UART2")
+            assert "expected Uart:NAME=NODE" in str(refused.exception)
+            shown = call("status", "--data", str(folder))
+        assert f"serial port ISU0: {node}" in shown.stderr
+        refused = call("boot", "--data", str(folder), "--peripheral", f"Uart:ISU9={node}")
+        assert "expected a serial port of MediaTek MT3620 (ISU0, ISU1, ISU2, ISU3, ISU4)" in str(refused.exception)
+    finally:
+        os.close(outer)
+        os.close(inner)
 
 
 def test_a_device_that_is_not_being_updated_does_not_load_the_tuf_library(service: Any, tmp_path: Path) -> None:

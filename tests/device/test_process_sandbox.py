@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +128,34 @@ async def test_a_native_crash_is_told_and_dumped_as_far_as_the_group_wants(
 def running(rig: Rig) -> list[str]:
     """Images of the applications that run, as the device says."""
     return [each["image_id"] for each in rig.status().get("applications", []) if each["state"] == "running"]
+
+
+SERIAL = b"""#!/usr/bin/env python3
+import os
+line = os.open(os.environ["ARMILLARY_UART_ISU0"], os.O_RDWR | os.O_NOCTTY)
+os.write(line, b"ready")
+print("ISU1" in " ".join(os.environ), flush=True)
+os.read(line, 1)
+"""
+
+
+@pytest.mark.anyio
+async def test_an_application_speaks_on_the_serial_port_that_its_device_was_told(
+    tiny_service: Any, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """And is told of no port that its device has no node for, which the log and the status say."""
+    outer, inner = os.openpty()
+    try:
+        async with provisioned(tiny_service, sandbox, tmp_path / "d") as rig:
+            rig.service.deploy(rig.service.application(SERIAL, Uart=["ISU0", "ISU1"]))
+            await rig.start(replace(SETTINGS, serial_ports={"ISU0": Path(os.ttyname(inner))}))
+            loop = asyncio.get_running_loop()
+            assert await asyncio.wait_for(loop.run_in_executor(None, os.read, outer, 5), WAIT_S) == b"ready"
+            await until(lambda: rig.events("output"), "its output", WAIT_S)
+            assert [line["text"] for line in rig.events("output")] == ["False"]
+            assert [(entry["name"]) for entry in rig.events("serial-port-missing")] == ["ISU1"]
+            missing = {port["name"]: port["missing"] is not None for port in rig.status()["serial_ports"]}
+            assert missing == {"ISU0": False, "ISU1": True}
+    finally:
+        os.close(outer)
+        os.close(inner)

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from armillary.cli.demo import SCENES
+from armillary.cli.demo.demo import SCENES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -26,6 +26,8 @@ def test_demo_plays_every_scene_and_leaves_nothing_running():
     assert [step["name"] for step in summary["steps"]] == [name for name, _ in SCENES]
     assert summary["ok"] is True
     told = {step["name"]: step["detail"] for step in summary["steps"]}
+    assert re.search(r"a shot of \d+(\.\d+)? ml .* warmest of 32 zones", told["telemetry heard"])
+    assert "140 °C refused by the guardian (rule value)" in told["machine commanded"]
     assert "fell silent with OS 99.2; 1 of 1 devices failed" in told["bad OS release halted and rolled back"]
     assert told["attack: bad release halted and rolled back"].startswith("1 of 3 cables tried it")
     assert ": 3 of 5, in DE" in told["Saturday: exploited vulnerability found"]

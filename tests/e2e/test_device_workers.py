@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 from tests.e2e.armillary_processes import Service, armillary_here, running_service
+from tests.e2e.guides.blocks import step_of
 from tests.fixtures.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -37,7 +39,10 @@ def endpoint_of(service: Service) -> dict[str, str]:
 
 
 def test_status_shows_the_workers_and_a_kill_of_the_service_ends_them_at_once(tmp_path: Path) -> None:
-    with running_service(tmp_path / "data", device_workers=2) as service:
+    page = step_of("docs/guides/device-workers.md", "armillary up --device-workers 2")
+    told = re.fullmatch(r"armillary up --device-workers (\d)\s+#.*", page.command)
+    assert told
+    with running_service(tmp_path / "data", device_workers=int(told[1])) as service:
         first = workers_of(service)
         assert len(first) == 2
         assert endpoint_of(service)["status"] == "ok"

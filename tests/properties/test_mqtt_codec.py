@@ -11,7 +11,7 @@ from armillary.wire.mqtt import packet as mqtt
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.fields import PROPERTY_RULES, Kind, Properties, Property, PropertyValue
 from armillary.wire.mqtt.reasons import CODES_OF_PACKET
-from armillary.wire.mqtt.stream import PacketDecoder, iterate_run
+from armillary.wire.mqtt.stream import PacketDecoder, iterate_packets, iterate_run
 
 text = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
 topics = st.text(st.characters(exclude_characters="\0+#", exclude_categories=("Cs",)), min_size=1, max_size=20)
@@ -194,6 +194,9 @@ def test_runs_hold_exactly_the_publishes_that_packets_would_show(
             if run is not None:
                 read = list(iterate_run(run.data, 0, len(run.data), level=level))
                 assert len(read) == run.count
+                packets = list(iterate_packets(run.data))
+                assert [topic for topic, _, _ in packets] == [topic for topic, _, _ in read]
+                assert b"".join(run.data[begin:end] for _, begin, end in packets) == run.data
                 received += [(topic, payload) for topic, payload, _ in read]
                 acknowledged += [
                     int.from_bytes(run.acknowledgements[i + 2 : i + 4], "big")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests.fixtures.effort import examples
@@ -84,6 +85,7 @@ class Histories(RuleBasedStateMachine):
         self.attack: dict[str, int] = {}
         self.now = NOW
         self.newest: dict[str, int] = {}
+        self.has_new_keys = False  # of timestamp or snapshot, in a root that the device may not have yet
         self.client.fetcher.twist = self.serve
 
     def serve(self, name: str, data: bytes | None) -> bytes | None:
@@ -114,11 +116,11 @@ class Histories(RuleBasedStateMachine):
 
     @rule(role=st.sampled_from(["timestamp", "snapshot"]), number=st.integers(60, 70))
     def new_keys(self, role: str, number: int) -> None:
-        """Versions may start again after this: the device forgets what it compared with."""
+        """Versions may start again once the device has this root: it forgets what it compared with (TUF §5.3.11)."""
         if self.repository.signers[role] != [number]:
             self.repository.keys(role, [number])
             self.publish(["root", "targets"])
-            self.newest.pop("timestamp", None)
+            self.has_new_keys = True
 
     @precondition(lambda self: self.past)
     @rule(
@@ -145,6 +147,9 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def nothing_kept_is_older_than_before(self) -> None:
         versions = self.client.versions()
+        if self.has_new_keys and versions.get("root", 0) > self.newest.get("root", 0):
+            self.newest.pop("timestamp", None)
+            self.has_new_keys = False
         for role in {"root", "timestamp", "targets"} & versions.keys():
             assert versions[role] >= self.newest.get(role, 0)
             self.newest[role] = versions[role]
@@ -152,3 +157,26 @@ class Histories(RuleBasedStateMachine):
 
 TestHistories = Histories.TestCase
 TestHistories.settings = settings(max_examples=examples(60), stateful_step_count=25, deadline=None)
+
+
+@pytest.mark.parametrize("rotates", [True, False])
+def test_an_older_timestamp_is_taken_only_with_a_root_that_changes_keys(*, rotates: bool) -> None:
+    state = Histories()
+    state.new_keys("timestamp", 60)
+    state.add_an_artifact(b"")
+    state.honest_refresh()
+    state.nothing_kept_is_older_than_before()
+    had = state.newest["timestamp"]
+    if rotates:
+        state.new_keys("snapshot", 60)
+    else:
+        state.publish(["root", "targets"])
+    taken = []
+    for choice in range(len(state.past)):
+        state.attacked_refresh("timestamp.json", choice)
+        taken.append(state.client.versions().get("timestamp", had))
+        state.nothing_kept_is_older_than_before()
+    assert (min(taken) < had) == rotates
+    assert not state.has_new_keys
+    state.honest_refresh()
+    assert state.client.versions()["timestamp"] > had

@@ -13,7 +13,7 @@ import pytest
 
 from armillary.roles.memory import (
     BACK_BYTES,
-    BACK_INTERVAL_S,
+    MIN_INTERVAL_S,
     QUIET_S,
     SPELL_S,
     TRIM_INTERVAL_S,
@@ -95,17 +95,18 @@ def test_the_pages_go_and_the_program_goes_on() -> None:
 
 def test_memory_is_given_back_when_a_spell_of_work_is_over_or_lasts() -> None:
     busy, calm = 2 * QUIET_S, QUIET_S / 2
-    assert not trim_is_due(2.0, SPELL_S, busy), "what is in use would only come back"
-    assert trim_is_due(2.0, SPELL_S, calm)
+    assert not trim_is_due(MIN_INTERVAL_S, SPELL_S, busy), "what is in use would only come back"
+    assert trim_is_due(MIN_INTERVAL_S, SPELL_S, calm)
+    assert not trim_is_due(MIN_INTERVAL_S / 2, SPELL_S, calm), "no more often than that"
     assert trim_is_due(TRIM_INTERVAL_S, SPELL_S, busy)
     assert not trim_is_due(1000.0, SPELL_S / 2, calm), "nothing came back that could be given again"
 
 
 def test_program_pages_that_little_work_brought_back_are_given_back() -> None:
     busy, calm, little = 2 * QUIET_S, QUIET_S / 2, SPELL_S / 10
-    assert trim_is_due(BACK_INTERVAL_S, little, calm, BACK_BYTES)
-    assert not trim_is_due(BACK_INTERVAL_S, little, busy, BACK_BYTES), "they would only come back"
-    assert not trim_is_due(BACK_INTERVAL_S / 2, little, calm, BACK_BYTES), "no more often than that"
+    assert trim_is_due(MIN_INTERVAL_S, little, calm, BACK_BYTES)
+    assert not trim_is_due(MIN_INTERVAL_S, little, busy, BACK_BYTES), "they would only come back"
+    assert not trim_is_due(MIN_INTERVAL_S / 2, little, calm, BACK_BYTES), "no more often than that"
     assert not trim_is_due(1000.0, little, calm, BACK_BYTES - 1)
 
 

@@ -116,8 +116,8 @@ def test_the_rate_before_is_estimated_and_never_below_the_lowest() -> None:
 def test_words_say_what_was_compared() -> None:
     said = worse_than_before(POLICY, [signal(0, 50, name="silent"), signal(10, 50)])
     assert said == "worse than before: 10 of 50 devices crashed; 1 of 1000 with the release before"
-    said = worse_than_before(POLICY, [signal(10, 20, (0, 3), "taken back")])
-    assert said == "worse than before: 10 of 20 devices taken back; at most 5% was expected"
+    said = worse_than_before(POLICY, [signal(10, 20, (0, 3), "reverted")])
+    assert said == "worse than before: 10 of 20 devices reverted; at most 5% was expected"
 
 
 @pytest.mark.parametrize(

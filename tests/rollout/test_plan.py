@@ -231,10 +231,10 @@ def test_rule_4_a_release_that_is_worse_than_the_one_before_is_held() -> None:
     devices = [*(member(n, "confirmed") for n in range(60)), *(member(n, "reverted") for n in range(60, 75))]
 
     def hold(before: tuple[int, int], **more: Any) -> str:
-        sight = seen(devices, before={"taken back": before, "crashed": before, "silent": before}, **more)
+        sight = seen(devices, before={"reverted": before, "crashed": before, "silent": before}, **more)
         return plan(policy, PROGRESS, sight, 200).reason
 
-    assert hold((1, 500)) == "worse than before: 15 of 75 devices taken back; 1 of 500 with the release before"
+    assert hold((1, 500)) == "worse than before: 15 of 75 devices reverted; 1 of 500 with the release before"
     assert hold((100, 500)) == ""
     devices = [member(n, "confirmed") for n in range(75)]
     assert hold((1, 500)) == ""

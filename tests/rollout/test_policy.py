@@ -95,7 +95,7 @@ def test_misspelt_and_mistyped_documents_are_refused(document: dict[str, Any]) -
     ],
 )
 def test_rings_that_name_nobody_are_refused(name: str, devices: tuple[str, ...]) -> None:
-    with pytest.raises(InvalidArgumentError, match="ring"):
+    with pytest.raises(InvalidArgumentError, match="cohort"):
         Ring(name=name, devices=devices)
 
 
@@ -118,7 +118,7 @@ def test_rings_are_the_first_cohorts_and_ids_may_be_typed_in_capitals() -> None:
     ],
 )
 def test_groups_of_a_ring_are_named_by_their_whole_path(groups: tuple[str, ...]) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"ring Lab: expected (device groups as CATALOG|at most 20)"):
+    with pytest.raises(InvalidArgumentError, match=r"cohort Lab: expected (device groups as CATALOG|at most 20)"):
         Ring(name="Lab", groups=groups)
 
 

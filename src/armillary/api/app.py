@@ -13,6 +13,7 @@ from armillary.api.http.application import application
 from armillary.api.http.shape import Shapes
 from armillary.api.iot_hub import shape as iot_hub
 from armillary.api.native import shape as native
+from armillary.api.prometheus import shape as prometheus
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -22,7 +23,15 @@ if TYPE_CHECKING:
     from armillary.service.assemble import SecurityService
     from armillary.settings import Settings
 
-SHAPES: Final = Shapes(azure.SHAPE, iot_hub.SHAPE, central.SHAPE, native.SHAPE, hawkbit.SHAPE, disclosure.SHAPE)
+SHAPES: Final = Shapes(
+    azure.SHAPE,
+    iot_hub.SHAPE,
+    central.SHAPE,
+    native.SHAPE,
+    hawkbit.SHAPE,
+    disclosure.SHAPE,
+    prometheus.SHAPE,
+)
 
 
 def create_bridge_app(service: SecurityService, hub: Hub, platform: Platform, settings: Settings) -> FastAPI:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from armillary.capability.grant import Grant
@@ -25,6 +25,8 @@ RESERVED_NAMES = frozenset({"dev", "etc", "lib32", "lib64", "mnt", "proc", "root
 LOADER_PREFIX = "ld-linux"
 # Character devices that are not devices of the board.
 DEVICES = ("null", "zero", "full", "random", "urandom")
+# Folder of the devices, inside and outside.
+DEVICE_FOLDER = "/dev"
 # What the launcher keeps until it has used it: to change mounts of its namespace, and to give up everything for good.
 _LAUNCHER_CAPABILITIES: tuple[str, ...] = ("CAP_SYS_ADMIN", "CAP_SETPCAP")
 _NAMESPACES = ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try")
@@ -63,7 +65,7 @@ REMOVE_DIR, REMOVE_FILE, MAKE_DIR, MAKE_REG, MAKE_SOCK, MAKE_FIFO, MAKE_SYM = (
     1 << 10,
     1 << 12,
 )
-REFER, TRUNCATE = 1 << 13, 1 << 14
+REFER, TRUNCATE, IOCTL_DEVICE = 1 << 13, 1 << 14, 1 << 15
 READ = READ_FILE | READ_DIR
 RUN = READ | EXECUTE
 # No EXECUTE: what an application can write it cannot start. Landlock has no say in mapping a file, which is how a
@@ -73,6 +75,8 @@ CHANGE = (
     | REFER
     | TRUNCATE
 )
+# A serial port: which of its ioctl requests, the system-call filter decides.
+SERIAL = READ_FILE | WRITE_FILE | IOCTL_DEVICE
 BIND_TCP, CONNECT_TCP = 1 << 0, 1 << 1
 SCOPE_ABSTRACT_UNIX, SCOPE_SIGNAL = 1 << 0, 1 << 1
 # Rights that each ABI version brought: everything known is handled, so everything unnamed is refused.
@@ -143,19 +147,21 @@ class Folders:
     Attributes:
         data: Becomes its mutable storage, or None.
         device_authentication: Holds its client certificate, or None.
+        serial_ports: Node on the host of each serial port it is handed, by the board's name, ``UART2``.
     """
 
     data: str | None = None
     device_authentication: str | None = None
+    serial_ports: Mapping[str, str] = field(default_factory=dict)
 
 
-def filter_policy(grant: Grant, *, namespaces: bool) -> Policy:
-    """The system-call policy for a grant.
+def filter_policy(grant: Grant, *, namespaces: bool, serial: bool = False) -> Policy:
+    """The system-call policy for a grant; ``serial`` when it is handed a serial port.
 
     With ``namespaces`` the application has networks and processes of its own. Without them it may listen only with a
     declared port, and must stay in its session, by which the supervisor ends it.
     """
-    return Policy(listen=namespaces or bool(grant.tcp_server_ports), sessions=namespaces)
+    return Policy(listen=namespaces or bool(grant.tcp_server_ports), serial=serial, sessions=namespaces)
 
 
 def resource_limits(grant: Grant) -> Mapping[str, int]:
@@ -218,7 +224,13 @@ def inside_paths(runtime: Runtime, image: ImageTree, folders: Folders) -> list[t
         paths.append((DATA_FOLDER, CHANGE))
     if folders.device_authentication is not None:
         paths.append((DEVICE_AUTHENTICATION_FOLDER, READ))
+    paths += [(serial_path(name), SERIAL) for name in folders.serial_ports]
     return paths
+
+
+def serial_path(name: str) -> str:
+    """Where the serial port of this name is inside the namespaces."""
+    return f"{DEVICE_FOLDER}/{name}"
 
 
 def writable_places(folders: Folders) -> list[str]:
@@ -257,6 +269,8 @@ def bubblewrap_arguments(
         arguments += ["--bind", folders.data, DATA_FOLDER]
     if folders.device_authentication is not None:
         arguments += ["--ro-bind", folders.device_authentication, DEVICE_AUTHENTICATION_FOLDER]
+    for name, node in folders.serial_ports.items():
+        arguments += ["--dev-bind", node, serial_path(name)]
     return (*arguments, "--remount-ro", "/", "--chdir", "/", "--")
 
 

@@ -99,7 +99,7 @@ IPPROTO_TCP, IPPROTO_UDP = 6, 17
 MSG_FASTOPEN = 0x20000000
 
 # ioctl requests that change nothing outside the process's own descriptors. TIOCSTI (0x5412) and TIOCLINUX
-# (0x541C), which type into a terminal, are refused like all others; REFUSED_IOCTLS names them for the tests.
+# (0x541C), which type into a terminal, are refused like all others; REFUSED_IOCTLS names some for the tests.
 ALLOWED_IOCTLS: Mapping[str, int] = {
     "TCGETS": 0x5401,  # isatty(3)
     "TIOCGPGRP": 0x540F,
@@ -110,7 +110,37 @@ ALLOWED_IOCTLS: Mapping[str, int] = {
     "FIOCLEX": 0x5451,
     "TCGETS2": 0x802C542A,  # isatty(3) of newer C libraries
 }
-REFUSED_IOCTLS: Mapping[str, int] = {"TIOCSTI": 0x5412, "TIOCLINUX": 0x541C, "SIOCGIFCONF": 0x8912}
+# Further ioctl requests for an application that was handed a serial port: termios(3), RS-485 and modem lines, and
+# nothing that reaches further than that line (asm-generic/ioctls.h, the same on both architectures).
+SERIAL_IOCTLS: Mapping[str, int] = {
+    "TCSETS": 0x5402,  # tcsetattr(3): speed, parity, raw mode
+    "TCSETSW": 0x5403,
+    "TCSETSF": 0x5404,
+    "TCSETS2": 0x402C542B,  # the same of newer C libraries, with any speed
+    "TCSETSW2": 0x402C542C,
+    "TCSETSF2": 0x402C542D,
+    "TCSBRK": 0x5409,  # tcdrain(3): wait until everything is sent
+    "TCFLSH": 0x540B,  # tcflush(3): drop what a late reply left
+    "TIOCOUTQ": 0x5411,  # bytes not sent yet
+    "TIOCMGET": 0x5415,  # modem lines: RTS and DTR switch some adapters' direction
+    "TIOCMBIS": 0x5416,
+    "TIOCMBIC": 0x5417,
+    "TIOCMSET": 0x5418,
+    "TIOCGRS485": 0x542E,  # the driver switches the direction of an RS-485 line
+    "TIOCSRS485": 0x542F,
+    "TIOCGICOUNT": 0x545D,  # counts of framing and parity errors
+}
+# Refused with a serial port as well: typing into a terminal, taking the console's output, another line discipline
+# (kernel code that an application would choose), a controlling terminal, port addresses and interrupts of the UART.
+REFUSED_IOCTLS: Mapping[str, int] = {
+    "TIOCSTI": 0x5412,
+    "TIOCLINUX": 0x541C,
+    "TIOCCONS": 0x541D,
+    "TIOCSETD": 0x5423,
+    "TIOCSCTTY": 0x540E,
+    "TIOCSSERIAL": 0x541F,
+    "SIOCGIFCONF": 0x8912,
+}
 
 # prctl operations that are about the calling thread alone.
 ALLOWED_PRCTLS: Mapping[str, int] = {
@@ -134,6 +164,7 @@ class Policy:
         notify: Hand connects, addressed sends, binding and listening to a supervisor; otherwise the first two fail with
             EACCES.
         listen: Without a supervisor, it may listen: in a network of its own, or with declared server ports.
+        serial: It was handed a serial port and may set that line up.
         sessions: It may leave its session and process group. Without a process namespace it may not: that is how the
             supervisor finds all its processes.
         log_unknown: Log refused calls to the audit log and let them pass: for finding what a new program needs,
@@ -144,6 +175,7 @@ class Policy:
 
     notify: bool = True
     listen: bool = False
+    serial: bool = False
     sessions: bool = True
     log_unknown: bool = False
     without: frozenset[str] = frozenset()
@@ -203,11 +235,16 @@ def _checked(policy: Policy) -> dict[str, tuple[Case, ...]]:
         # The supervisor looks at the socket's port, and listens with it: there is no address in memory to change.
         "listen": (decide,) if policy.notify else (allow,) if policy.listen else (refuse,),
         # The kernel reads 32 bits of the request, so 32 bits are compared: a set high bit changes nothing.
-        "ioctl": tuple(Case(bpf.RET_ALLOW, (Check(1, request),)) for request in ALLOWED_IOCTLS.values()),
+        "ioctl": tuple(Case(bpf.RET_ALLOW, (Check(1, request),)) for request in _ioctls(policy)),
         "prctl": tuple(Case(bpf.RET_ALLOW, (Check(0, operation),)) for operation in ALLOWED_PRCTLS.values()),
         # Its own limits only; hard limits cannot be raised without a capability.
         "prlimit64": (Case(bpf.RET_ALLOW, (Check(0, 0),)), refuse),
     }
+
+
+def _ioctls(policy: Policy) -> tuple[int, ...]:
+    serial = SERIAL_IOCTLS.values() if policy.serial else ()
+    return (*ALLOWED_IOCTLS.values(), *serial)
 
 
 def _socket_cases() -> tuple[Case, ...]:

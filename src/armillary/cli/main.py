@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from armillary import __version__
+from armillary.cli.terminal.colour import NO_COLOUR_OPTION, NO_COLOUR_VARIABLE
 from armillary.cli.terminal.output import print_error
 from armillary.errors import ArmillaryError
 
@@ -20,10 +22,11 @@ os.environ.setdefault("TYPER_USE_RICH", "0")  # plain help: readable in a pipe, 
 # noun or top-level verb -> (module of this package, one line for the overview). Loaded only when used: importing every
 # noun would cost half a second on each call.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("demo", "Play the main story: boot, attest, certify, update, contain, attack, defend."),
+    "demo": ("demo.demo", "Play the main story: boot, attest, certify, update, contain, attack, defend."),
     "up": ("service.up", "Run the whole service in one process."),
     "status": ("service.status", "Show the health of a running service."),
     "login": ("service.login", "Remember a service's address and token."),
+    "context": ("service.context", "Context: the service and catalog of commands that name none."),
     "catalog": ("catalog.catalog", "Catalogs: who owns devices."),
     "product": ("catalog.product", "Products of a catalog."),
     "device-group": ("catalog.device_group", "Device groups of a product."),
@@ -54,6 +57,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("service.audit", "The audit log: list, prove and verify; its checkpoints and witnesses."),
     "trace": ("security.trace", "All that is known of a device, key, product or advisory, with what proves it."),
     "token": ("service.token", "Operator tokens."),
+    "person": ("service.person", "People who sign in by a provider: invite, grant, disable."),
+    "passkey": ("service.passkey", "Passkeys of the console: let somebody in who has lost one."),
+    "session": ("service.session", "Sessions of the console: who is signed in; end one."),
     "factory": ("catalog.factory", "Factory runs: many devices at once."),
     "hub-device": ("hub.hub_device", "Hub devices: clients that do not attest."),
     "bridge": ("bridge.bridge", "The bridge: devices that speak hawkBit's DDI."),
@@ -62,23 +68,48 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "enrolment-token": ("catalog.enrolment_token", "Enrolment tokens: let an owner's device enrol itself."),
     "image-package": ("release.image_package", "Pack and show image packages."),
     "hardware-definition": ("release.hardware_definition", "Test and generate hardware definition headers."),
-    "group": ("platform.group", "Device groups as saved queries: for jobs, dashboards and exports."),
+    "segment": ("platform.group", "Segments: saved queries over devices, for rules, jobs, dashboards and exports."),
     "dashboard": ("platform.dashboard", "Dashboards: as files, and what their tiles show now."),
-    "rule": ("platform.rule", "Rules over what devices say: test, trace, alerts, actions."),
+    "rule": ("platform.rule", "Rules over what devices say: test, trace, actions."),
+    "alert": ("platform.alert", "Firings of rules: list, show, acknowledge."),
     "template": ("platform.template", "Device templates; applications from templates."),
     "application": ("platform.application", "The whole application as files: export and import."),
     "export": ("platform.export", "Data exports: telemetry and more to somewhere else, continuously."),
     "organisation": ("platform.organisation", "Organisations: who sees which devices of a catalog."),
-    "job": ("platform.job", "Jobs over device groups: run, watch, cancel, results."),
+    "guardian": ("guardian.guardian", "Guardians: equipment that must never be on a network."),
+    "job": ("platform.job", "Jobs over segments: run, watch, cancel, results."),
+    "search": ("platform.search", "Find anything by its name, its id, or the beginning of one."),
+    "completion": ("completion.completion", "Print what bash, zsh or fish complete commands with."),
     "bench": ("service.bench", "Measure this machine against limits and peers."),
 }
+
+# Nouns that also work on this host, whose whole module loads a device or a guardian with its engines: the module with
+# those of their verbs that only ask the service.
+IN_SERVICE: dict[str, str] = {"device": "device.in_service", "guardian": "guardian.in_service"}
+
+
+# Earlier names of nouns: scripts that say them go on.
+EARLIER: dict[str, str] = {"group": "segment"}
 
 
 def command_of(name: str) -> Any:
     """The command behind a name of :data:`COMMANDS`; loads its module."""
+    return _command(COMMANDS[name][0])
+
+
+def _command(module: str) -> Any:
     from typer.main import get_command  # noqa: PLC0415 - the service goes on without it (cli/service/start.py)
 
-    return get_command(importlib.import_module(f".{COMMANDS[name][0]}", __package__).app)
+    return get_command(importlib.import_module(f".{module}", __package__).app)
+
+
+def needed(name: str, arguments: Sequence[str]) -> Any:
+    """The command behind a name with no more than these arguments need: one of the service's verbs, or everything."""
+    if name in IN_SERVICE and arguments:
+        command = _command(IN_SERVICE[name])
+        if arguments[0] in command.commands:
+            return command
+    return command_of(name)
 
 
 def overview() -> str:
@@ -90,21 +121,23 @@ def overview() -> str:
         "Armillary: the open successor to Azure Sphere.\n\n"
         "Commands:\n" + "\n".join(lines) + "\n\n"
         "Options:\n"
-        "  --version  Print the version.\n"
-        "  --help     Show this text; armillary COMMAND --help shows a command's.\n"
+        "  --version   Print the version.\n"
+        "  --no-color  Print without colour, as with NO_COLOR; after a command, too.\n"
+        "  --help      Show this text; armillary COMMAND --help shows a command's.\n"
     )
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with 0 (done), 1 (failed) or 2 (wrong usage)."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = _without_colour(list(sys.argv[1:] if arguments is None else arguments))
     if not given or given[0] in ("--help", "-h", "help"):
-        sys.stdout.write(overview())
+        with contextlib.suppress(BrokenPipeError):  # the reader (head, less) has seen enough
+            sys.stdout.write(overview())
         sys.exit(0 if given else 2)
     if given[0] == "--version":
         sys.stdout.write(f"armillary {__version__}\n")
         sys.exit(0)
-    name, rest = given[0], given[1:]
+    name, rest = EARLIER.get(given[0], given[0]), given[1:]
     if name not in COMMANDS:
         from difflib import get_close_matches  # noqa: PLC0415 - for this message only
 
@@ -114,7 +147,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
     try:
         if name != "up" or not _started(rest):
-            command_of(name)(args=rest, prog_name=f"armillary {name}")
+            needed(name, rest)(args=rest, prog_name=f"armillary {name}")
     except ArmillaryError as error:
         print_error(error)
         sys.exit(1)
@@ -122,6 +155,14 @@ def run(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)  # the reader (head, less) has seen enough
+
+
+def _without_colour(arguments: list[str]) -> list[str]:
+    """The arguments without ``--no-color``, which is taken out here for all commands."""
+    if NO_COLOUR_OPTION not in arguments:
+        return arguments
+    os.environ[NO_COLOUR_VARIABLE] = "1"
+    return [each for each in arguments if each != NO_COLOUR_OPTION]
 
 
 def _started(arguments: Sequence[str]) -> bool:

@@ -24,16 +24,15 @@ from starlette.types import ASGIApp
 
 from armillary.api.http.callers import caller_of
 from armillary.api.http.problems import caller_left, framework_problem, problem_details, status_of
+from armillary.console.add_devices import routes as add_devices
+from armillary.console.alerts import routes as alerts
+from armillary.console.applications import routes as applications_routes
 from armillary.console.authored import change as authored_change, read as authored_read, removal
+from armillary.console.bulk import routes as bulk
+from armillary.console.catalogs import routes as catalogs
 from armillary.console.dashboards import change as dashboards_change, read as dashboards_read
-from armillary.console.device import (
-    change as device_change,
-    device_data,
-    device_template,
-    device_twin,
-    device_update,
-    read as device_read,
-)
+from armillary.console.device import change as device_change, read as device_read, tabs as device_tabs
+from armillary.console.device.subject import named
 from armillary.console.device_templates import read as templates_read, template_editor
 from armillary.console.evidence import routes as evidence
 from armillary.console.frame import sign_in
@@ -50,15 +49,25 @@ from armillary.console.frame.guard import (
     read_upload,
 )
 from armillary.console.frame.rows import Change, Changer, Reader, Taker
+from armillary.console.frame.table_bar import EXPORT
 from armillary.console.frame.words import sentence
-from armillary.console.hub_devices import change as hub_devices_change, read as hub_devices_read
+from armillary.console.guardians import routes as guardians
+from armillary.console.hub_devices import change as hub_devices_change, connect, read as hub_devices_read
+from armillary.console.hub_devices.pages_connect import ROOT_HREF
 from armillary.console.live import RECHECK_S, LiveStreams, admitted_visit
+from armillary.console.new_rollout import change as new_rollout_change, routes as new_rollout
 from armillary.console.operations import change, read
+from armillary.console.people import routes as people, second_step
+from armillary.console.people.provider_sign_in import ProviderSignIn
 from armillary.console.releases import change as releases_change, read as releases_read
+from armillary.console.search import read as search_read
 from armillary.console.security import routes as security
+from armillary.console.sources.request_context import Applications, nothing
 from armillary.console.sources.signed_in import NOT_FOR_ONE
 from armillary.console.sources.sources import SourcesFor, sources_of
+from armillary.console.tables import routes as tables, table_export
 from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError
+from armillary.service.people.provider import CALLBACK
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
@@ -71,6 +80,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 _MODULE = "/hub-devices/{device_id}/modules/{module_id}/{verb}"
 _ADMISSION = "/hub-catalogs/{catalog}/admission/{kind}/{verb}"
 _ENROLMENT = "/hub-catalogs/{catalog}/enrolments/{enrolment_id}/{verb}"
+_PROOF = "/hub-catalogs/{catalog}/enrolments/{enrolment_id}/verify"
 _KEY = "/hub-catalogs/{catalog}/service-keys/{name}/delete"
 _GROUP = "/device-groups/{catalog}/{product}/{group}"
 _RELEASE, _IMAGE = "/releases/{release_id}", "/images/{catalog}/{image_id}"
@@ -80,14 +90,16 @@ _REVOCATION = "/settings/catalogs/{catalog}/enrolment-tokens/{token_id}/revoke"
 READ: tuple[tuple[str, Reader], ...] = (
     *security.READ,
     *evidence.READ,
+    *guardians.READ,
+    *alerts.READ,
+    *people.READ,
+    *catalogs.READ,
+    *applications_routes.READ,
+    *add_devices.READ,
     ("/", read.home),
     ("/fleet", device_read.fleet),
     ("/fleet.csv", device_read.fleet_csv),
-    ("/devices/{device_id}", device_read.device),
-    ("/devices/{device_id}/series", device_read.series),
-    ("/devices/{device_id}/data", device_data.page),
-    ("/devices/{device_id}/twin", device_twin.page),
-    ("/devices/{device_id}/update", device_update.page),
+    *device_tabs.READ,
     ("/updates", read.updates),
     ("/updates/{rollout_id}", read.rollout),
     ("/releases", releases_read.releases),
@@ -103,6 +115,8 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/audit", read.audit),
     ("/settings", read.settings),
     ("/help", read.help_page),
+    ("/search", search_read.search),
+    ("/search/lines", search_read.lines),
     ("/updates/{rollout_id}/{verb}", asks(change.rollout_question)),
     ("/devices/{device_id}/{verb}", asks(device_change.device_question)),
     ("/dashboards", dashboards_read.dashboards),
@@ -116,7 +130,6 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/rules/new", authored_read.new_rule),
     ("/rules/{rule_id}", authored_read.rule),
     ("/rules/{rule_id}/trace", authored_read.trace),
-    ("/alerts", authored_read.alerts),
     ("/templates", templates_read.templates),
     ("/templates/{name}", templates_read.template),
     ("/templates/{name}/edit", template_editor.edit),
@@ -125,9 +138,9 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/exports", authored_read.exports),
     ("/pictures/{template}/{file}", dashboards_read.picture),
     ("/hub-devices", hub_devices_read.devices),
-    ("/hub-devices/{device_id}", hub_devices_read.device),
-    ("/hub-devices/{device_id}/data", device_data.page),
-    ("/hub-devices/{device_id}/twin", device_twin.page),
+    ("/hub-devices/{device_id}", named("", hub_devices_read.device)),
+    ("/hub-devices/{device_id}/connect", connect.read),
+    (ROOT_HREF, connect.root_certificate),
     ("/hub-catalogs/{catalog}/enrolments/{enrolment_id}", hub_devices_read.enrolment),
     ("/settings/catalogs/{catalog}/transfers/{transfer_id}/{verb}", asks(change.transfer_question)),
     (_REVOCATION, asks(change.enrolment_question)),
@@ -137,6 +150,12 @@ READ: tuple[tuple[str, Reader], ...] = (
 EDIT: tuple[tuple[str, Reader, Change], ...] = (
     *security.EDIT,
     *evidence.EDIT,
+    *alerts.EDIT,
+    *new_rollout.EDIT,
+    *add_devices.EDIT,
+    *people.EDIT,
+    *tables.EDIT,
+    *catalogs.EDIT,
     ("/new-release", releases_read.new_release, "make_draft"),
     (f"{_RELEASE}/{{verb}}", asks(releases_change.question), releases_change.of_verb),
     (f"{_GROUP}/check-now", asks(change.group_question), "check_group_now"),
@@ -162,22 +181,16 @@ EDIT: tuple[tuple[str, Reader, Change], ...] = (
 CHANGE: tuple[tuple[str, Changer, Change], ...] = (
     *security.CHANGE,
     *evidence.CHANGE,
-    ("/devices/{device_id}/twin", device_change.set_desired, "hub.patch_desired"),
-    *(
-        (f"{root}/{{device_id}}/{rest}", action, allowed)
-        for root in ("/devices", "/hub-devices")
-        for rest, action, allowed in (
-            ("twin/review", device_twin.review, "hub.patch_desired"),
-            ("twin/send", device_twin.send, "hub.patch_desired"),
-            ("twin/cloud", device_twin.keep_cloud, "set_cloud_properties"),
-            ("template", device_template.give, "set_device_template"),
-            ("template/review", device_template.review, "set_device_template"),
-            ("command", device_data.send, "application.call"),
-            ("name", device_change.name_device, "name_device"),
-        )
-    ),
-    ("/devices/{device_id}/check-now", device_update.check_now, "check_now"),
-    ("/devices/{device_id}/{verb}", device_change.change_device, device_change.of_verb),
+    *guardians.CHANGE,
+    *alerts.CHANGE,
+    *new_rollout.CHANGE,
+    *add_devices.CHANGE,
+    *people.CHANGE,
+    *tables.CHANGE,
+    *catalogs.CHANGE,
+    *applications_routes.CHANGE,
+    *bulk.CHANGE,
+    *device_tabs.CHANGE,
     ("/updates/{rollout_id}/{verb}", change.change_rollout, "updates.change"),
     (f"{_RELEASE}/{{verb}}", releases_change.change_release, releases_change.of_verb),
     (f"{_GROUP}/check-now", change.check_group_now, "check_group_now"),
@@ -187,7 +200,6 @@ CHANGE: tuple[tuple[str, Changer, Change], ...] = (
     ("/rules/{rule_id}", authored_change.keep_rule, "rule"),
     ("/rules/{rule_id}/form", authored_change.change_rule, "rule"),
     ("/rules/{rule_id}/{verb}", authored_change.switch_rule, "rule"),
-    ("/alerts/{number}/acknowledge", authored_change.acknowledge, "acknowledge_alert"),
     ("/templates/{name}/publish", template_editor.publish_template, "put_template"),
     ("/new-template", template_editor.make, "put_template"),
     ("/new-template/check", template_editor.check_new, "put_template"),
@@ -203,7 +215,9 @@ CHANGE: tuple[tuple[str, Changer, Change], ...] = (
     ("/templates/{name}/draft/{version}", template_editor.begin_draft, "put_template"),
     ("/templates/{name}/delete", template_editor.delete, "put_template"),
     ("/dashboards", dashboards_change.make, "dashboard"),
-    ("/dashboards/{dashboard_id}/layout", dashboards_change.lay_out, "dashboard"),
+    ("/dashboards/{dashboard_id}/tiles", dashboards_change.save, "dashboard"),
+    ("/dashboards/{dashboard_id}/preview", dashboards_change.preview, "dashboard"),
+    ("/dashboards/{dashboard_id}/undo", dashboards_change.undo, "dashboard"),
     ("/dashboards/{dashboard_id}/delete", dashboards_change.delete, "dashboard"),
     ("/dashboards/{dashboard_id}/tiles/{tile_id}", dashboards_change.keep_tile, "dashboard"),
     ("/dashboards/{dashboard_id}/tiles/{tile_id}/remove", dashboards_change.remove_tile, "dashboard"),
@@ -213,6 +227,8 @@ CHANGE: tuple[tuple[str, Changer, Change], ...] = (
     ("/hub-devices/{device_id}/{verb}", hub_devices_change.change_device, "make_hub_device"),
     (_MODULE, hub_devices_change.change_device, "make_hub_device"),
     (_ADMISSION, hub_devices_change.change_admission, "change_admission"),
+    ("/hub-catalogs/{catalog}/enrolments", hub_devices_change.make_enrolment, "make_hub_enrolment"),
+    (_PROOF, hub_devices_change.prove_enrolment, "verify_hub_enrolment"),
     (_ENROLMENT, hub_devices_change.change_enrolment, "change_hub_enrolment"),
     ("/hub-catalogs/{catalog}/service-keys", hub_devices_change.make_key, "list_hub_service_keys"),
     (_KEY, hub_devices_change.delete_key, "list_hub_service_keys"),
@@ -227,18 +243,23 @@ CHANGE: tuple[tuple[str, Changer, Change], ...] = (
 # Forms with files, each with the change that one has to be allowed and how many bytes it may have. They are asked for
 # before those of CHANGE.
 UPLOAD: tuple[tuple[str, Taker, str, int], ...] = (
+    *new_rollout.UPLOAD,
+    *add_devices.UPLOAD,
     ("/new-release", releases_change.make_draft, "make_draft", releases_change.MAX_DRAFT_BYTES),
     (f"{_RELEASE}/bill", releases_change.put_release_bill, "put_release_bill", releases_change.MAX_BILL_BYTES),
     (f"{_IMAGE}/bill", releases_change.put_image_bill, "put_image_bill", releases_change.MAX_BILL_BYTES),
 )
 LIVE: tuple[tuple[str, Callable[[LiveStreams, Console, Request], Awaitable[Response]]], ...] = (
     ("/devices/{device_id}/live", LiveStreams.respond),
+    ("/hub-devices/{device_id}/live", LiveStreams.respond),
     ("/dashboards/{dashboard_id}/live", LiveStreams.respond_dashboard),
+    ("/alerts/live", LiveStreams.respond_alerts),
 )
 
-# Forms that models in DTDL are sent with.
-MODELS = frozenset(
+# Forms that models in DTDL, or all tiles of a dashboard, are sent with.
+LARGE = frozenset(
     (
+        dashboards_change.save,
         template_editor.make,
         template_editor.check_new,
         template_editor.report,
@@ -246,6 +267,10 @@ MODELS = frozenset(
         template_editor.check,
     )
 )
+
+# Files of these forms may be large: above so many bytes they lie on the disk while they come in.
+LARGE_FILES = frozenset((new_rollout_change.take_images,))
+IN_MEMORY_BYTES = 1 << 20
 
 _log = structlog.get_logger("armillary.console")
 
@@ -256,12 +281,14 @@ def create_console(
     platform: Platform,
     *,
     closing: asyncio.Event | None = None,
+    applications: Callable[[], Applications | None] = nothing,
 ) -> ASGIApp:
     """The console over a running service, hub and platform.
 
+    ``applications`` gives application templates in use, once simulated devices are played.
     ``closing`` is the API application's ``state.closing``: set when the server stops, so that live pages end at once.
     """
-    return console_app(sources_of(service, hub, platform), closing=closing)
+    return console_app(sources_of(service, hub, platform, applications), closing=closing)
 
 
 def console_app(
@@ -278,6 +305,7 @@ def console_app(
     """
     console = Console(sources, clock)
     streams = LiveStreams(recheck_s, closing)
+    by_provider = ProviderSignIn()
 
     async def asset(request: Request) -> Response:
         return console.assets.respond(request)
@@ -287,7 +315,15 @@ def console_app(
         Route("/sign-in", _with(console, sign_in.show_sign_in), methods=["GET"]),
         Route("/sign-in", _with(console, sign_in.sign_in), methods=["POST"]),
         Route("/sign-out", _with(console, sign_in.sign_out), methods=["POST"]),
+        Route(sign_in.SECOND_STEP, _with(console, second_step.show), methods=["GET"]),
+        Route(sign_in.SECOND_STEP, _with(console, second_step.by_passkey), methods=["POST"]),
+        Route(second_step.RECOVERY, _with(console, second_step.by_code), methods=["POST"]),
+        Route("/sign-in/provider", _with(console, by_provider.begin), methods=["GET"]),
+        Route(CALLBACK, _with(console, by_provider.callback), methods=["GET"]),
+        Route("/signed-out", _with(console, by_provider.signed_out), methods=["GET"]),
         Route("/theme", _with(console, sign_in.choose_theme), methods=["POST"]),
+        Route("/clock", _with(console, sign_in.choose_clock), methods=["POST"]),
+        Route("/language", _with(console, sign_in.choose_language), methods=["POST"]),
         *(Route(path, partial(answer, streams, console), methods=["GET"]) for path, answer in LIVE),
         *(Route(path, _reading(console, page), methods=["GET"]) for path, page in READ),
         *(Route(path, _reading(console, page, change), methods=["GET"]) for path, page, change in EDIT),
@@ -346,7 +382,12 @@ def _reading(console: Console, page: Reader, change: Change | None = None) -> En
         visit = await admitted_visit(console, request)
         if change is not None:
             permit(visit, change if isinstance(change, str) else change(visit))
-        async with caller_of(request).turn():
+        caller = caller_of(request)
+        if EXPORT in visit.query:  # its pages are read one by one while it is sent
+            caller.hold(caller.budgets.exports)
+        async with caller.turn():
+            if EXPORT in visit.query:
+                return await run_in_threadpool(table_export.export, page, visit, request)
             return await run_in_threadpool(page, visit)
 
     return endpoint
@@ -355,7 +396,7 @@ def _reading(console: Console, page: Reader, change: Change | None = None) -> En
 def _changing(console: Console, action: Changer, change: Change) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         visit = await admitted_visit(console, request)
-        most = MAX_MODEL_FORM_BYTES if action in MODELS else MAX_FORM_BYTES
+        most = MAX_MODEL_FORM_BYTES if action in LARGE else MAX_FORM_BYTES
         form = await read_form(request, console.seal, request.cookies.get(SESSION_COOKIE, ""), most=most)
         permit(visit, change if isinstance(change, str) else change(visit))
         async with caller_of(request).turn():
@@ -368,9 +409,12 @@ def _taking(console: Console, action: Taker, change: str, most: int) -> Endpoint
     async def endpoint(request: Request) -> Response:
         visit = await admitted_visit(console, request)
         permit(visit, change)  # before megabytes are read
+        caller = caller_of(request)
+        caller.hold(caller.budgets.large_bodies)
         cookie = request.cookies.get(SESSION_COOKIE, "")
-        form, files = await read_upload(request, console.seal, cookie, most=most)
-        async with caller_of(request).turn():
+        in_memory = IN_MEMORY_BYTES if action in LARGE_FILES else None
+        form, files = await read_upload(request, console.seal, cookie, most=most, in_memory=in_memory)
+        async with caller.turn():
             return await run_in_threadpool(action, visit, form, files)
 
     return endpoint
@@ -378,11 +422,11 @@ def _taking(console: Console, action: Taker, change: str, most: int) -> Endpoint
 
 # status -> title, state. What is not here is a failure of ours.
 _TITLES = {
-    400: ("This cannot be done that way.", "attention"),
+    400: ("Invalid request.", "attention"),
     403: ("Your role does not allow this.", "attention"),
-    404: ("There is nothing here.", "unknown"),
-    405: ("This cannot be done that way.", "attention"),
-    412: ("Somebody else was faster.", "attention"),
+    404: ("Page not found.", "unknown"),
+    405: ("Invalid request.", "attention"),
+    412: ("Changed by someone else since you opened it.", "attention"),
     409: ("This does not fit the present state.", "attention"),
     429: ("Too many at once.", "attention"),
     503: ("The service cannot do this now.", "bad"),
@@ -410,7 +454,7 @@ def _described(status: int, code: str, message: str, remedy: str) -> dict[str, A
     if code == FOREIGN_FORM:
         title = "This form was refused."
     if code == NOT_FOR_ONE:
-        title = "Your token is not for this."
+        title = "You are not signed in for this."
     return {
         "status": status,
         "code": code,

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Live values of one device or of a dashboard as server-sent events, for as long as the session stands.
+"""Live values of a device or a dashboard, and changes of alerts, as server-sent events while the session stands.
 
 Events: ``point`` with a JSON object (metric, value, at_ms, text), ``values`` with a list of what a dashboard's tiles
-show (key, value, at_ms, texts by tile), ``end`` when the operator is no longer signed in;
-a comment line every few seconds keeps proxies from closing the connection and notices a browser that went away.
+show (key, value, at_ms, texts by tile), ``alerts`` with how many are open of each severity, ``end`` when the operator
+is no longer signed in; a comment line every few seconds keeps proxies from closing the connection and notices a browser
+that went away.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from starlette.responses import Response
 
 from armillary.api.http.callers import Caller, caller_of, catalog_of, owner_of
 from armillary.api.native.dashboard_live import LiveResponse
-from armillary.console.dashboards.pages_tiles import live_items, names_of
+from armillary.console.dashboards.pages_tile_words import names_of
+from armillary.console.dashboards.pages_tiles import live_items
 from armillary.console.dashboards.read import found
-from armillary.console.device.read import point_event
+from armillary.console.device.subject import found_of
+from armillary.console.device.tabs import point_event
 from armillary.console.frame.console import Console, SignInNeededError, Visit
 from armillary.console.sources.signed_in import Document
 from armillary.errors import NotFoundError
@@ -74,7 +77,7 @@ class LiveStreams:
         visit = await admitted_visit(console, request)
         caller_of(request).hold(caller_of(request).budgets.streams)
         sources = visit.sources
-        device_id = (await run_in_threadpool(sources.fleet.device, request.path_params["device_id"]))["device_id"]
+        device_id = (await run_in_threadpool(found_of, visit, request.path_params["device_id"]))["device_id"]
         called = await run_in_threadpool(sources.hub.called, device_id)
         points = await run_in_threadpool(sources.hub.listen, device_id)
         if visit.operator.catalog is not None:
@@ -112,6 +115,24 @@ class LiveStreams:
 
         values = await run_in_threadpool(application.live, wanted, self._closing)
         return LiveResponse(application.shed, self._events(console, request, values, event))
+
+    async def respond_alerts(self, console: Console, request: Request) -> Response:
+        """Start a stream that says when alerts have changed: ``alerts``, with how many are open of each severity.
+
+        Raises:
+            SignInNeededError: nobody is signed in.
+            PermissionDeniedError: the operator may not see alerts.
+            QuotaExceededError: too many streams are open.
+        """
+        visit = await admitted_visit(console, request)
+        caller_of(request).hold(caller_of(request).budgets.streams)
+        application = visit.sources.application
+        changes = application.alert_changes(self._closing)
+
+        def event(found: Document) -> str:
+            return f"event: alerts\ndata: {json.dumps(found)}\n\n"
+
+        return LiveResponse(application.shed, self._events(console, request, changes, event))
 
     async def _events(
         self, console: Console, request: Request, values: AsyncGenerator[T], event: Callable[[T], str]

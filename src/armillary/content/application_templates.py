@@ -60,17 +60,22 @@ def load(name: str) -> ApplicationTemplate:
     Raises:
         NotFoundError: there is none of this name; lists those there are.
     """
-    folder = _folder(name)
+    return read(name, _folder(name))
+
+
+def read(name: str, folder: Traversable, head_file: str = "template.toml") -> ApplicationTemplate:
+    """An application template, or content of the same form, from its folder; without devices where there are none."""
     documents = {
         (kind, each.name.removesuffix(".json")): json.loads(each.read_text("utf-8"))
         for below, kind in DOCUMENT_FOLDERS.items()
         for each in _files(folder / below)
     }
+    devices = folder / "devices.toml"
     return ApplicationTemplate(
         name=name,
-        head=head(name),
+        head=tomllib.loads((folder / head_file).read_text("utf-8")),
         models={each.name.removesuffix(".json"): each.read_bytes() for each in _files(folder / "models")},
-        devices=tuple(tomllib.loads((folder / "devices.toml").read_text("utf-8"))["device"]),
+        devices=tuple(tomllib.loads(devices.read_text("utf-8"))["device"]) if devices.is_file() else (),
         documents=documents,
         images={each.name: each.read_bytes() for each in _files(folder / "images")},
         readme=(folder / "README.md").read_text("utf-8"),

@@ -15,9 +15,10 @@ import aiohttp
 from armillary.boot import chain
 from armillary.capability.grant import platform_limits
 from armillary.device.applications.applications import ApplicationStore
+from armillary.device.applications.serial_ports import SerialPorts, hold_serial_ports
 from armillary.device.applications.sideload import signers
 from armillary.device.boot.recovery import finish_recovery
-from armillary.device.boot.startup import BootRom, Startup, start_up
+from armillary.device.boot.startup import BootRom, Startup, chip_profile, start_up
 from armillary.device.checkin.checkin import CheckIns
 from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.checkin.endpoint import DeviceEndpoint, ServiceContext, tls_context
@@ -81,6 +82,7 @@ class Device:
         self.clock = DeviceClock(self._flash)
         self.journal = Journal(self.folder.log, self.clock.now)
         self._running: RunningDevice | None = None
+        self._serial_ports = SerialPorts({}, self.journal)  # those of the settings are held while it runs
         self._stop_requested = False
         self._fixed_status: dict[str, object] = {
             "device_id": self.configuration.device_id,
@@ -114,8 +116,13 @@ class Device:
         Raises:
             BootRefusedError: verified boot stopped; nothing was started.
             DataFolderInUseError: another process is this device.
+            HostError: a node that it was told is no serial port, or is held by another device.
         """
-        with self.folder.hold():
+        platform = platform_limits(chip_profile(self.configuration.chip))
+        with (
+            self.folder.hold(),
+            hold_serial_ports(self._settings.serial_ports, platform, self.journal) as self._serial_ports,
+        ):
             while await self._run_one_boot():
                 self.journal.write("restarting")
                 self.configuration = load_configuration(self._flash)
@@ -150,6 +157,7 @@ class Device:
                     platform=platform_limits(startup.profile),
                     flash_limit_bytes=startup.profile.limits.application_flash_bytes,
                     device_id=self.configuration.device_id,
+                    serial_ports=self._serial_ports.of,
                 ),
                 sandbox=sandbox,
                 journal=self.journal,
@@ -279,7 +287,8 @@ class Device:
         with contextlib.suppress(OSError):  # a full disk must not stop the device
             found = self._allowed()
             allowed = {"manufacturing_state": found.state.value, "capabilities": list(found.capabilities)}
-            write_status(self.folder.status, {**self._fixed_status, "at": self.clock.now(), **allowed, **changing})
+            always = {"at": self.clock.now(), "serial_ports": self._serial_ports.status()}
+            write_status(self.folder.status, {**self._fixed_status, **always, **allowed, **changing})
 
     def _tls_context(self, configuration: DeviceConfiguration) -> ServiceContext:
         context = tls_context(configuration.service_root, self.clock)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from uuid import UUID
 
 from armillary.device.applications.admission import Application
@@ -47,13 +48,15 @@ class DeviceSettings:
     """Times of one device process; waits in seconds, the first and the longest after failed check-ins.
 
     ``trial`` says when a new set of images is confirmed or taken back; ``mirrors`` are addresses of folders that have
-    the files of the update repository as well.
+    the files of the update repository as well; ``serial_ports`` has the node of this host for the board's name of each
+    serial port.
     """
 
     trial: TrialRules = DEFAULT_RULES
     retry_first_s: float = RETRY_FIRST_S
     retry_limit_s: float = RETRY_LIMIT_S
     mirrors: tuple[str, ...] = ()
+    serial_ports: Mapping[str, Path] = field(default_factory=dict)
 
 
 class RunningDevice:

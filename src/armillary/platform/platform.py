@@ -25,6 +25,7 @@ from armillary.platform.authored.documents import AuthoredDocuments
 from armillary.platform.authored.groups import Groups
 from armillary.platform.authored.operations import OrganisationOperations
 from armillary.platform.authored.organisations import Organisations
+from armillary.platform.dashboards.alerts import DeviceAlerts
 from armillary.platform.dashboards.devices import DashboardDevices
 from armillary.platform.exports.exports import Exports
 from armillary.platform.exports.operations import ExportOperations
@@ -34,6 +35,7 @@ from armillary.platform.jobs.jobs import Jobs
 from armillary.platform.jobs.operations import JobOperations
 from armillary.platform.ports import Devices, Directory, NoDirectory, NoRegistry, NoUpdates, Registry, Updates
 from armillary.platform.rules.actions import ActionSettings, RuleActions
+from armillary.platform.rules.alert_search import AlertSearch
 from armillary.platform.rules.alerts import AlertOperations
 from armillary.platform.rules.facts import RuleFacts
 from armillary.platform.rules.names import RuleNames
@@ -120,7 +122,8 @@ class Platform:
             self.naming,
             changing_secrets,
         )
-        self.alert_operations = AlertOperations(rule_store, documents, self.naming, actions, clock)
+        self.alerts = AlertSearch(rule_store, documents, self.naming, self.groups)
+        self.alert_operations = AlertOperations(rule_store, self.alerts, actions, clock)
         export_store = OnDemand(lambda: ExportStore(folder, audit), lambda: True)
         sources = Sources(series, rule_store, directory, devices.begin_connectivity)
         self.exports = Exports(export_store, documents, self.groups, sources, settings.hosts, folder, clock)
@@ -178,14 +181,19 @@ class Platform:
             self.rule_operations.forget_secrets(document_id)
 
     def forget_device(self, device_id: str, *, by: str) -> None:
-        """Delete what operators keep of a device, on behalf of ``by``; modules have nothing of it."""
-        if "/" not in device_id:
+        """Delete what operators keep of a device with its modules, or of a module, on behalf of ``by``."""
+        modules = self.documents.devices.modules_of(device_id)
+        for each in (device_id, *modules):
             with contextlib.suppress(NotFoundError):
-                self.documents.delete("device", device_id, by=by)
+                self.documents.delete("device", each, by=by)
 
     def dashboard_devices(self, catalog: str | None = None) -> DashboardDevices:
         """The devices of one request's tiles, of a catalog or of all."""
         return DashboardDevices(self.documents, self.groups, self.directory, self.naming, self._devices.twins, catalog)
+
+    def device_alerts(self, catalog: str | None = None) -> DeviceAlerts:
+        """Alerts of one request's tiles, of a catalog or of all."""
+        return DeviceAlerts(self.alerts, catalog)
 
     def template_of(self, device_id: str) -> str:
         """The device template of a device; empty for none."""

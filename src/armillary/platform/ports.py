@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Protocol
+from typing import Any, Protocol
 
 from armillary.engines.database.outbox import AuditEntry
 from armillary.errors import InvalidArgumentError
@@ -156,6 +156,20 @@ class NoUpdates:
     def standings(self, device_group: str, moved: Mapping[str, tuple[str, int]]) -> Mapping[str, UpdateStatus]:  # noqa: ARG002
         """Nothing."""
         return {}
+
+
+class AlertChannels(Protocol):
+    """Notification channels of the security service, which tell of alerts."""
+
+    def tell(self, channel: str, catalog: str, whole: bool, delivery: str, said: Mapping[str, Any]) -> int:  # noqa: FBT001
+        """Have the channels of a name tell of an alert; how many there are. Raises HostError of the disk.
+
+        Those of the ``catalog``, and with ``whole`` those of the whole service. ``delivery`` is the same for the same
+        firing, however often it is told.
+        """
+
+    def is_there(self, channel: str, catalog: str | None) -> bool:
+        """Whether a rule of a catalog, or with None one of all catalogs, has such a channel."""
 
 
 class Registry(Protocol):

@@ -36,6 +36,7 @@ def platform_of(
     )
     notices = hub.notices
     notices.on_message += [platform.rules.measured, platform.models.measured]
+    notices.on_historical.append(platform.models.measured)
     notices.on_slice.append(platform.rules.settle)
     notices.on_twin.append(platform.rules.device_changed)
     notices.on_model.append(platform.device_templates.announced)

@@ -16,6 +16,7 @@ def action_settings(service: SecurityService, settings: Settings) -> ActionSetti
     return ActionSettings(
         mail=mail_server(settings),
         hosts=allowed_hosts(settings),
+        channels=service.notifications,
         quarantine=lambda device_id, _, said: service.watch.request_quarantine(device_id, said),
     )
 
@@ -31,7 +32,7 @@ class PlatformRegistry:
         return self._service.registry.catalogs.get(given).name
 
     def has_tokens_of(self, organisation: str) -> bool:
-        """Whether an organisation has a valid token."""
-        return any(
-            each.organisation == organisation and each.revoked_at is None for each in self._service.tokens.list()
-        )
+        """Whether an organisation has a valid token, or somebody is granted a role in it."""
+        tokens = (each.organisation for each in self._service.tokens.list() if each.revoked_at is None)
+        granted = (grant.organisation for known in self._service.people.list() for grant in known.grants)
+        return organisation in (*tokens, *granted)

@@ -24,14 +24,11 @@ from armillary.hub.link.tls import AdmittedTrust, HubContext, hub_context
 from armillary.platform.platform import Platform
 from armillary.roles.platform import platform_of
 from armillary.roles.platform_settings import PlatformRegistry, action_settings
-from armillary.service.assemble import SecurityService
+from armillary.service.assemble import HTTPS_PORT, SecurityService
 from armillary.service.authority.authority import Authority
 from armillary.service.authority.server_certificate import ServerFiles
 from armillary.settings import Settings
 from armillary.sim.templates.applications import Applications
-
-# Port of https when an address has none.
-HTTPS_PORT = 443
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +103,14 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
         await service.start((settings.public_host, ports["hub_port"]))
         api = create_app(service, hub, platform, settings)
         if parts.console:
-            api.mount("/", ConsoleOnDemand(service, hub, platform, closing=api.state.closing))
+            pages = ConsoleOnDemand(
+                service,
+                hub,
+                platform,
+                closing=api.state.closing,
+                applications=lambda: api.state.applications,
+            )
+            api.mount("/", pages)
         api_tls = server_context(files.certificate, files.key)
         present_renewed(service.authority, hub_tls, api_tls)
         if parts.applications:
@@ -115,7 +119,7 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
             running.push_async_callback(applications.close)
             api.state.applications = applications
         server = ApiServer(api, api_tls)
-        api_port = await server.start(settings.host, settings.api_port)
+        api_port = service.api_port = await server.start(settings.host, settings.api_port)
         join_service_api(hub, server, settings.public_host, api_port=api_port, ports=ports)
         running.push_async_callback(server.close)
         if settings.bridge_port != "off":

@@ -45,3 +45,8 @@ def size_after(cohorts: tuple[int, ...], index: int, devices: int) -> int:
     """
     by_percent = -(-cohorts[index] * devices // 100)
     return min(devices, max(by_percent, index + 1))
+
+
+def due_of(cohorts: tuple[int, ...], index: int, devices: int, started: int) -> int:
+    """How many of ``devices`` cohort ``index`` starts where ``started`` have: at least one while any is left."""
+    return 0 if started >= devices else max(1, size_after(cohorts, index, devices) - started)

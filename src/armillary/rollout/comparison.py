@@ -38,7 +38,7 @@ ALTERNATIVES: Final = (0.02, 0.05, 0.1, 0.25, 0.5, 0.9)
 LOWEST_RATE: Final = 0.01
 # Devices of the release before that make a rate; with fewer the policy's ``failure_percent`` stands for it.
 ENOUGH_DEVICES: Final = 30
-SIGNALS: Final = ("taken back", "silent", "crashed")
+SIGNALS: Final = ("reverted", "silent", "crashed")
 
 
 @dataclass(frozen=True, slots=True)

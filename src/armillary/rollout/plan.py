@@ -32,12 +32,11 @@ what it ran before.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from armillary.rollout.cohort import size_after
+from armillary.rollout.cohort import due_of
 from armillary.rollout.comparison import SIGNALS, CrashRates, Signal, worse_than_before
 from armillary.rollout.policy import RolloutPolicy
 from armillary.rollout.tally import FAILED, FINISHED, LEFT, UNFINISHED, Tally
@@ -132,7 +131,7 @@ class Sight:
     devices: int
     alarms: Sequence[Alarm] = ()
     crashed: int = 0
-    before: Mapping[str, tuple[int, int]] = MappingProxyType({})
+    before: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     rates: CrashRates | None = None
     is_named: bool = True
 
@@ -358,7 +357,7 @@ def _advance(
         return RolloutPlan(moves=moves, start=start, cohort=cohort, event="finish", reason=reason)
     cohort += 1
     rings = len(policy.rings)
-    due = 0 if cohort < rings else max(1, size_after(policy.cohorts, cohort - rings, devices) - started)
+    due = 0 if cohort < rings else due_of(policy.cohorts, cohort - rings, devices, started)
     return RolloutPlan(moves=moves, start=start, cohort=cohort, due=due, reason=f"cohort {cohort + 1} starts")
 
 

@@ -39,11 +39,12 @@ class Ring:
     def __post_init__(self) -> None:
         if not 1 <= len(self.name) <= MAX_RING_NAME or not self.name.isprintable() or self.name != self.name.strip():
             raise InvalidArgumentError(
-                f"ring name: expected 1 to {MAX_RING_NAME} printable characters, got {self.name!a:.80}", remedy=_REMEDY
+                f"cohort name: expected 1 to {MAX_RING_NAME} printable characters, got {self.name!a:.80}",
+                remedy=_REMEDY,
             )
         if not self.devices and not self.groups:
             raise InvalidArgumentError(
-                f"ring {self.name}: expected devices or device groups, got none", remedy="Name those that go first."
+                f"cohort {self.name}: expected devices or device groups, got none", remedy="Name those that go first."
             )
         for what, named, most in (
             ("devices", self.devices, MAX_RING_DEVICES),
@@ -51,20 +52,20 @@ class Ring:
         ):
             if len(named) > most:
                 raise InvalidArgumentError(
-                    f"ring {self.name}: expected at most {most} {what}, got {len(named)}",
+                    f"cohort {self.name}: expected at most {most} {what}, got {len(named)}",
                     remedy="Name fewer, or use percentages.",
                 )
         for path in self.groups:
             parts = path.split("/")
             if len(path) > MAX_GROUP_PATH or not path.isprintable() or len(parts) != 3 or not all(parts):
                 raise InvalidArgumentError(
-                    f"ring {self.name}: expected device groups as CATALOG/PRODUCT/GROUP, got {path!a:.80}",
+                    f"cohort {self.name}: expected device groups as CATALOG/PRODUCT/GROUP, got {path!a:.80}",
                     remedy="List them: armillary device-group list.",
                 )
         for device_id in self.devices:
             if len(device_id) != _DEVICE_ID_LENGTH or not set(device_id) <= set("0123456789abcdef"):
                 raise InvalidArgumentError(
-                    f"ring {self.name}: expected device ids of {_DEVICE_ID_LENGTH} hex digits, got {device_id!a:.40}",
+                    f"cohort {self.name}: expected device ids of {_DEVICE_ID_LENGTH} hex digits, got {device_id!a:.40}",
                     remedy="List the ids: armillary device list.",
                 )
 
@@ -139,14 +140,14 @@ class RolloutPolicy:
                 f"rings: expected at most {MAX_COHORTS}, got {len(self.rings)}", remedy="Join some of them."
             )
         for what, names in (
-            ("ring", [ring.name.casefold() for ring in self.rings]),
+            ("cohort", [ring.name.casefold() for ring in self.rings]),
             ("device", [device for ring in self.rings for device in ring.devices]),
             ("device group", [group.casefold() for ring in self.rings for group in ring.groups]),
         ):
             twice = [name for name, count in Counter(names).items() if count > 1]
             if twice:
                 raise InvalidArgumentError(
-                    f"rings: the {what} {twice[0]:.40} is there twice", remedy="It belongs to one ring."
+                    f"rings: the {what} {twice[0]:.40} is there twice", remedy="It belongs to one cohort."
                 )
 
     @property

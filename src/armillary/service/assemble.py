@@ -41,12 +41,15 @@ from armillary.service.factory.tpm_enrolment import TpmEnrolments
 from armillary.service.hub_access.hub_access import HubAccess
 from armillary.service.loops import ServiceLoops
 from armillary.service.notifications.notifications import Notifications
+from armillary.service.people.passkeys import Passkeys
+from armillary.service.people.sessions import Sessions
 from armillary.service.registry.audit import AuditLog
 from armillary.service.registry.registry import Registry
 from armillary.service.registry.tokens import Tokens
 from armillary.service.repository.loading import load_tuf
 from armillary.service.repository.repository import Repository
 from armillary.service.response.response import Response
+from armillary.service.search import Search
 from armillary.service.serving import DeviceServing
 from armillary.service.updates.updates import Updates
 from armillary.service.verifier.attestation import Attestation
@@ -59,10 +62,15 @@ if TYPE_CHECKING:
     from armillary.service.crash_dumps.crash_dumps import CrashDumps
     from armillary.service.disclosure.disclosure import Disclosure
     from armillary.service.dossier.dossiers import Dossiers
+    from armillary.service.people.people import People
+    from armillary.service.people.provider import SignInProvider
+    from armillary.service.people.table_views import TableViews
     from armillary.service.repository.ceremony import Ceremony
     from armillary.service.transparency.transparency import Transparency
     from armillary.service.watch.support_ends import SupportEnds
 
+# Port of https when an address has none.
+HTTPS_PORT = 443
 # Crash dumps whose time has come are deleted within this time.
 DUMPS_LOOK_S = 3600
 
@@ -103,6 +111,11 @@ class SecurityService:
         self.response = Response(context, notices, self.updates, self.advisories, self.attestation.floors)
         self.audit = AuditLog(context)
         self.tokens = Tokens(context)
+        self.search = Search(context, self.registry.names)
+        self.sessions = Sessions()
+        self.tokens.on_revoked.append(self.sessions.end_of_token)
+        self.passkeys = Passkeys(context, self.sessions, lambda: self.console_address)
+        self.api_port = context.settings.api_port  # the one in use, once the operator API listens
         self.factory = Factory(context, authority, self.releases, self.repository, chips, self.device_address)
         self.tpms = TpmEnrolments(context, authority, self.factory, chips)
         self.enrolments = Enrolments(context, self.factory, self.tpms, chips, notices)
@@ -120,6 +133,8 @@ class SecurityService:
         self.serving = DeviceServing(parts, self.watch.observe, self.device_address)
         self.watch.drops.sources["device endpoint"] = self.serving.refusals_dropped
         self.first_token: str | None = None
+        self._people: People | None = None
+        self._provider = None if not context.settings.oidc_issuer else self._sign_in_provider()
         self._casework: Casework | None = None
         self._dossiers: Dossiers | None = None
         self._dumps_looked_at = 0
@@ -197,6 +212,40 @@ class SecurityService:
             if self._transparency is None:
                 self._transparency = Transparency(self.context, self.authority.keys, self.audit.outboxes.drain)
             return self._transparency
+
+    @property
+    def people(self) -> People:
+        """Named people; loaded when somebody asks for them."""
+        from armillary.service.people.people import People  # noqa: PLC0415 - memory: few services have any
+
+        if self._people is None:
+            self._people = People(self.context, self.sessions)
+        return self._people
+
+    @property
+    def table_views(self) -> TableViews:
+        """What people keep of the console's tables; loaded with the console."""
+        from armillary.service.people.table_views import TableViews  # noqa: PLC0415 - memory: not without a console
+
+        return TableViews(self.context)
+
+    @property
+    def sign_in_provider(self) -> SignInProvider | None:
+        """The provider that people sign in with; None where the settings name none."""
+        return self._provider
+
+    def _sign_in_provider(self) -> SignInProvider:
+        from armillary.identity.person import group_grants  # noqa: PLC0415 - memory: few services have a provider
+        from armillary.service.people.provider import SignInProvider  # noqa: PLC0415 - memory, as above
+
+        group_grants(self.settings.oidc_grants)  # refused at the start, not at the first sign-in
+        return SignInProvider(self.settings, lambda: self.console_address, self.context.clock)
+
+    @property
+    def console_address(self) -> str:
+        """Where people open the console: ``https://HOST``, with the port where it is not 443."""
+        port = "" if self.api_port == HTTPS_PORT else f":{self.api_port}"
+        return self.settings.console_address or f"https://{self.settings.public_host}{port}"
 
     @property
     def casework(self) -> Casework:

@@ -68,6 +68,10 @@ ADMINISTRATORS = {
     *(f"{method} /api/organizations/{{organisation}}" for method in ("PUT", "PATCH", "DELETE")),
     *(f"{method} {_V1}/organisations/{{organisation}}" for method in ("PUT", "DELETE")),
     f"PUT {_V1}/devices/{{device_id}}/organisation",
+    f"GET {_V1}/people", f"POST {_V1}/people", f"GET {_V1}/people/{{person_id}}", f"DELETE {_V1}/people/{{person_id}}",
+    *(f"POST {_V1}/people/{{person_id}}/{step}" for step in ("disable", "enable", "grants")),
+    f"DELETE {_V1}/people/{{person_id}}/grants/{{grant_id}}",
+    f"GET {_V1}/sessions", f"DELETE {_V1}/sessions/{{session_id}}",
     f"GET {_V1}/tokens", f"POST {_V1}/tokens", f"DELETE {_V1}/tokens/{{token_id}}",
     f"GET {_CATALOG}/hub-service-keys", f"POST {_CATALOG}/hub-service-keys",
     f"DELETE {_CATALOG}/hub-service-keys/{{name}}",
@@ -80,7 +84,8 @@ ADMINISTRATORS = {
     f"POST {_CATALOG}/attestation-policy/firmware", f"DELETE {_CATALOG}/attestation-policy/firmware/{{statement_id}}",
     f"POST {_V1}/releases", f"POST {_V1}/releases/corim", f"POST {_V1}/releases/{{release_id}}/expiry",
     f"POST {_V1}/releases/{{release_id}}/withdraw", f"POST {_V1}/security-floors", f"POST {_V1}/releases/drafts",
-    *(f"POST {_V1}/releases/{{release_id}}/{step}" for step in ("sign", "publish", "promote", "sbom", "rollout")),
+    *(f"POST {_V1}/releases/{{release_id}}/{step}" for step in (
+        "sign", "publish", "promote", "sbom", "rollout", "rollout-preview")),
     f"POST {_V1}/os-feeds", f"DELETE {_V1}/os-feeds/{{feed}}",
     f"DELETE {_V1}/repository/waiting", f"POST {_V1}/repository/key-changes", f"POST {_V1}/repository/signatures",
     f"POST {_V1}/repository/clock-corrections",
@@ -90,9 +95,11 @@ ADMINISTRATORS = {
 # A Reader sees; some of it is asked with another verb, and there are no users to change:
 READ_OTHERWISE = {
     *(f"{method} /api/users/{{user}}" for method in ("PUT", "PATCH", "DELETE")),
+    f"DELETE {_V1}/me/sessions/{{session_id}}",
     "POST /api/query", f"POST {_V1}/group-preview", f"POST {_V1}/logs/{{log}}/proof",
     f"POST {_V1}/playbook-check",
     "POST /iothub/configurations/testQueries", "POST /iothub/devices/query",
+    *(f"POST /prometheus/api/v1/{name}" for name in ("labels", "query", "query_exemplars", "query_range", "series")),
     f"POST {_AZURE}/certificates/{{serial}}/retrieveCertChain",
     *(f"POST {_AZURE}/{verb}" for verb in (
         "countDevices", "listDeployments", "listDeviceGroups", "listDeviceInsights", "listDevices")),

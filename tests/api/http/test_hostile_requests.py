@@ -24,6 +24,7 @@ WORDS = {
     "/subscriptions": ("error", "message"),
     "/providers": ("error", "message"),
     "/iothub": ("Message",),
+    "/prometheus": ("error",),
     **{f"/api/{noun}": ("error", "message") for noun in central_table.NOUNS},
 }
 NAMES = st.one_of(

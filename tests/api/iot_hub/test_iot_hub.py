@@ -191,6 +191,22 @@ def test_a_device_that_attests_is_shown_and_not_made_here(service: RunningServic
     assert [each["moduleId"] for each in tool.call("GET", f"/devices/{attested}/modules").body] == ["edge"]
 
 
+def test_a_module_that_is_made_anew_has_nothing_of_an_earlier_one(
+    service: RunningService, tool: Tool, name: str
+) -> None:
+    """One that is there keeps what it has: it is not made a second time."""
+    path = f"/devices/{name}/modules/edge"
+    twin = f"/twins/{name}/modules/edge"
+    tool.call("PUT", f"/devices/{name}", {})
+    assert tool.call("PUT", path, {}).status == 200
+    tool.call("PATCH", twin, {"properties": {"desired": {"secret": 1}}})
+    assert tool.call("PUT", path, {}).status == 409
+    assert "secret" in tool.call("GET", twin).body["properties"]["desired"]
+    service.service.hub_access.identities.delete(f"{name}/edge", actor="test")  # As when its device changes hands
+    assert tool.call("PUT", path, {}).status == 200
+    assert "secret" not in tool.call("GET", twin).body["properties"]["desired"]
+
+
 def test_queries_go_on_where_they_ended(service: RunningService, tool: Tool, name: str) -> None:
     for number in range(7):
         tool.call("PUT", f"/devices/{name}-{number}", {})

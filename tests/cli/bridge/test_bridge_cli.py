@@ -116,8 +116,8 @@ def test_a_list_of_devices_with_their_tokens_is_taken_over(
     file = tmp_path / "fleet.csv"
     file.write_text("# id,token\ngw-1,0123456789abcdef-1\ngw-2,\n")
     bring = ("bridge", "device", "import", "-c", catalog, "--file", str(file), *GROUP)
-    assert "2 devices are made, 0 were there" in armillary(*bring).err
-    assert "0 devices are made, 2 were there" in armillary(*bring).err
+    assert "2 devices made, 0 there before" in armillary(*bring).err
+    assert "0 devices made, 2 there before" in armillary(*bring).err
     assert Controller(service, catalog, "gw-1", "TargetToken 0123456789abcdef-1").ask("GET", "").status == 200
     listed = armillary("bridge", "device", "list", "-c", catalog, "--prefix", "gw-", "--json").json
     assert [(each["controller"], each["has_token"]) for each in listed] == [("gw-1", True), ("gw-2", False)]

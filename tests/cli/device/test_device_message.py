@@ -22,7 +22,7 @@ def test_messages_wait_are_listed_and_taken_back(
     listed = armillary(*message, "list", "-d", device, "--json").json
     assert [each["size"] for each in listed] == [2, 5]
     assert sent["message_id"] in armillary(*message, "list", "-d", device).out
-    assert "2 messages taken back" in armillary(*message, "purge", "-d", device, "--yes").err
+    assert "2 messages purged" in armillary(*message, "purge", "-d", device, "--yes").err
     assert [each["state"] for each in armillary(*message, "list", "-d", device, "--json").json] == ["purged"]
     assert armillary(*message, "send", "-d", device).code == 2
     assert armillary(*message, "send", "-d", device, "--text", "x", "--property", "=y").code == 2

@@ -84,7 +84,7 @@ def test_a_file_that_breaks_off_is_not_left_behind(tmp_path: Path) -> None:
 def test_retention_from_the_command_line(armillary: Command, tmp_path: Path) -> None:
     rules = {"rules": [{"metric": "air.*", "raw_days": 30, "rollup_days": None}]}
     (tmp_path / "rules.json").write_text(json.dumps(rules))
-    assert "1 rules" in armillary("telemetry", "retention", "set", "--file", str(tmp_path / "rules.json")).err
+    assert "1 rule\n" in armillary("telemetry", "retention", "set", "--file", str(tmp_path / "rules.json")).err
     shown = armillary("telemetry", "retention", "show").out
     assert "air.*" in shown
     assert "for ever" in shown

@@ -48,28 +48,28 @@ def test_groups_from_the_command_line(
     )
     group = made.json["id"]
     assert group == f"never-seen-{name.lower()}"
-    listed = armillary("group", "list", "-c", name)
+    listed = armillary("segment", "list", "-c", name)
     assert group in listed.out
-    assert "Never seen" in armillary("group", "show", "-g", group).out
-    members = armillary("group", "members", "-g", group, "--json").json
+    assert "Never seen" in armillary("segment", "show", "-g", group).out
+    members = armillary("segment", "members", "-g", group, "--json").json
     assert [each["device_id"] for each in members] == [device]
-    assert device[:12] in armillary("group", "members", "-g", group).out
+    assert device[:12] in armillary("segment", "members", "-g", group).out
     (tmp_path / "g.json").write_text(json.dumps({"name": "Changed", "catalog": name, "template": "none"}))
-    again = ("group", "create", "--file", str(tmp_path / "g.json"), "--id", group)
+    again = ("segment", "create", "--file", str(tmp_path / "g.json"), "--id", group)
     refused = armillary(*again)
     assert refused.code == 1
     assert f"there is a group {group!r} already: nothing was changed" in refused.err
     assert "--replace" in refused.err
-    assert "Never seen" in armillary("group", "show", "-g", group).out
+    assert "Never seen" in armillary("segment", "show", "-g", group).out
     assert armillary(*again, "--replace").code == 0
-    assert "No device is in this group" in armillary("group", "members", "-g", group).err
+    assert "No device is in this group" in armillary("segment", "members", "-g", group).err
     assert armillary("job", "create", "--name", name, "-g", group, "-c", name, "--set", "a=1").code == 0
-    held = armillary("group", "delete", "-g", group, "--yes")
+    held = armillary("segment", "delete", "-g", group, "--yes")
     assert (held.code, f'job "{name}"' in held.err, "--force" in held.err) == (1, True, True)
-    assert armillary("group", "show", "-g", group).code == 0
-    assert "deleted" in armillary("group", "delete", "-g", group, "--yes", "--force").err
-    gone = armillary("group", "show", "-g", group)
+    assert armillary("segment", "show", "-g", group).code == 0
+    assert "deleted" in armillary("segment", "delete", "-g", group, "--yes", "--force").err
+    gone = armillary("segment", "show", "-g", group)
     assert (gone.code, "request.not-found" in gone.err) == (1, True)
     (tmp_path / "bad.json").write_text("[1]")
-    assert "JSON object" in armillary("group", "create", "--file", str(tmp_path / "bad.json")).err
-    assert armillary("group", "create").code == 2
+    assert "JSON object" in armillary("segment", "create", "--file", str(tmp_path / "bad.json")).err
+    assert armillary("segment", "create").code == 2

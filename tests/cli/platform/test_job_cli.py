@@ -14,7 +14,7 @@ def test_jobs_from_the_command_line(
     armillary: Command, service: RunningService, catalog: str, device: str, tmp_path: Path
 ) -> None:
     name = catalog
-    assert armillary("group", "create", "--name", name, "-c", name).code == 0
+    assert armillary("segment", "create", "--name", name, "-c", name).code == 0
     made = armillary(
         "job", "create", "--name", name, "-g", name, "-c", name, "--set", "limit=5", "--set", "mode=auto",
         "--batch", "50%", "--pause", "1s", "--abort", "10", "--wait", "--json",

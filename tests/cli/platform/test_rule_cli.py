@@ -70,28 +70,28 @@ def test_rules_from_the_command_line(
     # It fires; why is said; somebody takes notice.
     wait_until(lambda: service.platform.rules.loaded.get(rule), "the rule is taken up")
     say(service, device, {"t": 31})
-    wait_until(lambda: "under way" in armillary("rule", "alerts", "-c", catalog).out, "an alert")
+    wait_until(lambda: "active" in armillary("alert", "list", "-c", catalog).out, "an alert")
     traced = armillary("rule", "trace", "-r", rule, "-d", device)
     assert "t is 31, > 30: met" not in traced.out
     assert " was above 30" in traced.out
-    number = str(armillary("rule", "alerts", "-c", catalog, "--json").json[0]["number"])
-    shown = armillary("rule", "alert", "--alert", number)
+    number = str(armillary("alert", "list", "-c", catalog, "--json").json[0]["number"])
+    shown = armillary("alert", "show", "--alert", number)
     assert "t 31 was above 30" in shown.out
     assert "hook (webhook)" in shown.out
     # With another catalog chosen neither is there; what is printed is for people.
     with monkeypatch.context() as chosen:
         chosen.setenv("ARMILLARY_CATALOG", f"Other-{catalog}")
         service.service.registry.catalogs.create(f"Other-{catalog}", actor="test")
-        for verb in ("alert", "acknowledge"):
-            assert armillary("rule", verb, "--alert", number).code == 1, verb
-        assert "No such alert" in armillary("rule", "alerts", "--status", "all").err
-    taken = armillary("rule", "acknowledge", "--alert", number)
+        for verb in ("show", "acknowledge"):
+            assert armillary("alert", verb, "--alert", number).code == 1, verb
+        assert "No such alert" in armillary("alert", "list", "--status", "all").err
+    taken = armillary("alert", "acknowledge", "--alert", number)
     assert re.search(r"acknowledged:? +by ", taken.out)
     for printed in (shown.out, taken.out):
         assert "_ms" not in printed
         assert "{" not in printed
         assert device[:8] in printed
-    assert "No such alert" in armillary("rule", "alerts", "-c", catalog).err
+    assert "No such alert" in armillary("alert", "list", "-c", catalog).err
 
     # What was given up is tried again.
     store = service.platform.rules.store()

@@ -13,13 +13,16 @@ from tests.cli.conftest import Command
 from tests.engines.softhsm import make_token, needs_softhsm
 
 from armillary.cli.release import release_keys
+from armillary.engines.signer import passphrase as passphrases
 from armillary.errors import ServiceUnreachableError
 
 service = own_service(scope="function")  # each test changes the keys of the whole service
 
 
 @pytest.fixture
-def passphrase(tmp_path: Path) -> list[str]:
+def passphrase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Options that name a passphrase; each key of these ceremonies is encrypted, which is slow on purpose otherwise."""
+    monkeypatch.setattr(passphrases, "PERSONS_COST", passphrases.GENERATED_COST)
     file = tmp_path / "passphrase"
     file.write_text("a sentence of some words\n")
     file.chmod(0o600)

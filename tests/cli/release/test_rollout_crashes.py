@@ -14,7 +14,7 @@ from armillary.cli.release.rollout import _crashes
         (None, None),
         (
             {"devices": 3, "devices_before": 41, "evidence_percent": 7},
-            "on 3 devices, on 41 with the release before; 7% of what holds it",
+            "on 3 devices, on 41 with the release before; 7% of what halts it",
         ),
     ],
 )

@@ -28,7 +28,7 @@ def test_authorities_are_listed_renewed_and_their_roots_written(
     after = armillary("authority", "list", "--json").json
     assert [one["serial"] for one in after if one not in before] == [made["serial"]]
     written = armillary("authority", "roots", "--output-file", str(tmp_path / "roots.pem"))
-    assert (written.code, written.err) == (0, f"2 roots are written to {tmp_path / 'roots.pem'}\n")
+    assert (written.code, written.err) == (0, f"2 roots written to {tmp_path / 'roots.pem'}\n")
     roots = x509.load_pem_x509_certificates((tmp_path / "roots.pem").read_bytes())
     assert f"{roots[-1].serial_number:034X}" == made["serial"]
     assert (tmp_path / "roots.pem").read_bytes() == service.root.read_bytes()

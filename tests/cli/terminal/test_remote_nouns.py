@@ -10,6 +10,7 @@ import uuid
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from cryptography import x509
@@ -18,6 +19,7 @@ from tests.api.running_service import RunningService, application, wait_until
 from tests.cli.conftest import Command
 from tests.fixtures.reports import crash
 
+from armillary.hub.front.methods import MethodResult
 from armillary.wire.image import capability_file
 
 
@@ -36,6 +38,23 @@ def _image(armillary: Command, catalog: str, tmp_path: Path, name: str = "Blink"
     file.write_bytes(package)
     assert armillary("image", "add", "-c", catalog, "--image-path", str(file)).code == 0
     return str(image_id)
+
+
+def test_images_and_rollouts_are_meant_by_their_first_digits(
+    armillary: Command, service: RunningService, catalog: str, tmp_path: Path
+) -> None:
+    image = _image(armillary, catalog, tmp_path)
+    _claimed(armillary, service, catalog)
+    group = ("-c", catalog, "-p", "Coffee", "-dg", "Production")
+    assert armillary("image", "show", "-c", catalog, "-i", image[:8], "--json").json["name"] == image
+    assert armillary("image", "show", "-c", catalog, "-i", "0000").err.startswith("error: there is no image whose id")
+    made = armillary("rollout", "create", *group, "-i", image[:8].upper(), "--json").json
+    short = made["rollout_id"][:8]
+    assert armillary("rollout", "halt", "-r", short, "--json").json["rollout_id"] == made["rollout_id"]
+    assert armillary("rollout", "cancel", "-r", short).code == 0
+    assert armillary("rollout", "show", "-r", "ffff0000").err.startswith("error: there is no rollout whose id")
+    put = armillary("deployment", "create", *group, "-i", image[:8], "--json")
+    assert put.code == 0, put.err
 
 
 def _claimed(armillary: Command, service: RunningService, catalog: str, group: str = "Production") -> Any:
@@ -205,7 +224,7 @@ def test_certificates_are_downloaded(armillary: Command, catalog: str, tmp_path:
     assert lists.read_text().count("BEGIN X509 CRL") == len(chain_of_all)
     serial = f"{chain_of_all[0].serial_number:034x}"
     command = ("ca-certificate", "crl", "-c", catalog, "--authority", serial, "--output-file")
-    assert armillary(*command, str(one)).err == f"1 revocation lists are written to {one}\n"
+    assert armillary(*command, str(one)).err == f"1 revocation list written to {one}\n"
     assert x509.load_der_x509_crl(one.read_bytes()).is_signature_valid(chain_of_all[0].public_key())
     assert "[request.not-found]" in armillary(*command[:-3], "--authority", "00", "--output-file", str(one)).err
     arguments = ("--verification-code", "0A0B", "--output-file", str(proof))
@@ -222,7 +241,7 @@ def test_an_error_report_file_is_safe_to_open(
         device.check_in(error_reports=(crash(description="=HYPERLINK(x)", component_id=None, image_id=None),))
     file = tmp_path / "report.csv"
     ran = armillary("catalog", "download-error-report", "-c", catalog, "--output-file", str(file))
-    assert ran.err == "1 error reports\n"
+    assert ran.err == "1 error report\n"
     rows = list(csv.DictReader(io.StringIO(file.read_text())))
     assert [(row["Device ID"], row["Event Type"], row["Event Count"]) for row in rows] == [
         (device.device_id, "AppCrash", "1")
@@ -319,12 +338,14 @@ def test_audit_and_tokens(armillary: Command, service: RunningService) -> None:
     of_token = armillary("audit", "list", "--target", newest.json[0]["target"], "--json").json
     assert [line["operation"] for line in of_token] == ["token.revoke", "token.create"]
     nothing = armillary("audit", "list", "--target", "nobody")
-    assert (nothing.out, nothing.err) == ("", "The audit log has no line of it.\n")
+    assert (nothing.out, nothing.err) == ("", "The audit log has no such line.\n")
     verified = armillary("audit", "verify", "--json").json
     assert verified["broken_at"] is None
 
 
-def test_twins_and_methods_of_a_device_that_is_away(armillary: Command, service: RunningService, catalog: str) -> None:
+def test_twins_and_methods_of_a_device_that_is_away(
+    armillary: Command, service: RunningService, catalog: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     device = _claimed(armillary, service, catalog)
     patched = armillary(
         "device", "twin", "update", "-d", device.device_id, "--desired", '{"strength": 3}', "--json"
@@ -338,8 +359,13 @@ def test_twins_and_methods_of_a_device_that_is_away(armillary: Command, service:
     assert armillary("device", "twin", "update", "-d", device.device_id, "--desired", "{").code == 2
     ran = armillary("device", "telemetry", "-d", device.device_id)
     assert (ran.out, ran.err) == ("", "The device has sent no telemetry yet.\n")
-    away = armillary("device", "invoke", "-d", device.device_id, "--method", "brew")
+    call = ("device", "invoke", "-d", device.device_id, "--method", "brew")
+    away = armillary(*call, "--connect-timeout", "0")
     assert (away.code, away.err.splitlines()[0].rsplit(" ", 1)[1]) == (1, "[request.device-offline]")
+    invoke = AsyncMock(return_value=MethodResult(200, None))
+    monkeypatch.setattr(type(service.hub.operations), "invoke_method", invoke)
+    assert armillary(*call).code == 0
+    assert invoke.call_args.kwargs == {"connect_timeout_s": 10}  # who types may be a moment before the device
 
 
 def test_release_of_a_device_that_is_held(armillary: Command, service: RunningService, catalog: str) -> None:
@@ -386,7 +412,7 @@ def test_the_only_catalog_needs_no_name(armillary: Command, catalog: str, monkey
     ran = armillary("product", "list")
     assert ran.code == 1
     assert ran.err.startswith("error: --catalog is needed: there are ")
-    assert "armillary catalog use --catalog" in ran.err
+    assert "armillary context use --catalog" in ran.err
     monkeypatch.setenv("ARMILLARY_CATALOG", catalog)
     assert armillary("product", "list").out == "name    description\nCoffee  makes coffee\n"
 

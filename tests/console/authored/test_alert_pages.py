@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from armillary.console.authored.pages_rules import alerts_section, trace_sheet
+from armillary.console.alerts.pages_alerts import line_of
+from armillary.console.authored.pages_rules import trace_sheet
 
 DEVICE = "pump-1"
 
@@ -19,12 +20,8 @@ def _alert(**more: Any) -> dict[str, Any]:
 
 
 def test_an_alert_of_a_deleted_rule_leads_to_no_page_of_it() -> None:
-    kept, gone = alerts_section(
-        [_alert(), _alert(rule_is_deleted=True)], {DEVICE: "Pump 1"}, may_change=False, now=9
-    ).rows
-    assert [kept[2].href, kept[4].href] == ["/rules/hot", f"/rules/hot/trace?device={DEVICE}"]
-    assert [gone[2].href, gone[4].href, gone[2].reason] == ["", "", "deleted rule"]
-    assert gone[2].text == "Too hot"
+    kept, gone = (line_of(_alert(rule_is_deleted=each), {DEVICE: "Pump 1"}, 9) for each in (False, True))
+    assert (kept.rule_href, gone.rule_href, gone.rule, gone.device) == ("/rules/hot", "", "Too hot", "Pump 1")
 
 
 def test_a_trace_says_each_comparison_once_and_without_machine_names() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forms of groups, jobs and exports: what is shown and sent back says the same, and a mistake is named by its field."""
+"""Forms of jobs and exports: what is shown and sent back says the same, and a mistake is named by its field."""
 
 from __future__ import annotations
 
@@ -12,31 +12,12 @@ from armillary.console.authored import pages_authored_forms as forms
 from armillary.console.frame.form import Form
 from armillary.errors import InvalidArgumentError
 from armillary.twin.author.data_export import parse_export, split_secret
-from armillary.twin.author.group import parse_group
 from armillary.twin.author.job import parse_job
 
 GROUPS = (("pumps", "All pumps"), ("north", "north"))
-PARSERS = {"group": parse_group, "job": parse_job, "export": parse_export}
+PARSERS = {"job": parse_job, "export": parse_export}
 
 DOCUMENTS: list[tuple[str, dict[str, Any]]] = [
-    ("group", {"name": "Everybody"}),
-    (
-        "group",
-        {
-            "name": "Warm",
-            "template": "pump",
-            "match": "any",
-            "filters": [
-                {"field": "telemetry:temperature", "operator": "gt", "value": 40},
-                {"field": "telemetry:load", "operator": "le", "value": -0.5},
-                {"field": "cloud:site", "operator": "ne", "value": "north = wet"},
-                {"field": "cloud:site", "operator": "contains", "value": "5"},
-                {"field": "device:connected", "operator": "eq", "value": True},
-                {"field": "tag:floor", "operator": "exists", "value": True},
-                {"field": "tag:floor", "operator": "exists", "value": False},
-            ],
-        },
-    ),
     (
         "job",
         {
@@ -116,7 +97,7 @@ DOCUMENTS: list[tuple[str, dict[str, Any]]] = [
 
 
 def shown(kind: str, body: dict[str, Any], etag: str = "e") -> Form:
-    made = forms.form(kind, body, post="/x", etag=etag, groups=GROUPS, templates=("pump",))
+    made = forms.form(kind, body, post="/x", etag=etag, groups=GROUPS)
     assert made is not None
     return made
 
@@ -146,7 +127,7 @@ def test_a_form_that_is_sent_back_changes_nothing(kind: str, body: dict[str, Any
 )
 def test_properties_come_back_as_they_were_or_have_no_form(properties: dict[str, Any]) -> None:
     body = {"name": "x", "group": "pumps", "action": {"kind": "set-property", "properties": properties}}
-    made = forms.form("job", body, post="/x", etag="e", groups=GROUPS, templates=())
+    made = forms.form("job", body, post="/x", etag="e", groups=GROUPS)
     if made is None:
         return
     assert forms.document_of("job", body, typed(made))["action"]["properties"] == properties
@@ -161,7 +142,7 @@ def test_an_ordinary_property_has_a_form() -> None:
 def test_what_a_form_cannot_say_has_none(properties: dict[str, Any], start: int | None) -> None:
     body = {"name": "x", "group": "pumps", "action": {"kind": "set-property", "properties": properties}, "start": start}
     assert parse_job(body)
-    assert forms.form("job", body, post="/x", etag="e", groups=GROUPS, templates=()) is None
+    assert forms.form("job", body, post="/x", etag="e", groups=GROUPS) is None
 
 
 def test_a_new_one_is_made_of_every_form() -> None:
@@ -188,8 +169,6 @@ def test_a_new_one_is_made_of_every_form() -> None:
 @pytest.mark.parametrize(
     ("kind", "variant", "field", "value", "message"),
     [
-        ("group", "", "filters", "temperature", "Conditions: expected SOURCE:PATH OPERATOR VALUE, got 'temperature'"),
-        ("group", "", "filters", "tag:x ~ 5\na = 1", "got 'a = 1'"),
         ("job", "set-property", "action.properties", "interval", "Properties: expected NAME = VALUE on each line"),
         ("job", "set-property", "action.properties", "a = 1\na = 2", "Properties: expected each name once, got 'a'"),
         ("job", "command", "action.payload", "{", "Parameters: expected JSON, got '{'"),
@@ -210,7 +189,7 @@ def test_a_mistake_names_its_field(kind: str, variant: str, field: str, value: s
 def test_a_secret_is_never_sent_back() -> None:
     begun = forms.begin("export", "webhook")
     made = forms.form(
-        "export", begun, post="/x", etag="", groups=(), templates=(), sent={"destination.secret": "s3cret"},
+        "export", begun, post="/x", etag="", groups=(), sent={"destination.secret": "s3cret"},
         error=InvalidArgumentError("no"),
     )  # fmt: skip
     assert made is not None

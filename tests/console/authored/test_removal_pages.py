@@ -40,7 +40,7 @@ def test_a_used_group_is_deleted_by_who_has_read_what_uses_it_and_typed_the_word
     direct = look.post(path, etag=hub_scene.call("GET", f"/groups/{name}")["etag"])
     assert (direct.status, direct.headers["location"]) == (303, path)  # led to the page, nothing done
     page = said(look.get(path).text)
-    assert "Delete the device group Cold ones?" in page
+    assert "Delete the segment Cold ones?" in page
     for user in ('Dashboard "Cold store" (tile "Now")', 'Export "To disk"', 'Job "Colder"', 'Rule "Too warm"'):
         assert user in page, user
     assert "Type delete to confirm" in page
@@ -77,7 +77,7 @@ def test_each_other_deletion_and_a_run_ask_first(hub_scene: HubScene, name: str)
     assert look.post(path, only="failed").status == 400
     assert look.get(f"{path}?only=failed").status == 400  # none failed
     page = said(look.get(path).text)
-    assert "in the group Cold ones now." in page
+    assert "in the segment Cold ones now." in page
     assert "Sets target (desired), in batches of 5 devices." in page
     assert hub_scene.call("GET", runs)["items"] == []
     assert look.confirm(path).headers["location"] == f"/jobs/{name}?told=begun"

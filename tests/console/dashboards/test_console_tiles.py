@@ -62,6 +62,25 @@ def test_a_figure_says_of_how_many_devices_and_what_it_is():
     assert (counted["text"], counted["unit"], counted["note"]) == ("2", "of 3", "now, 3 devices")
 
 
+def test_a_chart_over_time_has_its_thresholds_on_the_axis_of_its_first_value():
+    names = [
+        {"name": name, "display_name": name, "symbol": unit, "words": {}}
+        for name, unit in (("flow", "l/s"), ("p", "bar"))
+    ]
+    times = {"at_ms": [NOW * 1000], "values": [3]}
+    data = {
+        "kind": "line", "devices": 1, "labels": names, "device_id": DEVICE, "start_ms": 0, "end_ms": NOW * 1000,
+        "bucket_ms": 0, "series": [{"name": "flow", **times}, {"name": "p", **times}],
+    }  # fmt: skip
+    limits = [{"from": 4, "state": "attention"}, {"from": 7.5, "state": "bad"}]
+    shown = tile_view(tile("line", values=["flow", "p"], thresholds=limits), data, "d", NOW)
+    assert shown["chart"]["thresholds"] == [
+        {"axis": 0, "at": 4.0, "shape": "attention", "label": "4 l/s"},
+        {"axis": 0, "at": 7.5, "shape": "bad", "label": "7.5 l/s"},
+    ]
+    assert tile_view(tile("line", values=["flow", "p"]), data, "d", NOW)["chart"]["thresholds"] == []
+
+
 def test_old_values_are_stale_absent_ones_empty_and_errors_say_what_to_do():
     old = tile_view(tile("kpi", value="flow"), kpi(value=1, at_ms=(NOW - 3600) * 1000), "d", NOW)
     assert old["stale"]
@@ -177,3 +196,77 @@ def test_tables_places_and_figures_say_names_units_and_words_of_the_template():
     where = {"devices": 1, "placed": 1, "labels": LABELS, "dots": [spot]}
     mapped = tile_view(tile("map", location="at", value="heat"), where, "d", NOW)
     assert (mapped["columns"], mapped["dots"][0]["text"]) == (["Device", "Heat"], "7 °C")
+
+
+def test_a_sparkline_is_drawn_over_the_range_and_needs_two_numbers():
+    shown = tile("kpi", value="flow", sparkline=True)
+    times = {"start_ms": 0, "end_ms": 100}
+    view = tile_view(shown, kpi(value=3, **times, points=[[0, 10], [50, 20], [75, None], [100, 15]]), "d", NOW)
+    assert view["spark"] == {"points": "0.0,28.0 50.0,2.0 100.0,15.0", "low": "10", "high": "20"}
+    level = tile_view(shown, kpi(value=3, **times, points=[[0, 7], [100, 7]]), "d", NOW)
+    assert level["spark"]["points"] == "0.0,15.0 100.0,15.0"
+    assert tile_view(shown, kpi(value=3, **times, points=[[0, 7]]), "d", NOW)["spark"] is None
+    assert tile_view(tile("kpi", value="flow"), kpi(value=3), "d", NOW)["spark"] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "share", "note"),
+    [(20, 50.0, "now"), (0, 25.0, "now"), (90, 100.0, "now, above the scale"), (-30, 0.0, "now, below the scale")],
+)
+def test_a_gauge_shows_its_figure_on_the_scale_with_a_band_for_each_state(value: float, share: float, note: str):
+    limits = [{"from": -40, "state": "good"}, {"from": 30, "state": "attention"}, {"from": 90, "state": "bad"}]
+    shown = tile("gauge", value="flow", low=-20, high=60, unit="l", thresholds=limits)
+    view = tile_view(shown, kpi(value=value, devices=1), "d", NOW)
+    assert (view["share"], view["note"], view["ends"]) == (share, note, ("-20 l", "60 l"))
+    assert view["bands"] == [
+        {"state": "good", "start": 0.0, "length": 62.5},
+        {"state": "attention", "start": 62.5, "length": 37.5},
+    ]
+
+
+def test_a_gauge_of_what_is_no_number_says_so_and_what_to_do():
+    shown = tile("gauge", value="mode", low=0, high=1)
+    view = tile_view(shown, kpi(value="auto"), "d", NOW)
+    assert (view["state"], view["message"]) == ("error", "Its value is auto, and a gauge shows numbers.")
+    assert tile_view(shown, kpi(value=None), "d", NOW)["state"] == "empty"
+
+
+def alert(**fields: Any) -> dict[str, Any]:
+    return {
+        "number": 7,
+        "device_id": "pump-1",
+        "label": "Pump north",
+        "rule_id": "hot",
+        "rule_name": "Hot",
+        "severity": "critical",
+        "summary": "Flow 81 l/min was above 80 l/min",
+        "fired_ms": NOW * 1000 - 60_000,
+        "over_ms": None,
+        "acknowledged_ms": None,
+        **fields,
+    }
+
+
+def test_alerts_say_why_where_when_and_whether_they_are_over():
+    answered = {"devices": 3, "alerts": [alert(), alert(over_ms=5, severity="odd")], "more": True}
+    view = tile_view(tile("alerts", status="all"), answered, "d", NOW)
+    first, second = view["lines"]
+    assert (first["text"], first["shape"], first["severity"], first["stage"]) == (
+        "Flow 81 l/min was above 80 l/min", "bad", "critical", "open",
+    )  # fmt: skip
+    assert (first["href"], first["device_href"]) == ("/rules/hot/trace?device=pump-1", "/devices/pump-1")
+    assert first["when"].relative == "60 s ago"
+    assert (second["shape"], second["stage"]) == ("unknown", "over")
+    assert view["note"] == "2 alerts; the page of alerts has more"
+    none = tile_view(tile("alerts"), {"devices": 3, "alerts": [], "more": False}, "d", NOW)
+    assert (none["state"], none["said"], none["note"]) == ("ok", "No open alerts.", "3 devices")
+
+
+def test_each_button_of_a_tile_of_commands_leads_to_its_own_question():
+    buttons = [{"label": "Open", "command": "open"}, {"label": "Close", "command": "close"}]
+    view = tile_view(tile("commands", buttons=buttons), {"devices": 3, "connected": 2}, "d", NOW)
+    assert view["buttons"] == [
+        {"label": "Open", "href": "/dashboards/d/tiles/t/command?button=0"},
+        {"label": "Close", "href": "/dashboards/d/tiles/t/command?button=1"},
+    ]
+    assert view["note"] == "2 of 3 devices connected"

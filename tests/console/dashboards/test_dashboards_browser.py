@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 from tests.api.running_service import wait_until
 from tests.console.page_check import reads_well
 from tests.console.watched_browser import DESKTOP, LOOKS, Watched
@@ -37,7 +37,7 @@ def test_every_kind_of_tile_is_shown_reads_well_and_is_accessible(
             wait_live(page)
             expect(page.locator("line-chart canvas")).to_have_count(2)
             expect(page.locator("heat-map canvas")).to_be_visible()
-            expect(page.locator("device-map .leaflet-interactive")).to_have_count(3)
+            expect(page.locator("device-map .map-mark")).to_have_count(3)
             page.wait_for_timeout(300)
         reads_well(page, f"{name}-{look}")
     expect(tile(page, "mean").locator("[data-kpi]")).to_have_text(re.compile(r"2\d\.\d"))
@@ -50,6 +50,12 @@ def test_every_kind_of_tile_is_shown_reads_well_and_is_accessible(
     expect(tile(page, "kept")).to_contain_text("blue")
     expect(tile(page, "gone")).to_contain_text("There is no group 'never-made'.")
     expect(tile(page, "mute")).to_contain_text("Nothing was sent yet.")
+    # Of the newest flow, which other tests of the scene send as well.
+    arc = tile(page, "gauge").locator("[data-arc]")
+    expect(arc).to_have_attribute("stroke-dasharray", re.compile(r"^[1-9]\d*(\.\d+)? 200$"))
+    expect(tile(page, "mean").locator("[data-spark]")).to_have_attribute("points", re.compile(r"(\S+,\S+ ){9}"))
+    expect(tile(page, "alarms")).to_contain_text("No open alerts.")
+    expect(tile(page, "doing").get_by_role("link")).to_have_text(["Rinse", "Rinse for"])
     expect(tile(page, "logo").locator("img")).to_have_js_property("complete", True)
 
 
@@ -66,6 +72,7 @@ def test_a_value_that_arrives_is_seen_to_change_everywhere_it_is_shown(
     assert time.monotonic() - started < 5
     expect(tile(page, "last").locator("tbody tr").filter(has_text="Pump north")).to_contain_text("61.5")
     expect(tile(page, "plan")).to_contain_text("61.5")
+    expect(tile(page, "gauge").locator("[data-arc]")).to_have_attribute("stroke-dasharray", "76.875 200")
     last = "document.querySelector('[data-tile=day] line-chart').plot.chart.series[0].values.at(-1)"
     page.wait_for_function(f"{last} === 61.5")
     # What many devices say together comes with the next reading of all tiles.
@@ -82,11 +89,47 @@ def test_a_range_of_the_address_holds_for_every_tile(scene: WaterScene, watch: C
     page.wait_for_function(f"{chart} && {chart}.end_ms - {chart}.start_ms === 3600000")
 
 
-def test_a_tile_is_dragged_and_stays_where_it_was_put(scene: WaterScene, watch: Callable[..., Watched]):
-    page = scene.sign_in(watch(scene))
+def edit(scene: WaterScene, watch: Callable[..., Watched], **options: Any) -> Page:
+    """The editor of the water dashboard."""
+    page = scene.sign_in(watch(scene, **options))
     page.goto("/dashboards/water/edit")
     expect(page.locator("[data-board].ready")).to_be_visible()
-    reads_well(page, "dashboard-edit-light")
+    return page
+
+
+def kept(scene: WaterScene) -> dict[str, dict[str, Any]]:
+    """The tiles of the water dashboard as they are kept, by id."""
+    return {each["id"]: each for each in scene.running.platform.documents.get("dashboard", "water").content["tiles"]}
+
+
+def save(page: Page) -> None:
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url("**/dashboards/water?told=dashboard")
+
+
+def panel(page: Page) -> Locator:
+    return page.get_by_role("dialog")
+
+
+@LOOKS
+def test_the_editor_shows_the_live_tiles_and_reads_well(
+    scene: WaterScene, watch: Callable[..., Watched], look: str, options: dict[str, object]
+):
+    page = edit(scene, watch, **options)
+    wait_live(page)
+    expect(page.locator("[data-board] line-chart canvas")).to_have_count(2)
+    reads_well(page, f"dashboard-edit-{look}")
+    scene.send(0, {"flow": 64.5})
+    expect(tile(page, "north").locator("[data-kpi]")).to_have_text("64.5")
+    page.locator("[gs-id=north] [data-configure]").click()
+    expect(panel(page).locator("[data-preview-tile] [data-kpi]")).to_have_text("64.5")
+    reads_well(page, f"tile-panel-{look}")
+
+
+def test_a_tile_is_dragged_and_stays_where_it_was_put_until_the_change_is_undone(
+    scene: WaterScene, watch: Callable[..., Watched]
+):
+    page = edit(scene, watch)
     grip = page.locator("[gs-id=flush] .tile-grip").bounding_box()
     board = page.locator("[data-board]").bounding_box()
     assert grip is not None
@@ -96,63 +139,133 @@ def test_a_tile_is_dragged_and_stays_where_it_was_put(scene: WaterScene, watch: 
     page.mouse.down()
     for step in range(1, 9):
         page.mouse.move(grip["x"] + 30 - step * column * 9 / 8, grip["y"] + 10 + step * 18 * 72 / 8, steps=3)
-    page.mouse.move(grip["x"] + 30 - 9 * column, grip["y"] + 10 + 20 * 72, steps=5)
     page.mouse.up()
-    expect(page.get_by_role("button", name="Save layout")).to_be_enabled()
-    page.get_by_role("button", name="Save layout").click()
-    page.wait_for_url("**/dashboards/water?told=dashboard")
-    kept = {each["id"]: each for each in scene.running.platform.documents.get("dashboard", "water").content["tiles"]}
-    assert (kept["flush"]["x"], kept["flush"]["y"]) != (9, 0)
-    assert (kept["north"]["x"], kept["north"]["y"]) == (0, 0)
+    expect(page.locator("#edit-state")).to_have_text("Not saved yet")
+    save(page)
+    assert (kept(scene)["flush"]["x"], kept(scene)["flush"]["y"]) != (9, 0)
+    assert (kept(scene)["north"]["x"], kept(scene)["north"]["y"]) == (0, 0)
     newest = scene.running.service.audit.list(limit=1).items[0]
     assert (newest.actor, newest.operation) == ("Administrator-token", "dashboard.put")
+    page.get_by_role("button", name="Undo this change").click()
+    page.wait_for_url("**/dashboards/water?told=dashboard-undone")
+    assert list(kept(scene).values()) == scene.body()["tiles"]
 
 
-def test_a_tile_is_moved_and_sized_with_keys(scene: WaterScene, watch: Callable[..., Watched]):
-    page = scene.sign_in(watch(scene, reduced_motion="reduce"))
-    page.goto("/dashboards/water/edit")
+def test_tiles_are_moved_sized_and_removed_with_keys_and_each_step_goes_back_and_forth(
+    scene: WaterScene, watch: Callable[..., Watched]
+):
+    page = edit(scene, watch, reduced_motion="reduce")
     grip = page.locator("[gs-id=gone] .tile-grip")
     grip.focus()
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("Shift+ArrowRight")
-    page.keyboard.press("Shift+ArrowDown")
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight", "Shift+ArrowRight", "Shift+ArrowDown"):
+        page.keyboard.press(key)
     expect(page.locator("#said")).to_have_text("A group that is gone: column 2, row 21, 5 wide, 3 high")
     expect(grip).to_be_focused()
-    page.get_by_role("button", name="Save layout").click()
-    page.wait_for_url("**/dashboards/water?told=dashboard")
-    kept = {each["id"]: each for each in scene.running.platform.documents.get("dashboard", "water").content["tiles"]}
-    assert [kept["gone"][axis] for axis in "xywh"] == [1, 20, 5, 3]
+    page.locator("[gs-id=logo] .tile-grip").focus()
+    page.keyboard.press("Delete")
+    expect(page.locator("[gs-id=logo]")).to_have_count(0)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Undo", exact=True).click()
+    expect(tile(page, "logo").locator("img")).to_be_visible()
+    page.get_by_role("button", name="Redo").click()
+    expect(page.locator("[gs-id=logo]")).to_have_count(0)
+    save(page)
+    assert [kept(scene)["gone"][axis] for axis in "xywh"] == [1, 20, 5, 3]
+    assert "logo" not in kept(scene)
 
 
-def test_a_dashboard_is_made_filled_and_deleted(scene: WaterScene, watch: Callable[..., Watched]):
-    page = scene.sign_in(watch(scene, allowed=("status of 400",)))  # the form with a mistake in it
+def test_a_tile_is_dragged_by_touch(scene: WaterScene, watch: Callable[..., Watched]):
+    page = edit(scene, watch, has_touch=True)
+    grip = page.locator("[gs-id=flush] .tile-grip").bounding_box()
+    assert grip is not None
+    touch = page.context.new_cdp_session(page)
+    x, y = grip["x"] + 20, grip["y"] + 10
+
+    def point(kind: str, *points: tuple[float, float]) -> None:
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": a, "y": b} for a, b in points]})
+
+    held = "addEventListener('mousedown', () => (document.body.dataset.held = 'yes'), { once: true, capture: true })"
+    page.evaluate(held)  # a title that is held, not swiped over, is taken
+    point("touchStart", (x, y))
+    expect(page.locator("body")).to_have_attribute("data-held", "yes")
+    for step in range(1, 11):
+        point("touchMove", (x, y + 40 * step))
+    point("touchEnd")
+    expect(page.locator("#edit-state")).to_have_text("Not saved yet")
+    save(page)
+    assert kept(scene)["flush"]["y"] > 0
+
+
+def test_a_tile_is_made_in_the_panel_with_names_units_and_a_preview_that_is_the_tile(
+    scene: WaterScene, watch: Callable[..., Watched]
+):
+    page = edit(scene, watch)
+    page.get_by_label("Add a tile").select_option("kpi")
+    page.get_by_role("button", name="Add", exact=True).click()
+    value = panel(page).locator("select[name=value]")
+    expect(value.locator("option")).to_contain_text(["Flow", "Pressure (bar)"])  # of the dashboard's template
+    panel(page).get_by_label("Devices").select_option("group:pumps")
+    panel(page).get_by_label("Title").fill("Pressure, lowest")
+    value.select_option("pressure_bar")
+    panel(page).get_by_label("Aggregate").select_option("min")
+    panel(page).locator("select[name=range_s]").select_option("own:")
+    panel(page).get_by_role("textbox", name="Another length").fill("a while")
+    expect(panel(page).get_by_role("alert")).to_contain_text("expected a length of time as 90 min")
+    panel(page).get_by_role("textbox", name="Another length").fill("90 min")
+    panel(page).get_by_label("From").nth(0).fill("90")
+    panel(page).get_by_label("Colour").nth(0).select_option("bad")
+    panel(page).get_by_label("From").nth(1).fill("1")
+    preview = panel(page).locator("[data-preview-tile]")
+    expect(preview).to_contain_text("lowest of 90 min, 3 devices")
+    expect(preview.locator(".kpi")).to_have_class("kpi good")
+    expect(preview).to_contain_text("bar")
+    panel(page).get_by_role("button", name="Add tile").click()
+    expect(panel(page)).to_have_count(0)
+    expect(tile(page, "kpi").locator(".kpi")).to_have_class("kpi good")
+    page.locator("[gs-id=day] [data-configure]").click()
+    panel(page).get_by_label("Pressure (bar)").uncheck()
+    panel(page).get_by_role("button", name="Apply").click()
+    save(page)
+    made = kept(scene)["kpi"]
+    assert {name: made[name] for name in ("source", "value", "range_s", "thresholds")} == {
+        "source": {"group": "pumps"},
+        "value": "pressure_bar",
+        "range_s": 5400,
+        "thresholds": [{"from": 1, "state": "good"}, {"from": 90, "state": "bad"}],
+    }
+    assert kept(scene)["day"]["values"] == ["flow"]
+
+
+def test_without_script_a_dashboard_is_made_and_its_tiles_are_added_changed_and_removed(
+    scene: WaterScene, watch: Callable[..., Watched]
+):
+    page = scene.sign_in(watch(scene, allowed=("status of 400",), java_script_enabled=False))
     page.goto("/dashboards")
-    page.get_by_label("Name").fill("Night shift")
-    page.get_by_role("button", name="Make dashboard").click()
+    page.get_by_role("textbox", name="Name", exact=True).last.fill("Night shift")
+    page.get_by_role("button", name="Create dashboard").click()
     page.wait_for_url("**/dashboards/night-shift/edit")
     page.get_by_label("Add a tile").select_option("kpi")
     page.get_by_role("button", name="Add", exact=True).click()
     page.get_by_label("Title").fill("Flow")
-    page.locator("select[name=source]").select_option("group:pumps")
-    page.get_by_role("textbox", name="Value its name").fill("flow")
-    page.get_by_label("Thresholds").fill("90 bad\n80 good")
-    reads_well(page, "tile-form-light")
+    page.get_by_label("Devices").select_option("group:pumps")
+    page.get_by_role("button", name="Show what these devices send").click()
+    page.locator("select[name=value]").select_option("flow")
+    page.get_by_label("From").nth(0).fill("hot")
     page.get_by_role("button", name="Add tile").click()
-    expect(page.get_by_role("alert")).to_contain_text("tile 'flow': thresholds: expected rising values of from")
-    page.get_by_label("Thresholds").fill("10 good\n90 bad")
+    expect(page.get_by_role("alert")).to_contain_text("thresholds[0].from: expected a number, got 'hot'")
+    expect(page.get_by_label("From").nth(0)).to_have_value("hot")
+    page.get_by_label("From").nth(0).fill("10")
     page.get_by_role("button", name="Add tile").click()
     page.wait_for_url("**/dashboards/night-shift/edit?told=dashboard")
-    page.get_by_role("link", name="Configure Flow").click()
-    expect(page.get_by_label("Thresholds")).to_have_value("10 good\n90 bad")
+    page.get_by_role("link", name="Edit Flow").click()
+    expect(page.get_by_label("From").nth(0)).to_have_value("10")
     page.get_by_label("Title").fill("Mean flow")
-    page.get_by_role("button", name="Keep tile").click()
-    page.get_by_role("link", name="Done").click()
+    page.get_by_role("button", name="Save tile").click()
+    page.get_by_role("link", name="Close").click()
     expect(page.get_by_role("heading", name="Mean flow")).to_be_visible()
     expect(page.locator(".kpi")).to_have_class("kpi good")
     page.goto("/dashboards/night-shift/edit")
-    page.get_by_role("link", name="Configure Mean flow").click()
+    page.get_by_role("link", name="Edit Mean flow").click()
     page.get_by_role("button", name="Remove tile").click()
     expect(page.locator(".grid-stack-item")).to_have_count(0)
     page.get_by_role("link", name="Delete").click()
@@ -161,15 +274,20 @@ def test_a_dashboard_is_made_filled_and_deleted(scene: WaterScene, watch: Callab
     assert page.get_by_role("link", name="Night shift").count() == 0
 
 
-def test_of_two_who_edit_at_once_the_second_is_told(scene: WaterScene, watch: Callable[..., Watched]):
-    page = scene.sign_in(watch(scene, allowed=("status of 412",)))
-    page.goto("/dashboards/water/tiles/north")
+def test_of_two_who_edit_at_once_the_second_is_told_and_decides(scene: WaterScene, watch: Callable[..., Watched]):
+    page = edit(scene, watch, allowed=("status of 412",))
+    page.locator("[gs-id=gone] .tile-grip").focus()
+    page.keyboard.press("Shift+ArrowDown")
     body = scene.body()
-    scene.running.platform.documents.put("dashboard", "water", {**body, "name": "Water, changed"}, by="somebody")
-    page.get_by_label("Title").fill("Mine")
-    page.get_by_role("button", name="Keep tile").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Somebody else was faster.")
-    assert scene.running.platform.documents.get("dashboard", "water").content["name"] == "Water, changed"
+    scene.running.platform.documents.put("dashboard", "water", {**body, "description": "By Ada"}, by="ada")
+    page.get_by_role("button", name="Save", exact=True).click()
+    told = page.locator("#conflict")
+    expect(told).to_contain_text("Changed by someone else since you opened it: ada. Your changes are still here")
+    assert kept(scene)["gone"]["h"] == 2
+    told.get_by_role("button", name="Save mine over theirs").click()
+    page.wait_for_url("**/dashboards/water?told=dashboard")
+    assert kept(scene)["gone"]["h"] == 3
+    assert scene.running.platform.documents.get("dashboard", "water").content["description"] == "By Ada"
 
 
 def test_a_command_is_confirmed_sent_and_answered(scene: WaterScene, watch: Callable[..., Watched]):
@@ -187,6 +305,33 @@ def test_a_command_is_confirmed_sent_and_answered(scene: WaterScene, watch: Call
     assert (newest.actor, newest.operation) == ("Contributor-token", "device.method")
 
 
+def test_a_tile_of_commands_asks_for_parameters_and_sends_what_was_typed(
+    scene: WaterScene, watch: Callable[..., Watched]
+):
+    page = scene.sign_in(watch(scene, allowed=("status of 400",)), "Contributor")
+    page.goto("/dashboards/water")
+    tile(page, "doing").get_by_role("link", name="Rinse for").click()
+    page.get_by_label("Parameters as JSON").fill("{s:")
+    page.get_by_role("button", name="Rinse for").click()
+    expect(page.locator("main")).to_contain_text("Parameters: expected JSON")
+    page.go_back()
+    page.get_by_label("Parameters as JSON").fill('{"s": 7}')
+    page.get_by_role("button", name="Rinse for").click()
+    expect(page.locator("main tbody tr")).to_contain_text('{"got": {"s": 7}}')
+    page.goto("/dashboards/water")
+    tile(page, "doing").get_by_role("link", name="Rinse", exact=True).click()
+    expect(page.locator(".touches")).to_contain_text('{"s": 9}')
+    page.get_by_role("button", name="Rinse").click()
+    expect(page.locator("main tbody tr")).to_contain_text('{"got": {"s": 9}}')
+
+
+def test_a_picture_that_is_opened_by_its_address_may_do_nothing(scene: WaterScene, watch: Callable[..., Watched]):
+    page = scene.sign_in(watch(scene))
+    answer = page.request.get("/pictures/water/house.svg")
+    assert answer.headers["content-security-policy"] == "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+    assert (answer.headers["content-type"], answer.headers["x-content-type-options"]) == ("image/svg+xml", "nosniff")
+
+
 def test_a_reader_looks_and_changes_nothing(scene: WaterScene, watch: Callable[..., Watched]):
     page = scene.sign_in(watch(scene), "Reader")
     page.goto("/dashboards/water")
@@ -196,7 +341,7 @@ def test_a_reader_looks_and_changes_nothing(scene: WaterScene, watch: Callable[.
     page.goto("/dashboards/water/edit")
     expect(page.locator("main")).to_contain_text("may look at dashboards and not change them")
     page.goto("/dashboards")
-    assert page.get_by_role("button", name="Make dashboard").count() == 0
+    assert page.get_by_role("button", name="Create dashboard").count() == 0
 
 
 def test_a_page_that_nobody_sees_holds_no_connection(scene: WaterScene, watch: Callable[..., Watched]):

@@ -41,10 +41,10 @@ def test_a_value_is_wanted_seen_by_the_device_answered_and_shown(hub_scene: HubS
     page.get_by_label("interval_s").fill("60")
     page.get_by_label("Lamp").select_option("true")
     page.get_by_label("interval_s").press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_contain_text("will be wanted of cooler-1.")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("of cooler-1 will change.")
     hub_scene.running.hub.twins.change("cooler-1", desired={"interval_s": 30})
     page.get_by_role("button", name="Send").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Somebody else was faster")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Changed by someone else since you opened it")
     row = page.get_by_role("row").filter(has_text="interval_s").first
     expect(row).to_contain_text("30")
     reads_well(page, "twin-conflict-light")

@@ -13,7 +13,6 @@ import pytest
 from tests.console.hub_devices.test_hub_devices_pages import said
 from tests.console.hub_scene import HubScene
 
-from armillary.console.dashboards.pages_dashboard import moved
 from armillary.console.device import pages_twin
 from armillary.console.device.pages_value_fields import typed_value, value_field
 from armillary.errors import InvalidArgumentError
@@ -111,6 +110,21 @@ def test_changes_are_named_with_dots():
     assert pages_twin.changes(before, after) == [("a", 1, None), ("b.y", 2, 3), ("c", None, [1])]
 
 
+@pytest.mark.parametrize(
+    ("states", "says"),
+    [
+        ([], "Booster: no desired values."),
+        (["pending"], "Booster: 1 desired value, pending."),
+        (["pending", "pending"], "Booster: 2 desired values, both pending."),
+        (["accepted"] * 3, "Booster: 3 desired values, all accepted."),
+        (["accepted", "failed", "pending"], "Booster: 3 desired values, 1 accepted, 1 pending and 1 refused."),
+    ],
+)
+def test_the_first_line_says_where_desired_values_stand(states: list[str], says: str):
+    found = {"template": "pump", "is_missing": False, "properties": [{"state": each} for each in states]}
+    assert pages_twin.sentence(found, "Booster", ()) == says
+
+
 def hidden(text: str, name: str, after: str = "") -> str:
     """Value of a hidden field, of the first form after some words."""
     at = text.index(after)
@@ -131,9 +145,9 @@ def test_the_form_says_first_then_sends_and_leaves_an_audit_line(hub_scene: HubS
     look = hub_scene.browser("Contributor")
     text = look.get(place).text
     assert '<select name="want.mode"' in text
-    sent = {**form_of(text, "Want other values"), "want.mode": '"eco"', "want.target": "-18.5", "want.label": ""}
+    sent = {**form_of(text, "Desired values<"), "want.mode": '"eco"', "want.target": "-18.5", "want.label": ""}
     review = look.post(f"{place}/review", **sent).text
-    assert "3 values will be wanted of" in said(review)
+    assert "3 desired values of" in said(review)
     assert hub_scene.desired(device_id) == {"label": "old"}  # nothing was sent
     assert json.loads(hidden(review, "patch")) == {"mode": "eco", "target": -18.5, "label": None}
     fields = {name: hidden(review, name) for name in ("kind", "etag", "seen", "wanted", "patch")}
@@ -142,7 +156,7 @@ def test_the_form_says_first_then_sends_and_leaves_an_audit_line(hub_scene: HubS
     line = hub_scene.call("GET", "/audit?limit=1")["items"][0]
     assert (line["operation"], line["target"], line["actor"]) == ("device.twin", device_id, "Contributor-token")
     same = look.get(place).text
-    again = {**form_of(same, "Want other values"), "want.mode": '"eco"', "want.target": "-18.5"}
+    again = {**form_of(same, "Desired values<"), "want.mode": '"eco"', "want.target": "-18.5"}
     assert "Nothing would change" in said(look.post(f"{place}/review", **again).text)
 
 
@@ -153,7 +167,7 @@ def test_what_the_template_does_not_take_is_said_and_stays_in_the_form(hub_scene
     text = look.get(place).text
     assert "firmwares 2 none not in the template" in said(text)
     answer = look.post(
-        f"{place}/review", **form_of(text, "Want other values"), **{"want.target": "11", "want.label": "x"}
+        f"{place}/review", **form_of(text, "Desired values<"), **{"want.target": "11", "want.label": "x"}
     )
     assert answer.status == 400
     assert "expected at most 10, got 11" in said(answer.text)
@@ -166,7 +180,7 @@ def test_a_merge_patch_says_where_it_is_wrong_and_takes_away(hub_scene: HubScene
     look, place = hub_scene.browser(), "/hub-devices/cooler-2/twin"  # without a template
     hub_scene.want_only("cooler-2", {"a": 1, "b": {"x": 1}})
     text = look.get(place).text
-    assert "has no template; 2 values wanted and not reported." in said(text)
+    assert "has no template; 2 desired values not reported." in said(text)
     fields = form_of(text, "As a merge patch")
     wrong = look.post(f"{place}/review", **{**fields, "patch": '{"a": nul}'})
     assert (wrong.status, "expected JSON" in said(wrong.text), "nul}" in wrong.text) == (400, True, True)
@@ -189,10 +203,8 @@ def test_who_was_faster_is_not_overwritten_unseen(hub_scene: HubScene):
     sent = {name: hidden(review, name) for name in ("kind", "etag", "seen", "wanted", "patch")}
     answer = look.post(f"{place}/send", **sent)
     assert answer.status == 412
-    assert "Somebody else was faster" in said(answer.text)
-    assert "What somebody changed meanwhile since your page was made Property Before After rate 1 3" in said(
-        answer.text
-    )
+    assert "Changed by someone else since you opened it" in said(answer.text)
+    assert "Changed by someone else since you opened the page Property Before After rate 1 3" in said(answer.text)
     assert hub_scene.desired("probe@yard") == {"rate": 3}
     anyway = {name: hidden(answer.text, name) for name in ("kind", "etag", "seen", "wanted", "patch")}
     assert look.post(f"{place}/send", **anyway).status == 303
@@ -221,7 +233,7 @@ def test_cloud_properties_are_kept_with_their_limits_and_nobody_is_overwritten(h
     assert values == {"Customer": "Ann", "Limit": 45, "Kind": 2}
     stale = look.post(f"{place}/cloud", **{**sent, "cloud.Limit": "50"})
     assert stale.status == 412
-    assert "Somebody else was faster and changed" in said(stale.text)
+    assert "Someone else changed" in said(stale.text)
     assert 'value="50"' in stale.text
     fresh = {name: hidden(stale.text, name, "Cloud properties") for name in ("etag", "seen")}
     over = look.post(f"{place}/cloud", **{**sent, **fresh, "cloud.Limit": "500"})
@@ -276,13 +288,7 @@ def test_json_that_is_typed_is_refused_where_it_is_none_and_no_page_fails(hub_sc
         look.post(f"{place}/review", **{**fields, "patch": '{"a": 1}', "seen": text, "etag": "another"}),
         look.post("/hub-devices/cooler-2/command", method="m", payload=text),
         look.post(f"/devices/{hub_scene.device.device_id}/twin", name="a", value=text),
-        look.post("/dashboards/1/layout", layout=text),
+        look.post("/dashboards/1/tiles", tiles=text),
     ]
     assert {each.status for each in answers} <= {200, 400, 404, 412}
     assert answers[0].status == 400
-
-
-def test_a_layout_names_tiles_by_texts():
-    with pytest.raises(InvalidArgumentError, match="a list of places"):
-        moved({"tiles": []}, [{"id": []}])
-    assert moved({"tiles": [{"id": "a"}]}, [{"id": "b"}]) == {"tiles": [{"id": "a"}]}

@@ -37,15 +37,15 @@ STANDING = {
 
 
 def test_the_page_says_why_what_lacks_and_when() -> None:
-    made = update_sheet(STANDING, "Lobby", 1_000_000, may_ask=True)
+    made = update_sheet(STANDING, 1_000_000, may_ask=True)
     assert made.title == STANDING["meaning"]
     assert made.detail == "What to do: nothing."
-    assert update_sheet({**STANDING, "detail": "2 of 3"}, "x", 1, may_ask=True).detail == "2 of 3. What to do: nothing."
+    assert update_sheet({**STANDING, "detail": "2 of 3"}, 1, may_ask=True).detail == "2 of 3. What to do: nothing."
     cells = [cell for section in made.sections for row in section.rows for cell in row]
     words = {cell.text for cell in cells} | {cell.reason for cell in cells}
     assert {"26.11", "26.12", "lacks brew", "Sat 01:00-05:00", "Europe/Berlin", "the lock opens"} <= words
     assert [button.post for button in made.buttons] == [f"/devices/{STANDING['device_id']}/check-now"]
-    assert update_sheet(STANDING, "Lobby", 1_000_000, may_ask=False).buttons == ()
+    assert update_sheet(STANDING, 1_000_000, may_ask=False).buttons == ()
 
 
 @pytest.mark.parametrize("code", [reason.code for reason in REASONS] + ["of-a-newer-device"])
@@ -54,7 +54,7 @@ def test_every_reason_has_a_page(code: str) -> None:
         **STANDING, "code": code, "until": None, "schedule": None, "deployment_id": None, "lacking": [],
         "wanted_os_version": "", "os_version": "", "abilities": None, "check_in_by": None, "last_check_in_at": None,
     }  # fmt: skip
-    made = update_sheet(bare, "Lobby", 1_000_000, may_ask=True)
+    made = update_sheet(bare, 1_000_000, may_ask=True)
     states = [cell.state for name, cell in made.facts if name == "State"]
     assert states[0] is not None
     assert (states[0].word == "up to date") == (code == "up-to-date")

@@ -74,7 +74,7 @@ def test_a_model_is_pasted_mended_kept_published_and_given(hub_scene: HubScene, 
     assert page.locator(".gutter").inner_text().split()[-1] == str(broken.count("\n") + 1)
     page.keyboard.type('"name": "door",')
     expect(page.locator("#model-report")).to_contain_text("No rule is broken: Chest")
-    page.get_by_role("button", name="Make template").click()
+    page.get_by_role("button", name="Create template").click()
     page.wait_for_url(f"**/templates/{name}/edit?told=template-made")
     expect(page.get_by_role("heading", level=1)).to_have_text("Chest: a draft that was never published.")
 
@@ -85,7 +85,7 @@ def test_a_model_is_pasted_mended_kept_published_and_given(hub_scene: HubScene, 
     row = page.get_by_role("row").filter(has=page.get_by_text("noise", exact=True))
     expect(row.first).to_contain_text("decibel")
     page.get_by_label("Cloud property").fill("Crew")
-    page.get_by_role("button", name="Keep cloud property").click()
+    page.get_by_role("button", name="Save cloud property").click()
     page.wait_for_url("**/edit?told=draft-kept#cloud")
     page.get_by_role("row").filter(has=page.get_by_text("firmware", exact=True)).get_by_role(
         "link", name="Remove"

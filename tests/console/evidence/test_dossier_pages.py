@@ -57,7 +57,7 @@ def test_a_dossier_is_made_shown_and_its_file_verifies(security_scene: SecurityS
     assert security_scene.service.dossiers.key.text in browser.get("/dossiers").text
     reader = security_scene.browser("Reader")
     assert here in reader.get("/dossiers").text
-    assert "Make a dossier" not in reader.get("/dossiers").text
+    assert "Create a dossier" not in reader.get("/dossiers").text
 
 
 def test_customers_read_what_is_known_of_vulnerabilities(security_scene: SecurityScene) -> None:

@@ -7,9 +7,9 @@ import uuid
 
 import pytest
 
-from armillary.console.frame import sessions
-from armillary.console.frame.sessions import Sessions
 from armillary.console.sources.signed_in import SignedIn
+from armillary.service.people import sessions
+from armillary.service.people.sessions import Sessions
 
 ALICES, BOBS = uuid.uuid4(), uuid.uuid4()
 

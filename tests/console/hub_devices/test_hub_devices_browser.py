@@ -23,12 +23,12 @@ def test_every_page_of_hub_devices_reads_well_and_is_accessible(
     places = (
         ("list", "/hub-devices?catalog=northwind", "None of them attests."),
         ("list-empty", "/hub-devices?catalog=contoso", "No hub device in contoso"),
-        ("device", "/hub-devices/cooler-1", "cooler-1 is unattested, it shows a symmetric key; connected now."),
+        ("device", "/hub-devices/cooler-1", "Not attested, connected now. It proves that it holds a symmetric key."),
         ("new", "/new-hub-device?catalog=northwind", "New hub device"),
         ("delete", "/hub-devices/cooler-1/delete", "Delete hub device cooler-1?"),
-        ("admit", "/hub-catalogs/contoso/admission/certificates/admit", "Let hub devices with certificates"),
+        ("admit", "/hub-catalogs/contoso/admission/certificates/admit", "Allow hub devices with certificates"),
         ("data", "/devices/cooler-1/data", "cooler-1 sends 2 values"),
-        ("gone", "/hub-devices/never-made", "There is nothing here."),
+        ("gone", "/hub-devices/never-made", "Page not found."),
     )
     for name, path, says in some_of(places, look):
         page.goto(path)
@@ -54,9 +54,9 @@ def test_a_hub_device_is_made_with_the_keyboard_and_its_key_is_shown_once(
     page.get_by_label("Reason").fill("leaks")
     page.get_by_role("button", name="Disable").click()
     page.wait_for_url("**/hub-devices/tank-4?told=hub-disabled")
-    expect(page.get_by_role("heading", level=1)).to_contain_text("it is disabled and may not connect")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("disabled: it may not connect")
     page.get_by_role("link", name="Delete").click()
-    page.get_by_label("This is wide").fill("tank-4")
+    page.get_by_label("This deletes 1 hub device.").fill("tank-4")
     page.get_by_role("button", name="Delete").click()
     page.wait_for_url("**/hub-devices?catalog=northwind&told=hub-deleted")
     assert page.get_by_role("link", name="tank-4").count() == 0

@@ -39,7 +39,7 @@ def test_what_a_catalog_demands_is_one_sentence(fleet: RehearsedFleet):
         "version": 0, "minimum_tier": "simulated", "chips": [], "minimum_security_versions": {},
         "older_releases_until": None, "maximum_release_age_days": None, "firmware_log": False,
     }  # fmt: skip
-    assert pages_settings.policy_sentence(nothing) == "Demands nothing beyond a good boot."
+    assert pages_settings.policy_sentence(nothing) == "No requirements beyond a verified boot."
     one = pages_settings.policy_sentence({**nothing, "version": 1, "firmware_log": True})
     assert one == "Demands the log of the machine's firmware (version 1 of its attestation policy)."
 
@@ -88,11 +88,8 @@ def test_an_offer_is_answered_by_the_one_it_is_for(fleet: RehearsedFleet):
     both = [offer, transfer(fleet.now, 2, of="contoso", to="northwind")]
     assert pages_catalog.offers_sentence(both, "northwind") == "1 device offered to this catalog, 1 offered by it"
     assert pages_catalog.offers_sentence(both[:1], "northwind") == "1 device offered by it"
-    assert pages_catalog.offers_sentence([], "northwind") == "none waits for an answer"
-    assert (
-        pages_catalog.waiting_sentence(pages_catalog.waiting(both, "northwind"))
-        == " 1 offered device waits for an answer."
-    )
+    assert pages_catalog.offers_sentence([], "northwind") == "none pending"
+    assert pages_catalog.waiting_sentence(pages_catalog.waiting(both, "northwind")) == " 1 pending transfer."
     for verb in pages_catalog.VERBS:
         asked = pages_catalog.transfer_confirmation(offer, verb, "contoso")
         assert [name for name, _ in asked.touches] == ["Touches", "Does", "Leaves alone", "Undo"]
@@ -164,7 +161,7 @@ def test_more_offers_than_a_page_has_are_paged_and_all_of_them_can_be_answered(c
     ]
     browser = signed_in(console)
     first = browser.get("/settings").text
-    assert f"{read.LIST_LINES} or more offered devices wait for an answer." in first
+    assert f"{read.LIST_LINES} or more pending transfers." in first
     assert f"{read.LIST_LINES} devices offered to this catalog on this page" in first
     assert "Newest offers" not in first
     found = re.search(r'href="([^"]+)" rel="next">Older offers', first)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from tests.console.rehearsed_fleet import RehearsedFleet
 
@@ -85,6 +87,7 @@ def test_an_action_says_how_many_devices_it_touches(fleet: RehearsedFleet):
     back = pages_rollout.confirmation(fleet.roll[0], "roll-back")
     assert back.touches[0] == ("Touches", "300 devices reached so far are offered the deployment before.")
     assert back.word == "roll-back"
+    assert re.fullmatch(r"This affects [\d,]+ devices\.", back.wide)
     assert any("cannot be resumed" in text for _, text in back.touches)
     narrow = {**fleet.roll[0], "counts": {"confirmed": 3}}
     assert pages_rollout.confirmation(narrow, "roll-back").word == ""

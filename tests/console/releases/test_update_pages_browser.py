@@ -64,7 +64,7 @@ def test_packages_and_a_bill_go_up_with_a_browser(hub_scene: HubScene, watch: Ca
     for name, package in packages.items():
         (tmp_path / name).write_bytes(package)
         page.get_by_label(f"Package of {name}").set_input_files(tmp_path / name)
-    page.get_by_role("button", name="Make the draft").click()
+    page.get_by_role("button", name="Create the draft").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Draft browser-1 for imx8mp waits to be published.")
     bill = tmp_path / "bom.json"
     component = {"type": "library", "name": "zlib", "version": "1.3.1"}

@@ -60,7 +60,7 @@ def test_each_answer_of_a_device_leads_to_its_evidence() -> None:
     assert made.title == "Kettle shows 7 of the seven properties."
     here = f"/devices/{DEVICE}"
     assert [row[3].href for row in made.sections[0].rows] == [
-        f"{here}#history", f"{here}#history", "/releases", here, here, f"{here}#errors", f"{here}/update",
+        f"{here}/history", f"{here}/history", "/releases", here, here, f"{here}/log#errors", f"{here}/update",
     ]  # fmt: skip
 
 

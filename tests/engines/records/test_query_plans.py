@@ -17,6 +17,7 @@ from armillary.engines.records.queries import (
     devices as device_rows,
     names as name_rows,
 )
+from armillary.engines.records.queries.audit import AuditFilter
 from armillary.engines.records.schema.rows import DeviceFilter
 from armillary.engines.records.store import Records
 
@@ -72,9 +73,18 @@ def test_a_search_by_name_reads_a_range_of_an_index(connection: Connection) -> N
 
 
 @pytest.mark.parametrize("before", [None, 1000])
-def test_audit_lines_of_a_target_are_read_by_an_index_and_not_sorted(
-    connection: Connection, before: int | None
+@pytest.mark.parametrize("rising", [False, True])
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (AuditFilter(target="a1" * 64), "ix_audit_line_target_number (target=?"),
+        (AuditFilter(actor="somebody"), "ix_audit_line_actor_number (actor=?"),
+        (AuditFilter(operation="device.revoke"), "ix_audit_line_operation_number (operation=?"),
+    ],
+)
+def test_audit_lines_of_a_target_a_person_or_an_operation_are_read_by_an_index_and_not_sorted(
+    connection: Connection, wanted: AuditFilter, index: str, before: int | None, *, rising: bool
 ) -> None:
-    said = plan(connection, lambda c: audit_rows.page(c, limit=50, before=before, target="a1" * 64))
-    assert "USING INDEX ix_audit_line_target_number (target=?" in said
+    said = plan(connection, lambda c: audit_rows.page(c, limit=50, before=before, wanted=wanted, rising=rising))
+    assert f"USING INDEX {index}" in said
     assert "ORDER BY" not in said

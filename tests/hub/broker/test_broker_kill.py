@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from tests.fixtures.effort import effort
+from tests.fixtures.ports import reserved_port
 from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import wait_until
 from tests.hub.wire_client import WireClient
@@ -152,7 +153,7 @@ def process(folder: Path, port: int):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(("level", "qos"), [(4, 1), (4, 2), (5, 1), (5, 2)])
 def test_no_acknowledged_message_is_lost_and_none_of_qos_2_comes_twice(tmp_path: Path, level: int, qos: int) -> None:
     chance = random.Random(level * 10 + qos)  # noqa: S311 - moments to kill at, the same in every run
-    with process(tmp_path, 0) as port:
+    with process(tmp_path, reserved_port()) as port:
         publisher, subscriber = Publisher(port, level, qos), Subscriber(port, level)
         subscriber.start()
         assert subscriber.subscribed.wait(10)

@@ -29,6 +29,7 @@ from armillary.engines.outbound import attempts, webhook as rule_webhook
 from armillary.engines.outbound.email import MailServer
 from armillary.engines.outbound.webhook import AllowedHosts, verify
 from armillary.engines.rules import rows, shares
+from armillary.engines.rules.alerts import AlertFilter
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.platform.rules import actions as rule_actions
 from armillary.platform.rules.actions import ActionSettings
@@ -394,7 +395,11 @@ def test_a_job_is_begun_once_for_a_firing_and_over_the_own_catalogs_devices_only
 
     def made() -> dict[str, Any]:
         store = platform.rules.store()
-        return {each.action: each for alert in store.alerts("North") for each in store.deliveries.of(alert)}
+        return {
+            each.action: each
+            for alert in store.alerts.found(AlertFilter(catalog="North"), 100)
+            for each in store.deliveries.of(alert)
+        }
 
     wait_until(lambda: "of-all" in made() and made()["of-all"].attempts, "an attempt")
     assert "the audit log takes no lines" in made()["of-all"].error
@@ -407,7 +412,7 @@ def test_a_job_is_begun_once_for_a_firing_and_over_the_own_catalogs_devices_only
     assert [each.device_id for each in platform.jobs.store.devices.results(run.number)] == [DEVICE]
     assert hub.twins.get(OTHER).desired.properties == {}
     assert running.audited == [("rule hot", "job.run", DEVICE, {"job": "of-all", "run": run.number})]
-    (alert,) = platform.rules.store().alerts("North")
+    (alert,) = platform.rules.store().alerts.found(AlertFilter(catalog="North"), 100)
     wait_until(lambda: platform.jobs.store.run("of-all", run.number).state == "completed", "its end")
     # An attempt that began the run and whose end was not noted is made again: it begins no other.
     assert running.run(platform.rules.actions._job(made()["of-all"], alert)) == ""

@@ -12,6 +12,7 @@ from tests.hub.running_hub import DEVICE, OTHER, Client, RunningHub, wait_until
 from tests.platform.rules.test_rules import HOT
 from tests.twin.template.test_template import BODY
 
+from armillary.engines.rules.alerts import AlertFilter
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.identity.operator import Operator
 
@@ -99,19 +100,21 @@ def test_an_alert_is_seen_and_acknowledged_by_its_catalog(running: RunningHub, c
 
     def firings() -> list[dict[str, Any]]:
         client.telemetry({"t": 31})
-        page = platform.alert_operations.listed(
-            "North", rule_id="hot", device_id=None, is_open=True, before=None, limit=10
-        )
+        page = platform.alerts.listed(AlertFilter(catalog="North", rule_id="hot", state="open"), limit=10)
         return list(page["items"])
 
     (alert,) = wait_until(firings, "an alert")
     number = alert["number"]
+    # What a live page is told is of its catalog alone (``alert_changes`` of the console asks it).
+    assert platform.alerts.state_of_alerts("North") == {"newest": number, "severities": {"medium": 1}, "active": 1}
+    assert platform.alerts.state_of_alerts("South") == {"newest": 0, "severities": {}, "active": 0}
+    assert platform.alerts.overview("South") == {"open": 0, "severities": {}, "gravest": None}
     with pytest.raises(NotFoundError):
         platform.alert_operations.acknowledge(ANN, number, "South")
     running.audited.clear()
     assert platform.alert_operations.acknowledge(NORTH, number, "North")["acknowledged_by"] == "nora"
     assert running.audited == [("nora", "alert.acknowledge", DEVICE, {"alert": number})]
-    shown = platform.alert_operations.show(number, "North")
+    shown = platform.alerts.show(number, "North")
     assert (shown["rule_is_deleted"], shown["deliveries"]) == (False, [])
     platform.rule_operations.delete(ANN, "hot", None, None)
-    assert platform.alert_operations.show(number, "North")["rule_is_deleted"] is True
+    assert platform.alerts.show(number, "North")["rule_is_deleted"] is True

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.hub.running_hub import DEVICE, OTHER, Client, RunningHub, wait_until
 
+from armillary.engines.rules.alerts import AlertFilter
 from armillary.engines.rules.database import FILE_NAME
 from armillary.errors import DataFolderError
 from armillary.platform.rules import keeping as rule_keeping, rules, traces as rule_traces
@@ -29,7 +30,7 @@ def put(running: RunningHub, rule_id: str, **fields: Any) -> None:
 
 
 def alerts(running: RunningHub, **wanted: Any) -> list[Any]:
-    return running.platform.rules.store().alerts("", **wanted)
+    return running.platform.rules.store().alerts.found(AlertFilter(catalog="", **wanted), 100)
 
 
 def outcomes(running: RunningHub, rule_id: str = "hot", device: str = DEVICE) -> list[str]:

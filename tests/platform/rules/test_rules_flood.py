@@ -19,6 +19,7 @@ from armillary.api.views import status as views_status
 from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.database.sqlite_file import Layout, open_file
 from armillary.engines.rules import database, rows, shares
+from armillary.engines.rules.alerts import AlertFilter
 from armillary.engines.rules.rows import Alert, Fired, RuleDelivery
 from armillary.engines.rules.store import RuleStore
 from armillary.platform.rules import actions as rule_actions, keeping as rule_keeping, plans as rule_plans
@@ -57,7 +58,7 @@ def kept(store: RuleStore, *fired: Fired) -> list[RuleDelivery]:
     store.commits.submit(rows.keep((), fired, None)).result(10)
     wanted = {each.alert.id for each in fired}
     return [
-        one for each in store.alerts(None, limit=1000) if each.id in wanted for one in store.deliveries.of(each)
+        one for each in store.alerts.found(AlertFilter(), 1000) if each.id in wanted for one in store.deliveries.of(each)
     ]  # fmt: skip
 
 
@@ -128,7 +129,7 @@ def test_old_alerts_of_who_has_most_go_first(store: RuleStore, monkeypatch: pyte
     monkeypatch.setattr(rows, "MAX_ALERTS", 4)
     kept(store, firing(1, "Alpha", "fire"), *(firing(each, "Beta", "r") for each in range(9)))
     assert store.commits.submit(rows.pruned).result(10) == 6
-    assert [each.catalog for each in store.alerts(None)] == ["Beta", "Beta", "Beta", "Alpha"]
+    assert [each.catalog for each in store.alerts.found(AlertFilter(), 100)] == ["Beta", "Beta", "Beta", "Alpha"]
 
 
 def test_a_database_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
@@ -148,7 +149,7 @@ def test_a_database_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -
         assert (found.owner, found.rule_id) == ("beta", "r")
         store.close()
     with contextlib.closing(sqlite3.connect(tmp_path / database.FILE_NAME)) as raw:
-        assert raw.execute("PRAGMA user_version").fetchone() == (2,)
+        assert raw.execute("PRAGMA user_version").fetchone() == (3,)
 
 
 @pytest.mark.parametrize(("most", "is_begun"), [(3, True), (100, False)], ids=["turns", "control: no limit"])
@@ -216,7 +217,7 @@ def test_what_is_kept_at_the_end_is_bounded_and_the_rest_is_evaluated_again(
 
     monkeypatch.setattr(rule_keeping, "MAX_NEWS_AT_CLOSE", 1)
     assert end() == ({"one", "quiet"}, -1), "the states of a device never say more than its alerts"
-    assert [each.device_id for each in store.alerts(None)] == ["one"]
+    assert [each.device_id for each in store.alerts.found(AlertFilter(), 100)] == ["one"]
     monkeypatch.setattr(rule_keeping, "MAX_NEWS_AT_CLOSE", 10)
     assert end() == ({"one", "two", "quiet"}, 7)
 
@@ -269,7 +270,7 @@ def test_rules_that_fire_all_the_time_do_not_put_off_the_checkpoint(
     keeping.note(busy, [firing(2, "Beta", "r")])
     store.commits.submit(keeping.last_change([busy, quiet], 9)).result(10)
     assert ({each.device_id: each.seq for each in store.states()}, store.evaluated()) == ({"busy": -1, "quiet": 9}, 7)
-    assert [each.fired_ms for each in store.alerts(None)] == [1]
+    assert [each.fired_ms for each in store.alerts.found(AlertFilter(), 100)] == [1]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, Authority, wait_until
 from tests.hub.test_hub_kill import killed_amid
 
+from armillary.engines.rules.alerts import AlertFilter
 from armillary.engines.rules.store import RuleStore
 from armillary.engines.series.retention import Retention
 from armillary.engines.series.store import SeriesStore
@@ -61,7 +62,7 @@ def test_no_firing_is_lost_or_doubled_over_kill_9(tmp_path: Path, authority: Aut
     store.close(int(time.time() * 1000))
     fired = sum(b'"fires":true' in payload for payload in kept)
     rules = RuleStore(folder)
-    alerts = rules.alerts(None, limit=10**6)
+    alerts = rules.alerts.found(AlertFilter(), 10**6)
     rules.close()
     assert {payload.partition(b",")[0] for payload in kept} >= {b'{"n":%d' % number for number in acknowledged}
     assert fired > 50

@@ -153,6 +153,9 @@ def test_every_message_is_judged_as_it_comes_in(running: RunningHub) -> None:
         found = platform.models.last_misfit(DEVICE)
         assert found is not None
         assert (found.name, found.expected, found.got, found.count) == ("load", "a number", "heavy", 3)
+        # What waited at a guardian is judged as well, though no rule hears of it.
+        device.telemetry({"load": "heavy"}, "historical=true&iothub-creation-time-utc=2026-01-02T03%3A04%3A05Z")
+        wait_until(lambda: platform.counters()["values_misfit"] == after["values_misfit"] + 1, "history judged")
         published(platform, body={**BODY, "models": [_with_text_load(), *BODY["models"][1:]]})
         platform.device_templates.migrate_all("controller", by="ann")
 

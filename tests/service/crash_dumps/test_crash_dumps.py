@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from tests.fixtures.clocks import Clock
 from tests.fixtures.dumps import IMAGE, dump
+from tests.fixtures.looks import nobody_wakes
 from tests.fixtures.services import copy_of
 
 from armillary.engines.records.crashes import dumps as dump_rows
@@ -261,6 +262,7 @@ def test_what_came_before_a_transfer_stays_with_the_owner_of_then(
 def test_dumps_are_deleted_when_their_groups_time_is_over(
     host: ServiceHost, dumps: CrashDumps, device: WireDevice, clock: Clock
 ) -> None:
+    nobody_wakes(host.service)  # the service's own loop ends dumps, too
     collect(dumps, days=2)
     send(device, numbered(1))
     clock.now += DAY

@@ -153,7 +153,7 @@ def test_all_of_a_group_that_are_let_in_are_asked_with_one_call_and_one_line(
         assert (lines[0].operation, lines[0].target) == ("device-group.check-now", "/".join(group))
         assert lines[0].detail == {"devices": 2}
     service.registry.groups.create(*group[:2], "Empty", actor="ann")
-    with pytest.raises(ConflictError, match="no device that is let in"):
+    with pytest.raises(ConflictError, match="no device that is allowed"):
         service.updates.check_now.ask_group(*group[:2], "Empty", actor="ann")
     with pytest.raises(NotFoundError):
         service.updates.check_now.ask_group(*group[:2], "Nowhere", actor="ann")

@@ -14,13 +14,15 @@ from uuid import uuid4
 import pytest
 from tests.fixtures.images import manifest, package
 from tests.fixtures.reports import installed
-from tests.fixtures.waiting import wait_until
+from tests.fixtures.waiting import DEADLINE_S, wait_until
 from tests.update.delta.pairs import digest, edited, noise, reconstruct, text
 
 from armillary.engines.records.schema.rows import Image
+from armillary.service.endpoint import downloads
 from armillary.service.endpoint.downloads import Downloads
 from armillary.service.updates import deltas
 from armillary.service.updates.deltas import Deltas, Pair
+from armillary.sim.device import wire_device
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import Answer, WireDevice
 from armillary.wire.device.problem import parse_problem
@@ -37,6 +39,14 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceHost]:
         running.catalog()
         running.service.registry.catalogs.create("Fabrikam", actor="t")
         yield running
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that makes a delta gives way to all others of a busy host: nobody is sent away meanwhile."""
+    for module in (deltas, downloads):
+        monkeypatch.setattr(module, "WAIT_S", 2 * DEADLINE_S)
+    monkeypatch.setattr(wire_device, "TIMEOUT_S", 3 * DEADLINE_S)
 
 
 class Scene:

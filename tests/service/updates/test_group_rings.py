@@ -142,7 +142,7 @@ def test_a_group_of_another_catalog_goes_first_with_an_os(os_fleet: OsFleet, clo
     ring = Ring(name="Friendly", groups=("Fabrikam/Kettle/Production",))
     policy = replace(POLICY, rings=(ring,), cohorts=(100,), soak_s=0)
     for path, catalog in (("Fabrikam/Kettle/Nowhere", None), ("Fabrikam/Kettle/Production", "Contoso")):
-        with pytest.raises(InvalidArgumentError, match="ring Out: device group"):
+        with pytest.raises(InvalidArgumentError, match="cohort Out: device group"):
             os_fleet.start(replace(policy, rings=(Ring(name="Out", groups=(path,)),)), catalog=catalog)
     evaluating = Ring(name="Out", groups=("Contoso/Kettle/Field Test OS Evaluation",))
     with pytest.raises(InvalidArgumentError, match="is not in the Retail groups"):

@@ -208,7 +208,7 @@ def test_what_cannot_be_rolled_out_is_refused_and_nothing_is_recorded(fleet: OsF
         (fleet.first.release_id, {}, ConflictError, "is in feed Retail"),
         (fleet.new.release_id, {"feed": "Beta"}, InvalidArgumentError, "feed"),
         (fleet.new.release_id, {"catalog": "Nobody"}, NotFoundError, "Nobody"),
-        (fleet.new.release_id, {"policy": replace(POLICY, rings=(outside,))}, InvalidArgumentError, "ring Old"),
+        (fleet.new.release_id, {"policy": replace(POLICY, rings=(outside,))}, InvalidArgumentError, "cohort Old"),
     ):
         with pytest.raises(error, match=words):
             rollouts.start(release_id, actor="t", **options)  # type: ignore[arg-type]

@@ -51,7 +51,7 @@ def test_rings_go_first_and_the_percentages_take_the_rest(fleet: Fleet, clock: C
 
 def test_a_ring_names_devices_of_the_group_or_nothing_begins(fleet: Fleet) -> None:
     elsewhere = Ring(name="Elsewhere", devices=("ab" * 64,))
-    with pytest.raises(InvalidArgumentError, match=r"ring Elsewhere: device abababab.* is not in group Production"):
+    with pytest.raises(InvalidArgumentError, match=r"cohort Elsewhere: device abababab.* is not in group Production"):
         fleet.start(replace(POLICY, rings=(ring(fleet, "Laboratory", 0), elsewhere)))
     assert fleet.service.updates.rollouts.list().items == ()
     assert len(fleet.service.updates.deployments.list(*HERE).items) == 1  # nothing half-done stays
@@ -257,7 +257,7 @@ def test_a_release_that_fails_more_often_than_the_one_before_is_held(
     step(fleet, clock)
     held = fleet.get(rollout)
     assert held.state == "held"
-    assert held.reason == "worse than before: 4 of 5 devices taken back; 0 of 5 with the release before"
+    assert held.reason == "worse than before: 4 of 5 devices reverted; 0 of 5 with the release before"
 
 
 def test_without_that_test_it_goes_on(fleet: Fleet, clock: Clock) -> None:

@@ -194,6 +194,8 @@ def test_a_reverted_update_is_a_finding_with_its_deployment(host: ServiceHost, p
         (finding,) = host.service.watch.list(kind="install-reverted").items
         assert (finding.deployment_id, finding.count, finding.severity) == (outcome.offer_id, 1, "medium")
         assert "it crashed" in finding.cause
+        assert finding.title.endswith(" was reverted by devices")
+        assert not finding.title.startswith("Image "), "by its name, not by its id"
         assert len(host.service.registry.history.outcomes(deployment_id=outcome.offer_id).items) == 1
 
 

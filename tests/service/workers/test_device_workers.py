@@ -40,6 +40,7 @@ from armillary.settings import Settings, load_settings
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice, read_answer
 from armillary.wire.device import worker_message
+from armillary.wire.device.finding import Finding
 from armillary.wire.device.hint import parse_hint
 from armillary.wire.device.problem import parse_problem
 from armillary.wire.device.update_status import UpdateStatus
@@ -255,7 +256,11 @@ def test_a_new_silicon_authority_is_trusted_by_both_at_once(tmp_path: Path, monk
 
 def test_a_worker_that_dies_comes_back_is_counted_and_a_finding(shared: ServiceHost) -> None:
     def found() -> int:
-        return sum(one.count for one in shared.service.watch.list(kind="verifier-behind").items)
+        return sum(one.count for one in seen())
+
+    def seen() -> list[Finding]:  # a busy host may have seen another: that one worker was silent
+        listed = shared.service.watch.list(kind="verifier-behind").items
+        return [one for one in listed if one.title == "A device worker has died"]
 
     def restarts() -> list[int]:
         return [int(str(one["restarts"])) for one in workers_of(shared).describe()]
@@ -273,18 +278,17 @@ def test_a_worker_that_dies_comes_back_is_counted_and_a_finding(shared: ServiceH
     assert pids(shared)[1] == other
     assert restarts() == [of_first + 1, of_second]
     wait_until(lambda: found() > before, "the finding")
-    (finding,) = shared.service.watch.list(kind="verifier-behind").items
-    assert (finding.severity, finding.title) == ("medium", "A device worker has died")
+    assert [one.severity for one in seen()] == ["medium"]
     assert verdicts(at_each(shared, devices[0])) == ["attested", "attested"]
 
 
 def test_a_worker_that_does_not_answer_is_killed_before_the_call_returns(
     shared: ServiceHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device_workers, "ANSWER_S", 0.5)
     device = admitted(shared, b"s" * 32, "Stuck")
     stuck = at_each(shared, device)[0]
     pid = pids(shared)[0]
+    monkeypatch.setattr(device_workers, "ANSWER_S", 0.5)
     os.kill(pid, signal.SIGSTOP)
     shared.service.registry.lifecycle.revoke(device.device_id, reason="stolen", actor="t")
     assert not Path(f"/proc/{pid}").exists()

@@ -26,7 +26,7 @@ def test_unknown_chip_names_those_there_are():
 
 @pytest.fixture
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for kind in ("boards", "chips", "flash", "playbooks", "standards"):  # a chip names its usual flash
+    for kind in ("boards", "chips", "equipment", "flash", "playbooks", "standards"):  # a chip names its usual flash
         shutil.copytree(str(content.folder(kind)), tmp_path / kind)
     monkeypatch.setattr(content, "folder", lambda kind: tmp_path / kind)
     return tmp_path

@@ -26,7 +26,9 @@ FULL: dict[str, dict[str, Any]] = {
         "unit": "l/min",
         "decimals": 1,
         "thresholds": [{"from": 1, "state": "good"}, {"from": 2.5, "state": "bad"}],
+        "sparkline": True,
     },
+    "gauge": {"source": SOURCE, "value": "flow", "low": 0, "high": 80, "unit": "l/min", "decimals": 0},
     "line": {"source": {"device": DEVICE}, "values": ["flow", "valve.angle"], "range_s": 900, "aggregate": "avg"},
     "bar": {"source": {"template": "flow-meter"}, "values": ["flow"], "aggregate": "sum", "by": "device", "unit": "m³"},
     "heatmap": {"source": SOURCE, "value": "flow", "range_s": 86_400, "bucket_s": 1800},
@@ -43,6 +45,11 @@ FULL: dict[str, dict[str, Any]] = {
     "property": {"source": SOURCE, "names": ["mode", "valve.limit"]},
     "last-values": {"source": SOURCE, "values": ["flow", "pressure"]},
     "command": {"source": SOURCE, "command": "valve*close", "parameters": {"after_s": 3}, "label": "Close the valve"},
+    "alerts": {"source": SOURCE, "status": "all", "most": 5},
+    "commands": {
+        "source": SOURCE,
+        "buttons": [{"label": "Close", "command": "close"}, {"label": "Open", "command": "open", "ask": True}],
+    },
     "image": {"image": "water/plant.png", "alt": "The plant"},
     "text": {"text": "# Shift\n\nCall **Ada** first."},
     "link": {"label": "Pumps", "target": "pumps"},
@@ -116,6 +123,14 @@ def test_absent_fields_have_a_meaning_or_are_named(kind: str):
         ("link", {"target": "//elsewhere.example"}, "target: expected a dashboard's id"),
         ("link", {"target": "https://"}, "target: expected a dashboard's id"),
         ("command", {"parameters": "x" * 5000}, "parameters: expected JSON of at most 4096 characters"),
+        ("gauge", {"low": 80}, "tile 't-gauge': high: expected more than low, 80, got 80"),
+        ("gauge", {"high": "much"}, "high: expected a number, got 'much'"),
+        ("kpi", {"sparkline": 1}, "sparkline: expected true or false, got 1"),
+        ("alerts", {"status": "loud"}, "status: expected one of open, all"),
+        ("alerts", {"most": 41}, "most: expected 1 to 40, got 41"),
+        ("commands", {"buttons": []}, "buttons: expected a list of 1 to 8, got 0"),
+        ("commands", {"buttons": [{"label": "x"}]}, r"buttons\[0\].command: expected text"),
+        ("commands", {"buttons": [{"label": "x", "command": "y", "ask": "no"}]}, r"buttons\[0\].ask: expected true"),
         ("text", {"text": "a\x00b"}, "text: expected text without control characters"),
     ],
 )
@@ -141,7 +156,7 @@ def test_what_is_wrong_is_named_by_tile_and_field(kind: str, fields: dict[str, A
             {"tiles": [tile("kpi"), tile("link", x=3, y=2)]},
             "tile 't-link': x, y, w, h: .*, got column 3, row 2, where tile 't-kpi' lies",
         ),
-        ({"tiles": [{**tile("kpi"), "kind": "pie"}]}, "kind: expected one of kpi, line, "),
+        ({"tiles": [{**tile("kpi"), "kind": "pie"}]}, "kind: expected one of kpi, gauge, line, "),
     ],
 )
 def test_what_is_wrong_with_the_whole_is_named(change: dict[str, Any], says: str):
@@ -192,3 +207,40 @@ def test_no_document_makes_it_fail_otherwise(document: Any):
 @pytest.mark.parametrize(("value", "state"), [(0.9, ""), (1, "good"), (2, "good"), (2.5, "bad"), (9e9, "bad")])
 def test_a_number_is_in_the_state_of_the_last_threshold_below_it(value: float, state: str):
     assert state_of((StateThreshold(1.0, "good"), StateThreshold(2.5, "bad")), value) == state
+
+
+def laid(*places: tuple[int, int, int, int]) -> tuple[dashboard.Tile, ...]:
+    return tuple(
+        parse_tile({"id": f"t{number}", "kind": "text", "text": "x", "x": x, "y": y, "w": w, "h": h})
+        for number, (x, y, w, h) in enumerate(places)
+    )
+
+
+def order(*places: tuple[int, int, int, int]) -> list[str]:
+    return [each.id for each in dashboard.reading_order(laid(*places))]
+
+
+def test_tiles_are_read_row_by_row_and_a_column_beside_a_tall_tile_stays_together():
+    assert order((6, 0, 6, 2), (0, 0, 6, 2), (0, 2, 12, 4)) == ["t1", "t0", "t2"]
+    # A tall chart with a column of figures on its right, and one with a column on its left.
+    assert order((8, 0, 4, 2), (0, 0, 8, 4), (8, 2, 4, 2), (0, 4, 12, 1)) == ["t1", "t0", "t2", "t3"]
+    assert order((0, 0, 4, 2), (4, 0, 8, 4), (0, 2, 4, 2)) == ["t0", "t2", "t1"]
+    # What no line parts goes by row: a windmill.
+    assert order((0, 0, 8, 4), (8, 0, 4, 8), (4, 8, 8, 4), (0, 4, 4, 8), (4, 4, 4, 4)) == ["t0", "t1", "t3", "t4", "t2"]
+
+
+PLACES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 20), st.integers(1, 3), st.integers(1, 4)), max_size=12)
+
+
+@given(PLACES)
+def test_the_reading_order_holds_every_tile_once_and_never_one_before_what_lies_wholly_above_and_left(
+    places: list[tuple[int, int, int, int]],
+):
+    tiles = laid(*places)
+    found = dashboard.reading_order(tiles)
+    assert sorted(each.id for each in found) == sorted(each.id for each in tiles)
+    at = {each.id: number for number, each in enumerate(found)}
+    for one in tiles:
+        for two in tiles:
+            if one.y + one.h <= two.y and one.x + one.w <= two.x:
+                assert at[one.id] < at[two.id]

@@ -101,4 +101,4 @@ def test_what_is_read_follows_from_the_filters() -> None:
 def test_a_body_is_refused_with_its_place(body: Any, words: str) -> None:
     with pytest.raises(InvalidArgumentError, match=words) as caught:
         parse_group(body)
-    assert "device-groups.md" in (caught.value.remedy or "")
+    assert "segments.md" in (caught.value.remedy or "")

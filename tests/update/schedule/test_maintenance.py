@@ -11,15 +11,13 @@ from hypothesis import example, given, settings, strategies as st
 
 from armillary.errors import InvalidArgumentError
 from armillary.update.schedule.maintenance import (
-    DAYS,
     HORIZON_DAYS,
     MAX_OF_GROUP,
-    MINUTES_OF_DAY,
-    MaintenanceWindow,
     moments,
     parse_windows,
 )
 from armillary.wire.device.offer_timing import MAX_WINDOWS, Window
+from armillary.wire.text.week_windows import DAYS, MINUTES_OF_DAY, WeekWindow
 
 BERLIN = ZoneInfo("Europe/Berlin")
 # Half an hour of daylight saving; a date line that was moved; changes at midnight; no changes; 45 minutes off.
@@ -42,7 +40,7 @@ def at(zone: dt.tzinfo, *moment: int, fold: int = 0) -> int:
 def test_windows_are_written_as_people_say_them() -> None:
     texts = ("Mon-Fri 01:00-05:00", "Sat,Sun 22:00-02:00", "daily 12:00-12:15", "Fri-Mon 08:00-09:00")
     assert [str(parse_windows([text])[0]) for text in texts] == [*texts[:3], "Mon,Fri,Sat,Sun 08:00-09:00"]
-    assert parse_windows(["Sat 22:00-02:00"]) == (MaintenanceWindow((5,), 22 * 60, 240),)
+    assert parse_windows(["Sat 22:00-02:00"]) == (WeekWindow((5,), 22 * 60, 240),)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +126,7 @@ def test_as_many_windows_as_an_offer_holds() -> None:
 
 
 WINDOWS = st.builds(
-    MaintenanceWindow,
+    WeekWindow,
     st.sets(st.integers(0, 6), min_size=1).map(lambda days: tuple(sorted(days))),
     st.integers(0, MINUTES_OF_DAY - 1),
     st.integers(15, MINUTES_OF_DAY - 1),
@@ -137,12 +135,10 @@ WINDOWS = st.builds(
 
 @settings(deadline=None)
 @given(WINDOWS, st.sampled_from(ZONES), st.integers(1_700_000_000, 2_000_000_000))
-@example(MaintenanceWindow((6,), 120, 60), "Europe/Berlin", at(BERLIN, 2026, 3, 28, 0, 0))
-@example(MaintenanceWindow((5, 6), 0, 30), "America/Havana", at(ZoneInfo("America/Havana"), 2026, 3, 7, 0, 0))
-@example(MaintenanceWindow((6,), 105, 30), "Australia/Lord_Howe", at(ZoneInfo("Australia/Lord_Howe"), 2026, 4, 4, 0, 0))
-def test_a_moment_is_in_a_window_if_the_clock_on_the_wall_says_so(
-    window: MaintenanceWindow, zone_name: str, now: int
-) -> None:
+@example(WeekWindow((6,), 120, 60), "Europe/Berlin", at(BERLIN, 2026, 3, 28, 0, 0))
+@example(WeekWindow((5, 6), 0, 30), "America/Havana", at(ZoneInfo("America/Havana"), 2026, 3, 7, 0, 0))
+@example(WeekWindow((6,), 105, 30), "Australia/Lord_Howe", at(ZoneInfo("Australia/Lord_Howe"), 2026, 4, 4, 0, 0))
+def test_a_moment_is_in_a_window_if_the_clock_on_the_wall_says_so(window: WeekWindow, zone_name: str, now: int) -> None:
     """The definition, minute by minute, around each change of the clock and a while after ``now``."""
     zone = ZoneInfo(zone_name)
     found = moments((window,), zone, now=now, limit=1_000)

@@ -6,9 +6,10 @@ from __future__ import annotations
 import csv
 import io
 
+import pytest
 from hypothesis import given, strategies as st
 
-from armillary.wire.export.csv_table import FORMULA_STARTS, csv_head, csv_rows
+from armillary.wire.export.csv_table import csv_head, csv_rows, shielded
 
 
 def test_truth_values_are_written_as_in_json() -> None:
@@ -23,5 +24,18 @@ def test_cells_come_back_and_no_formula_does(cells: list[str]) -> None:
     assert len(rows) == len(cells) + 1
     for (found, nothing), cell in zip(rows[1:], cells, strict=True):
         assert found.removeprefix("'") == cell.removeprefix("'")
-        assert not found.startswith(FORMULA_STARTS)
+        assert found[:1] not in set("=@\t\r")
+        assert found[:1] not in set("+-") or float(found) is not None
         assert nothing == ""
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1+1", "-1-A1", "+A1", "@SUM(A1)", " =1", "\t=1", "\r=1"])
+def test_no_cell_is_a_formula(cell: str) -> None:
+    assert shielded(cell) == "'" + cell
+    assert csv_rows([{"a": cell}], ["a"]) == csv_rows([{"a": "'" + cell}], ["a"])
+    assert shielded("a" + cell) == "a" + cell
+
+
+@pytest.mark.parametrize("cell", ["-1", "+1", "-40.25", "7"])
+def test_a_figure_stays_a_figure(cell: str) -> None:
+    assert shielded(cell) == cell

@@ -8,7 +8,7 @@ from armillary.wire.mqtt import packet as mqtt
 from armillary.wire.mqtt.codec import check_topic_filter, encode_packet
 from armillary.wire.mqtt.fields import MAX_REMAINING_LENGTH, Property, encode_string, encode_varint
 from armillary.wire.mqtt.reasons import CODES_OF_PACKET, ReasonCode
-from armillary.wire.mqtt.stream import MAX_CONNECT_BYTES, MAX_PACKET_BYTES, PacketDecoder, iterate_run
+from armillary.wire.mqtt.stream import MAX_CONNECT_BYTES, MAX_PACKET_BYTES, PacketDecoder, iterate_packets, iterate_run
 
 # Literal packets from MQTT 3.1.1 §3 and from real clients.
 CONNECT = bytes.fromhex("10 10 0004 4d515454 04 02 003c 0004 64657631")
@@ -202,6 +202,8 @@ def test_a_damaged_run_is_an_error_when_read_back() -> None:
     for data in (good[:-1], SUBSCRIBE, b"\x32\xff\xff\xff\xff"):
         with pytest.raises(WireError):
             list(iterate_run(data, 0, len(data), level=4))
+        with pytest.raises(WireError):
+            list(iterate_packets(data))
 
 
 def test_tiny_pieces_of_a_large_packet_are_gathered() -> None:

@@ -234,6 +234,8 @@ def caller_of(request: Request) -> Caller:
 def owner_of(operator: Any) -> str:
     """The name of a caller: its token's name, for people, and the id, because names may be the same."""
     name = getattr(operator, "name", None) or type(operator).__name__
+    if person_id := getattr(operator, "person_id", ""):
+        return f"the person {str(name)[:40]!a} ({str(person_id)[:8]})"
     return f"the token {str(name)[:40]!a} ({str(operator.token_id)[:8]})"
 
 

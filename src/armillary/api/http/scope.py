@@ -196,3 +196,12 @@ def _check_organisation(asked: Asked, operator: Operator, root: str, platform: P
     lower = device_id.lower()  # digits of a device that attests may be written either way
     if organisations.of_device(lower if is_attested_id(lower) else device_id) not in reach:
         raise absent_device(device_id)
+
+
+def check_organisation(platform: Platform, organisation: str, catalog: str | None) -> None:
+    """Raise NotFoundError unless an organisation is of a catalog."""
+    found = platform.organisations.all().get(organisation)
+    if found is None or found.catalog.lower() != (catalog or "").lower():
+        raise NotFoundError(
+            f"the catalog has no organisation {organisation!a:.80}", remedy="List them: armillary organisation list."
+        )

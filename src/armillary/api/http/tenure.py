@@ -60,10 +60,15 @@ def whole_hours_since(since: int) -> int:
     return -(-since // HOUR_MS) * HOUR_MS
 
 
+def begun(since: Mapping[str, int], identity: str) -> int:
+    """When the tenure of a device began, and with it that of its modules; 0 for one without an earlier owner."""
+    return since.get(identity.partition("/")[0], 0)
+
+
 def own_through(device_ids: Iterable[str], since: Mapping[str, int], start_ms: int) -> tuple[str, ...]:
     """Devices that were the caller's during all of a range; sums over several devices include only these."""
     hour = start_ms - start_ms % HOUR_MS
-    return tuple(each for each in device_ids if since.get(each, 0) <= hour)
+    return tuple(each for each in device_ids if begun(since, each) <= hour)
 
 
 def own_page(page: Document, since_s: float, at: str) -> Document:

@@ -129,6 +129,8 @@ def put_identity(request: Request, place: Place, body: Document, if_match: IfMat
         if_match=decode_etag(if_match),
         create=if_match is None,
     )
+    if if_match is None:
+        views_hub.begin_anew(hub_of(request), platform_of(request), made, actor_of(request))
     keys = keys or call.keys_shown(request, [made]).get(made.identity)
     answer = device_document(made, call.seen(request, made), keys)
     return JSONResponse(answer, headers=etag_header(answer))

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from armillary.api.native.parameters import StrictBody
+from armillary.errors import InvalidArgumentError
+from armillary.service.hub_access.enrolment_form import EnrolmentForm
 from armillary.service.hub_access.identities import IdentityForm
 from armillary.wire.text.device_name import MAX_TEXT_CHARACTERS
 
@@ -65,6 +67,44 @@ class HubDeviceBody(StrictBody):
         """How its identity shall be."""
         certificates = (self.certificate, self.secondary_certificate)
         return IdentityForm(authentication=self.authentication, certificates=certificates)
+
+
+class HubEnrolmentBody(StrictBody):
+    """An enrolment to make.
+
+    Attributes:
+        name: The registration id of one device, or the name of a group.
+        group: Whether it is for many devices.
+        attestation: Certificates, or symmetric keys.
+        certificate: PEM: the device's own, or for a group the authority that signs its devices' certificates.
+        device_id: What its one device will be called; its registration id when missing.
+        initial_twin: `{"tags": .., "desired": ..}` of new devices.
+        returned_payload: JSON that devices get with their registration.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    group: bool = False
+    attestation: Literal["x509", "symmetricKey"] = "x509"
+    certificate: Pem = ""
+    device_id: Annotated[str, Field(max_length=128)] = ""
+    initial_twin: dict[str, Any] | None = None
+    returned_payload: Any = None
+
+    def form(self) -> EnrolmentForm:
+        """How it shall be. Raises InvalidArgumentError for one by certificates that names none."""
+        if self.attestation == "x509" and not self.certificate:
+            raise InvalidArgumentError(
+                "certificate: expected one in PEM", remedy="Give the device's, or the group's signer."
+            )
+        return EnrolmentForm(
+            name=self.name,
+            is_group=self.group,
+            attestation=self.attestation,
+            certificate=self.certificate,
+            device_id=self.device_id,
+            initial_twin=self.initial_twin,
+            returned_payload=self.returned_payload,
+        )
 
 
 class ModuleBody(StrictBody):

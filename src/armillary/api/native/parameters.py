@@ -44,6 +44,8 @@ NumberAfter = Annotated[
     Query(max_length=200, description="`next` of the page before", json_schema_extra={"pattern": NUMBER_PATTERN}),
 ]
 Text = Annotated[str | None, Query(max_length=64)]
+# Unix milliseconds in a body; in a query they are Millis.
+MillisField = Annotated[int, Field(ge=0, le=10**14)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 FeedName = Annotated[str, Field(min_length=1, max_length=16)]
 

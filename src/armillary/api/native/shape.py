@@ -8,9 +8,20 @@ from typing import Final
 from armillary.api.http.route import ANY, PUBLIC, SCRAPE, Route
 from armillary.api.http.routes import unknown
 from armillary.api.http.shape import Shape
-from armillary.api.native.hub import files, hub_devices, hub_enrolments, hub_service_keys, messages, series, telemetry
+from armillary.api.native import search
+from armillary.api.native.hub import (
+    files,
+    guardians,
+    hub_devices,
+    hub_enrolments,
+    hub_service_keys,
+    messages,
+    series,
+    telemetry,
+)
 from armillary.api.native.parameters import DEVICE
 from armillary.api.native.platform import (
+    alerts,
     application_files,
     applications,
     dashboards,
@@ -46,6 +57,7 @@ from armillary.api.native.service import (
     life,
     operations,
     os_feeds,
+    people,
     policy,
     products,
     release_life,
@@ -69,10 +81,22 @@ pass `next` as `after` for the next page. Times are Unix seconds UTC unless a na
 ROUTES: Final = tuple(
     route
     for module in (
-        *(status, applications, authorities, devices, enrolment, life, operations, policy),
+        *(search, status, applications, authorities, devices, enrolment, life, operations, people, policy),
         *(products, release_life, os_feeds, rollouts, schedules, signing_keys),
         *(firmware, telemetry, series, templates, messages, application_files, files, groups, jobs, exports),
-        *(organisations, dashboards, rules, hub_devices, hub_enrolments, hub_service_keys, tpm, bridge, repository),
+        *(
+            organisations,
+            dashboards,
+            rules,
+            alerts,
+            guardians,
+            hub_devices,
+            hub_enrolments,
+            hub_service_keys,
+            tpm,
+            bridge,
+            repository,
+        ),
         *(advisories, advisory_statements, assessment, cases, crash_dumps, crashes, disclosure, dossiers),
         *(finding_kinds, notifications, actions, playbooks, traces, transparency),
     )

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from armillary.api.http.tenure import own_through, whole_hours_since
+from armillary.api.http.tenure import begun, own_through, whole_hours_since
 from armillary.engines.series.values.fleet import FleetBucket
 from armillary.engines.series.values.query import bucket_width
 from armillary.engines.series.values.rollups import MINUTE_MS
 from armillary.errors import ArmillaryError, NotFoundError
+from armillary.platform.dashboards.alerts import DeviceAlerts
 from armillary.platform.dashboards.devices import DashboardDevices
 from armillary.twin.author.dashboard import Dashboard, Place, Tile, state_of
 from armillary.twin.template.value_names import as_fields
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from armillary.hub.hub import Hub
 
 Document = dict[str, Any]
+# What a list of alerts says of each (``platform/rules/alerts.py``).
+ALERT_FIELDS: Final = (
+    "number", "device_id", "rule_id", "rule_name", "severity", "summary", "fired_ms", "over_ms", "acknowledged_ms",
+)  # fmt: skip
 
 # Points of a line when the caller does not say, and at most: what screens have pixels.
 LINE_POINTS: Final = 400
@@ -48,12 +53,13 @@ class Question:
     """One request for a dashboard's data; ``end_ms`` is the present, Unix milliseconds.
 
     ``range_s``: seconds that every tile over time looks back; None: what each tile says itself. ``points``: most
-    buckets of a line. ``since``: when devices that had an earlier owner came to the asker's catalog
-    (``api/http/tenure.py``).
+    buckets of a line. ``alerts``: firings of rules, as the asker may see them. ``since``: when devices that had an
+    earlier owner came to the asker's catalog (``api/http/tenure.py``).
     """
 
     hub: Hub
     devices: DashboardDevices
+    alerts: DeviceAlerts
     end_ms: int
     range_s: int | None
     points: int
@@ -71,7 +77,7 @@ class Question:
             ids = self.devices.of(tile.source)
             found = self.hub.series.fleet.latest(ids, name, len(ids) + 1) if ids else []
             self._latest[place] = {
-                device: (at, value) for device, at, value in found if at >= self.since.get(device, 0)
+                device: (at, value) for device, at, value in found if at >= begun(self.since, device)
             }
         return self._latest[place]
 
@@ -85,7 +91,7 @@ class Question:
             found = self.hub.series.fleet.over_time(ids, name, start_ms, self.end_ms, points)
             return found.bucket_ms, found.buckets
         (device_id,) = ids
-        start_ms = max(start_ms, whole_hours_since(self.since.get(device_id, 0)))
+        start_ms = max(start_ms, whole_hours_since(begun(self.since, device_id)))
         if start_ms >= self.end_ms:
             return 0, ()
         try:
@@ -129,7 +135,8 @@ def tile_labels(devices: DashboardDevices, dashboard: Dashboard) -> dict[str, li
 def labels(devices: DashboardDevices, tile: Tile) -> list[Document]:
     """What is called how in a tile: its values, its properties, its command. Raises as :meth:`Devices.of`."""
     options = tile.options
-    named = (*tile.values, *options.get("names", ()), *((options["command"],) if "command" in options else ()))
+    commands = [options["command"]] if "command" in options else [each.command for each in options.get("buttons", ())]
+    named = dict.fromkeys((*tile.values, *options.get("names", ()), *commands))
     naming = devices.naming(tile.source)
     return [as_fields(naming.of(name)) for name in named]
 
@@ -141,14 +148,20 @@ def _kpi(question: Question, tile: Tile, ids: Sequence[str]) -> Document:
     name, aggregate = tile.values[0], tile.options["aggregate"]
     last = question.latest(tile, name)
     newest = max((at for at, _ in last.values()), default=None)
-    if aggregate == "last":
-        value, of = _now(last)
-    else:
+    drawn: Document = {}
+    buckets: Sequence[FleetBucket] = ()
+    if aggregate != "last" or tile.options.get("sparkline"):
         _, buckets = question.buckets(ids, name, question.start_ms(tile), WHOLE_POINTS)
-        value, of = pick(aggregate, whole(buckets)), None
+    if tile.options.get("sparkline"):
+        drawn = {
+            "start_ms": question.start_ms(tile),
+            "end_ms": question.end_ms,
+            "points": [[each.start_ms, pick(aggregate, each)] for each in buckets],
+        }
+    value, of = _now(last) if aggregate == "last" else (pick(aggregate, whole(buckets)), None)
     state = state_of(tile.options["thresholds"], value) if _is_number(value) else ""
     key = next(iter(last)) if aggregate == "last" and len(last) == 1 else None
-    return {"value": value, "of": of, "at_ms": newest, "state": state, "device_id": key}
+    return {"value": value, "of": of, "at_ms": newest, "state": state, "device_id": key, **drawn}
 
 
 def _now(last: Mapping[str, tuple[int, Any]]) -> tuple[Any, int | None]:
@@ -370,9 +383,24 @@ def _command(question: Question, tile: Tile, ids: Sequence[str]) -> Document:  #
     return {"connected": sum(each in connected for each in ids)}
 
 
+# Alerts ----------------------------------------------------------------------------------------------------------
+
+
+def _alerts(question: Question, tile: Tile, ids: Sequence[str]) -> Document:
+    found, more = question.alerts(ids, is_open=tile.options["status"] == "open" or None, most=tile.options["most"])
+    labels = question.devices.labels([each["device_id"] for each in found])
+    return {
+        "alerts": [
+            {**{name: each[name] for name in ALERT_FIELDS}, "label": labels[each["device_id"]]} for each in found
+        ],
+        "more": more,
+    }
+
+
 ANSWERS: Final[Mapping[str, Callable[[Question, Tile, Sequence[str]], Document]]] = MappingProxyType(
     {
         "kpi": _kpi,
+        "gauge": _kpi,
         "line": _line,
         "bar": _bar,
         "heatmap": _heatmap,
@@ -380,7 +408,9 @@ ANSWERS: Final[Mapping[str, Callable[[Question, Tile, Sequence[str]], Document]]
         "floor-plan": _floor_plan,
         "property": _property,
         "last-values": _last_values,
+        "alerts": _alerts,
         "command": _command,
+        "commands": _command,
     }
 )
 

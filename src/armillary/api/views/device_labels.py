@@ -29,6 +29,9 @@ def with_names(service: SecurityService, page: Document, catalog_id: UUID | None
 
 
 def names_of(service: SecurityService, device_ids: Iterable[str], catalog_id: UUID | None) -> dict[str, str]:
-    """What devices are called, of those that the caller may see."""
-    found = service.registry.names.described([each.partition("/")[0] for each in device_ids])
-    return {each.device_id: each.name for each in found if catalog_id is None or each.catalog_id == catalog_id}
+    """What devices are called, of those that the caller may see; of a module its device's name and its own."""
+    asked = list(device_ids)
+    found = service.registry.names.described(list({each.partition("/")[0]: None for each in asked}))
+    known = {each.device_id: each.name for each in found if catalog_id is None or each.catalog_id == catalog_id}
+    parts = ((each, *each.partition("/")) for each in asked)
+    return {each: f"{known[device]}{slash}{module}" for each, device, slash, module in parts if device in known}

@@ -16,7 +16,7 @@ Document = dict[str, Any]
 def kinds(
     service: SecurityService, *, status: str | None, severity: str | None = None, catalog: str | None = None
 ) -> Document:
-    """Kinds with findings, the gravest first; ``newest`` is what :func:`acknowledge` takes as ``up_to``."""
+    """Kinds with findings, most severe first; ``newest`` is what :func:`acknowledge` takes as ``up_to``."""
     from armillary.service.watch.inbox import Inbox  # noqa: PLC0415 - memory: a service at rest does without
 
     found: dict[str, Document] = {}

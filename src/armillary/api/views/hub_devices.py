@@ -104,6 +104,13 @@ def device(service: SecurityService, hub: Hub, device_id: str) -> Document:
     }
 
 
+def begin_anew(hub: Hub, platform: Platform, made: HubIdentity, actor: Operator) -> None:
+    """A module that was just made gets nothing that an earlier owner of its device has left under the same name."""
+    if "/" in made.identity:
+        hub.forget(made.identity)
+        platform.forget_device(made.identity, by=actor.name)
+
+
 def delete(
     service: SecurityService, hub: Hub, platform: Platform, actor: Operator, name: str, if_match: str | None = None
 ) -> HubIdentity:
@@ -140,6 +147,14 @@ def enrolment(found: HubEnrolment) -> Document:
         "created_at": found.created_at,
         "created_by": found.created_by,
     }
+
+
+def made_enrolment(made: HubEnrolment, keys: Keys | None) -> Document:
+    """An enrolment that was just made, with its symmetric keys where it has any."""
+    shown = enrolment(made)
+    if keys is None:
+        return shown
+    return {**shown, "primary_key": encode_key(keys.primary), "secondary_key": encode_key(keys.secondary)}
 
 
 def enrolments(service: SecurityService, catalog: str) -> Document:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from armillary.api.http.documents import as_document, as_page, row_document
+from armillary.engines.records.queries.audit import EVERY_LINE, AuditFilter
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import Deployment, Device, DeviceFilter, ErrorReportRow
 from armillary.rollout import policy as rollout_policy
@@ -255,10 +256,15 @@ def releases(service: SecurityService, *, chip: str | None = None) -> Document:
 
 
 def audit(
-    service: SecurityService, *, limit: int = PAGE_ROWS, after: str | None = None, target: str | None = None
+    service: SecurityService,
+    *,
+    limit: int = PAGE_ROWS,
+    after: str | None = None,
+    wanted: AuditFilter = EVERY_LINE,
+    rising: bool = False,
 ) -> Document:
-    """Audit lines, newest first; those of a target only."""
-    return as_page(service.audit.list(limit=limit, after=after, target=target))
+    """Audit lines, newest first, or with ``rising`` oldest first."""
+    return as_page(service.audit.list(limit=limit, after=after, wanted=wanted, rising=rising))
 
 
 def audit_verification(service: SecurityService) -> Document:

@@ -55,7 +55,7 @@ def admission(
         int | None, typer.Option("--polling", metavar="SECONDS", help="Time between two polls of a device.")
     ] = None,
 ) -> Shown:
-    """Show or change how devices of hawkBit are let in.
+    """Show or change how devices of hawkBit are allowed.
 
     Without a change none is. They attest nothing, whatever they show.
     """

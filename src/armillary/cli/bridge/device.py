@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.terminal.files import read_file
-from armillary.cli.terminal.output import Shown, note, noun, only, record, table
+from armillary.cli.terminal.output import Shown, counted, note, noun, only, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import (
@@ -82,7 +82,7 @@ def import_(
     for controller, token in new:
         body = {"controller": controller, "token": token, "product": product, "group": device_group}
         remote.post(path, body)
-    note(f"{len(new)} devices are made, {len(rows) - len(new)} were there")
+    note(f"{counted(len(new), 'device')} made, {len(rows) - len(new)} there before")
 
 
 @remote_command(app, "list")

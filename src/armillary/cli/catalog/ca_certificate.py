@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.terminal.files import write_file
-from armillary.cli.terminal.output import Shown, note, noun, table
+from armillary.cli.terminal.output import Shown, counted, note, noun, table
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
@@ -86,7 +86,7 @@ def download_chain(
     if _wants_pem(output_file):
         bundle = _authorities(remote, catalog)
         write_file(output_file, b"".join(_pem(one["certificate"]) for one in bundle))
-        note(f"{len(bundle)} authorities are written to {output_file}")
+        note(f"{counted(len(bundle), 'authority', 'authorities')} written to {output_file}")
         return
     path = f"{catalog_path(remote, catalog, resource_group)}/certificates/{segment(name)}/retrieveCertChain"
     write_file(output_file, base64.b64decode(remote.management.call("POST", path)["certificateChain"]))
@@ -120,7 +120,7 @@ def crl(
     lists = [base64.b64decode(one["revocation_list"]) for one in found]
     as_der = authority is not None and not _wants_pem(output_file)
     write_file(output_file, b"".join(lists if as_der else [armour("X509 CRL", der) for der in lists]))
-    note(f"{len(lists)} revocation lists are written to {output_file}")
+    note(f"{counted(len(lists), 'revocation list')} written to {output_file}")
 
 
 @remote_command(app, "download-proof")

@@ -10,16 +10,17 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.connection import remember_catalog, stored_path
-from armillary.cli.terminal.files import explained, write_file
+from armillary.cli.service import context
+from armillary.cli.terminal import remote_names
+from armillary.cli.terminal.files import write_file
 from armillary.cli.terminal.management import SUBSCRIPTION
-from armillary.cli.terminal.output import Shown, inert, note, noun, record, table
+from armillary.cli.terminal.output import Shown, counted, inert, note, noun, record, table
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
-    CATALOG_VARIABLE,
     DEFAULT_RESOURCE_GROUP,
     PROVIDER,
     CatalogPath,
+    ReplaceOption,
     ResourceGroupOption,
     YesOption,
     catalog_path,
@@ -71,20 +72,15 @@ def create(
     name: NameOption,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
     tags: Annotated[list[str] | None, typer.Option("--tags", metavar="NAME=VALUE", help="Tag; repeatable.")] = None,
+    replace: ReplaceOption = False,
 ) -> Shown:
     """Make a catalog with its own certificate authority."""
     path = f"{group_path(resource_group)}/providers/{PROVIDER}/catalogs/{segment(name)}"
-    return record(remote.management.call("PUT", path, {"location": "global", "tags": _tags(tags)}), row=_row)
+    body = {"location": "global", "tags": _tags(tags)}
+    return record(remote_names.create(remote, path, body, f"catalog {name!r}", replace=replace), row=_row)
 
 
-@remote_command(app, "use")
-def use(remote: RemoteService, name: NameOption) -> None:
-    """Remember a catalog for commands that name none."""
-    found = remote.management.call("GET", catalog_path(remote, name))
-    path = stored_path()
-    with explained(path, "cannot be written", remedy=f"Set {CATALOG_VARIABLE} instead."):
-        remember_catalog(remote.address, found["name"], path)
-    note(f"commands that name no catalog mean {found['name']} from now on")
+remote_command(app, "use")(context.use)  # its name before there was a noun for it
 
 
 @remote_command(app, "list")
@@ -137,7 +133,7 @@ def download_error_report(
         writer.writerow([_spreadsheet_safe(report.get(key)) for _, key in REPORT_COLUMNS])
         count += 1
     write_file(output_file, text.getvalue().encode())
-    note(f"{count} error reports")
+    note(counted(count, "error report"))
 
 
 def _spreadsheet_safe(value: object) -> object:

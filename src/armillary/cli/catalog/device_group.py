@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from armillary.cli.catalog import crash_collection, update_schedule
+from armillary.cli.terminal import remote_names
 from armillary.cli.terminal.output import Shown, adopt, note, noun, record, table
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import (
@@ -16,6 +17,7 @@ from armillary.cli.terminal.remote_names import (
     CatalogPath,
     DescriptionOption,
     ProductOption,
+    ReplaceOption,
     ResourceGroupOption,
     YesOption,
     catalog_path,
@@ -86,15 +88,18 @@ Change = Annotated[
 ]
 
 
-def _send(remote: RemoteService, method: str, product: str, group: str, change: tuple[str, dict[str, Any]]) -> Shown:
-    base, body = change
-    return record(remote.management.call(method, device_group_path(base, product, group), body), row=_row)
-
-
 @remote_command(app, "create")
-def create(remote: RemoteService, product: ProductOption, device_group: NameOption, change: Change) -> Shown:
+def create(
+    remote: RemoteService,
+    product: ProductOption,
+    device_group: NameOption,
+    change: Change,
+    replace: ReplaceOption = False,
+) -> Shown:
     """Make a device group."""
-    return _send(remote, "PUT", product, device_group, change)
+    base, body = change
+    path = device_group_path(base, product, device_group)
+    return record(remote_names.create(remote, path, body, f"device group {device_group!r}", replace=replace), row=_row)
 
 
 @remote_command(app, "create-defaults")
@@ -134,7 +139,8 @@ def show(remote: RemoteService, product: ProductOption, device_group: NameOption
 @remote_command(app, "update")
 def update(remote: RemoteService, product: ProductOption, device_group: NameOption, change: Change) -> Shown:
     """Change a group; what is not named stays."""
-    return _send(remote, "PATCH", product, device_group, change)
+    base, body = change
+    return record(remote.management.call("PATCH", device_group_path(base, product, device_group), body), row=_row)
 
 
 @remote_command(app, "delete")

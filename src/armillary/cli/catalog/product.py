@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import typer
 
+from armillary.cli.terminal import remote_names
 from armillary.cli.terminal.output import Shown, note, noun, record, table
 from armillary.cli.terminal.readable import readable, readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
@@ -19,6 +20,7 @@ from armillary.cli.terminal.remote_names import (
     CatalogPath,
     DescriptionOption,
     OnlySupportOption,
+    ReplaceOption,
     ResourceGroupOption,
     YesOption,
     catalog_path,
@@ -27,8 +29,9 @@ from armillary.cli.terminal.remote_names import (
     resource_row,
     with_devices,
 )
-from armillary.cli.terminal.times import UNITS, moment
+from armillary.cli.terminal.times import moment
 from armillary.cli.terminal.together import Together
+from armillary.wire.text.duration import UNITS
 
 app = noun("Products of a catalog.")
 
@@ -120,10 +123,12 @@ def create(
     catalog: CatalogOption = None,
     description: DescriptionOption = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    replace: ReplaceOption = False,
 ) -> Shown:
     """Make a product."""
     path = product_path(catalog_path(remote, catalog, resource_group), product)
-    return record(remote.management.call("PUT", path, {"properties": {"description": description or ""}}), row=_row)
+    body = {"properties": {"description": description or ""}}
+    return record(remote_names.create(remote, path, body, f"product {product!r}", replace=replace), row=_row)
 
 
 @remote_command(app, "list")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary device``: verbs for a device on this host. Verbs that call the service are in ``device_remote``."""
+"""``armillary device``: verbs for a device on this host, beside those that ask the service (``in_service``)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from armillary.cli.device import device_life, device_remote, device_template, device_update
-from armillary.cli.device.device_file import files
-from armillary.cli.device.device_message import message
+from armillary.cli.device import in_service
 from armillary.cli.device.device_sideload import sideload
 from armillary.cli.device.device_state import manufacturing_state
-from armillary.cli.security import insights
 from armillary.cli.terminal.device_options import ChipOption, DataOption, SandboxName, StateName
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import (
@@ -35,6 +32,7 @@ from armillary.cli.terminal.output import (
     table,
 )
 from armillary.cli.terminal.remote import CaOption, RemoteService, ServiceOption, TokenOption, connect
+from armillary.device.applications.serial_ports import parse_peripherals
 from armillary.device.boot.provision import Factory, provision
 from armillary.device.boot.recovery import recover as recover_device
 from armillary.device.checkin.checkin import describe_steps
@@ -126,13 +124,25 @@ def boot(
         list[str] | None,
         typer.Option("--mirror", metavar="URL", help="A copy of the update repository, http or https. Repeatable."),
     ] = None,
+    peripheral: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--peripheral",
+            metavar="Uart:NAME=NODE",
+            help="Node of this host for a serial port of the board, such as Uart:UART2=/dev/ttyS1. Repeatable.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print events to stdout as JSON lines.")] = False,
 ) -> None:
     """Be the device, until Ctrl-C.
 
     Verified boot, then applications and check-ins.
     """
-    settings = DeviceSettings(trial=TrialRules(healthy_s=trial), mirrors=check_mirrors(mirror or ()))
+    settings = DeviceSettings(
+        trial=TrialRules(healthy_s=trial),
+        mirrors=check_mirrors(mirror or ()),
+        serial_ports=parse_peripherals(peripheral or ()),
+    )
     device = Device(data, settings=settings)
     device.journal.listen(_print_event_json if as_json else lambda entry: _event_text(entry, sys.stderr.write))
     if as_json:
@@ -162,10 +172,16 @@ def status(data: DataOption, as_json: JsonOption = False) -> None:
         "reason": found.get("reason"),
     }
     applications = found.get("applications") or []
+    ports = found.get("serial_ports") or []
+    serial = (
+        f"serial port {port['name']}: {port['node'] or 'no node'}{', missing: ' if port['missing'] else ''}"
+        f"{port['missing'] or ''}"
+        for port in ports
+    )
     columns = ("name", "state", "on_trial", "image_id", "component_id")
     below = ("", table(applications, columns, empty="")) if applications else ()
     weaker = (f"weaker: {sentence}" for sentence in sandbox.get("weaker", ()))
-    Shown(found).then(record(shown), *weaker, *below).show(as_json=as_json)
+    Shown(found).then(record(shown), *weaker, *serial, *below).show(as_json=as_json)
 
 
 @app.command("check-in")
@@ -238,13 +254,9 @@ def recover(
     note(f"Start it: armillary device boot --data {data}")
 
 
-adopt(app, device_remote.verbs)
 app.add_typer(manufacturing_state, name="manufacturing-state")
 app.add_typer(sideload, name="sideload")
-adopt(app, device_life.verbs, device_update.verbs, insights.verbs)
-app.add_typer(message, name="message")
-adopt(app, device_template.verbs)
-app.add_typer(files, name="file")
+adopt(app, in_service.app)
 
 
 def _factory(remote: RemoteService, state: StateName = "DeviceComplete") -> Factory:

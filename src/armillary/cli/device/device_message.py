@@ -74,4 +74,4 @@ def _purge(remote: RemoteService, device: DeviceOption, yes: YesOption = False) 
     """Take back everything that waits for a device."""
     confirm(f"Take back every message that waits for device {device[:12]}...?", yes=yes)
     found = remote.delete(f"/devices/{segment(device)}/messages")
-    note(f"{found['purged']} message{'s' if found['purged'] != 1 else ''} taken back")
+    note(f"{found['purged']} message{'s' if found['purged'] != 1 else ''} purged")

@@ -344,9 +344,19 @@ def _invoke(
     timeout_s: Annotated[
         int, typer.Option("--timeout", min=1, max=300, metavar="SECONDS", help="Seconds to wait for the answer.")
     ] = 30,
+    connect_timeout_s: Annotated[
+        int,
+        typer.Option(
+            "--connect-timeout",
+            min=0,
+            max=300,
+            metavar="SECONDS",
+            help="Seconds to wait for a device that is not connected.",
+        ),
+    ] = 10,
 ) -> Shown:
-    """Call a direct method on a connected device."""
-    body = {"payload": json_of("--payload", payload), "timeout_s": timeout_s}
+    """Call a direct method of a device; one that is connecting just now is waited for."""
+    body = {"payload": json_of("--payload", payload), "timeout_s": timeout_s, "connect_timeout_s": connect_timeout_s}
     return record(remote.post(f"/devices/{segment(device)}/methods/{segment(method)}", body))
 
 

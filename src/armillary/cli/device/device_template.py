@@ -19,6 +19,10 @@ from armillary.cli.terminal.remote_names import YesOption, confirm
 PROPERTY_COLUMNS = ("name", "display_name", "state", "desired", "reported", "code", "description", "fault")
 VALUE_COLUMNS = ("name", "display_name", "value", "at_ms", "fault")
 
+ModuleOption = Annotated[
+    str | None,
+    typer.Option("--module", "-m", metavar="ID", help="A module of the device: a machine behind a guardian."),
+]
 ValuesArgument = Annotated[
     list[str], typer.Argument(metavar="NAME=VALUE...", help="VALUE is JSON, or text as it stands; null takes it away.")
 ]
@@ -83,15 +87,17 @@ def _unset(remote: RemoteService, device: DeviceOption, yes: YesOption = False) 
 
 
 @remote_command(cloud_property, "show")
-def _show_cloud(remote: RemoteService, device: DeviceOption) -> Shown:
-    """Show a device's cloud properties."""
-    return _cloud_values(remote.get(_place(device, "cloud-properties")))
+def _show_cloud(remote: RemoteService, device: DeviceOption, module: ModuleOption = None) -> Shown:
+    """Show a device's cloud properties, or a module's."""
+    return _cloud_values(remote.get(_place(device, "cloud-properties"), module=module))
 
 
 @remote_command(cloud_property, "set")
-def _set_cloud(remote: RemoteService, device: DeviceOption, values: ValuesArgument) -> Shown:
-    """Change cloud properties of a device."""
-    return _cloud_values(remote.patch(_place(device, "cloud-properties"), parsed(values)))
+def _set_cloud(
+    remote: RemoteService, device: DeviceOption, values: ValuesArgument, module: ModuleOption = None
+) -> Shown:
+    """Change cloud properties of a device, or of a module."""
+    return _cloud_values(remote.patch(_place(device, "cloud-properties"), parsed(values), module=module))
 
 
 @remote_command(property_group, "set")

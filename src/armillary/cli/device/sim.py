@@ -15,14 +15,15 @@ from typing import Annotated, Final
 
 import typer
 
+from armillary.cli.device import sim_equipment
 from armillary.cli.terminal.json_option import JsonOption
-from armillary.cli.terminal.output import Shown, note, noun, record
+from armillary.cli.terminal.output import Shown, adopt, note, noun, record
 from armillary.sim.power.boards import board_names, matching, open_board
 from armillary.sim.power.campaign import Campaign, Effort, parts_of
 from armillary.sim.power.tally import Tally, together
 from armillary.sim.power.transactions import TRANSACTIONS
 
-app = noun("Simulators: cut the power at every write of a device, play attacks and roll-outs on a fleet.")
+app = noun("Simulators: cut the power at every write of a device, play attacks and roll-outs, run equipment.")
 
 SHOWN_FAILURES: Final = 5  # to people; --json has more
 _DEFAULT: Final = Effort()
@@ -32,7 +33,7 @@ SearchPart = Callable[[str, Effort, int], tuple[Tally, float]]
 
 @app.callback()
 def sim() -> None:
-    """Simulators: cut the power at every write of a device, play attacks and roll-outs on a fleet."""
+    """Simulators: cut the power at every write of a device, play attacks and roll-outs, run equipment."""
 
 
 @app.command("power-cut")
@@ -111,16 +112,19 @@ def crashes(
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same number makes the same roll-outs.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Play releases that crash more: how soon are they held?
+    """Play releases that crash more: how soon are they halted?
 
     By the plan that the service uses, over devices that differ: to 1 %, to 10 %, to all, a day each. What is reported:
-    how many were held, in the first cohort, how many crashes would not have been with the release before (median, 95th
-    percentile, most), seconds from evidence enough to the hold, and hours until it. With --times 1 every hold is false.
+    how many were halted, in the first cohort, how many crashes would not have been with the release before (median,
+    95th percentile, most), seconds from evidence enough to the halt, hours until it. With --times 1 each halt is false.
     """
     from armillary.sim.rollouts.crash_play import Play, summarised  # noqa: PLC0415 - of this verb alone
 
     found = summarised(Play(devices=devices, crashes_a_day=a_day, times=times, seed=seed), runs)
     record({**asdict(found), "seed": seed}).show(as_json=as_json)
+
+
+adopt(app, sim_equipment.app)
 
 
 def search_part(board: str, effort: Effort, number: int) -> tuple[Tally, float]:

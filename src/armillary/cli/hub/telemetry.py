@@ -15,7 +15,7 @@ import typer
 from armillary.cli.terminal.authored import CatalogOption, FileOption, read_definition
 from armillary.cli.terminal.device_reference import AnyDeviceOption
 from armillary.cli.terminal.files import explained
-from armillary.cli.terminal.output import Shown, note, noun, record, table
+from armillary.cli.terminal.output import Shown, counted, note, noun, record, table
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.times import moment
 from armillary.errors import InvalidArgumentError
@@ -117,7 +117,7 @@ def set_retention(remote: RemoteService, file: FileOption) -> Shown:
     if file is None:
         raise InvalidArgumentError("expected --file", remedy="Write the rules to a JSON file; - reads stdin.")
     found = remote.put("/telemetry/retention", read_definition(file))
-    return Shown(found, partial(note, f"{len(found['rules'])} rules"))
+    return Shown(found, partial(note, counted(len(found["rules"]), "rule")))
 
 
 def _write(parts: Iterator[bytes], output: Path) -> int:

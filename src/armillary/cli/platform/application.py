@@ -13,7 +13,7 @@ import typer
 
 from armillary.cli.terminal.files import explained, read_file, write_file
 from armillary.cli.terminal.json_option import JsonOption
-from armillary.cli.terminal.output import note, noun, print_json, table
+from armillary.cli.terminal.output import counted, note, noun, print_json, table
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import YesOption, confirm
 from armillary.errors import InvalidArgumentError
@@ -57,7 +57,7 @@ def export(
         write_file(place, pack_zip(files))
     else:
         _write_folder(place, files)
-    note(f"{len(files) - 1} documents written to {place}")
+    note(f"{counted(len(files) - 1, 'document')} written to {place}")
 
 
 @remote_command(app, "import")

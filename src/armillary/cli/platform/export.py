@@ -88,7 +88,9 @@ def create(
             help="Signs webhooks; password of a broker; secret access key.",
         ),
     ] = None,
-    group: Annotated[str | None, typer.Option("--group", "-g", metavar="ID", help="Only members of a group.")] = None,
+    group: Annotated[
+        str | None, typer.Option("--segment", "--group", "-g", metavar="ID", help="Only members of a segment.")
+    ] = None,
     where: WhereOption = None,
     add: Annotated[
         list[str] | None,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary group``: saved queries over devices, for jobs, dashboards and exports.
+"""``armillary segment``: saved queries over devices, for rules, jobs, dashboards and exports.
 
 Azure Sphere's device groups, which say what runs on a device, are ``armillary device-group``.
 """
@@ -18,12 +18,12 @@ from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.errors import InvalidArgumentError
 from armillary.twin.author import shorthand
 
-app = noun("Saved queries over devices: for jobs, dashboards and exports.")
+app = noun("Segments: saved queries over devices, for rules, jobs, dashboards and exports.")
 
 COLUMNS = ("id", "name", "catalog", "template", "match", "filters")
 MEMBER_COLUMNS = ("name", "device_id", "catalog", "health", "connected", "template", "values")
 
-GroupOption = Annotated[str, typer.Option("--group", "-g", metavar="ID", help="Group id.")]
+GroupOption = Annotated[str, typer.Option("--segment", "--group", "-g", metavar="ID", help="Segment id.")]
 WhereOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -52,7 +52,7 @@ def create(
     catalog: CatalogOption = None,
     replace: authored.ReplaceOption = False,
 ) -> Shown:
-    """Make a device group."""
+    """Make a segment."""
     if (name is None) == (file is None):
         raise typer.BadParameter("give either --name with --where, or --file")
     body: dict[str, Any] = {
@@ -66,10 +66,10 @@ def create(
     return record(GROUPS.put(remote, document_id, body, catalog, replace=replace), row=authored.row_of)
 
 
-GROUPS.add_list("List device groups.", COLUMNS, empty="There is no group; make one: armillary group create.")
+GROUPS.add_list("List segments.", COLUMNS, empty="There is no group; make one: armillary segment create.")
 
 
-GROUPS.add_show("Show a device group's query.")
+GROUPS.add_show("Show a segment's query.")
 
 
 @remote_command(app, "members")
@@ -85,7 +85,7 @@ def members(
 
 
 GROUPS.add_delete_of_used(
-    "Delete a device group; no device changes. Says what uses it, and does nothing then without --force."
+    "Delete a segment; no device changes. Says what uses it, and does nothing then without --force."
 )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary job``: jobs, which run one action on every device of a group, and their results."""
+"""``armillary job``: jobs, which run one action on every device of a segment, and their results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from armillary.cli.terminal.times import moment, seconds_of
 from armillary.twin.author.shorthand import value_of
 from armillary.wire.export.csv_table import csv_head, csv_rows
 
-app = noun("Jobs: one action for every device of a group.")
+app = noun("Jobs: one action for every device of a segment.")
 
 COLUMNS = ("id", "name", "group", "action", "run", "state", "done", "total", "failed")
 RUN_COLUMNS = (
@@ -67,7 +67,7 @@ def create(
     remote: RemoteService,
     *,
     name: NameOption = None,
-    group: Annotated[str | None, typer.Option("--group", "-g", metavar="ID", help="Device group.")] = None,
+    group: Annotated[str | None, typer.Option("--segment", "--group", "-g", metavar="ID", help="Segment.")] = None,
     set_property: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Desired property to set; repeatable. null deletes."),
@@ -112,7 +112,7 @@ def create(
         body = authored.read_definition(file)
     else:
         if group is None:
-            raise typer.BadParameter("--group is needed")
+            raise typer.BadParameter("--segment is needed")
         body = {
             "name": name,
             "group": group,

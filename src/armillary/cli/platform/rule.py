@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary rule``: rules over telemetry and properties, traces of their evaluation, alerts and actions."""
+"""``armillary rule``: rules over telemetry and properties, traces of their evaluation, actions that were given up."""
 
 from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from armillary.cli.terminal import authored
 from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption, NameOption
-from armillary.cli.terminal.device_reference import REFERENCE, AnyDeviceOption, DeviceOption, device_row, short_id
+from armillary.cli.terminal.device_reference import REFERENCE, DeviceOption, device_row, short_id
 from armillary.cli.terminal.output import (
     Shown,
     note,
@@ -21,19 +20,17 @@ from armillary.cli.terminal.output import (
     table,
 )
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
-from armillary.cli.terminal.remote_names import YesOption, chosen_catalog, confirm
-from armillary.cli.terminal.times import moment, seconds_of
+from armillary.cli.terminal.remote_names import YesOption, confirm
+from armillary.cli.terminal.times import moment, seconds_of, utc_text
 
-app = noun("Rules over what devices say, their traces, alerts and actions.")
+app = noun("Rules over what devices say, their traces and actions.")
 
 COLUMNS = ("id", "name", "catalog", "severity", "enabled", "conditions", "actions")
-ALERT_COLUMNS = ("number", "fired", "severity", "rule_id", "name", "device_id", "state", "why")
 TRACE_COLUMNS = ("when", "outcome", "why")
 LETTER_COLUMNS = ("number", "action", "kind", "target", "attempts", "error")
 
 RuleOption = Annotated[str, typer.Option("--rule", "-r", metavar="ID", help="Rule id.")]
 RULES = authored.Documents(app, "/rules", RuleOption)
-AlertOption = Annotated[int, typer.Option("--alert", metavar="NUMBER", min=1, help="Number of the alert.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")]
 
 
@@ -93,7 +90,7 @@ def create(
             "actions": [{"kind": "email", "to": to}] if to else [],
         }
     made = RULES.put(remote, document_id, body, catalog, replace=replace)
-    for warning in made["warnings"]:
+    for warning in [*made["warnings"], *made["unreachable"]]:
         note(f"warning: {warning}")
     return record(made, row=_row)
 
@@ -155,7 +152,7 @@ def try_rule(
     path = "/rule-test" if rule is None else RULES.place(rule) + "/test"
     found = remote.post(path, body, catalog=catalog)
     rows = [
-        {**device_row(each), "when": _when(entry["now_ms"]), "why": entry["summary"] or entry["why"]}
+        {**device_row(each), "when": utc_text(entry["now_ms"]), "why": entry["summary"] or entry["why"]}
         for each in found["devices"]
         for entry in each["fired"]
     ]
@@ -190,40 +187,10 @@ def trace(remote: RemoteService, rule: RuleOption, device: DeviceOption) -> Show
     )
 
 
-@remote_command(app, "alerts")
-def alerts(
-    remote: RemoteService,
-    status: Annotated[str, typer.Option("--status", metavar="WORD", help="open, acknowledged or all.")] = "open",
-    rule: Annotated[str | None, typer.Option("--rule", "-r", metavar="ID", help="Only of a rule.")] = None,
-    device: AnyDeviceOption = None,
-    limit: LimitOption = 100,
-    catalog: CatalogOption = None,
-) -> Shown:
-    """List firings of rules, newest first."""
-    found = remote.pages(
-        "/alerts", limit=limit, status=status, rule=rule, device=device, catalog=chosen_catalog(remote, catalog)
-    )
-    return table(found, ALERT_COLUMNS, row=_alert, empty="No such alert.")
-
-
-@remote_command(app, "alert")
-def alert(remote: RemoteService, number: AlertOption, catalog: CatalogOption = None) -> Shown:
-    """Show a firing: why, and what was done about it."""
-    found = remote.get(f"/alerts/{number}", catalog=chosen_catalog(remote, catalog))
-    done = [f"{each['action']} ({each['kind']}): {_outcome(each)}" for each in found["deliveries"]]
-    return record(found, row=lambda alert: {**_firing(alert), "actions": done})
-
-
-@remote_command(app, "acknowledge")
-def acknowledge(remote: RemoteService, number: AlertOption, catalog: CatalogOption = None) -> Shown:
-    """Say that somebody has taken notice of a firing."""
-    return record(remote.post(f"/alerts/{number}/acknowledge", catalog=chosen_catalog(remote, catalog)), row=_firing)
-
-
 @remote_command(app, "dead-letters")
 def dead_letters(remote: RemoteService, limit: LimitOption = 100, catalog: CatalogOption = None) -> Shown:
     """List actions that were given up, newest first."""
-    found = remote.pages("/dead-letters", limit=limit, catalog=chosen_catalog(remote, catalog))
+    found = remote.pages("/dead-letters", limit=limit, catalog=catalog)
     return table(found, LETTER_COLUMNS, empty="No action was given up.")
 
 
@@ -237,7 +204,6 @@ def replay(
     yes: YesOption = False,
 ) -> None:
     """Try actions again that were given up."""
-    catalog = chosen_catalog(remote, catalog)
     if not numbers:
         numbers = [each["number"] for each in remote.pages("/dead-letters", limit=1000, catalog=catalog)]
         if not numbers:
@@ -270,40 +236,5 @@ def condition_of(text: str) -> dict[str, Any]:
     raise typer.BadParameter(f"--when: expected a name, one of > >= < <= = != and a value, got {text!r:.60}")
 
 
-def _alert(found: dict[str, Any]) -> dict[str, Any]:
-    state = "over" if found["over_ms"] else "under way"
-    return {
-        **device_row(found),
-        "fired": _when(found["fired_ms"]),
-        "state": state + (", acknowledged" if found["acknowledged_ms"] else ""),
-        "why": found["summary"] or found["trace"].get("why"),
-    }
-
-
-def _firing(found: dict[str, Any]) -> dict[str, Any]:
-    """An alert by itself, as people read it."""
-    row, by = _alert(found), found["acknowledged_by"]
-    taken = f"by {by} at {_when(found['acknowledged_ms'])}" if found["acknowledged_ms"] else "no"
-    return {
-        "number": row["number"],
-        "rule": f"{found['rule_name']} ({found['rule_id']})",
-        "severity": row["severity"],
-        "device": f"{found['device_name']} ({row['device_id']})" if found.get("device_name") else row["device_id"],
-        "why": row["why"],
-        "fired": row["fired"],
-        "over": _when(found["over_ms"]) if found["over_ms"] else "not yet",
-        "acknowledged": taken,
-    }
-
-
-def _outcome(delivery: dict[str, Any]) -> str:
-    said = str(delivery["state"]) + (f" after {delivery['attempts']} attempts" if delivery["attempts"] > 1 else "")
-    return said + (f": {delivery['error']}" if delivery["error"] else "")
-
-
 def _traced(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{**each, "when": _when(each["now_ms"]), "why": each["summary"] or each["why"]} for each in items]
-
-
-def _when(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return [{**each, "when": utc_text(each["now_ms"]), "why": each["summary"] or each["why"]} for each in items]

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from armillary.cli.terminal.image_reference import ImagesOption, resolve_images
 from armillary.cli.terminal.output import Shown, noun, record, table
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     CatalogPath,
     DeviceGroupOption,
-    ImagesOption,
     ProductOption,
     device_group_path,
     split_ids,
@@ -44,7 +44,7 @@ def create(
 
     armillary rollout create does the same step by step.
     """
-    ids = split_ids(images)
+    ids = resolve_images(remote, split_ids(images), base)
     if not ids:
         raise InvalidArgumentError("--images: expected at least one image id", remedy="List them: armillary image list")
     path = f"{device_group_path(base, product, device_group)}/deployments/.default"

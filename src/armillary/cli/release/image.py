@@ -13,6 +13,7 @@ import typer
 from armillary.cli.release.development_key import verify_own
 from armillary.cli.release.release_life import BILL_FACTS, BillArgument, BillOutput
 from armillary.cli.terminal.files import read_file, write_file
+from armillary.cli.terminal.image_reference import ImageOption, resolve_image, resolve_images
 from armillary.cli.terminal.output import Shown, note, noun, record, table
 from armillary.cli.terminal.readable import readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
@@ -36,8 +37,6 @@ app = noun("Images of a catalog.")
 # The service's own limit decides; this one only keeps a slip (a disk image) from being read into memory.
 MAX_PACKAGE_BYTES = 64 << 20
 COLUMNS = ("imageName", "imageType", "imageId", "componentId")
-
-ImageOption = Annotated[str, typer.Option("--image", "-i", metavar="ID", help="Image id.")]
 
 
 def _row(image: dict[str, Any]) -> dict[str, Any]:
@@ -84,12 +83,15 @@ def list_images(remote: RemoteService, base: CatalogPath) -> Shown:
 @remote_command(app, "show")
 def show(remote: RemoteService, image: ImageOption, base: CatalogPath) -> Shown:
     """Show an image."""
-    return record(remote.management.call("GET", f"{base}/images/{segment(image)}"), row=_row)
+    return record(
+        remote.management.call("GET", f"{base}/images/{segment(*resolve_images(remote, [image], base))}"), row=_row
+    )
 
 
 @remote_command(app, "delete")
 def delete(remote: RemoteService, image: ImageOption, base: CatalogPath, yes: YesOption = False) -> None:
     """Delete an image that no deployment uses."""
+    image = resolve_images(remote, [image], base)[0]
     path = f"{base}/images/{segment(image)}"
     confirm(f"Delete image {image}?", yes=yes)
     remote.management.call("DELETE", path)
@@ -103,13 +105,17 @@ def add_bill(remote: RemoteService, file: BillArgument, image: ImageOption, cata
     It takes the place of the one before.
     """
     data = read_file(file, limit=MAX_BYTES)
-    made = remote.upload(in_catalog(remote, catalog, "images", image, "sbom"), data, MEDIA_TYPE)
+    made = remote.upload(
+        in_catalog(remote, catalog, "images", resolve_image(remote, image, catalog), "sbom"), data, MEDIA_TYPE
+    )
     return record(made, row=readable_of(*BILL_FACTS))
 
 
 @remote_command(app, "get-sbom")
 def get_bill(remote: RemoteService, image: ImageOption, output: BillOutput, catalog: CatalogOption = None) -> None:
     """Write the bill of materials of an image, as it was given."""
-    data = b"".join(remote.download(in_catalog(remote, catalog, "images", image, "sbom")))
+    data = b"".join(
+        remote.download(in_catalog(remote, catalog, "images", resolve_image(remote, image, catalog), "sbom"))
+    )
     write_file(output, data)
     note(f"{len(data)} bytes")

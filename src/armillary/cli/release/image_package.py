@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import inspect
-import os
 import re
-import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +21,7 @@ from armillary import content
 from armillary.boot.profile import parse as parse_profile
 from armillary.capability.grant import board_grant, platform_limits
 from armillary.cli.release.development_key import SigningPair, load_certificate, signing_pair, verify_own
-from armillary.cli.release.package_folder import load_definitions, read_file, read_folder
+from armillary.cli.release.package_folder import build_time, load_definitions, read_file, read_folder, write_folder
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import note, noun, record
@@ -135,22 +133,12 @@ def write_example(
     ] = "localhost",
     as_json: JsonOption = False,
 ) -> None:
-    """Write a demonstration application to a folder.
+    """Write an example application to a folder.
 
     The folder is ready for pack-application: its manifest names the hub's host and the catalog.
     """
     files = applications.load(name, allowed_host=hub_host, catalog_id=catalog_id)
-    try:
-        output_directory.mkdir(parents=True)
-        for path, content in files.items():
-            target = output_directory / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
-    except OSError as error:
-        raise InvalidArgumentError(
-            f"{output_directory}: expected a new folder that can be written, got {error.strerror}",
-            remedy="Name a folder that does not exist with --output-directory.",
-        ) from error
+    write_folder(output_directory, files, option="--output-directory")
     record({"folder": str(output_directory), "files": len(files)}).show(as_json=as_json)
     note(f"Pack it: armillary image-package pack-application --package-directory {output_directory} --output-file FILE")
 
@@ -207,7 +195,7 @@ def pack_application(
     data = application_package.pack(
         files,
         image_id=made.image_id,
-        built=_build_time(),
+        built=build_time(),
         key=key,
         certificate=certificate,
         executables=[path.lstrip("/") for path in _split(executables)],
@@ -250,7 +238,7 @@ def pack_component(
             component_id=found.component_id,
             image_id=made.image_id,
             name=found.name,
-            built=_build_time(),
+            built=build_time(),
             security_version=security_version,
         ),
         key=key,
@@ -297,7 +285,7 @@ def pack_board_config(
             component_id=found.component_id,
             image_id=made.image_id,
             name=found.name,
-            built=_build_time(),
+            built=build_time(),
         ),
         key=key,
         certificate=certificate,
@@ -376,18 +364,6 @@ def _signature(package: UnverifiedImagePackage, certificate: Path | None) -> str
     if verify_own(package) is not None:
         return "verified with this user's development key"
     return "not checked: made by another key; name the signer's certificate with --signing-certificate"
-
-
-def _build_time() -> int:
-    """SOURCE_DATE_EPOCH (reproducible-builds.org) or now, Unix seconds."""
-    written = os.environ.get("SOURCE_DATE_EPOCH")
-    if written is None:
-        return int(time.time())
-    if not written.isascii() or not written.isdigit() or len(written) > 12:
-        raise InvalidArgumentError(
-            f"SOURCE_DATE_EPOCH: expected Unix seconds, got {written!r}", remedy="Correct or unset the variable."
-        )
-    return int(written)
 
 
 def _os_range(text: str) -> OsRange | None:

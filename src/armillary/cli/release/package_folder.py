@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads what ``image-package pack-application`` packs: a folder's files, and hardware definitions."""
+"""What is packed into image packages: a folder's files, read and written, hardware definitions, and the time of it."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -46,6 +47,25 @@ def read_file(path: Path) -> bytes:
         ) from error
 
 
+def write_folder(folder: Path, files: Mapping[str, bytes], *, option: str) -> None:
+    """Write files (path below ``folder`` -> content) to a new folder, which ``option`` of the command line names.
+
+    Raises:
+        InvalidArgumentError: it exists or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True)
+        for path, content in files.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"{folder}: expected a new folder that can be written, got {error.strerror}",
+            remedy=f"Name a folder that does not exist with {option}.",
+        ) from error
+
+
 class DefinitionFiles(Mapping[str, bytes]):
     """Hardware definition files by path, read when they are asked for."""
 
@@ -84,3 +104,15 @@ def load_definitions(paths: list[str]) -> list[DefinitionSet]:
     return [
         hardware_definition.load(os.path.normpath(entry), files, search=folders) for entry in entries if entry.is_file()
     ]
+
+
+def build_time() -> int:
+    """SOURCE_DATE_EPOCH (reproducible-builds.org) or now, Unix seconds. Raises InvalidArgumentError."""
+    written = os.environ.get("SOURCE_DATE_EPOCH")
+    if written is None:
+        return int(time.time())
+    if not written.isascii() or not written.isdigit() or len(written) > 12:
+        raise InvalidArgumentError(
+            f"SOURCE_DATE_EPOCH: expected Unix seconds, got {written!r}", remedy="Correct or unset the variable."
+        )
+    return int(written)

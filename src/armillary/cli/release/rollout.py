@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import typer
 
 from armillary.cli.release.release_view import ReleaseOption, path_of
 from armillary.cli.terminal.device_reference import resolve_device
+from armillary.cli.terminal.image_reference import ImagesOption, resolve_images
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import Shown, note, noun, present, record, table
 from armillary.cli.terminal.readable import readable, readable_device
@@ -17,16 +19,17 @@ from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     CatalogOption,
     DeviceGroupOption,
-    ImagesOption,
     LimitOption,
     OnlyCatalogOption,
     ProductOption,
     ReasonOption,
     YesOption,
     catalog_name,
+    catalog_path,
     confirm,
     split_ids,
 )
+from armillary.cli.terminal.short_ids import resolve_ids
 from armillary.cli.terminal.times import seconds_or_time
 from armillary.cli.terminal.together import Together
 from armillary.errors import InvalidArgumentError
@@ -39,7 +42,9 @@ FACTS = (
     "release_id", "chip", "version", "feed", "cohort", "progress", "failed", "crashes", "created_at", "created_by",
 )  # fmt: skip
 
-RolloutOption = Annotated[str, typer.Option("--rollout", "-r", metavar="ID", help="Roll-out id.")]
+RolloutOption = Annotated[
+    str, typer.Option("--rollout", "-r", metavar="ID", help="Roll-out: its id, or four or more first digits.")
+]
 # How far a roll-out's cohorts are, a line each.
 COHORT_COLUMNS = ("name", "progress", "failed")
 # What happened to a roll-out, a line each.
@@ -66,7 +71,7 @@ def _crashes(crashes: dict[str, int] | None) -> str | None:
         return None
     return (
         f"on {crashes['devices']} devices, on {crashes['devices_before']} with the release before; "
-        f"{crashes['evidence_percent']}% of what holds it"
+        f"{crashes['evidence_percent']}% of what halts it"
     )
 
 
@@ -98,10 +103,19 @@ def _rings(remote: RemoteService, given: list[str] | None) -> list[dict[str, Any
     return rings or None
 
 
-def _path(rollout: str) -> str:
-    """The path of a roll-out in the API; InvalidArgumentError for what is no id."""
+def _path(remote: RemoteService, rollout: str) -> str:
+    """The path in the API of the roll-out that an id means, or its first digits.
+
+    Raises:
+        NotFoundError: no roll-out's id begins so.
+        InvalidArgumentError: several do, or it can be no id.
+    """
+
+    def listed() -> Iterable[tuple[str, str]]:
+        return ((each["rollout_id"], each["state"]) for each in remote.pages("/rollouts"))
+
     try:
-        return f"/rollouts/{UUID(rollout)}"
+        return f"/rollouts/{UUID(resolve_ids([rollout], listed, 'rollout')[0])}"
     except ValueError as error:
         raise InvalidArgumentError(
             f"--rollout: expected the id of a roll-out, got {rollout!r:.60}",
@@ -173,22 +187,22 @@ Policy = Annotated[
                     typer.Option(
                         "--ring",
                         metavar="NAME=DEVICES",
-                        help="Devices, or groups as CATALOG/PRODUCT/GROUP, that go before the percentages; repeatable.",
+                        help="Cohort of devices, or groups as CATALOG/PRODUCT/GROUP, before percentages; may repeat.",
                     ),
                 ],
                 None,
             ),
             "soak_s": _time("--soak", "Wait after each cohort, such as 90s, 4h or 2d; a plain number is seconds."),
             "success_percent": _number("--success", "PERCENT", "Confirmed share before the next cohort."),
-            "failure_percent": _number("--failures", "PERCENT", "Failed share that holds the roll-out."),
-            "min_failures": _number("--min-failures", "N", "Fewer failures never hold it."),
+            "failure_percent": _number("--failures", "PERCENT", "Failed share that halts the roll-out."),
+            "min_failures": _number("--min-failures", "N", "Fewer failures never halt it."),
             "timeout_s": _time("--timeout", "Unconfirmed for so long, such as 24h, counts as failed."),
             "hold_on_severity": (
                 Annotated[
                     HoldSeverity | None,
                     typer.Option(
                         "--hold-on-severity",
-                        help="A finding of this severity or above holds it; none: no finding does.",
+                        help="A finding of this severity or above halts it; none: no finding does.",
                     ),
                 ],
                 None,
@@ -196,7 +210,7 @@ Policy = Annotated[
             "false_hold_percent": _number(
                 "--false-holds",
                 "PERCENT",
-                "At most so many releases as good as the one before are held by comparison with it; 0: none is.",
+                "At most so many releases as good as the one before are halted by comparison with it; 0: none is.",
             ),
             "lease_s": _time("--lease", "For how long an offer may be installed, such as 7d; 0: without end."),
             "roll_back_on_hold": (
@@ -224,7 +238,7 @@ def create(
         "catalog": catalog_name(remote, catalog),
         "product": product,
         "group": device_group,
-        "image_ids": split_ids(images),
+        "image_ids": resolve_images(remote, split_ids(images), catalog_path(remote, catalog)),
         "policy": policy,
     }
     return _whole(remote.post("/rollouts", body))
@@ -258,7 +272,7 @@ def list_rollouts(remote: RemoteService, catalog: OnlyCatalogOption = None, limi
 @remote_command(app, "show")
 def show(remote: RemoteService, rollout: RolloutOption) -> Shown:
     """Show a roll-out and how far it got."""
-    return _whole(remote.get(_path(rollout)))
+    return _whole(remote.get(_path(remote, rollout)))
 
 
 @remote_command(app, "devices")
@@ -270,7 +284,7 @@ def devices(
 ) -> Shown:
     """List where each device stands in a roll-out."""
     chosen = {"failed": "true"} if failed else {}
-    found = remote.pages(f"{_path(rollout)}/devices", limit=limit, **chosen)
+    found = remote.pages(f"{_path(remote, rollout)}/devices", limit=limit, **chosen)
     columns = ("name", "device_id", "cohort", "state", "waits_until", "reason")
     empty = "No device has failed." if failed else "No device has been started yet."
     return table(found, columns, row=readable_device, empty=empty)
@@ -282,7 +296,7 @@ def approve(remote: RemoteService, rollout: RolloutOption) -> Shown:
 
     Who made it cannot approve it.
     """
-    return _whole(remote.post(f"{_path(rollout)}/approve"))
+    return _whole(remote.post(f"{_path(remote, rollout)}/approve"))
 
 
 @remote_command(app, "approval")
@@ -307,13 +321,13 @@ def halt(remote: RemoteService, rollout: RolloutOption, reason: ReasonOption = "
 
     No further device is offered the images. It goes on with armillary rollout resume.
     """
-    return _whole(remote.post(f"{_path(rollout)}/halt", {"reason": reason}))
+    return _whole(remote.post(f"{_path(remote, rollout)}/halt", {"reason": reason}))
 
 
 @remote_command(app, "resume")
 def resume(remote: RemoteService, rollout: RolloutOption) -> Shown:
-    """Let a held roll-out go on."""
-    return _whole(remote.post(f"{_path(rollout)}/resume"))
+    """Let a halted roll-out go on."""
+    return _whole(remote.post(f"{_path(remote, rollout)}/resume"))
 
 
 @remote_command(app, "roll-back")
@@ -326,7 +340,7 @@ def roll_back(
 ) -> None:
     """Give every device of a roll-out its previous images back."""
     confirm("Roll back every device that this roll-out has touched?", yes=yes)
-    _whole(remote.post(f"{_path(rollout)}/roll-back", {"reason": reason})).show(as_json=as_json)
+    _whole(remote.post(f"{_path(remote, rollout)}/roll-back", {"reason": reason})).show(as_json=as_json)
     note("devices get their previous images at their next check-in")
 
 
@@ -336,4 +350,4 @@ def cancel(remote: RemoteService, rollout: RolloutOption, reason: ReasonOption =
 
     The group's deployment stays the one from before the roll-out.
     """
-    return _whole(remote.post(f"{_path(rollout)}/cancel", {"reason": reason}))
+    return _whole(remote.post(f"{_path(remote, rollout)}/cancel", {"reason": reason}))

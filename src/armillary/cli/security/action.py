@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.terminal.device_reference import resolve_device
+from armillary.cli.terminal.image_reference import resolve_images
 from armillary.cli.terminal.output import Shown, note, noun, record, table
 from armillary.cli.terminal.readable import readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
@@ -19,6 +20,7 @@ from armillary.cli.terminal.remote_names import (
     ReasonOption,
     YesOption,
     catalog_name,
+    catalog_path,
     confirm,
     in_catalog,
     split_ids,
@@ -78,7 +80,7 @@ def _request(
         "ends_after_s": None if lasts is None else seconds_of(lasts, "--for"),
         "channel": channel,
         "message": message,
-        "images": split_ids(images) if images else None,
+        "images": resolve_images(remote, split_ids(images), catalog_path(remote, named)) if images else None,
         "policy": _policy(cohorts, soak) or None,
     }
     return named, {name: value for name, value in body.items() if value is not None}

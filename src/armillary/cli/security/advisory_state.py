@@ -17,7 +17,6 @@ from armillary.cli.terminal.remote_names import (
     OnlyCatalogOption,
     ReasonOption,
     catalog_name,
-    chosen_catalog,
 )
 
 app = noun("What you say of an advisory yourself: signed statements (VEX).")
@@ -76,7 +75,7 @@ def list_states(
     catalog: OnlyCatalogOption = None,
     limit: LimitOption = None,
 ) -> Shown:
-    """List statements, also those that were taken back."""
+    """List statements, also those that were withdrawn."""
     found = list(remote.pages("/advisory-statements", limit=limit, catalog=catalog, advisory=advisory))
     return table(found, COLUMNS, row=_row, empty="Nothing was stated here.")
 
@@ -92,7 +91,7 @@ def take_back(
 
     It stays in the list, and in answers about the days when it held.
     """
-    path, where = f"/advisory-statements/{segment(statement)}", chosen_catalog(remote, catalog)
+    path, where = f"/advisory-statements/{segment(statement)}", catalog
     return record(remote.delete(path, reason=reason, catalog=where), row=_row)
 
 

@@ -18,7 +18,6 @@ from armillary.cli.terminal.remote_names import (
     OnlyCatalogOption,
     OnlyProductOption,
     catalog_name,
-    chosen_catalog,
 )
 from armillary.cli.terminal.times import moment
 from armillary.errors import InvalidArgumentError
@@ -72,7 +71,7 @@ def aware(
         body["about"] = about
     if product is not None:
         body["product"] = product
-    where = chosen_catalog(remote, catalog) if product is None else catalog_name(remote, catalog)
+    where = catalog if product is None else catalog_name(remote, catalog)
     return _shown(remote.post("/cases", body, catalog=where))
 
 

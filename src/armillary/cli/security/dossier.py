@@ -19,7 +19,6 @@ from armillary.cli.terminal.remote_names import (
     OnlyCatalogOption,
     OnlyProductOption,
     catalog_name,
-    chosen_catalog,
 )
 from armillary.errors import InvalidArgumentError
 
@@ -53,7 +52,7 @@ def create(
 
     It says of each requirement present, absent, stale or out of scope; whether one is met is for a person to judge.
     """
-    name = chosen_catalog(remote, catalog) if product is None else catalog_name(remote, catalog)
+    name = catalog if product is None else catalog_name(remote, catalog)
     body = {} if product is None else {"product": product}
     made = remote.post_slow("/dossiers", body, within_s=CREATE_S, catalog=name)
     _download(remote, made["dossier_id"], name, output_file)
@@ -96,8 +95,7 @@ def vex(
     catalog: OnlyCatalogOption = None,
 ) -> Shown:
     """Write VEX for customers: what is known of your images."""
-    name = chosen_catalog(remote, catalog)
-    found = remote.get("/vex", format=form, catalog=name, advisory=advisory)
+    found = remote.get("/vex", format=form, catalog=catalog, advisory=advisory)
     write_file(output_file, json.dumps(found, indent=2).encode() + b"\n")
     return record({"file": str(output_file), "format": form})
 

@@ -14,7 +14,7 @@ import typer
 
 from armillary import __version__
 from armillary.cli.terminal.files import explained
-from armillary.cli.terminal.output import note, noun
+from armillary.cli.terminal.output import counted, note, noun
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import OnlyCatalogOption, OutputFileOption
 from armillary.wire.export.csv_table import csv_head, csv_rows
@@ -48,7 +48,7 @@ def export(
     found = _Counted(remote.pages("/findings", status=wanted, catalog=catalog))
     lines = _csv(found) if form == "csv" else _json_lines(found, form, catalog)
     _write(output, lines)
-    note(f"{found.count} findings")
+    note(counted(found.count, "finding"))
 
 
 class _Counted:

@@ -13,7 +13,7 @@ from armillary.cli.terminal.files import read_file
 from armillary.cli.terminal.output import Shown, note, noun, record, table
 from armillary.cli.terminal.readable import readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
-from armillary.cli.terminal.remote_names import LimitOption, YesOption, chosen_catalog, confirm
+from armillary.cli.terminal.remote_names import LimitOption, YesOption, confirm
 from armillary.errors import InvalidArgumentError, NotFoundError
 
 app = noun("Notification channels: who is told of findings and actions.")
@@ -90,13 +90,13 @@ def create(
     }
     if secret_file is not None:
         body["secret"] = _secret(secret_file)
-    return record(remote.post(PLACE, body, catalog=chosen_catalog(remote, catalog)), row=_facts)
+    return record(remote.post(PLACE, body, catalog=catalog), row=_facts)
 
 
 @remote_command(app, "list")
 def list_channels(remote: RemoteService, catalog: CatalogOption = None) -> Shown:
     """List channels, and how each is doing."""
-    found = remote.get(PLACE, catalog=chosen_catalog(remote, catalog))["items"]
+    found = remote.get(PLACE, catalog=catalog)["items"]
     empty = "No channels. Make one: armillary notification-channel create."
     return table(found, COLUMNS, row=_row, empty=empty)
 
@@ -145,10 +145,9 @@ def _named(remote: RemoteService, name: str, catalog: str | None) -> tuple[dict[
     Raises:
         NotFoundError: there is none.
     """
-    owner = chosen_catalog(remote, catalog)
-    for each in remote.get(PLACE, catalog=owner)["items"]:
-        if each["name"].lower() == name.lower() and (owner is not None or each["catalog"] is None):
-            return each, owner
+    for each in remote.get(PLACE, catalog=catalog)["items"]:
+        if each["name"].lower() == name.lower() and (catalog is not None or each["catalog"] is None):
+            return each, catalog
     raise NotFoundError(f"there is no channel {name!a:.70}", remedy="List them: armillary notification-channel list.")
 
 

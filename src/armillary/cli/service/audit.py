@@ -57,10 +57,19 @@ def list_lines(
     remote: RemoteService,
     limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")] = 50,
     target: Annotated[str | None, typer.Option("--target", metavar="ID", help="Only what was done to this.")] = None,
+    actor: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Only what this one did.")] = None,
+    operation: Annotated[
+        str | None,
+        typer.Option("--operation", metavar="WORD", help="device.revoke; or device for all that begin with device."),
+    ] = None,
+    since: Annotated[int | None, typer.Option("--since", min=0, metavar="SECONDS", help="Unix time.")] = None,
+    until: Annotated[int | None, typer.Option("--until", min=0, metavar="SECONDS", help="Unix time, before.")] = None,
 ) -> Shown:
     """List audit lines, newest first."""
-    lines = remote.pages("/audit", limit=limit, target=target)
-    empty = "The audit log is empty." if target is None else "The audit log has no line of it."
+    wanted = {"target": target, "actor": actor, "operation": operation, "since": since, "until": until}
+    lines = remote.pages("/audit", limit=limit, **wanted)
+    is_all = all(value is None for value in wanted.values())
+    empty = "The audit log is empty." if is_all else "The audit log has no such line."
     return table(lines, COLUMNS, row=readable, empty=empty)
 
 

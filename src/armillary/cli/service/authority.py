@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from armillary.cli.terminal.files import write_file
-from armillary.cli.terminal.output import Shown, note, noun, record, table
+from armillary.cli.terminal.output import Shown, counted, note, noun, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import CatalogOption, OutputFileOption, YesOption, catalog_name, confirm
@@ -37,7 +37,12 @@ def list_authorities(remote: RemoteService) -> Shown:
 @remote_command(app, "renew")
 def renew(
     remote: RemoteService,
-    kind: Annotated[Kind, typer.Argument(help="What to renew.", show_default=False)],
+    kind: Annotated[
+        Kind,
+        typer.Argument(
+            metavar="KIND", help="What to renew: root, policy, silicon, catalog or issuing.", show_default=False
+        ),
+    ],
     maker: Annotated[
         str | None, typer.Option("--maker", metavar="NAME", help="Chip maker of a silicon authority.")
     ] = None,
@@ -66,7 +71,7 @@ def roots(remote: RemoteService, output_file: OutputFileOption) -> None:
     """
     found = [one for one in remote.get("/service-authorities")["items"] if one["kind"] == "root"]
     write_file(output_file, b"".join(armour("CERTIFICATE", base64.b64decode(one["certificate"])) for one in found))
-    note(f"{len(found)} roots are written to {output_file}")
+    note(f"{counted(len(found), 'root')} written to {output_file}")
 
 
 def _row(one: dict[str, Any]) -> dict[str, Any]:

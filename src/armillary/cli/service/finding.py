@@ -73,7 +73,7 @@ def acknowledge(
     ] = None,
     catalog: OnlyCatalogOption = None,
 ) -> Shown:
-    """Say that somebody is on it: it no longer holds roll-outs. With --kind, on all that are open now."""
+    """Say that somebody is on it: it no longer halts roll-outs. With --kind, on all that are open now."""
     if (finding is None) == (kind is None):
         raise InvalidArgumentError("expected --finding or --kind", remedy="Name a finding, or a kind of findings.")
     if finding is not None:

@@ -15,7 +15,7 @@ from armillary.attest import firmware_reference as rules
 from armillary.cli.terminal.device_reference import DeviceOption
 from armillary.cli.terminal.files import read_file
 from armillary.cli.terminal.json_option import JsonOption
-from armillary.cli.terminal.output import Shown, note, noun, record, table
+from armillary.cli.terminal.output import Shown, counted, note, noun, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm, in_catalog
@@ -153,7 +153,7 @@ def _state(
     before = [item for item in remote.get(in_catalog(remote, catalog, *PATH))["items"] if item["chip"] == chip]
     known = {_key(value) for item in before for value in item["values"]}
     new = sum(_key(value) not in known for value in values)
-    note(f"{len(values)} reference values, {new} of them new, for chip {chip} in catalog {catalog}.")
+    note(f"{counted(len(values), 'reference value')}, {new} new, for chip {chip} in catalog {catalog}.")
     gaps = _gaps(chip, [{"chip": chip, "values": values}, *before])
     if gaps:
         note(gaps)

@@ -34,12 +34,13 @@ TRIAL_S = 3
 
 @dataclass(slots=True)
 class DeviceOnStage:
-    """One virtual device: its folder and, while it is powered, its process."""
+    """One virtual device: its folder and, while it is powered, its process; ``options`` are those of its boot."""
 
     name: str
     data: Path
     device_id: str
     process: subprocess.Popen[bytes] | None = None
+    options: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ class Stage:
 
     ``ready`` is what the ``armillary up`` process printed when it was ready: addresses, token, root certificate file.
     ``notes`` are facts that one scene leaves for a later one. ``making`` are devices that are manufactured beside the
-    scenes.
+    scenes. ``ports`` are those of API, devices and hub; 0 takes a free one at the first start.
     """
 
     folder: Path
@@ -58,6 +59,9 @@ class Stage:
     devices: dict[str, DeviceOnStage] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     making: Future[list[DeviceOnStage]] | None = None
+    check_in_interval_s: int = CHECK_IN_INTERVAL_S
+    ports: tuple[int, int, int] = (0, 0, 0)
+    chip: str = "mt3620"
 
     @property
     def client(self) -> RemoteService:
@@ -67,14 +71,18 @@ class Stage:
         return self.remote
 
     def start_service(self) -> None:
-        """Start ``armillary up`` on free loopback ports and wait until it says that it is ready."""
+        """Start ``armillary up`` on loopback ports and wait until it says that it is ready."""
         environment = {
             **os.environ,
-            "ARMILLARY_CHECK_IN_INTERVAL_S": str(CHECK_IN_INTERVAL_S),
+            "ARMILLARY_CHECK_IN_INTERVAL_S": str(self.check_in_interval_s),
             "ARMILLARY_PLANNER_INTERVAL_S": str(PLANNER_INTERVAL_S),
+            # Deltas are made by processes that give way to all others: on a busy host a story would wait for them,
+            # and from this host a whole image is fetched in a moment.
+            "ARMILLARY_DELTA_CACHE_MB": "0",
         }
-        ports = ["--api-port", "0", "--device-port", "0", "--hub-port", "0"]
-        log = (self.folder / "service.log").open("wb")
+        names = ("--api-port", "--device-port", "--hub-port")
+        ports = [word for name, port in zip(names, self.ports, strict=True) for word in (name, str(port))]
+        log = (self.folder / "service.log").open("ab")
         with log:
             self.service = subprocess.Popen(  # noqa: S603 - this interpreter, this package
                 [sys.executable, "-m", "armillary", "up", "--json", "--data", str(self.folder / "service"), *ports],
@@ -87,9 +95,17 @@ class Stage:
         line = self.service.stdout.readline() if self.service.stdout else ""
         if not line:
             raise HostError(f"the service did not start: {_tail(self.folder / 'service.log')}", remedy="See the cause.")
-        self.ready = json.loads(line)
+        self.ready |= json.loads(line)  # the token is said the first time only
+        api, endpoint = (int(self.ready[name].rpartition(":")[2].strip("/")) for name in ("api", "device_endpoint"))
+        self.ports = api, endpoint, int(self.ready["hub_port"])
         ca_pem = Path(self.ready["root_ca"]).read_text("ascii")
         self.remote = RemoteService(make_connection(self.ready["api"], self.ready["token"], ca_pem))
+
+    def stop_service(self) -> None:
+        """End the service. Started again, it is where it was, on the same folder."""
+        if self.service is not None:
+            end(self.service)
+            self.service = None
 
     def create_devices(self, names: Iterable[str]) -> None:
         """Manufacture devices with ``armillary device create``, side by side."""
@@ -113,11 +129,13 @@ class Stage:
 
     def _create_device(self, name: str) -> DeviceOnStage:
         data = self.folder / "devices" / name
-        return DeviceOnStage(name, data, self.command("device", "create", "--data", data)["device_id"])
+        return DeviceOnStage(
+            name, data, self.command("device", "create", "--data", data, "--chip", self.chip)["device_id"]
+        )
 
     def power_on(self, device: DeviceOnStage) -> None:
         """Start the device's process: ``armillary device boot``."""
-        options = ["--data", str(device.data), "--trial", str(TRIAL_S), "--json"]
+        options = ["--data", str(device.data), "--trial", str(TRIAL_S), "--json", *device.options]
         with (self.folder / f"{device.name}.log").open("ab") as log:
             device.process = subprocess.Popen(  # noqa: S603 - this interpreter, this package
                 [sys.executable, "-m", "armillary", "device", "boot", *options],
@@ -189,6 +207,10 @@ class Stage:
         }
         return {**os.environ, **own}
 
+    def linger(self) -> None:
+        """Go on after the story, for whoever looks at it, until Ctrl-C."""
+        signal.pause()
+
     def close(self) -> None:
         """End every process of this play."""
         if self.making is not None:
@@ -198,9 +220,7 @@ class Stage:
                 device.process.send_signal(signal.SIGTERM)
         for device in self.devices.values():
             self.power_off(device)
-        if self.service is not None:
-            end(self.service)
-            self.service = None
+        self.stop_service()
 
 
 def end(process: subprocess.Popen[Any]) -> None:

@@ -51,7 +51,7 @@ def resolve(
 ) -> Connection:
     """Find the connection: from options, else variables, else the stored login. Raises InvalidArgumentError."""
     variables = os.environ if environment is None else environment
-    stored = _stored(stored_path(variables))
+    stored = remembered(stored_path(variables))
     address = service or variables.get(SERVICE_VARIABLE) or stored.get("service")
     if not address:
         raise InvalidArgumentError("no service is known", remedy=_LOGIN_REMEDY)
@@ -61,9 +61,9 @@ def resolve(
     if not secret:
         raise InvalidArgumentError(f"no token is known for {address}", remedy=_LOGIN_REMEDY)
     file = ca or (Path(variables[CA_VARIABLE]) if variables.get(CA_VARIABLE) else None)
-    remembered = stored if stored.get("service") == address else {}
-    pem = read_ca(file) if file else remembered.get("ca_pem", "")
-    return make_connection(address, secret, pem, catalog=remembered.get("catalog", ""))
+    kept = stored if stored.get("service") == address else {}
+    pem = read_ca(file) if file else kept.get("ca_pem", "")
+    return make_connection(address, secret, pem, catalog=kept.get("catalog", ""))
 
 
 def make_connection(service: str, token: str, ca_pem: str, *, catalog: str = "") -> Connection:
@@ -102,16 +102,31 @@ def store(connection: Connection, path: Path) -> None:
 
 
 def remember_catalog(service: str, catalog: str, path: Path) -> None:
-    """Add to a stored login which catalog commands mean that name none.
+    """Add to a stored login which catalog commands mean that name none; "" forgets it.
 
     Raises:
         InvalidArgumentError: no login to this service is stored.
         OSError: ``path`` cannot be written.
     """
-    stored = _stored(path)
+    stored = remembered(path)
     if stored.get("service") != service:
         raise InvalidArgumentError(f"no login to {service} is remembered", remedy=_LOGIN_REMEDY)
     _write({**stored, "catalog": catalog}, path)
+
+
+def remembered(path: Path) -> dict[str, str]:
+    """What a login has stored, nothing where there is none. Raises InvalidArgumentError if it cannot be read."""
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"{path}: cannot be read ({type(error).__name__})", remedy="Delete it and log in again."
+        ) from error
+    if not isinstance(document, dict):
+        raise InvalidArgumentError(f"{path}: not a stored login", remedy="Delete it and log in again.")
+    return {name: value for name, value in document.items() if isinstance(value, str)}
 
 
 def _write(document: Mapping[str, str], path: Path) -> None:
@@ -124,17 +139,3 @@ def _write(document: Mapping[str, str], path: Path) -> None:
     except OSError:
         Path(name).unlink(missing_ok=True)
         raise
-
-
-def _stored(path: Path) -> dict[str, str]:
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise InvalidArgumentError(
-            f"{path}: cannot be read ({type(error).__name__})", remedy="Delete it and log in again."
-        ) from error
-    if not isinstance(document, dict):
-        raise InvalidArgumentError(f"{path}: not a stored login", remedy="Delete it and log in again.")
-    return {name: value for name, value in document.items() if isinstance(value, str)}

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import select
 import ssl
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from urllib.parse import urlencode
 
 from armillary import __version__
 from armillary.cli.terminal.connection import Connection
+from armillary.cli.terminal.progress import waiting
 from armillary.errors import (
     ArmillaryError,
     ConflictError,
@@ -76,7 +78,8 @@ class Exchange:
         ``within_s`` is how long the service may say nothing.
         """
         sent = {**self._headers(media_type if data else None), **headers}
-        with self._asking(), self._patient(within_s):
+        with self._asking(), self._patient(within_s), waiting("the service"):
+            self._reopen_if_ended()
             self._http.request(method, target, body=data, headers=sent)
             response = self._http.getresponse()
             raw = response.read(MAX_ANSWER_BYTES + 1)
@@ -97,6 +100,7 @@ class Exchange:
     def download(self, target: str) -> Iterator[bytes]:
         """The body of an answer in parts, whatever its size; an answer that ends too early is none."""
         with self._asking():
+            self._reopen_if_ended()
             self._http.request("GET", target, headers=self._headers(None))
             response = self._http.getresponse()
             if response.status >= 400:
@@ -111,6 +115,17 @@ class Exchange:
             "User-Agent": f"armillary-cli/{__version__}",
         }
         return headers if media_type is None else {**headers, "Content-Type": media_type}
+
+    def _reopen_if_ended(self) -> None:
+        """Leave a connection that the service has ended meanwhile, as servers do with idle ones (RFC 9112 §9.5).
+
+        Nothing is under way, so what can be read is its end; http.client then opens another for the next request.
+        """
+        if self._http.sock is not None:
+            looking = select.poll()
+            looking.register(self._http.sock, select.POLLIN)
+            if looking.poll(0):
+                self._http.close()
 
     @contextlib.contextmanager
     def _patient(self, within_s: float) -> Iterator[None]:

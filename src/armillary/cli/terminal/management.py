@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from armillary.cli.terminal.exchange import Exchange, with_query
+from armillary.cli.terminal.progress import waiting
 from armillary.errors import OperatorError, ServiceUnreachableError
 
 # A long-running operation is polled this often (seconds) unless the service says otherwise, and at most so long.
@@ -52,21 +53,27 @@ class ManagementApi:
         self, method: str, path: str, query: Mapping[str, object], headers: http.client.HTTPMessage, answer: Any
     ) -> Any:
         status_url, result_url = headers.get("Azure-AsyncOperation"), headers.get("Location")
-        deadline = time.monotonic() + OPERATION_DEADLINE_S
-        while status_url is not None:
-            polled, state = self._follow(status_url)
-            if state["status"] == "Succeeded":
-                break
-            if state["status"] in ("Failed", "Canceled"):
-                _raise_failed(state)
-            if time.monotonic() > deadline:
-                raise ServiceUnreachableError(f"{self._exchange.address}: the operation did not end in time")
-            time.sleep(float(polled.get("Retry-After") or POLL_S))
+        if status_url is not None:
+            with waiting("the operation"):
+                self._await(status_url)
         if result_url is not None:
             return self._follow(result_url)[1]
         if method == "PUT":
             return self._exchange.call("GET", with_query(path, query))[2]
         return answer
+
+    def _await(self, status_url: str) -> None:
+        """Poll an operation until it has succeeded."""
+        deadline = time.monotonic() + OPERATION_DEADLINE_S
+        while True:
+            polled, state = self._follow(status_url)
+            if state["status"] == "Succeeded":
+                return
+            if state["status"] in ("Failed", "Canceled"):
+                _raise_failed(state)
+            if time.monotonic() > deadline:
+                raise ServiceUnreachableError(f"{self._exchange.address}: the operation did not end in time")
+            time.sleep(float(polled.get("Retry-After") or POLL_S))
 
     def _follow(self, link: str) -> tuple[http.client.HTTPMessage, Any]:
         """GET what a link names: the token goes to the service that was named and nowhere else."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Help and output of every command: data to stdout, notes and errors to stderr, plain text without colour.
+"""Help and output of every command: data to stdout, notes and errors to stderr, plain text where no terminal reads it.
 
 Printed text may come from a device, so control characters are escaped. The library of the command line is imported in
 the functions that use it: the service says where it is with this module, and takes 1.9 MB less memory without it.
@@ -8,16 +8,21 @@ the functions that use it: the service says where it is with this module, and ta
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from armillary.cli.terminal.colour import BAD, HEADING, is_coloured, painted, state
+from armillary.cli.terminal.fitting import ELLIPSIS, GAP, Fitted, cut, fit, padded
 from armillary.errors import ArmillaryError
 
 if TYPE_CHECKING:
     import typer
 
+# Characters of what all rows of a table say, below it.
+ROOM_OF_SAME = 40
 # What people see of something that --json prints as it is.
 Row = Callable[[Any], Mapping[str, Any]]
 
@@ -108,8 +113,10 @@ def record(found: Mapping[str, Any], *, row: Row | None = None) -> Shown:
     def print_text() -> None:
         shown = found if row is None else row(found)
         width = max((len(name) for name in shown), default=0)
+        coloured = is_coloured(sys.stdout)
         for name, value in shown.items():
-            sys.stdout.write(f"{inert(name):<{width}}  {_cell(value)}\n")
+            cell = _cell(value)
+            sys.stdout.write(f"{inert(name):<{width}}  {state(name, cell, cell, coloured=coloured)}\n")
 
     return Shown(dict(found), print_text)
 
@@ -117,7 +124,8 @@ def record(found: Mapping[str, Any], *, row: Row | None = None) -> Shown:
 def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, empty: str, row: Row | None = None) -> Shown:
     """Many things: a JSON array, or a table of ``columns`` of what ``row`` makes of each for people.
 
-    ``empty`` says what to do when there is none.
+    On a terminal the table is as wide as that is (:func:`fit`), elsewhere as it takes. ``empty`` says what to do when
+    there is none.
     """
     found = [dict(each) for each in rows]
 
@@ -127,10 +135,7 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, empty: s
             return
         shown = found if row is None else [row(each) for each in found]
         cells = [[_cell(each.get(column)) for column in columns] for each in shown]
-        widths = [max(len(column), *(len(line[i]) for line in cells)) for i, column in enumerate(columns)]
-        for line in [list(columns), *cells]:
-            padded = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
-            sys.stdout.write("  ".join(padded).rstrip() + "\n")
+        _print_fitted(fit(columns, cells, _columns_of_stdout()))
 
     return Shown(found, print_text)
 
@@ -145,6 +150,11 @@ def present(*names: str) -> Row:
     return lambda found: {name: found[name] for name in names if found.get(name) is not None}
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 device``, ``2 devices``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def note(text: str) -> None:
     """Tell a person something on stderr."""
     sys.stderr.write(inert(text, keep="\n") + "\n")
@@ -152,9 +162,45 @@ def note(text: str) -> None:
 
 def print_error(error: ArmillaryError) -> None:
     """Print an error with its code, then what to do."""
-    sys.stderr.write(f"error: {inert(error.message)} [{inert(error.code)}]\n")
+    coloured = is_coloured(sys.stderr)
+    word = painted("error:", BAD, coloured=coloured)
+    sys.stderr.write(f"{word} {inert(error.message)} [{inert(error.code)}]\n")
     if error.remedy:
-        sys.stderr.write(f"\nhint: {inert(error.remedy)}\n")
+        sys.stderr.write(f"\n{painted('hint:', HEADING, coloured=coloured)} {inert(error.remedy)}\n")
+
+
+def _print_fitted(table: Fitted) -> None:
+    ellipsis = ELLIPSIS if _writes(ELLIPSIS) else "..."
+    coloured = is_coloured(sys.stdout)
+
+    def padded_cells(line: Sequence[str]) -> list[str]:
+        pairs = zip(line, table.widths, strict=True)
+        return [padded(cut(cell, width, ellipsis=ellipsis), width) for cell, width in pairs]
+
+    heading = GAP.join(padded_cells(table.columns)).rstrip()
+    sys.stdout.write(painted(heading, HEADING, coloured=coloured) + "\n")
+    for row in table.rows:
+        shown = zip(table.columns, row, padded_cells(row), strict=True)
+        cells = (state(column, cell, text, coloured=coloured) for column, cell, text in shown)
+        sys.stdout.write(GAP.join(cells).rstrip() + "\n")
+    if table.same:
+        note("the same in every row: " + ", ".join(f"{name} {cut(value, ROOM_OF_SAME)}" for name, value in table.same))
+    if table.left_out:
+        note(f"no room for {', '.join(table.left_out)}: a wider terminal or --json shows all columns")
+
+
+def _columns_of_stdout() -> int | None:
+    """Characters in a line of the terminal, as COLUMNS or the terminal itself says; None where stdout is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _writes(text: str) -> bool:
+    """Whether stdout's encoding has all characters of a text."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _cell(value: object) -> str:

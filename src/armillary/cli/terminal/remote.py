@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import sys
 import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +20,8 @@ from armillary.cli.terminal.device_reference import resolve_devices
 from armillary.cli.terminal.exchange import Exchange, with_query
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.management import ManagementApi
-from armillary.cli.terminal.output import Shown
+from armillary.cli.terminal.output import Shown, note
+from armillary.cli.terminal.progress import arriving
 from armillary.cli.terminal.together import declared, parameters_of
 from armillary.errors import InvalidArgumentError
 
@@ -32,6 +35,8 @@ CaOption = Annotated[
     Path | None,
     typer.Option("--ca", metavar="FILE", help=f"PEM file with the service's root certificate. [env: {CA_VARIABLE}]"),
 ]
+
+CATALOG_VARIABLE = "ARMILLARY_CATALOG"
 
 Verb = Callable[..., Shown | None]
 # What every verb takes that calls the service.
@@ -95,7 +100,7 @@ class RemoteService:
 
     def download(self, path: str, **query: object) -> Iterator[bytes]:
         """A file from a native route in parts, whatever its size."""
-        return self._exchange.download(_target(path, query))
+        return arriving(self._exchange.download(_target(path, query)))
 
     def pages(self, path: str, *, limit: int | None = None, **query: object) -> Iterator[dict[str, Any]]:
         """Items of a native list, page after page, at most ``limit`` of them."""
@@ -136,11 +141,12 @@ def connect(service: str | None, token: str | None, ca: Path | None) -> RemoteSe
     return RemoteService(resolve(service, token, ca))
 
 
-def remote_command(app: typer.Typer, name: str) -> Callable[[Verb], Verb]:
+def remote_command(app: typer.Typer, name: str, *, negative_values: bool = False) -> Callable[[Verb], Verb]:
     """Declare a verb whose first parameter is a :class:`RemoteService`; adds --service, --token and --ca.
 
     What the verb returns is shown, with --json for programs; a verb that shows more than one thing, or does something
-    in between, prints for itself.
+    in between, prints for itself. With ``negative_values`` an argument may be -5: what begins so and is no option of
+    the verb is handed to it.
     """
 
     def register(function: Verb) -> Verb:
@@ -157,15 +163,31 @@ def remote_command(app: typer.Typer, name: str) -> Callable[[Verb], Verb]:
             parts = {key: values.pop(key) for key in _CONNECTION}
             as_json = values.pop("as_json") if returns else False
             with connect(**parts) as remote:
-                given = parameters.resolved(remote, resolve_devices(remote, hints, values))
+                meant = _in_context(remote, values)
+                given = parameters.resolved(remote, resolve_devices(remote, hints, meant))
                 shown = function(remote, **given)
                 if shown is not None:
                     shown.show(as_json=as_json)
 
-        declared(app, name, call, options)
+        declared(app, name, call, options, negative_values=negative_values)
         return function
 
     return register
+
+
+def _in_context(remote: RemoteService, values: dict[str, Any]) -> dict[str, Any]:
+    """Options with the catalog of the context, where a command takes one and none is named; a terminal is told so.
+
+    An empty name means no catalog: what is of all, and all that there is.
+    """
+    if "catalog" not in values:
+        return values
+    if values["catalog"] is None:
+        chosen = os.environ.get(CATALOG_VARIABLE) or remote.catalog
+        if chosen and sys.stderr.isatty():
+            note(f"catalog {chosen} (armillary context)")
+        return {**values, "catalog": chosen or None}
+    return {**values, "catalog": values["catalog"] or None}
 
 
 def segment(name: str) -> str:

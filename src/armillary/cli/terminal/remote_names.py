@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,11 +12,10 @@ import typer
 
 from armillary.cli.terminal.management import SUBSCRIPTION
 from armillary.cli.terminal.output import Row, Shown, record
-from armillary.cli.terminal.remote import RemoteService, segment
+from armillary.cli.terminal.remote import CATALOG_VARIABLE, RemoteService, segment
 from armillary.cli.terminal.together import Together
-from armillary.errors import InvalidArgumentError
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 
-CATALOG_VARIABLE = "ARMILLARY_CATALOG"
 PROVIDER = "Microsoft.AzureSphere"
 # What az sphere does without a resource group of your own; the service keeps it for the paths only.
 DEFAULT_RESOURCE_GROUP = "default"
@@ -26,7 +26,7 @@ CatalogOption = Annotated[
         "--catalog",
         "-c",
         metavar="NAME",
-        help=f"Catalog; not needed after catalog use, or when there is only one. [env: {CATALOG_VARIABLE}]",
+        help=f"Catalog; not needed after context use, or when there is only one. [env: {CATALOG_VARIABLE}]",
     ),
 ]
 ResourceGroupOption = Annotated[
@@ -36,8 +36,11 @@ ProductOption = Annotated[str, typer.Option("--product", "-p", metavar="NAME", h
 DeviceGroupOption = Annotated[str, typer.Option("--device-group", "-dg", metavar="NAME", help="Device group.")]
 DescriptionOption = Annotated[str | None, typer.Option("--description", metavar="TEXT", help="What it is for.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+ReplaceOption = Annotated[bool, typer.Option("--replace", help="Change the one of this name, where there is one.")]
 # Narrow a list.
-OnlyCatalogOption = Annotated[str | None, typer.Option("--catalog", "-c", metavar="NAME", help="Only of a catalog.")]
+OnlyCatalogOption = Annotated[
+    str | None, typer.Option("--catalog", "-c", metavar="NAME", help="Only of a catalog; empty: of all.")
+]
 OnlyProductOption = Annotated[str | None, typer.Option("--product", "-p", metavar="NAME", help="Only of a product.")]
 OnlyGroupOption = Annotated[
     str | None, typer.Option("--device-group", "-dg", metavar="NAME", help="Only of a device group.")
@@ -48,9 +51,6 @@ OnlySupportOption = Annotated[
     typer.Option("--support", help="Only where the product's support stands so; ending: within 180 days."),
 ]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")]
-ImagesOption = Annotated[
-    list[str], typer.Option("--images", "-i", metavar="IDS", help="Image ids, with commas or repeated.")
-]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit log.")]
 TokenIdOption = Annotated[str, typer.Option("--token-id", "--id", metavar="ID", help="Token id.")]
 OutputFileOption = Annotated[Path, typer.Option("--output-file", metavar="FILE", help="File to write; - is stdout.")]
@@ -78,17 +78,12 @@ def group_path(resource_group: str) -> str:
 
 
 def catalog_name(remote: RemoteService, catalog: str | None) -> str:
-    """The named catalog, else ``ARMILLARY_CATALOG``, else what ``catalog use`` remembered, else the only one there is.
+    """The named catalog, else ``ARMILLARY_CATALOG``, else what ``context use`` remembered, else the only one there is.
 
     Raises:
         InvalidArgumentError: none of these, and there is not exactly one.
     """
     return catalog or os.environ.get(CATALOG_VARIABLE) or remote.catalog or _only_catalog(remote)
-
-
-def chosen_catalog(remote: RemoteService, catalog: str | None) -> str | None:
-    """The named catalog, else ``ARMILLARY_CATALOG``, else what ``catalog use`` remembered; None for all."""
-    return catalog or os.environ.get(CATALOG_VARIABLE) or remote.catalog or None
 
 
 def in_catalog(remote: RemoteService, catalog: str | None, *parts: str) -> str:
@@ -137,6 +132,24 @@ def with_devices(remote: RemoteService, path: str, row: Row) -> Shown:
     return record(remote.management.call("GET", path), row=counted)
 
 
+def create(remote: RemoteService, path: str, body: object, what: str, *, replace: bool) -> Any:
+    """Make ``what`` at a management path, whose PUT would also change what is there.
+
+    Asked first, as the management API knows no condition: of two people who make the same at once, the later one wins.
+
+    Raises:
+        ConflictError: it is there already, and ``replace`` is not given; nothing was changed.
+    """
+    if not replace:
+        with contextlib.suppress(NotFoundError):
+            remote.management.call("GET", path)
+            raise ConflictError(
+                f"there is a {what} already: nothing was changed",
+                remedy="Give --replace to change it, or another name.",
+            )
+    return remote.management.call("PUT", path, body)
+
+
 def split_ids(values: list[str]) -> list[str]:
     """Ids given as repeated options, comma-separated or space-separated, in order and without repeats."""
     found = [part for value in values for part in value.replace(",", " ").split()]
@@ -160,5 +173,5 @@ def _only_catalog(remote: RemoteService) -> str:
         )
     raise InvalidArgumentError(
         f"--catalog is needed: there are {len(names)} ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})",
-        remedy=f"Add --catalog NAME, or choose one for all commands: armillary catalog use --catalog {names[0]}.",
+        remedy=f"Add --catalog NAME, or choose one for all commands: armillary context use --catalog {names[0]}.",
     )

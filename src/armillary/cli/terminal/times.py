@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 
 from armillary.errors import InvalidArgumentError
-
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+from armillary.wire.text.duration import duration_of
 
 ExpiresOption = Annotated[
     str, typer.Option("--expires", metavar="TIME", help="How long it is good: such as 90s, 15m, 1h or 7d.")
@@ -20,10 +19,10 @@ ExpiresOption = Annotated[
 
 def seconds_of(text: str, option: str = "--expires") -> int:
     """Seconds of a duration such as ``90s`` or ``7d``. Raises typer.BadParameter if it is none."""
-    found = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text.strip())
-    if found is None:
+    found = duration_of(text)
+    if not found:
         raise typer.BadParameter(f"{option}: expected a time such as 90s, 15m, 1h or 7d, got {text!r:.40}")
-    return int(found[1]) * UNITS[found[2]]
+    return found
 
 
 def seconds_or_time(text: str, option: str) -> int:
@@ -44,3 +43,8 @@ def moment(option: str, text: str) -> int:
             remedy="Write it as ISO 8601; times without a zone are UTC.",
         ) from error
     return int((found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp())
+
+
+def utc_text(at_ms: int) -> str:
+    """Unix milliseconds as a table shows them: ``2027-06-30 18:00:00``, in UTC."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

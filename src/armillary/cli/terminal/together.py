@@ -55,7 +55,14 @@ def parameters_of(function: Callable[..., Any], *, passed_over: int = 0) -> Para
     return Parameters(options, together)
 
 
-def declared(app: typer.Typer, name: str, call: Callable[..., None], options: Mapping[str, tuple[Any, object]]) -> None:
+def declared(
+    app: typer.Typer,
+    name: str,
+    call: Callable[..., None],
+    options: Mapping[str, tuple[Any, object]],
+    *,
+    negative_values: bool = False,
+) -> None:
     """Make ``call`` the command of a name with these options."""
     call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what Typer reads
         [
@@ -65,7 +72,8 @@ def declared(app: typer.Typer, name: str, call: Callable[..., None], options: Ma
     )
     call.__annotations__ = {key: kind for key, (kind, _) in options.items()}
     del call.__wrapped__  # type: ignore[attr-defined]  # or its annotations would be read instead
-    app.command(name)(call)
+    settings = {"ignore_unknown_options": True} if negative_values else None
+    app.command(name, context_settings=settings)(call)
 
 
 def local_command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

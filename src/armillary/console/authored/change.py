@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules, alerts, groups, jobs and exports, changed: through operations that write the audit line."""
+"""Rules, groups, jobs and exports, changed: through operations that write the audit line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from armillary.console.authored import pages_authored_forms as forms_of, pages_rules, read, removal
+from armillary.console.authored import pages_authored_forms as forms_of, read, removal, rule_builder, segment_builder
 from armillary.console.authored.catalog_choice import with_catalog
 from armillary.console.frame.action_checks import Form, number_of, verb_of
 from armillary.console.frame.asking import ask
@@ -19,28 +19,13 @@ from armillary.errors import InvalidArgumentError, NotFoundError
 
 
 def make_rule(visit: Visit, form: Form) -> Response:
-    """Make a rule of the form."""
-    body = pages_rules.rule_of(form, pages_rules.new_rule())
-    chosen = {"id": "", "etag": "", "body": {**body, "catalog": form.get("catalog")}}  # as it is shown again
-    taken = frozenset(each["id"] for each in ask(visit, "list_rules", limit=1000)["items"])
-    rule_id = slug(body["name"] or "rule", taken)
-    try:
-        body = with_catalog(body, form, is_new=True)
-        visit.sources.application.keep("rule", rule_id, body, "")
-    except InvalidArgumentError as error:
-        return read.rule_form_page(visit, chosen, error)
-    return done(place("rule", rule_id), "created")
+    """Make a rule of the form, or do what another of its buttons says."""
+    return rule_builder.sent(visit, rule_builder.new_document(), form)
 
 
 def change_rule(visit: Visit, form: Form) -> Response:
-    """Keep the form of a rule; what it has no field for stays."""
-    document = ask(visit, "show_rule", rule_id=visit.params["rule_id"])
-    body = with_catalog(pages_rules.rule_of(form, document["body"]), form, is_new=False)
-    try:
-        visit.sources.application.keep("rule", document["id"], body, form.get("etag", ""))
-    except InvalidArgumentError as error:
-        return read.rule_form_page(visit, {**document, "body": body}, error)
-    return done(place("rule", document["id"]), "kept")
+    """Keep the form of a rule, or do what another of its buttons says."""
+    return rule_builder.sent(visit, ask(visit, "show_rule", rule_id=visit.params["rule_id"]), form)
 
 
 def keep_rule(visit: Visit, form: Form) -> Response:
@@ -63,13 +48,6 @@ def switch_rule(visit: Visit, form: Form) -> Response:
     return done(place("rule", rule_id), "kept")
 
 
-def acknowledge(visit: Visit, form: Form) -> Response:
-    """Note that somebody has taken notice of an alert."""
-    ask(visit, "acknowledge_alert", number=number_of(visit.params, "alert", "list"))
-    status = form.get("status", "")
-    return done(f"/alerts?status={status}" if status in read.STATUSES else "/alerts", "acknowledged-alert")
-
-
 def keep_json(visit: Visit, form: Form) -> Response:
     """Keep the JSON of a group, a job or an export."""
     kind, document_id, text = read.kind_of(visit), visit.params["document_id"], form.get("body", "")
@@ -88,6 +66,11 @@ def keep_form(visit: Visit, form: Form) -> Response:
     """Keep the form of a group, a job or an export, or make one of it; what it has no field for stays."""
     kind, document_id = read.kind_of(visit), visit.params["document_id"]
     is_new = document_id == "new"
+    if kind == "group":
+        document = {"id": "", "etag": "", "body": {}}
+        return segment_builder.sent(
+            visit, document if is_new else visit.sources.application.document(kind, document_id), form
+        )
     try:
         if is_new:
             variant = form.get("variant", "")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What authors make besides dashboards and rules, as pages: groups, jobs, data exports."""
+"""What authors make besides dashboards and rules, as pages: segments, jobs, data exports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RUN: Mapping[str, State] = MappingProxyType(
 RESULT: Mapping[str, State] = MappingProxyType(
     {
         "pending": State(UNKNOWN, "waits"),
-        "running": State(ATTENTION, "under way"),
+        "running": State(ATTENTION, "running"),
         "waiting": State(ATTENTION, "updates itself"),
         "succeeded": State(GOOD, "succeeded"),
         "failed": State(BAD, "failed"),
@@ -49,14 +49,16 @@ EXPORT: Mapping[str, State] = MappingProxyType(
 SIGNS: Mapping[str, str] = MappingProxyType(
     {"eq": "=", "ne": "≠", "gt": ">", "ge": "≥", "lt": "<", "le": "≤", "contains": "contains", "exists": "exists"}
 )
-WORD: Mapping[str, str] = MappingProxyType({"group": "device group", "job": "job", "export": "data export"})
+WORD: Mapping[str, str] = MappingProxyType({"group": "segment", "job": "job", "export": "data export"})
+# Kind of document -> its noun on the command line.
+NOUN: Mapping[str, str] = MappingProxyType({"group": "segment", "job": "job", "export": "export"})
 
 
-# Groups -----------------------------------------------------------------------------------------------------------
+# Segments -----------------------------------------------------------------------------------------------------------
 
 
 def groups_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Sheet:
-    """All device groups."""
+    """All segments."""
     items = page["items"]
     found = [
         (
@@ -68,11 +70,11 @@ def groups_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Shee
         )
         for item in items
     ]
-    return _list("group", page, found, ("Group", "Members", "Catalog", "Changed", "By"), may_change=may_change)
+    return _list("group", page, found, ("Segment", "Members", "Catalog", "Changed", "By"), may_change=may_change)
 
 
 def group_sheet(document: Mapping[str, Any], members: Mapping[str, Any], labels: Mapping[str, str]) -> Sheet:
-    """One group and who is in it now."""
+    """One segment and who is in it now."""
     items = members["items"]
     names = list(items[0]["values"]) if items else []
     found = [
@@ -94,7 +96,7 @@ def group_sheet(document: Mapping[str, Any], members: Mapping[str, Any], labels:
 
 
 def filters_words(body: Mapping[str, Any]) -> str:
-    """A group's query in one line."""
+    """A segment's query in one line."""
     parts = [
         f"{each['field']} {SIGNS.get(each['operator'], each['operator'])} {_value(each)}".strip()
         for each in body.get("filters", ())
@@ -126,7 +128,7 @@ def jobs_sheet(page: Mapping[str, Any], *, may_change: bool, of_one: bool, now: 
                 sheet.when(run["started_ms"] if run else None, now),
             )
         )
-    columns = ("Job", "Group", "Catalog", "Newest run", "Done", "Failed", "Begun")
+    columns = ("Job", "Segment", "Catalog", "Newest run", "Done", "Failed", "Begun")
     return _list("job", page, found, columns, may_change=may_change)
 
 
@@ -147,7 +149,7 @@ def job_sheet(
     if is_running:
         number, post = str(newest["number"]), place("job", job_id, "cancel")
         buttons = [Button(label="Cancel run", post=post, fields=(("number", number),), danger=True)]
-    said = f"{body['name']}: {action_words(body['action'])} on group {body['group']}."
+    said = f"{body['name']}: {action_words(body['action'])} on segment {body['group']}."
     if newest:
         counts = ", ".join(f"{grouped(count)} {RESULT[word].word}" for word, count in newest["counts"].items() if count)
         said = f"{body['name']}: run {newest['number']} {state_of(RUN, newest['state']).word}; {counts or 'no device'}."
@@ -156,7 +158,7 @@ def job_sheet(
         document,
         said,
         *((_results_section(results, labels, now), _runs_section(runs, now)) if runs is not None else ()),
-        detail=f"It {action_words(body['action'])} on group {body['group']}." if newest else "",
+        detail=f"It {action_words(body['action'])} on segment {body['group']}." if newest else "",
         every_s=RUNNING_EVERY_S if is_running else 0,
     )
     return replace(made, buttons=(*buttons, *(made.buttons if not is_running else ())))
@@ -265,19 +267,24 @@ def export_state(item: Mapping[str, Any]) -> Cell:
 # Shared -----------------------------------------------------------------------------------------------------------
 
 
+def place_of(kind: str) -> str:
+    """What the place of all documents of a kind is called."""
+    return f"{NOUN[kind].capitalize()}s"
+
+
 def _list(
     kind: str, page: Mapping[str, Any], found: Sequence[Sequence[Cell]], columns: tuple[str, ...], *, may_change: bool
 ) -> Sheet:
     word, path = WORD[kind], f"/{kind}s"
     return sheet.list_sheet(
-        f"{kind.capitalize()}s",
+        place_of(kind),
         columns,
         found,
         path=path,
         cursor=page["next"],
         says=f"{counted(len(found), word)}." if found else f"No {word} yet.",
         new=Button(label=f"New {word}", href=f"{path}/new") if may_change else None,
-        command=f"armillary {kind} create --help",
+        command=f"armillary {NOUN[kind]} create --help",
     )
 
 
@@ -285,7 +292,7 @@ def _document_sheet(
     kind: str, document: Mapping[str, Any], title: str, *sections: Section, detail: str = "", every_s: int = 0
 ) -> Sheet:
     """The page of one document, with what whoever may change it can do; its forms are added by ``read.py``."""
-    name = f"{kind.capitalize()}s"
+    name = place_of(kind)
     return Sheet(
         place=name,
         crumbs=((name, f"/{kind}s"),),

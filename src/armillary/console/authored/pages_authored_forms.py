@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Groups, jobs and data exports as forms, by kind of job and of destination; the JSON beside them says all of it.
+"""Jobs and data exports as forms, by kind of job and of destination; the JSON beside them says all of it.
 
 A form is a list of :class:`~armillary.console.frame.form_entries.Entry`: where in the document a field's value is. What
 has no field stays as it is in the document. What the values mean is checked by the API, which has the last word.
@@ -20,7 +20,6 @@ from armillary.console.frame.form_entries import Entry
 from armillary.errors import InvalidArgumentError
 from armillary.twin.author.data_export import ExportSource, parse_export
 from armillary.twin.author.export_destination import SASL_MECHANISMS
-from armillary.twin.author.group import parse_group
 from armillary.twin.author.job import parse_job
 from armillary.wire.encoding.json_fields import MAX_NAME_CHARACTERS
 
@@ -38,7 +37,6 @@ VARIANTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "export": MappingProxyType(
             {"webhook": "Webhook", "file": "Files", "mqtt": "MQTT", "kafka": "Kafka", "s3": "S3 storage"}
         ),
-        "group": MappingProxyType({}),
     }
 )
 
@@ -72,19 +70,18 @@ def form(
     post: str,
     etag: str,
     groups: Sequence[tuple[str, str]],
-    templates: Sequence[str],
     catalogs: Sequence[str] = (),
     sent: Mapping[str, str] | None = None,
     error: InvalidArgumentError | None = None,
 ) -> Form | None:
     """The form of a document; None where it says what the form cannot.
 
-    ``etag`` is that of the version that was seen, "" for a new one; ``groups`` are (id, name) of the device groups;
+    ``etag`` is that of the version that was seen, "" for a new one; ``groups`` are (id, name) of the segments;
     ``sent`` and ``error`` are what was typed and why it was refused.
     """
     variant = variant_of(kind, body)
     fields: list[Field] = []
-    for each in entries(kind, variant, groups, templates):
+    for each in entries(kind, variant, groups):
         value = entry.value_at(body, each.path)
         if value is entry.ABSENT or value is None:
             value = each.default
@@ -95,9 +92,9 @@ def form(
     fields.insert(1, catalog_field(body, catalogs, is_new=is_new))  # after the name
     return Form(
         post=post,
-        label=f"Make {_WORD[kind]}" if is_new else "Keep",
+        label=f"Create {_WORD[kind]}" if is_new else "Save",
         fields=tuple(filled(fields, sent)) if sent is not None else tuple(fields),
-        title=VARIANTS[kind].get(variant, "Members"),
+        title=VARIANTS[kind][variant],
         hidden=(("etag", etag), ("variant", variant)),
         error=None if error is None else (error.message, error.remedy or ""),
         primary=True,
@@ -112,7 +109,7 @@ def document_of(kind: str, before: Mapping[str, Any], sent: Mapping[str, str]) -
         InvalidArgumentError: names the field and what was expected.
     """
     body: dict[str, Any] = copy.deepcopy(dict(before))
-    for each in entries(kind, variant_of(kind, before), (), ()):
+    for each in entries(kind, variant_of(kind, before), ()):
         typed = sent.get(each.field.name, "").replace("\r\n", "\n")
         entry.put(
             body, each.path, each.read(each.field.label, typed if each.field.kind == "password" else typed.strip())
@@ -120,36 +117,24 @@ def document_of(kind: str, before: Mapping[str, Any], sent: Mapping[str, str]) -
     return body
 
 
-def entries(kind: str, variant: str, groups: Sequence[tuple[str, str]], templates: Sequence[str]) -> tuple[Entry, ...]:
+def entries(kind: str, variant: str, groups: Sequence[tuple[str, str]]) -> tuple[Entry, ...]:
     """The fields of a form, in order."""
     name = entry.text("name", "Name", required=True, most=MAX_NAME_CHARACTERS)
-    if kind == "group":
-        return (
-            name,
-            entry.choice("template", "Devices of template", choices(sorted(templates), none="any or none")),
-            *_GROUP,
-        )
     chosen = tuple((each, f"{words} ({each})" if words != each else each) for each, words in groups)
     if kind == "job":
-        group = entry.choice("group", "Devices of group", (("", "choose one"), *chosen), required=True)
+        group = entry.choice("group", "Devices of segment", (("", "choose one"), *chosen), required=True)
         return (name, group, *_ACTIONS[variant], *_WHEN)
-    group = entry.choice("group", "Devices of group", (("", "all"), *chosen))
+    group = entry.choice("group", "Devices of segment", (("", "all"), *chosen))
     return (name, *_WHAT, group, *_DESTINATIONS[variant], *_SHAPED)
 
 
 # What each form has -----------------------------------------------------------------------------------------------
 
-_PARSERS: Final[Mapping[str, Callable[[object], Any]]] = MappingProxyType(
-    {"group": parse_group, "job": parse_job, "export": parse_export}
-)
-_WORD: Final = MappingProxyType({"group": "group", "job": "job", "export": "export"})
+_PARSERS: Final[Mapping[str, Callable[[object], Any]]] = MappingProxyType({"job": parse_job, "export": parse_export})
+_WORD: Final = MappingProxyType({"job": "job", "export": "export"})
 _CONDITION_HINT: Final = (
     "one a line, as on the command line: device:health = attested, telemetry:temperature > 40, cloud:site ~ north (a"
     " part of it), tag:floor (there is one), not tag:floor"
-)
-_GROUP: Final = (
-    entry.choice("match", "A device is in it when", (("all", "all conditions are met"), ("any", "one is met"))),
-    entry.filters("filters", "Conditions", hint=f"{_CONDITION_HINT}; none: every device"),
 )
 _WHEN: Final = (
     entry.moment("start", "First run", hint="as 2027-01-31 06:00, UTC; empty: when somebody presses Run"),
@@ -184,7 +169,7 @@ _ACTIONS: Final[Mapping[str, tuple[Entry, ...]]] = MappingProxyType(
 )
 _WHAT: Final = (
     entry.choice("source", "What is exported", choices([each.value for each in ExportSource])),
-    entry.tick("enabled", "It runs", default=True),
+    entry.tick("enabled", "Enabled", default=True),
     entry.choice(
         "from", "Begins with", (("now", "what comes from now on"), ("beginning", "the oldest that is still kept"))
     ),

@@ -16,11 +16,11 @@ from armillary.console.frame.words import counted, grouped, joined, sentence
 
 # What is typed to delete what something uses.
 USED_WORD: Final = "delete"
-HISTORY: Final = "Make it again under the same id: its versions stay in the application's history for a while."
+HISTORY: Final = "Create it again under the same id: its versions stay in the application's history for a while."
 
 
 def group_deletion(document: Mapping[str, Any], uses: Uses, size: str) -> Confirmation:
-    """The question about deleting a device group; ``size`` is how many are in it now, in words."""
+    """The question about deleting a segment; ``size`` is how many are in it now, in words."""
     undo = HISTORY if not uses else f"{HISTORY} What names it works again then."
     return _deletion(
         "group",
@@ -41,7 +41,7 @@ def job_deletion(document: Mapping[str, Any], uses: Uses) -> Confirmation:
         uses,
         does=f"The job, which {action_words(document['body']['action'])}. {runs}",
         more=(
-            ("Left alone", f"The group {document['body']['group']}, and what its runs did to devices."),
+            ("Left alone", f"The segment {document['body']['group']}, and what its runs did to devices."),
             ("Undo", f"{HISTORY} Results of its runs do not come back."),
         ),
     )
@@ -97,7 +97,7 @@ def run(document: Mapping[str, Any], group_name: str, size: str, *, only_failed:
     whom = (
         f"{size} that failed in run {document['run']['number']}"
         if only_failed
-        else f"{size} in the group {group_name} now"
+        else f"{size} in the segment {group_name} now"
     )
     batches = f"in batches of {share}" if share else "all in one batch"
     return Confirmation(
@@ -105,7 +105,7 @@ def run(document: Mapping[str, Any], group_name: str, size: str, *, only_failed:
         touches=(
             ("Acts on", sentence(whom)),
             ("Does", f"{sentence(action_words(body['action'])).rstrip('.')}, {batches}."),
-            ("Stop", "Cancel run: no other device begins; those under way still get their result."),
+            ("Stop", "Cancel run: no other device begins; those that run still get their result."),
             ("Undo", "Cannot be undone: what a device was told stays told."),
         ),
         label="Run now",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules, alerts, groups, jobs and exports, read: asked of the sources, laid out as sheets."""
+"""Rules, groups, jobs and exports, read: asked of the sources, laid out as sheets."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ from typing import Any
 
 from starlette.responses import Response
 
-from armillary.console.authored import pages_authored as pages, pages_authored_forms as forms_of, pages_rules
-from armillary.console.authored.catalog_choice import ALL
+from armillary.console.authored import (
+    pages_authored as pages,
+    pages_authored_forms as forms_of,
+    pages_rules,
+    rule_builder,
+    segment_builder,
+)
+from armillary.console.authored.rule_builder import owners
+from armillary.console.bulk.kinds import bulk_of
 from armillary.console.frame import sheet
 from armillary.console.frame.asking import ask, catalogs, may, meant, show
 from armillary.console.frame.console import Visit
@@ -26,9 +33,8 @@ ALERTS = 10
 DAY_MS = 86_400_000
 RUNS = 10
 RESULTS = 200
-# Groups and templates that a form offers.
+# Segments that a form offers.
 CHOICES = 1000
-STATUSES = ("open", "acknowledged", "all")
 KINDS = ("group", "job", "export")
 
 
@@ -46,11 +52,6 @@ def kind_of(visit: Visit) -> str:
     return visit.here.split("/")[1].removesuffix("s")
 
 
-def owners(visit: Visit) -> list[str]:
-    """Catalogs that the operator may make documents of, and ``ALL`` for those of all."""
-    return [*catalogs(visit), *([ALL] if visit.operator.catalog is None else [])]
-
-
 # Rules ------------------------------------------------------------------------------------------------------------
 
 
@@ -59,27 +60,17 @@ def rules(visit: Visit) -> Response:
     page = ask(visit, "list_rules", limit=LINES, after=visit.query.get("after"))
     waiting = ask(visit, "list_alerts", status="open", limit=LINES)
     can = may(visit, "rule")
-    return show(visit, pages_rules.list_sheet(page, len(waiting["items"]), may_change=can, now=visit.now))
+    return show(
+        visit,
+        pages_rules.list_sheet(
+            page, len(waiting["items"]), may_change=can, now=visit.now, bulk=bulk_of(visit, "rules")
+        ),
+    )
 
 
 def new_rule(visit: Visit) -> Response:
     """The form of a new rule."""
-    return rule_form_page(visit, {"id": "", "etag": "", "body": pages_rules.new_rule()}, None)
-
-
-def rule_form_page(visit: Visit, document: dict[str, Any], error: InvalidArgumentError | None) -> Response:
-    """The form of a rule that is not kept yet, and what was wrong with it."""
-    made = Sheet(
-        place="Rules",
-        crumbs=(("Rules", "/rules"),),
-        title="New rule" if not document["id"] else f"Change {document['body']['name'] or document['id']}",
-        detail="What it does about it, filters, silence and cloud properties are added as JSON once it is there.",
-        notices=(("bad", f"{pages_rules.in_words(error.message)}. Correct it below. Nothing was changed."),)
-        if error
-        else (),
-        rule_form=pages_rules.form_of(document, owners(visit)) if may(visit, "rule") else None,
-    )
-    return show(visit, made, 400 if error else 200)
+    return rule_builder.form_page(visit, rule_builder.new_document(), rule_builder.begun())
 
 
 def rule(visit: Visit) -> Response:
@@ -98,11 +89,18 @@ def rule_page(visit: Visit, refused: Refused | None) -> Response:
     if target.get("template") and not ids:
         page = ask(visit, "template_devices", template_name=target["template"], limit=DEVICES)
         ids = [each["device_id"] for each in page["items"]]
-    labels = visit.sources.application.labels(ids)
+    labels = visit.sources.application.labels(sorted({*ids, *(each["device_id"] for each in alerts)}))
     devices = [(each, labels.get(each, each[:12])) for each in ids]
     editor = _editor(document, place("rule", rule_id), refused) if can else None
     made = pages_rules.rule_sheet(
-        document, devices, alerts, may_change=can, editor=editor, catalogs=owners(visit), now=visit.now
+        document,
+        devices,
+        alerts,
+        labels,
+        may_change=can,
+        editor=editor,
+        rule_form=rule_builder.builder(visit, document) if can else None,
+        now=visit.now,
     )
     return show(visit, made, 400 if refused else 200)
 
@@ -125,16 +123,6 @@ def try_rule(visit: Visit) -> Response:
     return show(visit, pages_rules.trial_sheet(document, trial, labels))
 
 
-def alerts(visit: Visit) -> Response:
-    """Firings of rules."""
-    asked = visit.query.get("status", "open")
-    status = asked if asked in STATUSES else "open"
-    page = ask(visit, "list_alerts", status=status, limit=LINES, after=visit.query.get("after"))
-    labels = visit.sources.application.labels(sorted({each["device_id"] for each in page["items"]}))
-    can = may(visit, "acknowledge_alert")
-    return show(visit, pages_rules.alerts_sheet(page, labels, status, may_change=can, now=visit.now))
-
-
 # Groups, jobs, exports --------------------------------------------------------------------------------------------
 
 
@@ -145,7 +133,7 @@ def _listed(visit: Visit, kind: str, laid_out: Callable[..., Sheet]) -> Response
 
 
 def groups(visit: Visit) -> Response:
-    """Device groups."""
+    """Segments."""
     return _listed(visit, "group", pages.groups_sheet)
 
 
@@ -177,6 +165,8 @@ def authored_page(visit: Visit, refused: Refused | None) -> Response:
         if new:
             editor = replace(editor, is_new=True, name=visit.query.get("name", ""))
         page = replace(page, forms=_forms(visit, kind, document, f"{post}/form", refused), editor=editor)
+        if kind == "group":
+            page = replace(page, rule_form=segment_builder.builder(visit, document))
     return show(visit, page, 400 if refused else 200)
 
 
@@ -201,17 +191,17 @@ def _found(visit: Visit, kind: str, document_id: str) -> tuple[Mapping[str, Any]
 
 
 def _new(visit: Visit, kind: str, refused: Refused | None) -> tuple[Mapping[str, Any], Sheet]:
-    variants = forms_of.VARIANTS[kind]
+    variants = forms_of.VARIANTS.get(kind, {})
     chosen = ((refused and refused.form) or {}).get("variant") or visit.query.get("kind", "")
     variant = chosen if chosen in variants else next(iter(variants), "")
     body = forms_of.begin(kind, variant)
     names = catalogs(visit)
     body["catalog"] = names[0] if len(names) == 1 else None  # seen by whoever writes JSON
     page = Sheet(
-        place=f"{kind.capitalize()}s",
-        crumbs=((f"{kind.capitalize()}s", f"/{kind}s"),),
+        place=pages.place_of(kind),
+        crumbs=((pages.place_of(kind), f"/{kind}s"),),
         title=f"New {pages.WORD[kind]}",
-        detail=f"The same as a file: armillary {kind} create --file",
+        detail=f"The same as a file: armillary {pages.NOUN[kind]} create --file",
         links=tuple((words, f"/{kind}s/new?kind={each}", each == variant) for each, words in variants.items()),
     )
     return {"body": body, "etag": ""}, page
@@ -220,8 +210,9 @@ def _new(visit: Visit, kind: str, refused: Refused | None) -> tuple[Mapping[str,
 def _forms(
     visit: Visit, kind: str, document: Mapping[str, Any], post: str, refused: Refused | None
 ) -> tuple[Form, ...]:
-    groups = ask(visit, "list_groups", limit=CHOICES, after=None)["items"] if kind != "group" else ()
-    templates = ask(visit, "list_templates", limit=CHOICES)["items"] if kind == "group" else ()
+    if kind == "group":
+        return ()
+    groups = ask(visit, "list_groups", limit=CHOICES, after=None)["items"]
     sent = refused.form if refused else None
     found = forms_of.form(
         kind,
@@ -230,7 +221,6 @@ def _forms(
         etag=document["etag"] if sent is None else sent.get("etag", ""),
         groups=[(each["id"], each["body"]["name"]) for each in groups],
         catalogs=owners(visit),
-        templates=[each["name"] for each in templates],
         sent=sent,
         error=refused.error if refused and sent is not None else None,
     )

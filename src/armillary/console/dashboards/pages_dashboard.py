@@ -12,14 +12,14 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from armillary.console.dashboards.pages_tiles import tile_view
+from armillary.console.dashboards.tile_inputs import WORDS
 from armillary.console.frame.words import counted, moment
-from armillary.errors import InvalidArgumentError
-from armillary.twin.author.dashboard import Dashboard, Tile, TileSource
+from armillary.twin.author.dashboard import Dashboard, reading_order
 
 # Word in the address -> (word on the button, seconds that every tile looks back). The first is each tile's own.
 RANGES: Mapping[str, tuple[str, int | None]] = MappingProxyType(
     {
-        "": ("as made", None),
+        "": ("tile defaults", None),
         "1h": ("1 h", 3600),
         "24h": ("24 h", 86_400),
         "7d": ("7 d", 7 * 86_400),
@@ -69,14 +69,13 @@ def list_view(page: Mapping[str, Any], now: int) -> dict[str, Any]:
         for item in page["items"]
     ]
     more = " on this page" if page["next"] else ""
-    said = f"{counted(len(lines), 'dashboard')}{more}." if lines else "No dashboard was made yet."
+    said = f"{counted(len(lines), 'dashboard')}{more}." if lines else "No dashboard yet."
     return {"sentence": said, "lines": lines}
 
 
 def tile_views(shown: Dashboard, data: Mapping[str, Any], dashboard_id: str, now: int) -> list[dict[str, Any]]:
-    """Every tile, in reading order: by row, then by column."""
-    order = sorted(shown.tiles, key=lambda tile: (tile.y, tile.x))
-    views = [tile_view(tile, data.get(tile.id), dashboard_id, now) for tile in order]
+    """Every tile, in reading order."""
+    views = [tile_view(tile, data.get(tile.id), dashboard_id, now) for tile in reading_order(shown.tiles)]
     for view in views:
         view["drawn"] = view["state"] == "ok" and (view["kind"] in DRAWN or "chart" in view)
     return views
@@ -87,66 +86,38 @@ def script_views(views: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {view["id"]: _plain({**view, "html": None}) for view in views}
 
 
-def edit_view(
-    document: Mapping[str, Any],
-    shown: Dashboard,
-    names: Mapping[TileSource, str],
-    labels: Mapping[str, Sequence[Mapping[str, Any]]],
-) -> dict[str, Any]:
-    """The board: every tile with what it is, its grip, and the ways to its form.
+def edit_view(document: Mapping[str, Any], shown: Dashboard, views: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The editor: every tile as it is shown, with its place, its grip, and the way to its form.
 
-    ``shown`` is the document, read; ``names`` are those of sources, ``labels`` what the values of each tile (by its id)
-    are called.
+    ``shown`` is the document, read; ``views`` are its tiles, by :func:`tile_views`.
     """
     dashboard_id = document["id"]
-    tiles = [
+    items = [
         {
-            "id": tile.id,
-            "name": tile.title or tile.id,
-            "x": tile.x,
-            "y": tile.y,
-            "w": tile.w,
-            "h": tile.h,
-            "about": about(tile, names, labels.get(tile.id, ())),
-            "href": place(dashboard_id, "tiles", tile.id),
+            "view": view,
+            "id": view["id"],
+            "name": view["title"] or WORDS[view["kind"]][0],
+            **{axis: getattr(shown.tile(view["id"]), axis) for axis in ("x", "y", "w", "h")},
+            "href": place(dashboard_id, "tiles", view["id"]),
         }
-        for tile in sorted(shown.tiles, key=lambda tile: (tile.y, tile.x))
+        for view in views
     ]
     return {
         "name": shown.name,
         "etag": document["etag"],
-        "tiles": tiles,
+        "items": items,
+        "tiles": document["body"]["tiles"],
+        "script": script_views(views),
+        "sizes": {kind: words[2] for kind, words in WORDS.items()},
+        "template": document["body"].get("template") or "",
         "back": place(dashboard_id),
-        "layout_href": place(dashboard_id, "layout"),
+        "save_href": place(dashboard_id, "tiles"),
+        "preview_href": place(dashboard_id, "preview"),
+        "data_href": place(dashboard_id, "data"),
+        "live_href": place(dashboard_id, "live"),
         "new_href": place(dashboard_id, "tiles", "new"),
         "delete_href": place(dashboard_id, "delete"),
     }
-
-
-def about(tile: Tile, names: Mapping[TileSource, str], labels: Sequence[Mapping[str, Any]]) -> str:
-    """A tile in a few words: its kind, what it shows and of which devices."""
-    called = {each["name"]: str(each["display_name"]) for each in labels}
-    shown = ", ".join(called.get(each, each) for each in tile.values or tile.options.get("names", ()))
-    parts = [tile.kind.replace("-", " "), shown]
-    if tile.source is not None:
-        parts.append(f"{tile.source.kind} {names.get(tile.source, tile.source.id)}")
-    return " · ".join(part for part in parts if part)
-
-
-def moved(body: Mapping[str, Any], layout: object) -> dict[str, Any]:
-    """A dashboard's body with its tiles where ``layout`` puts them; tiles that it does not name stay.
-
-    Raises:
-        InvalidArgumentError: the layout is not a list of places.
-    """
-    if not isinstance(layout, list) or not all(
-        isinstance(each, dict) and isinstance(each.get("id"), str) for each in layout
-    ):
-        raise InvalidArgumentError(
-            "layout: expected a list of places", remedy="Reload the page and move the tiles again."
-        )
-    places = {each.get("id"): {axis: each.get(axis) for axis in ("x", "y", "w", "h")} for each in layout}
-    return {**body, "tiles": [{**tile, **places.get(tile["id"], {})} for tile in body["tiles"]]}
 
 
 def with_tile(body: Mapping[str, Any], tile_id: str | None, tile: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,17 +13,26 @@ from typing import Any
 from urllib.parse import quote
 
 from armillary.console.dashboards.markdown import markdown
-from armillary.console.frame.values import NO_VALUE, is_stale, said_text, value_text
-from armillary.console.frame.words import counted, grouped, joined, moment, sentence, span
-from armillary.twin.author.dashboard import Tile
-from armillary.twin.template.value_names import ValueName, from_fields, unnamed
-
-View = dict[str, Any]
-Names = Mapping[str, ValueName]
-
-WORDS: Mapping[str, str] = MappingProxyType(
-    {"avg": "average", "min": "lowest", "max": "highest", "sum": "sum", "count": "count", "last": "now"}
+from armillary.console.dashboards.pages_tile_figures import gauge, kpi
+from armillary.console.dashboards.pages_tile_lists import alerts, command, commands
+from armillary.console.dashboards.pages_tile_words import (
+    WORDS,
+    Names,
+    View,
+    age_of,
+    called,
+    key_of,
+    names_of,
+    of_devices,
+    picture,
+    unit_for,
 )
+from armillary.console.frame.sheet import device_href
+from armillary.console.frame.values import NO_VALUE, is_stale, said_text, value_text
+from armillary.console.frame.words import counted, grouped, joined, sentence, span
+from armillary.twin.author.dashboard import Tile
+from armillary.twin.template.value_names import ValueName, unnamed
+
 # Cells of tables up to so many characters (a date, a figure with its unit) stand on one line.
 WHOLE_CHARACTERS = 12
 # Units that one chart over time has room for: an axis on the left and one on the right.
@@ -53,29 +62,6 @@ def tile_view(tile: Tile, data: Mapping[str, Any] | None, dashboard_id: str, now
     return view | made
 
 
-# One number -------------------------------------------------------------------------------------------------------
-
-
-def _kpi(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) -> View:
-    name, aggregate, value = called(data, tile.values[0]), tile.options["aggregate"], data["value"]
-    if value is None:
-        return {"state": "empty"}
-    counts = aggregate == "count" or data["of"] is not None
-    about = WORDS[aggregate]
-    if aggregate != "last":
-        about += f" of {span(tile.options['range_s'])}"
-    many = f", {counted(data['devices'], 'device')}" if data["devices"] != 1 else ""
-    shown = value_text(value, "", 0) if data["of"] is not None else said_text(value, name, "", tile.options["decimals"])
-    return {
-        "text": shown,
-        "unit": f"of {grouped(data['of'])}" if data["of"] is not None else "" if counts else unit_for(tile, name),
-        "shape": data["state"],
-        "note": f"{about}{many}",
-        "key": key_of(data["device_id"], name.name) if data["device_id"] else "",
-        **_age(data["at_ms"], now),
-    }
-
-
 # Charts -----------------------------------------------------------------------------------------------------------
 
 
@@ -102,11 +88,20 @@ def _line(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) -> Vie
     times = {name: data[name] for name in ("start_ms", "end_ms", "bucket_ms")}
     last = [f"{each['label']} {value_text(each['values'][-1], each['unit'])}" for each in lines]
     return {
-        "chart": {**times, "axes": axes, "series": lines},
+        "chart": {**times, "axes": axes, "series": lines, "thresholds": _limits(tile, units)},
         "said": f"Last: {', '.join(last)}.",
-        "note": _of(tile, data),
-        **_age(newest, now),
+        "note": of_devices(tile, data),
+        **age_of(newest, now),
     }
+
+
+def _limits(tile: Tile, units: Mapping[str, str]) -> list[View]:
+    """Thresholds of a chart over time, on the axis of its first value."""
+    unit = next(iter(units.values()))
+    return [
+        {"axis": 0, "at": each.at, "shape": each.state, "label": value_text(each.at, unit)}
+        for each in tile.options["thresholds"]
+    ]
 
 
 def _too_many(units: Sequence[str]) -> View:
@@ -135,7 +130,7 @@ def _bar(tile: Tile, data: Mapping[str, Any], dashboard: str, now: int) -> View:
     rows = [
         {
             "label": bar["label"],
-            "href": f"/devices/{bar['device_id']}",
+            "href": device_href(bar["device_id"]),
             "bars": [
                 {
                     "label": name.display_name,
@@ -208,7 +203,7 @@ def _spot(tile: Tile, spot: Mapping[str, Any], name: ValueName | None, now: int)
         said = said_text(spot["value"], name, unit_for(tile, name), tile.options.get("decimals"))
     return {
         "label": spot["label"],
-        "href": f"/devices/{spot['device_id']}" if spot["device_id"] else "",
+        "href": device_href(spot["device_id"]) if spot["device_id"] else "",
         "text": said,
         "shape": spot["state"],
         "key": key_of(spot["device_id"], name.name) if spot["device_id"] and name is not None else "",
@@ -248,7 +243,7 @@ def _table(data: Mapping[str, Any], cell: Callable[[Mapping[str, Any], ValueName
     rows = [
         {
             "label": row["label"],
-            "href": f"/devices/{row['device_id']}",
+            "href": device_href(row["device_id"]),
             "cells": [cell(row, name, at) for at, name in enumerate(names)],
         }
         for row in data["rows"]
@@ -261,15 +256,6 @@ def _table(data: Mapping[str, Any], cell: Callable[[Mapping[str, Any], ValueName
 
 
 # What needs no data -----------------------------------------------------------------------------------------------
-
-
-def _command(tile: Tile, data: Mapping[str, Any], dashboard: str, _now: int) -> View:
-    devices, connected = data.get("devices", 0), data.get("connected", 0)
-    return {
-        "label": tile.options["label"],
-        "href": f"/dashboards/{quote(dashboard)}/tiles/{tile.id}/command",
-        "note": f"{grouped(connected)} of {counted(devices, 'device')} connected",
-    }
 
 
 def _image(tile: Tile, _data: Mapping[str, Any], _dashboard: str, _now: int) -> View:
@@ -289,7 +275,8 @@ def _link(tile: Tile, _data: Mapping[str, Any], _dashboard: str, _now: int) -> V
 
 VIEWS: Mapping[str, Callable[[Tile, Mapping[str, Any], str, int], View]] = MappingProxyType(
     {
-        "kpi": _kpi,
+        "kpi": kpi,
+        "gauge": gauge,
         "line": _line,
         "bar": _bar,
         "heatmap": _heatmap,
@@ -297,7 +284,9 @@ VIEWS: Mapping[str, Callable[[Tile, Mapping[str, Any], str, int], View]] = Mappi
         "floor-plan": _floor_plan,
         "property": _property,
         "last-values": _last_values,
-        "command": _command,
+        "alerts": alerts,
+        "command": command,
+        "commands": commands,
         "image": _image,
         "text": _text,
         "link": _link,
@@ -327,49 +316,10 @@ def live_items(tiles: Sequence[Tile], items: Sequence[Mapping[str, Any]], called
 
 def _live_text(tile: Tile, item: Mapping[str, Any], names: Names) -> str:
     name = names.get(item["name"]) or unnamed(item["name"])
-    unit = "" if tile.kind == "kpi" else unit_for(tile, name)
+    unit = "" if tile.kind in ("kpi", "gauge") else unit_for(tile, name)
     return said_text(item["value"], name, unit, tile.options.get("decimals"))
-
-
-def names_of(data: Mapping[str, Any] | None) -> Names:
-    """What values are called, of what the API says of a tile."""
-    return {each["name"]: from_fields(each) for each in (data or {}).get("labels", ())}
-
-
-def called(data: Mapping[str, Any], name: str) -> ValueName:
-    """What one value of a tile is called."""
-    found: ValueName = data["called"].get(name) or unnamed(name)
-    return found
-
-
-def key_of(device_id: str | None, name: str) -> str:
-    """Names one value of one device, in the page and in the event stream; "" where a value is of many devices."""
-    return f"{device_id} {name}" if device_id else ""
-
-
-def unit_for(tile: Tile, name: ValueName) -> str:
-    """The tile's unit where it says one, else the value's own."""
-    own: str = tile.options.get("unit", "")
-    return own or name.symbol
-
-
-def picture(image: str) -> str:
-    """Address of a picture ``TEMPLATE/FILE``."""
-    return f"/pictures/{quote(image)}"
-
-
-def _of(tile: Tile, data: Mapping[str, Any]) -> str:
-    if data["devices"] == 1:
-        return ""
-    return f"{WORDS[tile.options['aggregate']]} of {counted(data['devices'], 'device')}"
 
 
 def _more(data: Mapping[str, Any]) -> str:
     more = data["devices"] - len(data["rows"])
     return f"{grouped(more)} more devices" if more else ""
-
-
-def _age(at_ms: int | None, now: int) -> View:
-    if at_ms is None:
-        return {}
-    return {"age": moment(at_ms // 1000, now), "stale": is_stale(at_ms, now)}

@@ -50,3 +50,15 @@ def find(template: str, file: str) -> Picture:
         f"there is no picture {template[:64]!a}/{file[:64]!a}",
         remedy="Pictures lie in content/templates/TEMPLATE/images; correct the dashboard's tile.",
     )
+
+
+def shipped() -> list[tuple[str, str]]:
+    """Template and file of every picture that application templates bring."""
+    images = ((each.name, each / "images") for each in content.folder("templates").iterdir())
+    return sorted(
+        (name, each.name)
+        for name, folder in images
+        if folder.is_dir()
+        for each in folder.iterdir()
+        if _FILE.match(each.name)
+    )

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
 from armillary.console.dashboards import pages_dashboard, pages_tile_form, pictures
 from armillary.console.dashboards.pages_dashboard import RANGES, place
-from armillary.console.frame.asking import ask, may
+from armillary.console.dashboards.tile_inputs import WORDS
+from armillary.console.frame.asking import ask, listed, may, meant
 from armillary.console.frame.console import Visit
-from armillary.console.frame.sort import sorted_table
+from armillary.console.frame.flash import PARAMETER
+from armillary.console.frame.sheet import next_href
 from armillary.errors import ArmillaryError, NotFoundError
-from armillary.twin.author.dashboard import KINDS, Dashboard, TileSource, free_row, parse
+from armillary.twin.author.dashboard import KINDS, Dashboard, free_row, parse
 
 KIND = "dashboard"
 LIST_LINES = 100
@@ -25,12 +28,12 @@ def dashboards(visit: Visit) -> Response:
     """All dashboards."""
     page = visit.sources.application.documents(KIND, after=visit.query.get("after"), limit=LIST_LINES)
     view = pages_dashboard.list_view(page, visit.now)
-    is_whole = not page["next"] and not visit.query.get("after")
-    view["heads"], view["lines"] = sorted_table(pages_dashboard.COLUMNS, view["lines"], visit.here, is_whole=is_whole)
-    view["next_href"] = f"/dashboards?after={page['next']}" if page["next"] else None
+    further = next_href("/dashboards", page["next"])
+    table = listed(visit, pages_dashboard.COLUMNS, view["lines"], further)
+    view |= {"heads": table.heads, "lines": table.rows, "next_href": table.next_href}
     view["may_make"] = may(visit, KIND)
     view["templates"] = [name for name, _ in _templates(visit)]
-    return visit.page("dashboards.html", view=view)
+    return visit.page("dashboards.html", view=view, bar=table.bar)
 
 
 def dashboard(visit: Visit) -> Response:
@@ -49,6 +52,8 @@ def dashboard(visit: Visit) -> Response:
         "ranges": [(name, words) for name, (words, _) in RANGES.items()],
         "range": asked,
         "has_map": any(each["kind"] == "map" and each["state"] == "ok" for each in views),
+        "undo_post": place(dashboard_id, "undo") if visit.query.get(PARAMETER) == "dashboard" else "",
+        "etag": document["etag"],
         "data_href": place(dashboard_id, "data") + query,
         "live_href": place(dashboard_id, "live"),
         "edit_href": place(dashboard_id, "edit"),
@@ -63,30 +68,33 @@ def data(visit: Visit) -> Response:
     """The tiles as the page's script takes them."""
     document = found(visit)
     views = _views(visit, document, parse(document["body"]))
-    return JSONResponse({"tiles": pages_dashboard.script_views(views)})
+    changed = {name: document[name] for name in ("etag", "changed_by")}
+    return JSONResponse({"tiles": pages_dashboard.script_views(views), **changed})
 
 
 def edit(visit: Visit) -> Response:
-    """The board on which tiles are moved."""
+    """The editor: the live dashboard, its tiles to be moved, sized, added and changed."""
     document = found(visit)
     shown = parse(document["body"])
-    names = _called(visit, [each.source for each in shown.tiles if each.source is not None])
-    labels = visit.sources.application.tile_labels(document["body"])
-    view = pages_dashboard.edit_view(document, shown, names, labels)
+    views = _views(visit, document, shown)
+    view = pages_dashboard.edit_view(document, shown, views)
     view["may_change"] = may(visit, KIND, document["body"])
-    view["kinds"] = [(kind, *words[:2]) for kind, words in pages_tile_form.WORDS.items()]
+    view["kinds"] = [(kind, *words[:2]) for kind, words in WORDS.items()]
+    view["has_map"] = True
     return visit.page("dashboard_edit.html", view=view)
 
 
 def tile(visit: Visit) -> Response:
-    """The form of a tile, or of a new one."""
+    """The form of a tile, or of a new one, as a page of its own."""
     document = found(visit)
     if visit.params["tile_id"] == "new":
         kind = visit.query.get("kind", "")
         if kind not in KINDS:
             raise NotFoundError(f"there is no kind of tile {kind[:40]!r}", remedy="Choose one on the board.")
-        started = pages_tile_form.new_tile(kind, free_row(parse(document["body"]).tiles))
-        return tile_page(visit, document, started)
+        body = document["body"]
+        return tile_page(
+            visit, document, pages_tile_form.new_tile(kind, free_row(parse(body).tiles), template_of(body))
+        )
     return tile_page(visit, document, known_tile(document, visit.params["tile_id"]))
 
 
@@ -95,11 +103,7 @@ def tile_page(
 ) -> Response:
     """The form with a tile's values, and what was wrong with them."""
     body, dashboard_id, tile_id = document["body"], document["id"], visit.params["tile_id"]
-    sources = [
-        *((f"template:{name}", f"all devices of {words}") for name, words in _templates(visit)),
-        *((f"group:{name}", f"group {words}") for name, words in _groups(visit)),
-    ]
-    view = pages_tile_form.form_view(shown["kind"], shown, sources, body.get("template") or "")
+    view = form_of(visit, shown)
     view |= {
         "tile": shown,
         "is_new": tile_id == "new",
@@ -112,6 +116,36 @@ def tile_page(
         "may_change": may(visit, KIND, body),
     }
     return visit.page("tile_form.html", status=400 if error else 200, view=view)
+
+
+def form_of(visit: Visit, shown: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a tile's form, with what there is to choose from."""
+    fields = {row.name for row in KINDS[shown["kind"]]}
+    source = shown.get("source") or {}
+    if source.get("device"):
+        with contextlib.suppress(ArmillaryError):  # as people write one; what is wrong is said when it is sent
+            source = {"device": meant(visit, source["device"])}
+            shown = {**shown, "source": {"device": _called(visit, source["device"])}}
+    offered = pages_tile_form.Offered(
+        groups=_groups(visit) if "source" in fields else (),
+        templates=_templates(visit) if "source" in fields else (),
+        devices=_devices(visit) if "source" in fields else (),
+        names=visit.sources.application.tile_choices(source) if source else {},
+        pictures=_pictures(visit) if "image" in fields else (),
+        dashboards=_dashboards(visit) if "target" in fields else (),
+    )
+    return pages_tile_form.form_view(shown["kind"], shown, offered)
+
+
+def preview_of(visit: Visit, document: dict[str, Any], shown: dict[str, Any]) -> dict[str, Any]:
+    """The view of one tile that is not kept yet, drawn on a dashboard's devices. Raises InvalidArgumentError."""
+    lone = {**document["body"], "tiles": [shown]}
+    return _views(visit, {**document, "body": lone}, parse(lone))[0]
+
+
+def template_of(body: dict[str, Any]) -> str:
+    """The device template that a dashboard is about; "" for any."""
+    return str(body.get("template") or "")
 
 
 def picture(visit: Visit) -> Response:
@@ -150,8 +184,25 @@ def _groups(visit: Visit) -> list[tuple[str, str]]:
     return [(each["id"], str(each["body"].get("name") or each["id"])) for each in page["items"]]
 
 
-def _called(visit: Visit, sources: list[TileSource]) -> dict[TileSource, str]:
-    """What tiles are of, in words."""
-    labels = visit.sources.application.labels([each.id for each in sources if each.kind == "device"])
-    words = {"device": labels, "template": dict(_templates(visit)), "group": dict(_groups(visit))}
-    return {each: words[each.kind].get(each.id, each.id) for each in sources}
+def _called(visit: Visit, device_id: str) -> str:
+    """A device's name, where it means that device alone; else its id."""
+    name = visit.sources.application.labels([device_id])[device_id]
+    with contextlib.suppress(ArmillaryError):
+        return name if meant(visit, name) == device_id else device_id
+    return device_id
+
+
+def _devices(visit: Visit) -> list[str]:
+    if not may(visit, "fleet.devices"):
+        return []
+    page = visit.sources.fleet.devices({}, after=None, limit=CHOICES)
+    return [str(each["name"]) for each in page["items"]]
+
+
+def _dashboards(visit: Visit) -> list[tuple[str, str]]:
+    page = visit.sources.application.documents(KIND, after=None, limit=CHOICES)
+    return [(each["id"], str(each["body"]["name"])) for each in page["items"]]
+
+
+def _pictures(_visit: Visit) -> list[tuple[str, str]]:
+    return [(f"{template}/{file}", f"{template}: {file}") for template, file in pictures.shipped()]

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from armillary.console.device import pages_device_life as life
 from armillary.console.device.pages_device_data import place
-from armillary.console.frame.action_checks import Form, confirmed, json_of, reason_of, verb_of
+from armillary.console.frame.action_checks import Form, confirmed, reason_of, verb_of
 from armillary.console.frame.asking import ask
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
@@ -53,19 +53,6 @@ def name_device(visit: Visit, form: Form) -> Response:
     name = form.get("name", "")[:MAX_TEXT_CHARACTERS]
     found = ask(visit, "name_device", device_id=visit.params["device_id"], name=name)
     return done(place(found["device_id"]), "renamed")
-
-
-def set_desired(visit: Visit, form: Form) -> Response:
-    """Set or remove one desired property of a device's twin."""
-    name, text = form.get("name", "").strip(), form.get("value", "").strip()
-    if not name or any(character in name for character in ".$#") or not name.isprintable() or " " in name:
-        raise InvalidArgumentError(
-            f"property name: expected no blank, '.', '$' or '#', got {name[:40]!r}", remedy="Choose another name."
-        )
-    value = json_of(text, "desired value")
-    found = visit.sources.fleet.device(visit.params["device_id"])
-    visit.sources.hub.patch_desired(found["device_id"], {name: value})
-    return done(f"{place(found['device_id'])}#twin", "desired")
 
 
 def _chosen(form: Form, choices: tuple[tuple[str, str], ...] | None) -> str:

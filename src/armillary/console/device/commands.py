@@ -8,10 +8,10 @@ from typing import Any
 
 from starlette.responses import Response
 
-from armillary.console.frame.asking import may
+from armillary.console.frame.asking import ask, may
 from armillary.console.frame.console import Visit
 from armillary.console.frame.values import json_text, value_text
-from armillary.errors import ArmillaryError
+from armillary.errors import ArmillaryError, NotFoundError
 
 # Calls are kept in the audit log alone: they are looked for among so many of a device's newest lines, and so many are
 # shown.
@@ -43,6 +43,17 @@ def sent_before(visit: Visit, device_id: str) -> list[dict[str, Any]]:
         return []
     lines = visit.sources.settings.audit_lines(after=None, limit=AUDIT_LINES, target=device_id)["items"]
     return [each for each in lines if each["operation"] == "device.method"][:COMMANDS]
+
+
+def names_of(visit: Visit, found: Mapping[str, Any]) -> list[str]:
+    """Commands of a device's template; ``found`` as ``show_device_template`` answers."""
+    if not found["template"] or found["is_missing"] or not may(visit, "show_template_version"):
+        return []
+    try:
+        shown = ask(visit, "show_template_version", template_name=found["template"], version=found["version"])
+    except NotFoundError:  # its earlier owner's, or deleted since
+        return []
+    return [each["name"] for each in shown["capabilities"] if each["kind"] == "command"]
 
 
 def _call(visit: Visit, device: Mapping[str, Any], method: str, parameters: Any) -> dict[str, Any]:

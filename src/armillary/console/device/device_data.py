@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The data page of a device: its telemetry, raw values and properties, and the commands that people send."""
+"""The data page of a device, its telemetry, raw values and properties, and the commands that people send."""
 
 from __future__ import annotations
 
@@ -8,32 +8,21 @@ from typing import Any
 from starlette.responses import Response
 
 from armillary.console.device import commands, pages_device_data
+from armillary.console.device.subject import Subject, found_of, show_tab
 from armillary.console.frame.action_checks import Form, json_of
-from armillary.console.frame.asking import ask, may, show
+from armillary.console.frame.asking import ask
 from armillary.console.frame.console import Visit
-from armillary.errors import NotFoundError
-from armillary.wire.hub.credentials import is_attested_id
 
 DAY_MS = 86_400_000
 # Raw values that are read to have the newest.
 MOST_RAW = 10_000
 
 
-def page(visit: Visit) -> Response:
+def page(visit: Visit, subject: Subject) -> Response:
     """The page."""
-    device_id = known(visit)
-    found = ask(visit, "show_device_template", device_id=device_id)
-    label = visit.sources.application.labels([device_id])[device_id]
-    sheet = pages_device_data.data_sheet(
-        found,
-        label,
-        _raw(visit, device_id),
-        commands.sent_before(visit, device_id),
-        _names(visit, found),
-        may_call=may(visit, "application.call"),
-        now=visit.now,
-    )
-    return show(visit, sheet)
+    found = ask(visit, "show_device_template", device_id=subject.device_id)
+    sheet = pages_device_data.data_sheet(found, subject.name, _raw(visit, subject.device_id), now=visit.now)
+    return show_tab(visit, subject, sheet)
 
 
 def known(visit: Visit) -> str:
@@ -42,10 +31,7 @@ def known(visit: Visit) -> str:
     Raises:
         NotFoundError: there is none.
     """
-    asked = visit.params["device_id"]
-    if is_attested_id(asked):
-        return str(visit.sources.fleet.device(asked)["device_id"])
-    return str(ask(visit, "show_hub_device", device_id=asked)["device_id"])
+    return str(found_of(visit, visit.params["device_id"])["device_id"])
 
 
 def send(visit: Visit, form: Form) -> Response:
@@ -54,7 +40,7 @@ def send(visit: Visit, form: Form) -> Response:
     method, text = form.get("method", "").strip(), form.get("payload", "").strip()
     payload = json_of(text, "parameters")
     label = visit.sources.application.labels([device_id])[device_id]
-    crumbs = (pages_device_data.root_crumb(device_id), (label, pages_device_data.place(device_id, "data")))
+    crumbs = (pages_device_data.root_crumb(device_id), (label, pages_device_data.place(device_id, "commands")))
     device = {"device_id": device_id, "label": label}
     return commands.send(visit, [device], method, payload, label=method, crumbs=crumbs)
 
@@ -70,13 +56,3 @@ def _raw(visit: Visit, device_id: str) -> dict[str, Any] | None:
     items = found["items"][-pages_device_data.RAW_VALUES :][::-1]
     label = visit.sources.hub.called(device_id)(name)
     return {"metric": name, "label": label, "items": items, "now": visit.now}
-
-
-def _names(visit: Visit, found: dict[str, Any]) -> list[str]:
-    if not found["template"] or found["is_missing"] or not may(visit, "show_template_version"):
-        return []
-    try:
-        shown = ask(visit, "show_template_version", template_name=found["template"], version=found["version"])
-    except NotFoundError:  # its earlier owner's, or deleted since
-        return []
-    return [each["name"] for each in shown["capabilities"] if each["kind"] == "command"]

@@ -15,6 +15,7 @@ from armillary.console.device import device_template, pages_device_template, pag
 from armillary.console.device.device_data import known
 from armillary.console.device.pages_device_data import place
 from armillary.console.device.pages_twin import TwinDevice
+from armillary.console.device.subject import Subject, show_tab, subject_of
 from armillary.console.frame.action_checks import Form
 from armillary.console.frame.asking import ask, may, show
 from armillary.console.frame.console import Visit
@@ -27,7 +28,7 @@ from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 STALE = "request.precondition"
 
 
-def page(visit: Visit) -> Response:
+def page(visit: Visit, _subject: Subject) -> Response:
     """The page."""
     return twin_page(visit)
 
@@ -43,7 +44,7 @@ def twin_page(
     """The page, and what was sent by one of its forms with what was wrong with it."""
     device = _device(visit)
     forms: list[FormView] = []
-    if may(visit, "hub.patch_desired"):
+    if may(visit, "patch_device_twin"):
         if pages_twin.writable(device.capabilities):
             forms.append(pages_twin.want_form(device, *(values or (None, None))))
         forms.append(pages_twin.patch_form(device, *(patch or (None, None))))
@@ -52,7 +53,7 @@ def twin_page(
     if may(visit, "set_device_template") and may(visit, "list_templates"):
         forms.append(pages_device_template.template_form(device.found, device_template.offered(visit)))
     made = pages_twin.twin_sheet(device, tuple(forms))
-    return show(visit, made, status if values or patch or cloud else 200)
+    return show_tab(visit, subject_of(visit, "twin"), made, status if values or patch or cloud else 200)
 
 
 def review(visit: Visit, form: Form) -> Response:
@@ -110,7 +111,10 @@ def keep_cloud(visit: Visit, form: Form) -> Response:
             raise
         now = _device(visit).found["cloud_properties"]
         words = pages_twin.conflict_words(pages_twin.changes(seen, now))
-        wrong = (f"Somebody else was faster and changed {words}.", "Keep again to have what stands in the form.")
+        wrong = (
+            f"Someone else changed {words} since you opened this page.",
+            "Save again to use the values of the form.",
+        )
         return twin_page(visit, cloud=(form, wrong), status=412)
     return done(f"{place(device.device_id, 'twin')}#cloud", "cloud-kept")
 

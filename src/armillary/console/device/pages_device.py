@@ -234,7 +234,7 @@ def _refused(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: in
     refused = moment(device["last_refused_at"], now)
     when = refused.relative if refused else "at an unknown time"
     seen = moment(device["last_check_in_at"], now)
-    before = f"It was last let in {seen.relative}." if seen else "It was never let in."
+    before = f"It was last accepted {seen.relative}." if seen else "It was never accepted."
     return f"Refused {when}: {device['last_refusal'] or 'reason not recorded'}.", before
 
 
@@ -252,7 +252,7 @@ def _never(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int)
     if device["trust_tier"] == SIMULATED:
         return (
             "Never checked in: a simulated device sends values and attests nothing.",
-            f"Made {made.relative if made else 'at an unknown time'}. {TIER_MEANING[SIMULATED]}{claimed}",
+            f"Created {made.relative if made else 'at an unknown time'}. {TIER_MEANING[SIMULATED]}{claimed}",
         )
     return (
         "Never checked in: nothing is known about what it runs.",

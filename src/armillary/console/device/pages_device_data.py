@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from armillary.console.frame import sheet
-from armillary.console.frame.sheet import SEEN_EVERY_S, Button, Cell, Section, Sheet, json_cell
+from armillary.console.frame.sheet import SEEN_EVERY_S, Cell, Section, Sheet, json_cell
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.values import said_text
 from armillary.console.frame.words import counted, moment
@@ -44,16 +44,12 @@ def data_sheet(
     found: Mapping[str, Any],
     label: str,
     raw: Mapping[str, Any] | None,
-    commands: Sequence[Mapping[str, Any]],
-    names: Sequence[str],
     *,
-    may_call: bool,
     now: int,
 ) -> Sheet:
     """The page of a device as its template sees it (``views_template.device``).
 
-    ``raw`` are raw values of one name; ``commands`` audit lines of its commands, newest first; ``names`` those of the
-    commands that its template has.
+    ``raw`` are raw values of one name.
     """
     device_id = found["device_id"]
     unmodelled = found["unmodelled_telemetry"] if found["template"] else []
@@ -67,8 +63,6 @@ def data_sheet(
     notices = [("attention", "Its template is gone: everything is shown as it came.")] if found["is_missing"] else []
     return Sheet(
         place="Device",
-        heading=label,
-        crumbs=(root_crumb(device_id), (label, place(device_id))),
         title=said,
         detail=f"It announced the model {found['announced_model']}." if found["announced_model"] else "",
         notices=tuple(notices),
@@ -78,12 +72,29 @@ def data_sheet(
             _properties(found),
             _unmodelled(found),
             _cloud(found),
-            _commands(commands, now),
         ),
-        call={"post": place(device_id, "command"), "names": tuple(names)} if may_call else None,
-        buttons=(Button(label="Twin", href=place(device_id, "twin")),),
-        within="" if is_attested_id(device_id) else "hub",
         every_s=SEEN_EVERY_S,
+    )
+
+
+# Names of commands in the first line; the field offers all of them.
+SHOWN_COMMANDS: Final = 6
+
+
+def commands_sheet(
+    device_id: str, names: Sequence[str], lines: Sequence[Mapping[str, Any]], *, may_call: bool, now: int
+) -> Sheet:
+    """The page of its commands: ``lines`` are audit lines of those sent, newest first; ``names`` its template's."""
+    known = "No command is known of it."
+    if names:
+        shown = ", ".join(names[:SHOWN_COMMANDS]) + (", …" if len(names) > SHOWN_COMMANDS else "")
+        known = f"Its template has {counted(len(names), 'command')}: {shown}."
+    return Sheet(
+        place="Commands",
+        title=known,
+        detail="A command is a direct method: the device answers it while it is connected, or it does not.",
+        call={"post": place(device_id, "command"), "names": tuple(names)} if may_call else None,
+        sections=(_commands(lines, now),),
     )
 
 
@@ -124,7 +135,7 @@ def _telemetry(found: Mapping[str, Any], device_id: str, now: int) -> Section:
 def _raw(raw: Mapping[str, Any]) -> Section:
     unit = f"in {raw['label']['symbol']}, " if raw["label"]["symbol"] else ""
     rows = [
-        (Cell(at=moment(at_ms // 1000, raw["now"]), reason=str(at_ms)), Cell(text=str(at_ms)), json_cell(value))
+        (Cell(at=moment(at_ms // 1000, raw["now"])), Cell(text=str(at_ms)), json_cell(value))
         for at_ms, value in raw["items"]
     ]
     return Section(

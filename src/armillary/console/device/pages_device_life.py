@@ -128,7 +128,7 @@ def actions(device: Mapping[str, Any], may: Mapping[str, bool], role: str, now: 
         shown.append(("revoke", "Revoke", True, ""))
         if device["catalog"]:
             refused = "it is offered already" if offer(device, now) else ""
-            shown.append(("offer", "Offer", False, refused))
+            shown.append(("offer", "Give to another catalog", False, refused))
             if state != QUARANTINED:
                 shown.append(("quarantine", "Quarantine", True, ""))
     if state != DECOMMISSIONED:
@@ -256,7 +256,7 @@ def name_form(device_id: str, name: str, *, is_named: bool) -> Form:
     """The form of a device's name."""
     nameless = "its product and id" if is_attested_id(device_id) else "its id"
     return Form(
-        title="" if is_attested_id(device_id) else "Name",
+        title="Name",
         post=place(device_id, "name"),
         label="Save",
         fields=(

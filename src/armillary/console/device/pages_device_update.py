@@ -32,7 +32,7 @@ _KINDS: Final[Mapping[str, State]] = MappingProxyType(
 _WAITS: Final = State(ATTENTION, "waits")
 
 
-def update_sheet(standing: Mapping[str, Any], name: str, now: int, *, may_ask: bool) -> Sheet:
+def update_sheet(standing: Mapping[str, Any], now: int, *, may_ask: bool) -> Sheet:
     """The page; ``may_ask``: the operator may have the device check in now."""
     device_id = standing["device_id"]
     buttons = (Button(label="Check in now", post=place(device_id, "check-now"), primary=True),) if may_ask else ()
@@ -47,8 +47,6 @@ def update_sheet(standing: Mapping[str, Any], name: str, now: int, *, may_ask: b
     return Sheet(
         place="Fleet",
         title=standing["meaning"],
-        heading=f"Update of {name}",
-        crumbs=(("Fleet", "/fleet"), (name, place(device_id)), ("Update", "")),
         detail=detail,
         buttons=buttons,
         facts=_facts(standing, now),
@@ -67,7 +65,6 @@ def update_sheet(standing: Mapping[str, Any], name: str, now: int, *, may_ask: b
                 note="set by armillary device-group set-schedule",
             ),
         ),
-        within="",
         every_s=15,
     )
 

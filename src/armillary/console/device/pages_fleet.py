@@ -13,6 +13,7 @@ from armillary.console.frame import sheet
 from armillary.console.frame.sheet import Section, Sheet, next_href
 from armillary.console.frame.states import HEALTH, State, state_of, tier_words
 from armillary.console.frame.words import Called, Moment, called, counted, counted_page, grouped, moment
+from armillary.wire.export.csv_table import shielded
 
 # A screen of rows; the next page is a cursor away at the same cost, whatever the size of the fleet.
 PAGE_SIZE = 50
@@ -217,13 +218,8 @@ def csv_lines(items: Sequence[Mapping[str, Any]]) -> list[list[str]]:
             item["product"] or "",
             item["group"] or "",
         ]
-        table.append([_inert(cell) for cell in cells])
+        table.append([shielded(cell) for cell in cells])
     return table
-
-
-def _inert(cell: str) -> str:
-    # A spreadsheet runs a cell that begins with one of these (OWASP, CSV injection).
-    return "'" + cell if cell.lstrip()[:1] in ("=", "+", "-", "@") or cell[:1] in ("\t", "\r") else cell
 
 
 def _is_held(device: Mapping[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from armillary.console.frame.values import exact_text, is_number, is_stale, json_text
 from armillary.console.frame.words import Moment, grouped, moment
 from armillary.twin.template.value_names import ValueName, from_fields, unnamed
+from armillary.wire.hub.guardian_report import SECTION
 
 # range in the address -> seconds. The first is the default.
 RANGES: Mapping[str, int] = MappingProxyType({"15m": 900, "1h": 3600, "24h": 86400, "7d": 7 * 86400})
@@ -91,6 +92,11 @@ def chosen_metric(items: Sequence[Mapping[str, Any]], asked: str) -> str:
     if asked in numbers:
         return asked
     return numbers[0] if numbers else ""
+
+
+def is_guardian(twin: Mapping[str, Any]) -> bool:
+    """Whether a device reports of equipment behind it."""
+    return SECTION in twin["reported"]
 
 
 def twin_view(twin: Mapping[str, Any], called: Callable[[str], Mapping[str, Any]] | None = None) -> TwinView:

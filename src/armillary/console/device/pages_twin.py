@@ -142,8 +142,8 @@ def sentence(found: Mapping[str, Any], label: str, lines: Sequence[Any]) -> str:
     if not found["template"] or found["is_missing"]:
         pending = sum(line.agrees in ("pending", "not reported yet") for line in lines)
         if not lines:
-            return f"{label}: nothing is wanted, and it has reported nothing."
-        said = f"{counted(pending, 'value')} wanted and not reported" if pending else "what is wanted is reported"
+            return f"{label}: no desired values, and nothing reported."
+        said = f"{counted(pending, 'desired value')} not reported" if pending else "all desired values are reported"
         return f"{label} has no template; {said}."
     states = [each["state"] for each in found["properties"]]
     parts = [
@@ -152,9 +152,13 @@ def sentence(found: Mapping[str, Any], label: str, lines: Sequence[Any]) -> str:
         if state in states
     ]
     if not parts:
-        return f"{label}: nothing is wanted of it."
+        return f"{label}: no desired values."
     wanted = sum(states.count(state) for state in ("accepted", "pending", "failed"))
-    return f"{label}: of {counted(wanted, 'wanted value')} {joined(parts)}."
+    said = counted(wanted, "desired value")
+    if len(parts) > 1:
+        return f"{label}: {said}, {joined(parts)}."
+    each = {1: "", 2: "both "}.get(wanted, "all ")
+    return f"{label}: {said}, {each}{parts[0].partition(' ')[2]}."
 
 
 def twin_sheet(device: TwinDevice, forms: tuple[Form, ...]) -> Sheet:
@@ -166,15 +170,12 @@ def twin_sheet(device: TwinDevice, forms: tuple[Form, ...]) -> Sheet:
     when = "it is connected: told at once" if device.connected else "it is not connected: told when it connects"
     return Sheet(
         place="Twin",
-        crumbs=device.crumbs,
         title=sentence(found, device.label, lines),
         detail=f"Desired version {twin['properties']['desired']['$version']}, "
         f"reported version {twin['properties']['reported']['$version']}; {when}.",
         notices=tuple(notices),
-        buttons=(Button(label="Data and commands", href=place(device.device_id, "data")),),
         sections=(_properties(device) if modelled else _plain(lines),),
         forms=forms,
-        within=device.within,
     )
 
 
@@ -217,7 +218,7 @@ def _plain(lines: Sequence[Any]) -> Section:
         note="without a template: as they came",
         columns=("Property", "Desired", "Reported", "Agreement"),
         rows=rows,
-        none="The twin is empty: nothing is wanted, nothing was reported.",
+        none="The twin is empty: no desired values, none reported.",
     )
 
 
@@ -228,11 +229,11 @@ def want_form(device: TwinDevice, sent: Mapping[str, str] | None, error: Wrong |
     """A field for each writable property, with what is wanted now, or what was sent, in it."""
     fields = []
     for each in writable(device.capabilities):
-        made = value_field(WANTED + each["name"], each, inside(device.desired, each["name"]), none="nothing wanted")
+        made = value_field(WANTED + each["name"], each, inside(device.desired, each["name"]), none="not set")
         fields.append(_with_sent(made, sent, error, each["name"]))
     return Form(
-        title="Want other values",
-        about="an empty field wants nothing; nothing is sent before you have seen it",
+        title="Desired values",
+        about="leave a field empty to unset it; you review before sending",
         post=place(device.device_id, "twin", "review"),
         label="Show what will be sent",
         fields=tuple(fields),
@@ -247,7 +248,7 @@ def patch_form(device: TwinDevice, typed: str | None, error: Wrong | None) -> Fo
     """A merge patch as JSON, for what the form cannot say."""
     return Form(
         title="As a merge patch",
-        about="JSON: what is not named stays, null takes away",
+        about="JSON: what is not named stays, null removes a property",
         post=place(device.device_id, "twin", "review"),
         label="Show what will be sent",
         fields=(
@@ -272,9 +273,9 @@ def cloud_form(device: TwinDevice, sent: Mapping[str, str] | None, error: Wrong 
     ]
     return Form(
         title="Cloud properties",
-        about="kept by operators; the device never sees them",
+        about="set by operators; the device never sees them",
         post=place(device.device_id, "twin", "cloud"),
-        label="Keep cloud properties",
+        label="Save cloud properties",
         fields=tuple(fields),
         hidden=(("etag", device.found["etag"]), ("seen", json_text(present))),
         error=error if sent is not None else None,
@@ -298,7 +299,7 @@ def seen_of(form: Mapping[str, str]) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise InvalidArgumentError("the form does not say what it was made of", remedy="Reload the page.")
+        raise InvalidArgumentError("the form does not say what it was built from", remedy="Reload the page.")
     return found
 
 
@@ -329,20 +330,22 @@ def review_sheet(
     now, label, capabilities = device.desired, device.label, device.capabilities
     back = place(device.device_id, "twin")
     differs = changes(now, merge(now, patch))
-    title = f"{counted(len(differs), 'value')} will be wanted of {label}."
+    title = f"{counted(len(differs), 'desired value')} of {label} will change."
     if conflict is not None:
-        title = "Somebody else was faster: look before you send."
+        title = "Changed by someone else since you opened it: review before you send."
     elif not differs:
-        title = f"Nothing would change: all of it is wanted of {label} already."
-    sections = [_change_section("What will be wanted", "beside what is wanted now", differs, "Nothing.", capabilities)]
+        title = f"Nothing would change: {label} has these desired values already."
+    sections = [
+        _change_section("Desired values after sending", "beside the present ones", differs, "Nothing.", capabilities)
+    ]
     if conflict is not None:
         sections.insert(
             0,
             _change_section(
-                "What somebody changed meanwhile",
-                "since your page was made",
+                "Changed by someone else",
+                "since you opened the page",
                 conflict,
-                "Nothing that is wanted: tags only.",
+                "No desired values: tags only.",
                 capabilities,
             ),
         )

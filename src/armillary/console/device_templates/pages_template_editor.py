@@ -40,7 +40,7 @@ def new_sheet(sent: Mapping[str, str], editor: ModelEditor, error: Wrong | None)
     )
     form = Form(
         post=NEW,
-        label="Make template",
+        label="Create template",
         title="The model",
         about="DTDL, or a device template as IoT Central exports it",
         fields=filled(fields, sent),
@@ -282,7 +282,7 @@ def cloud_form(found: Mapping[str, Any], sent: Mapping[str, str], error: Wrong |
             hint="A known name replaces it",
         ),
         Field(name="display_name", label="Shown as", limits=limits(maxlength=64)),
-        Field(name="schema", label="Kept as", kind="select", choices=choices(CLOUD_SCHEMAS)),
+        Field(name="schema", label="Stored as", kind="select", choices=choices(CLOUD_SCHEMAS)),
         Field(name="values", label="Values of the enum", limits=limits(placeholder="old=1, new=2")),
         Field(name="unit", label="In (unit)", limits=limits(maxlength=64)),
         Field(
@@ -297,7 +297,7 @@ def cloud_form(found: Mapping[str, Any], sent: Mapping[str, str], error: Wrong |
     )
     return Form(
         post=place("template", found["name"], "cloud"),
-        label="Keep cloud property",
+        label="Save cloud property",
         title="Add or replace a cloud property",
         fields=filled(fields, sent) if sent else fields,
         hidden=(("etag", found["etag"]),),
@@ -322,7 +322,7 @@ def view_form(found: Mapping[str, Any], sent: Mapping[str, str], error: Wrong | 
     )
     return Form(
         post=place("template", found["name"], "view"),
-        label="Keep view",
+        label="Save view",
         title="Add or replace a view",
         fields=filled(fields, sent) if sent else fields,
         hidden=(("etag", found["etag"]),),
@@ -335,7 +335,7 @@ def model_form(found: Mapping[str, Any], editor: ModelEditor, sent: Mapping[str,
     fields = _about_fields(found["display_name"], found["root"])
     return Form(
         post=edit_href(found["name"]),
-        label="Keep model",
+        label="Save model",
         title="The model",
         about="DTDL; what cloud properties, views and labels name is kept as far as the new model has it",
         fields=filled(fields, sent) if sent else fields,

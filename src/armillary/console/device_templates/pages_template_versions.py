@@ -154,6 +154,7 @@ def delete_confirmation(name: str, versions: Sequence[int]) -> Confirmation:
         label="Delete",
         danger=True,
         word=name,
+        wide=f"This deletes {counted(len(versions), 'published version')} and the draft.",
         post=place("template", name, "delete"),
         back=place("template", name),
     )

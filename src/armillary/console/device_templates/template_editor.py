@@ -33,7 +33,7 @@ from armillary.errors import ConflictError, InvalidArgumentError, ModelError, No
 
 # What the text is called in what is said of it.
 DOCUMENT = "the model"
-FASTER = "Somebody else changed the draft meanwhile."
+FASTER = "The draft was changed by someone else since you opened it."
 AGAIN = "Look at it, then send this again."
 
 # Devices that are counted; more are said to be "or more".

@@ -89,6 +89,7 @@ def list_sheet(page: Mapping[str, Any], *, asked: str, new: str, is_part: bool, 
                 rows=[_row(each, now) for each in page["items"]],
                 none="None. Nothing has to be reported until somebody says that they are aware.",
                 next_href=next_href(LIST, page["next"], {"only": asked} if asked else {}),
+                sorts=True,
             ),
         ),
         every_s=SEEN_EVERY_S,
@@ -119,7 +120,7 @@ def new_sheet(catalogs: Sequence[str], sent: Mapping[str, str], wrong: Wrong | N
         heading="Become aware",
         title="Say that you are aware, and the clocks run.",
         detail="The early warning is due after 24 hours, the notification after 72. This is recorded in the audit log "
-        "under your name and cannot be taken back; a case that was none is closed with the reason.",
+        "under your name and cannot be withdrawn; a case that was none is closed with the reason.",
         crumbs=(("Cases", LIST), ("Become aware", "")),
         forms=(
             Form(

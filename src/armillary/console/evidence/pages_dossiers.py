@@ -57,7 +57,7 @@ def list_sheet(
     )
     form = Form(
         post=LIST,
-        label="Make a dossier",
+        label="Create a dossier",
         title="A new dossier",
         about="what is held now, signed; it takes some seconds",
         fields=filled(fields, sent) if sent else fields,
@@ -71,7 +71,7 @@ def list_sheet(
         if is_part
         else f"{counted(len(items), 'dossier')}, the newest {_newest(items, now)}."
         if items
-        else "No dossier was made yet.",
+        else "No dossier yet.",
         detail="A signed file of what the live fleet shows, with the evidence: armillary dossier verify verifies it "
         "offline. It says what is present, absent, stale or out of scope, and never that something is fulfilled.",
         buttons=tuple(
@@ -83,9 +83,9 @@ def list_sheet(
             Section(
                 title="Dossiers",
                 note="newest first",
-                columns=("Made", "Of", "Absent", "Stale", "Present", "Out of scope", "By", "Size", "SHA-256"),
+                columns=("Created", "Of", "Absent", "Stale", "Present", "Out of scope", "By", "Size", "SHA-256"),
                 rows=[_row(each, now) for each in items],
-                none="Make one below, or: armillary dossier create",
+                none="Create one below, or: armillary dossier create",
                 next_href=next_href(LIST, page["next"]),
             ),
         ),
@@ -103,7 +103,7 @@ def dossier_sheet(found: Mapping[str, Any], now: int) -> Sheet:
         place="Dossiers",
         heading=f"Dossier of {owner(found)}",
         title=f"{owner(found)}: {joined(parts)} statements.",
-        detail=f"Made {made.exact if made else ''} by {found['made_by']}. What was so then; make another for now.",
+        detail=f"Created {made.exact if made else ''} by {found['made_by']}. It states what was so then.",
         crumbs=(("Dossiers", LIST), (owner(found), "")),
         buttons=(Button(label="Download the file", href=place(found["dossier_id"], "file.zip"), primary=True),),
         facts=(

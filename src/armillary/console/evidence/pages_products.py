@@ -58,7 +58,7 @@ def list_sheet(items: Sequence[Mapping[str, Any]], support: str, now: int) -> Sh
                 title="Products",
                 columns=("Product", "Support", "Ends", "Devices", "Maker", "Contact"),
                 rows=[_product(each, now) for each in items],
-                none="Make one: armillary product create",
+                none="Create one: armillary product create",
                 sorts=True,
             ),
         ),

@@ -89,6 +89,7 @@ def list_sheet(
                 rows=[_row(each, now) for each in items],
                 none="None.",
                 next_href=next_href(LIST, page["next"], {"state": asked}),
+                sorts=True,
             ),
         ),
         every_s=SEEN_EVERY_S,

@@ -3,26 +3,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
 
 from starlette.responses import Response
 
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
-from armillary.console.frame.sheet import Sheet
-from armillary.console.frame.sort import sorted_sheet
+from armillary.console.frame.sheet import Section, Sheet, cell_of
+from armillary.console.frame.sort import Head, has_all_rows, sorted_sheet, sorted_table
+from armillary.console.frame.table_bar import TableBar, bar_of, cut, hidden_of, kept_in, shown_in
 from armillary.console.sources.permissions import may_ask
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.wire.text.device_name import MAX_NAME_CHARACTERS
+
+T = TypeVar("T")
 
 # Devices that are listed where one was meant.
 LISTED = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[T]):
+    """A table that a page draws cell by cell."""
+
+    heads: tuple[Head, ...]
+    rows: list[T]
+    bar: TableBar
+    next_href: str
+
+
 def show(visit: Visit, made: Sheet, status: int = 200) -> Response:
-    """A sheet in its frame."""
-    return visit.page("sheet.html", status=status, view=sorted_sheet(made, visit.here))
+    """A sheet in its frame; only the sheet, where its table is exported (``tables/table_export.py``)."""
+    made = sorted_sheet(made, visit.here)
+    tables = [each for each in made.sections if each.sorts]
+    if len(tables) == 1:
+        table = _with_bar(visit, tables[0])
+        made = replace(made, sections=tuple(table if each is tables[0] else each for each in made.sections))
+    if visit.sheets is not None:
+        visit.sheets.append(made)
+        return Response(status_code=status)
+    return visit.page("sheet.html", status=status, view=made)
+
+
+def bar(
+    visit: Visit, labels: Sequence[str], *, rows: int, is_whole: bool, by_source: bool = False, exports: bool = True
+) -> TableBar:
+    """The line above a page's table, with what its reader keeps of it; of an export the address alone counts."""
+    place = visit.here.partition("?")[0]
+    memory = ask(visit, "table_memory", place=place) if visit.sheets is None else {}
+    sorts = is_whole or by_source
+    return bar_of(labels, visit.here, memory, rows=rows, is_whole=is_whole, sorts=sorts, exports=exports)
+
+
+def listed(
+    visit: Visit,
+    columns: Mapping[str, Callable[[T], object] | None],
+    items: Sequence[T],
+    next_href: str | None,
+    *,
+    numbers: frozenset[str] = frozenset(),
+    by_source: Collection[str] = (),
+    is_cut: bool = False,
+    more: Mapping[str, Callable[[T], object]] = MappingProxyType({}),
+) -> Listed[T]:
+    """The table of a page that draws its cells itself: rows in order, heads, and the line above.
+
+    Columns, figures and what the source sorts are as ``sort.sorted_table`` takes them; ``next_href`` leads to the next
+    page; ``is_cut`` says that there are more rows, to which no page leads. ``more`` is what the exported table has
+    besides, label -> value: whole ids, and columns by which nothing is sorted.
+    """
+    whole = has_all_rows(next_href, visit.here) and not is_cut
+    heads, rows = sorted_table(columns, items, visit.here, is_whole=whole, numbers=numbers, by_source=by_source)
+    made = bar(visit, tuple(columns), rows=len(rows), is_whole=whole, by_source=bool(by_source))
+    following = kept_in(next_href or "", visit.here)
+    if visit.sheets is not None:
+        read = {label: of for label, of in {**columns, **more}.items() if of is not None}
+        cells = [tuple(cell_of(of(each)) for of in read.values()) for each in rows]
+        table = Section(title="", columns=tuple(read), rows=cells, none="", sorts=True, next_href=following)
+        visit.sheets.append(
+            Sheet(place="", title="", sections=(cut(table, hidden_of(table.columns, shown_in(visit.here))),))
+        )
+    return Listed(heads, rows, made, following)
+
+
+def _with_bar(visit: Visit, table: Section) -> Section:
+    whole = has_all_rows(table.next_href, visit.here)
+    made = bar(visit, table.columns, rows=len(table.rows), is_whole=whole, by_source=bool(table.by_source))
+    return cut(replace(table, bar=made, next_href=kept_in(table.next_href, visit.here)), made.hidden)
 
 
 def confirm(visit: Visit, asked: Confirmation, notice: str = "") -> Response:

@@ -25,13 +25,17 @@ STATIC_PATH = "/static/"
 # A name is only as good as its hash: 64 bits cannot collide by accident, and nobody chooses the files but us.
 HASH_HEX = 16
 MEDIA_TYPES: Mapping[str, str] = {
+    ".bin": "application/octet-stream",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
     ".svg": "image/svg+xml",
 }
+# Lists the files of the map, each with the address that it is asked for by.
+MAP_INDEX = "map/index.json"
 YEAR_S = 365 * 24 * 3600
-_IMPORT = re.compile(rb'from "\./([a-z-]+\.js)"')
+_IMPORT = re.compile(rb'(from|import) "\./([a-z-]+\.js)"')
+_FILE = re.compile(rb'"(map/[a-z0-9]+\.bin)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,13 @@ class Assets:
         if name not in self._by_name:
             content = sources[name]
             if name.endswith(".js") and not name.startswith("vendor/"):
-                content = _IMPORT.sub(lambda found: b'from "./' + self._add(found[1].decode(), sources) + b'"', content)
+                content = _IMPORT.sub(
+                    lambda found: found[1] + b' "./' + self._add(found[2].decode(), sources) + b'"', content
+                )
+            if name == MAP_INDEX:
+                content = _FILE.sub(
+                    lambda found: b'"' + STATIC_PATH.encode() + self._add(found[1].decode(), sources) + b'"', content
+                )
             self._by_name[name] = _asset(name, content)
         return self._by_name[name].path.removeprefix(STATIC_PATH).encode()
 

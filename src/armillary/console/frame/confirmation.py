@@ -25,11 +25,13 @@ class Confirmation:
     Attributes:
         title: The question.
         touches: (name, sentence) pairs: what it touches, does, leaves alone, and how it is undone.
-        word: The word to type, or "" where the button is enough; ``wide`` says why it is asked for.
+        word: The word to type, or "" where the button is enough; ``wide`` says what it affects.
         post: Where the form goes; ``back`` is where Cancel leads.
         choice: Label of a choice that has to be made, or "" for none; it is posted as ``to``.
         choices: (value, words) pairs to choose from; None for a text.
         hidden: (name, value) pairs that its form sends as well.
+        audited: How many lines of the audit log it makes, in words.
+        typed: (label, text) of a text that may be changed before it is sent, posted as ``typed``; or nothing.
     """
 
     title: str
@@ -43,7 +45,9 @@ class Confirmation:
     choice: str = ""
     choices: tuple[tuple[str, str], ...] | None = ()
     hidden: tuple[tuple[str, str], ...] = ()
-    wide: str = "This is wide."
+    typed: tuple[str, str] | None = None
+    wide: str = ""
+    audited: str = "One line"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,23 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from armillary.console.frame import flash
 from armillary.console.frame.assets import Assets
-from armillary.console.frame.guard import SESSION_COOKIE, THEME_COOKIE
-from armillary.console.frame.sessions import FormSeal, Sessions
+from armillary.console.frame.guard import (
+    CLOCK_COOKIE,
+    LANGUAGE_COOKIE,
+    SESSION_COOKIE,
+    THEME_COOKIE,
+    FormSeal,
+    OnceOnly,
+)
 from armillary.console.frame.words import grouped
+from armillary.console.language.rendering import Rendering
+from armillary.console.language.say import say
+from armillary.console.language.translation import ENGLISH, LANGUAGES
 from armillary.console.sources.permissions import may_ask
 from armillary.console.sources.signed_in import SignedIn
 from armillary.errors import UnauthenticatedError
@@ -31,46 +39,47 @@ if TYPE_CHECKING:
 
 # The left rail, each place with what it asks: who may not ask that is not led there.
 PLACES = (
-    ("Fleet", "/fleet", "fleet.device"),
-    ("Hub", "/dashboards", "application.documents"),
-    ("Updates", "/updates", "updates.rollouts"),
-    ("Findings", "/findings", "watch.findings"),
-    ("Audit", "/audit", "settings.audit_lines"),
-    ("Settings", "/settings", "settings.catalogs"),
+    (say("Fleet"), "/fleet", "fleet.device"),
+    (say("Hub"), "/dashboards", "application.documents"),
+    (say("Updates"), "/updates", "updates.rollouts"),
+    (say("Findings"), "/findings", "watch.findings"),
+    (say("Alerts"), "/alerts", "list_alerts"),
+    (say("Audit"), "/audit", "settings.audit_lines"),
+    (say("Settings"), "/settings", "settings.catalogs"),
 )
 # Within the hub: what devices say and what is made of it.
 HUB_PLACES = (
-    ("Dashboards", "/dashboards", "application.documents"),
-    ("Devices", "/hub-devices", "list_hub_devices"),
-    ("Alerts", "/alerts", "list_alerts"),
-    ("Rules", "/rules", "list_rules"),
-    ("Templates", "/templates", "list_templates"),
-    ("Groups", "/groups", "list_groups"),
-    ("Jobs", "/jobs", "list_jobs"),
-    ("Exports", "/exports", "list_exports"),
+    (say("Dashboards"), "/dashboards", "application.documents"),
+    (say("Devices"), "/hub-devices", "list_hub_devices"),
+    (say("Guardians"), "/guardians", "list_guardians"),
+    (say("Rules"), "/rules", "list_rules"),
+    (say("Templates"), "/templates", "list_templates"),
+    (say("Segments"), "/groups", "list_groups"),
+    (say("Jobs"), "/jobs", "list_jobs"),
+    (say("Exports"), "/exports", "list_exports"),
 )
 # What devices install, how it reaches them, and who says so.
 UPDATE_PLACES = (
-    ("Roll-outs", "/updates", "updates.rollouts"),
-    ("Releases", "/releases", "list_releases"),
-    ("Images", "/images", "list_images"),
-    ("Device groups", "/device-groups", "list_device_groups"),
-    ("Keys", "/repository", "show_repository"),
-    ("Signing keys", "/signing-keys", "show_signing_keys"),
+    (say("Roll-outs"), "/updates", "updates.rollouts"),
+    (say("Releases"), "/releases", "list_releases"),
+    (say("Images"), "/images", "list_images"),
+    (say("Device groups"), "/device-groups", "list_device_groups"),
+    (say("Keys"), "/repository", "show_repository"),
+    (say("Signing keys"), "/signing-keys", "show_signing_keys"),
 )
 # What the watch found, and what is known of devices' security.
 SECURITY_PLACES = (
-    ("Findings", "/findings", "watch.findings"),
-    ("Advisories", "/advisories", "list_advisories"),
-    ("Crashes", "/crashes", "list_crash_groups"),
-    ("Actions", "/actions", "list_actions"),
-    ("Notifications", "/notification-channels", "list_channels"),
-    ("Cases", "/cases", "list_cases"),
-    ("Reports", "/vulnerability-reports", "list_reports"),
-    ("Dossiers", "/dossiers", "list_dossiers"),
-    ("Products", "/products", "list_products"),
-    ("Traces", "/traces", "trace_device"),
-    ("Seven properties", "/assessment", "assess_fleet"),
+    (say("Findings"), "/findings", "watch.findings"),
+    (say("Advisories"), "/advisories", "list_advisories"),
+    (say("Crashes"), "/crashes", "list_crash_groups"),
+    (say("Actions"), "/actions", "list_actions"),
+    (say("Notifications"), "/notification-channels", "list_channels"),
+    (say("Cases"), "/cases", "list_cases"),
+    (say("Reports"), "/vulnerability-reports", "list_reports"),
+    (say("Dossiers"), "/dossiers", "list_dossiers"),
+    (say("Products"), "/products", "list_products"),
+    (say("Traces"), "/traces", "trace_device"),
+    (say("Seven properties"), "/assessment", "assess_fleet"),
 )
 WITHIN: Mapping[str, tuple[tuple[str, str, str], ...]] = MappingProxyType(
     {"hub": HUB_PLACES, "updates": UPDATE_PLACES, "security": SECURITY_PLACES}
@@ -78,9 +87,15 @@ WITHIN: Mapping[str, tuple[tuple[str, str, str], ...]] = MappingProxyType(
 # place -> beginnings of the paths that belong to it, where these are more than its own.
 BELOW: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "/fleet": ("/fleet", "/devices"),
+        "/fleet": ("/fleet", "/devices", "/add-devices", "/applications"),
         "/dashboards": (*(href for _, href, _ in HUB_PLACES), "/hub-", "/new-hub-device", "/new-template"),
-        "/updates": (*(href for _, href, _ in UPDATE_PLACES), "/new-release", "/os-feeds"),
+        "/updates": (
+            *(href for _, href, _ in UPDATE_PLACES),
+            "/new-release",
+            "/new-image",
+            "/new-rollout",
+            "/os-feeds",
+        ),
         "/findings": (
             *(href for _, href, _ in SECURITY_PLACES),
             "/finding-kinds",
@@ -88,22 +103,30 @@ BELOW: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "/new-case",
             "/new-notification-channel",
         ),
+        "/alerts": ("/alerts", "/acknowledge-alerts"),
         "/notification-channels": ("/notification-channels", "/new-notification-channel"),
         "/cases": ("/cases", "/new-case"),
         "/advisories": ("/advisories", "/advisory-coverage"),
         "/hub-devices": ("/hub-", "/new-hub-device"),
         "/templates": ("/templates", "/new-template"),
         "/releases": ("/releases", "/new-release", "/os-feeds"),
+        "/images": ("/images", "/new-image"),
+        "/settings": ("/settings", "/people", "/sessions", "/catalogs"),
     }
 )
 # theme now -> (theme that the button chooses next, word on the button). "" follows the system.
 THEMES: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {"": ("dark", "Theme: auto"), "dark": ("light", "Theme: dark"), "light": ("system", "Theme: light")}
+    {"": ("dark", say("Theme: auto")), "dark": ("light", say("Theme: dark")), "light": ("system", say("Theme: light"))}
+)
+# clock now -> (clock that the button chooses next, word on the button): the zone of exact times. The browser's zone is
+# known to its script alone; without script they are in UTC, as each says.
+CLOCKS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"utc": ("local", say("Times: UTC")), "local": ("utc", say("Times: local"))}
 )
 
 
 class SignInNeededError(UnauthenticatedError):
-    """Nobody is signed in, or the session's token is no longer valid."""
+    """Nobody is signed in, or what the session was opened with is no longer valid."""
 
 
 class Console:
@@ -111,39 +134,39 @@ class Console:
 
     def __init__(self, sources: SourcesFor, clock: Callable[[], float]) -> None:
         self.sources = sources
-        self.sessions = Sessions()
+        self.sessions = sources.sessions
         self.seal = FormSeal()
+        self.once = OnceOnly()
         self.assets = Assets.load()
         self._clock = clock
-        self._templates = Environment(
-            loader=PackageLoader("armillary.console", "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.globals["static"] = self.assets.url
+        self._rendering = Rendering(self.assets.url)
 
     def now(self) -> int:
         """Unix seconds."""
         return int(self._clock())
 
     def visit(self, request: Request) -> Visit:
-        """Who asks, and what they are shown. The session's token is asked for every time: a revoked one ends it now.
+        """Who asks, and what they are shown. Token, or person and grant, are asked for every time.
 
         Raises:
-            SignInNeededError: nobody is signed in, the session's time is over, or its token is no longer valid.
+            SignInNeededError: nobody is signed in, the session's time is over, or what it stands on was revoked.
         """
         cookie = request.cookies.get(SESSION_COOKIE, "")
         session = self.sessions.find(cookie, self.now()) if cookie else None
         operator = self.sources.sign_in.standing(session.operator) if session else None
         if operator is None:
             self.sessions.close(cookie)
-            raise SignInNeededError("Nobody is signed in.", remedy="Sign in with an operator token.")
+            raise SignInNeededError("Nobody is signed in.", remedy="Sign in.")
         query = dict(request.query_params)
         here = request.url.path + (f"?{urlencode(query)}" if query else "")
-        sources, theme = self.sources.of(operator), theme_of(request)
-        return Visit(self, operator, sources, cookie, here, query, request.path_params, theme, self.now())
+        sources, theme, clock, language = (
+            self.sources.of(operator),
+            theme_of(request),
+            clock_of(request),
+            language_of(request),
+        )
+        params, now = request.path_params, self.now()
+        return Visit(self, operator, sources, cookie, here, query, params, theme, now, clock=clock, language=language)
 
     def bare_page(
         self, request: Request, template: str, *, cookie: str = "", status: int = 200, **values: Any
@@ -152,6 +175,7 @@ class Console:
         frame = {
             "now": self.now(),
             "theme": theme_of(request),
+            "language": language_of(request),
             "operator": None,
             "form_token": self.seal.token(cookie),
             "said": None,
@@ -162,7 +186,11 @@ class Console:
 
     def render(self, template: str, frame: Mapping[str, Any], status: int, values: Mapping[str, Any]) -> Response:
         """A template with its frame, which it knows as ``page``, and its values."""
-        return HTMLResponse(self._templates.get_template(template).render(page=frame, **values), status)
+        return HTMLResponse(self.text(template, frame, values), status)
+
+    def text(self, template: str, frame: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+        """What :meth:`render` answers, as text, in the frame's language."""
+        return self._rendering.text(template, frame["language"], frame, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +201,9 @@ class Visit:
         sources: What pages ask: made for this operator.
         here: Path and query of the page, as its links and its refresh use it.
         now: Unix seconds.
+        clock: Whether exact times are shown in ``utc`` or ``local``, the browser's zone.
+        language: The language that was chosen (``LANGUAGES``).
+        sheets: Takes what the page would show, where its table is exported; None where it is shown.
     """
 
     console: Console
@@ -184,31 +215,40 @@ class Visit:
     params: Mapping[str, str]
     theme: str
     now: int
+    sheets: list[Any] | None = None
+    clock: str = "utc"
+    language: str = ENGLISH
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> Response:
         """A page in its frame."""
         may = partial(may_ask, self.operator)
-        severities = self.sources.fleet.summary()["open_findings"] if may("fleet.summary") else {}
-        grave = severities.get("critical", 0) + severities.get("high", 0)
-        total = sum(severities.values())
+        waiting = {
+            "Findings": self.sources.fleet.summary()["open_findings"] if may("fleet.summary") else {},
+            "Alerts": self.sources.application.open_alerts() if may("application.open_alerts") else {},
+        }
         path = self.here.partition("?")[0]
         places = [
             {
                 "name": name,
                 "href": href,
                 "current": path.startswith(BELOW.get(href, (href,))),
-                "count": grouped(total) if name == "Findings" and total else "",
-                "kind": "bad" if grave else "attention",
+                **_count_of(waiting.get(name, {})),
             }
             for name, href, question in PLACES
             if may(question)
         ]
         next_theme, theme_label = THEMES[self.theme]
+        next_clock, clock_label = CLOCKS[self.clock]
         frame = {
             "now": self.now,
             "theme": self.theme,
             "next_theme": next_theme,
             "theme_label": theme_label,
+            "clock": self.clock,
+            "next_clock": next_clock,
+            "clock_label": clock_label,
+            "language": self.language,
+            "languages": LANGUAGES,
             "places": places,
             "operator": self.operator,
             "here": flash.without_message(self.here),
@@ -224,8 +264,19 @@ class Visit:
 
     def fragment(self, template: str, **values: Any) -> Response:
         """A part of a page, for htmx to put in its place."""
-        frame = {"now": self.now, "form_token": self.console.seal.token(self.cookie)}
-        return self.console.render(template, frame, 200, values)
+        return HTMLResponse(self.part(template, **values))
+
+    def part(self, template: str, **values: Any) -> str:
+        """A part of a page as text."""
+        frame = {"now": self.now, "language": self.language, "form_token": self.console.seal.token(self.cookie)}
+        return self.console.text(template, frame, values)
+
+
+def _count_of(severities: Mapping[str, int]) -> dict[str, str]:
+    """The figure beside a place: how many wait, and how grave the gravest is."""
+    total = sum(severities.values())
+    is_grave = bool(severities.get("critical", 0) + severities.get("high", 0))
+    return {"count": grouped(total) if total else "", "kind": "bad" if is_grave else "attention"}
 
 
 def _below(href: str) -> tuple[str, ...]:
@@ -238,3 +289,15 @@ def theme_of(request: Request) -> str:
     """The theme that was chosen, or "" to follow the system."""
     theme = request.cookies.get(THEME_COOKIE, "")
     return theme if theme in THEMES else ""
+
+
+def clock_of(request: Request) -> str:
+    """The clock that was chosen, or ``utc``."""
+    clock = request.cookies.get(CLOCK_COOKIE, "")
+    return clock if clock in CLOCKS else "utc"
+
+
+def language_of(request: Request) -> str:
+    """The language that was chosen, or English."""
+    language = request.cookies.get(LANGUAGE_COOKIE, "")
+    return language if language in LANGUAGES else ENGLISH

@@ -36,13 +36,13 @@ MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
         "acknowledged": "Acknowledged. It is listed under that status until somebody closes it.",
         "aware": "Recorded. The clocks run; each draft says what is held and what is missing.",
         "case-entry": "Recorded. Entries of a case are never changed.",
-        "channel-made": "Made. Send a test: the page says what came back.",
+        "channel-made": "Created. Send a test: the page says what came back.",
         "channel-retried": "What was given up is sent again.",
         "channel-deleted": "Deleted. Nobody is told by it any more.",
-        "dossier-made": "Made and signed. What it says was so when it was made.",
+        "dossier-made": "Created and signed. It states what was so at that time.",
         "stated": "Stated and signed. It counts from now on.",
-        "taken-back": "Taken back. What feeds and bills of materials say counts again.",
-        "action-running": "It runs. The page shows how far it is.",
+        "taken-back": "Withdrawn. What feeds and bills of materials say counts again.",
+        "action-running": "Running. The page shows how far it is.",
         "action-waiting": "It waits for a second person, who is not the one that asked.",
         "action-done": "Done.",
         "action-failed": "It failed: the page says why.",
@@ -64,43 +64,73 @@ MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
         "created": "Created. Every later change is kept in the application's history, too.",
         "kept": _SAVED,
         "deleted": _DELETED,
-        "acknowledged-alert": "Acknowledged. It is listed under that status.",
+        "acknowledged-alert": "Acknowledged. It is listed under that state.",
+        "acknowledged-alerts": "Acknowledged. They are listed under that state.",
         "published": "Published. This version never changes; devices can have it.",
         "begun": "Begun. The page shows how it is getting on.",
-        "cancelled": "Cancelled. No other device begins; those under way still get their result.",
+        "cancelled": "Cancelled. No other device begins; those that run still get their result.",
         "dashboard": _SAVED,
+        "dashboard-undone": "Undone. The dashboard is as it was before; what was undone stays in the history, too.",
         "dashboard-deleted": _DELETED,
         "tile-removed": "Removed. The other tiles stay where they were.",
-        "template-made": "Made. It is a draft: publish it, then devices can have it.",
+        "template-made": "Created. It is a draft: publish it, then devices can have it.",
         "draft-kept": "Saved in the draft. The draft before stays in the application's history.",
         "draft-begun": "Begun. No device has the draft before it is published.",
         "template-given": "Done. What it sends is judged so from now on.",
         "template-moved": "Moved. Devices that were moved are judged by this version now.",
         "cloud-kept": "Saved. Rules that compare with it do so from now on.",
-        "hub-device-made": "Made. It may connect as soon as its catalog admits what it shows.",
-        "hub-disabled": "Disabled. Its connection is closed and it is let in no more; Enable undoes it.",
-        "hub-enabled": "Enabled. It may connect with what it shows.",
+        "hub-device-made": "Created. It may connect as soon as its catalog allows its way of authentication.",
+        "hub-disabled": "Disabled. Its connection is closed and it is blocked; Enable undoes it.",
+        "hub-enabled": "Enabled. It may connect with its key or certificate.",
         "hub-deleted": "Deleted, with its twin, messages and files.",
-        "module-made": "Made. It connects with what its device shows.",
-        "let-in": "Let in. They may connect now, and attest nothing.",
-        "kept-out": "Kept out. Those that were connected are cut off.",
+        "module-made": "Created. It connects with its own key, or as its device does.",
+        "let-in": "Allowed. They may connect now, and attest nothing.",
+        "kept-out": "Blocked. Those that were connected are cut off.",
+        "enrolment-made": "Created. Devices that show what it names may register, once its authority is proven.",
+        "enrolment-proven": "Proven. Devices whose certificates it signed may register.",
         "enrolment-disabled": "Disabled. Nobody registers by it; Enable undoes it.",
         "enrolment-enabled": "Enabled. Devices that show what it names may register.",
         "enrolment-deleted": "Deleted. Nobody registers by it any more.",
         "service-key-deleted": "Deleted. Services that sign with it are refused.",
-        "draft-made": "Made. Nobody is offered a draft: sign and publish it.",
+        "application-used": "Created. Its devices send now; a day of history is being made up; its rules come last.",
+        "catalog-made": "Created. Next: a product and its device groups.",
+        "product-made": "Created. Next: claim devices into one of its groups.",
+        "group-made": "Created. Devices can be claimed into it, or moved there.",
+        "policy-changed": "Changed. Each device has to prove it at its next check-in.",
+        "place-changed": "Saved.",
+        "place-deleted": "Deleted.",
+        "images-kept": "Saved and signed by this service. No device gets an image before a roll-out names it.",
+        "images-dropped": "Discarded. Nothing was kept.",
+        "rollout-started": "Started. The first cohort is offered it at its next check-in; Halt stops it.",
+        "rollout-proposed": "Proposed. It begins when somebody else approves it.",
+        "draft-made": "Created. Nobody is offered a draft: sign and publish it.",
         "release-sign": "Signed. It is offered to nobody before it is published.",
         "release-publish": "Published. Groups of its feed are offered it at their next check-in.",
         "release-promote": "Promoted. Everybody is offered it at their next check-in.",
         "release-revoke": "Revoked. Devices that boot it get updates only, and are offered their feed's newest.",
-        "feed-made": "Made. Groups can have it, and releases be published into it.",
+        "feed-made": "Created. Groups can have it, and releases be published into it.",
         "feed-deleted": "Deleted. Nothing used it.",
-        "bill-kept": "Kept, byte for byte. The one before is gone.",
+        "bill-kept": "Saved, byte for byte. The one before is gone.",
         "group-asked": "Asked. Devices that wait for a hint come within seconds; others when they next ask.",
+        "person-invited": "Invited. Tell them to open this console and sign in with the provider.",
+        "person-granted": "Granted. It can be used from the next page on.",
+        "grant-revoked": "Revoked. Sessions that acted by it ended.",
+        "person-disabled": "Disabled. All sessions of this person ended.",
+        "person-enabled": "Enabled. This person can sign in again.",
+        "person-removed": "Removed. The audit log keeps what was done.",
+        "session-ended": "Ended. That browser is signed out.",
+        "acting": "You act by this grant now; your account's page changes it.",
+        "view-saved": "Saved. It stands above the table, for you alone.",
+        "view-renamed": "Renamed.",
+        "view-deleted": "Deleted. The table itself is as it was.",
+        "passkey-registered": "Registered. It opens this console after the token, as your other passkeys do.",
+        "passkey-removed": "Removed. It opens this console no longer.",
+        "recovered": "You are signed in by a recovery code, which is used up. If the passkey is lost, remove it and "
+        "register another.",
         "token-revoked": "Revoked. Its sessions ended with it.",
     }
 )
-ATTENTION: Final = frozenset({"let-in"})
+ATTENTION: Final = frozenset({"let-in", "recovered"})
 
 
 def message(query: Mapping[str, str]) -> Mapping[str, str] | None:
@@ -122,10 +152,13 @@ def local_path(asked: str) -> str:
     return asked if harmless else "/fleet"
 
 
-def done(path: str, key: str) -> Response:
-    """Lead back to ``path``, which then shows the message ``key``."""
+def told(path: str, key: str) -> str:
+    """The address of ``path``, which then shows the message ``key``."""
     path, _, fragment = local_path(path).partition("#")
     here = without_message(path)
-    return RedirectResponse(
-        f"{here}{'&' if '?' in here else '?'}{PARAMETER}={key}{'#' + fragment if fragment else ''}", 303
-    )
+    return f"{here}{'&' if '?' in here else '?'}{PARAMETER}={key}{'#' + fragment if fragment else ''}"
+
+
+def done(path: str, key: str) -> Response:
+    """Lead back to ``path``, which then shows the message ``key``."""
+    return RedirectResponse(told(path, key), 303)

@@ -58,6 +58,7 @@ class Form:
         anchor: Id of its section, for addresses.
         editor: Models in DTDL, below the fields.
         shown: Text above the fields: what goes along, to be looked at.
+        has_progress: Whether it is said how much of its files has been sent.
     """
 
     post: str
@@ -71,6 +72,7 @@ class Form:
     anchor: str = ""
     shown: str = ""
     editor: ModelEditor | None = None
+    has_progress: bool = False
 
     @property
     def has_files(self) -> bool:

@@ -16,6 +16,11 @@ The caller must still ask whether the session's token stands and its role allows
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import secrets
+import threading
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl
@@ -25,14 +30,17 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from armillary.console.frame.sessions import FormSeal
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.wire.text.web_address import host_of_origin
 
 SESSION_COOKIE = "__Host-armillary"
 # Holds the random value that seals the sign-in form, before there is a session.
 SIGN_IN_COOKIE = "__Host-armillary-sign-in"
+# Names the sign-in whose token was taken and whose passkey is still asked for.
+SECOND_STEP_COOKIE = "__Host-armillary-second-step"
 THEME_COOKIE = "__Host-armillary-theme"
+CLOCK_COOKIE = "__Host-armillary-clock"
+LANGUAGE_COOKIE = "__Host-armillary-language"
 FORM_TOKEN_FIELD = "form_token"  # noqa: S105 - a field's name
 # Error code of a form that was refused before it was read.
 FOREIGN_FORM = "request.foreign-form"
@@ -40,10 +48,14 @@ FOREIGN_FORM = "request.foreign-form"
 MAX_FORM_BYTES = 3 * 32 * 1024 + 4096
 # Models in DTDL that somebody edits: 256 KiB, percent-encoded. Larger ones: armillary template import.
 MAX_MODEL_FORM_BYTES = 3 * 256 * 1024 + 4096
+# Marks of forms that were taken, of all browsers: older ones are on no screen any more.
+MAX_ONCE: Final = 10_000
 # Parts of a form with files: more than the boot components of any chip.
 MAX_FILES: Final = 40
 # The form of a twin has a field for each writable property, of which a template has 300 at most.
 MAX_FORM_FIELDS = 320
+# The field of a form that may have several files: they are read as ``packages.0``, ``packages.1`` and so on.
+SEVERAL_FILES: Final = "packages"
 
 URLENCODED: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
@@ -64,6 +76,40 @@ HEADERS: Mapping[str, str] = {
 }
 
 
+class FormSeal:
+    """CSRF tokens: an HMAC of the browser's cookie under a key that only this process knows."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+
+    def token(self, cookie: str) -> str:
+        """The token that a form of this browser carries."""
+        return hmac.new(self._key, b"form:" + cookie.encode(), hashlib.sha256).hexdigest()
+
+    def holds(self, cookie: str, token: str) -> bool:
+        """Whether the form's token belongs to the cookie. Constant time; an empty cookie has no token."""
+        return bool(cookie) and hmac.compare_digest(self.token(cookie).encode(), token.encode())
+
+
+class OnceOnly:
+    """Forms that are taken one time: a page that is sent again changes nothing twice. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._taken: OrderedDict[bytes, None] = OrderedDict()  # by hash: a mark may be as long as a form
+        self._changing = threading.Lock()
+
+    def take(self, cookie: str, once: str) -> bool:
+        """Whether a browser's form with this mark comes for the first time; one without a mark never does."""
+        key = hashlib.sha256(f"{cookie} {once}".encode("utf-8", "surrogatepass")).digest()
+        with self._changing:
+            if not once or key in self._taken:
+                return False
+            self._taken[key] = None
+            while len(self._taken) > MAX_ONCE:
+                self._taken.popitem(last=False)
+            return True
+
+
 class SecurityHeaders:
     """ASGI layer that puts the headers on every answer; pages are never stored unless the answer says otherwise."""
 
@@ -79,7 +125,8 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    headers[name] = value
+                    if name != "Content-Security-Policy" or name not in headers:  # a picture's own allows less
+                        headers[name] = value
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
@@ -113,11 +160,12 @@ async def read_form(request: Request, seal: FormSeal, cookie: str, *, most: int 
 
 
 async def read_upload(
-    request: Request, seal: FormSeal, cookie: str, *, most: int
+    request: Request, seal: FormSeal, cookie: str, *, most: int, in_memory: int | None = None
 ) -> tuple[Mapping[str, str], Mapping[str, bytes]]:
     """Read and check a posted form with files, ``most`` bytes in all: its fields, and its files by their fields.
 
-    Nothing is written to a disk. A field of a file that was left empty is not there. Raises as :func:`read_form` does.
+    A file of more than ``in_memory`` bytes lies on the disk, without a name, while the form comes in; by default none
+    does. A field of a file that was left empty is not there. Raises as :func:`read_form` does.
     """
     if _kind(request) == URLENCODED:
         return await read_form(request, seal, cookie), {}
@@ -127,16 +175,20 @@ async def read_upload(
         )
     _check_origin(request.headers)  # (3)
     parser = MultiPartParser(request.headers, _bounded(request, most), max_files=MAX_FILES, max_fields=MAX_FORM_FIELDS)
-    parser.spool_max_size = most  # in memory, as other bodies
+    parser.spool_max_size = most if in_memory is None else in_memory
     try:
         found = (await parser.parse()).multi_items()  # (1)
     except MultiPartException as error:
         raise InvalidArgumentError("the form is malformed", remedy="Reload the page and send it again.") from error
     fields = _sealed([(name, value) for name, value in found if isinstance(value, str)], seal, cookie)
     given = [(name, value) for name, value in found if isinstance(value, UploadFile) and value.filename]
-    files = {name: await value.read() for name, value in given}
-    if len(files) != len(given):
-        raise _twice()
+    files: dict[str, bytes] = {}
+    for number, (name, value) in enumerate(given):
+        key = f"{name}.{number}" if name == SEVERAL_FILES else name
+        if key in files:
+            raise _twice()
+        files[key] = await value.read()
+        await value.close()  # before the next is read
     return fields, files
 
 

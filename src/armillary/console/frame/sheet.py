@@ -32,7 +32,10 @@ LIST_LINES = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One cell: a text, a state, a moment, an id or a button, with a reason below it in small."""
+    """One cell: a text, a state, a moment, an id or a button, with a reason below it in small.
+
+    ``pick`` is the id of the row, of a first cell whose row may be ticked.
+    """
 
     text: str = ""
     href: str = ""
@@ -41,9 +44,20 @@ class Cell:
     at: Moment | None = None
     ident: ShortId | None = None
     code: bool = False
+    command: bool = False
     number: bool = False
+    pick: str = ""
     post: str = ""
     fields: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bulk:
+    """What can be done with the rows of a table that are ticked: ``post``, (verb, label) of each, the way ``back``."""
+
+    post: str
+    verbs: tuple[tuple[str, str], ...]
+    back: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +65,10 @@ class Section:
     """A table with a heading; ``none`` is said where it has no row.
 
     ``form`` stands below the table; ``anchor`` is the section's id; ``sorts`` says that its heads may sort it
-    (``sort.py``, which makes ``heads``); ``curve`` is a chart above the table.
+    (``sort.py``, which makes ``heads``), all pages by the columns ``by_source``; ``curve`` is a chart above the table;
+    ``more`` is a way to all that the table shows some of: (words, address); ``bar`` is the line above the table
+    (``table_bar.py``); ``live_href`` is a page with this section alone, which is asked for every ``every_s`` seconds to
+    stand in its place; ``bulk`` is what can be done with rows that are ticked.
     """
 
     title: str
@@ -65,6 +82,12 @@ class Section:
     sorts: bool = False
     heads: tuple[Any, ...] = ()
     curve: Curve | None = None
+    more: tuple[str, str] = ("", "")
+    by_source: tuple[str, ...] = ()
+    bar: Any = None
+    live_href: str = ""
+    every_s: int = 0
+    bulk: Bulk | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +106,7 @@ class Editor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """A way on: a link (``href``), or a form that posts (``post``) with ``fields``."""
+    """A way on: a link (``href``), or a form that posts (``post``) with ``fields``; ``refused`` is why not now."""
 
     label: str
     href: str = ""
@@ -91,6 +114,7 @@ class Button:
     fields: tuple[tuple[str, str], ...] = ()
     danger: bool = False
     primary: bool = False
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +133,7 @@ class Sheet:
     and fields; ``links`` are chosen views: (words, address, whether it is this one);
     ``within`` is the part of the console whose places are shown above the page;
     ``command`` is a text to copy, under ``says_command``;
+    ``head`` is the head that all pages of one device share (``device/pages_tabs.py``), None on any other page;
     ``heading`` is the window's title, by default the place's name; ``every_s`` is how often all but its forms is asked
     for again while something is under way, 0 never.
     """
@@ -134,11 +159,21 @@ class Sheet:
     within: Within = "hub"
     every_s: int = 0
     heading: str = ""
+    head: Any = None
 
     @property
     def has_curve(self) -> bool:
         """Whether one of its sections has a chart, which needs a style and a script."""
         return any(each.curve is not None for each in self.sections)
+
+
+def cell_of(value: object) -> Cell:
+    """A cell with a value that a column is sorted by."""
+    if isinstance(value, State):
+        return Cell(state=value)
+    if isinstance(value, Moment):
+        return Cell(at=value)
+    return Cell(text="" if value is None else str(value))
 
 
 def text(value: object, *, href: str = "", reason: str = "") -> Cell:
@@ -213,9 +248,14 @@ def named(name: str, display_name: str | None, *, href: str = "") -> Cell:
     return text(shown, href=href, reason=name if shown != name else "")
 
 
+def device_href(device_id: str) -> str:
+    """Where a device's page is, which a module is on as well."""
+    return f"/devices/{device_id.partition('/')[0]}"
+
+
 def device(device_id: str, labels: Mapping[str, str]) -> Cell:
     """A cell with a device by what it is called, which leads to its page."""
-    return text(labels.get(device_id) or short_id(device_id).short, href=f"/devices/{device_id}")
+    return text(labels.get(device_id) or short_id(device_id).short, href=device_href(device_id))
 
 
 def list_sheet(
@@ -230,6 +270,7 @@ def list_sheet(
     command: str,
     detail: str = "",
     heading: str = "",
+    bulk: Bulk | None = None,
 ) -> Sheet:
     """A page with all documents of a kind.
 
@@ -237,7 +278,9 @@ def list_sheet(
     ``says`` is the first line; ``new`` the way to a new one, None where the operator may make none.
     """
     next_page = next_href(path, cursor)
-    section = Section(title=heading or title, columns=columns, rows=found, none="", next_href=next_page, sorts=True)
+    section = Section(
+        title=heading or title, columns=columns, rows=found, none="", next_href=next_page, sorts=True, bulk=bulk
+    )
     return Sheet(
         place=title,
         title=says,
@@ -246,6 +289,11 @@ def list_sheet(
         sections=(section,) if found else (),
         command="" if found else command,
     )
+
+
+def command(value: str) -> Cell:
+    """A cell with a command to copy."""
+    return Cell(text=value, command=True)
 
 
 def json_cell(value: Any) -> Cell:

@@ -4,23 +4,39 @@
 from __future__ import annotations
 
 import secrets
+from typing import Literal
 from urllib.parse import quote
+from uuid import UUID
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from armillary.console.frame.console import Console
+from armillary.console.frame.console import CLOCKS, Console
 from armillary.console.frame.flash import local_path
-from armillary.console.frame.guard import SESSION_COOKIE, SIGN_IN_COOKIE, THEME_COOKIE, read_form
-from armillary.console.frame.sessions import LIFETIME_S
+from armillary.console.frame.guard import (
+    CLOCK_COOKIE,
+    LANGUAGE_COOKIE,
+    SECOND_STEP_COOKIE,
+    SESSION_COOKIE,
+    SIGN_IN_COOKIE,
+    THEME_COOKIE,
+    read_form,
+)
+from armillary.console.language.say import say
+from armillary.console.language.translation import LANGUAGES
 from armillary.errors import InvalidArgumentError, PermissionDeniedError, UnauthenticatedError
+from armillary.identity.signed_in import SignedIn
+from armillary.service.people.pending import LIFETIME_S as SECOND_STEP_S
+from armillary.service.people.sessions import BY_PROVIDER, BY_TOKEN, LIFETIME_S, MAX_BROWSER_CHARS, From
 
 # The sign-in form may lie open over a lunch; afterwards it is simply made anew.
 SIGN_IN_S = 3600
 YEAR_S = 365 * 24 * 3600
 # Longer than any token that this service makes; what is longer is not looked up.
 MAX_SECRET_CHARS = 512
+# Where a passkey is asked for after a token (``people/second_step.py``).
+SECOND_STEP = "/sign-in/passkey"
 
 
 async def show_sign_in(console: Console, request: Request) -> Response:
@@ -37,18 +53,23 @@ def sign_in_page(console: Console, request: Request, *, back: str, said: str = "
         cookie=cookie,
         status=status,
         page={"back": local_path(back), "said": {"kind": "bad", "text": said} if said else None},
+        provider=None if console.sources.provider is None else console.sources.provider.label,
     )
     set_cookie(response, SIGN_IN_COOKIE, cookie, max_age_s=SIGN_IN_S)
     return response
 
 
 async def sign_in(console: Console, request: Request) -> Response:
-    """Open a session for a valid token; always under a new name."""
+    """Open a session for a valid token, always under a new name; or lead on to the second step."""
     try:
         form = await read_form(request, console.seal, request.cookies.get(SIGN_IN_COOKIE, ""))
     except PermissionDeniedError:
         return sign_in_page(
-            console, request, back="/fleet", said="This form was too old or not ours. Please sign in again.", status=403
+            console,
+            request,
+            back="/fleet",
+            said=say("This form was too old or not ours. Please sign in again."),
+            status=403,
         )
     back = local_path(form.get("back", "/fleet"))
     secret = form.get("token", "").strip()
@@ -56,26 +77,48 @@ async def sign_in(console: Console, request: Request) -> Response:
         if not 0 < len(secret) <= MAX_SECRET_CHARS:
             raise UnauthenticatedError("no token was given")  # noqa: TRY301 - same answer as a wrong token
         operator = await run_in_threadpool(console.sources.sign_in.sign_in, secret)
+        asked = await run_in_threadpool(_second_step, console, operator, back)
     except UnauthenticatedError:
         return sign_in_page(
             console,
             request,
             back=back,
-            said="This token is not valid: it is mistyped, has ended or was revoked.",
+            said=say("This token is not valid: it is mistyped, has ended or was revoked."),
             status=401,
         )
+    if asked is not None:
+        response = RedirectResponse(SECOND_STEP, 303)
+        set_cookie(response, SECOND_STEP_COOKIE, asked, max_age_s=SECOND_STEP_S)
+        return response
     response = RedirectResponse(back, 303)
-    set_cookie(response, SESSION_COOKIE, console.sessions.open(operator, console.now()), max_age_s=LIFETIME_S)
-    drop_cookie(response, SIGN_IN_COOKIE)
+    open_session(console, request, response, operator, BY_TOKEN)
     return response
 
 
+def _second_step(console: Console, operator: SignedIn, back: str) -> str | None:
+    """What names the second step of a sign-in to its browser; None for a token without passkeys."""
+    passkeys = console.sources.passkeys
+    return None if passkeys is None else passkeys.begin_sign_in(UUID(operator.token_id), back)
+
+
+def open_session(console: Console, request: Request, response: Response, operator: SignedIn, method: str) -> None:
+    """Open a session, always under a new name; the one that this browser had ends."""
+    console.sessions.close(request.cookies.get(SESSION_COOKIE, ""))
+    named = request.headers.get("user-agent", "")[:MAX_BROWSER_CHARS]
+    browser = "".join(each if each.isprintable() else " " for each in named)
+    begun = From("" if request.client is None else request.client.host, browser, method)
+    set_cookie(response, SESSION_COOKIE, console.sessions.open(operator, console.now(), begun), max_age_s=LIFETIME_S)
+    drop_cookie(response, SIGN_IN_COOKIE)
+
+
 async def sign_out(console: Console, request: Request) -> Response:
-    """End the session, here and in the browser."""
+    """End the session, here and in the browser; who signed in by the provider is led to signing out there, too."""
     cookie = request.cookies.get(SESSION_COOKIE, "")
     await read_form(request, console.seal, cookie)
+    session = console.sessions.find(cookie, console.now())
     console.sessions.close(cookie)
-    response = RedirectResponse("/sign-in", 303)
+    by_provider = session is not None and session.begun.method == BY_PROVIDER
+    response = RedirectResponse("/signed-out" if by_provider else "/sign-in", 303)
     drop_cookie(response, SESSION_COOKIE)
     response.headers["Clear-Site-Data"] = '"cache"'
     return response
@@ -98,6 +141,30 @@ async def choose_theme(console: Console, request: Request) -> Response:
     return response
 
 
+async def choose_clock(console: Console, request: Request) -> Response:
+    """Keep in a cookie whether exact times are shown in UTC or in the browser's own zone."""
+    form = await read_form(request, console.seal, request.cookies.get(SESSION_COOKIE, ""))
+    clock = form.get("clock", "")
+    if clock not in CLOCKS:
+        raise InvalidArgumentError(f"clock: expected utc or local, got {clock[:20]!r}", remedy="Use the button.")
+    response = RedirectResponse(local_path(form.get("back", "/fleet")), 303)
+    set_cookie(response, CLOCK_COOKIE, clock, max_age_s=YEAR_S)
+    return response
+
+
+async def choose_language(console: Console, request: Request) -> Response:
+    """Keep the language of the console in a cookie."""
+    form = await read_form(request, console.seal, request.cookies.get(SESSION_COOKIE, ""))
+    language = form.get("language", "")
+    if language not in LANGUAGES:
+        raise InvalidArgumentError(
+            f"language: expected {' or '.join(LANGUAGES)}, got {language[:20]!r}", remedy="Use the button."
+        )
+    response = RedirectResponse(local_path(form.get("back", "/fleet")), 303)
+    set_cookie(response, LANGUAGE_COOKIE, language, max_age_s=YEAR_S)
+    return response
+
+
 def ask_to_sign_in(request: Request) -> Response:
     """Lead to the sign-in page and back afterwards; a header leads a page there that a script refreshes."""
     back = request.scope["path"] if request.method == "GET" else "/fleet"
@@ -112,11 +179,16 @@ def ask_to_sign_in(request: Request) -> Response:
     return response
 
 
-def set_cookie(response: Response, name: str, value: str, *, max_age_s: int) -> None:
-    """Set a cookie that no script reads, no other site sends and no plain connection carries."""
-    response.set_cookie(name, value, max_age=max_age_s, path="/", secure=True, httponly=True, samesite="strict")
+def set_cookie(
+    response: Response, name: str, value: str, *, max_age_s: int, same_site: Literal["strict", "lax"] = "strict"
+) -> None:
+    """Set a cookie that no script reads, no other site sends and no plain connection carries.
+
+    With ``lax`` a browser sends it when a link or redirect of another site leads here.
+    """
+    response.set_cookie(name, value, max_age=max_age_s, path="/", secure=True, httponly=True, samesite=same_site)
 
 
-def drop_cookie(response: Response, name: str) -> None:
+def drop_cookie(response: Response, name: str, *, same_site: Literal["strict", "lax"] = "strict") -> None:
     """Remove a cookie with the same attributes it was set with."""
-    response.delete_cookie(name, path="/", secure=True, httponly=True, samesite="strict")
+    response.delete_cookie(name, path="/", secure=True, httponly=True, samesite=same_site)

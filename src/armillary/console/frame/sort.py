@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables that are sorted by their heads: the order stands in the address (``sort=NAME``, ``sort=-NAME``). Pure.
 
-A table is sorted where all its rows are on the page. One of several pages is in the order of its index, which is what
-makes each page cost the same whatever the size; it offers no other.
+A table is sorted where all its rows are on the page. One of several pages is in the order of an index, which is what
+makes each page cost the same whatever the size; its heads offer the orders that its source has an index for.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
-from armillary.console.frame.flash import PARAMETER
 from armillary.console.frame.sheet import Cell, Section, Sheet
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, SEVERITIES, UNKNOWN, State
+from armillary.console.frame.table_bar import SORT, lasting, slug
 from armillary.console.frame.words import Moment
 
 T = TypeVar("T")
@@ -48,6 +48,7 @@ def sorted_table(
     *,
     is_whole: bool,
     numbers: frozenset[str] = frozenset(),
+    by_source: Collection[str] = (),
 ) -> tuple[tuple[Head, ...], list[T]]:
     """Heads of a table's columns, and its rows in the order that the address asks for.
 
@@ -57,27 +58,40 @@ def sorted_table(
         here: Path and query of the page.
         is_whole: Whether these are all rows that there are.
         numbers: Labels of columns with figures.
+        by_source: Labels of columns by which the source sorts all pages; it has done so already.
     """
     path, _, query = here.partition("?")
-    given = [(name, value) for name, value in parse_qsl(query) if name not in ("sort", PARAMETER)]
-    asked = dict(parse_qsl(query)).get("sort", "")
+    given = [each for each in lasting(here) if each[0] != SORT]
+    asked = dict(parse_qsl(query)).get(SORT, "")
     found, heads = list(items), []
     for label, value_of in columns.items():
-        name = re.sub(r"[^a-z]+", "-", label.lower()).strip("-")
-        if not is_whole or value_of is None or len(items) < 2 or not name:
+        name, sorted_there = slug(label), label in by_source and not is_whole
+        if not (is_whole or sorted_there) or value_of is None or len(items) < 2 or not name:
             heads.append(Head(label, number=label in numbers))
             continue
         order = {name: "ascending", f"-{name}": "descending"}.get(asked, "")
-        if order:
+        if order and not sorted_there:
             found.sort(key=lambda each, of=value_of: key_of(of(each)), reverse=order == "descending")  # type: ignore[misc]
         other = f"-{name}" if order == "ascending" else name
-        heads.append(Head(label, f"{path}?{urlencode([*given, ('sort', other)])}", order, label in numbers))
+        heads.append(Head(label, f"{path}?{urlencode([*given, (SORT, other)])}", order, label in numbers))
     return tuple(heads), found
 
 
 def sorted_sheet(sheet: Sheet, here: str) -> Sheet:
     """A sheet whose sections that may be sorted are, as the address asks."""
     return replace(sheet, sections=tuple(_sorted_section(each, here) for each in sheet.sections))
+
+
+def order_of(query: Mapping[str, str], by_source: Mapping[str, str]) -> tuple[str, bool]:
+    """What a source is asked to sort by ("": its own order), and whether falling.
+
+    ``by_source`` is label -> the source's word.
+
+    A table that fits on one page is sorted there by any column; asked in its own order it is the same table.
+    """
+    asked = query.get(SORT, "")
+    words = {slug(label): word for label, word in by_source.items()}
+    return words.get(asked.removeprefix("-"), ""), asked.startswith("-")
 
 
 def key_of(value: object) -> tuple[Any, ...]:
@@ -99,6 +113,11 @@ def key_of(value: object) -> tuple[Any, ...]:
     )
 
 
+def has_all_rows(next_href: str | None, here: str) -> bool:
+    """Whether the page at an address has all rows of its table."""
+    return not next_href and "after" not in dict(parse_qsl(here.partition("?")[2]))
+
+
 def _sorted_section(section: Section, here: str) -> Section:
     if not section.sorts or not section.rows:
         return section
@@ -107,7 +126,13 @@ def _sorted_section(section: Section, here: str) -> Section:
         label: None if any(row[at].post for row in section.rows) else (lambda row, at=at: row[at])
         for at, label in enumerate(section.columns)
     }
-    is_whole = not section.next_href and "after=" not in here.partition("?")[2]
     numbers = frozenset(label for at, label in enumerate(section.columns) if first[at].number)
-    heads, rows = sorted_table(columns, section.rows, here, is_whole=is_whole, numbers=numbers)
+    heads, rows = sorted_table(
+        columns,
+        section.rows,
+        here,
+        is_whole=has_all_rows(section.next_href, here),
+        numbers=numbers,
+        by_source=section.by_source,
+    )
     return replace(section, heads=heads, rows=tuple(rows))

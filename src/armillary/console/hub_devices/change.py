@@ -11,16 +11,17 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from armillary.api.native.bodies import HubDeviceBody, HubServiceKeyBody, ModuleBody
+from armillary.api.native.bodies import HubDeviceBody, HubEnrolmentBody, HubServiceKeyBody, ModuleBody
 from armillary.console.device.pages_device_data import place
-from armillary.console.frame.action_checks import Form, body_of, confirmed, verb_of
+from armillary.console.device.subject import catalog_name
+from armillary.console.frame.action_checks import Form, body_of, confirmed, json_of, verb_of
 from armillary.console.frame.asking import ask
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
 from armillary.console.frame.form import wrong_of
-from armillary.console.hub_devices import pages_hub_access as access, pages_hub_devices as pages, read
-from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.console.hub_devices import connect, pages_hub_access as access, pages_hub_devices as pages, read
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, SignatureError
 from armillary.service.hub_access.operations import IdentityChange
 
 # As much of a reason as a hub device keeps.
@@ -28,7 +29,7 @@ MAX_REASON_CHARS = 128
 
 
 def make_device(visit: Visit, form: Form) -> Response:
-    """Make a hub device; its page shows the keys this once."""
+    """Make a hub device; one with keys is shown how it connects, with the keys this once."""
     try:
         body = _body(form)
         answer = ask(visit, "make_hub_device", catalog=form.get("catalog", ""), body=body)
@@ -36,7 +37,7 @@ def make_device(visit: Visit, form: Form) -> Response:
         return read.new_page(visit, form, wrong_of(error))
     device_id = answer["device_id"]
     if "primary_key" in answer:
-        return read.device_page(visit, device_id, once=pages.made_once(answer))
+        return connect.made_page(visit, answer)
     return done(place(device_id), "hub-device-made")
 
 
@@ -68,7 +69,7 @@ def change_device(visit: Visit, form: Form) -> Response:
             ask(visit, "delete_module", device_id=device_id, module_id=module)
             return done(f"{place(device_id)}#modules", "hub-deleted")
         ask(visit, "delete_hub_device", device_id=device_id)
-        return done(pages.list_href(read.catalog_name(visit, found["catalog_id"])), "hub-deleted")
+        return done(pages.list_href(catalog_name(visit, found["catalog_id"])), "hub-deleted")
     if verb == "new-keys":
         change = IdentityChange(new_keys=True)
     else:
@@ -116,6 +117,31 @@ def change_admission(visit: Visit, form: Form) -> Response:
     catalog, kind, verb = (visit.params[name] for name in ("catalog", "kind", "verb"))
     ask(visit, "change_admission", catalog=catalog, **{access.KINDS[kind][0]: verb == "admit"})
     return done(f"{pages.list_href(catalog)}#admission", "let-in" if verb == "admit" else "kept-out")
+
+
+def make_enrolment(visit: Visit, form: Form) -> Response:
+    """Make an enrolment; symmetric keys are shown this once."""
+    catalog = visit.params["catalog"]
+    try:
+        made = ask(visit, "make_hub_enrolment", catalog=catalog, body=_enrolment(form))
+    except (InvalidArgumentError, ConflictError) as error:
+        return read.list_page(visit, catalog, sent=form, wrong=wrong_of(error), of="enrolment")
+    if "primary_key" in made:
+        scope = ask(visit, "list_hub_enrolments", catalog=catalog)["id_scope"]
+        return read.list_page(visit, catalog, once=access.enrolment_once(made, scope))
+    return done(access.below(catalog, "enrolments", made["enrolment_id"]), "enrolment-made")
+
+
+def prove_enrolment(visit: Visit, form: Form) -> Response:
+    """Prove possession of a group's authority by a certificate that it signed."""
+    found, _ = read.asked_enrolment(visit)
+    catalog, number = visit.params["catalog"], UUID(found["enrolment_id"])
+    try:
+        proof = form.get("certificate", "").strip()
+        ask(visit, "verify_hub_enrolment", catalog=catalog, enrolment_id=number, certificate=proof)
+    except (InvalidArgumentError, SignatureError) as error:
+        return read.enrolment_page(visit, form, wrong_of(error))
+    return done(access.below(catalog, "enrolments", str(number)), "enrolment-proven")
 
 
 def enrolment_question(visit: Visit) -> Confirmation:
@@ -172,6 +198,16 @@ def _body(form: Form) -> HubDeviceBody:
         raise InvalidArgumentError("certificate: expected PEM, got nothing", remedy="Paste the device's certificate.")
     names = ("device_id", "authentication", "certificate", "secondary_certificate")
     return body_of(HubDeviceBody, {name: form.get(name, "").strip() for name in names})
+
+
+def _enrolment(form: Form) -> HubEnrolmentBody:
+    values = {name: form.get(name, "").strip() for name in ("name", "attestation", "certificate", "device_id")}
+    if values["attestation"] == "symmetricKey" and values["certificate"]:
+        raise InvalidArgumentError(
+            "Certificate: an enrolment by symmetric keys has none", remedy="Empty it, or choose: a certificate."
+        )
+    twin = json_of(form.get("initial_twin", "").strip(), "First twin")
+    return body_of(HubEnrolmentBody, {**values, "group": form.get("for") == "group", "initial_twin": twin})
 
 
 def _module(form: Form) -> ModuleBody:

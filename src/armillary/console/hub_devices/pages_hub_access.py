@@ -15,7 +15,7 @@ from armillary.console.frame.form import Field, Form, choices, filled, limits
 from armillary.console.frame.sheet import Button, Cell, Once, Section, Sheet
 from armillary.console.frame.states import ATTENTION, GOOD, UNKNOWN, State
 from armillary.console.frame.words import counted, moment
-from armillary.console.hub_devices.pages_hub_devices import list_href
+from armillary.console.hub_devices.pages_hub_devices import MAX_PEM_CHARS, list_href
 
 # What can be let in -> (its field in the API, what such devices show, what it means).
 KINDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
@@ -48,9 +48,9 @@ def admission_section(admission: Mapping[str, Any], catalog: str, *, may_change:
     rows = []
     for kind, (field, shows, means) in KINDS.items():
         admitted = admission[field]
-        state = State(ATTENTION, "let in") if admitted else State(GOOD, "kept out")
+        state = State(ATTENTION, "allowed") if admitted else State(GOOD, "blocked")
         way = (
-            (sheet.text("Keep out" if admitted else "Let in", href=below(catalog, "admission", kind, ADMIT[admitted])),)
+            (sheet.text("Block" if admitted else "Allow", href=below(catalog, "admission", kind, ADMIT[admitted])),)
             if may_change
             else ()
         )
@@ -58,8 +58,8 @@ def admission_section(admission: Mapping[str, Any], catalog: str, *, may_change:
     changed = moment(admission["changed_at"], now)
     note = f"changed {changed.relative} by {admission['changed_by']}" if changed else "as it was from the beginning"
     return Section(
-        title="What is let in without attesting",
-        note=f"devices that attest always are; {note}",
+        title="Unattested access",
+        note=f"devices that attest are always allowed; {note}",
         columns=("Hub devices with", "State", "What it means", *(("Change",) if may_change else ())),
         rows=rows,
         none="",
@@ -74,7 +74,7 @@ def enrolment_state(found: Mapping[str, Any]) -> State:
     return State(GOOD, "enabled") if found["verified"] else State(UNKNOWN, "authority not proven")
 
 
-def enrolments_section(found: Mapping[str, Any], catalog: str, now: int) -> Section:
+def enrolments_section(found: Mapping[str, Any], catalog: str, *, form: Form | None, now: int) -> Section:
     """Which devices may register themselves."""
     rows = [
         (
@@ -90,10 +90,96 @@ def enrolments_section(found: Mapping[str, Any], catalog: str, now: int) -> Sect
     return Section(
         title="Enrolments",
         note=f"devices that register themselves; id scope {found['id_scope']}",
-        columns=("Enrolment", "For", "By", "State", "Made", "Made by"),
+        columns=("Enrolment", "For", "By", "State", "Created", "Created by"),
         rows=rows,
-        none="Nobody may register: armillary hub-enrolment create",
+        none="No device may register itself yet.",
         anchor="enrolments",
+        form=form,
+    )
+
+
+def enrolment_form(catalog: str, sent: Mapping[str, str], error: tuple[str, str] | None) -> Form:
+    """The form of a new enrolment."""
+    fields = (
+        Field(
+            name="name",
+            label="Name",
+            required=True,
+            limits=limits(maxlength=128),
+            hint="of one device: its registration id",
+        ),
+        Field(
+            name="for",
+            label="For",
+            kind="select",
+            choices=(("one", "one device"), ("group", "a group of devices")),
+        ),
+        Field(
+            name="attestation",
+            label="Devices show",
+            kind="select",
+            choices=(("symmetricKey", "a symmetric key, made here"), ("x509", "a certificate")),
+        ),
+        Field(
+            name="device_id",
+            label="Device id",
+            limits=limits(maxlength=128),
+            hint="of one device; empty: the registration id",
+        ),
+        Field(
+            name="certificate",
+            label="Certificate, PEM",
+            kind="code",
+            limits=limits(maxlength=MAX_PEM_CHARS, placeholder="-----BEGIN CERTIFICATE-----"),
+            hint="the device's own; for a group that of the authority that signs its devices' certificates",
+        ),
+        Field(
+            name="initial_twin",
+            label="First twin, JSON",
+            kind="code",
+            rows=3,
+            hint='of new devices, such as {"tags": {"site": "north"}}; empty: none',
+        ),
+    )
+    return Form(
+        post=below(catalog, "enrolments"),
+        label="Create enrolment",
+        title="Let devices register themselves",
+        fields=filled(fields, sent),
+        error=error,
+    )
+
+
+def enrolment_once(answer: Mapping[str, Any], id_scope: str) -> Once:
+    """The keys of an enrolment that was just made."""
+    whose = "Each device derives its own key of it" if answer["group"] else "The device shows it"
+    return Once(
+        says=f"The keys of the enrolment {answer['name']} are shown this once: copy what you need now. {whose}.",
+        lines=(
+            ("Id scope", id_scope),
+            ("Primary key", answer["primary_key"]),
+            ("Secondary key", answer["secondary_key"]),
+        ),
+    )
+
+
+def proof_form(catalog: str, enrolment_id: str, sent: Mapping[str, str], error: tuple[str, str] | None) -> Form:
+    """The form by which the key of a group's authority is proven."""
+    field = Field(
+        name="certificate",
+        label="Certificate that the authority signed, PEM",
+        kind="code",
+        required=True,
+        limits=limits(maxlength=MAX_PEM_CHARS, placeholder="-----BEGIN CERTIFICATE-----"),
+    )
+    return Form(
+        post=below(catalog, "enrolments", enrolment_id, "verify"),
+        label="Prove",
+        title="Prove that the authority's key is yours",
+        about="its common name is the nonce above",
+        fields=filled((field,), sent),
+        error=error,
+        primary=True,
     )
 
 
@@ -114,7 +200,7 @@ def keys_section(found: Mapping[str, Any] | None, catalog: str, role: str, *, fo
     return Section(
         title="Service keys",
         note="by them services call the hub as they called IoT Hub; the keys themselves are shown once",
-        columns=("Key", "Allows", "Keys of devices", "Made", "Made by", "Remove"),
+        columns=("Key", "Allows", "Keys of devices", "Created", "Created by", "Remove"),
         rows=rows,
         none=hidden if found is None else "There is none.",
         anchor="service-keys",
@@ -130,8 +216,8 @@ def key_form(catalog: str, sent: Mapping[str, str], error: tuple[str, str] | Non
     )
     return Form(
         post=below(catalog, "service-keys"),
-        label="Make service key",
-        title="Make a service key",
+        label="Create service key",
+        title="Create a service key",
         fields=filled(fields, sent),
         error=error,
     )
@@ -152,9 +238,10 @@ def enrolment_sheet(
     id_scope: str,
     *,
     may_change: bool,
+    proof: Form | None,
     now: int,
 ) -> Sheet:
-    """One enrolment and what registered by it."""
+    """One enrolment and what registered by it; ``proof`` is the form that proves its authority."""
     name, enrolment_id = found["name"], found["enrolment_id"]
     state = enrolment_state(found)
     who = "a group of devices" if found["group"] else "one device"
@@ -169,7 +256,7 @@ def enrolment_sheet(
     )
     unproven = (
         "Nobody may register by it before its authority was proven: sign a certificate with the common name "
-        f"{found['possession_nonce']}, then armillary hub-enrolment verify."
+        f"{found['possession_nonce']}, and paste it below."
     )
     rows = [
         (
@@ -188,13 +275,14 @@ def enrolment_sheet(
         f"{counted(len(registrations), 'device')} so far.",
         notices=() if found["verified"] else (("attention", unproven),),
         buttons=buttons,
+        forms=(proof,) if proof is not None else (),
         facts=(
             ("State", Cell(state=state)),
             ("Id scope", sheet.text(id_scope)),
             ("Device id", sheet.text(found["device_id"] or "the registration id")),
             ("First twin", sheet.code(twin) if twin else sheet.text("empty")),
-            ("Made", Cell(at=moment(found["created_at"], now))),
-            ("Made by", sheet.text(found["created_by"])),
+            ("Created", Cell(at=moment(found["created_at"], now))),
+            ("Created by", sheet.text(found["created_by"])),
         ),
         sections=(
             Section(
@@ -212,26 +300,27 @@ def enrolment_sheet(
 
 
 def admission_confirmation(catalog: str, kind: str, verb: str) -> Confirmation:
-    """What letting in or keeping out does."""
+    """What allowing or blocking does."""
     _, shows, means = KINDS[kind]
     what = shows[0].lower() + shows[1:]
     if verb == "admit":
-        title, does = f"Let hub devices with {what} into {catalog}?", f"They may connect. {means}"
-        undo = "Keep out closes their connections again."
+        title, does = f"Allow hub devices with {what} in {catalog}?", f"They may connect. {means}"
+        undo = "Block closes their connections again."
     else:
-        title, does = f"Keep hub devices with {what} out of {catalog}?", "Those that are connected are cut off now."
-        undo = "Let in admits them again; nothing of them is lost."
+        title, does = f"Block hub devices with {what} in {catalog}?", "Those that are connected are cut off now."
+        undo = "Allow admits them again; nothing of them is lost."
     return Confirmation(
         title=title,
         touches=touching(
-            f"Every hub device of {catalog} that shows such a thing, now and later.",
+            f"Every hub device of {catalog} with {what}, now and later.",
             does,
             "Devices that attest, and hub devices of the other kind.",
             undo,
         ),
-        label="Let in" if verb == "admit" else "Keep out",
+        label="Allow" if verb == "admit" else "Block",
         danger=True,
         word=catalog,
+        wide=f"This affects every hub device of {catalog} with {what}.",
         post=below(catalog, "admission", kind, verb),
         back=list_href(catalog),
     )
@@ -243,7 +332,7 @@ def enrolment_confirmation(found: Mapping[str, Any], catalog: str, verb: str) ->
         "disable": ("Nobody registers by it any more.", "Enable lets devices register again."),
         "enable": ("Devices that show what it names may register.", "Disable ends that."),
         "delete": (
-            "Nobody registers by it any more; devices that came with certificates of its authority are let in no more.",
+            "Nobody registers by it any more; devices that came with certificates of its authority are blocked.",
             "This cannot be undone.",
         ),
     }[verb]
@@ -262,6 +351,7 @@ def enrolment_confirmation(found: Mapping[str, Any], catalog: str, verb: str) ->
         label=verb.capitalize(),
         danger=verb != "enable",
         word=found["name"] if verb == "delete" else "",
+        wide="This deletes 1 enrolment.",
         post=below(catalog, "enrolments", enrolment_id, verb),
         back=below(catalog, "enrolments", enrolment_id),
     )
@@ -275,7 +365,7 @@ def key_confirmation(name: str, catalog: str) -> Confirmation:
             f"One service key of {catalog}.",
             "Every service that signs with it is refused from now on.",
             "Devices, and other keys.",
-            "This cannot be undone; make another key instead.",
+            "This cannot be undone; create another key instead.",
         ),
         label="Delete",
         danger=True,

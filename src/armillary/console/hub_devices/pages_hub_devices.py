@@ -8,15 +8,16 @@ no word about its connection is ever drawn as trust.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from armillary.console.device.pages_device import Verdict
 from armillary.console.device.pages_device_data import place
+from armillary.console.device.pages_tabs import SHOWS, connection
 from armillary.console.frame import sheet
 from armillary.console.frame.confirmation import Confirmation, touching
 from armillary.console.frame.form import Field, Form, choices, filled, limits
-from armillary.console.frame.sheet import Button, Cell, Once, Section, Sheet
+from armillary.console.frame.sheet import Bulk, Button, Cell, Once, Section, Sheet
 from armillary.console.frame.states import ATTENTION, GOOD, UNKNOWN, State
 from armillary.console.frame.words import counted, joined, moment, short_id
 
@@ -24,12 +25,6 @@ LIST: Final = "/hub-devices"
 NEW: Final = "/new-hub-device"
 # Catalogs that have a link each; of more one is chosen from a list.
 MOST_LINKS: Final = 8
-# What a client shows, in words.
-SHOWS: Final[Mapping[str, str]] = MappingProxyType(
-    {"sas": "a symmetric key", "selfSigned": "a certificate of its own", "device": "what its device shows"}
-)
-# authentication -> the field of the admission that lets it in.
-ADMITTED_BY: Final[Mapping[str, str]] = MappingProxyType({"sas": "symmetric_keys", "selfSigned": "certificates"})
 UNATTESTED: Final = State(UNKNOWN, "unattested")
 # What an id looks like; the service says it again (``wire/hub/credentials.py``).
 ID_PATTERN: Final = "[A-Za-z0-9][A-Za-z0-9._:@=\\-]*"
@@ -39,18 +34,6 @@ MAX_PEM_CHARS: Final = 16_384
 def list_href(catalog: str) -> str:
     """The list of a catalog."""
     return f"{LIST}?{urlencode({'catalog': catalog})}"
-
-
-def connection(found: Mapping[str, Any], admission: Mapping[str, Any]) -> Cell:
-    """Whether it is connected, and if it cannot be, why."""
-    admitted_by = ADMITTED_BY.get(found["authentication"])
-    if not found["enabled"]:
-        return Cell(state=State(ATTENTION, "disabled"), reason=found["status_reason"])
-    if admitted_by is not None and not admission.get(admitted_by, True):
-        return Cell(state=State(ATTENTION, "not let in"), reason="its catalog does not admit such devices")
-    if found.get("connected"):
-        return Cell(state=State(GOOD, "connected"))
-    return Cell(state=State(UNKNOWN, "not connected"))
 
 
 def others_sentence(tiers: Mapping[str, int], catalog: str) -> str:
@@ -79,13 +62,21 @@ def list_sentence(items: Sequence[Mapping[str, Any]], catalog: str, *, is_part: 
 
 
 def devices_section(
-    page: Mapping[str, Any], catalog: str, prefix: str, admission: Mapping[str, Any], now: int
+    page: Mapping[str, Any],
+    catalog: str,
+    prefix: str,
+    admission: Mapping[str, Any],
+    now: int,
+    bulk: Bulk | None = None,
 ) -> Section:
     """The table of a catalog's hub devices."""
     found = [
         (
-            sheet.text(
-                each["name"], href=place(each["device_id"]), reason=each["device_id"] if each["is_named"] else ""
+            Cell(
+                text=each["name"],
+                href=place(each["device_id"]),
+                reason=each["device_id"] if each["is_named"] else "",
+                pick=each["device_id"],
             ),
             Cell(state=UNATTESTED),
             sheet.text(SHOWS[each["authentication"]]),
@@ -98,10 +89,12 @@ def devices_section(
     return Section(
         title="Hub devices",
         note="they prove that they hold a key, and nothing about what they run",
-        columns=("Device", "Trust", "Shows", "Connection", "Made"),
+        columns=("Device", "Trust", "Authentication", "Connection", "Created"),
         rows=found,
-        none=f"None is called {prefix}, and no id begins so." if prefix else "None was made yet.",
+        none=f"None is called {prefix}, and no id begins so." if prefix else "No hub device yet.",
         next_href=f"{LIST}?{urlencode(query)}" if page["next"] else "",
+        sorts=True,
+        bulk=bulk,
     )
 
 
@@ -127,46 +120,30 @@ def search_form(catalog: str, prefix: str, catalogs: Sequence[str]) -> Form:
 # One device -------------------------------------------------------------------------------------------------------
 
 
-def device_sentence(found: Mapping[str, Any], admission: Mapping[str, Any], now: int) -> str:
-    """First line: the tier in words, then whether it can speak and when it last did."""
-    cell = connection(found, admission)
-    word = cell.state.word if cell.state else ""
-    seen = moment(found["last_seen_ms"] // 1000, now) if found.get("last_seen_ms") else None
-    last = f", last heard {seen.relative}" if seen else ", never heard"
-    says = {
-        "disabled": "it is disabled and may not connect",
-        "not let in": "its catalog does not let it in",
-        "connected": "connected now",
-        "not connected": "not connected" + last,
-    }
-    return f"{found['name']} is unattested, it shows {SHOWS[found['authentication']]}; {says[word]}."
-
-
 def device_sheet(
     found: Mapping[str, Any],
+    verdict: Verdict,
     template: Mapping[str, Any],
     catalog: str,
     admission: Mapping[str, Any],
     *,
+    sections: tuple[Section, ...],
     may_change: bool,
     module_form: Form | None,
     once: Once | None,
     name_form: Form | None,
     now: int,
 ) -> Sheet:
-    """One hub device: ``found`` and ``template`` as ``show_hub_device`` and ``show_device_template`` answer.
+    """The overview of a hub device: ``found`` as ``show_hub_device`` answers, ``template`` as its own question.
 
+    ``sections`` are what every device's overview has: open alerts, last values.
     ``admission`` is what its catalog admits, empty for an operator who may not know; ``once`` has keys that were just
     made; ``module_form`` and ``name_form`` are None where the operator may not make or change one.
     """
-    device_id = found["device_id"]
     cell = connection(found, admission)
-    reason = f" Reason: {found['status_reason']}." if found["status_reason"] else ""
     notices = []
-    if cell.state is not None and cell.state.word == "not let in":
-        text = (
-            f"{catalog} lets in no hub device that shows {SHOWS[found['authentication']]}: an administrator's choice."
-        )
+    if cell.state is not None and cell.state.word == "blocked":
+        text = f"{catalog} blocks hub devices with {SHOWS[found['authentication']]}: an administrator's choice."
         notices.append(("attention", text))
     if not found["certificate_known"]:
         notices.append(
@@ -174,20 +151,14 @@ def device_sheet(
         )
     return Sheet(
         place="Devices",
-        heading=found["name"],
-        crumbs=(("Devices", list_href(catalog)), (found["name"], place(device_id))),
         forms=(name_form,) if name_form is not None else (),
-        title=device_sentence(found, admission, now),
-        detail="Nothing is known of what it runs: whoever holds its key is this device." + reason,
+        title=verdict.sentence,
+        detail=verdict.detail,
         notices=tuple(notices),
         once=once,
-        buttons=(
-            Button(label="Data and commands", href=place(device_id, "data")),
-            Button(label="Twin", href=place(device_id, "twin")),
-            *(_device_buttons(found) if may_change else ()),
-        ),
+        buttons=_device_buttons(found) if may_change else (),
         facts=_facts(found, template, catalog, cell, now),
-        sections=(_modules(found, may_change=may_change, form=module_form),),
+        sections=(*sections, _modules(found, may_change=may_change, form=module_form)),
     )
 
 
@@ -209,7 +180,7 @@ def _facts(
         ("Trust tier", Cell(state=UNATTESTED)),
         ("Connection", cell),
         ("Last heard", sheet.when(found.get("last_seen_ms"), now)),
-        ("Shows", sheet.text(SHOWS[found["authentication"]])),
+        ("Authentication", sheet.text(SHOWS[found["authentication"]])),
     ]
     shown += [("Thumbprint", Cell(ident=short_id(each))) for each in found["thumbprints"]]
     name = template["template"]
@@ -223,7 +194,7 @@ def _facts(
         ("Announced model", sheet.text(found.get("model_id") or "none")),
         ("Catalog", sheet.text(catalog)),
         ("Registered by", sheet.text("an enrolment" if found["enrolment_id"] else "an operator")),
-        ("Made", Cell(at=moment(found["created_at"], now))),
+        ("Created", Cell(at=moment(found["created_at"], now))),
         ("Changed", Cell(at=moment(found["changed_at"], now))),
     ]
     return tuple(shown)
@@ -253,7 +224,7 @@ def _modules(found: Mapping[str, Any], *, may_change: bool, form: Form | None) -
     return Section(
         title="Modules",
         note="parts of the device that connect by themselves, each with a twin of its own",
-        columns=("Module", "Shows", "State", *(("Switch", "Remove") if may_change else ())),
+        columns=("Module", "Authentication", "State", *(("Switch", "Remove") if may_change else ())),
         rows=lines,
         none="It has none.",
         anchor="modules",
@@ -267,15 +238,15 @@ def module_form(device_id: str, sent: Mapping[str, str], error: tuple[str, str] 
         Field(name="module_id", label="Module id", required=True, limits=limits(maxlength=64)),
         Field(
             name="authentication",
-            label="It shows",
+            label="Authentication",
             kind="select",
             choices=(("device", SHOWS["device"]), ("sas", "a symmetric key of its own")),
         ),
     )
     return Form(
         post=place(device_id, "modules"),
-        label="Make module",
-        title="Make a module",
+        label="Create module",
+        title="Create a module",
         fields=filled(fields, sent),
         error=error,
     )
@@ -300,7 +271,7 @@ def new_sheet(catalogs: Sequence[str], chosen: str, sent: Mapping[str, str], err
         ),
         Field(
             name="authentication",
-            label="It shows",
+            label="Authentication",
             kind="select",
             value="sas",
             choices=(("sas", "a symmetric key, made here"), ("selfSigned", SHOWS["selfSigned"])),
@@ -325,7 +296,7 @@ def new_sheet(catalogs: Sequence[str], chosen: str, sent: Mapping[str, str], err
         title="New hub device",
         detail="A client with a key or certificate of its own that attests nothing. A device that can attest is made "
         "with armillary device create instead.",
-        forms=(Form(post=NEW, label="Make hub device", fields=filled(fields, sent), error=error, primary=True),),
+        forms=(Form(post=NEW, label="Create hub device", fields=filled(fields, sent), error=error, primary=True),),
     )
 
 
@@ -354,36 +325,36 @@ def confirmation(found: Mapping[str, Any], verb: str) -> Confirmation:
     title, does, leaves, undo = {
         "disable": (
             f"Disable {what}?",
-            "Its connection is closed now, and it is let in no more.",
+            "Its connection is closed now, and it is blocked.",
             "Its key or certificate, twin, messages and values stay.",
-            "Enable lets it in again.",
+            "Enable allows it again.",
         ),
         "enable": (
             f"Enable {what}?",
-            "It may connect with what it shows, as far as its catalog admits that.",
+            "It may connect with its key or certificate, where its catalog allows that.",
             "Everything else stays as it is.",
-            "Disable shuts it out again.",
+            "Disable blocks it again.",
         ),
         "new-keys": (
-            f"Make new keys for {what}?",
+            f"Create new keys for {what}?",
             "Both keys are replaced and shown once; its connection is closed, and the old keys open nothing any more.",
             "Its twin, messages and values stay.",
             "This cannot be undone: the old keys are gone. The device needs one of the new ones.",
         ),
         "delete": (
             f"Delete {what}?",
-            "It is let in no more. Its twin, messages and files are deleted"
+            "It is blocked. Its twin, messages and files are deleted"
             + ("." if module else ", its modules too; the name is free afterwards."),
             "Its lines in the audit log.",
             "This cannot be undone.",
         ),
     }[verb]
     below = ("modules", module) if module else ()
-    labels = {"new-keys": "Make new keys"}
+    labels = {"new-keys": "Create new keys"}
     return Confirmation(
         title=title,
         touches=touching(
-            f"One {'module' if module else 'hub device'}, which shows {SHOWS[found['authentication']]}.",
+            f"One {'module' if module else 'hub device'}, with {SHOWS[found['authentication']]}.",
             does,
             leaves,
             undo,
@@ -391,6 +362,7 @@ def confirmation(found: Mapping[str, Any], verb: str) -> Confirmation:
         label=labels.get(verb, verb.capitalize()),
         danger=verb != "enable",
         word=device_id if verb == "delete" and not module else "",
+        wide="This deletes 1 hub device.",
         post=place(device_id, *below, verb),
         back=place(device_id),
         reason=verb == "disable",

@@ -4,19 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
+from armillary.console.bulk.kinds import bulk_of
 from armillary.console.device.pages_device_life import name_form
+from armillary.console.device.pages_tabs import OVERVIEW
+from armillary.console.device.subject import Subject, admission_of, catalog_name, show_tab, subject_of
+from armillary.console.device.tabs import overview_sections
 from armillary.console.frame.asking import ask, catalogs, may, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Wrong
-from armillary.console.frame.sheet import Button, Once, Sheet
+from armillary.console.frame.sheet import SEEN_EVERY_S, Button, Once, Sheet
 from armillary.console.hub_devices import pages_hub_access as access, pages_hub_devices as pages
 from armillary.errors import NotFoundError
-from armillary.wire.hub.credentials import is_attested_id
 
 LINES = 100
 
@@ -33,8 +37,12 @@ def list_page(
     once: Once | None = None,
     sent: Mapping[str, str] | None = None,
     wrong: Wrong | None = None,
+    of: str = "key",
 ) -> Response:
-    """The list; ``once`` is a service key that was just made, ``wrong`` what was wrong with the form of one."""
+    """The list; ``once`` are keys that were just made, ``wrong`` what was wrong with the form of ``of``.
+
+    ``of`` is ``key`` (a service key) or ``enrolment``.
+    """
     if not catalog:
         return show(visit, pages.no_catalog_sheet())
     names = catalogs(visit)
@@ -43,7 +51,10 @@ def list_page(
     admission = ask(visit, "show_admission", catalog=catalog)
     may_keys = may(visit, "list_hub_service_keys")
     keys = ask(visit, "list_hub_service_keys", catalog=catalog) if may_keys else None
-    form = access.key_form(catalog, sent or {}, wrong) if may_keys else None
+    form = access.key_form(catalog, *((sent or {}, wrong) if of == "key" else ({}, None))) if may_keys else None
+    enrols = None
+    if may(visit, "make_hub_enrolment"):
+        enrols = access.enrolment_form(catalog, *((sent or {}, wrong) if of == "enrolment" else ({}, None)))
     is_part = bool(prefix or after or page["next"])
     made = Sheet(
         place="Devices",
@@ -58,9 +69,11 @@ def list_page(
         links=_catalog_links(names, catalog) if 1 < len(names) <= pages.MOST_LINKS else (),
         search=pages.search_form(catalog, prefix, names),
         sections=(
-            pages.devices_section(page, catalog, prefix, admission, visit.now),
+            pages.devices_section(page, catalog, prefix, admission, visit.now, bulk_of(visit, "hub-devices")),
             access.admission_section(admission, catalog, may_change=may(visit, "change_admission"), now=visit.now),
-            access.enrolments_section(ask(visit, "list_hub_enrolments", catalog=catalog), catalog, visit.now),
+            access.enrolments_section(
+                ask(visit, "list_hub_enrolments", catalog=catalog), catalog, form=enrols, now=visit.now
+            ),
             access.keys_section(keys, catalog, visit.operator.role, form=form, now=visit.now),
         ),
     )
@@ -81,12 +94,9 @@ def new_page(visit: Visit, sent: Mapping[str, str], wrong: Wrong | None) -> Resp
     return show(visit, pages.new_sheet(names, chosen, sent, wrong), 400 if wrong else 200)
 
 
-def device(visit: Visit) -> Response:
-    """One hub device; a device that attests has a page of its own."""
-    device_id = visit.params["device_id"]
-    if is_attested_id(device_id):
-        return RedirectResponse(f"/devices/{device_id.lower()}", 303)
-    return device_page(visit, device_id)
+def device(visit: Visit, subject: Subject) -> Response:
+    """The overview of a hub device."""
+    return _device_page(visit, subject)
 
 
 def device_page(
@@ -97,36 +107,58 @@ def device_page(
     sent: Mapping[str, str] | None = None,
     wrong: Wrong | None = None,
 ) -> Response:
-    """One hub device; ``once`` are keys that were just made, ``wrong`` what was wrong with the form of a module."""
-    found = ask(visit, "show_hub_device", device_id=device_id)
-    template = ask(visit, "show_device_template", device_id=device_id)
-    catalog = catalog_name(visit, found["catalog_id"])
-    admission = ask(visit, "show_admission", catalog=catalog) if may(visit, "show_admission") else {}
+    """The overview; ``once`` are keys that were just made, ``wrong`` what was wrong with the form of a module."""
+    return _device_page(visit, subject_of(visit, OVERVIEW, device_id), once=once, sent=sent, wrong=wrong)
+
+
+def _device_page(
+    visit: Visit,
+    subject: Subject,
+    *,
+    once: Once | None = None,
+    sent: Mapping[str, str] | None = None,
+    wrong: Wrong | None = None,
+) -> Response:
+    found = subject.found
+    device_id = subject.device_id
     can = may(visit, "make_hub_device")
     made = pages.device_sheet(
         found,
-        template,
-        catalog,
-        admission,
+        subject.verdict,
+        ask(visit, "show_device_template", device_id=device_id),
+        catalog_name(visit, found["catalog_id"]),
+        admission_of(visit, found),
+        sections=overview_sections(visit, subject),
         may_change=can,
         module_form=pages.module_form(device_id, sent or {}, wrong) if can else None,
         once=once,
-        name_form=name_form(found["device_id"], found["name"], is_named=found["is_named"])
+        name_form=name_form(device_id, found["name"], is_named=found["is_named"])
         if may(visit, "name_device")
         else None,
         now=visit.now,
     )
-    return show(visit, made, 400 if wrong else 200)
+    if once is None and wrong is None:
+        made = replace(made, every_s=SEEN_EVERY_S)
+    return show_tab(visit, subject, made, 400 if wrong else 200)
 
 
 def enrolment(visit: Visit) -> Response:
     """One enrolment and what registered by it."""
+    return enrolment_page(visit)
+
+
+def enrolment_page(visit: Visit, sent: Mapping[str, str] | None = None, wrong: Wrong | None = None) -> Response:
+    """The page of an enrolment; ``wrong`` is what was wrong with the proof of its authority."""
     found, scope = asked_enrolment(visit)
     catalog = visit.params["catalog"]
     number = UUID(found["enrolment_id"])
     registered = ask(visit, "list_hub_registrations", catalog=catalog, enrolment_id=number)["items"]
     can = may(visit, "change_hub_enrolment")
-    return show(visit, access.enrolment_sheet(found, registered, catalog, scope, may_change=can, now=visit.now))
+    proof = None
+    if can and not found["verified"]:
+        proof = access.proof_form(catalog, found["enrolment_id"], sent or {}, wrong)
+    made = access.enrolment_sheet(found, registered, catalog, scope, may_change=can, proof=proof, now=visit.now)
+    return show(visit, made, 400 if wrong else 200)
 
 
 def asked_enrolment(visit: Visit) -> tuple[dict[str, Any], str]:
@@ -136,16 +168,6 @@ def asked_enrolment(visit: Visit) -> tuple[dict[str, Any], str]:
         if each["enrolment_id"] == visit.params["enrolment_id"]:
             return each, page["id_scope"]
     raise NotFoundError("there is no such enrolment", remedy="Reload the list.")
-
-
-def catalog_name(visit: Visit, catalog_id: str) -> str:
-    """The name of a device's catalog."""
-    if visit.operator.catalog_name is not None:  # the device is of no other
-        return visit.operator.catalog_name
-    for each in visit.sources.settings.catalog_names():
-        if each["catalog_id"] == catalog_id:
-            return str(each["name"])
-    raise NotFoundError("its catalog was deleted", remedy="Reload the list of hub devices.")
 
 
 def _chosen(visit: Visit) -> str:

@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
 from armillary.console.frame.action_checks import Form, confirmed, reason_of, verb_of
-from armillary.console.frame.asking import ask
+from armillary.console.frame.asking import ask, confirm
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
+from armillary.console.frame.form import wrong_of
 from armillary.console.operations import pages_catalog, pages_group, pages_rollout, pages_settings, read
-from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 
 # Offers among which the one of an address is looked for; one that is older than so many is answered by the CLI.
 OFFERS_A_READ = 1000
@@ -44,6 +46,40 @@ def check_group_now(visit: Visit, form: Form) -> Response:
     confirmed(asked, form)
     ask(visit, "check_group_now", **read.group_named(visit))
     return done(asked.back, "group-asked")
+
+
+def change_group(visit: Visit, form: Form) -> Response:
+    """Change a device group."""
+    named = read.group_named(visit)
+    values = {name: form.get(name, "").strip() for name in ("description", "os_feed", "update_policy")}
+    try:
+        ask(visit, "change_device_group", **named, **values)
+    except (InvalidArgumentError, ConflictError, NotFoundError) as error:
+        return read.device_group_page(visit, form, wrong_of(error))
+    return done(pages_group.place(*named.values()), "place-changed")
+
+
+def deletion_question(visit: Visit) -> Confirmation:
+    """What deleting a device group takes away."""
+    return pages_group.deletion(ask(visit, "show_device_group", **read.group_named(visit)))
+
+
+def delete_group(visit: Visit, form: Form) -> Response:
+    """Delete a device group."""
+    named = read.group_named(visit)
+    return deleted(
+        visit, form, deletion_question(visit), pages_group.LIST, lambda: ask(visit, "drop_device_group", **named)
+    )
+
+
+def deleted(visit: Visit, form: Form, asked: Confirmation, back: str, act: Callable[[], object]) -> Response:
+    """Delete what a page asked about; where it is used, the page says by what and nothing is deleted."""
+    confirmed(asked, form)
+    try:
+        act()
+    except ConflictError as error:
+        return confirm(visit, asked, f"{error.message}. {error.remedy} Nothing was deleted.")
+    return done(back, "place-deleted")
 
 
 def create_token(visit: Visit, form: Form) -> Response:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
+from armillary.console.frame.form import Field, limits
 from armillary.console.frame.states import BAD, GOOD
+from armillary.console.frame.times import RANGES, range_fields, ranged
 from armillary.console.frame.words import Called, Moment, ShortId, called, counted, grouped, joined, moment, short_id
 from armillary.wire.hub.credentials import is_attested_id
 
@@ -43,6 +45,80 @@ COLUMNS: Mapping[str, Callable[[AuditRow], object] | None] = MappingProxyType(
 )
 
 
+# What the exported log has besides.
+EXPORTED: Mapping[str, Callable[[AuditRow], object]] = MappingProxyType(
+    {
+        "Target": lambda row: row.target.full,
+        "Detail": lambda row: row.detail,
+        "Hash": lambda row: row.hash.full,
+        "Hash before": lambda row: row.previous.full,
+    }
+)
+# Column -> what the source sorts all pages by: the number of a line, with which its time rises.
+BY_SOURCE: Mapping[str, str] = MappingProxyType({"Line": "number", "When": "number"})
+# Families of operations that are offered to filter by; any other can be typed.
+FAMILIES: Final = (
+    "action", "alert", "application", "catalog", "claim", "dashboard", "deployment", "device", "device-group",
+    "enrolment", "export", "finding", "group", "hub-device", "image", "job", "notification-channel", "person",
+    "product", "release", "rollout", "rule", "session", "table-view", "template", "token", "transfer",
+)  # fmt: skip
+MAX_CHARACTERS: Final = 320
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditQuery:
+    """The filters of an address; "" filters nothing."""
+
+    who: str = ""  # the actor's whole name
+    what: str = ""  # an operation, or a family of them
+    target: str = ""
+    range: str = ""  # of ``times.RANGES``
+    start: str = ""  # as typed, UTC
+    end: str = ""
+
+    def given(self) -> dict[str, str]:
+        """The filters that filter."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if getattr(self, each.name)}
+
+    def asked(self, now: int) -> dict[str, Any]:
+        """The filters as the source takes them. Raises InvalidArgumentError: a time that was typed is none."""
+        since, until = ranged(self.range, self.start, self.end, now)
+        return {
+            "actor": self.who or None,
+            "operation": self.what or None,
+            "target": self.target or None,
+            "since": since,
+            "until": until,
+        }
+
+
+def query_of(given: Mapping[str, str]) -> AuditQuery:
+    """The filters of a query string."""
+    found = {each.name: given.get(each.name, "").strip()[:MAX_CHARACTERS] for each in fields(AuditQuery)}
+    found["range"] = found["range"] if found["range"] in RANGES else ""
+    return AuditQuery(**found)
+
+
+def filter_fields(query: AuditQuery) -> tuple[Field, ...]:
+    """The fields that filter the log."""
+    return (
+        Field(name="who", label="Who", value=query.who, limits=limits(maxlength=MAX_CHARACTERS, placeholder="name")),
+        Field(
+            name="what",
+            label="Operation",
+            value=query.what,
+            limits=limits(maxlength=64, placeholder="device, device.revoke", list="operations"),
+        ),
+        Field(
+            name="target",
+            label="Target",
+            value=query.target,
+            limits=limits(maxlength=256, placeholder="whole id or name"),
+        ),
+        *range_fields("When", query.range, query.start, query.end),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
     """What walking the chain found."""
@@ -71,6 +147,15 @@ def audit_row(line: Mapping[str, Any], names: Mapping[str, str], now: int) -> Au
         short_id(line["hash"]),
         short_id(line["previous_hash"]),
     )
+
+
+def log_sentence(items: Sequence[Mapping[str, Any]], query: AuditQuery, *, is_first: bool) -> str:
+    """The first line: how many operations there are, or what is shown of them."""
+    if query.given():
+        return "Operations that match." if items else "No operation matches."
+    if not items:
+        return "Nothing was done yet."
+    return f"{grouped(items[0]['number'])} operations are recorded." if is_first else "Recorded operations."
 
 
 def proof(result: Mapping[str, Any]) -> Proof:

@@ -95,8 +95,8 @@ def waiting(transfers: Sequence[Mapping[str, Any]], catalog: str) -> int:
 def waiting_sentence(count: int, *, more: bool = False) -> str:
     """What the page's first line adds: offers that somebody here has to answer; ``more``: not all were read."""
     if more and count:
-        return f" {grouped(count)} or more offered devices wait for an answer."
-    return f" {counted(count, 'offered device')} {'waits' if count == 1 else 'wait'} for an answer." if count else ""
+        return f" {grouped(count)} or more pending transfers."
+    return f" {counted(count, 'pending transfer')}." if count else ""
 
 
 def offers_sentence(transfers: Sequence[Mapping[str, Any]], catalog: str) -> str:
@@ -106,7 +106,7 @@ def offers_sentence(transfers: Sequence[Mapping[str, Any]], catalog: str) -> str
     parts = [f"{counted(asked, 'device')} offered to this catalog"] if asked else []
     if given:
         parts.append(f"{grouped(given)} offered by it" if parts else f"{counted(given, 'device')} offered by it")
-    return ", ".join(parts) or "none waits for an answer"
+    return ", ".join(parts) or "none pending"
 
 
 def enrolment_state(token: Mapping[str, Any], now: int) -> State:
@@ -275,7 +275,7 @@ def enrolment_confirmation(token: Mapping[str, Any], catalog: str) -> Confirmati
             f"One token of {catalog}, good for {left} more: {group_words(token)}.",
             "Whoever holds it enrols no device with it any more, from now on.",
             f"{counted(token['used'], 'device')} enrolled with it, and every other token.",
-            "This cannot be undone; make a new token instead.",
+            "This cannot be undone; create a new token instead.",
         ),
         label="Revoke",
         danger=True,

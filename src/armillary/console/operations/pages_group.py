@@ -9,12 +9,16 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from armillary.console.frame.confirmation import WIDE_DEVICES, Confirmation, touching
-from armillary.console.frame.form import Field, Form, choices
+from armillary.console.frame.form import Field, Form, Wrong, choices, filled, limits
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, text
 from armillary.console.frame.states import ATTENTION, State
 from armillary.console.frame.words import counted, joined, moment, short_id, span
+from armillary.console.operations.pages_rollout import new_href
 
 LIST: Final = "/device-groups"
+# Kind of the form that changes a group.
+GROUP: Final = "change-group"
+MAX_DESCRIPTION: Final = 100
 # Update policy -> what its groups get.
 POLICIES: Final[Mapping[str, str]] = MappingProxyType(
     {"UpdateAll": "OS and applications", "No3rdPartyAppUpdates": "OS only"}
@@ -53,7 +57,7 @@ def list_sheet(groups: Sequence[Mapping[str, Any]], catalogs: Sequence[str], cat
                     )
                     for each in shown
                 ],
-                none="None was made yet: armillary product create",
+                none="No product yet: armillary product create",
                 sorts=True,
             ),
         ),
@@ -61,8 +65,17 @@ def list_sheet(groups: Sequence[Mapping[str, Any]], catalogs: Sequence[str], cat
     )
 
 
-def group_sheet(group: Mapping[str, Any], *, may_ask: bool, now: int) -> Sheet:
-    """One device group; ``may_ask``: the operator may have its devices check in now."""
+def group_sheet(
+    group: Mapping[str, Any],
+    *,
+    may_ask: bool,
+    may_roll_out: bool = False,
+    form: Form | None = None,
+    may_delete: bool = False,
+    now: int,
+) -> Sheet:
+    """One device group; ``may_ask``: the operator may have its devices check in now; ``form`` changes the group."""
+    roll_out = Button(label="New roll-out", href=new_href(f"{group['catalog']}/{group['product']}/{group['name']}"))
     schedule, here = group["schedule"], _here(group)
     urgent = schedule["urgent_until"] is not None and schedule["urgent_until"] > now
     windows = joined(schedule["windows"]) if schedule["windows"] else ""
@@ -79,15 +92,18 @@ def group_sheet(group: Mapping[str, Any], *, may_ask: bool, now: int) -> Sheet:
         ),
         buttons=(
             *((Button(label="Check in now", href=f"{here}/check-now", primary=True),) if may_ask else ()),
+            *((roll_out,) if may_roll_out else ()),
             Button(label="Devices", href="/fleet?" + urlencode({"group": group["name"]})),
             Button(label="Crash dumps", href=here.replace(LIST, "/crash-dump-groups", 1)),
+            *((Button(label="Delete", href=f"{here}/delete", danger=True),) if may_delete else ()),
         ),
+        forms=(form,) if form is not None else (),
         notices=(("attention", told),) if urgent else (),
         facts=(
             ("OS feed", text(group["os_feed"])),
             ("Updates", text(POLICIES.get(group["update_policy"], group["update_policy"]))),
             ("Deployment", _deployment(group)),
-            ("Made", Cell(at=moment(group["created_at"], now))),
+            ("Created", Cell(at=moment(group["created_at"], now))),
         ),
         sections=(
             Section(
@@ -140,6 +156,60 @@ def confirmation(group: Mapping[str, Any]) -> Confirmation:
         post=f"{here}/check-now",
         back=here,
     )
+
+
+def change_form(group: Mapping[str, Any], feeds: Sequence[str], sent: Mapping[str, str], wrong: Wrong | None) -> Form:
+    """The form that changes a device group."""
+    fields = (
+        Field(
+            name="description",
+            label="Description",
+            value=group["description"],
+            limits=limits(maxlength=MAX_DESCRIPTION),
+        ),
+        Field(name="os_feed", label="OS feed", kind="select", value=group["os_feed"], choices=choices(feeds)),
+        Field(
+            name="update_policy",
+            label="Updates",
+            kind="select",
+            value=group["update_policy"],
+            choices=tuple(POLICIES.items()),
+        ),
+    )
+    return Form(
+        post=place(group["catalog"], group["product"], group["name"], "change"),
+        label="Save",
+        title="Change",
+        about="devices hear of it at their next check-in",
+        fields=filled(fields, sent) if sent else fields,
+        error=wrong,
+        anchor=GROUP,
+    )
+
+
+def deletion(group: Mapping[str, Any]) -> Confirmation:
+    """What deleting a device group takes away."""
+    here = place(group["catalog"], group["product"], group["name"])
+    return Confirmation(
+        title=f"Delete the device group {group['name']}?",
+        touches=(
+            ("Deletes", f"The device group {group['name']} of {group['product']}, with its schedule."),
+            refused(group["devices"], "it has"),
+            ("Leaves alone", f"The product {group['product']}, its other groups, and images."),
+            ("Undo", "This cannot be undone; a group of this name can be made again."),
+        ),
+        label="Delete the device group",
+        danger=True,
+        post=f"{here}/delete",
+        back=here,
+    )
+
+
+def refused(devices: int, whose: str) -> tuple[str, str]:
+    """When a device group is not deleted: ``whose`` is who has ``devices``."""
+    if devices:
+        return ("Refused", f"{whose.capitalize()} {counted(devices, 'device')}: move them to another group first.")
+    return ("Refused", f"If {whose} devices, a deployment or a roll-out by then.")
 
 
 def _here(group: Mapping[str, Any]) -> str:

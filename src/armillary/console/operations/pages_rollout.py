@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlencode
 
 from armillary.console.frame.confirmation import WIDE_DEVICES, Action, Confirmation, touching
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, ROLLOUT, ROLLOUT_DEVICE, State, state_of
@@ -29,6 +30,8 @@ from armillary.console.frame.words import (
 from armillary.rollout.state import TRANSITIONS
 from armillary.rollout.tally import FAILED, LEFT
 
+# Where a roll-out is prepared (``console/new_rollout``).
+NEW: Final = "/new-rollout"
 # Order of the parts of a bar: what is done, what moves, what went wrong, what has not begun.
 PARTS = ("confirmed", "restored", "offered", "started", "reverted", "failed", "timed-out", "left", "waiting")
 
@@ -62,7 +65,7 @@ ACTIONS: Mapping[str, ActionWords] = MappingProxyType(
         "halt": ActionWords(
             "Halt",
             "No further device is offered this deployment.",
-            "Devices that are installing now finish; nothing is taken back.",
+            "Devices that are installing now finish; nothing is reverted.",
             "Resume continues where it stopped.",
             True,
         ),
@@ -169,6 +172,13 @@ class TroubleLine:
     state: State
     at: Moment | None
     reason: str
+
+
+def new_href(target: str = "", images: Sequence[str] = ()) -> str:
+    """Where a roll-out is prepared for a device group (``CATALOG/PRODUCT/GROUP``), with images chosen."""
+    query = {"target": target, "images": ",".join(images)}
+    kept = {name: value for name, value in query.items() if value}
+    return NEW + (f"?{urlencode(kept)}" if kept else "")
 
 
 def updates_sentence(lines: Sequence[Mapping[str, Any]]) -> str:
@@ -304,6 +314,7 @@ def confirmation(rollout: Mapping[str, Any], verb: str) -> Confirmation:
         label=words.label,
         danger=words.danger,
         word=verb if touched > WIDE_DEVICES and verb != "halt" else "",
+        wide=f"This affects {counted(touched, 'device')}.",
         post=f"/updates/{rollout['rollout_id']}/{verb}",
         back=f"/updates/{rollout['rollout_id']}",
         reason=True,
@@ -370,7 +381,7 @@ def _cohort(rollout: Mapping[str, Any], index: int, cohort: Mapping[str, Any]) -
     elif counts.get("restored", 0) == whole:
         state = State("attention", "rolled back")
     else:
-        state = State("unknown", "under way")
+        state = State("unknown", "running")
     return CohortLine(
         number=index + 1,
         reach=cohort["name"].replace("%", " %"),

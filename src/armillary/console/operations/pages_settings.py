@@ -91,7 +91,7 @@ def policy_sentence(policy: Mapping[str, Any]) -> str:
     if policy["firmware_log"]:
         demands.append("the log of the machine's firmware")
     if not demands:
-        return "Demands nothing beyond a good boot."
+        return "No requirements beyond a verified boot."
     return f"Demands {joined(demands)} (version {policy['version']} of its attestation policy)."
 
 
@@ -136,11 +136,12 @@ def token_confirmation(token: Mapping[str, Any], *, own: bool) -> Confirmation:
             f"One token with the role {token['role']}{', the one you are signed in with' if own else ''}.",
             "API calls with it are refused from now on, and console sessions that it opened end.",
             "Other tokens, devices and what was done with it.",
-            "This cannot be undone; make a new token instead.",
+            "This cannot be undone; create a new token instead.",
         ),
         label="Revoke",
         danger=True,
         word="revoke" if own else "",
+        wide="This signs you out.",
         post=f"/settings/tokens/{token['token_id']}/revoke",
         back="/settings",
     )

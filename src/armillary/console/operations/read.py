@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 from starlette.responses import RedirectResponse, Response
 
-from armillary.console.frame.asking import ask, catalogs, may, show
+from armillary.console.frame.asking import ask, catalogs, listed, may, show
 from armillary.console.frame.console import Visit
+from armillary.console.frame.form import Wrong
 from armillary.console.frame.sheet import LIST_LINES, next_href
-from armillary.console.frame.sort import sorted_table
-from armillary.console.frame.words import grouped, short_id
+from armillary.console.frame.sort import order_of
+from armillary.console.frame.words import sentence, short_id
 from armillary.console.operations import (
     pages_audit,
     pages_catalog,
@@ -19,6 +23,7 @@ from armillary.console.operations import (
     pages_rollout,
     pages_settings as settings_pages,
 )
+from armillary.errors import InvalidArgumentError
 
 TROUBLE_LINES = 100
 ROLES = ("Reader", "Contributor", "Administrator")
@@ -31,6 +36,7 @@ def updates(visit: Visit) -> Response:
         "sentence": pages_rollout.updates_sentence(page["items"]),
         "lines": [pages_rollout.rollout_line(item, visit.now) for item in page["items"]],
         "next_href": next_href("/updates", page["next"]),
+        "new_href": pages_rollout.NEW if may(visit, "start_rollout") else "",
     }
     return visit.page("updates.html", view=view)
 
@@ -51,28 +57,37 @@ def rollout(visit: Visit) -> Response:
 
 
 def audit(visit: Visit) -> Response:
-    """Audit log, and the result of verifying it when asked."""
-    after = visit.query.get("after")
-    page = visit.sources.settings.audit_lines(after=after, limit=LIST_LINES)
+    """Audit log, as the address filters it, and the result of verifying it when asked."""
+    after, query, problem = visit.query.get("after"), pages_audit.query_of(visit.query), ""
+    page: dict[str, Any] = {"items": [], "next": None}
+    rising = order_of(visit.query, pages_audit.BY_SOURCE) == ("number", False)
+    try:
+        page = visit.sources.settings.audit_lines(
+            after=after, limit=LIST_LINES, rising=rising, **query.asked(visit.now)
+        )
+    except InvalidArgumentError as error:
+        problem = f"{sentence(error.message)} {error.remedy}"
     verify = visit.query.get("verify") == "now"
     names = visit.sources.application.labels(pages_audit.named_devices(page["items"]))
-    heads, rows = sorted_table(
+    table = listed(
+        visit,
         pages_audit.COLUMNS,
         [pages_audit.audit_row(line, names, visit.now) for line in page["items"]],
-        visit.here,
-        is_whole=page["next"] is None and not after,
+        next_href("/audit", page["next"], query.given()),
         numbers=frozenset({"Line"}),
+        by_source=pages_audit.BY_SOURCE,
+        more=pages_audit.EXPORTED,
     )
-    newest = f"{grouped(page['items'][0]['number'])} operations are recorded." if rows else "Nothing was done yet."
     view = {
-        "sentence": newest if not after else "Older operations.",
+        "sentence": pages_audit.log_sentence(page["items"], query, is_first=not after and not rising),
         "proof": pages_audit.proof(visit.sources.settings.audit_verification()) if verify else None,
-        "heads": heads,
-        "rows": rows,
-        "next_href": next_href("/audit", page["next"]),
+        "problem": problem,
+        "filters": pages_audit.filter_fields(query),
+        "families": pages_audit.FAMILIES,
+        "clear_href": "/audit" if query.given() else "",
         "first_href": "/audit" if after else None,
     }
-    return visit.page("audit.html", view=view)
+    return visit.page("audit.html", view=view, table=table, status=400 if problem else 200)
 
 
 def settings(visit: Visit) -> Response:
@@ -102,6 +117,7 @@ def settings_page(
             {
                 "name": catalog["name"],
                 "id": short_id(catalog["catalog_id"]),
+                "href": f"/catalogs/{quote(catalog['name'], safe='')}",
                 "policy": settings_pages.policy_sentence(catalog["attestation_policy"]),
                 "policy_command": pages_catalog.policy_command(catalog["attestation_policy"]),
                 **factories[catalog["name"]],
@@ -121,6 +137,7 @@ def settings_page(
         "new_enrolment": new_enrolment,
         "lives": tuple(pages_catalog.LIVES),
         "may_make_tokens": may_act,
+        "may_make_policies": may(visit, "change_attestation_policy"),
         "roles": ROLES,
     }
     return visit.page("settings.html", view=view)
@@ -159,8 +176,32 @@ def device_groups(visit: Visit) -> Response:
 
 def device_group(visit: Visit) -> Response:
     """One device group."""
+    return device_group_page(visit)
+
+
+def device_group_page(
+    visit: Visit, sent: Mapping[str, str] = MappingProxyType({}), wrong: Wrong | None = None
+) -> Response:
+    """The page of a device group; ``wrong`` is what was wrong with its form."""
     found = ask(visit, "show_device_group", **group_named(visit))
-    return show(visit, pages_group.group_sheet(found, may_ask=may(visit, "check_group_now"), now=visit.now))
+    return show(
+        visit,
+        pages_group.group_sheet(
+            found,
+            may_ask=may(visit, "check_group_now"),
+            may_roll_out=may(visit, "start_rollout"),
+            form=pages_group.change_form(found, _feeds(visit, found["catalog"]), sent, wrong)
+            if may(visit, "change_device_group")
+            else None,
+            may_delete=may(visit, "drop_device_group"),
+            now=visit.now,
+        ),
+        400 if wrong else 200,
+    )
+
+
+def _feeds(visit: Visit, catalog: str) -> list[str]:
+    return [str(each) for each in ask(visit, "list_registry", catalog=catalog)["feeds"]]
 
 
 def group_named(visit: Visit) -> dict[str, str]:

@@ -38,7 +38,7 @@ def feeds_section(
     return Section(
         title="OS feeds",
         note="a group gets its feed's releases, and those of the feeds that this one follows",
-        columns=("Feed", "Follows", "Made", "By", *(("Action",) if may_drop else ())),
+        columns=("Feed", "Follows", "Created", "By", *(("Action",) if may_drop else ())),
         rows=rows,
         none="",
         anchor=ANCHOR,
@@ -55,7 +55,7 @@ def confirmation(name: str, back: str) -> Confirmation:
             "roll-out uses it.",
             "Takes it from the feeds that groups and releases can have.",
             "Devices.",
-            "Make it again.",
+            "Create it again.",
         ),
         label="Delete",
         danger=True,
@@ -71,7 +71,7 @@ def _form(names: Sequence[str], sent: Mapping[str, str], wrong: Wrong | None) ->
     )
     return Form(
         post=FEEDS,
-        label="Make the feed",
+        label="Create the feed",
         title="A new feed",
         fields=filled(fields, sent) if sent else fields,
         error=wrong,

@@ -13,6 +13,8 @@ from armillary.console.frame.words import counted_page, joined, moment, short_id
 from armillary.console.releases.pages_bill import bill_cell, bill_state
 
 LIST: Final = "/images"
+# Where images are uploaded (``console/new_rollout``).
+NEW: Final = "/new-image"
 # Catalogs that have a link each; of more one is chosen from a list.
 MOST_LINKS: Final = 8
 
@@ -27,6 +29,11 @@ def list_href(catalog: str, **query: str) -> str:
     return f"{LIST}?{urlencode({'catalog': catalog, **query})}"
 
 
+def upload_href(catalog: str, group: str = "") -> str:
+    """Where images are uploaded to a catalog; ``group`` (``PRODUCT/GROUP``) is what a roll-out is prepared for."""
+    return f"{NEW}?{urlencode({'catalog': catalog, **({'group': group} if group else {})})}"
+
+
 def no_catalog_sheet() -> Sheet:
     """The list where there is no catalog yet."""
     return Sheet(
@@ -38,7 +45,15 @@ def no_catalog_sheet() -> Sheet:
     )
 
 
-def list_sheet(page: Mapping[str, Any], catalog: str, catalogs: Sequence[str], *, is_part: bool, now: int) -> Sheet:
+def list_sheet(
+    page: Mapping[str, Any],
+    catalog: str,
+    catalogs: Sequence[str],
+    *,
+    is_part: bool,
+    may_upload: bool = False,
+    now: int,
+) -> Sheet:
     """A page of a catalog's images."""
     many = counted_page(page, "image")
     field = Field(name="catalog", label="Catalog", kind="select", value=catalog, choices=choices(catalogs))
@@ -58,7 +73,7 @@ def list_sheet(page: Mapping[str, Any], catalog: str, catalogs: Sequence[str], *
             )
             for each in page["items"]
         ],
-        none="None was uploaded yet: armillary image add",
+        none="None was uploaded yet. Here, or: armillary image add" if may_upload else "None was uploaded yet.",
         next_href=list_href(catalog, after=page["next"]) if page["next"] else "",
         sorts=True,
     )
@@ -70,6 +85,7 @@ def list_sheet(page: Mapping[str, Any], catalog: str, catalogs: Sequence[str], *
         if 1 < len(catalogs) <= MOST_LINKS
         else (),
         search=Form(post=LIST, label="Show", fields=(field,)) if len(catalogs) > MOST_LINKS else None,
+        buttons=(Button(label="Upload images", href=upload_href(catalog), primary=True),) if may_upload else (),
         sections=(section,),
         within="updates",
     )

@@ -32,6 +32,11 @@ def place(release_id: str, *more: str) -> str:
     return "/".join([LIST, quote(release_id, safe=""), *more])
 
 
+def rollout_place(release_id: str) -> str:
+    """Where a roll-out of a release is prepared (``console/new_rollout``)."""
+    return place(release_id, "rollout")
+
+
 def called(release: Mapping[str, Any]) -> str:
     """``26.12 for mt3620``."""
     return f"{release['version']} for {release['chip']}"
@@ -110,9 +115,17 @@ def list_sheet(found: Mapping[str, Any], feeds: Section, *, chip: str, may_make:
 
 
 def release_sheet(
-    release: Mapping[str, Any], *, verbs: Sequence[str], bill: Section, search: Form | None, now: int
+    release: Mapping[str, Any],
+    *,
+    verbs: Sequence[str],
+    bill: Section,
+    search: Form | None,
+    may_roll_out: bool = False,
+    now: int,
 ) -> Sheet:
     """One release; ``verbs`` are the actions that the operator may do now, ``bill`` is its bill's section."""
+    is_next = may_roll_out and state_of(release, now).kind == GOOD and release["feed"] != RETAIL
+    roll_out = Button(label="New roll-out", href=rollout_place(release["release_id"]), primary=True)
     state = state_of(release, now)
     downloads: tuple[Button, ...] = ()
     if release["bill"] is not None:
@@ -124,6 +137,7 @@ def release_sheet(
         detail=_detail(release, state),
         crumbs=(("Releases", LIST), (called(release), "")),
         buttons=(
+            *((roll_out,) if is_next else ()),
             *(
                 Button(
                     label=LABELS[verb][0],
@@ -179,7 +193,7 @@ def _publishing(release: Mapping[str, Any]) -> Consequences:
     nobody = f"No device: no group with the feed {release['feed']} has one of {release['chip']}."
     return reach["devices"], (
         touches if reach["devices"] else nobody,
-        f"Offers them {called(release)} at their next check-in. From now on a device that boots it is let in.",
+        f"Offers them {called(release)} at their next check-in. From now on a device that boots it is trusted.",
         "Groups of other feeds, and devices that do not update their operating system by themselves.",
         "What was published never changes. Revoke it, and devices are offered their feed's newest.",
     )
@@ -221,7 +235,7 @@ def draft_sheet(offered: Mapping[str, Any], chip: str, sent: Mapping[str, str], 
         place="Releases",
         heading="New draft",
         title=f"A new release for {chip}" if chip else "A new release: for which chip?",
-        detail="A draft is offered to nobody, and no device that boots it is let in before it is published.",
+        detail="A draft is offered to nobody, and no device that boots it is trusted before it is published.",
         crumbs=(("Releases", LIST), ("New draft", "")),
         search=Form(post=NEW, label="Choose", fields=(field,)),
         forms=(_draft_form(offered, chip, sent, wrong),) if chip else (),
@@ -269,7 +283,7 @@ def _draft_form(offered: Mapping[str, Any], chip: str, sent: Mapping[str, str], 
     )
     return Form(
         post=f"{NEW}?{urlencode({'chip': chip})}",
-        label="Make the draft",
+        label="Create the draft",
         title="The draft",
         about="every component of the chip, or none",
         fields=filled(fields, sent) if sent else fields,
@@ -313,7 +327,7 @@ def _facts(release: Mapping[str, Any], state: State, now: int) -> tuple[tuple[st
         ("Feed", text(release["feed"], reason=f"{grouped(reach['devices'])} devices get it")),
         ("Bill of materials", Cell(state=bill_state(release["bill"], release["bill_policy"]))),
         ("ABI for applications", text(release["os_abi"] or "not said")),
-        ("Made", Cell(at=moment(release["created_at"], now))),
+        ("Created", Cell(at=moment(release["created_at"], now))),
         ("Signed", Cell(at=moment(release["signed_at"], now), text="not yet")),
         ("Published", Cell(at=moment(release["published_at"], now), text="not yet")),
         ("Ends", Cell(at=ends, text="no end")),

@@ -62,6 +62,7 @@ def release_page(visit: Visit, wrong: Wrong | None = None) -> Response:
     here = pages_releases.place(found["release_id"])
     made = pages_releases.release_sheet(
         found,
+        may_roll_out=may(visit, "start_os_rollout"),
         verbs=[verb for verb in pages_releases.verbs_of(found, visit.now) if may(visit, CHANGES[verb])],
         **_bill(visit, found, here, may_add=may(visit, "put_release_bill"), wrong=wrong),
         now=visit.now,
@@ -95,7 +96,12 @@ def images(visit: Visit) -> Response:
     asked = visit.query.get("catalog", "")
     catalog = asked if asked in names else names[0]
     page = ask(visit, "list_images", catalog=catalog, limit=LIST_LINES, after=after)
-    return show(visit, pages_images.list_sheet(page, catalog, names, is_part=bool(after), now=visit.now))
+    return show(
+        visit,
+        pages_images.list_sheet(
+            page, catalog, names, is_part=bool(after), may_upload=may(visit, "hold_packages"), now=visit.now
+        ),
+    )
 
 
 def image(visit: Visit) -> Response:

@@ -105,6 +105,7 @@ def list_sheet(
                 rows=[_row(each, now) for each in page["items"]],
                 none="None.",
                 next_href=next_href(LIST, page["next"], {"state": asked} if asked else {}),
+                sorts=True,
             ),
             Section(
                 title="Playbooks",
@@ -224,9 +225,9 @@ def verb_confirmation(found: Mapping[str, Any], verb: str) -> Confirmation:
         "cancel": (
             f"{counted(left, 'device')} that it has not touched yet.",
             "It stops where it is; what it did stays.",
-            "Undo takes back what it did." if found["can_be_undone"] else "What it did cannot be undone.",
+            "Undo reverts what it did." if found["can_be_undone"] else "What it did cannot be undone.",
         ),
-        "undo": (f"{counted(found['done'], 'device')} that it touched.", "What it did is taken back.", "Do it again."),
+        "undo": (f"{counted(found['done'], 'device')} that it touched.", "What it did is reverted.", "Do it again."),
     }[verb]
     touches, does, undo = says
     return Confirmation(

@@ -79,6 +79,7 @@ def list_sheet(
         rows=[_row(each, catalog, now) for each in page["items"]],
         none=_none(page["basis"], in_field=in_field),
         next_href=list_href(**only | {"after": page["next"]}) if page["next"] else "",
+        sorts=True,
     )
     return Sheet(
         place="Advisories",

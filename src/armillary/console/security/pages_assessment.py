@@ -25,8 +25,8 @@ _ABOUT: Final = "What devices have shown, and what follows from it. No word here
 # Last parts of the routes of evidence -> the console's page or section that shows it.
 _SHOWN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
-        "check-ins": ("check-ins", "#history"),
-        "error-reports": ("error reports", "#errors"),
+        "check-ins": ("check-ins", "/history"),
+        "error-reports": ("error reports", "/log#errors"),
         "update-status": ("update", "/update"),
     }
 )

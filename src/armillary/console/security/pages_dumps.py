@@ -57,6 +57,7 @@ def list_sheet(page: Mapping[str, Any], labels: Mapping[str, str], *, may_read: 
                 rows=[_row(each, labels, now, may_read=may_read) for each in items],
                 none="None.",
                 next_href=next_href(LIST, page["next"]),
+                sorts=True,
             ),
         ),
         within="security",

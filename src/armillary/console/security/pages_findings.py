@@ -89,6 +89,19 @@ COLUMNS: Mapping[str, Callable[[FindingLine], object] | None] = MappingProxyType
 )
 
 
+# What the exported list has besides.
+EXPORTED: Mapping[str, Callable[[FindingLine], object]] = MappingProxyType(
+    {
+        "Cause": lambda line: line.cause,
+        "Do next": lambda line: line.proposed,
+        "Devices": lambda line: " ".join(each.id.full for each in line.devices),
+        "First seen": lambda line: line.first,
+        "Status": lambda line: line.status,
+        "Finding id": lambda line: line.id,
+    }
+)
+
+
 def findings_sentence(items: Sequence[Mapping[str, Any]], status: str, *, more: bool) -> str:
     """First line: how many need somebody, by severity."""
     if not items:

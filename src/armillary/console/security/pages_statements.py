@@ -51,7 +51,7 @@ def section(
     """What operators state; ``names`` are those of catalogs by their ids."""
     return Section(
         title="What we state",
-        note="signed by the service; a statement that was taken back counts for nothing any more",
+        note="signed by the service; a statement that was withdrawn counts for nothing any more",
         columns=("Of", "Says", "Why", "Author", "Stated", "Taken back"),
         rows=[_row(each, names, may_take_back=may_take_back, now=now) for each in statements],
         none="Nothing: what feeds and bills of materials say counts.",

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from armillary.console.frame.asking import ask, catalogs, may, meant, show
+from armillary.console.bulk.kinds import bulk_of
+from armillary.console.frame.asking import ask, catalogs, listed, may, meant, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.sheet import LIST_LINES
-from armillary.console.frame.sort import sorted_table
 from armillary.console.security import pages_actions, pages_assessment, pages_finding, pages_findings
 from armillary.console.security.pages_findings import Filters
 
@@ -39,27 +39,27 @@ def findings(visit: Visit) -> Response:
     counted = [] if device_id or after else watch.kinds(chosen.status, **named)["items"]
     may_act = may(visit, "watch.move")
     names = visit.sources.application.labels(pages_findings.named_devices(page["items"]))
-    is_whole = page["next"] is None and not after
-    heads, lines = sorted_table(
+    table = listed(
+        visit,
         pages_findings.COLUMNS,
         [
             pages_findings.finding_line(item, names, may_act=may_act, now=visit.now)
             for item in pages_findings.by_severity(page["items"])
         ],
-        visit.here,
-        is_whole=is_whole,
+        pages_findings.href(chosen, after=page["next"]) if page["next"] else "",
+        more=pages_findings.EXPORTED,
     )
     view = {
-        "heads": heads,
+        "heads": table.heads,
         "sentence": pages_findings.inbox_sentence(page, counted, chosen),
         "chosen": chosen,
         "statuses": pages_findings.statuses(chosen),
         "search": pages_findings.search_form(chosen, catalogs(visit)),
         "kinds": pages_findings.kind_lines(counted, chosen, may_act=may_act, now=visit.now),
-        "lines": lines,
-        "next_href": pages_findings.href(chosen, after=page["next"]) if page["next"] else "",
+        "lines": table.rows,
+        "next_href": table.next_href,
     }
-    return visit.page("findings.html", view=view)
+    return visit.page("findings.html", view=view, bar=table.bar, bulk=bulk_of(visit, "findings"))
 
 
 def finding(visit: Visit) -> Response:

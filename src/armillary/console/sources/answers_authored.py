@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers about what authors make: rules with their alerts, groups, jobs with their runs, data exports."""
+"""Answers about what authors make: rules, groups, jobs with their runs, data exports."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from armillary.api.http.documents import as_document
 from armillary.api.views import authored as views, device_labels as views_labels
 from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.signed_in import Document
-from armillary.platform.rules.alerts import number_before
 from armillary.twin.author.group import parse_group
 
-# Rules and alerts --------------------------------------------------------------------------------------------------
+# Rules -------------------------------------------------------------------------------------------------------------
 
 
 def list_rules(by: RequestContext, limit: int, after: str | None = None) -> Document:
@@ -40,39 +42,34 @@ def try_kept_rule(by: RequestContext, rule_id: str, start_ms: int, end_ms: int) 
     return {**found, "devices": _named(by, {"items": found["devices"]})["items"]}
 
 
-def list_alerts(
-    by: RequestContext, limit: int, rule: str | None = None, status: str = "all", after: str | None = None
-) -> Document:
-    """Firings of rules, newest first; ``open`` are those that nobody has taken notice of."""
-    is_open = None if status == "all" else status == "open"
-    page = by.platform.alert_operations.listed(
-        by.catalog, rule_id=rule, device_id=None, is_open=is_open, before=number_before(after), limit=limit
-    )
-    return _named(by, page)
-
-
-def acknowledge_alert(by: RequestContext, number: int) -> Document:
-    """Note that somebody has taken notice of a firing."""
-    return by.platform.alert_operations.acknowledge(by.operator, number, by.catalog)
+def try_new_rule(by: RequestContext, rule: Mapping[str, Any], start_ms: int, end_ms: int) -> Document:
+    """When a rule that is not kept would have fired on stored values of all its devices; nothing is kept or done."""
+    found = by.platform.rule_operations.try_new(rule, tuple, start_ms, end_ms, by.catalog)
+    return {**found, "devices": _named(by, {"items": found["devices"]})["items"]}
 
 
 # Groups, jobs, exports ---------------------------------------------------------------------------------------------
 
 
 def list_groups(by: RequestContext, limit: int, after: str | None = None) -> Document:
-    """Device groups by id."""
+    """Segments by id."""
     return by.platform.authored.listed("group", by.catalog, limit, after)
 
 
 def group_members(by: RequestContext, group_id: str, limit: int, catalog: str | None = None) -> Document:
-    """Devices that are in a group now, of one catalog or of all."""
+    """Devices that are in a segment now, of one catalog or of all."""
     only = by.catalog or catalog
     group = parse_group(by.platform.authored.visible("group", group_id, only).content)
     return _named(by, views.members(by.platform, group, only, limit, None))
 
 
+def preview_group(by: RequestContext, body: Document, limit: int) -> Document:
+    """Devices that would be in a segment; nothing is kept."""
+    return _named(by, views.members(by.platform, parse_group(body), by.catalog, limit, None))
+
+
 def group_uses(by: RequestContext, group_id: str) -> Document:
-    """What uses a group."""
+    """What uses a segment."""
     return views.uses_of(by.platform, "group", group_id, by.catalog)
 
 

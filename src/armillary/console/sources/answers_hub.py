@@ -6,7 +6,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from armillary.api.http.documents import as_document, row_document
-from armillary.api.native.bodies import HubDeviceBody, HubServiceKeyBody, ModuleBody
+from armillary.api.native.bodies import HubDeviceBody, HubEnrolmentBody, HubServiceKeyBody, ModuleBody
 from armillary.api.views import hub as views_hub, hub_devices as views, series as views_series, service as views_service
 from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.signed_in import Document
@@ -64,6 +64,13 @@ def patch_device_twin(by: RequestContext, device_id: str, desired: Document, if_
     return views_hub.twin(by.hub, known)
 
 
+def tag_device(by: RequestContext, device_id: str, name: str, value: str | None) -> Document:
+    """Give a device of either kind a tag; None takes it away."""
+    known = by.service.hub_access.known(device_id)
+    by.hub.operations.change_twin(by.operator, known, tags={name: value}, detail={"section": "tags"})
+    return {}
+
+
 # Hub devices -------------------------------------------------------------------------------------------------------
 
 
@@ -97,7 +104,9 @@ def make_module(by: RequestContext, device_id: str, body: ModuleBody) -> Documen
     """Register a module of a device; the answer has its keys."""
     access = by.service.hub_access
     known = access.known(device_id)
-    return views.with_keys(by.service, *access.operations.make_module(by.operator, known, body.module_id, body.form()))
+    made = access.operations.make_module(by.operator, known, body.module_id, body.form())
+    views.begin_anew(by.hub, by.platform, made[0], by.operator)
+    return views.with_keys(by.service, *made)
 
 
 def change_module(by: RequestContext, device_id: str, module_id: str, change: IdentityChange) -> Document:
@@ -131,6 +140,17 @@ def change_admission(
 def list_hub_enrolments(by: RequestContext, catalog: str) -> Document:
     """A catalog's enrolments by name, and its id scope."""
     return views.enrolments(by.service, catalog)
+
+
+def make_hub_enrolment(by: RequestContext, catalog: str, body: HubEnrolmentBody) -> Document:
+    """Let one device, or a group of them, register; the answer has symmetric keys."""
+    return views.made_enrolment(*by.service.hub_access.enrolments.create(catalog, body.form(), actor=by.operator.name))
+
+
+def verify_hub_enrolment(by: RequestContext, catalog: str, enrolment_id: UUID, certificate: str) -> Document:
+    """Prove possession of a group's authority."""
+    enrolments, actor = by.service.hub_access.enrolments, by.operator.name
+    return views.enrolment(enrolments.verify(catalog, enrolment_id, certificate, actor=actor))
 
 
 def change_hub_enrolment(by: RequestContext, catalog: str, enrolment_id: UUID, *, enabled: bool) -> Document:

@@ -1,15 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers about device templates, and about a device as its template sees it."""
+"""Answers about device templates, a device as its template sees it, and templates of whole applications."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from armillary.api.native.bodies import ImportBody
-from armillary.api.views import authored as views_authored, device_labels as views_labels, template as views
+from armillary.api.views import (
+    authored as views_authored,
+    device_labels as views_labels,
+    template as views,
+)
 from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.signed_in import Document
+from armillary.content import application_templates as shipped
+from armillary.errors import RateLimitedError
+from armillary.twin.rule.rule_values import values_of
+from armillary.twin.template.name import split_id
+from armillary.twin.template.value_names import Naming
 
 # Templates ---------------------------------------------------------------------------------------------------------
 
@@ -75,6 +85,14 @@ def template_devices(by: RequestContext, template_name: str, limit: int) -> Docu
     return views_labels.with_names(by.service, page, by.operator.catalog)
 
 
+def template_values(by: RequestContext, template_name: str) -> Document:
+    """What a rule for a template's devices can look at: by its newest version, else its draft."""
+    published = by.platform.templates.versions(template_name)
+    version = split_id(published[0].id)[1] if published else 0
+    ready = by.platform.template_operations.visible(template_name, version, by.catalog)
+    return values_of(Naming([ready.names]))
+
+
 def template_uses(by: RequestContext, template_name: str, value: str) -> Document:
     """What uses a value of a template."""
     return views_authored.uses(by.platform.template_operations.uses(template_name, by.catalog, value))
@@ -116,3 +134,52 @@ def set_device_properties(by: RequestContext, device_id: str, values: Mapping[st
     """Want values of writable properties; null wants none."""
     known = by.service.hub_access.known(device_id)
     by.platform.device_template_operations.want(by.operator, known, values, if_match)
+
+
+# Application templates ---------------------------------------------------------------------------------------------
+
+
+def list_application_templates(by: RequestContext) -> Document:
+    """Application templates that are shipped; none where simulated devices are not played."""
+    found = by.applications()
+    return {"items": [] if found is None else found.catalog()}
+
+
+def application_contents(_by: RequestContext, name: str) -> Document:
+    """What is in a template: ``devices``, and its models, rules, groups, jobs and dashboards. Raises NotFoundError."""
+    return _contents(name)
+
+
+def use_application_template(by: RequestContext, name: str, into: str | None = None) -> Document:
+    """Make a running application of a template, in a catalog (by default one that is made for it)."""
+    found = by.applications()
+    if found is None:
+        raise RateLimitedError("simulated devices are not being played here yet", retry_after_s=2)
+    made: Document = found.use(name, actor=by.operator.name, catalog=into, devices=None)
+    return made
+
+
+@cache  # what is shipped does not change while the service runs
+def _contents(name: str) -> Document:
+    found = shipped.load(name)
+    dashboards = [
+        {"id": document_id, "name": body["name"], "tiles": body["tiles"]}
+        for (kind, document_id), body in found.documents.items()
+        if kind == "dashboard"
+    ]
+    dashboards.sort(key=lambda each: (-len(each["tiles"]), each["id"]))
+
+    def names_of(kind: str) -> list[str]:
+        return [str(body["name"]) for (each, _), body in found.documents.items() if each == kind]
+
+    return {
+        "name": name,
+        "product": found.head["product"],
+        "operator": found.head["operator"],
+        "devices": sum(int(table["count"]) for table in found.devices),
+        "models": [str(each["name"]) for each in found.head["template"]],
+        "rules": names_of("rule"),
+        "groups": names_of("group"),
+        "jobs": names_of("job"),
+        "dashboards": dashboards,
+    }

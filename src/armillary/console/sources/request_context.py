@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from armillary.api.http.tenure import since_ms_of, tenures_of
@@ -18,6 +18,20 @@ if TYPE_CHECKING:
     from armillary.service.assemble import SecurityService
 
 
+class Applications(Protocol):
+    """Application templates in use (``sim/templates/applications.py``)."""
+
+    def catalog(self) -> list[dict[str, Any]]:
+        """Every template that is shipped."""
+
+    def use(self, name: str, *, actor: str, catalog: str | None, devices: int | None) -> dict[str, Any]:
+        """Make an application of one."""
+
+
+def nothing() -> None:
+    """Where no applications are played."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestContext:
     """Somebody who asks a service or acts on it.
@@ -26,6 +40,7 @@ class RequestContext:
         service, hub, platform: What is asked and acted on.
         operator: Who.
         catalog: Name of the only catalog that answers are about; None for all.
+        applications: Gives application templates in use; None where none are played.
     """
 
     service: SecurityService
@@ -33,6 +48,7 @@ class RequestContext:
     platform: Platform
     operator: Operator
     catalog: str | None
+    applications: Callable[[], Applications | None] = nothing
 
     def since_ms(self, device_id: str) -> int:
         """When the part of a device's records begins that the operator sees (Unix milliseconds); 0 for all."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from inspect import isfunction
@@ -14,30 +15,45 @@ from armillary.api.http.documents import as_document
 from armillary.api.native.dashboard_live import batches, wanted_of
 from armillary.api.views import dashboard as views_dashboard
 from armillary.api.views.device_labels import names_of
+from armillary.api.views.tile_choices import choices
 from armillary.console.sources import (
+    answers_alerts,
     answers_authored,
     answers_evidence,
+    answers_guardians,
     answers_hub,
+    answers_people,
+    answers_registry,
     answers_releases,
     answers_response,
+    answers_rollouts,
+    answers_search,
     answers_security,
+    answers_tables,
     answers_templates,
 )
 from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.signed_in import Document
 from armillary.engines.documents.document import check_id
-from armillary.errors import NotFoundError
-from armillary.platform.authored.documents import PARSERS, document_of
+from armillary.errors import ArmillaryError, NotFoundError
+from armillary.platform.authored.documents import PARSERS, document_of, version_before
 from armillary.platform.dashboards.devices import DashboardDevices, shortened
-from armillary.twin.author.dashboard import Dashboard, parse
+from armillary.twin.author.dashboard import Dashboard, parse, parse_source
 
 _ANSWERS = (
+    answers_alerts,
     answers_authored,
     answers_evidence,
+    answers_guardians,
     answers_hub,
+    answers_people,
+    answers_registry,
     answers_releases,
     answers_response,
+    answers_rollouts,
+    answers_search,
     answers_security,
+    answers_tables,
     answers_templates,
 )
 # What pages ask: every function of the modules of answers, by its name.
@@ -51,6 +67,8 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
 )
 # A command waits so long for a device's answer (seconds): people wait for the page.
 ANSWER_S = 10.0
+# Between two looks at whether alerts have changed (seconds); a look compares two numbers.
+ALERTS_S = 1.0
 
 
 class ServiceApplication:
@@ -104,6 +122,7 @@ class ServiceApplication:
         question = views_dashboard.Question(
             hub=self._hub,
             devices=self._devices(),
+            alerts=self._platform.device_alerts(self._by.catalog),
             end_ms=int(time.time() * 1000) + 1,
             range_s=range_s,
             points=points,
@@ -130,9 +149,43 @@ class ServiceApplication:
         """What the values of each tile are called, by the tile's id."""
         return views_dashboard.tile_labels(self._devices(), _shown(body))
 
+    def tile_choices(self, source: Document) -> Document:
+        """What a tile of a source can show: see ``api/views/tile_choices.py``; nothing of a source that is gone."""
+        try:
+            return choices(self._devices(), self._hub.series, parse_source(source))
+        except ArmillaryError:  # the form says so when it is sent
+            return {}
+
+    def previous(self, kind: str, document_id: str) -> Document:
+        """The version before of a document. Raises NotFoundError if there is none that the operator may see."""
+        self._platform.authored.visible(kind, document_id, self._by.catalog)
+        history = self._platform.documents.history(kind, document_id)
+        return document_of(version_before(history, self._by.catalog))
+
     def live(self, wanted: Mapping[str, frozenset[str]], closing: asyncio.Event) -> AsyncGenerator[list[Document]]:
         """What came, once a second: ``device_id``, ``name``, ``at_ms``, ``value``."""
         return batches(self._hub, self._platform.directory, wanted, closing, catalog=self._by.catalog)
+
+    def open_alerts(self) -> Mapping[str, int]:
+        """How many alerts are open of each severity, gravest first."""
+        return self._platform.alerts.open_by_severity(self._by.catalog)
+
+    async def alert_changes(self, closing: asyncio.Event) -> AsyncGenerator[Document]:
+        """Open alerts of each severity: first as they are, then whenever they may have changed, once a second at most.
+
+        Ends when ``closing`` is set.
+        """
+        alerts, seen, before = self._platform.alerts, None, None
+        while not closing.is_set():
+            changes = alerts.changes
+            if changes != seen:
+                found = await asyncio.to_thread(alerts.state_of_alerts, self._by.catalog)
+                if found != before:
+                    yield found
+                seen, before = changes, found
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ALERTS_S):
+                    await closing.wait()
 
     def shed(self) -> None:
         """Count a reader of live values that was let go."""

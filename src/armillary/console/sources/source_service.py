@@ -20,9 +20,10 @@ from armillary.api.views.device_labels import with_names
 from armillary.console.sources.permissions import may_ask
 from armillary.console.sources.request_context import RequestContext, uuid_of
 from armillary.console.sources.signed_in import Document
+from armillary.engines.records.queries.audit import AuditFilter
 from armillary.engines.records.schema.rows import Catalog, DeviceFilter
 from armillary.errors import NotFoundError
-from armillary.rollout.cohort import size_after
+from armillary.rollout.cohort import due_of
 from armillary.rollout.tally import LEFT
 from armillary.twin.template.value_names import as_fields
 
@@ -158,11 +159,6 @@ class ServiceHub:
         properties: Document = views_hub.twin(self._hub, device_id)["properties"]
         return properties
 
-    def patch_desired(self, device_id: str, patch: Document) -> None:
-        """Merge into the desired properties (null removes)."""
-        detail = {"section": "desired"}
-        self._hub.operations.change_twin(self._by.operator, device_id, desired=patch, detail=detail)
-
     async def listen(self, device_id: str) -> AsyncGenerator[Document]:
         """New points as they come: ``metric``, ``value``, ``at_ms``."""
         async with self._hub.live.listen(device_id) as listener:
@@ -254,7 +250,7 @@ def cohorts(rollout: Document) -> list[Document]:
         step = index - len(rings)
         name, waiting = rings[index] if step < 0 else (f"to {percents[step]}%", 0)
         if step >= 0:
-            waiting = max(0, size_after(percents, step, whole) - reached)
+            waiting = due_of(percents, step, whole, reached)
         reached += waiting
         made.append({"name": name, "counts": {"waiting": waiting} if waiting else {}, "failed": 0})
     return made
@@ -316,9 +312,9 @@ class ServiceSettings:
     def __init__(self, by: RequestContext) -> None:
         self._by, self._service = by, by.service
 
-    def audit_lines(self, *, after: str | None, limit: int, target: str | None = None) -> Document:
-        """A page of audit lines, newest first; those of a target only."""
-        return views.audit(self._service, limit=limit, after=after, target=target)
+    def audit_lines(self, *, after: str | None, limit: int, rising: bool = False, **wanted: Any) -> Document:
+        """A page of audit lines, newest first unless ``rising``; ``wanted`` are fields of ``AuditFilter``."""
+        return views.audit(self._service, limit=limit, after=after, wanted=AuditFilter(**wanted), rising=rising)
 
     def audit_verification(self) -> Document:
         """The walk over the whole chain: ``lines``, ``head``, ``broken_at``."""

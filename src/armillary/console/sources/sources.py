@@ -10,12 +10,13 @@ place.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from armillary.api.http.route import RANK
 from armillary.console.sources.permissions import Checked
-from armillary.console.sources.request_context import RequestContext
+from armillary.console.sources.request_context import Applications, RequestContext, nothing
 from armillary.console.sources.signed_in import SignedIn
 from armillary.console.sources.source_application import ServiceApplication
 from armillary.console.sources.source_service import (
@@ -25,17 +26,24 @@ from armillary.console.sources.source_service import (
     ServiceUpdates,
     ServiceWatch,
 )
+from armillary.engines.records.people.people import Grant, Person
 from armillary.engines.records.schema.rows import Token
 from armillary.errors import NotFoundError, UnauthenticatedError
+from armillary.identity.person import Profile
+from armillary.service.people.people import NOT_KNOWN
+from armillary.service.people.sessions import Sessions
+from armillary.wire.sign_in.faults import SignInRefusedError
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
     from armillary.platform.platform import Platform
     from armillary.service.assemble import SecurityService
+    from armillary.service.people.passkeys import Passkeys
+    from armillary.service.people.provider import SignInProvider
 
 
 class ServiceSignIn:
-    """Tokens."""
+    """Tokens and people."""
 
     def __init__(self, service: SecurityService, platform: Platform) -> None:
         self._service = service
@@ -49,25 +57,71 @@ class ServiceSignIn:
         return operator
 
     def standing(self, operator: SignedIn) -> SignedIn | None:
-        """The operator as its token is now; None when that has ended, or its catalog or organisation was deleted."""
-        token = self._service.tokens.valid(UUID(operator.token_id))
+        """The operator as token, or person and grant, are now; None when these or their catalog have ended."""
+        if operator.person_id:
+            return self.by_grant(operator, operator.grant_id)
+        return self.of_token(UUID(operator.token_id))
+
+    def of_token(self, token_id: UUID) -> SignedIn | None:
+        """The operator of a token; None when it, its catalog or its organisation has ended."""
+        token = self._service.tokens.valid(token_id)
         return None if token is None else self._operator(token)
+
+    def person(self, profile: Profile) -> SignedIn:
+        """The person who came back from the provider, by the widest grant that stands. Raises SignInRefusedError."""
+        known = self._service.people.signed_in(profile)
+        found = [each for each in (self._granted(known.person, grant) for grant in known.grants) if each is not None]
+        if not found:
+            raise SignInRefusedError(
+                f"what {known.person.login} was granted is gone: its catalog or organisation was deleted",
+                remedy="An administrator can grant a role of another: armillary person grant.",
+                code=NOT_KNOWN,
+            )
+        return min(found, key=lambda each: (each.catalog is not None, each.organisation is not None, -RANK[each.role]))
+
+    def choices(self, operator: SignedIn) -> list[SignedIn]:
+        """The person of a session by each grant that stands; empty for a token."""
+        if not operator.person_id:
+            return []
+        try:
+            known = self._service.people.get(UUID(operator.person_id))
+        except NotFoundError:
+            return []
+        return [each for each in (self._granted(known.person, grant) for grant in known.grants) if each is not None]
+
+    def by_grant(self, operator: SignedIn, grant_id: str) -> SignedIn | None:
+        """The same person by another grant; None where it does not stand."""
+        try:
+            found = self._service.people.standing(UUID(operator.person_id), UUID(grant_id))
+        except ValueError:
+            return None
+        return None if found is None else self._granted(*found)
+
+    def _granted(self, person: Person, grant: Grant) -> SignedIn | None:
+        names = self._names(grant.catalog_id, grant.organisation)
+        if names is None:
+            return None
+        identity = (person.login, grant.role, grant.catalog_id, grant.organisation)
+        return SignedIn(*identity, "", *names, str(person.person_id), str(grant.grant_id), person.name)
 
     def _operator(self, token: Token) -> SignedIn | None:
         """The operator of a token; None where its catalog or organisation is gone."""
-        catalog = organisation = None
-        if token.catalog_id is not None:
-            try:
-                catalog = self._service.registry.catalogs.get_by_id(token.catalog_id).name
-            except NotFoundError:
-                return None
-        if token.organisation is not None:
-            found = self._platform.organisations.all().get(token.organisation)
-            if found is None:
-                return None
-            organisation = found.name
+        names = self._names(token.catalog_id, token.organisation)
         identity = (token.name, token.role, token.catalog_id, token.organisation)
-        return SignedIn(*identity, str(token.token_id), catalog, organisation)
+        return None if names is None else SignedIn(*identity, str(token.token_id), *names)
+
+    def _names(self, catalog_id: UUID | None, organisation: str | None) -> tuple[str | None, str | None] | None:
+        """What catalog and organisation are called; None where one is gone, or not the catalog's."""
+        if catalog_id is None:
+            return None, None
+        try:
+            catalog = self._service.registry.catalogs.get_by_id(catalog_id).name
+        except NotFoundError:
+            return None
+        if organisation is None:
+            return catalog, None
+        found = self._platform.organisations.all().get(organisation)
+        return None if found is None or found.catalog.lower() != catalog.lower() else (catalog, found.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +142,21 @@ class SourcesFor:
 
     sign_in: ServiceSignIn
     of: Callable[[SignedIn], Sources]
+    sessions: Sessions = field(default_factory=Sessions)
+    provider: SignInProvider | None = None
+    passkeys: Passkeys | None = None
 
 
-def sources_of(service: SecurityService, hub: Hub, platform: Platform) -> SourcesFor:
+def sources_of(
+    service: SecurityService,
+    hub: Hub,
+    platform: Platform,
+    applications: Callable[[], Applications | None] = nothing,
+) -> SourcesFor:
     """Signing in to a service, and the sources of who is signed in."""
 
     def of(operator: SignedIn) -> Sources:
-        by = RequestContext(service, hub, platform, operator, operator.catalog_name)
+        by = RequestContext(service, hub, platform, operator, operator.catalog_name, applications)
         sources = Sources(
             fleet=ServiceFleet(by),
             hub=ServiceHub(by),
@@ -106,4 +168,6 @@ def sources_of(service: SecurityService, hub: Hub, platform: Platform) -> Source
         checked = {each.name: Checked(getattr(sources, each.name), each.name, by) for each in fields(sources)}
         return Sources(**checked)  # type: ignore[arg-type]  # they have the same methods
 
-    return SourcesFor(ServiceSignIn(service, platform), of)
+    return SourcesFor(
+        ServiceSignIn(service, platform), of, service.sessions, service.sign_in_provider, service.passkeys
+    )

@@ -77,6 +77,20 @@ export function nearest(times, values, index) {
   return times[index] - times[low] <= times[high] - times[index] ? low : high;
 }
 
+/**
+ * Bounds of an axis: those of its values, and of thresholds no further away than the values reach; one that is further
+ * away would press the line flat.
+ *
+ * @param {number} low Of the values.
+ * @param {number} high Of the values.
+ * @param {number[]} limits Thresholds.
+ */
+export function bounds(low, high, limits) {
+  const reach = high - low || Math.abs(high) * 0.25 || 1;
+  const near = limits.filter((each) => each >= low - reach && each <= high + reach);
+  return [Math.min(low, ...near), Math.max(high, ...near)];
+}
+
 /** A number with as many digits as tell values of one chart apart, as console/dashboards/pages_tiles.py writes it. */
 export function figure(value) {
   if (value === null || value === undefined) return "–";

@@ -24,23 +24,35 @@ const serverNow = Number(document.documentElement.dataset.now);
 const opened = Date.now();
 const now = () => serverNow + (Date.now() - opened) / 1000;
 
+const LOCAL = new Intl.DateTimeFormat("sv", {
+  year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
+});
+
+/** The exact time in the browser's own zone, which it names. */
+export const local = (atSeconds) => LOCAL.format(new Date(atSeconds * 1000));
+
 function tick() {
   for (const element of document.querySelectorAll("time[data-at]")) {
+    if (document.documentElement.dataset.clock === "local") element.title = local(Number(element.dataset.at));
     const text = relative(Number(element.dataset.at), now());
     if (element.textContent !== text) element.textContent = text;
   }
 }
+tick();
 setInterval(tick, 5000);
 document.addEventListener("htmx:afterSettle", tick);
 
 /** Whether somebody has typed or chosen something in a part that is not sent yet. */
-function isTyped(part) {
+export function isTyped(part) {
   return [...part.querySelectorAll("input, textarea, select")].some((field) => {
     if (field.tagName === "SELECT") {
       const made = [...field.options].findIndex((option) => option.defaultSelected);
       return field.selectedIndex !== Math.max(made, 0);
     }
-    return field.value !== field.defaultValue || field.checked !== field.defaultChecked;
+    if (field.type === "hidden") return false;
+    // A box that says no value has "on", which is not its default.
+    if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+    return field.value !== field.defaultValue;
   });
 }
 
@@ -76,22 +88,38 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// Rows that are ticked: all of a page by one box, which needs script; how many there are.
+function picked() {
+  const boxes = [...document.querySelectorAll("[data-pick]")];
+  const all = document.querySelector("[data-pick-all]");
+  if (all) all.hidden = boxes.length < 2;
+  const count = boxes.filter((box) => box.checked).length;
+  const said = document.querySelector("[data-picked]");
+  if (said) said.textContent = count ? `${count} selected:` : "Selected rows:";
+  for (const button of document.querySelectorAll(".bulk button")) button.disabled = count === 0;
+}
+document.addEventListener("change", (event) => {
+  const all = event.target.closest?.("[data-pick-all]");
+  if (all) for (const box of document.querySelectorAll("[data-pick]")) box.checked = event.target.checked;
+  if (all || event.target.matches?.("[data-pick]")) picked();
+});
+document.addEventListener("htmx:afterSettle", picked);
+picked();
+
 // Leaving a filter alone for a moment sends its form, so that a choice needs no button.
 for (const form of document.querySelectorAll("form[data-submits]")) {
   form.addEventListener("change", () => form.requestSubmit());
 }
 
-const PLACES = { f: "/fleet", h: "/dashboards", u: "/updates", i: "/findings", a: "/audit", s: "/settings" };
+const PLACES = { f: "/fleet", h: "/dashboards", u: "/updates", i: "/findings", l: "/alerts", a: "/audit", s: "/settings" };
 let leader = 0;
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest("input, textarea, select, dialog[open]")) return;
   const help = document.getElementById("keys");
   if (event.key === "/") {
-    const search = document.querySelector("input[type=search]");
     event.preventDefault();
-    if (search) search.focus();
-    else location.assign("/fleet#search");
+    document.getElementById("find")?.focus();
   } else if (event.key === "?" && help) {
     event.preventDefault();
     help.showModal();
@@ -102,4 +130,3 @@ document.addEventListener("keydown", (event) => {
     location.assign(PLACES[event.key]);
   }
 });
-if (location.hash === "#search") document.querySelector("input[type=search]")?.focus();

@@ -4,15 +4,17 @@
 // kept, and shown when the live view is resumed by the button, a double click or Escape.
 //
 // A chart is {start_ms, end_ms, bucket_ms, axes: [unit, ...], series: [{label, unit, axis, at_ms, values, key}, ...]};
-// it has an axis on the left and, with a second unit, one on the right.
+// it has an axis on the left and, with a second unit, one on the right. It may have thresholds, {at, axis, shape, label}:
+// a line each, or where one is out of sight its label at the edge that it lies beyond.
 
-import { alone, nearest, quantity, ticks, withGaps } from "./chart-rules.js";
+import { alone, bounds, nearest, quantity, ticks, withGaps } from "./chart-rules.js";
 import { axis, colour, exact } from "./paint.js";
 
 const KEEP_POINTS = 5000; // of one series: older ones leave on the left
 const LEAST_DRAG = 8; // pixels: less is a click
 const LEAST_HEIGHT = 90;
 const CHARACTER = 6.7; // width of one at the axes' size, pixels
+const LINE = 14; // height of one of texts at that size, pixels
 
 const element = (name, properties = {}) => Object.assign(document.createElement(name), properties);
 
@@ -52,6 +54,11 @@ export class TimePlot {
     return this.#plot.data;
   }
 
+  /** Bounds of an axis, as they are drawn: {min, max}. */
+  scale(index) {
+    return this.#plot.scales[`y${index}`];
+  }
+
   /** Whether somebody has zoomed in. */
   get isPaused() {
     return this.#zoom !== null;
@@ -65,7 +72,7 @@ export class TimePlot {
   /** Draws a chart; one of the same series and axes in place, so that neither pointer nor zoom is lost. */
   show(chart) {
     this.#chart = chart;
-    const made = JSON.stringify([chart.axes, chart.series.map((each) => [each.label, each.unit, each.axis])]);
+    const made = JSON.stringify([chart.axes, chart.thresholds ?? [], chart.series.map((each) => [each.label, each.unit, each.axis])]);
     if (this.#plot && made === this.#made) this.#update();
     else this.#make(made);
   }
@@ -141,8 +148,7 @@ export class TimePlot {
     this.#list();
     const [width, height] = this.#room();
     const bars = this.#bars;
-    const range = (_plot, low, high) => [Math.min(0, low), high <= 0 ? 1 : high * 1.05];
-    const scales = Object.fromEntries(chart.axes.map((_unit, index) => [`y${index}`, bars ? { range } : {}]));
+    const scales = Object.fromEntries(chart.axes.map((_unit, index) => [`y${index}`, { range: (_plot, low, high) => this.#range(index, low, high) }]));
     const second = chart.axes.length > 1;
     this.#plot = new uPlot(
       {
@@ -176,7 +182,7 @@ export class TimePlot {
         hooks: {
           setSelect: [(plot) => this.#selected(plot)],
           setCursor: [() => this.#say()],
-          draw: [(plot) => this.#units(plot, paints)],
+          draw: [(plot) => this.#limits(plot), (plot) => this.#units(plot, paints)],
         },
       },
       this.#data(),
@@ -194,6 +200,48 @@ export class TimePlot {
       size: (_plot, texts) => 16 + CHARACTER * Math.max(2, ...(texts ?? []).map((text) => text.length)),
       values: (_plot, numbers, _axis, _space, step) => ticks(numbers, step),
     };
+  }
+
+  #range(index, low, high) {
+    if (low === null) return [null, null];
+    const limits = (this.#chart.thresholds ?? []).filter((each) => each.axis === index).map((each) => each.at);
+    const [least, most] = bounds(low, high, limits);
+    return this.#bars ? [Math.min(0, least), most <= 0 ? 1 : most * 1.05] : uPlot.rangeNum(least, most, 0.1, true);
+  }
+
+  /** Thresholds: a broken line and what it is called, above it; below it at the upper edge. */
+  #limits(plot) {
+    const { ctx, bbox } = plot;
+    const line = LINE * devicePixelRatio;
+    const used = { top: 0, bottom: 0 };
+    ctx.save();
+    ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
+    ctx.textAlign = "right";
+    ctx.lineWidth = devicePixelRatio;
+    for (const each of this.#chart.thresholds ?? []) {
+      const scale = plot.scales[`y${each.axis}`];
+      if (scale?.min === undefined || scale.min === null) continue;
+      ctx.strokeStyle = ctx.fillStyle = colour(this.#host, `limit-${each.shape}`);
+      const right = bbox.left + bbox.width - 4 * devicePixelRatio;
+      const at = Math.round(plot.valToPos(each.at, `y${each.axis}`, true)) + 0.5; // one sharp row of pixels
+      if (each.at > scale.max) {
+        ctx.textBaseline = "top";
+        ctx.fillText(`${each.label} \u2191`, right, bbox.top + line * used.top++);
+      } else if (each.at < scale.min) {
+        ctx.textBaseline = "bottom";
+        ctx.fillText(`${each.label} \u2193`, right, bbox.top + bbox.height - line * used.bottom++);
+      } else {
+        ctx.setLineDash([6 * devicePixelRatio, 4 * devicePixelRatio]);
+        ctx.beginPath();
+        ctx.moveTo(bbox.left, at);
+        ctx.lineTo(bbox.left + bbox.width, at);
+        ctx.stroke();
+        const isHigh = at - line < bbox.top;
+        ctx.textBaseline = isHigh ? "top" : "bottom";
+        ctx.fillText(each.label, right, at + (isHigh ? 2 : -2) * devicePixelRatio);
+      }
+    }
+    ctx.restore();
   }
 
   /** The unit above its axis, in the colour of the line where the axis has only one. */

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Demonstration applications: real programs that run on a device, as source folders.
+"""Example applications: real programs that run on a device, as source folders.
+
+``smart_cable`` is the smallest that speaks to the hub, with values that it invents; ``phone_home`` does what it was not
+granted; ``_guardian`` is the program of guardians (``content/guardian_image.py``).
 
 What it is: one folder for each application with ``app_manifest.json`` (a source manifest), ``bin/app`` (its
 entry point, Python) and ``README.md``; ``_library`` is what they share; :func:`load` turns a name into the files
@@ -52,7 +55,7 @@ def load(name: str, *, allowed_host: str, catalog_id: UUID | str) -> dict[str, b
     if "DeviceAuthentication" in capabilities:
         capabilities["DeviceAuthentication"] = str(catalog_id)
         capabilities["AllowedConnections"] = [allowed_host]
-        files |= _library() | _paho()
+        files |= _library() | paho_files()
     files["app_manifest.json"] = json.dumps(manifest, separators=(",", ":")).encode()
     return files
 
@@ -62,7 +65,7 @@ def _library() -> dict[str, bytes]:
     return {f"lib/{entry.name}": entry.read_bytes() for entry in root.iterdir() if entry.name.endswith(".py")}
 
 
-def _paho() -> dict[str, bytes]:
+def paho_files() -> dict[str, bytes]:
     """The installed paho-mqtt, as far as a client needs it, with its licence (EDL 1.0)."""
     try:
         package = resources.files("paho")

@@ -7,14 +7,14 @@ What the board keeps for itself is known before them: no application gets a peri
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 from cryptography.x509 import Certificate
 
-from armillary.capability.grant import PlatformLimits
+from armillary.capability.grant import Grant, PlatformLimits
 from armillary.device.applications.admission import Application, Board, admit
 from armillary.device.install.installer import Installer
 from armillary.device.state.hub_address import HubAddress
@@ -51,6 +51,8 @@ class ApplicationStore:
     platform: PlatformLimits
     flash_limit_bytes: int
     device_id: str
+    # Nodes for the serial ports of a grant; notes those that have none
+    serial_ports: Callable[[Grant], Mapping[str, Path]] = lambda _: {}
 
     def load(self, record: InstallRecord) -> LoadedSet:
         """Verify every active image and say which may run."""
@@ -115,6 +117,7 @@ class ApplicationStore:
             data=self._mutable(application),
             temporary=self.folder.run,
             device_authentication=(None if application.grant.device_authentication is None else device_authentication),
+            serial_ports=self.serial_ports(application.grant),
             environment=environment,
         )
 

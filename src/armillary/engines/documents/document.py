@@ -29,8 +29,9 @@ MAX_ID_CHARACTERS = 128
 # For descriptions (JSON Schema), and below: two dots in a row would climb out of a folder.
 ID_PATTERN = rf"^(?!.*\.\.)[a-z0-9](?:[a-z0-9._-]{{0,{MAX_ID_CHARACTERS - 2}}}[a-z0-9])?$"
 _ID = re.compile(ID_PATTERN)
-# What a device may be called (wire/hub/credentials.py); an export writes such an id as a file name (files.py).
-_DEVICE_ID = re.compile(rf"[A-Za-z0-9._:@=-]{{1,{MAX_ID_CHARACTERS}}}\Z")
+# What a device, or a module of it (``device/module``), may be called (wire/hub/credentials.py); an export writes such
+# an id as a file name (files.py).
+_DEVICE_ID = re.compile(rf"[A-Za-z0-9._:@=-]{{1,{MAX_ID_CHARACTERS}}}(?:/[A-Za-z0-9$][A-Za-z0-9._:@=-]{{0,63}})?\Z")
 
 # A device template of 300 capabilities in several languages is 200 KB; a dashboard with pictures inside is not one.
 MAX_BODY_BYTES = 1 << 20
@@ -74,7 +75,7 @@ def check_kind(kind: str) -> str:
 
 
 def check_id(document_id: str, kind: str = "") -> str:
-    """Return ``document_id`` if it is allowed; documents of kind ``device`` may have any device id.
+    """Return ``document_id`` if it is allowed; documents of kind ``device`` may have any id of a device or module.
 
     Raises:
         InvalidArgumentError: it may not.
@@ -91,7 +92,7 @@ def check_id(document_id: str, kind: str = "") -> str:
 
 
 def is_device_id(text: str) -> bool:
-    """Whether a device of this id can have a document; modules have none."""
+    """Whether a device, or a module, of this id can have a document."""
     return _DEVICE_ID.match(text) is not None
 
 

@@ -26,6 +26,7 @@ from armillary.engines.documents.document import (
     encode_body,
     not_found,
 )
+from armillary.engines.documents.titles import Titles
 from armillary.errors import InvalidArgumentError
 
 # Versions before the present one that are kept of a document, and how many characters they may have together: the
@@ -98,6 +99,12 @@ class DeviceDocuments:
         query = "SELECT id FROM document WHERE kind = 'device' AND json_extract(body, '$.template') = ? ORDER BY id"
         return tuple(row[0] for row in self._database.rows(query, (check_id(template),)))
 
+    def modules_of(self, device_id: str) -> tuple[str, ...]:
+        """Ids (``device/module``) of the modules of a device that have a document; none of a module."""
+        # "0" is the character after "/"
+        query = "SELECT id FROM document WHERE kind = 'device' AND id > ? AND id < ? ORDER BY id"
+        return tuple(row[0] for row in self._database.rows(query, (f"{device_id}/", f"{device_id}0")))
+
     def templates_of(self, device_ids: Sequence[str]) -> tuple[tuple[str, int], ...]:
         """The (template, version) pairs of devices, most frequent first; reads at most MAX_LIMIT devices."""
         ids = tuple(device_ids[:MAX_LIMIT])
@@ -124,6 +131,7 @@ class DocumentStore:
         self._database = open_database(folder)
         self.outbox = Outbox(audit, self._database.read, self._database.write)
         self.devices = DeviceDocuments(self._database)
+        self.titles = Titles(self._database)
         # Called after each commit with the documents that changed (a deletion has no body), in the thread that changed
         # them, in the order of the commits. Must be quick and must not call the store's changes.
         self.on_change: list[Callable[[Sequence[Document]], None]] = []

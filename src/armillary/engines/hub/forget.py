@@ -21,6 +21,10 @@ _WHOSE: Final = "(device_id = ?1 OR (device_id > ?1 || '/' AND device_id < ?1 ||
 def forgotten(connection: Connection, identity: str) -> list[str]:
     """Delete the data of a device with its modules, or of one module; returns the ids of its uploads."""
     rows = connection.execute(f"SELECT upload_id FROM upload WHERE {_WHOSE}", (identity,)).fetchall()  # noqa: S608 - constants
+    connection.execute(
+        f"DELETE FROM guardian_boot WHERE device IN (SELECT number FROM device WHERE {_WHOSE})",  # noqa: S608
+        (identity,),
+    )
     for table in _TABLES:
         connection.execute(f"DELETE FROM {table} WHERE {_WHOSE}", (identity,))  # noqa: S608 - constants
     connection.execute(

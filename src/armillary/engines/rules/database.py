@@ -109,5 +109,18 @@ CREATE TRIGGER delivery_gone AFTER DELETE ON delivery WHEN old.state != 'done' B
 END;
 """
 
-# "ArmR"; 1 (2026-11): first; 2 (2026-11): owners and counts of deliveries, firings that are counted only
-LAYOUT = Layout(application_id=0x41726D52, version=2, schema=_SCHEMA + _SECOND, upgrades={1: _SECOND}, additions=OUTBOX)
+# Open alerts by severity without reading the others; what who acknowledged one said about it.
+_THIRD = """
+ALTER TABLE alert ADD COLUMN note TEXT NOT NULL DEFAULT '';
+CREATE INDEX alert_open ON alert (catalog, severity, number) WHERE acknowledged_ms IS NULL;
+"""
+
+# "ArmR"; 1 (2026-11): first; 2 (2026-11): owners and counts of deliveries, firings that are counted only;
+# 3 (2026-11): notes, open alerts by severity
+LAYOUT = Layout(
+    application_id=0x41726D52,
+    version=3,
+    schema=_SCHEMA + _SECOND + _THIRD,
+    upgrades={1: _SECOND, 2: _THIRD},
+    additions=OUTBOX,
+)

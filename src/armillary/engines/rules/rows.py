@@ -47,6 +47,7 @@ class Alert:
     acknowledged_ms: int | None = None  # When a person acknowledged it; None until then
     acknowledged_by: str | None = None
     more: int = 0  # Later firings for the device that were too frequent for alerts of their own
+    note: str = ""  # What who acknowledged it said about it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,7 @@ News = Fired | Over | More
 
 ALERT_COLUMNS = (
     "number, id, catalog, rule_id, rule_name, severity, device_id, fired_ms, at_ms, trace, over_ms, acknowledged_ms,"
-    " acknowledged_by, more"
+    " acknowledged_by, more, note"
 )
 
 
@@ -208,17 +209,6 @@ def replayed(connection: Connection, catalog: str | None, numbers: Sequence[int]
             (now_ms, now_ms, number),
         ).rowcount
     return done
-
-
-@writer_change
-def acknowledged(connection: Connection, catalog: str | None, number: int, by: str, now_ms: int) -> Alert | None:
-    """Store who acknowledged an alert first. Returns the alert; None when there is none."""
-    connection.execute(
-        "UPDATE alert SET acknowledged_ms = ?, acknowledged_by = ?"
-        " WHERE catalog = coalesce(?, catalog) AND number = ? AND acknowledged_ms IS NULL",
-        (now_ms, by, catalog, number),
-    )
-    return read_alert(connection, catalog, number)
 
 
 @writer_change

@@ -15,9 +15,10 @@ from armillary.engines.database.group_commit import GroupCommit
 from armillary.engines.database.outbox import AuditOutboxes, Outbox
 from armillary.engines.database.sqlite_file import open_file
 from armillary.engines.rules import rows
+from armillary.engines.rules.alerts import Alerts
 from armillary.engines.rules.database import FILE_NAME, LAYOUT
 from armillary.engines.rules.deliveries import Deliveries
-from armillary.engines.rules.rows import Alert, Change, DeviceStates
+from armillary.engines.rules.rows import Change, DeviceStates
 
 
 class RuleStore:
@@ -30,6 +31,8 @@ class RuleStore:
     def __init__(self, folder: Path, audit: AuditOutboxes | None = None) -> None:
         self._database = open_file(folder / FILE_NAME, LAYOUT, "the rules' database")
         self.deliveries = Deliveries(self._database)
+        self.alerts = Alerts(self._database)
+        self.changes = 0  # Commits so far: who shows alerts looks again when it has risen
         self.commits: GroupCommit[Change, Any] = GroupCommit(self._commit, name="hub-rules-writer")
         self.outbox = Outbox(audit, self._database.read, self.commits.commit)
 
@@ -53,39 +56,6 @@ class RuleStore:
         """Every device's states."""
         return self._database.read(rows.read_states)
 
-    def alert(self, catalog: str | None, number: int) -> Alert | None:
-        """One alert (of a catalog)."""
-        return self._database.read(lambda connection: rows.read_alert(connection, catalog, number))
-
-    def alerts(
-        self,
-        catalog: str | None,
-        *,
-        rule_id: str | None = None,
-        device_id: str | None = None,
-        is_open: bool | None = None,
-        before: int | None = None,
-        limit: int = 100,
-    ) -> list[Alert]:
-        """Alerts, newest first, with numbers below ``before``; a filter that is None leaves out nothing.
-
-        ``is_open`` chooses the alerts that are not acknowledged (False: those that are).
-        """
-        wanted = {"catalog = ?": catalog, "rule_id = ?": rule_id, "device_id = ?": device_id, "number < ?": before}
-        parts = ["1", *(part for part, value in wanted.items() if value is not None)]
-        if is_open is not None:
-            parts.append("acknowledged_ms IS NULL" if is_open else "acknowledged_ms IS NOT NULL")
-        values = [value for value in wanted.values() if value is not None]
-        return self._alerts(f"{' AND '.join(parts)} ORDER BY number DESC LIMIT ?", (*values, limit))
-
-    def alerts_after(self, number: int, limit: int) -> list[Alert]:
-        """Alerts of all catalogs with higher numbers, in order: for data exports."""
-        return self._alerts("number > ? ORDER BY number LIMIT ?", (number, limit))
-
-    def last_alert(self) -> int:
-        """Number of the newest alert; 0 before the first."""
-        return int(self._database.row("SELECT coalesce(max(number), 0) FROM alert")[0])
-
     def secret(self, rule_id: str, action: str) -> str | None:
         """The secret of an action."""
         row = self._database.row("SELECT secret FROM secret WHERE rule_id = ? AND action = ?", (rule_id, action))
@@ -97,9 +67,8 @@ class RuleStore:
             row[0] for row in self._database.rows("SELECT action FROM secret WHERE rule_id = ?", (rule_id,))
         )
 
-    def _alerts(self, where: str, values: tuple[object, ...]) -> list[Alert]:
-        query = f"SELECT {rows.ALERT_COLUMNS} FROM alert WHERE {where}"  # noqa: S608 - this file's own conditions
-        return [rows.as_alert(row) for row in self._database.rows(query, values)]
-
     def _commit(self, items: Sequence[Change]) -> Sequence[Any]:
-        return self._database.write(lambda connection: [change(connection) for change in items])
+        try:
+            return self._database.write(lambda connection: [change(connection) for change in items])
+        finally:
+            self.changes += 1

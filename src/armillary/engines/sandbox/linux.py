@@ -65,7 +65,7 @@ class LinuxSandbox:
         return await launch(self.plan(launch_, tree), on_event)
 
     def _give_folders(self, launch_: Launch) -> None:
-        """As root, let the application's own user access its folders."""
+        """As root, let the application's own user access its folders and serial ports."""
         if not self.own_user:
             return
         user = confine.application_user(launch_.manifest.component_id)
@@ -73,6 +73,8 @@ class LinuxSandbox:
             give_tree(launch_.data, user)
         if launch_.device_authentication is not None:
             share_tree_with_group(launch_.device_authentication)
+        for node in launch_.serial_ports.values():
+            os.chown(node, user, -1)  # the device gives it back to its owner when it ends
 
     def _forbids_execution(self) -> bool:
         """Whether the self-test has seen that written files cannot be mapped for execution."""
@@ -86,6 +88,7 @@ class LinuxSandbox:
         folders = Folders(
             data=_text(launch_.data),
             device_authentication=_text(launch_.device_authentication),
+            serial_ports={name: str(node.resolve()) for name, node in launch_.serial_ports.items()},
         )
         generated = {path: _memory_file(content) for path, content in self._generated(launch_.grant).items()}
         arguments = confine.bubblewrap_arguments(
@@ -95,7 +98,7 @@ class LinuxSandbox:
             generated=generated,
             user_namespace=None if self.own_user else confine.application_user(launch_.manifest.component_id),
         )
-        policy = confine.filter_policy(launch_.grant, namespaces=True)
+        policy = confine.filter_policy(launch_.grant, namespaces=True, serial=bool(launch_.serial_ports))
         return StartPlan(
             command=(self.bubblewrap, *arguments),
             interpreter=runtime.interpreter,
@@ -140,6 +143,7 @@ class LinuxSandbox:
                 temporary=confine.TEMPORARY_FOLDER,
                 data=confine.DATA_FOLDER,
                 device_authentication=confine.DEVICE_AUTHENTICATION_FOLDER,
+                serial_ports={name: confine.serial_path(name) for name in folders.serial_ports},
             ),
         }
 

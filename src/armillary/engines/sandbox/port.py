@@ -7,9 +7,11 @@ What an application finds, in every engine:
 - Environment: ``PATH``, ``LANG``, ``HOME``, ``TMPDIR``, what the launch adds (``ARMILLARY_DEVICE_ID``,
   ``ARMILLARY_HUB_HOST``, ``ARMILLARY_HUB_PORT``), ``ARMILLARY_DEVICE_AUTHENTICATION`` (folder with
   certificate.pem, key.pem, ca.pem) when it was granted and given, ``ARMILLARY_DATA`` (its mutable storage) when
-  it was granted and given.
+  it was granted and given. ``ARMILLARY_UART_<NAME>`` names the node of each serial port that it was granted and
+  that the device has a node for; a granted port without a node has no variable.
 - In ``linux`` these are ``/run/armillary/daa`` and ``/mnt/data``, and ``/`` is its read-only image beside the
-  host's read-only runtime (``/usr``, loader, Python).
+  host's read-only runtime (``/usr``, loader, Python). A serial port is ``/dev/<NAME>`` there, and belongs to the
+  application's own user where it has one.
 - TCP and UDP reach the hosts of AllowedConnections and no others; each refused attempt is a ConnectionAttempt
   event (``process`` enforces and sees none of this and says so).
 
@@ -78,6 +80,8 @@ class Launch:
     temporary: Path | None = None
     # Folder with certificate.pem, key.pem, ca.pem, or None. Files replaced in it are seen by the running application.
     device_authentication: Path | None = None
+    # Node on the host of each granted serial port that has one, by the board's name, ``UART2``
+    serial_ports: Mapping[str, Path] = field(default_factory=dict)
     # Added to the environment; may not replace what the engine sets
     environment: Mapping[str, str] = field(default_factory=dict)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from armillary.capability import confine
-from armillary.capability.confine import CHANGE, READ, READ_FILE, RUN, WRITE_FILE
+from armillary.capability.confine import CHANGE, READ, READ_FILE, RUN, SERIAL, WRITE_FILE
 from armillary.capability.network import AllowedHosts, parse_address
 from armillary.capability.seccomp import compile_filter
 from armillary.engines.sandbox.network import kernel
@@ -89,7 +89,7 @@ class ReducedSandbox:
     def plan(self, launch_: Launch, abi: int, temporary: str) -> StartPlan:
         """How an application is started."""
         runtime = host.runtime()
-        policy = confine.filter_policy(launch_.grant, namespaces=False)
+        policy = confine.filter_policy(launch_.grant, namespaces=False, serial=bool(launch_.serial_ports))
         return StartPlan(
             command=(),
             interpreter=runtime.interpreter,
@@ -108,12 +108,13 @@ class ReducedSandbox:
         root = launch_.image_root.resolve()
         paths = [(folder, RUN) for folder in runtime.folders]
         paths += [(path, READ) for path in (*runtime.files, *_existing(NAME_FILES))]
-        paths += [(f"/dev/{device}", READ_FILE | WRITE_FILE) for device in confine.DEVICES]
+        paths += [(f"{confine.DEVICE_FOLDER}/{device}", READ_FILE | WRITE_FILE) for device in confine.DEVICES]
         paths += [(str(root), RUN), (temporary, CHANGE)]
         if launch_.data is not None:
             paths.append((str(launch_.data.resolve()), CHANGE))
         if launch_.device_authentication is not None:
             paths.append((str(launch_.device_authentication.resolve()), READ))
+        paths += [(str(node.resolve()), SERIAL) for node in launch_.serial_ports.values()]
         # Port 0, any free one: clients bind before they connect. Accepting is refused by the filter (listen).
         ports = (0, *launch_.grant.tcp_server_ports)
         # Limits that count by user would count the device's own processes.

@@ -25,7 +25,7 @@ from typing import Any, Final
 from armillary.engines.series.reads import Reads, typed
 from armillary.engines.series.values.chunks import Points, SeriesKey, ValueKind
 from armillary.errors import InvalidArgumentError, ParquetMissingError
-from armillary.wire.export.csv_table import FORMULA_STARTS
+from armillary.wire.export.csv_table import shielded
 from armillary.wire.hub.telemetry import MAX_NAME_CHARACTERS, MAX_STRING_CHARACTERS, Value
 
 COLUMNS: Final = ("device_id", "metric", "time", "kind", "value", "message")
@@ -108,7 +108,7 @@ def _csv_part(device_id: str, metric: str, kind: ValueKind, points: Points) -> b
 
 def _shielded(text: str) -> str:
     """A text from a device for a cell, so that no spreadsheet computes it."""
-    return "'" + text if text.startswith(("'", *FORMULA_STARTS)) else text
+    return "'" + text if text.startswith("'") else shielded(text)
 
 
 _TEXTS: Mapping[ValueKind, Callable[[Any], Iterable[str]]] = {

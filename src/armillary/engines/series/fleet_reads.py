@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 
 from armillary.engines.series.readers import Readers, flushed_upto, newer_value, stored_value
 from armillary.engines.series.values.chunks import SeriesKey
 from armillary.engines.series.values.fleet import MAX_DEVICE_HOURS, FleetRange, Group, read_fleet
 from armillary.engines.series.values.query import check_range
+from armillary.engines.series.values.sampling import Sampled, read_samples
 from armillary.wire.hub.telemetry import Value
 
 
@@ -73,3 +74,18 @@ class FleetReads:
                 if metrics is None or name in metrics:
                     found += [(device_id, name, self._tail.index.key(each)) for _, each in sorted(kinds[name].items())]
         return found
+
+    def samples(
+        self, keys: Sequence[SeriesKey], start_ms: int, end_ms: int, grain_ms: int, most: int
+    ) -> Iterator[tuple[SeriesKey, Sampled]]:
+        """Series of numbers and truth values with ``start_ms <= time < end_ms``, one after the other in one snapshot.
+
+        Raises as :func:`~armillary.engines.series.values.sampling.read_samples`.
+        """
+        with self._readers.snapshot(keys) as (shelf, tail):
+            for key in keys:
+                yield key, read_samples(shelf, key, tail.get(key.number, ()), start_ms, end_ms, grain_ms, most)
+
+    def value_names(self) -> list[str]:
+        """Names under which any device has sent values."""
+        return sorted(self._tail.index.names().values())

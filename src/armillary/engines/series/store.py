@@ -65,7 +65,8 @@ class SeriesStore(Reads):
         folder: Folder of the database, or that belongs to it.
         database: URL of a PostgreSQL database; empty for a file in the folder.
         retention: Used where no rule of retention applies.
-        listener: Called by the decoder with the values of each message.
+        listener: Called by the decoder with the values of each message that is not historical.
+        historical: Called by the decoder with those of messages that waited at their sender.
         reserve_bytes: Messages are refused when less than this is free on the disk of the file.
         template_of: Returns the device template of a device id, empty for none, for rules of retention.
 
@@ -81,6 +82,7 @@ class SeriesStore(Reads):
         *,
         retention: Retention,
         listener: Listener,
+        historical: Listener | None = None,
         reserve_bytes: int = 0,
         database: str = "",
         template_of: Callable[[str], str] = no_template,
@@ -97,7 +99,7 @@ class SeriesStore(Reads):
         self.maintenance = Maintenance(self.tail, retention, template_of)
         self.restoring = Restoring(self.tail, self._writer)
         self._decoder_reader = self._database.open_reader()
-        self.decoder = Decoder(self.tail, self._decoder_reader, flushed_upto(reader), listener)
+        self.decoder = Decoder(self.tail, self._decoder_reader, flushed_upto(reader), listener, historical)
         self.commits: GroupCommit[Item, Any] = GroupCommit(
             self._writer.commit,
             name="hub-writer",
@@ -121,6 +123,15 @@ class SeriesStore(Reads):
     def is_cut_off(self) -> bool:
         """Whether the database did not answer at its last use; until it does, nothing is acknowledged."""
         return self._writer.is_cut_off or self._counts_are_old
+
+    @property
+    def repeated(self) -> int:
+        """Messages of guardians that came again and were not stored again, since the start."""
+        return self._writer.repeated
+
+    def expect_placed(self) -> None:
+        """Look at runs that say so for messages that came before, from the next batch on."""
+        self._writer.has_placed = True
 
     # Flushing -----------------------------------------------------------------------------------------------
 

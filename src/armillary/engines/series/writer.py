@@ -16,6 +16,7 @@ from armillary.engines.database.port import Connection
 from armillary.engines.database.transactions import explained, transaction
 from armillary.engines.series.database.port import SeriesStorage
 from armillary.engines.series.log.blocks import Block, PacketRun, encode_block
+from armillary.engines.series.log.repeated import without_repeated
 from armillary.errors import DatabaseUnavailableError, DiskReserveError
 
 Change = Callable[[Connection], Any]
@@ -33,6 +34,8 @@ class Writer:
         self._connection = storage.writer
         self._reserve_bytes = reserve_bytes
         self.is_refusing = False  # Whether the last messages were refused because the disk is too full
+        self.has_placed = False  # Whether runs may be PlacedRun; set before the first
+        self.repeated = 0  # Messages of guardians that came again, since the start
         self.is_cut_off = False  # Whether the last batch was not kept because the database did not answer
         self._begin = storage.begin_write
         self._sessions = storage.sessions
@@ -40,6 +43,8 @@ class Writer:
 
     def commit(self, items: Sequence[Item]) -> Sequence[Any]:
         """Commit a batch. A run's outcome is the :class:`Block` it is in, a change's is its result.
+
+        The block is None where every message of the batch came before.
 
         Raises:
             DataFolderError: the disk is full, or the file damaged; nothing was committed.
@@ -70,6 +75,7 @@ class Writer:
             except DiskReserveError as error:
                 runs, refused = [], Rejected(error)
             self.is_refusing = refused is not None
+        is_all_runs = len(runs) == len(items)
         block: Block | None = None
         outcomes: list[Any] = []
         with transaction(self._connection, self._begin):
@@ -78,19 +84,23 @@ class Writer:
                 # its number is not given out again, and the decoder finds it before the next block.
                 self._next_seq = self._read_next_seq()
                 self._sessions = self._storage.sessions
+            repeated = 0
+            if runs and self.has_placed:
+                runs, repeated = without_repeated(self._connection, runs, self._next_seq)
             if runs:
                 block = Block(self._next_seq, encode_block(runs))
                 self._connection.execute(
                     "INSERT INTO block (seq, at_ms, messages, data) VALUES (?, ?, ?, ?)",
                     (block.seq, runs[-1].received_ms, sum(run.count for run in runs), block.data),
                 )
-            if len(runs) == len(items):
+            if is_all_runs:
                 outcomes = [block] * len(items)
             else:
                 kept = refused or block
                 outcomes = [kept if isinstance(item, PacketRun) else self._apply(item) for item in items]
         if block is not None:
             self._next_seq += 1
+        self.repeated += repeated
         self.is_cut_off = False
         return outcomes
 

@@ -17,6 +17,7 @@ from armillary.hub.link.limits import MAX_TOPIC_ALIASES
 from armillary.hub.link.link import Link, Owner, integer_of, topic_of
 from armillary.hub.link.reasons import SAID_GOODBYE, Reason
 from armillary.hub.link.tls import TlsChannel, Transport
+from armillary.wire.equipment.message import SEQUENCE_PROPERTY
 from armillary.wire.hub.credentials import HubCredentials, HubPeer
 from armillary.wire.hub.provisioning_http import is_provisioning
 from armillary.wire.hub.topics import Inbox, TelemetryTopic, check_username, parse_topic
@@ -46,6 +47,9 @@ _NO_SESSION_EXPIRY = 0xFFFFFFFF
 # A client that names none takes as many as there are packet ids (§3.1.2.11.3).
 _NO_RECEIVE_MAXIMUM = 0xFFFF
 
+# In the topics of messages that say their place.
+_PLACE_KEY = f"{SEQUENCE_PROPERTY}="
+
 # MQTT 5: what this server does and does not do (§3.2.2.3). Sent with every accepted CONNACK. A receive maximum is not
 # named: a client that sends faster than the disk writes is not read from.
 _OFFER: tuple[tuple[Property, PropertyValue], ...] = (
@@ -66,6 +70,9 @@ class MessageIntake(Protocol):
 
     def publish_will(self, connection: HubConnection, will: Will, /) -> None:
         """Keep the will of a vanished device."""
+
+    def expect_placed(self) -> None:
+        """A guardian is connected."""
 
 
 class DeviceConversation(Protocol):
@@ -154,6 +161,7 @@ class HubConnection(Link):
         "model_id",
         "number",
         "persistent",
+        "placed",
         "receive_maximum",
         "registers",
     )
@@ -166,6 +174,7 @@ class HubConnection(Link):
         self._aliases: dict[int, str] | None = None
         self.number = 0  # Its number in the store
         self.inboxes = Inbox(0)  # What it has subscribed to
+        self.placed = False  # Whether it is a guardian's: its messages say their place (``wire/equipment/message.py``)
         self.persistent = False  # Whether its subscriptions outlive the connection
         self.assigned = False  # Whether the client left its id to the hub (MQTT 5 §3.1.3.1)
         self.model_id: str | None = None  # The model it says it follows, or None
@@ -280,10 +289,15 @@ class HubConnection(Link):
         return dataclasses.replace(packet, topic=topic, properties=properties)
 
     def _is_telemetry(self, topic: str) -> bool:
+        """Called for topics that are not that of the message before, so never for most messages."""
         try:
-            return isinstance(parse_topic(topic, self.device_id), TelemetryTopic)
+            is_telemetry = isinstance(parse_topic(topic, self.device_id), TelemetryTopic)
         except WireError:
             return False
+        if _PLACE_KEY in topic and is_telemetry and not self.placed:
+            self.placed = True
+            self._owner.intake.expect_placed()
+        return is_telemetry
 
     def _connect(self, packet: Connect) -> None:
         self.flow()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from armillary.engines.database.group_commit import LoopSink, Rejected
-from armillary.engines.series.log.blocks import Block, PacketRun
+from armillary.engines.series.log.blocks import Block, PacketRun, PlacedRun
 from armillary.engines.series.store import SeriesStore
 from armillary.engines.series.writer import Change
 from armillary.errors import RateLimitedError
@@ -67,7 +67,7 @@ class Intake:
         counters = self._counters
         counters.messages_received += run.count
         counters.bytes_received += len(run.data)
-        item = PacketRun(
+        item = (PlacedRun if connection.placed else PacketRun)(
             connection.level,
             connection.number,
             int(self._clock() * 1000),
@@ -80,6 +80,10 @@ class Intake:
         connection.in_flight += 1
         self._limit(connection)
 
+    def expect_placed(self) -> None:
+        """A guardian is connected: what it sends again is not stored again."""
+        self._store.expect_placed()
+
     def publish_will(self, connection: HubConnection, will: Will) -> None:
         """Bring the will of a vanished device into the log."""
         packet = Publish(
@@ -90,7 +94,9 @@ class Intake:
             properties=tuple(pair for pair in will.properties if pair[0] is not Property.WILL_DELAY_INTERVAL),
         )
         data = encode_packet(packet, level=connection.level)
-        run = PacketRun(connection.level, connection.number, self.now_ms(), data, 1, (connection, b""))
+        context = connection, b""
+        kind = PlacedRun if connection.placed else PacketRun
+        run = kind(connection.level, connection.number, self.now_ms(), data, 1, context)
         connection.in_flight += 1
         with contextlib.suppress(RateLimitedError):  # as lost as the device itself
             self._store.commits.post(run, self._runs)
@@ -141,8 +147,8 @@ class Intake:
             connection.held = False
             connection.flow()
 
-    def _kept(self, items: list[PacketRun], outcomes: list[Block | Rejected]) -> None:
-        """A batch is in the log, or was refused by the disk: acknowledge, or close without."""
+    def _kept(self, items: list[PacketRun], outcomes: list[Block | Rejected | None]) -> None:
+        """A batch is in the log (None: it was already), or was refused by the disk: acknowledge, or close without."""
         self.runs_under_way -= len(items)
         acknowledgements: dict[HubConnection, list[bytes]] = {}
         block: Block | None = None
@@ -153,7 +159,7 @@ class Intake:
             if isinstance(outcome, Rejected):
                 self._not_kept(connection, outcome.error)
                 continue
-            if outcome is not block:
+            if outcome is not block and outcome is not None:
                 block = outcome
                 self._store.decoder.add(block)
             self._counters.messages_kept += run.count

@@ -28,6 +28,8 @@ class HubNotices:
         # A message was committed and decoded: number of its device, values, number of its block in the log, arrival in
         # Unix milliseconds. In the hub's loop, and in the closing thread for what is decoded last.
         self.on_message: Notice[int, Telemetry, int, int] = Notice()
+        # The same for a message that waited at its sender: what it says was so, and need not be so any more.
+        self.on_historical: Notice[int, Telemetry, int, int] = Notice()
         self.on_slice: Notice[()] = Notice()  # A slice of decoding is over; in the hub's loop
         # Tags, desired or reported properties of a device were committed, or all of it was forgotten; in any thread.
         self.on_twin: Notice[str] = Notice()

@@ -13,6 +13,7 @@ import json
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -229,6 +230,7 @@ class HttpChannel(asyncio.Protocol):
     def _write(self, reply: HttpReply, *, keep: bool) -> None:
         content = b"" if reply.body is None else json.dumps(reply.body).encode()
         lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}", f"content-length: {len(content)}"]
+        lines.append(f"date: {formatdate(usegmt=True)}")  # RFC 9110 §6.6.1; guardians compare their clocks with it
         if content:
             lines.append("content-type: application/json; charset=utf-8")
         lines += [f"{name}: {value}" for name, value in reply.headers]

@@ -3,7 +3,8 @@
 
 The security service knows who owns a device and how it is doing (:class:`armillary.platform.ports.Directory`). A device
 that connected to the hub and that no directory knows (the hub runs alone, or simulates the device) is there as well,
-without an owner. A device that the directory knows and nobody owns is nobody's member.
+without an owner. A device that the directory knows and nobody owns is nobody's member. Modules are found by their
+template, and as their device's owner's; a query without a template finds devices alone.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ class FactsReader:
 
 def _own(latest: Iterable[tuple[str, int, Value]], since: Mapping[str, int]) -> Mapping[str, Value]:
     """Values by device, but those that a device sent before its owner had it: they are not its owner's."""
-    return {each: value for each, at_ms, value in latest if at_ms >= since.get(each, 0)}
+    return {each: value for each, at_ms, value in latest if at_ms >= since.get(each.partition("/")[0], 0)}
 
 
 def _of_catalog(known: Mapping[str, Fields], catalog: str | None) -> Mapping[str, Fields]:

@@ -7,7 +7,7 @@ catalog's documents and those of all, and changes only that catalog's. ``catalog
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -204,6 +204,18 @@ class AuthoredDocuments:
         found = self.check_owned(kind, document_id, catalog)
         check_match(kind, document_id, if_match, None if found is None else found.etag)
         return "" if found is None else found.etag
+
+
+def version_before(history: Sequence[Document], catalog: str | None) -> Document:
+    """The version before the newest of a document's ``history``, newest first, for a caller that may see the newest.
+
+    Raises:
+        NotFoundError: there is none, or it was another catalog's.
+    """
+    found = history[1] if len(history) > 1 else None
+    if found is None or found.body is None or not is_visible(found, catalog):
+        raise NotFoundError("there is no version before this one", remedy="There is nothing to go back to.")
+    return found
 
 
 def put_entry(actor: Operator, kind: str, document_id: str) -> AuditEntry:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Members of device groups, found when somebody asks: a group is never out of date, and nothing is kept in step.
+"""Members of segments, found when somebody asks: a segment is never out of date, and nothing is kept in step.
 
 A member is found by reading every device's facts in chunks (``device_facts.py``); 10,000 devices are some 40 reads.
 Who asks often (a dashboard) gets the ids that were found a few seconds ago.
@@ -37,7 +37,7 @@ class MemberPage:
 
 @dataclass(eq=False)
 class Groups:
-    """Device groups. Methods block: call them from threads."""
+    """Segments. Methods block: call them from threads."""
 
     _documents: DocumentStore
     _reader: FactsReader

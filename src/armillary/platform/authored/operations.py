@@ -55,7 +55,8 @@ class OrganisationOperations:
             )
         if self._registry.has_tokens_of(organisation):
             raise ConflictError(
-                f"organisation {organisation[:64]!a} has tokens", remedy="Revoke them first: armillary token revoke."
+                f"organisation {organisation[:64]!a} has tokens or people",
+                remedy="Revoke them first: armillary token revoke, armillary person revoke.",
             )
         self._organisations.check(organisation, None)
         return self._documents.delete(actor, KIND, organisation, catalog, if_match)

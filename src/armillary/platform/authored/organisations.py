@@ -69,8 +69,9 @@ class Organisations:
         check_tree(present)
 
     def of_device(self, device_id: str) -> str | None:
-        """The organisation of a device; None when it is in none."""
-        document = self._documents.find("device", device_id) if is_device_id(device_id) else None
+        """The organisation of a device, or of a module's device; None when it is in none."""
+        owner = device_id.partition("/")[0]  # a module is where its device is
+        document = self._documents.find("device", owner) if is_device_id(owner) else None
         found = None if document is None else document.content.get("organisation")
         return found if isinstance(found, str) else None
 

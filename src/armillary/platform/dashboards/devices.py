@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from armillary.engines.documents.store import DocumentStore
 from armillary.errors import NotFoundError
+from armillary.platform.authored.documents import is_visible
 from armillary.platform.authored.groups import Groups
 from armillary.platform.ports import Directory, Twins
 from armillary.platform.templates.value_names import DeviceNaming
@@ -55,7 +56,11 @@ class DashboardDevices:
         if source is None:
             return Naming()
         if source not in self._naming:
-            self._naming[source] = self._value_names.of_devices(self.of(source))
+            ids = self.of(source)
+            named = self._value_names.of_devices(ids)
+            if source.kind == "template" and not ids and self._is_theirs(source.id):  # nobody has it yet
+                named = self._value_names.of_template(source.id)
+            self._naming[source] = named
         return self._naming[source]
 
     def labels(self, device_ids: Sequence[str]) -> Mapping[str, str]:
@@ -91,6 +96,11 @@ class DashboardDevices:
         if source.kind == "device" and not mine:
             raise NotFoundError("this device is not in the catalog", remedy="Choose another device for the tile.")
         return mine
+
+    def _is_theirs(self, template: str) -> bool:
+        """Whether a device template may be seen by who asks; another catalog's is as good as none."""
+        found = self._documents.find("template", template)
+        return found is not None and is_visible(found, self._catalog)
 
     def _read(self, device_ids: Sequence[str]) -> Mapping[str, DeviceFacts | None]:
         missing = [each for each in device_ids if each not in self._facts]

@@ -89,7 +89,7 @@ class Sources:
         if source is ExportSource.LIFECYCLE:
             return self._directory.last_event()
         if source is ExportSource.ALERTS:
-            return self._rule_store.get().last_alert()
+            return self._rule_store.get().alerts.newest_number()
         return self._series.read(lambda connection: newest_number(connection, JOURNALS[source]))
 
     def beginning(self, source: ExportSource) -> int:
@@ -97,7 +97,7 @@ class Sources:
         if source is ExportSource.LIFECYCLE:
             return 0
         if source is ExportSource.ALERTS:
-            first = self._rule_store.get().alerts_after(0, 1)
+            first = self._rule_store.get().alerts.after(0, 1)
             return first[0].number - 1 if first else self.newest(source)
         return self._series.read(lambda connection: number_before_oldest(connection, JOURNALS[source]))
 
@@ -156,7 +156,7 @@ class Sources:
         return _portion_of(seq, rows, records)
 
     def _alerts(self, seq: int, _place: int, limit: int) -> Portion:
-        alerts = self._rule_store.get().alerts_after(seq, limit)
+        alerts = self._rule_store.get().alerts.after(seq, limit)
         records = [
             ExportRecord(
                 id=f"a-{alert.id}",

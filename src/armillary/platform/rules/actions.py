@@ -45,7 +45,7 @@ from armillary.errors import (
     PermissionDeniedError,
 )
 from armillary.platform.jobs.jobs import Jobs
-from armillary.platform.ports import Devices, Directory
+from armillary.platform.ports import AlertChannels, Devices, Directory
 from armillary.platform.templates.value_names import DeviceNaming
 from armillary.twin.document.document import timestamp
 from armillary.twin.rule.rule import Rule
@@ -83,11 +83,12 @@ class ActionSettings:
 
     mail: MailServer = field(default_factory=MailServer)  # The mail server
     hosts: AllowedHosts = field(default_factory=lambda: AllowedHosts(public=True, named=frozenset()))
+    channels: AlertChannels | None = None  # Notification channels; None when the hub runs without a security service
     quarantine: Quarantine | None = None  # Who is told of a quarantine request; None when nobody is there to be told
 
 
-def deliveries_of(rule: Rule, alert: Alert, owner: str) -> list[RuleDelivery]:
-    """What is to be done about a firing, in the room of an owner."""
+def deliveries_of(rule: Rule, alert: Alert, owner: str, *, is_of_all: bool = False) -> list[RuleDelivery]:
+    """What is to be done about a firing, in the room of an owner; ``is_of_all``: the rule is one of all catalogs."""
     return [
         RuleDelivery(
             id=f"{alert.id}.{number}",
@@ -95,7 +96,7 @@ def deliveries_of(rule: Rule, alert: Alert, owner: str) -> list[RuleDelivery]:
             action=each.name,
             kind=each.kind,
             target=_target(each.kind, each.options, alert.device_id),
-            options=each.options,
+            options={**each.options, "is_of_all": is_of_all} if each.kind == "channel" else each.options,
             due_ms=alert.fired_ms,
             owner=owner,
             rule_id=alert.rule_id,
@@ -116,6 +117,8 @@ def _target(kind: str, options: Mapping[str, Any], device_id: str) -> str:
     if kind == "webhook":
         _, host, port, _ = rule_webhook.place_of(options["url"])
         return f"{host}:{port}"
+    if kind == "channel":
+        return f"channel {options['channel']}"
     return {"email": "mail server", "command": f"device {device_id}"}.get(kind, "security service")
 
 
@@ -299,6 +302,7 @@ class RuleActions:
             "command": self._command,
             "quarantine": self._quarantine,
             "job": self._job,
+            "channel": self._channel,
         }
         return await kinds[delivery.kind](delivery, alert)
 
@@ -403,6 +407,30 @@ class RuleActions:
             raise NotNowError(error.message) from error
         except ArmillaryError as error:
             raise NeverError(error.message) from error
+        return ""
+
+    async def _channel(self, delivery: RuleDelivery, alert: Alert) -> str:
+        """Have a notification channel of the rule's owner tell of the alert; the channel tries until it has."""
+        channels, name = self.settings.channels, delivery.options["channel"]
+        if channels is None:
+            raise NeverError("there are no notification channels here: the hub runs without a security service")
+        said = {
+            "alert": alert.number,
+            "rule": alert.rule_name,
+            "rule_id": alert.rule_id,
+            "severity": alert.severity,
+            "device_id": alert.device_id,
+            "device_name": await asyncio.to_thread(_name_of, self._directory, alert),
+            "fired_at": alert.fired_ms // 1000,
+            "why": await asyncio.to_thread(self._naming.summary, alert.device_id, alert.trace),
+        }
+        try:
+            whole = bool(delivery.options.get("is_of_all"))
+            told = await self._in_thread(channels.tell, name, alert.catalog, whole, delivery.id, said)
+        except ArmillaryError as error:  # the disk
+            raise NotNowError(error.message) from error
+        if not told:
+            raise NeverError(f"there is no notification channel {name!r} any more")
         return ""
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -69,9 +69,10 @@ class RuleFacts:
 
         ``listening_since_ms``: since when the hub receives messages, Unix milliseconds.
         """
-        owner = device_id.partition("/")[0]  # a module is its device's
+        owner = device_id.partition("/")[0]  # a module is its device's, and has a template of its own or that one's
         fields = self._directory.of((owner,)).get(owner, {})
-        body = self._kept(owner)
+        own = self._kept(device_id)
+        body = own if own.get("template") else self._kept(owner)
         properties: dict[str, Mapping[str, Any]] = {}
         if sections & {"reported", "desired", "tags"}:
             twin = self._series.twin(device_id)
@@ -87,7 +88,7 @@ class RuleFacts:
             product=str(fields.get("product") or ""),
             device_group=str(fields.get("device_group") or ""),
             listening_since_ms=listening_since_ms,
-            groups=frozenset(each for each in groups if self._is_member(owner, each)),
+            groups=frozenset(each for each in groups if any(self._is_member(one, each) for one in {owner, device_id})),
         )
         return facts, str(fields.get("catalog") or "")
 

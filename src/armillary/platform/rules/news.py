@@ -56,4 +56,5 @@ def _fired(each: Running, entry: Entry, firing: int) -> Fired:
         trace=explain(loaded.rule, entry),
     )
     plan.allowance(loaded).alert_id = alert.id
-    return Fired(alert, deliveries_of(loaded.rule, alert, owner_of(loaded.catalog, plan.catalog)))
+    owner = owner_of(loaded.catalog, plan.catalog)
+    return Fired(alert, deliveries_of(loaded.rule, alert, owner, is_of_all=loaded.catalog is None))

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from armillary.engines.database.on_demand import OnDemand
-from armillary.engines.outbound.webhook import check_url
+from armillary.engines.outbound.webhook import check_url, place_of
 from armillary.engines.rules import rows
 from armillary.engines.rules.store import RuleStore
-from armillary.errors import InvalidArgumentError
+from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.identity.operator import Operator
 from armillary.platform.authored.documents import AuthoredDocuments, check_catalog, document_of
 from armillary.platform.rules.facts import RuleFacts, groups_of
@@ -27,8 +27,8 @@ from armillary.platform.rules.trial import RuleTrial, Tried
 from armillary.platform.templates.value_names import DeviceNaming
 from armillary.twin.rule.action import split_secrets
 from armillary.twin.rule.json_form import parse_document
-from armillary.twin.rule.rule import Rule, sections_of, unconcerned
-from armillary.twin.rule.words import summary
+from armillary.twin.rule.rule import Rule, RuleAction, sections_of, unconcerned
+from armillary.twin.rule.words import summary, unreachable
 from armillary.twin.template.value_names import Naming
 
 KIND: Final = "rule"
@@ -57,8 +57,9 @@ class RuleOperations:
         return {**page, "items": [self._names.shown(each, catalog, known) for each in page["items"]]}
 
     def show(self, rule_id: str, catalog: str | None) -> dict[str, Any]:
-        """A rule with its conditions in words."""
-        return self._names.shown(document_of(self._authored.visible(KIND, rule_id, catalog)), catalog)
+        """A rule with its conditions in words; ``unreachable`` says why it can reach nobody, empty where it can."""
+        document = document_of(self._authored.visible(KIND, rule_id, catalog))
+        return {**self._names.shown(document, catalog), "unreachable": self._unreachable(document["body"])}
 
     def put(
         self, actor: Operator, rule_id: str, body: Mapping[str, Any], catalog: str | None, if_match: str | None
@@ -87,7 +88,8 @@ class RuleOperations:
                     self._store.get().commits.commit(rows.secrets_changed(rule_id, before, before))
                 raise
         warnings = self._names.warnings_of(rule, made["body"].get("catalog"))
-        return {**self._names.shown(made, catalog), "warnings": warnings}
+        unreachable_why = self._unreachable(made["body"])
+        return {**self._names.shown(made, catalog), "warnings": warnings, "unreachable": unreachable_why}
 
     def delete(self, actor: Operator, rule_id: str, catalog: str | None, if_match: str | None) -> dict[str, Any]:
         """Delete a rule and its secrets; its alerts stay."""
@@ -162,6 +164,38 @@ class RuleOperations:
             "devices": [self._in_words(each) for each in run.devices],
             "warnings": self._names.warnings_of(rule, whose),
         }
+
+    def _unreachable(self, body: Mapping[str, Any]) -> list[str]:
+        try:
+            _, rule = parse_document(body)
+        except InvalidArgumentError:  # kept by another program
+            return []
+        found, catalog = self._rules.actions.settings, body.get("catalog")
+        said = unreachable(rule, has_mail_server=bool(found.mail.host and found.mail.sender))
+        return [*said, *filter(None, (self._gone(each, catalog) for each in rule.actions))]
+
+    def _gone(self, action: RuleAction, catalog: str | None) -> str:
+        """Why an action can do nothing as things are now; "" where it can."""
+        settings, options, name = self._rules.actions.settings, action.options, f"Action {action.name}"
+        if action.kind == "webhook":
+            try:
+                check_url(options["url"], settings.hosts)
+            except InvalidArgumentError:
+                _, host, port, _ = place_of(options["url"])
+                return (
+                    f"{name}: the outbound rules of this service refuse {host}:{port}, so nothing is sent; an "
+                    "administrator can name the host in webhook_hosts"
+                )
+        if action.kind == "job":
+            try:
+                self._authored.visible("job", options["job"], catalog)
+            except NotFoundError:
+                return f"{name}: the job {options['job']} does not exist any more, so nothing is run"
+        if action.kind == "channel" and not (
+            settings.channels and settings.channels.is_there(options["channel"], catalog)
+        ):
+            return f"{name}: the notification channel {options['channel']} does not exist, so nobody is told"
+        return ""
 
     def _in_words(self, tried: Tried) -> dict[str, Any]:
         naming = self._naming.of_devices((tried.device_id,))

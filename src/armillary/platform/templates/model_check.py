@@ -104,7 +104,7 @@ class ModelCheck:
         if device_id is None:  # it was in the log before the start
             return
         self._tables[number] = None
-        if not is_device_id(device_id):  # a module: it has no template
+        if not is_device_id(device_id):  # forgotten since: nobody has such a name
             return
         self._numbers[device_id] = number
         changes = self._changes

@@ -19,6 +19,7 @@ from armillary.engines.records.advisories import (
     software as software_rows,
 )
 from armillary.engines.records.queries import audit as audit_rows
+from armillary.engines.records.queries.audit import AuditFilter
 from armillary.engines.records.schema.advisory_rows import AdvisoryVersion, Artifact, Feed
 from armillary.engines.records.schema.rows import AuditLine
 from armillary.errors import InvalidArgumentError, NotFoundError
@@ -408,7 +409,9 @@ def _artifact(judged: Judged) -> dict[str, Any]:
 def _audit(connection: Connection, judge: Judge) -> list[dict[str, Any]]:
     """The audit lines that prove from which signed imports this is known, the newest first."""
     feeds = sorted({each.feed for each in judge.versions})
-    pages = (audit_rows.page(connection, limit=MAX_LINES, before=None, target=feed) for feed in feeds)
+    pages = (
+        audit_rows.page(connection, limit=MAX_LINES, before=None, wanted=AuditFilter(target=feed)) for feed in feeds
+    )
     lines = [row_of(line) for page in pages for line in page.items]
     return sorted(lines, key=lambda each: each["number"], reverse=True)
 

@@ -22,9 +22,8 @@ makes nothing good. One about a product is held against its devices (``exposure.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote
 from uuid import UUID
@@ -96,7 +95,7 @@ class Judge:
     listing: frozenset[int]  # Contents that list one of its packages
     statements: Statements
     stale: frozenset[str] = frozenset()  # Feeds whose statements make nothing good
-    products: Mapping[UUID, UnverifiedStatement] = MappingProxyType({})  # What was last said of whole products
+    products: Mapping[UUID, UnverifiedStatement] = field(default_factory=dict)  # What was last said of whole products
     is_stated: bool = False  # Whether an operator says something of it
 
     @classmethod

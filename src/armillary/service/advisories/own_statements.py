@@ -177,7 +177,7 @@ class OwnStatements:
                 raise NotFoundError(f"no statement {statement_id}", remedy="List them: armillary advisory state list.")
             if row.taken_back_at is not None:
                 raise ConflictError(
-                    f"statement {statement_id} was taken back at {row.taken_back_at}",
+                    f"statement {statement_id} was withdrawn at {row.taken_back_at}",
                     remedy="Nothing: it holds no more.",
                 )
             statement_rows.take_back(connection, statement_id, by=actor, reason=reason, now=self._context.now())

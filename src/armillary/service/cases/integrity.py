@@ -16,6 +16,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from armillary.engines.records.queries import audit as audit_rows
+from armillary.engines.records.queries.audit import AuditFilter
 from armillary.engines.records.schema.security.case_rows import CaseRow
 from armillary.errors import InconsistentLogError
 from armillary.regulation.case import MAX_ENTRIES, CaseEntry
@@ -30,7 +31,9 @@ def digest_of(entry: CaseEntry) -> str:
 
 def check(connection: Connection, row: CaseRow, entries: Sequence[CaseEntry]) -> None:
     """Raise InconsistentLogError unless the audit log has these entries, and no others, of a case."""
-    lines = audit_rows.page(connection, limit=MAX_ENTRIES + 1, before=None, target=str(row.case_id)).items
+    lines = audit_rows.page(
+        connection, limit=MAX_ENTRIES + 1, before=None, wanted=AuditFilter(target=str(row.case_id))
+    ).items
     recorded = [str(each.detail.get(DIGEST, "")) for each in reversed(lines) if each.operation.startswith("case.")]
     if recorded != [digest_of(each) for each in entries]:
         raise InconsistentLogError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from armillary.regulation.statement import Fact
 from armillary.service.advisories.advisories import Advisories
@@ -20,15 +19,13 @@ from armillary.service.updates.bills import Bills
 from armillary.service.updates.rollouts import Rollouts
 from armillary.service.watch.watch import Watch
 
-_NOTHING: Mapping[str, bytes] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True)
 class Held:
     """A fact, and the parts of the file that are its evidence beside its value: name -> content."""
 
     fact: Fact
-    parts: Mapping[str, bytes] = field(default=_NOTHING)
+    parts: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

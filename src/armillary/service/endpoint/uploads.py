@@ -57,11 +57,10 @@ class Uploads:
         connection.wait(KEEP_S)
         task = asyncio.get_running_loop().create_task(self._take(connection, peer.device_id, body))
         self._under_way[peer.device_id] = task
-        task.add_done_callback(lambda _: self._under_way.pop(peer.device_id, None))
 
     async def _take(self, connection: DeviceConnection, device_id: str, body: bytes) -> None:
         try:
-            dump_id = await asyncio.to_thread(self._keep, device_id, body)
+            dump_id = await self._kept(device_id, body)
         except ArmillaryError as error:
             self._counts["crash dumps refused"] += 1
             connection.fail(error)
@@ -73,3 +72,10 @@ class Uploads:
 
             self._counts["crash dumps"] += 1
             connection.reply_ok(encode_receipt(dump_id))
+
+    async def _kept(self, device_id: str, body: bytes) -> UUID:
+        """Keep it; whoever hears of it afterwards may send the next at once."""
+        try:
+            return await asyncio.to_thread(self._keep, device_id, body)
+        finally:
+            del self._under_way[device_id]

@@ -7,6 +7,7 @@ Devices of both kinds are here: those that attest, and hub devices, which a cata
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -25,7 +26,7 @@ from armillary.service.context.paging import bounded
 from armillary.service.hub_access.identities import awaits_keys
 from armillary.service.registry.device_names import DeviceNames
 from armillary.twin.author.data_export import DeviceEvent
-from armillary.wire.hub.credentials import UNATTESTED
+from armillary.wire.hub.credentials import UNATTESTED, device_of
 
 Fields = Mapping[str, str | bool | int | float | None]
 
@@ -66,25 +67,40 @@ class HubDirectory:
         return self._context.records.read(query)
 
     def of(self, device_ids: Sequence[str]) -> Mapping[str, Fields]:
-        """The fields of those devices that are known here, by id."""
+        """The fields of those devices that are known here, by id.
+
+        A module (``device/module``) has those of its device; one that its device's owner has not registered has no
+        catalog.
+        """
         if not device_ids:
             return {}
 
         def query(connection: Connection) -> dict[str, Fields]:
-            attested = device_rows.some(connection, device_ids, **self._context.as_of)
+            devices = list({device_of(each): None for each in device_ids})
+            modules = [each for each in device_ids if "/" in each]
+            attested = device_rows.some(connection, devices, **self._context.as_of)
             found = {each.device_id: _fields(each) for each in attested}
-            left = [each for each in device_ids if each not in found]
+            left = [each for each in devices if each not in found]
             others = hub_rows.some_identities(connection, left) if left else ()
-            if others:
+            registered = hub_rows.some_identities(connection, modules) if modules else ()
+            if others or registered:
                 names = _catalog_names(connection)
                 found |= {each.identity: _hub_fields(each, names) for each in others}
-            return found
+                found |= _module_fields(registered, found, names)
+            strangers = {each: _NOBODYS for each in modules if each not in found}
+            wanted = set(device_ids)
+            return {each: fields for each, fields in {**found, **strangers}.items() if each in wanted}
 
         return self._context.records.read(query)
 
     def names(self, device_ids: Sequence[str]) -> Mapping[str, str]:
-        """The names of those devices that are known here, by id."""
-        return self._names.of(device_ids)
+        """The names of those devices that are known here, by id; of a module its device's, and its own behind it."""
+        found = self._names.of(list({device_of(each): None for each in device_ids}))
+        return {
+            each: f"{found[device_of(each)]}{each[len(device_of(each)) :]}"
+            for each in device_ids
+            if device_of(each) in found
+        }
 
     def second_hand(self, catalog: str | None) -> Mapping[str, int]:
         """Devices of a catalog, or of all, that had an earlier owner: id -> since when (Unix milliseconds)."""
@@ -108,6 +124,23 @@ class HubDirectory:
     def last_event(self) -> int:
         """Number of the newest line of the audit log; 0 before the first."""
         return self._context.records.read(audit_rows.last_number)
+
+
+# A module of nobody's: its device has another owner now, or it was deleted.
+_NOBODYS: Final[Fields] = {"catalog": None}
+
+
+def _module_fields(
+    modules: Sequence[HubIdentity], devices: Mapping[str, Fields], names: Mapping[UUID, str]
+) -> dict[str, Fields]:
+    """The fields of modules that the owner of their device has registered: their device's."""
+    return {
+        each.identity: fields
+        for each in modules
+        if (fields := devices.get(device_of(each.identity))) is not None
+        and fields["catalog"] is not None
+        and fields["catalog"] == names.get(each.catalog_id)
+    }
 
 
 def _catalog_names(connection: Connection) -> Mapping[UUID, str]:

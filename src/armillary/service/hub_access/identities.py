@@ -159,11 +159,11 @@ class HubIdentities:
 
         return self._context.records.read(query)
 
-    def list_modules(self, catalog: str, *, after: str = "", limit: int) -> Page[HubIdentity]:
-        """Modules of a catalog's devices by ``device/module``; the cursor is the last that was read."""
+    def list_modules(self, catalog: str | None, *, after: str = "", limit: int) -> Page[HubIdentity]:
+        """Modules of a catalog's devices, None for all, by ``device/module``; the cursor is the last that was read."""
 
         def query(connection: Connection) -> Page[HubIdentity]:
-            owner = catalog_or_raise(connection, catalog).catalog_id
+            owner = None if catalog is None else catalog_or_raise(connection, catalog).catalog_id
             found = hub_rows.identities(connection, owner, after=after, limit=limit, modules=True)
             current = tuple(each for each in found if _current(connection, each) is not None)
             return Page(current, found[-1].identity if len(found) == limit else None)

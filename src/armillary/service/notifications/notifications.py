@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from armillary.engines.records.notifications import totals
 from armillary.engines.records.notifications.totals import Totals
 from armillary.service.context.context import Context
 
 if TYPE_CHECKING:
+    from armillary.service.notifications.alerts import AlertNotices
     from armillary.service.notifications.channels import Channels
     from armillary.service.notifications.sender import Sender
 
@@ -55,6 +56,19 @@ class Notifications:
             self._is_started = False
             if self._sender is not None:
                 self._sender.close()
+
+    def tell(self, channel: str, catalog: str, whole: bool, delivery: str, said: Mapping[str, Any]) -> int:  # noqa: FBT001
+        """Have channels of a name tell of an alert (``platform/ports.py``); how many there are."""
+        return self._alerts().tell(channel, catalog, whole, delivery, said)
+
+    def is_there(self, channel: str, catalog: str | None) -> bool:
+        """Whether a rule of a catalog, or with None one of all catalogs, has a channel of a name."""
+        return self._alerts().is_there(channel, catalog)
+
+    def _alerts(self) -> AlertNotices:
+        from armillary.service.notifications.alerts import AlertNotices  # noqa: PLC0415 - memory, as above
+
+        return AlertNotices(self._context, self.wake)
 
     def totals(self) -> Totals:
         """How all channels are doing together."""

@@ -7,9 +7,11 @@ Lines of operations that change other databases are committed there first (``eng
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from armillary.engines.database.outbox import AuditEntry, AuditOutboxes
 from armillary.engines.records.queries import audit as audit_rows
+from armillary.engines.records.queries.audit import AuditFilter
 from armillary.engines.records.schema.rows import AuditLine, AuditVerification, Page
 from armillary.service.context.context import Context
 from armillary.service.context.paging import bounded, number_after
@@ -26,12 +28,24 @@ class AuditLog:
         self._context = context
         self.outboxes = AuditOutboxes(self._append, context.now)
 
-    def list(self, *, limit: int = 100, after: str | None = None, target: str | None = None) -> Page[AuditLine]:
-        """Lines, newest first; those of a target only. What waits in outboxes is moved first."""
+    def list(
+        self,
+        *,
+        limit: int = 100,
+        after: str | None = None,
+        target: str | None = None,
+        wanted: AuditFilter = audit_rows.EVERY_LINE,
+        rising: bool = False,
+    ) -> Page[AuditLine]:
+        """Lines, newest first, or with ``rising`` oldest first; those of a target only.
+
+        What waits in outboxes is moved first.
+        """
         self.outboxes.drain()
         before = number_after(after)
+        chosen = wanted if target is None else replace(wanted, target=target)
         return self._context.records.read(
-            lambda c: audit_rows.page(c, limit=bounded(limit), before=before, target=target)
+            lambda c: audit_rows.page(c, limit=bounded(limit), before=before, wanted=chosen, rising=rising)
         )
 
     def about(self, targets: Sequence[str], *, limit: int) -> tuple[AuditLine, ...]:

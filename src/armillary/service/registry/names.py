@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from armillary.engines.records.queries import catalogs as catalog_rows
 from armillary.engines.records.schema.rows import Catalog, DeviceGroup, Product
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
-from armillary.wire.hub.credentials import device_of, is_attested_id
+from armillary.wire.hub.credentials import is_attested_id
 from armillary.wire.text.device_name import MIN_ID_DIGITS, id_prefix
 from armillary.wire.text.given_text import check_given_name, check_given_text
 
@@ -36,11 +36,9 @@ def no_such_device(device_id: str) -> NotFoundError:
 
 def no_such_identity(identity: str) -> NotFoundError:
     """The error for a hub device or module that does not exist, or is another catalog's."""
-    kind = "module" if "/" in identity else "hub device"
-    return NotFoundError(
-        f"{kind} {device_of(identity) if kind == 'hub device' else identity!r:.80} does not exist",
-        remedy="List them: armillary hub-device list.",
-    )
+    device, _, module = identity.partition("/")
+    name = f"module {module!a:.80} of device {device[:12]!a}" if module else f"hub device {device!a:.80}"
+    return NotFoundError(f"{name} does not exist", remedy="List them: armillary hub-device list.")
 
 
 def no_device(text: str) -> NotFoundError:

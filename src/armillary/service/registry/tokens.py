@@ -19,11 +19,13 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Callable
 from hashlib import sha256
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
+from armillary.engines.records.people import people, table_views
 from armillary.engines.records.queries import tokens as token_rows
 from armillary.engines.records.schema.rows import ROLES, NewToken, Token
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, UnauthenticatedError
@@ -54,6 +56,7 @@ class Tokens:
         self._context = context
         self._lock = threading.Lock()
         self._cached: dict[bytes, Token] = {}
+        self.on_revoked: list[Callable[[UUID], None]] = []
         self._revocations = 0  # what was read before one is not cached after it
 
     def create(
@@ -121,6 +124,8 @@ class Tokens:
             )
             if maker is not None:
                 _check_name(connection, made)
+            elif people.by_login(connection, name) is not None:
+                raise _name_taken(name)
             token_rows.add(connection, made, _hash(secret))
             limits = {"catalog": None if only is None else only.name, "organisation": organisation}
             detail = {"name": name, "role": role} | {each: value for each, value in limits.items() if value is not None}
@@ -156,6 +161,7 @@ class Tokens:
                     "this is the last administrator token", remedy="Make another administrator token first."
                 )
             token_rows.revoke(connection, token_id, now=now)
+            table_views.forget(connection, token_id)
             self._context.audit(connection, actor, "token.revoke", str(token_id), {"name": token.name})
             return token_rows.by_id(connection, token_id) or token
 
@@ -163,6 +169,8 @@ class Tokens:
         with self._lock:
             self._revocations += 1
             self._cached.clear()
+        for told in self.on_revoked:
+            told(token_id)
         return token
 
     def authenticate(self, secret: str) -> Token:
@@ -218,12 +226,21 @@ def _check_name(connection: Connection, made: Token) -> None:
     """Refuse a name that stands for somebody else in the audit log: a token of all catalogs, or the service.
 
     Names of another catalog's tokens are free: those do nothing in this one, and its owner must not learn of them.
+    People have an ``@`` in theirs, so these names are refused without a look at who there is.
     """
     name = made.name.casefold()
+    if "@" in name:
+        raise InvalidArgumentError(
+            f"token name: expected no @, got {made.name!r:.80}", remedy="Names with an @ are people's: choose another."
+        )
     others = [each for each in token_rows.every(connection) if each.catalog_id is None]
     is_ours = name in SERVICE_ACTORS or name.startswith(PLAYBOOK_ACTORS)
     if is_ours or any(name in (each.name.casefold(), each.created_by.casefold()) for each in others):
-        raise ConflictError(f"the token name {made.name!r:.80} is taken", remedy="Choose another name.")
+        raise _name_taken(made.name)
+
+
+def _name_taken(name: str) -> ConflictError:
+    return ConflictError(f"the token name {name!r:.80} is taken", remedy="Choose another name.")
 
 
 def _rules(token: Token) -> bool:

@@ -5,5 +5,5 @@ Images are uploaded, deployments assign images to a device group, roll-outs assi
 
 Not here: when a roll-out advances (rules: ``armillary.rollout``); the installation on a device, which "update" means in
 ``armillary.update``; the jobs of the application platform that move devices to another group's deployment
-(``service/hub_access/updates.py``). Specification: ``docs/concepts/rollouts.md``, ``docs/concepts/device-groups.md``.
+(``service/hub_access/updates.py``). Specification: ``docs/concepts/rollouts.md``, ``docs/concepts/segments.md``.
 """

@@ -63,7 +63,7 @@ class CheckNow:
             asked = device_rows.ask_group(connection, found.group_id, now=now, limit=MAX_ASKED)
             if not asked:
                 raise ConflictError(
-                    f"device group {found.name!r} has no device that is let in", remedy="Nothing to do."
+                    f"device group {found.name!r} has no device that is allowed", remedy="Nothing to do."
                 )
             if len(asked) > MAX_ASKED:
                 raise ConflictError(

@@ -36,6 +36,7 @@ from armillary.service.context.notices import Notices
 from armillary.service.context.paging import bounded
 from armillary.service.registry.names import catalog_or_raise
 from armillary.service.updates.device_fit import check_board
+from armillary.service.uploads.port import LookedAt
 from armillary.wire.hawkbit.artifact import IMAGE_TYPE as BRIDGE_IMAGE
 from armillary.wire.image import application as application_package, package as image_package
 from armillary.wire.image.asxipfs import Filesystem
@@ -68,21 +69,14 @@ class Images:
             ConflictError: the catalog has an image of this id; images never change, build a new one.
             WireError, ManifestError: the package breaks its format.
         """
-        limit = self._chips.largest_application_flash
-        if len(package) > limit:
-            raise InvalidArgumentError(
-                f"image package: expected at most {limit} bytes (application flash of the largest chip), "
-                f"got {len(package)}",
-                remedy="Make the application smaller: all applications of a device share this space.",
-            )
         if regional_data_boundary not in REGIONAL_DATA_BOUNDARIES:
             raise InvalidArgumentError(
                 f"regional_data_boundary: expected None or EU, got {regional_data_boundary!r:.40}",
                 remedy="Use one of the two.",
             )
-        unverified = image_package.parse(package)
-        architecture, connections = self._inspect(unverified)
-        self._check_ids(unverified)
+        looked = self.look(package)
+        unverified, manifest = looked.package, looked.manifest
+        connections = () if manifest is None else manifest.capabilities.allowed_connections
         signer = self._authority.image_signer
         signed = image_package.resign(unverified, key=signer.key, certificate=signer.certificate)
         digest = sha256(signed).digest()
@@ -95,7 +89,7 @@ class Images:
             size=len(signed),
             sha256=digest,
             built_at=unverified.built,
-            architecture=architecture,
+            architecture=looked.architecture,
             allowed_connections=connections,
             regional_data_boundary=regional_data_boundary,
             uploaded_at=self._context.now(),
@@ -111,6 +105,25 @@ class Images:
                 raise
         self._notices.artifacts_changed()
         return kept
+
+    def look(self, package: bytes) -> LookedAt:
+        """Read an image package to its last byte, as :meth:`upload` does, and keep nothing.
+
+        Raises:
+            InvalidArgumentError: too large, not an application, or for a processor no chip of this service has.
+            WireError, ManifestError: the package breaks its format.
+        """
+        limit = self._chips.largest_application_flash
+        if len(package) > limit:
+            raise InvalidArgumentError(
+                f"image package: expected at most {limit} bytes (application flash of the largest chip), "
+                f"got {len(package)}",
+                remedy="Make the application smaller: all applications of a device share this space.",
+            )
+        unverified = image_package.parse(package)
+        looked = self._inspect(unverified)
+        self._check_ids(unverified)
+        return looked
 
     def get(self, catalog: str, image_id: UUID) -> Image:
         """An image of a catalog; NotFoundError if the catalog has none of this id."""
@@ -266,10 +279,10 @@ class Images:
                 remedy="Give the application a component id of its own (uuidgen), and pack it again.",
             )
 
-    def _inspect(self, package: image_package.UnverifiedImagePackage) -> tuple[str, tuple[str, ...]]:
-        """(architecture, allowed connections) of an application; a board configuration is for its chip's."""
+    def _inspect(self, package: image_package.UnverifiedImagePackage) -> LookedAt:
+        """What an application is; a board configuration is for its chip's architecture."""
         if package.image_type == CUSTOMER_BOARD_CONFIG:
-            return check_board(package, self._chips), ()
+            return LookedAt(package, check_board(package, self._chips), None)
         if package.image_type != APPLICATIONS:
             raise InvalidArgumentError(
                 f"image type: expected {APPLICATIONS} (application) or {CUSTOMER_BOARD_CONFIG} (board configuration), "
@@ -289,7 +302,7 @@ class Images:
                 f"architecture: expected {', '.join(sorted(supported))}, got {architecture}",
                 remedy="Build the application for a chip of this service, or add a chip profile.",
             )
-        return architecture, application.manifest.capabilities.allowed_connections
+        return LookedAt(package, architecture, application.manifest)
 
 
 def image_or_raise(connection: Connection, catalog_id: UUID, image_id: UUID) -> Image:

@@ -18,6 +18,7 @@ from armillary.engines.records.queries import (
     catalogs as catalog_rows,
     rollouts as rollout_rows,
 )
+from armillary.engines.records.queries.planning.preview import RolloutPreview, previewed
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import OS_FEEDS, OsRelease
 from armillary.errors import ConflictError
@@ -56,46 +57,66 @@ class OsRollouts:
                 is older than what the feed gives; another roll-out decides for this chip and feed, or for one that
                 follows it.
         """
-        now, rollout_id, careful = self._context.now(), uuid4(), policy or RolloutPolicy()
-
-        def change(connection: Connection) -> Rollout:
-            check_feed(connection, feed)
-            release = release_or_raise(connection, release_id)
-            owner = None if catalog is None else catalog_or_raise(connection, catalog)
-            _check_startable(connection, release, feed, None if owner is None else owner.catalog_id, now)
-            catalogs = catalog_rows.catalogs(connection) if owner is None else (owner,)
-            waits = any(catalog_rows.needs_approval(connection, one.catalog_id) for one in catalogs)
-            made = Rollout(
-                rollout_id=rollout_id,
-                catalog_id=None if owner is None else owner.catalog_id,
-                group_id=None,
-                catalog="" if owner is None else owner.name,
-                product="",
-                group="",
-                deployment_id=None,
-                previous_deployment_id=None,
-                policy=careful,
-                state="proposed" if waits else "running",
-                cohort=-1,
-                cohort_started_at=None,
-                reason="",
-                created_at=now,
-                created_by=actor,
-                changed_at=now,
-                release_id=release_id,
-                feed=feed,
-                chip=release.chip,
-                version=release.version,
-            )
-            check_rings(connection, made)
-            rollout_rows.add(connection, made)
-            verb = "propose" if waits else "start"
-            detail = {"release": str(release_id), "feed": feed, "catalog": catalog, "policy": policy_to_json(careful)}
-            self._context.audit(connection, actor, f"rollout.{verb}", str(rollout_id), detail)
-            return made
-
-        made = self._context.records.write(change)
+        made = self._context.records.write(lambda c: self._start(c, release_id, actor, feed, catalog, policy))
         self._notices.groups_changed()
+        return made
+
+    def preview(
+        self,
+        release_id: UUID,
+        *,
+        feed: str = OS_FEEDS[0],
+        catalog: str | None = None,
+        policy: RolloutPolicy | None = None,
+    ) -> RolloutPreview:
+        """What :meth:`start` would do; nothing of it is kept. Raises as that does."""
+        return previewed(
+            self._context.records.write, lambda c: self._start(c, release_id, "preview", feed, catalog, policy)
+        )
+
+    def _start(
+        self,
+        connection: Connection,
+        release_id: UUID,
+        actor: str,
+        feed: str,
+        catalog: str | None,
+        policy: RolloutPolicy | None,
+    ) -> Rollout:
+        now, rollout_id, careful = self._context.now(), uuid4(), policy or RolloutPolicy()
+        check_feed(connection, feed)
+        release = release_or_raise(connection, release_id)
+        owner = None if catalog is None else catalog_or_raise(connection, catalog)
+        _check_startable(connection, release, feed, None if owner is None else owner.catalog_id, now)
+        catalogs = catalog_rows.catalogs(connection) if owner is None else (owner,)
+        waits = any(catalog_rows.needs_approval(connection, one.catalog_id) for one in catalogs)
+        made = Rollout(
+            rollout_id=rollout_id,
+            catalog_id=None if owner is None else owner.catalog_id,
+            group_id=None,
+            catalog="" if owner is None else owner.name,
+            product="",
+            group="",
+            deployment_id=None,
+            previous_deployment_id=None,
+            policy=careful,
+            state="proposed" if waits else "running",
+            cohort=-1,
+            cohort_started_at=None,
+            reason="",
+            created_at=now,
+            created_by=actor,
+            changed_at=now,
+            release_id=release_id,
+            feed=feed,
+            chip=release.chip,
+            version=release.version,
+        )
+        check_rings(connection, made)
+        rollout_rows.add(connection, made)
+        verb = "propose" if waits else "start"
+        detail = {"release": str(release_id), "feed": feed, "catalog": catalog, "policy": policy_to_json(careful)}
+        self._context.audit(connection, actor, f"rollout.{verb}", str(rollout_id), detail)
         return made
 
 

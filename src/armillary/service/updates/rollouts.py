@@ -9,7 +9,8 @@ Not here: when a roll-out advances or stops, and its state table (``armillary.ro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
@@ -18,10 +19,17 @@ from armillary.engines.records.queries import (
     catalogs as catalog_rows,
     rollouts as rollout_rows,
 )
+from armillary.engines.records.queries.planning.preview import RolloutPreview, previewed
 from armillary.engines.records.response import kept as kept_rows
 from armillary.engines.records.schema.rollout_rows import Rollout, RolloutDevice, RolloutPart
 from armillary.engines.records.schema.rows import DeviceGroup, Page
-from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
+from armillary.errors import (
+    ConflictError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+    QuotaExceededError,
+)
 from armillary.rollout.policy import RolloutPolicy, to_json as policy_to_json
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
@@ -35,6 +43,10 @@ from armillary.wire.text.given_text import unseen
 MAX_REASON_LENGTH = 1024  # as every reason that a route takes (api/native/service/requests.py)
 
 
+# A preview holds up what devices write, so there is one at a time; others wait as long as a person would.
+PREVIEW_WAIT_S = 10
+
+
 class Rollouts:
     """Operations on roll-outs."""
 
@@ -42,6 +54,7 @@ class Rollouts:
         self._context = context
         self._deployments = deployments
         self._notices = notices
+        self.previews = RolloutPreviews(context, self._start)
 
     def start(
         self,
@@ -268,6 +281,36 @@ class Rollouts:
             self._notices.releases_changed()
         self._notices.groups_changed()  # first of all: a halt is obeyed before anything is counted
         return self.get(rollout_id)
+
+
+class RolloutPreviews:
+    """Says what roll-outs would do."""
+
+    def __init__(self, context: Context, start: Callable[..., Rollout]) -> None:
+        self._context = context
+        self._start = start
+        self._one = threading.Lock()
+
+    def of(
+        self, catalog: str, product: str, group: str, image_ids: Sequence[UUID], *, policy: RolloutPolicy | None = None
+    ) -> RolloutPreview:
+        """What :meth:`Rollouts.start` would do; nothing of it is kept.
+
+        Raises:
+            QuotaExceededError: others are being made still, after a wait.
+            ArmillaryError: as :meth:`Rollouts.start` does.
+        """
+
+        def begin(connection: Connection) -> Rollout:
+            target = free_group_or_raise(connection, catalog, product, group)
+            return self._start(connection, target, image_ids, "preview", policy or RolloutPolicy(), None)
+
+        if not self._one.acquire(timeout=PREVIEW_WAIT_S):
+            raise QuotaExceededError("other roll-outs are being previewed", retry_after_s=PREVIEW_WAIT_S)
+        try:
+            return previewed(self._context.records.write, begin)
+        finally:
+            self._one.release()
 
 
 def _ring_groups(connection: Connection, target: DeviceGroup, policy: RolloutPolicy) -> Iterator[DeviceGroup]:

@@ -21,11 +21,11 @@ from armillary.engines.records.schema.update_rows import UpdateSchedule
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
-from armillary.service.context.zones import zone_named
 from armillary.service.registry.names import group_or_raise
 from armillary.update.schedule.maintenance import moments, parse_windows
 from armillary.wire.device.checkin import NO_DUMPS
 from armillary.wire.device.offer_timing import MAX_DEFERRAL_S, OfferTiming, Window
+from armillary.wire.text.time_zone import zone_named
 
 # What one device may do is reckoned for this interval at the least (service/verifier/device_rates.py).
 MIN_INTERVAL_S: Final = 300

@@ -103,7 +103,7 @@ def check_rings(connection: Connection, rollout: Rollout) -> None:
             missing = next(one for one in ring.devices if not reach.numbers_of(connection, rollout, [one]))
             where = f"group {rollout.group}" if rollout.group else rollout.target
             raise InvalidArgumentError(
-                f"ring {ring.name}: device {missing[:16]}... is not in {where}",
+                f"cohort {ring.name}: device {missing[:16]}... is not in {where}",
                 remedy="List the devices: armillary device list.",
             )
 
@@ -121,6 +121,6 @@ def _check_groups(connection: Connection, rollout: Rollout, ring: Ring) -> None:
         if not is_reached:
             where = f"catalog {rollout.catalog}" if rollout.release_id is None else rollout.target
             raise InvalidArgumentError(
-                f"ring {ring.name}: device group {path} is not in {where}",
+                f"cohort {ring.name}: device group {path} is not in {where}",
                 remedy="List the groups: armillary device-group list.",
             )

@@ -20,6 +20,7 @@ from armillary.service.updates.rollouts import Rollouts
 from armillary.service.updates.schedules import Schedules
 from armillary.service.updates.standing import Standings
 from armillary.service.updates.trust_stores import TrustStores
+from armillary.service.uploads.held_packages import HeldPackages
 
 
 class Updates:
@@ -35,6 +36,7 @@ class Updates:
         repository: Repository,
     ) -> None:
         self.images = Images(context, authority, blobs, chips, notices)
+        self.held_packages = HeldPackages(context, self.images)
         self.deployments = Deployments(context, blobs, chips, notices)
         self.rollouts = Rollouts(context, self.deployments, notices)
         self.os_rollouts = OsRollouts(context, notices)

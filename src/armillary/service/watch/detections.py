@@ -243,10 +243,13 @@ def _of_unoffered(report: ErrorReportRow) -> Observation:
     )
 
 
-def of_outcome(outcome: UpdateOutcome, catalog_id: UUID | None, *, was_offered: bool) -> Observation | None:
+def of_outcome(
+    outcome: UpdateOutcome, catalog_id: UUID | None, *, was_offered: bool, image: str = ""
+) -> Observation | None:
     """An update that a device of a catalog took back or could not make.
 
-    ``was_offered``: the service offered the outcome's deployment to this device, in that catalog.
+    ``was_offered``: the service offered the outcome's deployment to this device, in that catalog; ``image``: name of
+    the image, "" where it is not known.
     """
     if outcome.outcome == "confirmed":
         return None
@@ -269,7 +272,7 @@ def of_outcome(outcome: UpdateOutcome, catalog_id: UUID | None, *, was_offered: 
         seen,
         key=(str(outcome.deployment_id), str(outcome.image_id)),
         severity="medium",
-        title=f"Devices take back image {str(outcome.image_id)[:8]}",
+        title=f"{image or f'Image {str(outcome.image_id)[:8]}'} was reverted by devices",
         proposed_action="The devices run what they ran before. Do not deploy this image further.",
         deployment_id=outcome.deployment_id,
         image_id=outcome.image_id,

@@ -21,6 +21,7 @@ from armillary.engines.records.queries import (
     check_ins as check_in_rows,
     devices as device_rows,
     findings as finding_rows,
+    images as image_rows,
     reports as report_rows,
 )
 from armillary.engines.records.schema.rows import CheckIn, Device, ErrorReportRow, Page, UnreadRefusal, UpdateOutcome
@@ -310,7 +311,11 @@ class Watch:
             and row.deployment_id is not None
             and report_rows.deployment_was_offered(connection, row.device_id, catalog_id, row.deployment_id)
         )
-        return [detections.of_outcome(row, catalog_id, was_offered=was_offered)]
+        image = None
+        if was_offered and catalog_id is not None and row.image_id is not None:
+            image = image_rows.one(connection, catalog_id, row.image_id)
+        named = "" if image is None else image.name
+        return [detections.of_outcome(row, catalog_id, was_offered=was_offered, image=named)]
 
     def _look_for_silence(self) -> int:
         """Observe devices that fell silent since the last run; one that stays silent is observed once."""

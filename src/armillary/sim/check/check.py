@@ -14,8 +14,9 @@ from importlib.resources.abc import Traversable
 from armillary import content
 from armillary.boot import profile as chip_profile
 from armillary.capability.grant import board_grant, platform_limits
-from armillary.content import application_templates
+from armillary.content import application_templates, equipment
 from armillary.errors import ArmillaryError
+from armillary.guard.compiling import compile_profile
 from armillary.regulation.standard import read_standard
 from armillary.response.playbook_file import read_playbooks
 from armillary.sim.check import template as template_check
@@ -116,9 +117,23 @@ def playbooks() -> Iterator[str]:
                 yield f"playbooks/{file}: id: {each.name} is that of {owners[each.name]}"
 
 
+def equipment_profiles() -> Iterator[str]:
+    """Every profile of equipment is read and compiled, and carries its file's name."""
+    for name in equipment.names():
+        try:
+            found = equipment.load(name)
+            compile_profile(found)
+        except ArmillaryError as error:
+            yield f"equipment/{error.message}"
+            continue
+        if found.name.rpartition("/")[2] != name:
+            yield f"equipment/{name}.yaml: profile: expected guard/{name}, got {found.name}"
+
+
 CHECKS: tuple[Callable[[], Iterator[str]], ...] = (
-    *(chips, flash, boards, applications, playbooks, standards),
+    *(chips, flash, boards, applications, playbooks, standards, equipment_profiles),
     template_check.templates,
+    template_check.guardians,
 )
 
 

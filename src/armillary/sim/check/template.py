@@ -16,8 +16,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
-from armillary.content import application_templates as shipped
+from armillary.content import application_templates as shipped, guardian_content
+from armillary.content.equipment import load as load_profile
 from armillary.errors import ArmillaryError
+from armillary.guard.interface import dtdl_interface
 from armillary.sim.templates import behaviour as behaviours, plans
 from armillary.sim.templates.behaviour import Behaviour
 from armillary.sim.templates.shape import Shape, mismatch, parts_of
@@ -70,6 +72,24 @@ def templates() -> Iterator[str]:
         for key in (*owned, ("product", template.head.get("product", ""))):
             if owners.setdefault(key, name) != name:
                 yield f"{where}: {key[0]} {key[1]} is in {owners[key]} already"
+
+
+def guardians() -> Iterator[str]:
+    """The hub's content for equipment behind guardians fits the profiles that it is made for, and fits together."""
+    for name in guardian_content.names():
+        where = f"guardians/{name}"
+        try:
+            found = guardian_content.load(name)
+            profile = load_profile(found.head["profile"])
+            parts = Parts(found)
+        except (ArmillaryError, ValueError, KeyError, OSError, tomllib.TOMLDecodeError) as error:
+            yield f"{where}: {error}"
+            continue
+        for file, model in found.models.items():
+            if json.loads(model) != dtdl_interface(profile):
+                yield f"{where}/models/{file}.json: expected what the profile says of itself; run make docs"
+        checks = (_device_templates, _documents)
+        yield from (f"{where}/{fault}" for check in checks for fault in check(found, parts))
 
 
 class Parts:
@@ -270,6 +290,8 @@ def _sourced(template: shipped.ApplicationTemplate, parts: Parts, tile: Tile, de
             yield f"location: expected a geopoint of {device_template}, got {options['location']}"
     if "command" in options:
         yield from _unknown("command", [options["command"]], parts.shapes[device_template].commands)
+    sent = [each.command for each in options.get("buttons", ())]
+    yield from _unknown("command", sent, parts.shapes[device_template].commands)
     for place in options.get("places", ()):
         yield from _unknown("place", [place.name], parts.properties(device_template))
         if place.name and not _is_anywhere(template, device_template, place.name, place.equals):

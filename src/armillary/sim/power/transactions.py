@@ -97,7 +97,7 @@ APPLICATIONS: Final = (
     ),
     Transaction(
         name="revert",
-        about="A new application does not stay up: the set is taken back.",
+        about="A new application does not stay up: the set is reverted.",
         before=_BEFORE,
         wanted=Bundle(applications=_NEW),
         crashing=frozenset({2}),
@@ -180,7 +180,7 @@ OS: Final = (
     ),
     Transaction(
         name="os-unattested",
-        about="The service does not attest the new OS: it is taken back, applications with it.",
+        about="The service does not attest the new OS: it is reverted, applications with it.",
         before=_BEFORE,
         wanted=Bundle(os=4, applications=_NEW),
         os_unattested=True,
@@ -198,7 +198,7 @@ OS: Final = (
     ),
     Transaction(
         name="os-breaks-application",
-        about="An application does not stay up on the new OS: both are taken back, and the counter has not risen.",
+        about="An application does not stay up on the new OS: both are reverted, and the counter has not risen.",
         before=_BEFORE,
         wanted=Bundle(os=4, applications=_OLD),
         crashing=frozenset({1}),
@@ -267,7 +267,7 @@ OS: Final = (
     ),
     Transaction(
         name="key-store-revert",
-        about="A bundle with a trusted key store is taken back: the device trusts whom it trusted before.",
+        about="A bundle with a trusted key store is reverted: the device trusts whom it trusted before.",
         before=_BEFORE,
         wanted=Bundle(os=2, applications=_NEW, key_store=True, signer=NEXT_SIGNER),
         crashing=frozenset({0}),
@@ -296,7 +296,7 @@ RECOVERY: Final = (
     ),
     Transaction(
         name="recover-on-trial",
-        about="A person recovers a device whose new OS hangs on trial: the trial is taken back, and its OS not tried "
+        about="A person recovers a device whose new OS hangs on trial: the trial is reverted, and its OS not tried "
         "again.",
         before=_BEFORE,
         wanted=Bundle(os=4, applications=_OLD),

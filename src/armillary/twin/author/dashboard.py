@@ -10,14 +10,14 @@
 Each kind of tile is a row of :data:`KINDS`: its fields, which of them are needed, and what stands in for an absent one.
 A bar tile without ``by`` has a bar a device where its aggregate is ``last``, else one a stretch of time. Tiles lie on a
 grid of :data:`COLUMNS` columns and do not overlap. A ``source`` says which devices a tile is about: ``{"device": ID}``,
-``{"template": ID}`` (all devices of a device template) or ``{"group": ID}`` (a device group).
+``{"template": ID}`` (all devices of a device template) or ``{"group": ID}`` (a segment).
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
 from armillary.twin.rule.fields import json_integer, json_list, json_object, json_text, one_of, refused
-from armillary.wire.hub.credentials import canonical_device_id
+from armillary.wire.hub.credentials import canonical_device_id, check_module_name
 
 COLUMNS: Final = 12
 # A screen shows about eight rows of a grid cell's height; a hundred are a very long page, and each has a style rule.
@@ -40,12 +40,16 @@ MAX_PLACES: Final = 200
 MAX_THRESHOLDS: Final = 6
 MAX_TEXT_CHARACTERS: Final = 4000
 MAX_NAME_CHARACTERS: Final = 128
+MAX_IDENTITY_CHARACTERS: Final = 193  # a device's 128 and a module's 64, with a slash between them
 MAX_TITLE_CHARACTERS: Final = 80
 MIN_RANGE_S: Final = 60
 MAX_RANGE_S: Final = 400 * 86_400
 # Columns of a heat map: a wide screen has room for some 400 of three pixels.
 MAX_HEAT_COLUMNS: Final = 400
 MAX_PARAMETER_CHARACTERS: Final = 4096
+# Buttons of one tile of commands, lines of a list of alerts: more do not fit.
+MAX_BUTTONS: Final = 8
+MAX_ALERTS: Final = 40
 
 AGGREGATES: Final = ("avg", "min", "max", "sum", "count", "last")
 STATES: Final = ("good", "attention", "bad")
@@ -89,6 +93,16 @@ class Place:
     device: str
     name: str
     equals: str | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class CommandButton:
+    """One button of a tile of commands; with ``ask`` people may change its ``parameters`` before they are sent."""
+
+    label: str
+    command: str
+    parameters: Any
+    ask: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +175,37 @@ def parse_tile(document: object) -> Tile:
         raise InvalidArgumentError(error.message, remedy=_REMEDY) from None
 
 
+def parse_source(document: object) -> TileSource:
+    """The devices of a tile, as they stand in ``source``; raises InvalidArgumentError."""
+    return _source(document, "source")
+
+
+def reading_order(tiles: Sequence[Tile]) -> tuple[Tile, ...]:
+    """Tiles in the order in which people read them, and in which a narrow screen stacks them.
+
+    Where a line across parts them, those above it come first; else, where a line down does, those left of it. So a
+    column of small tiles beside a tall one stays together. What no line parts goes by row, then by column.
+    """
+    for axis, size in (("y", "h"), ("x", "w")):
+        bands = _bands(tiles, axis, size)
+        if len(bands) > 1:
+            return tuple(tile for band in bands for tile in reading_order(band))
+    return tuple(sorted(tiles, key=lambda tile: (tile.y, tile.x)))
+
+
+def _bands(tiles: Sequence[Tile], axis: str, size: str) -> list[list[Tile]]:
+    """Tiles as the lines across an axis part them that cut no tile."""
+    bands: list[list[Tile]] = []
+    reached = 0
+    for tile in sorted(tiles, key=lambda each: int(getattr(each, axis))):
+        start = getattr(tile, axis)
+        if not bands or start >= reached:
+            bands.append([])
+        bands[-1].append(tile)
+        reached = max(reached, start + getattr(tile, size))
+    return bands
+
+
 def free_row(tiles: tuple[Tile, ...]) -> int:
     """The first row below every tile."""
     return max((tile.y + tile.h for tile in tiles), default=0)
@@ -221,6 +266,8 @@ def _tile(document: object, place: str) -> Tile:
     if kind == "heatmap" and options["range_s"] > options["bucket_s"] * MAX_HEAT_COLUMNS:
         most = options["bucket_s"] * MAX_HEAT_COLUMNS
         raise refused(path + "range_s", f"at most {most} s with columns of bucket_s", str(options["range_s"]))
+    if kind == "gauge" and options["low"] >= options["high"]:
+        raise refused(path + "high", f"more than low, {options['low']:g}", f"{options['high']:g}")
     title = json_text(document.get("title", ""), path + "title", 0, MAX_TITLE_CHARACTERS)
     return Tile(tile_id, kind, title, x, y, w, h, MappingProxyType(options))
 
@@ -252,10 +299,13 @@ def _matched(pattern: re.Pattern[str], value: object, path: str, expected: str) 
 
 
 def _device(value: object, path: str) -> str:
+    """The id of a device, or ``device/module``."""
+    device, slash, module = json_text(value, path, 1, MAX_IDENTITY_CHARACTERS).partition("/")
     try:
-        return canonical_device_id(json_text(value, path, 1, MAX_NAME_CHARACTERS))
+        return canonical_device_id(device) + (f"/{check_module_name(module)}" if slash else "")
     except InvalidArgumentError as error:
-        raise refused(path, "the id of a device: 128 hexadecimal digits, or a hub device's id", repr(value)) from error
+        expected = "the id of a device: 128 hexadecimal digits, or a hub device's id; DEVICE/MODULE for a module"
+        raise refused(path, expected, repr(value)) from error
 
 
 def _between(value: object, path: str, least: int, most: int) -> int:
@@ -370,6 +420,26 @@ def _parameters(value: object, path: str) -> object:
     return value
 
 
+def _truth(value: object, path: str) -> bool:
+    if not isinstance(value, bool):
+        raise refused(path, "true or false", repr(value))
+    return value
+
+
+def _buttons(value: object, path: str) -> tuple[CommandButton, ...]:
+    return tuple(_button(each, f"{path}[{at}]") for at, each in enumerate(json_list(value, path, 1, MAX_BUTTONS)))
+
+
+def _button(value: object, path: str) -> CommandButton:
+    fields = json_object(value, path, ("label", "command", "parameters", "ask"))
+    return CommandButton(
+        label=json_text(fields.get("label"), f"{path}.label", 1, MAX_TITLE_CHARACTERS),
+        command=_name(fields.get("command"), f"{path}.command"),
+        parameters=_parameters(fields.get("parameters"), f"{path}.parameters"),
+        ask=_truth(fields.get("ask", False), f"{path}.ask"),
+    )
+
+
 _PLACE_FIELDS: Final = ("id", "kind", "title", "x", "y", "w", "h")
 _SOURCE = Field("source", _source)
 _VALUE = Field("value", _name)
@@ -387,19 +457,26 @@ _LOCATION = Field("location", _name)
 _IMAGE_FILE = Field("image", _image)
 _LABEL = Field("label", _text(MAX_TITLE_CHARACTERS))
 _PARAMETERS = Field("parameters", _parameters, needed=False)
+_SPARKLINE = Field("sparkline", _truth, needed=False, default=False)
+_SCALE = (Field("low", _number), Field("high", _number))
+_STATUS = Field("status", _one(("open", "all")), needed=False, default="open")
+_MOST = Field("most", _whole(1, MAX_ALERTS), needed=False, default=10)
 
 # kind of tile -> its fields.
 KINDS: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType(
     {
-        "kpi": (_SOURCE, _VALUE, _LAST, _RANGE, _UNIT, _DECIMALS, _LIMITS),
-        "line": (_SOURCE, _VALUES, _RANGE, _AGGREGATE, _UNIT),
-        "bar": (_SOURCE, _VALUES, _RANGE, _AGGREGATE, _UNIT, _BY),
+        "kpi": (_SOURCE, _VALUE, _LAST, _RANGE, _UNIT, _DECIMALS, _LIMITS, _SPARKLINE),
+        "gauge": (_SOURCE, _VALUE, *_SCALE, _LAST, _RANGE, _UNIT, _DECIMALS, _LIMITS),
+        "line": (_SOURCE, _VALUES, _RANGE, _AGGREGATE, _UNIT, _LIMITS),
+        "bar": (_SOURCE, _VALUES, _RANGE, _AGGREGATE, _UNIT, _BY, _LIMITS),
         "heatmap": (_SOURCE, _VALUE, _RANGE, _BUCKET, _UNIT),
         "map": (_SOURCE, _LOCATION, _ANY_VALUE, _UNIT, _LIMITS),
         "floor-plan": (_SOURCE, _IMAGE_FILE, _VALUE, Field("places", _places), _UNIT, _DECIMALS, _LIMITS),
         "property": (_SOURCE, Field("names", _names(MAX_NAMES))),
         "last-values": (_SOURCE, _VALUES, _UNIT),
+        "alerts": (_SOURCE, _STATUS, _MOST),
         "command": (_SOURCE, Field("command", _name), _PARAMETERS, _LABEL),
+        "commands": (_SOURCE, Field("buttons", _buttons)),
         "image": (_IMAGE_FILE, Field("alt", _text(200, least=0))),
         "text": (Field("text", _text(MAX_TEXT_CHARACTERS, lines=True)),),
         "link": (_LABEL, Field("target", _target)),

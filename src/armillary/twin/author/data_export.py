@@ -9,7 +9,7 @@
      "transform": "{id, device: .device_id, t: .values.temperature}",
      "destination": {"kind": "webhook", "url": "https://lake.example.com/in", "secret": "..."}}
 
-In a filter of an export, ``telemetry:NAME`` is the value in the message itself; everything else is as in a device group
+In a filter of an export, ``telemetry:NAME`` is the value in the message itself; everything else is as in a segment
 (``group.py``). :func:`split_secret` removes a secret before a document is stored, which then has ``"signed": true``.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Device groups: saved queries over the facts of devices, which decide at any moment who is a member.
+"""Segments: saved queries over the facts of devices, which decide at any moment who is a member.
 
 ::
 
@@ -30,7 +30,7 @@ from armillary.wire.encoding.json_fields import (
 
 Value = str | bool | int | float
 
-# Filters of one group, and of one data export.
+# Filters of one segment, and of one data export.
 MAX_FILTERS: Final = 50
 MAX_PATH_CHARACTERS: Final = 256
 MAX_TEXT_CHARACTERS: Final = 1024
@@ -43,7 +43,7 @@ DEVICE_FIELDS: Final = (
     "manufacturing_state", "provisioned", "connected", "template", "template_version",
 )  # fmt: skip
 
-REMEDY: Final = "docs/concepts/device-groups.md lists every field; nothing was kept."
+REMEDY: Final = "docs/concepts/segments.md lists every field; nothing was kept."
 
 
 def _contains(value: object, wanted: Value) -> bool:
@@ -95,7 +95,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """A device group."""
+    """A segment."""
 
     name: str  # for people, as is ``description``
     description: str = ""
@@ -137,7 +137,7 @@ class Needs:
 
 
 def parse_group(document: object) -> Group:
-    """The body of a ``group`` document; raises InvalidArgumentError with the field and what was expected."""
+    """The body of a segment; raises InvalidArgumentError with the field and what was expected."""
     fields = JsonFields(document, "group", REMEDY)
     group = Group(
         name=fields.text("name", most=MAX_NAME_CHARACTERS),
@@ -152,7 +152,7 @@ def parse_group(document: object) -> Group:
 
 
 def parse_filters(fields: JsonFields) -> tuple[Filter, ...]:
-    """The field ``filters`` of a group or an export."""
+    """The field ``filters`` of a segment or an export."""
     found = fields.items("filters", most=MAX_FILTERS, default=True)
     return tuple(_filter(each, f"filters[{index}]") for index, each in enumerate(found))
 
@@ -184,12 +184,12 @@ def needs_of_filters(filters: Iterable[Filter]) -> Needs:
 
 
 def needs_of_group(group: Group) -> Needs:
-    """The facts that membership of a group needs."""
+    """The facts that membership of a segment needs."""
     return needs_of_filters(group.filters) | Needs(template=group.template is not None)
 
 
 def is_member(group: Group, facts: DeviceFacts) -> bool:
-    """Whether a device is in a group."""
+    """Whether a device is in a segment."""
     if group.catalog is not None and not _equal_names(facts.fields.get("catalog"), group.catalog):
         return False
     if group.template is not None and facts.fields.get("template") != group.template:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs: one action on every device of a group, once or repeatedly.
+"""Jobs: one action on every device of a segment, once or repeatedly.
 
 ::
 

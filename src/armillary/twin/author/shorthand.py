@@ -46,12 +46,12 @@ def text_of(value: Any) -> str:
 
 
 def filter_of(text: str) -> dict[str, Any]:
-    """A filter as in a group's document; raises InvalidArgumentError if it is not of the form above."""
+    """A filter as in a segment's document; raises InvalidArgumentError if it is not of the form above."""
     found = _FILTER.match(text.strip())
     if found is None or (found["none"] and found["sign"]):
         raise InvalidArgumentError(
             f"expected SOURCE:PATH OPERATOR VALUE, got {text!a:.60}",
-            remedy="Write it as telemetry:temperature>40; docs/concepts/device-groups.md lists the sources.",
+            remedy="Write it as telemetry:temperature>40; docs/concepts/segments.md lists the sources.",
         )
     field = found["field"].strip()
     if found["sign"] is None:

@@ -151,6 +151,8 @@ def _of_tile(tile: Mapping[str, Any]) -> Iterator[object]:
         yield from many if isinstance(many, list) else ()
     for field in ("value", "state", "location", "command"):
         yield tile.get(field)
+    for button in _objects(tile.get("buttons")):
+        yield button.get("command")
 
 
 def _of_rule(content: Mapping[str, Any]) -> Iterator[object]:

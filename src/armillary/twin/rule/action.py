@@ -8,6 +8,7 @@
     {"name": "close", "kind": "command", "method": "closeValve", "payload": {"percent": 100}, "timeout_s": 30}
     {"name": "hold", "kind": "quarantine", "reason": "..."}
     {"name": "all", "kind": "job", "job": "close-all-valves"}
+    {"name": "watch", "kind": "channel", "channel": "security desk"}
 
 A secret is taken out before a rule is stored (:func:`split_secrets`): a stored, served or exported rule only says
 ``"signed": true``.
@@ -36,6 +37,8 @@ SECRET_WORDS: Final = f"{MIN_SECRET_CHARACTERS} to {MAX_SECRET_CHARACTERS} print
 MAX_PAYLOAD_BYTES: Final = 8192
 MAX_TIMEOUT_S: Final = 300
 COMMAND_TIMEOUT_S: Final = 30
+# The name of a notification channel (service/notifications/channels.py).
+MAX_CHANNEL_CHARACTERS: Final = 64
 
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 _ACTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
@@ -136,10 +139,15 @@ def _job(fields: Mapping[str, Any], path: str) -> dict[str, Any]:
     return {"job": json_text(fields.get("job"), f"{path}.job", 1, MAX_NAME_CHARACTERS)}
 
 
+def _channel(fields: Mapping[str, Any], path: str) -> dict[str, Any]:
+    return {"channel": json_text(fields.get("channel"), f"{path}.channel", 1, MAX_CHANNEL_CHARACTERS)}
+
+
 _ACTIONS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Mapping[str, Any], str], dict[str, Any]]]]] = {
     "email": (("to", "subject"), _email),
     "webhook": (("url", "signed"), _webhook),
     "command": (("method", "payload", "timeout_s"), _command),
     "quarantine": (("reason",), _quarantine),
     "job": (("job",), _job),
+    "channel": (("channel",), _channel),
 }

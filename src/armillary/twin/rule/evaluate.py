@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from armillary.twin.rule.quiet import QuietClock
 from armillary.twin.rule.rule import (
     Aggregate,
     Condition,
@@ -27,6 +28,7 @@ from armillary.twin.rule.rule import (
 from armillary.twin.rule.state import CLEAR, MAX_OPEN_WINDOWS, PENDING, RECENT, SLICES, State, Sums
 from armillary.twin.rule.table import REPEATS, TRANSITIONS, Cause, Entry, Event, Input, RuleOutcome, Signal
 from armillary.twin.rule.window import aggregated, merged, slice_end_ms, slice_of, with_pane
+from armillary.wire.text.time_zone import zone_named
 
 # A time of measurement further ahead of its arrival comes from a wrong clock: the trace notes it.
 SKEW_MS: Final = 60_000
@@ -46,6 +48,8 @@ class Program:
         self.conditions = rule.conditions
         self.match_all, self.repeat = rule.match_all, rule.repeat
         self.hold_ms, self.cool_ms = rule.hold_s * 1000, rule.cool_down_s * 1000
+        quiet = rule.quiet
+        self.quiet = None if quiet is None else QuietClock(quiet.windows, zone_named(quiet.zone))
         self.tumbling = window is not None and window.kind is WindowKind.TUMBLING
         self.sliding = window is not None and window.kind is WindowKind.SLIDING
         self.length_ms = window.length_s * 1000 if window else 0
@@ -169,7 +173,8 @@ def _scheduled(program: Program, state: State, now_ms: int, listening_since_ms: 
         due.append(max(now_ms + 1, _emptied_ms(program, state)))
     if state.phase == PENDING:
         cooled = state.fired_ms + program.cool_ms if state.fired_ms else 0
-        due.append(max(state.since_now_ms + program.hold_ms, cooled, now_ms + 1))
+        quiet = program.quiet.until_ms(now_ms) if program.quiet else 0
+        due.append(max(state.since_now_ms + program.hold_ms, cooled, quiet, now_ms + 1))
     return _due(state, min(due) if due else 0)
 
 
@@ -336,6 +341,8 @@ def _judge(
         lasted = now_ms - since_now if cause is Cause.CLOCK else max(at_ms - since_at, now_ms - since_now)
         if lasted < program.hold_ms:
             signal, until = Signal.SHORT, since_now + program.hold_ms
+        elif program.quiet and (quiet := program.quiet.until_ms(now_ms)):
+            signal, until = Signal.QUIET, quiet
         elif program.cool_ms and state.fired_ms and now_ms < state.fired_ms + program.cool_ms:
             signal, until = Signal.HOT, state.fired_ms + program.cool_ms
     else:

@@ -13,6 +13,7 @@ Unknown fields are refused.
                     {"silent_s": 600}],
      "window": {"kind": "sliding", "length_s": 300},
      "hold_s": 60, "cool_down_s": 3600, "repeat": false,
+     "quiet": {"times": ["Mon-Fri 22:00-06:00", "Sat,Sun 00:00-24:00"], "zone": "Europe/Berlin"},
      "actions": [{"name": "desk", "kind": "email", "to": ["desk@example.com"]}]}
 """
 
@@ -22,6 +23,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from armillary.errors import InvalidArgumentError
 from armillary.twin.rule.action import action_from_json
 from armillary.twin.rule.fields import (
     json_integer,
@@ -33,6 +35,7 @@ from armillary.twin.rule.fields import (
     one_of,
     refused,
 )
+from armillary.twin.rule.quiet import MAX_QUIET_WINDOWS, QuietTimes
 from armillary.twin.rule.rule import (
     CHOOSING,
     LATENESS_S,
@@ -58,6 +61,8 @@ from armillary.twin.rule.rule import (
     plain,
 )
 from armillary.wire.encoding.json_fields import kind_of
+from armillary.wire.text.time_zone import MAX_ZONE_CHARACTERS, zone_named
+from armillary.wire.text.week_windows import MINUTES_OF_WEEK, minutes_of, parse_window
 
 # Devices named one by one in a target: more is a device group or a template.
 MAX_DEVICES: Final = 1000
@@ -95,6 +100,7 @@ def from_json(document: object) -> Rule:
         hold_s=json_seconds(fields.get("hold_s", 0), "hold_s", 0),
         cool_down_s=json_seconds(fields.get("cool_down_s", 0), "cool_down_s", 0),
         repeat=json_truth(fields.get("repeat", False), "repeat"),
+        quiet=None if fields.get("quiet") is None else _quiet(fields["quiet"]),
         actions=actions,
     )
 
@@ -130,6 +136,8 @@ def to_json(rule: Rule) -> dict[str, Any]:
     if rule.window is not None:
         window = rule.window
         document["window"] = {"kind": window.kind.value, "length_s": window.length_s, "lateness_s": window.lateness_s}
+    if rule.quiet is not None:
+        document["quiet"] = {"times": [str(each) for each in rule.quiet.windows], "zone": rule.quiet.zone}
     return document
 
 
@@ -137,7 +145,7 @@ def to_json(rule: Rule) -> dict[str, Any]:
 
 _RULE_FIELDS = (
     "name", "description", "severity", "enabled", "target", "match", "conditions", "window", "hold_s", "cool_down_s",
-    "repeat", "actions",
+    "repeat", "quiet", "actions",
 )  # fmt: skip
 
 
@@ -309,6 +317,25 @@ def _window(document: object) -> Window:
     kind = WindowKind(one_of(fields.get("kind"), "window.kind", tuple(each.value for each in WindowKind)))
     length = json_seconds(fields.get("length_s"), "window.length_s", 1)
     return Window(kind, length, json_seconds(fields.get("lateness_s", LATENESS_S), "window.lateness_s", 0))
+
+
+def _quiet(document: object) -> QuietTimes:
+    fields = json_object(document, "quiet", ("times", "zone"))
+    windows = []
+    for number, each in enumerate(json_list(fields.get("times"), "quiet.times", 1, MAX_QUIET_WINDOWS)):
+        path = f"quiet.times[{number}]"
+        try:
+            windows.append(parse_window(json_text(each, path, 1, MAX_NAME_CHARACTERS), "quiet time"))
+        except InvalidArgumentError as error:
+            raise InvalidArgumentError(f"{path}: {error.message.partition(': ')[2]}", remedy=error.remedy) from error
+    if len(minutes_of(windows)) == MINUTES_OF_WEEK:
+        raise refused("quiet.times", "some time of the week in which it may fire, or a rule that is off", "all of it")
+    zone = json_text(fields.get("zone"), "quiet.zone", 1, MAX_ZONE_CHARACTERS)
+    try:
+        zone_named(zone)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"quiet.zone: {error.message.partition(': ')[2]}", remedy=error.remedy) from error
+    return QuietTimes(tuple(windows), zone)
 
 
 def _property(value: object, path: str) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from armillary.twin.rule.quiet import QuietTimes
 from armillary.wire.encoding.json_fields import kind_of
 
 Value = float | bool | str
@@ -141,7 +142,7 @@ class RuleAction:
     """What is done when a rule fires."""
 
     name: str  # different for each action of a rule
-    kind: str  # ``email``, ``webhook``, ``command``, ``quarantine`` or ``job``
+    kind: str  # ``email``, ``webhook``, ``command``, ``quarantine``, ``job`` or ``channel``
     options: Mapping[str, Any]  # the kind's own fields, checked; never secrets
 
 
@@ -160,6 +161,7 @@ class Rule:
     hold_s: int = 0  # for which the conditions have to stay met before it fires
     cool_down_s: int = 0  # after a firing, in which it does not fire again for the device
     repeat: bool = False  # fire at each evaluation that meets the conditions, not only when they begin to be met
+    quiet: QuietTimes | None = None  # in which it does not fire; None: there are none
     actions: tuple[RuleAction, ...] = ()  # may be empty: an alert is noted anyway
 
 

@@ -20,6 +20,7 @@ class RuleOutcome(StrEnum):
     UNCLEARED = "not cleared yet"
     WAITING = "waiting"
     COOLING = "cooling down"
+    QUIET = "quiet"
     NOT_MET = "not met"
     UNKNOWN = "unknown"
     GATHERED = "gathered"
@@ -38,8 +39,9 @@ class Cause(StrEnum):
 class Signal(StrEnum):
     """Input of the tables: what the conditions and times give."""
 
-    MET = "met"  # for long enough, and no cool-down is running
+    MET = "met"  # for long enough, and neither a quiet time nor a cool-down is running
     HOT = "hot"  # for long enough, in the cool-down
+    QUIET = "quiet"  # for long enough, in a quiet time
     SHORT = "short"  # not for long enough
     BETWEEN = "between"  # not met, and not beyond the clear threshold
     OVER = "over"  # not met
@@ -49,18 +51,21 @@ class Signal(StrEnum):
 TRANSITIONS: Final[Mapping[tuple[str, Signal], tuple[str, RuleOutcome]]] = {
     (CLEAR, Signal.MET): (ACTIVE, RuleOutcome.FIRED),
     (CLEAR, Signal.HOT): (PENDING, RuleOutcome.COOLING),
+    (CLEAR, Signal.QUIET): (PENDING, RuleOutcome.QUIET),
     (CLEAR, Signal.SHORT): (PENDING, RuleOutcome.WAITING),
     (CLEAR, Signal.BETWEEN): (CLEAR, RuleOutcome.NOT_MET),
     (CLEAR, Signal.OVER): (CLEAR, RuleOutcome.NOT_MET),
     (CLEAR, Signal.UNKNOWN): (CLEAR, RuleOutcome.UNKNOWN),
     (PENDING, Signal.MET): (ACTIVE, RuleOutcome.FIRED),
     (PENDING, Signal.HOT): (PENDING, RuleOutcome.COOLING),
+    (PENDING, Signal.QUIET): (PENDING, RuleOutcome.QUIET),
     (PENDING, Signal.SHORT): (PENDING, RuleOutcome.WAITING),
     (PENDING, Signal.BETWEEN): (CLEAR, RuleOutcome.NOT_MET),
     (PENDING, Signal.OVER): (CLEAR, RuleOutcome.NOT_MET),
     (PENDING, Signal.UNKNOWN): (CLEAR, RuleOutcome.UNKNOWN),
     (ACTIVE, Signal.MET): (ACTIVE, RuleOutcome.ACTIVE),
     (ACTIVE, Signal.HOT): (ACTIVE, RuleOutcome.ACTIVE),
+    (ACTIVE, Signal.QUIET): (ACTIVE, RuleOutcome.ACTIVE),
     (ACTIVE, Signal.SHORT): (ACTIVE, RuleOutcome.ACTIVE),
     (ACTIVE, Signal.BETWEEN): (ACTIVE, RuleOutcome.UNCLEARED),
     (ACTIVE, Signal.OVER): (CLEAR, RuleOutcome.CLEARED),
@@ -71,6 +76,7 @@ REPEATS: Final[Mapping[tuple[str, Signal], tuple[str, RuleOutcome]]] = {
     **TRANSITIONS,
     (ACTIVE, Signal.MET): (ACTIVE, RuleOutcome.FIRED),
     (ACTIVE, Signal.HOT): (ACTIVE, RuleOutcome.COOLING),
+    (ACTIVE, Signal.QUIET): (ACTIVE, RuleOutcome.QUIET),
 }
 
 
@@ -101,4 +107,4 @@ class Entry(NamedTuple):
     outcome: RuleOutcome
     inputs: tuple[Input, ...] = ()  # one per condition; empty when nothing was compared
     notes: tuple[str, ...] = ()  # sentences about points that were not used, or not with the time they came with
-    until_ms: int = 0  # when a hold or cool-down ends, or a window closes; 0 where there is none
+    until_ms: int = 0  # when a hold, a cool-down or a quiet time ends, or a window closes; 0 where there is none

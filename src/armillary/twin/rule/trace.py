@@ -157,6 +157,7 @@ _OUTCOMES: Final[dict[RuleOutcome, Callable[[Rule, Entry], str]]] = {
         f"did not fire yet, because the conditions have to stay met for {rule.hold_s} s, until {_ends(entry)}"
     ),
     RuleOutcome.COOLING: lambda _, entry: f"did not fire, because its cool-down lasts until {_ends(entry)}",
+    RuleOutcome.QUIET: lambda _, entry: f"did not fire, because the rule is quiet until {_ends(entry)}",
     RuleOutcome.NOT_MET: _unmet,
     RuleOutcome.UNKNOWN: _unknown,
     RuleOutcome.GATHERED: lambda _, entry: f"gathered for the window that ends at {_ends(entry)}",

@@ -36,6 +36,8 @@ _EQUAL: Final[Mapping[str, tuple[str, str]]] = {
     "not in": (", none of {0}", ", one of {0}"),
     "contains": (", which contains {0}", ", which does not contain {0}"),
 }
+# Ordering -> its sign, in lists.
+_SIGNS: Final[Mapping[str, str]] = {">": ">", ">=": "≥", "<": "<", "<=": "≤"}
 # Outcomes whose sentence says what was met; of the others it says what was not.
 _MET: Final = frozenset({RuleOutcome.FIRED, RuleOutcome.ACTIVE, RuleOutcome.WAITING, RuleOutcome.COOLING})
 # Outcomes before which the conditions were met for as long as the rule wants.
@@ -75,6 +77,14 @@ def summary(trace: Mapping[str, Any], naming: Naming) -> str:
     return said + held
 
 
+def reason(trace: Mapping[str, Any], naming: Naming) -> str:
+    """As :func:`summary`, for lists: "Temperature 30.5 °C > 25 °C for 20 s"."""
+    every: Sequence[Mapping[str, Any]] = trace.get("compared") or ()
+    shown = [each for each in every if each["met"]] or every
+    said = " and ".join(_comparison(each, naming, signs=_SIGNS) for each in shown[:MAX_SAID])
+    return f"{said} for {span(trace['hold_s'])}" if said and trace.get("hold_s") else said
+
+
 def condition_words(condition: Condition, naming: Naming, window_s: int = 0) -> str:
     """A condition for lists of rules: "Temperature above 25 °C", "no Flow for 10 min"."""
     if condition.silent_s:
@@ -92,6 +102,15 @@ def condition_words(condition: Condition, naming: Naming, window_s: int = 0) -> 
     return f"{shown} {word} {operand}{clear}"
 
 
+def unreachable(rule: Rule, *, has_mail_server: bool) -> list[str]:
+    """Why the rule can reach nobody, or not everybody that it names, as sentences; empty where it can."""
+    if not rule.actions:
+        return ["The rule has no actions: it creates an alert, and nobody is told"]
+    if not has_mail_server and any(each.kind == "email" for each in rule.actions):
+        return ["No mail server is set up (smtp_host, smtp_from): the rule's e-mails wait, and are given up in the end"]
+    return []
+
+
 def span(seconds: float) -> str:
     """A length of time: ``45 s``, ``12 min``, ``3 h``, ``2 d``."""
     whole = int(seconds)
@@ -101,12 +120,11 @@ def span(seconds: float) -> str:
     return f"{whole} s" if whole < 120 else f"{whole // 60} min"
 
 
-def _comparison(each: Mapping[str, Any], naming: Naming) -> str:
+def _comparison(each: Mapping[str, Any], naming: Naming, signs: Mapping[str, str] | None = None) -> str:
+    """One condition in the past tense; with ``signs`` in their short form."""
     name = naming.of(each["name"])
     if each["silent_s"]:
-        if each["met"]:
-            return f"No {name.display_name if each['name'] else 'message'} for {span(each['silent_s'])}"
-        return f"{name.display_name if each['name'] else 'A message'} came {span(each['left'] or 0)} before"
+        return _silence(each, name)
     shown, unit = _shown_as(name, each["aggregate"], each["window_s"])
     if each["left"] is None:
         return f"{shown} has no value"
@@ -116,9 +134,17 @@ def _comparison(each: Mapping[str, Any], naming: Naming) -> str:
     if each["right"] is None:
         return f"{shown} {left} has nothing to compare with"
     if each["op"] in _ORDER:
+        if signs is not None and each["met"]:
+            return f"{shown} {left} {signs[each['op']]} {right}"
         return f"{shown} {left} was {'' if each['met'] else 'not '}{_ORDER[each['op']]} {right}"
     met, unmet = _EQUAL[each["op"]]
-    return f"{shown} was {left}{(met if each['met'] else unmet).format(right)}"
+    return f"{shown}{' was' if signs is None else ':'} {left}{(met if each['met'] else unmet).format(right)}"
+
+
+def _silence(each: Mapping[str, Any], name: ValueName) -> str:
+    if each["met"]:
+        return f"No {name.display_name if each['name'] else 'message'} for {span(each['silent_s'])}"
+    return f"{name.display_name if each['name'] else 'A message'} came {span(each['left'] or 0)} before"
 
 
 def _shown_as(name: ValueName, aggregate: str | None, window_s: int) -> tuple[str, ValueName]:

@@ -99,7 +99,7 @@ class ValueNames:
     """Display names and units of one template."""
 
     def __init__(self, template: Template) -> None:
-        self._template = template
+        self.template = template
         self._known: dict[str, ValueName | None] = {}
         self._shared: frozenset[str] | None = None
 
@@ -116,7 +116,7 @@ class ValueNames:
 
     def _find(self, name: str) -> ValueName | None:
         section, dot, inner = name.partition(".")
-        if dot and section in SECTIONS and section not in self._template.components:
+        if dot and section in SECTIONS and section not in self.template.components:
             found = self._cloud(inner) if section == "cloud" else self._capability(inner)
             return None if found is None else replace(found, name=name)
         return self._capability(name) or self._cloud(name)
@@ -125,7 +125,7 @@ class ValueNames:
         """The capability of this name, or the part of one."""
         parts = name.split(".")
         for cut in range(len(parts), 0, -1):
-            found = self._template.capabilities.get(".".join(parts[:cut]))
+            found = self.template.capabilities.get(".".join(parts[:cut]))
             if found is None:
                 continue
             schema = getattr(found.content, "schema", None)
@@ -135,19 +135,17 @@ class ValueNames:
         return None
 
     def _cloud(self, name: str) -> ValueName | None:
-        found = self._template.cloud.get(name)
+        found = self.template.cloud.get(name)
         if found is None:
             return None
         return _inside(name, found.display_name or found.name, unit_symbol(found.unit), found.schema, [])
 
     def _display(self, name: str, component: str, display_name: str) -> str:
         """A display name; with its component's where two of the template would be called the same."""
-        if not component or name in self._template.labels:
+        if not component or name in self.template.labels:
             return display_name
         if self._shared is None:
-            called = sorted(
-                each.display_name for each in self._template.capabilities.values() if each.kind != "command"
-            )
+            called = sorted(each.display_name for each in self.template.capabilities.values() if each.kind != "command")
             self._shared = frozenset(one for one, two in pairwise(called) if one == two)
         return f"{component}: {display_name}" if display_name in self._shared else display_name
 
@@ -157,6 +155,11 @@ class Naming:
 
     def __init__(self, tables: Sequence[ValueNames] = ()) -> None:
         self._tables = tables
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """The templates, that of most devices first."""
+        return tuple(each.template for each in self._tables)
 
     def of(self, name: str) -> ValueName:
         """The name of a value. Where templates differ in its unit, the unit is ``°C or °F``."""

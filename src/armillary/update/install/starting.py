@@ -121,7 +121,7 @@ def raised_minimums(
         raise BootRefusedError(
             f"anti-rollback: expected a boot from {', '.join(sorted(in_force - booted))}, "
             f"got one from {', '.join(sorted(booted - in_force))}",
-            remedy="Restart the device first: the OS it runs was taken back.",
+            remedy="Restart the device first: the OS it runs was reverted.",
         )
     return counter.raise_minimums(minimums, events)
 

@@ -48,7 +48,7 @@ def begin_trial(record: InstallRecord, plan: InstallPlan, *, now: int, running: 
         InstallError: another trial is still under way.
     """
     if record.trial is not None:
-        raise InstallError("a trial is under way", remedy="Settle it first: confirm or take back.")
+        raise InstallError("a trial is under way", remedy="Settle it first: confirm or revert.")
     if not plan.fetch:
         removed = tuple(_outcome(plan.offer_id, image, "confirmed", "removed", now) for image in plan.removed)
         return replace(record, active=plan.result, os=plan.os, outcomes=_bounded(record.outcomes + removed))

@@ -29,7 +29,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "application-crashed": "An application crashes or exits again and again.",
         "connection-blocked": "An application tried to reach a host that its manifest does not name.",
         "listener-blocked": "An application tried to listen at a port that its manifest does not name.",
-        "install-reverted": "An update was taken back by devices.",
+        "install-reverted": "An update was reverted by devices.",
         "device-silent": "A device has not checked in for longer than it was asked to.",
         "containment-weak": "A device lacks containment mechanisms.",
         "verifier-behind": "The part that lets devices in has stopped, was down, or does not keep up.",

@@ -102,8 +102,8 @@ REASONS: Final[tuple[UpdateReason, ...]] = (
     UpdateReason(
         "rollout-held",
         "service",
-        "A roll-out decides for the group, and was held before it came to this device.",
-        "Resume it or roll it back: armillary rollout show says why it was held.",
+        "A roll-out decides for the group, and was halted before it came to this device.",
+        "Resume it or roll it back: armillary rollout show says why it was halted.",
     ),
     UpdateReason(
         "keys-first",
@@ -169,7 +169,7 @@ REASONS: Final[tuple[UpdateReason, ...]] = (
         "lease-over",
         "device",
         "The time in which the device was allowed to begin is over.",
-        "Nothing: its next check-in renews it, unless the roll-out was held.",
+        "Nothing: its next check-in renews it, unless the roll-out was halted.",
     ),
     UpdateReason(
         "development",

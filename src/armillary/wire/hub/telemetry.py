@@ -7,7 +7,8 @@ objects and arrays are flattened with dots (``{"air":{"co2":612},"lanes":[3,1]}`
 not use them.
 
 Message properties that matter here (IoT Hub): ``$.ct`` content type, ``$.ce`` content encoding, ``$.sub`` the
-component the message is from (prefixed to the names), ``iothub-creation-time-utc`` the time of measurement.
+component the message is from (prefixed to the names), ``iothub-creation-time-utc`` the time of measurement; and ours:
+``historical=true`` for a message that waited at its sender.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ EARLIEST_MS = 946_684_800_000
 
 CREATION_TIME_PROPERTY = "iothub-creation-time-utc"
 
+HISTORICAL_PROPERTY = "historical"
+
 Value = float | bool | str
 
 
@@ -84,6 +87,18 @@ def is_json(properties: Mapping[str, str]) -> bool:
     content_type = properties.get("$.ct", "application/json").partition(";")[0].strip().lower()
     encoding = properties.get("$.ce", "utf-8").lower()
     return content_type in ("application/json", "text/json") and encoding in ("utf-8", "utf8")
+
+
+def is_historical(properties: Mapping[str, str]) -> bool:
+    """Whether a message waited at its sender, by its properties: what it says was so, and need not be so any more.
+
+    Raises WireError for one that does not say when: its values have no place in time.
+    """
+    if properties.get(HISTORICAL_PROPERTY) != "true":
+        return False
+    if CREATION_TIME_PROPERTY not in properties:
+        raise _fault(f"{CREATION_TIME_PROPERTY} with {HISTORICAL_PROPERTY}", "none")
+    return True
 
 
 def decode(payload: bytes, properties: Mapping[str, str], received_ms: int) -> Telemetry:

@@ -197,6 +197,29 @@ class PacketDecoder:
         return packet
 
 
+def iterate_packets(data: bytes) -> Iterator[tuple[str, int, int]]:
+    """Topic of each packet of a run, and where the packet begins and ends in ``data``.
+
+    Raises WireError if the bytes are no run.
+    """
+    begin = 0
+    while begin < len(data):
+        end = length = shift = 0
+        body = begin + 1
+        while body < len(data) and shift <= 21:
+            length |= (data[body] & 0x7F) << shift
+            body += 1
+            if data[body - 1] < 0x80:
+                end = body + length
+                break
+            shift += 7
+        after = body + 2 + int.from_bytes(data[body : body + 2], "big")
+        if data[begin] not in _PUBLISH_HEADS or not body + 2 <= after <= end <= len(data):
+            raise WireError(FORMAT, expected="whole PUBLISH packets", got="something else", offset=begin)
+        yield data[body + 2 : after].decode("utf-8", "replace"), begin, end
+        begin = end
+
+
 def iterate_run(data: bytes, start: int, end: int, *, level: int) -> Iterator[tuple[str, bytes, Properties]]:
     """Topic, payload and properties of each packet of a stored run, ``data`` from ``start`` to ``end``.
 

@@ -90,6 +90,8 @@ def of_event(event: Event, *, catalog: tuple[UUID, str] | None, product_version:
         )
     elif event.topic == "action":
         made = _of_action(event, catalog, product_version)
+    elif event.topic == "alert":
+        made = _of_alert(event, catalog, product_version)
     else:
         made = _of_test(event, catalog, product_version)
     made["metadata"].update(uid=str(event.event_id), event_code=event.kind, sequence=sequence)
@@ -151,6 +153,20 @@ def _of_action(event: Event, catalog: tuple[UUID, str] | None, product_version: 
         "status_id": outcome,
         "status": state,
         "status_detail": event.text,
+        "unmapped": {"armillary": dict(event.data)},
+    }
+
+
+def _of_alert(event: Event, catalog: tuple[UUID, str] | None, product_version: str) -> dict[str, Any]:
+    made = _base(_DETECTION, event.severity, event.at * MS, catalog, product_version)
+    _active(made, _CREATE, "Create")
+    info = {"uid": event.subject, "title": event.title, "desc": event.text, "types": [event.kind]}
+    return made | {
+        "message": event.title,
+        "finding_info": info,
+        "status_id": 1,
+        "status": "open",
+        "is_alert": True,
         "unmapped": {"armillary": dict(event.data)},
     }
 

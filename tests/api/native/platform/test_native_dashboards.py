@@ -31,7 +31,7 @@ def tile(kind: str, y: int, device: str, **fields: Any) -> dict[str, Any]:
 
 def body_of(device: str) -> dict[str, Any]:
     tiles = [
-        tile("kpi", 0, device, value="flow", thresholds=[{"from": 10, "state": "bad"}]),
+        tile("kpi", 0, device, value="flow", sparkline=True, thresholds=[{"from": 10, "state": "bad"}]),
         tile("line", 2, device, values=["flow"], range_s=900),
         tile("bar", 4, device, values=["flow"], aggregate="last"),
         tile("heatmap", 6, device, value="flow", range_s=7200, bucket_s=3600),
@@ -40,6 +40,9 @@ def body_of(device: str) -> dict[str, Any]:
         tile("property", 12, device, names=["mode"]),
         tile("last-values", 14, device, values=["flow", "on"]),
         tile("command", 16, device, command="flush", label="Flush"),
+        tile("gauge", 18, device, value="flow", low=0, high=20),
+        tile("alerts", 20, device),
+        tile("commands", 22, device, buttons=[{"label": "Flush", "command": "flush"}]),
         {"id": "text", "kind": "text", "x": 4, "y": 0, "w": 2, "h": 2, "text": "hello"},
     ]
     return {"name": "Water", "tiles": tiles}
@@ -99,6 +102,10 @@ def test_one_answer_has_the_data_of_every_tile(service: RunningService, device: 
     assert tiles["floor-plan"]["spots"][0]["value"] == 10.5
     assert tiles["property"]["rows"][0]["values"] == ["eco"]
     assert tiles["last-values"]["rows"][0]["values"] == [10.5, True]
+    assert (tiles["gauge"]["value"], "points" in tiles["gauge"]) == (10.5, False)
+    assert [value for _, value in tiles["kpi"]["points"]] == [9.5, 10.5]
+    assert (tiles["alerts"]["alerts"], tiles["alerts"]["more"]) == ([], False)
+    assert tiles["commands"]["connected"] == 1
     assert tiles["command"] | {"labels": []} == {"kind": "command", "devices": 1, "connected": 1, "labels": []}
 
 

@@ -107,6 +107,7 @@ def make_module(request: Request, device_id: DevicePath, body: ModuleBody) -> di
     """Register a module of a device, hub device or one that attests (these have `device` modules only)."""
     service, known = service_of(request), known_device(request, device_id)
     made = service.hub_access.operations.make_module(actor_of(request), known, body.module_id, body.form())
+    views_hub.begin_anew(hub_of(request), platform_of(request), made[0], actor_of(request))
     return views_hub.with_keys(service, *made)
 
 

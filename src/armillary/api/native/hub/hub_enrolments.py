@@ -4,43 +4,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Any
 from uuid import UUID
 
-from pydantic import Field
 from starlette.requests import Request
 
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
-from armillary.api.native.bodies import Pem
+from armillary.api.native.bodies import HubEnrolmentBody, Pem
 from armillary.api.native.parameters import CATALOG, CatalogPath, StrictBody
 from armillary.api.views import hub_devices as views_hub
-from armillary.errors import InvalidArgumentError
-from armillary.service.hub_access.enrolment_form import EnrolmentForm
-from armillary.service.hub_access.identities import Keys
-from armillary.wire.hub.sas_token import encode_key
-
-
-class HubEnrolmentBody(StrictBody):
-    """An enrolment to make.
-
-    Attributes:
-        name: The registration id of one device, or the name of a group.
-        group: Whether it is for many devices.
-        attestation: Certificates, or symmetric keys.
-        certificate: PEM: the device's own, or for a group the authority that signs its devices' certificates.
-        device_id: What its one device will be called; its registration id when missing.
-        initial_twin: `{"tags": .., "desired": ..}` of new devices.
-        returned_payload: JSON that devices get with their registration.
-    """
-
-    name: Annotated[str, Field(min_length=1, max_length=128)]
-    group: bool = False
-    attestation: Literal["x509", "symmetricKey"] = "x509"
-    certificate: Pem = ""
-    device_id: Annotated[str, Field(max_length=128)] = ""
-    initial_twin: dict[str, Any] | None = None
-    returned_payload: Any = None
 
 
 class HubEnrolmentChange(StrictBody):
@@ -62,21 +35,8 @@ def list_hub_enrolments(request: Request, catalog: CatalogPath) -> dict[str, Any
 
 def make_hub_enrolment(request: Request, catalog: CatalogPath, body: HubEnrolmentBody) -> dict[str, Any]:
     """Let one device, or a group of them, register; symmetric keys are in the answer and nowhere else."""
-    if body.attestation == "x509" and not body.certificate:
-        raise InvalidArgumentError(
-            "certificate: expected one in PEM", remedy="Give the device's, or the group's signer."
-        )
-    form = EnrolmentForm(
-        name=body.name,
-        is_group=body.group,
-        attestation=body.attestation,
-        certificate=body.certificate,
-        device_id=body.device_id,
-        initial_twin=body.initial_twin,
-        returned_payload=body.returned_payload,
-    )
-    made, keys = service_of(request).hub_access.enrolments.create(catalog, form, actor=operator_of(request).name)
-    return {**views_hub.enrolment(made), **_shown_once(keys)}
+    enrolments, actor = service_of(request).hub_access.enrolments, operator_of(request).name
+    return views_hub.made_enrolment(*enrolments.create(catalog, body.form(), actor=actor))
 
 
 def verify_hub_enrolment(request: Request, catalog: CatalogPath, enrolment_id: UUID, body: ProofBody) -> dict[str, Any]:
@@ -108,12 +68,6 @@ def delete_hub_enrolment(request: Request, catalog: CatalogPath, enrolment_id: U
 def list_hub_registrations(request: Request, catalog: CatalogPath, enrolment_id: UUID) -> dict[str, Any]:
     """What registered by an enrolment, newest first."""
     return views_hub.registrations(service_of(request), catalog, enrolment_id)
-
-
-def _shown_once(keys: Keys | None) -> dict[str, str]:
-    if keys is None:
-        return {}
-    return {"primary_key": encode_key(keys.primary), "secondary_key": encode_key(keys.secondary)}
 
 
 _row = partial(Route, tag="hub devices")

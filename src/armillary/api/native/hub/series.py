@@ -17,9 +17,9 @@ from armillary.api.http.callers import caller_of
 from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import actor_of, hub_of, platform_of
 from armillary.api.http.scope import CheckedCatalog
-from armillary.api.http.tenure import own_through, since_ms, tenures
+from armillary.api.http.tenure import begun, own_through, since_ms, tenures
 from armillary.api.native.dashboard_live import PromptResponse
-from armillary.api.native.device_ids import DevicePath, known_device
+from armillary.api.native.device_ids import DevicePath, known_device, known_identity
 from armillary.api.native.parameters import DEVICE, MAX_METRIC_CHARS, V1, CatalogQuery, DocumentPath, Millis, StrictBody
 from armillary.api.views import series as views_series
 from armillary.api.views.hub import MAX_SERIES_POINTS, SERIES_POINTS
@@ -63,7 +63,7 @@ def device_raw(
     limit: Annotated[int, Query(ge=1, le=MAX_RAW_VALUES)] = 1000,
 ) -> dict[str, Any]:
     """A metric's values as they were sent, of any kind, in order of time; `next_start_ms` where there are more."""
-    known = known_device(request, device_id)
+    known = known_identity(request, device_id)
     begin_ms = max(start_ms, since_ms(request, known))
     if start_ms < end_ms <= begin_ms:  # of another owner's time, all of it
         return {"metric": metric, "items": [], "next_start_ms": None}
@@ -99,7 +99,7 @@ def group_latest(
     """The latest value of a metric of each device of a group."""
     found = views_series.latest(hub_of(request), _members(request, group_id, catalog), metric, limit)
     since = tenures(request)
-    return {**found, "items": [each for each in found["items"] if each["at_ms"] >= since.get(each["device_id"], 0)]}
+    return {**found, "items": [each for each in found["items"] if each["at_ms"] >= begun(since, each["device_id"])]}
 
 
 def export_device(
@@ -111,7 +111,7 @@ def export_device(
     file_format: FileFormat = "csv",
 ) -> StreamingResponse:
     """A device's values as a file: CSV, or Parquet where the service has the extra `parquet`."""
-    known = known_device(request, device_id)
+    known = known_identity(request, device_id)
     return _export(request, (known,), metric, start_ms, end_ms, file_format)
 
 
@@ -162,10 +162,9 @@ def _export(
     end_ms: int,
     file_format: Literal["csv", "parquet"],
 ) -> StreamingResponse:
-    caller = caller_of(request)
-    parts = views_series.export(
-        hub_of(request), device_ids, metrics, start_ms, end_ms, file_format, since=tenures(request)
-    )
+    caller, tenure = caller_of(request), tenures(request)
+    since = {each: at for each in device_ids if (at := begun(tenure, each))}
+    parts = views_series.export(hub_of(request), device_ids, metrics, start_ms, end_ms, file_format, since=since)
     caller.hold(caller.budgets.exports)
     media = "text/csv; charset=utf-8" if file_format == "csv" else "application/vnd.apache.parquet"
     headers = {"Content-Disposition": f'attachment; filename="telemetry.{file_format}"'}

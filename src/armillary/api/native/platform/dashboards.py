@@ -77,6 +77,7 @@ def dashboard_data(
     question = views_dashboard.Question(
         hub=hub,
         devices=platform_of(request).dashboard_devices(catalog),
+        alerts=platform_of(request).device_alerts(catalog),
         end_ms=int(time.time() * 1000) + 1,
         range_s=range_s,
         points=points,

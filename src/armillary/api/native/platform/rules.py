@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Native routes of rules: make, change, test on past data, trace; their alerts; deliveries that were given up."""
+"""Native routes of rules: make, change, test on past data, trace."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import Query
 from pydantic import Field
 from starlette.requests import Request
 
@@ -16,7 +15,7 @@ from armillary.api.http.routes import actor_of, platform_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.http.tenure import since_ms
 from armillary.api.native.device_ids import DevicePath, known_device
-from armillary.api.native.device_labels import with_name, with_names
+from armillary.api.native.device_labels import with_names
 from armillary.api.native.parameters import (
     V1,
     CatalogPage,
@@ -24,23 +23,13 @@ from armillary.api.native.parameters import (
     Change,
     DocumentBody,
     DocumentPath,
-    Limit,
+    MillisField,
     StrictBody,
 )
-from armillary.api.views import service as views
 from armillary.errors import InvalidArgumentError
 from armillary.platform.authored.device_facts import of_catalog
-from armillary.platform.rules.alerts import CURSOR_PATTERN, number_before
 from armillary.platform.rules.trial import MAX_DEVICES
 from armillary.service.registry.names import absent_device
-from armillary.wire.hub.credentials import DEVICE_ID_PATTERN, canonical_device_id
-
-AlertsAfter = Annotated[
-    str | None,
-    Query(max_length=200, description="`next` of the page before", json_schema_extra={"pattern": CURSOR_PATTERN}),
-]
-AlertPath = Annotated[int, Field(ge=1, le=2**53)]
-Millis = Annotated[int, Field(ge=0, le=10**14)]
 
 
 class TrialBody(StrictBody):
@@ -55,14 +44,8 @@ class TrialBody(StrictBody):
 
     rule: dict[str, Any] | None = None
     devices: Annotated[list[str], Field(max_length=MAX_DEVICES)] = Field(default=[])
-    start_ms: Millis
-    end_ms: Millis
-
-
-class ReplayBody(StrictBody):
-    """Dead letters to try again, by number."""
-
-    numbers: Annotated[list[AlertPath], Field(min_length=1, max_length=1000)]
+    start_ms: MillisField
+    end_ms: MillisField
 
 
 # Rules ----------------------------------------------------------------------------------------------------------------
@@ -74,7 +57,10 @@ def list_rules(request: Request, page: CatalogPage) -> dict[str, Any]:
 
 
 def show_rule(request: Request, rule_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
-    """A rule; its secrets are never shown. `conditions` says each in the names and units of its device template."""
+    """A rule; its secrets are never shown. `conditions` says each in the names and units of its device template.
+
+    `unreachable` says why it can reach nobody: it has no actions, or writes e-mails without a mail server.
+    """
     return platform_of(request).rule_operations.show(rule_id, catalog)
 
 
@@ -127,56 +113,6 @@ def try_new_rule(request: Request, body: TrialBody, catalog: CatalogQuery = None
     return _tried(request, rules.try_new(body.rule, devices, body.start_ms, body.end_ms, catalog))
 
 
-# Alerts ---------------------------------------------------------------------------------------------------------------
-
-
-def list_alerts(
-    request: Request,
-    catalog: CatalogQuery = None,
-    rule: Annotated[str | None, Query(max_length=128)] = None,
-    device: Annotated[str | None, Query(max_length=128, json_schema_extra={"pattern": DEVICE_ID_PATTERN})] = None,
-    status: Annotated[str, Query(pattern="^(open|acknowledged|all)$")] = "all",
-    limit: Limit = views.PAGE_ROWS,
-    after: AlertsAfter = None,
-) -> dict[str, Any]:
-    """Firings of rules, newest first; `open` are those that nobody has taken notice of.
-
-    `summary` says why in the names and units of the device's template; `rule_is_deleted` whether the rule is gone.
-    """
-    page = platform_of(request).alert_operations.listed(
-        catalog,
-        rule_id=rule,
-        device_id=None if device is None else canonical_device_id(device),
-        is_open=None if status == "all" else status == "open",
-        before=number_before(after),
-        limit=limit,
-    )
-    return with_names(request, page)
-
-
-def show_alert(request: Request, number: AlertPath, catalog: CatalogQuery = None) -> dict[str, Any]:
-    """A firing, its evaluation in words, and what was done about it."""
-    return with_name(request, platform_of(request).alert_operations.show(number, catalog))
-
-
-def acknowledge_alert(request: Request, number: AlertPath, catalog: CatalogQuery = None) -> dict[str, Any]:
-    """Note that somebody has taken notice of a firing."""
-    return with_name(request, platform_of(request).alert_operations.acknowledge(actor_of(request), number, catalog))
-
-
-def dead_letters(
-    request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: AlertsAfter = None
-) -> dict[str, Any]:
-    """Actions that were given up, newest first, each with why."""
-    return platform_of(request).alert_operations.dead_letters(catalog, number_before(after), limit)
-
-
-def replay_dead_letters(request: Request, body: ReplayBody, catalog: CatalogQuery = None) -> dict[str, Any]:
-    """Try actions again that were given up."""
-    count = platform_of(request).alert_operations.replay(actor_of(request), body.numbers, catalog)
-    return {"replayed": count}
-
-
 def _devices(request: Request, body: TrialBody, catalog: CheckedCatalog | None) -> Callable[[], Sequence[str]]:
     """Finds the devices of a test; another catalog's is as good as none."""
 
@@ -194,7 +130,7 @@ def _tried(request: Request, found: dict[str, Any]) -> dict[str, Any]:
 
 
 _row = partial(Route, tag="rules", narrowed=True)
-_ONE, _ALERT = V1 + "/rules/{rule_id}", V1 + "/alerts/{number}"
+_ONE = V1 + "/rules/{rule_id}"
 ROUTES = (
     _row("GET", V1 + "/rules", list_rules, READER),
     _row("POST", V1 + "/rule-test", try_new_rule, CONTRIBUTOR),
@@ -205,9 +141,4 @@ ROUTES = (
     _row("POST", _ONE + "/disable", disable_rule, CONTRIBUTOR),
     _row("POST", _ONE + "/test", try_kept_rule, CONTRIBUTOR),
     _row("GET", _ONE + "/trace/{device_id}", rule_trace, READER, narrowed=False),
-    _row("GET", V1 + "/alerts", list_alerts, READER),
-    _row("GET", _ALERT, show_alert, READER),
-    _row("POST", _ALERT + "/acknowledge", acknowledge_alert, CONTRIBUTOR),
-    _row("GET", V1 + "/dead-letters", dead_letters, READER),
-    _row("POST", V1 + "/dead-letters/replay", replay_dead_letters, CONTRIBUTOR),
 )

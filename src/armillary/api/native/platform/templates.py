@@ -159,7 +159,7 @@ def template_uses(
     catalog: CatalogQuery = None,
     value: Annotated[str | None, Query(max_length=512, description="Only what uses this value of it")] = None,
 ) -> dict[str, Any]:
-    """What uses a template, or one of its values: dashboards with their tiles, rules, device groups."""
+    """What uses a template, or one of its values: dashboards with their tiles, rules, segments."""
     return views_authored.uses(platform_of(request).template_operations.uses(template_name, catalog, value))
 
 

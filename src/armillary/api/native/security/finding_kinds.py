@@ -38,7 +38,7 @@ class AcknowledgeBody(StrictBody):
 def list_finding_kinds(
     request: Request, status: StatusFilter = "open", severity: SeverityFilter = None, catalog: CatalogFilter = None
 ) -> dict[str, Any]:
-    """Kinds of findings with how many of each severity, the gravest first; the status `living` means not closed."""
+    """Kinds of findings with how many of each severity, most severe first; the status `living` means not closed."""
     from armillary.api.views import findings as views  # noqa: PLC0415 - memory: a service at rest does without
 
     return views.kinds(service_of(request), status=status, severity=severity, catalog=catalog)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Query
@@ -16,11 +16,12 @@ from starlette.responses import Response
 from armillary.api.http.documents import as_document, row_document
 from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, platform_of, service_of
+from armillary.api.http.scope import check_organisation
 from armillary.api.native.device_labels import names_of
 from armillary.api.native.parameters import V1, CatalogFilter, Limit, NumberAfter, Text
 from armillary.api.native.service.requests import FloorBody, ReleaseBody, TokenBody
 from armillary.api.views import service as views
-from armillary.errors import NotFoundError
+from armillary.engines.records.queries.audit import AuditFilter
 from armillary.wire.device import finding as wire_finding
 from armillary.wire.device.finding import KINDS, SEVERITIES, STATUSES
 from armillary.wire.hub.credentials import DEVICE_ID_PATTERN, canonical_device_id
@@ -113,9 +114,17 @@ def list_audit(
     limit: Limit = views.PAGE_ROWS,
     after: NumberAfter = None,
     target: Annotated[str | None, Query(max_length=256, description="Only what was done to this")] = None,
+    actor: Annotated[str | None, Query(max_length=320, description="Only what this one did")] = None,
+    operation: Annotated[
+        str | None, Query(max_length=64, description="`device.revoke`, or `device` for all that begin with `device.`")
+    ] = None,
+    since: Annotated[int | None, Query(ge=0, le=10**11, description="At or after, Unix seconds")] = None,
+    until: Annotated[int | None, Query(ge=0, le=10**11, description="Before, Unix seconds")] = None,
+    order: Annotated[Literal["newest", "oldest"], Query(description="Which line comes first")] = "newest",
 ) -> dict[str, Any]:
-    """Audit lines, newest first; with `target` those of one device or document."""
-    return views.audit(service_of(request), limit=limit, after=after, target=target)
+    """Audit lines: who did what, to what, when. Every filter that is given has to fit."""
+    wanted = AuditFilter(target=target, actor=actor, operation=operation, since=since, until=until)
+    return views.audit(service_of(request), limit=limit, after=after, wanted=wanted, rising=order == "oldest")
 
 
 def verify_audit(request: Request) -> dict[str, Any]:
@@ -132,12 +141,7 @@ def make_token(request: Request, body: TokenBody) -> dict[str, Any]:
     """Make a token; its secret is in this answer and nowhere else."""
     expires_at = None if body.lifetime_s is None else int(time.time()) + body.lifetime_s
     if body.organisation is not None:
-        organisation = platform_of(request).organisations.all().get(body.organisation)
-        if organisation is None or organisation.catalog.lower() != (body.catalog or "").lower():
-            raise NotFoundError(
-                f"the catalog has no organisation {body.organisation!a:.80}",
-                remedy="List them: armillary organisation list.",
-            )
+        check_organisation(platform_of(request), body.organisation, body.catalog)
     made = service_of(request).tokens.create(
         body.name,
         body.role,

@@ -50,22 +50,26 @@ class ReasonBody(StrictBody):
     reason: Reason
 
 
-class RolloutBody(StrictBody):
-    """A roll-out to start.
+class CatalogRolloutBody(StrictBody):
+    """A roll-out in a catalog.
 
     Attributes:
-        catalog: Catalog name.
         product: Product name.
         group: Device group name.
         image_ids: Images that every device of the group shall run; the complete set.
         policy: Fields of a roll-out policy (docs/concepts/rollouts.md); absent ones take their defaults.
     """
 
-    catalog: Name
     product: Name
     group: Name
     image_ids: Annotated[list[UUID], Field(min_length=1, max_length=64)]
     policy: dict[str, Any] = Field(default_factory=dict)
+
+
+class RolloutBody(CatalogRolloutBody):
+    """A roll-out to start, and the name of its catalog."""
+
+    catalog: Name
 
 
 class TwinBody(StrictBody):

@@ -11,6 +11,7 @@ from fastapi import Query
 from pydantic import Field
 from starlette.requests import Request
 
+from armillary.api.http.documents import row_document
 from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.http.scope import CheckedCatalog
@@ -27,7 +28,7 @@ from armillary.api.native.parameters import (
     StrictBody,
     Text,
 )
-from armillary.api.native.service.requests import ReasonBody, RolloutBody
+from armillary.api.native.service.requests import CatalogRolloutBody, ReasonBody, RolloutBody
 from armillary.api.views import service as views
 from armillary.rollout import policy as rollout_policy
 from armillary.service.updates.rollouts import Rollouts
@@ -62,15 +63,28 @@ def list_rollouts(
 
 def start_rollout(request: Request, body: RolloutBody) -> dict[str, Any]:
     """Bring a set of images to a device group in cohorts."""
-    row = service_of(request).updates.rollouts.start(
-        body.catalog,
-        body.product,
-        body.group,
-        body.image_ids,
-        actor=operator_of(request).name,
-        policy=rollout_policy.from_json(body.policy),
+    return _started(request, body.catalog, body)
+
+
+def start_catalog_rollout(request: Request, catalog: CatalogPath, body: CatalogRolloutBody) -> dict[str, Any]:
+    """Bring a set of images to a device group of a catalog in cohorts."""
+    return _started(request, catalog, body)
+
+
+def preview_rollout(request: Request, catalog: CatalogPath, body: CatalogRolloutBody) -> dict[str, Any]:
+    """What such a roll-out would do, to which devices, and whether a second person is needed; nothing is started."""
+    found = service_of(request).updates.rollouts.previews.of(
+        catalog, body.product, body.group, body.image_ids, policy=rollout_policy.from_json(body.policy)
     )
-    return views.rollout_document(row)
+    return row_document(found)
+
+
+def preview_os_rollout(request: Request, release_id: UUID, body: OsRolloutBody) -> dict[str, Any]:
+    """What a roll-out of an OS release would do; nothing is started."""
+    found = service_of(request).updates.os_rollouts.preview(
+        release_id, feed=body.feed, catalog=body.catalog, policy=rollout_policy.from_json(body.policy)
+    )
+    return row_document(found)
 
 
 def start_os_rollout(request: Request, release_id: UUID, body: OsRolloutBody) -> dict[str, Any]:
@@ -118,7 +132,7 @@ def halt_rollout(request: Request, rollout_id: UUID, body: ReasonBody, catalog: 
 
 
 def resume_rollout(request: Request, rollout_id: UUID, catalog: CatalogFilter = None) -> dict[str, Any]:
-    """Let a held roll-out go on."""
+    """Let a halted roll-out go on."""
     rollouts, actor = _rollouts(request, rollout_id, catalog), operator_of(request).name
     return views.rollout_document(rollouts.resume(rollout_id, actor=actor))
 
@@ -157,6 +171,18 @@ def set_approval(request: Request, catalog: CatalogPath, body: ApprovalBody) -> 
     }
 
 
+def _started(request: Request, catalog: str, body: CatalogRolloutBody) -> dict[str, Any]:
+    row = service_of(request).updates.rollouts.start(
+        catalog,
+        body.product,
+        body.group,
+        body.image_ids,
+        actor=operator_of(request).name,
+        policy=rollout_policy.from_json(body.policy),
+    )
+    return views.rollout_document(row)
+
+
 def _rollouts(request: Request, rollout_id: UUID, catalog: CheckedCatalog | None) -> Rollouts:
     """What changes roll-outs, where this one is the caller's."""
     views.rollout(service_of(request), rollout_id, catalog=catalog)
@@ -169,7 +195,10 @@ _ROLLOUT, _APPROVAL = V1 + "/rollouts/{rollout_id}", CATALOG + "/rollout-approva
 ROUTES = (
     _rollout("GET", V1 + "/rollouts", list_rollouts, READER),
     _rollout("POST", V1 + "/rollouts", start_rollout, CONTRIBUTOR, status=201, narrowed=False),
+    _rollout("POST", CATALOG + "/rollouts", start_catalog_rollout, CONTRIBUTOR, status=201, narrowed=False),
+    _rollout("POST", CATALOG + "/rollout-preview", preview_rollout, CONTRIBUTOR, narrowed=False),
     _rollout("POST", _OS, start_os_rollout, ADMINISTRATOR, status=201, narrowed=False),
+    _rollout("POST", _OS + "-preview", preview_os_rollout, ADMINISTRATOR, narrowed=False),
     _rollout("GET", _ROLLOUT, show_rollout, READER),
     _rollout("GET", _ROLLOUT + "/devices", rollout_devices, READER),
     _rollout("POST", _ROLLOUT + "/approve", approve_rollout, CONTRIBUTOR),

@@ -17,10 +17,10 @@ from armillary.api.native.device_ids import DevicePath, attesting_device
 from armillary.api.native.parameters import CATALOG, DEVICE, CatalogPath, StrictBody
 from armillary.api.native.service.requests import Reason
 from armillary.engines.records.schema.update_rows import DEFAULT_DEFERRAL_S
-from armillary.service.context.zones import MAX_ZONE_CHARACTERS, UTC, ZONE_PATTERN
 from armillary.service.updates.schedules import DEFAULT_URGENCY_S, MAX_URGENCY_S, MIN_INTERVAL_S
 from armillary.update.schedule.maintenance import MAX_OF_GROUP
 from armillary.wire.device.offer_timing import MAX_DEFERRAL_S
+from armillary.wire.text.time_zone import MAX_ZONE_CHARACTERS, UTC, ZONE_PATTERN
 
 ProductPath = Annotated[str, Path(min_length=1, max_length=64, description="Product name")]
 GroupPath = Annotated[str, Path(min_length=1, max_length=64, description="Device group name")]

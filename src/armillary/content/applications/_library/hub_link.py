@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the demonstration applications share: a link to the hub that survives everything but the end.
+"""What the example applications share: a link to the hub that survives everything but the end.
 
 Waits for the device's certificate, connects with it (MQTT 3.1.1 over TLS), reconnects when the connection or the
 certificate changes, sends telemetry, keeps twin properties and answers direct methods. Standard library and

@@ -24,13 +24,18 @@ MAX_WAITING: Final = 10_000
 _channel, _event, _delivery = tables.notification_channel, tables.notification_event, tables.notification_delivery
 
 
-def enqueue(connection: Connection, event: Event, catalog_id: UUID | None, channel: str | None = None) -> int:
+def enqueue(
+    connection: Connection, event: Event, catalog_id: UUID | None, channel: str | None = None, *, is_own: bool = False
+) -> int:
     """Keep an event for every channel that wants it; how many do.
 
     Those of the event's catalog and those of the whole service hear it; an event of no catalog (None) only the latter.
-    With ``channel``, a name, only channels of that name do, whatever they usually want to hear.
+    With ``channel``, a name, only channels of that name do, whatever they usually want to hear; with ``is_own`` none of
+    the whole service.
     """
-    wanting = [row for row in _of(connection, catalog_id, channel) if channel is not None or _wants(row, event)]
+    wanting = [
+        row for row in _of(connection, catalog_id, channel, is_own=is_own) if channel is not None or _wants(row, event)
+    ]
     kept = [row for row in wanting if row.waiting < MAX_WAITING]
     event_number = _keep(connection, event, catalog_id) if kept else 0
     for row in wanting:
@@ -54,10 +59,12 @@ def enqueue(connection: Connection, event: Event, catalog_id: UUID | None, chann
     return len(wanting)
 
 
-def _of(connection: Connection, catalog_id: UUID | None, name: str | None) -> Sequence[Any]:
+def _of(connection: Connection, catalog_id: UUID | None, name: str | None, *, is_own: bool) -> Sequence[Any]:
     columns = _channel.c
     mine: ColumnElement[bool] = columns.catalog_id.is_(None)
-    if catalog_id is not None:
+    if is_own:
+        mine = columns.catalog_id == catalog_id
+    elif catalog_id is not None:
         mine = or_(mine, columns.catalog_id == catalog_id)
     query = select(
         columns.number, columns.sequence, columns.waiting, columns.topics, columns.finding_kinds, columns.min_severity

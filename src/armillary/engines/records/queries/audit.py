@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select
 
 from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.records.queries.pages import newest_first, portions
@@ -57,10 +58,47 @@ def append(connection: Connection, *entries: AuditEntry) -> None:
         tree.extend(connection, AUDIT, number, leaves)
 
 
-def page(connection: Connection, *, limit: int, before: int | None, target: str | None = None) -> Page[AuditLine]:
-    """Lines, newest first; those of a target only."""
-    query = select(_table) if target is None else select(_table).where(_table.c.target == target)
-    return newest_first(connection, query, _table, _line, limit=limit, before=before)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which lines; what is None leaves out nothing."""
+
+    target: str | None = None  # What was done something to
+    actor: str | None = None  # Who did it
+    operation: str | None = None  # ``device.revoke``, or ``device`` for all that begin with ``device.``
+    since: int | None = None  # At or after, Unix seconds
+    until: int | None = None  # Before
+
+
+EVERY_LINE = AuditFilter()
+
+
+def page(
+    connection: Connection, *, limit: int, before: int | None, wanted: AuditFilter = EVERY_LINE, rising: bool = False
+) -> Page[AuditLine]:
+    """Lines, newest first, or with ``rising`` oldest first; ``before`` is the last number of the page before.
+
+    Who, what exactly and to what are read by an index; families of operations and times are looked for line by line.
+    """
+    query = select(_table).where(*_conditions(wanted))
+    return newest_first(connection, query, _table, _line, limit=limit, before=before, rising=rising)
+
+
+def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    for column, value in ((_table.c.target, wanted.target), (_table.c.actor, wanted.actor)):
+        if value is not None:
+            found.append(column == value)
+    if wanted.operation is not None:
+        if "." in wanted.operation:
+            found.append(_table.c.operation == wanted.operation)
+        else:  # "/" follows "." : the range has all that begin with the word and a dot, and no other
+            begins = and_(_table.c.operation > f"{wanted.operation}.", _table.c.operation < f"{wanted.operation}/")
+            found.append(begins)
+    if wanted.since is not None:
+        found.append(_table.c.at >= wanted.since)
+    if wanted.until is not None:
+        found.append(_table.c.at < wanted.until)
+    return found
 
 
 def of_targets(connection: Connection, targets: Sequence[str], *, limit: int) -> tuple[AuditLine, ...]:

@@ -36,11 +36,16 @@ def newest_first(
     *,
     limit: int,
     before: int | None,
+    rising: bool = False,
 ) -> Page[T]:
-    """One page of an unordered query by falling number of ``table``, below ``before``."""
+    """One page of an unordered query by falling number of ``table``, below ``before``; with ``rising`` the other way.
+
+    ``before`` is the last number of the page before; None for the first page.
+    """
+    number = table.c.number
     if before is not None:
-        query = query.where(table.c.number < before)
-    rows = connection.execute(query.order_by(table.c.number.desc()).limit(limit + 1)).all()
+        query = query.where(number > before if rising else number < before)
+    rows = connection.execute(query.order_by(number if rising else number.desc()).limit(limit + 1)).all()
     return Page(tuple(map(as_value, rows[:limit])), str(rows[limit - 1].number) if len(rows) > limit else None)
 
 

@@ -53,11 +53,12 @@ from armillary.engines.records.schema.security import (
     disclosure_tables,
     dump_tables,
     notification_tables,
+    people_tables,
     response_tables,
     statement_tables,
 )
 
-REVISION = "0041"  # newest migration, stored in a new database
+REVISION = "0044"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -85,6 +86,7 @@ image = image_tables.image
 deployment = image_tables.deployment
 deployment_image = image_tables.deployment_image
 notification_channel = notification_tables.notification_channel  # and with it all of that file
+person = people_tables.person  # and with it all of that file
 action = response_tables.action  # and with it all of that file
 action_device = response_tables.action_device
 log_checkpoint = log_tables.log_checkpoint
@@ -448,6 +450,8 @@ audit_line = Table(
     Column("entry_id", String(32)),
     Index(None, "entry_id", unique=True),
     Index(None, "target", "number"),
+    Index(None, "actor", "number"),
+    Index(None, "operation", "number"),
 )
 
 token = Table(

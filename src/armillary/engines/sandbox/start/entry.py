@@ -4,19 +4,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from armillary.capability.confine import Runtime
+from armillary.capability.grant import Grant
 from armillary.engines.sandbox.port import Launch
 from armillary.errors import InstallError
+
+# With the board's name of a serial port: the variable that holds its path.
+SERIAL_VARIABLE = "ARMILLARY_UART_"
 
 
 def check_launch(launch: Launch) -> None:
     """Refuse a launch that no engine can start.
 
     Raises:
-        InstallError: a real-time application, no entry point, or mutable storage that was not granted.
+        InstallError: a real-time application, no entry point, or something given that was not granted.
     """
     if launch.grant.real_time:
         raise InstallError(
@@ -35,12 +40,30 @@ def check_launch(launch: Launch) -> None:
         raise InstallError(f"{launch.manifest.name}: it was granted no mutable storage")
     if launch.device_authentication is not None and launch.grant.device_authentication is None:
         raise InstallError(f"{launch.manifest.name}: it was granted no DeviceAuthentication")
+    granted = serial_port_names(launch.grant)
+    for name in launch.serial_ports:
+        if name not in granted:
+            raise InstallError(f"{launch.manifest.name}: it was granted no Uart {name}")
+
+
+def serial_port_names(grant: Grant) -> tuple[str, ...]:
+    """The serial ports of a grant, by the board's names, sorted."""
+    return tuple(sorted(each.name for each in grant.peripherals if each.kind == "Uart"))
 
 
 def environment(
-    launch: Launch, search_path: str, *, temporary: str, data: str, device_authentication: str
+    launch: Launch,
+    search_path: str,
+    *,
+    temporary: str,
+    data: str,
+    device_authentication: str,
+    serial_ports: Mapping[str, str],
 ) -> dict[str, str]:
-    """The application's whole environment; the engine's variables replace those of the launch."""
+    """The application's whole environment; the engine's variables replace those of the launch.
+
+    ``serial_ports`` has the path of each port as the application sees it.
+    """
     found = dict(launch.environment)
     found |= {"PATH": search_path, "LANG": "C.UTF-8", "HOME": temporary, "TMPDIR": temporary}
     # Nothing an application can write is looked at again by the interpreter.
@@ -51,6 +74,7 @@ def environment(
         found["ARMILLARY_DATA"] = data
     if launch.device_authentication is not None:
         found["ARMILLARY_DEVICE_AUTHENTICATION"] = device_authentication
+    found |= {SERIAL_VARIABLE + name.replace("-", "_"): path for name, path in serial_ports.items()}
     return found
 
 
@@ -69,5 +93,6 @@ def plain_configuration(launch: Launch, runtime: Runtime, root: Path, temporary:
             temporary=temporary,
             data=str(launch.data),
             device_authentication=str(launch.device_authentication),
+            serial_ports={name: str(node) for name, node in launch.serial_ports.items()},
         ),
     }

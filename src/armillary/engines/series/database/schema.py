@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from armillary.engines.database.outbox import TABLE as OUTBOX
 from armillary.engines.hub import announcements, cloud_messages, configurations, connectivity, twins, uploads
+from armillary.engines.series.log import repeated
 
 # "ArmH": tells this database from any other.
 APPLICATION_ID = 0x41726D48
@@ -136,5 +137,6 @@ ADDITIONS = (
     + twins.TABLES
     + configurations.TABLES
     + connectivity.TABLES
+    + repeated.TABLES
     + OUTBOX
 )

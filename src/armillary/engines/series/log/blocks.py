@@ -41,6 +41,12 @@ class PacketRun:
     context: Any = None  # Returned to the submitter with the outcome
 
 
+class PlacedRun(PacketRun):
+    """Messages of a guardian, which say their place among all of it (``repeated.py``)."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
     """A batch in the log."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 
 from armillary.engines.database.port import Connection
@@ -45,23 +45,28 @@ class Decoder:
         tail: Where values go.
         read: A connection to read blocks back with, used in the caller's thread only.
         flushed: Every block up to this seq was decoded and flushed by an earlier process.
-        listener: Called with the values of each message.
+        listener: Called with the values of each message that says what is, or what was a moment ago.
+        historical: Called with the values of each message that waited (property ``historical``).
     """
 
-    def __init__(self, tail: Tail, read: Connection, flushed: int, listener: Listener) -> None:
+    def __init__(
+        self, tail: Tail, read: Connection, flushed: int, listener: Listener, historical: Listener | None = None
+    ) -> None:
         self._tail = tail
         self._read = read
         self._listener = listener
+        self._historical = historical
         rows = read.execute("SELECT seq, length(data) FROM block WHERE seq > ? ORDER BY seq", (flushed,))
         self._backlog: deque[tuple[int, int, bytes | None]] = deque((seq, size, None) for seq, size in rows)
         self._kept_bytes = 0  # of blocks in the backlog that are in memory
         self.backlog_bytes = sum(size for _, size, _ in self._backlog)
         self._queued_seq = self._backlog[-1][0] if self._backlog else flushed
         self._steps: Iterator[None] | None = None
-        self._bags: dict[str, tuple[dict[str, str], bool]] = {}
+        self._bags: dict[str, tuple[dict[str, str], Listener | None]] = {}
         self.decoded_seq = flushed
         self.messages = 0
         self.opaque = 0
+        self.historical = 0
         self.faults = 0
         self.damaged_blocks = 0
 
@@ -138,11 +143,11 @@ class Decoder:
     def _take(self, seq: int, device: int, received_ms: int, topic: str, fields: Properties, payload: bytes) -> None:
         self.messages += 1
         try:
-            properties, is_json = self._bags.get(topic) or self._read_bag(topic)
+            properties, listener = self._bags.get(topic) or self._read_bag(topic)
             if fields and (pairs := pairs_of(fields)):
                 properties = {**dict(pairs), **properties}
-                is_json = telemetry.is_json(properties)
-            if not is_json:
+                listener = self._listener_of(properties)
+            if listener is None:
                 self.opaque += 1
                 return
             measured = telemetry.decode(payload, properties, received_ms)
@@ -151,13 +156,24 @@ class Decoder:
             self.faults += 1
             self._tail.add_fault(seq, device, received_ms, error.message)
             return
-        self._listener(device, measured, seq, received_ms)
+        listener(device, measured, seq, received_ms)
 
-    def _read_bag(self, topic: str) -> tuple[dict[str, str], bool]:
+    def _listener_of(self, properties: Mapping[str, str]) -> Listener | None:
+        """Who gets the values of a message with these properties; None when it is not read for values."""
+        if not telemetry.is_json(properties):
+            return None
+        return self._take_historical if telemetry.is_historical(properties) else self._listener
+
+    def _take_historical(self, device: int, measured: telemetry.Telemetry, seq: int, received_ms: int) -> None:
+        self.historical += 1
+        if self._historical is not None:
+            self._historical(device, measured, seq, received_ms)
+
+    def _read_bag(self, topic: str) -> tuple[dict[str, str], Listener | None]:
         bag = dict(parse_bag(topic.partition("/messages/events/")[2]))
         if len(self._bags) >= MAX_KNOWN_TOPICS:
             self._bags.clear()
-        self._bags[topic] = (bag, telemetry.is_json(bag))
+        self._bags[topic] = (bag, self._listener_of(bag))
         return self._bags[topic]
 
 

@@ -64,6 +64,25 @@ def devices_in_reach(connection: Connection, rollout: Rollout) -> int:
     return int(connection.execute(select(func.count()).select_from(_device).where(in_reach(rollout))).scalar_one())
 
 
+def devices_of_groups(connection: Connection, rollout: Rollout, group_ids: Collection[UUID]) -> int:
+    """How many devices the roll-out is for in these device groups."""
+    query = select(func.count()).select_from(_device).where(in_reach(rollout), _device.c.group_id.in_(list(group_ids)))
+    return int(connection.execute(query).scalar_one())
+
+
+def outside_groups(
+    connection: Connection, rollout: Rollout, numbers: Collection[int], group_ids: Collection[UUID]
+) -> int:
+    """How many of these devices, by their row numbers, the roll-out is for and are in none of these groups."""
+    found = 0
+    for some in portions(numbers):
+        query = select(func.count()).select_from(_device).where(in_reach(rollout), _device.c.number.in_(some))
+        if group_ids:
+            query = query.where(_device.c.group_id.not_in(list(group_ids)))
+        found += int(connection.execute(query).scalar_one())
+    return found
+
+
 def place(rollout_id: UUID) -> ColumnElement[int]:
     """A device's place in the order of a roll-out, as ``rollout/cohort.py`` computes it."""
     order = order_of(rollout_id)

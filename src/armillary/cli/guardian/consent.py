@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary guardian consent``: what a person at the equipment does, on the device itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from armillary.cli.guardian.device_arguments import EquipmentArgument
+from armillary.cli.terminal.files import write_file
+from armillary.cli.terminal.output import note, noun
+from armillary.errors import NotFoundError
+from armillary.guard.situation import CONSENT_S
+from armillary.guardian.configuration import EQUIPMENT_NAME
+from armillary.guardian.consent import FOLDER
+
+verbs = noun()
+
+
+@verbs.command("consent")
+def consent(
+    equipment: EquipmentArgument,
+    command: Annotated[str, typer.Argument(metavar="COMMAND", help="Command, or firmware.", show_default=False)],
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder of the device on this host.")],
+) -> None:
+    """Agree to one command, at the device.
+
+    Some commands need a person who sees the machine. No message can say so: it is said here, and holds for a minute and
+    for one command.
+    """
+    from armillary.device.state.layout import DeviceFolder  # noqa: PLC0415 - other verbs know no device
+
+    folders = [each / FOLDER for each in DeviceFolder(data).mutable.glob("*") if (each / FOLDER).is_dir()]
+    if not folders:
+        raise NotFoundError(f"{data}: no guardian runs on this device", remedy="Deploy one: armillary guardian image.")
+    for name in (equipment, command):
+        if not EQUIPMENT_NAME.fullmatch(name):
+            raise NotFoundError(f"{name!r:.60} is no name", remedy="Look at armillary guardian profile show.")
+    for folder in folders:
+        write_file(folder / f"{equipment}.{command}", b"")
+    note(f"agreed to {command} of {equipment}, for {CONSENT_S:.0f} s")

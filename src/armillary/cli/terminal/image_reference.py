@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that take an image, and the id of the one that is meant: by its id, or by the first digits of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+import typer
+
+from armillary.cli.terminal.remote import RemoteService
+from armillary.cli.terminal.remote_names import catalog_path
+from armillary.cli.terminal.short_ids import resolve_ids
+
+ImageOption = Annotated[
+    str, typer.Option("--image", "-i", metavar="ID", help="Image: its id, or four or more first digits.")
+]
+ImagesOption = Annotated[
+    list[str],
+    typer.Option("--images", "-i", metavar="IDS", help="Ids of images, or their first digits; commas or repeated."),
+]
+
+
+def resolve_images(remote: RemoteService, texts: Sequence[str], base: str) -> list[str]:
+    """The ids that ``texts`` mean among the images at a catalog's management path. Raises as :func:`resolve_ids`."""
+
+    def listed() -> Iterable[tuple[str, str]]:
+        for each in remote.management.pages(f"{base}/images"):
+            yield each["name"], each["properties"].get("imageName") or "unnamed"
+
+    return resolve_ids(texts, listed, "image")
+
+
+def resolve_image(remote: RemoteService, text: str, catalog: str | None) -> str:
+    """The id of the image that ``text`` means in a catalog. Raises as :func:`resolve_ids`."""
+    return resolve_images(remote, [text], catalog_path(remote, catalog))[0]

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page of first devices, read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from starlette.responses import Response
+
+from armillary.console.add_devices import pages_add_devices as pages
+from armillary.console.frame.asking import ask, catalogs, may, show
+from armillary.console.frame.console import Visit
+from armillary.console.frame.form import Wrong
+from armillary.console.frame.sheet import Sheet
+from armillary.console.frame.words import DAY_S
+
+
+def page(visit: Visit) -> Response:
+    """How devices come into the service."""
+    return page_of(visit)
+
+
+def progress(visit: Visit) -> Response:
+    """How far the device is that somebody makes: the section alone, for the page that waits."""
+    since, groups = _since(visit), list[dict[str, Any]]()
+    for name in catalogs(visit):
+        groups += ask(visit, "list_registry", catalog=name)["groups"]
+    found = ask(visit, "newly_claimed", since=since)["items"]
+    section = pages.attesting(ask(visit, "service_addresses"), groups, found, since)
+    crumbs = (("Fleet", "/fleet"), ("Add devices", pages.HERE), ("Progress", ""))
+    title = "How far the device is that you make."
+    return show(visit, Sheet(place="Fleet", title=title, crumbs=crumbs, sections=(section,), within=""))
+
+
+def _since(visit: Visit) -> int:
+    """When the page was opened, as its address says; now where it says nothing that can be."""
+    asked = visit.query.get("since", "")
+    is_time = asked.isascii() and asked.isdigit() and len(asked) <= len(str(visit.now))
+    return int(asked) if is_time and visit.now - DAY_S <= int(asked) <= visit.now else visit.now
+
+
+def page_of(
+    visit: Visit,
+    sent: Mapping[str, str] = MappingProxyType({}),
+    wrong: tuple[str, Wrong] | None = None,
+    claimed: Sequence[Mapping[str, Any]] | None = None,
+) -> Response:
+    """The page; ``wrong`` is the kind of the form that was refused, and why; ``claimed`` what became of a claim."""
+    names, is_of_one = catalogs(visit), visit.operator.catalog is not None
+    products: list[dict[str, Any]] = []
+    groups: list[dict[str, Any]] = []
+    feeds: list[str] = []
+    for name in names:
+        found = ask(visit, "list_registry", catalog=name)
+        products, groups, feeds = [*products, *found["products"]], [*groups, *found["groups"]], found["feeds"]
+    made = pages.page(
+        groups=groups,
+        products=products,
+        catalogs=names,
+        feeds=feeds,
+        may={
+            "use": may(visit, "use_application_template"),
+            "hub": may(visit, "make_hub_device"),
+            "catalog": may(visit, "make_catalog") and not is_of_one,
+            "product": may(visit, "make_product"),
+            "group": may(visit, "make_device_group"),
+            "claim": may(visit, "claim_devices"),
+        },
+        shut=[each for each in names if not ask(visit, "show_admission", catalog=each)["symmetric_keys"]]
+        if may(visit, "change_admission")
+        else [],
+        addresses=ask(visit, "service_addresses") if may(visit, "service_addresses") else None,
+        sent=sent,
+        wrong=wrong,
+        claimed=claimed,
+        since=visit.now,
+    )
+    return show(visit, made, 400 if wrong else 200)

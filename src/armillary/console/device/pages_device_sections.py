@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tabs of a device show, as sections of tables: appraisal, software, containment, reports, history. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from armillary.console.device import pages_device
+from armillary.console.device.pages_device_data import place
+from armillary.console.device.pages_hub import ValueLine
+from armillary.console.frame import sheet
+from armillary.console.frame.sheet import Cell, Section
+from armillary.console.frame.states import ATTENTION, SEVERITY, State
+from armillary.console.frame.words import Moment, counted
+from armillary.twin.template.value_names import ValueName
+
+# Values of the overview; the tab of live values has all.
+FEW_VALUES = 8
+
+
+def facts(found: Sequence[pages_device.Fact]) -> tuple[tuple[str, Cell], ...]:
+    """Named values of the overview."""
+    return tuple((fact.name, Cell(text=fact.text, at=fact.at, ident=fact.id, reason=fact.note)) for fact in found)
+
+
+def values(lines: Sequence[ValueLine], device_id: str) -> Section:
+    """The last values in short; each leads to its chart."""
+    rows = [
+        (
+            sheet.text(line.label, href=f"{place(device_id, 'values')}?{urlencode({'metric': line.metric})}")
+            if line.chartable
+            else sheet.text(line.label),
+            Cell(text=line.text, number=True),
+            Cell(at=line.at) if not line.stale else Cell(state=State(ATTENTION, f"stale, {_ago(line.at)}")),
+        )
+        for line in lines[:FEW_VALUES]
+    ]
+    more = len(lines) - len(rows)
+    return Section(
+        title="Last values",
+        note=f"{counted(more, 'more value')} under Live values" if more else "",
+        columns=("Value", "Last", "Age"),
+        rows=rows,
+        none="It has sent nothing yet.",
+        anchor="values",
+    )
+
+
+def findings(found: Sequence[Mapping[str, Any]]) -> Section:
+    """Open findings about it."""
+    rows = [
+        (sheet.text(each["title"], href=f"/findings#f-{each['finding_id']}"), sheet.state(SEVERITY, each["severity"]))
+        for each in found
+    ]
+    title = f"{counted(len(rows), 'open finding')} about this device"
+    return Section(title=title, columns=("Finding", "Severity"), rows=rows, none="None.")
+
+
+def appraisal(found: Sequence[pages_device.StepLine], at: Moment | None, without: tuple[str, str]) -> Section:
+    """The steps of the last check-in that was appraised; ``without`` is what is said where there is none."""
+    rows = [
+        (
+            Cell(text=f"{step.number}. {step.name}", reason=step.detail),
+            Cell(state=step.result),
+            sheet.text(step.prevents),
+        )
+        for step in found
+    ]
+    note = f"of the check-in {at.relative}" if at else without[0]
+    columns = ("Step", "Result", "Prevents")
+    return Section(title="Attestation checks", note=note, columns=columns, rows=rows, none=without[1], anchor="trust")
+
+
+def applications(found: Sequence[pages_device.ApplicationLine], note: str) -> Section:
+    """What is installed."""
+    rows = [
+        (
+            sheet.text(line.name),
+            Cell(state=line.state),
+            Cell(at=line.built) if line.built else sheet.text("not known"),
+            Cell(text=line.size, number=True),
+            sheet.text(line.connections),
+            Cell(ident=line.image),
+            Cell(ident=line.component),
+        )
+        for line in found
+    ]
+    return Section(
+        title="Applications",
+        note=note,
+        columns=("Name", "State", "Built", "Size", "May connect to", "Image", "Component"),
+        rows=rows,
+        none="No application was reported. Deploy one to its group: armillary deployment create",
+    )
+
+
+def components(found: Sequence[pages_device.ComponentLine], os_version: str, *, sees_releases: bool) -> Section:
+    """What it booted, where that equals a release."""
+    rows = [
+        (
+            sheet.text(line.name),
+            Cell(text=f"{line.security_version}", number=True),
+            Cell(text=line.size, number=True),
+            Cell(ident=line.digest),
+            Cell(ident=line.image),
+        )
+        for line in found
+    ]
+    note = "matched to no known release"
+    if found:
+        note = f"measured, and equal to OS release {os_version}"
+    elif os_version and not sees_releases:
+        note = f"matched to OS release {os_version}, which you may not see"
+    return Section(
+        title="Boot components",
+        note=note,
+        columns=("Component", "Security version", "Size", "SHA-256", "Image"),
+        rows=rows,
+        none="What it booted is not known to equal any release of this service.",
+    )
+
+
+def containment(found: Sequence[pages_device.MechanismLine]) -> Section:
+    """What contains applications on this host."""
+    rows = [
+        (sheet.text(line.name), Cell(state=line.state), sheet.text(line.weaker or "nothing is missing"))
+        for line in found
+    ]
+    return Section(
+        title="Mechanisms",
+        columns=("Mechanism", "State", "What is weaker on this host"),
+        rows=rows,
+        none="It has not said yet what contains its applications.",
+    )
+
+
+def reports(found: Sequence[pages_device.ReportLine]) -> Section:
+    """What the device said went wrong."""
+    rows = [
+        (
+            Cell(state=line.event),
+            sheet.text(line.description),
+            Cell(text=line.count, number=True),
+            Cell(at=line.first),
+            Cell(at=line.last),
+        )
+        for line in found
+    ]
+    return Section(
+        title="Error reports",
+        note="newest first" if rows else "",
+        columns=("Event", "Description", "Times", "First", "Last"),
+        rows=rows,
+        none="The device has reported no error.",
+        anchor="errors",
+    )
+
+
+def history(found: Sequence[pages_device.HistoryLine]) -> Section:
+    """Check-ins, refusals and update outcomes."""
+    rows = [
+        (Cell(at=line.at), Cell(state=line.state), sheet.text(line.what), sheet.text(line.detail)) for line in found
+    ]
+    return Section(
+        title="History",
+        note="newest first",
+        columns=("When", "Result", "What", "Detail"),
+        rows=rows,
+        none="The device has not checked in yet.",
+    )
+
+
+# Lines of rules in charts -----------------------------------------------------------------------------------------
+
+_COMPARED = frozenset(("<", "<=", ">", ">="))
+_GRAVE = frozenset(("critical", "high"))
+
+
+def thresholds(
+    rules: Sequence[Mapping[str, Any]], name: ValueName, template: str, cloud: Mapping[str, Any], device_id: str
+) -> list[dict[str, Any]]:
+    """The bounds that enabled rules set for a value of a device, as ``static/time-plot.js`` draws them.
+
+    A rule counts whose target is its template, names it, or is every device; one that also looks at products, groups
+    or filters is left out, since whether it concerns the device is not said by the rule alone.
+    """
+    found: dict[float, dict[str, Any]] = {}
+    for rule in rules:
+        body, target = rule["body"], rule["body"].get("target") or {}
+        if not body.get("enabled", True) or not _concerns(target, template, device_id):
+            continue
+        for each in body["conditions"]:
+            at = _bound(each.get("value"), cloud)
+            if each.get("telemetry") != name.name or each.get("op") not in _COMPARED or at is None:
+                continue
+            shape = "bad" if body.get("severity", "medium") in _GRAVE else "attention"
+            label = f"{body['name']}: {name.text(at)}"
+            if at not in found or shape == "bad":
+                found[at] = {"axis": 0, "at": at, "shape": shape, "label": label}
+    return [found[at] for at in sorted(found)]
+
+
+def _concerns(target: Mapping[str, Any], template: str, device_id: str) -> bool:
+    if set(target) - {"template", "devices"}:
+        return False
+    named = target.get("devices")
+    return target.get("template") in (None, "", template) and (not named or device_id in named)
+
+
+def _bound(value: Any, cloud: Mapping[str, Any]) -> float | int | None:
+    if isinstance(value, Mapping):
+        value = cloud.get(str(value.get("cloud_property")), value.get("default"))
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _ago(at: Moment | None) -> str:
+    return at.relative if at else "at an unknown time"

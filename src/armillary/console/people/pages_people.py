@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: Apache-2.0
+"""People: who may sign in, what each is granted, what changes. Pure: API answers in, view models out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+from armillary.console.frame.confirmation import Confirmation, touching
+from armillary.console.frame.form import Field, Form, Wrong, choices, filled, limits
+from armillary.console.frame.sheet import Button, Cell, Section, Sheet, text
+from armillary.console.frame.states import ATTENTION, BAD, GOOD, State
+from armillary.console.frame.words import counted, joined, moment, short_id
+
+LIST: Final = "/people"
+SESSIONS: Final = "/sessions"
+ROLES: Final = ("Reader", "Contributor", "Administrator")
+# Where a grant is for all catalogs.
+EVERYWHERE: Final = "all catalogs"
+# What is done with a person on the page that asks -> the change that one has to be allowed.
+CHANGES: Final[Mapping[str, str]] = {
+    "disable": "set_person_state",
+    "enable": "set_person_state",
+    "remove": "remove_person",
+}
+SETTINGS_CRUMB: Final = ("Settings", "/settings")
+# How somebody signed in, where the word itself does not say it.
+_METHODS: Final[Mapping[str, str]] = {"passkey": "token and passkey", "recovery-code": "token and recovery code"}
+_WITHOUT: Final = (
+    "No sign-in provider is set, so people sign in with operator tokens alone. Set oidc_issuer and oidc_client_id and "
+    "start the service again: docs/guides/people.md says how."
+)
+
+
+def place(person_id: str, *more: str) -> str:
+    """The address of a person, or of something done with one."""
+    return "/".join([LIST, quote(person_id, safe=""), *more])
+
+
+def list_sheet(
+    items: Sequence[Mapping[str, Any]],
+    provider: Mapping[str, str],
+    places: Mapping[str, Any],
+    *,
+    sent: Mapping[str, str],
+    wrong: Wrong | None,
+    now: int,
+) -> Sheet:
+    """Everybody, and the form that invites."""
+    form = Form(
+        post=LIST,
+        label="Invite",
+        title="Invite somebody",
+        about="the address or the subject that the provider knows; nothing is sent to them",
+        fields=filled(_invite_fields(places), sent) if sent else _invite_fields(places),
+        error=wrong,
+        anchor="invite",
+    )
+    return Sheet(
+        place="People",
+        title=_list_sentence(items),
+        detail=f"They sign in at {provider['issuer']}." if provider["issuer"] else "",
+        crumbs=(SETTINGS_CRUMB, ("People", "")),
+        notices=() if provider["issuer"] else (("attention", _WITHOUT),),
+        buttons=(Button(label="Who is signed in", href=SESSIONS),),
+        sections=(
+            Section(
+                title="People",
+                columns=("Person", "State", "May", "Last signed in", "Invited"),
+                rows=[_row(each, now) for each in items],
+                none="Nobody yet: invite somebody below, or let groups of the provider grant roles (oidc_grants).",
+            ),
+        ),
+        forms=(form,) if provider["issuer"] else (),
+        within="",
+    )
+
+
+def person_sheet(
+    found: Mapping[str, Any],
+    sessions: Sequence[Mapping[str, Any]],
+    places: Mapping[str, Any],
+    *,
+    wrong: Wrong | None = None,
+    now: int,
+) -> Sheet:
+    """One person."""
+    here, state = place(found["person_id"]), _state(found)
+    verb = "enable" if found["state"] == "disabled" else "disable"
+    return Sheet(
+        place="People",
+        heading=called(found),
+        title=_person_sentence(found, state),
+        detail="" if found["name"] in ("", found["login"]) else found["login"],
+        crumbs=(SETTINGS_CRUMB, ("People", LIST), (called(found), "")),
+        buttons=(
+            Button(label=verb.capitalize(), href=f"{here}/{verb}", danger=verb == "disable"),
+            Button(label="Remove", href=f"{here}/remove", danger=True),
+        ),
+        facts=(
+            ("In the audit log", text(found["login"])),
+            ("Address", text(found["email"] or "none")),
+            ("Provider", text(found["issuer"] or "not signed in yet")),
+            ("Subject", text(found["subject"] or "not signed in yet")),
+            ("Last signed in", Cell(at=moment(found["signed_in_at"], now), text="never")),
+            ("Invited", Cell(at=moment(found["created_at"], now))),
+            ("By", text(found["created_by"])),
+            ("Id", Cell(ident=short_id(found["person_id"]))),
+        ),
+        sections=(
+            Section(
+                title="May",
+                note="by one of these at a time; the person chooses on the account page",
+                columns=("Role", "Of", "Granted", "By", ""),
+                rows=[_grant_row(each, here, now) for each in found["grants"]],
+                none="Nothing: this person cannot sign in before a role is granted.",
+                form=Form(post=f"{here}/grants", label="Grant", fields=_grant_fields(places), error=wrong),
+            ),
+            sessions_section(sessions, now=now),
+        ),
+        within="",
+    )
+
+
+def sessions_sheet(items: Sequence[Mapping[str, Any]], own: str, now: int) -> Sheet:
+    """Everybody's sessions; ``own`` is the id of the session that looks."""
+    people = len({each["person_id"] or each["token_id"] for each in items})
+    return Sheet(
+        place="Sessions",
+        title=f"{counted(len(items), 'session')} of {counted(people, 'person or token', 'people and tokens')}.",
+        detail="A session ends after 8 hours without use, after 24 hours, and when the service starts again.",
+        crumbs=(SETTINGS_CRUMB, ("People", LIST), ("Sessions", "")),
+        sections=(sessions_section(items, own=own, now=now, names=True),),
+        within="",
+    )
+
+
+def sessions_section(
+    items: Sequence[Mapping[str, Any]],
+    *,
+    own: str = "",
+    now: int,
+    names: bool = False,
+    ends: str = SESSIONS,
+    asks: bool = True,
+) -> Section:
+    """Sessions as a table; ``ends`` is where one is ended, ``asks`` whether a page asks first."""
+    who = ("Who",) if names else ()
+    return Section(
+        title="Signed in now",
+        columns=(*who, "Browser", "Address", "Acts as", "Signed in by", "Since", "Last seen", ""),
+        rows=[_session_row(each, own, now, names=names, ends=ends, asks=asks) for each in items],
+        none="No session is open.",
+    )
+
+
+def invited(form: Mapping[str, str]) -> dict[str, Any]:
+    """What the form that invites says."""
+    who = form.get("who", "").strip()
+    return {
+        "email": who if "@" in who and form.get("by") != "subject" else None,
+        "subject": who if "@" not in who or form.get("by") == "subject" else None,
+        "name": form.get("name", "").strip(),
+        "granted": granted(form) if form.get("role") else None,
+    }
+
+
+def granted(form: Mapping[str, str]) -> tuple[str, str | None, str | None]:
+    """Role, catalog and organisation that a form grants."""
+    catalog, _, organisation = form.get("of", "").partition("/")
+    return form.get("role", ""), catalog or None, organisation or None
+
+
+def confirmation(found: Mapping[str, Any], verb: str, sessions: int) -> Confirmation:
+    """What disabling, enabling or removing a person does."""
+    who, here = called(found), place(found["person_id"])
+    open_now = f"{counted(sessions, 'session')} of {who}."
+    if verb == "enable":
+        return Confirmation(
+            title=f"Enable {who}?",
+            touches=touching(
+                f"{who}, with {counted(len(found['grants']), 'grant')}.",
+                "The person can sign in again, with what was granted before.",
+                "Other people, tokens and devices.",
+                "Disable the person again.",
+            ),
+            label="Enable",
+            post=f"{here}/enable",
+            back=here,
+        )
+    does = {
+        "disable": (
+            "They end now, and the person cannot sign in.",
+            "Grants, what the person did, and tokens that the person made: revoke those under Settings.",
+            "Enable the person again.",
+        ),
+        "remove": (
+            "They end now; the person and all grants are deleted.",
+            "The audit log and tokens that the person made: revoke those under Settings.",
+            "This cannot be undone; invite the person again.",
+        ),
+    }[verb]
+    return Confirmation(
+        title=f"{verb.capitalize()} {who}?",
+        touches=touching(open_now, *does),
+        label=verb.capitalize(),
+        danger=True,
+        post=f"{here}/{verb}",
+        back=here,
+    )
+
+
+def revoke_confirmation(found: Mapping[str, Any], grant: Mapping[str, Any]) -> Confirmation:
+    """What taking a grant back does."""
+    here = place(found["person_id"])
+    return Confirmation(
+        title=f"Revoke {grant['role']} of {_of(grant)} from {called(found)}?",
+        touches=touching(
+            f"Sessions of {called(found)} that act by it.",
+            "They end now, and the person cannot act by it again.",
+            "The person's other grants, and what was done by this one.",
+            "Grant it again.",
+        ),
+        label="Revoke",
+        danger=True,
+        post=f"{here}/grants/{grant['grant_id']}/revoke",
+        back=here,
+    )
+
+
+def end_confirmation(session: Mapping[str, Any], *, own: bool) -> Confirmation:
+    """What ending a session does."""
+    return Confirmation(
+        title=f"End the session of {session['name']}?",
+        touches=touching(
+            f"{browser_of(session['browser'])} at {session['address'] or 'an unknown address'}"
+            f"{', the one you are using' if own else ''}.",
+            "It is signed out at once.",
+            "Other sessions; whoever it was can sign in again.",
+            "Sign in again.",
+        ),
+        label="End",
+        danger=True,
+        post=f"{SESSIONS}/{session['session_id']}/end",
+        back=SESSIONS,
+    )
+
+
+def called(found: Mapping[str, Any]) -> str:
+    """What a person is called."""
+    return str(found["name"] or found["login"])
+
+
+def browser_of(named: str) -> str:
+    """A browser and its system, of how it names itself; "" names nothing."""
+    systems = ("iPhone", "iPad", "Android", "Windows", "Mac OS X", "Linux")
+    browsers = (
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    )
+    browser = next((word for mark, word in browsers if mark in named), "")
+    system = next((each for each in systems if each in named), "")
+    if browser and system:
+        return f"{browser} on {system.replace('Mac OS X', 'macOS')}"
+    return browser or named[:40] or "A browser that does not say what it is"
+
+
+def _invite_fields(places: Mapping[str, Any]) -> tuple[Field, ...]:
+    return (
+        Field(
+            name="who",
+            label="Address or subject",
+            required=True,
+            hint="An address counts where the provider has verified it; else use the subject",
+            limits=limits(maxlength=255),
+        ),
+        Field(
+            name="by",
+            label="It is",
+            kind="select",
+            choices=(("", "an address, where it has an @"), ("subject", "a subject in any case")),
+        ),
+        Field(name="name", label="Name", hint="Empty: as the provider says", limits=limits(maxlength=128)),
+        *_grant_fields(places),
+    )
+
+
+def _grant_fields(places: Mapping[str, Any]) -> tuple[Field, ...]:
+    return (
+        Field(
+            name="role",
+            label="Role",
+            kind="select",
+            choices=choices(ROLES),
+            hint="Reader sees, Contributor changes, Administrator decides who and what is trusted",
+        ),
+        Field(name="of", label="Of", kind="select", choices=_places(places)),
+    )
+
+
+def _places(places: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Catalogs, each with its organisations; all of them is the last, as nobody should choose it by a slip."""
+    found = []
+    for name in places["catalogs"]:
+        found.append((name, name))
+        inner = [each for each in places["organisations"] if each["catalog"].lower() == name.lower()]
+        found += [(f"{name}/{each['id']}", f"{each['name']} of {name}") for each in inner]
+    return (*found, ("", EVERYWHERE))
+
+
+def _of(grant: Mapping[str, Any]) -> str:
+    if grant["catalog_id"] is None:
+        return EVERYWHERE
+    catalog = grant["catalog"] or "a catalog that was deleted"
+    return f"{grant['organisation']} of {catalog}" if grant["organisation"] else catalog
+
+
+def _state(found: Mapping[str, Any]) -> State:
+    if found["state"] == "disabled":
+        return State(BAD, "disabled")
+    if not found["grants"]:
+        return State(ATTENTION, "granted nothing")
+    return State(GOOD, "active") if found["signed_in_at"] else State(ATTENTION, "invited")
+
+
+def _row(found: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
+    may = joined([f"{each['role']} of {_of(each)}" for each in found["grants"]]) if found["grants"] else "nothing"
+    reason = found["login"] if found["name"] else ""
+    return (
+        text(called(found), href=place(found["person_id"]), reason=reason),
+        Cell(state=_state(found)),
+        text(may),
+        Cell(at=moment(found["signed_in_at"], now), text="never"),
+        Cell(at=moment(found["created_at"], now)),
+    )
+
+
+def _grant_row(grant: Mapping[str, Any], here: str, now: int) -> tuple[Cell, ...]:
+    by_groups = grant["origin"] == "provider"
+    revoke = (
+        text("by groups", reason="set at each sign-in")
+        if by_groups
+        else text("Revoke", href=f"{here}/grants/{grant['grant_id']}/revoke")
+    )
+    return (
+        text(grant["role"]),
+        text(_of(grant)),
+        Cell(at=moment(grant["created_at"], now)),
+        text(grant["created_by"]),
+        revoke,
+    )
+
+
+def _session_row(
+    each: Mapping[str, Any], own: str, now: int, *, names: bool, ends: str, asks: bool
+) -> tuple[Cell, ...]:
+    is_own, end = each["session_id"] == own, f"{ends}/{each['session_id']}/end"
+    who = (text(each["name"], reason="a token" if each["token_id"] else ""),) if names else ()
+    of = f"{each['organisation']} of {each['catalog']}" if each["organisation"] else each["catalog"] or EVERYWHERE
+    return (
+        *who,
+        text(browser_of(each["browser"]), reason="this browser" if is_own else ""),
+        text(each["address"] or "unknown"),
+        text(each["role"], reason=of),
+        text(_METHODS.get(each["method"], each["method"])),
+        Cell(at=moment(each["started_at"], now)),
+        Cell(at=moment(each["seen_at"], now)),
+        text("End", href=end) if asks else Cell(text="End", post=end),
+    )
+
+
+def _list_sentence(items: Sequence[Mapping[str, Any]]) -> str:
+    if not items:
+        return "Nobody has been invited yet."
+    active = sum(each["state"] == "active" and bool(each["grants"]) for each in items)
+    return f"{counted(len(items), 'person', 'people')}, {active} of them may sign in."
+
+
+def _person_sentence(found: Mapping[str, Any], state: State) -> str:
+    who = called(found)
+    match state.word:
+        case "disabled":
+            return f"{who} is disabled and cannot sign in."
+        case "granted nothing":
+            return f"{who} is granted nothing and cannot sign in."
+        case "invited":
+            return f"{who} is invited and has not signed in yet."
+        case _:
+            return f"{who} may sign in."

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// The panel in which one tile is made or changed: the server's form on one side, on the other the tile as the dashboard
+// would show it, drawn again after each change.
+
+import { fill } from "./tile-fill.js";
+
+const PAUSE_MS = 350; // after the last key before the preview is asked for
+const OWN = ["own:", "device:"]; // choices that have a field beside them
+
+/** Asks for a tile's preview; `fields` go along with the form's token. */
+export async function ask(address, form, fields) {
+  const body = new URLSearchParams({ form_token: form.elements.form_token.value, ...fields });
+  const answer = await fetch(address, { method: "POST", body });
+  if (!answer.ok) throw new Error(`preview: ${answer.status}`);
+  return answer.json();
+}
+
+export class Panel {
+  #dialog = document.getElementById("panel");
+  #form = document.getElementById("panel-form");
+  #fields = this.#form.querySelector("[data-fields]");
+  #shown = this.#dialog.querySelector("[data-preview-tile]");
+  #wrong = this.#form.querySelector("[data-wrong]");
+  #does;
+  #about = null; // id and kind of the tile
+  #isNew = false;
+  #answer = null; // of the newest question
+  #asked = 0;
+  #timer = 0;
+  #opener = null;
+
+  /** `does`: address, size(tile) in pixels, apply(tile, answer, isNew), remove(id), duplicate(tile). */
+  constructor(does) {
+    this.#does = does;
+    this.#fields.addEventListener("input", (event) => this.#changed(event));
+    this.#form.addEventListener("submit", (event) => this.#submit(event));
+    this.#dialog.addEventListener("close", () => {
+      this.#shown.replaceChildren();
+      this.#asked += 1; // an answer that is still under way comes too late
+      this.#opener?.focus?.();
+    });
+    this.#form.querySelector("[data-remove]").addEventListener("click", () => this.#end(() => does.remove(this.#about.id)));
+    this.#form.querySelector("[data-duplicate]").addEventListener("click", () => {
+      const tile = this.#answer?.tile;
+      if (tile) this.#end(() => does.duplicate(tile));
+    });
+  }
+  get isOpen() {
+    return this.#dialog.open;
+  }
+  /** Opens the panel on a tile of the draft. */
+  open(tile, opener) {
+    this.#begin(tile, false, opener, { kind: tile.kind, tile: JSON.stringify(tile) });
+  }
+  /** Opens it on a new tile, of the dashboard's template at first. */
+  add(tile, template) {
+    const size = { x: "0", y: "0", w: String(tile.w), h: String(tile.h) };
+    const source = template ? { source: `template:${template}` } : {};
+    this.#begin(tile, true, document.activeElement, { kind: tile.kind, tile_id: tile.id, ...size, ...source });
+  }
+  #begin(tile, isNew, opener, fields) {
+    Object.assign(this.#dialog.dataset, { kind: tile.kind });
+    [this.#about, this.#isNew, this.#opener, this.#answer] = [{ id: tile.id, kind: tile.kind }, isNew, opener, null];
+    this.#fields.replaceChildren();
+    this.#shown.replaceChildren();
+    this.#form.querySelector("h2").textContent = isNew ? "New tile" : "Edit tile";
+    for (const name of ["remove", "duplicate"]) this.#form.querySelector(`[data-${name}]`).hidden = isNew;
+    this.#form.querySelector('[value="apply"]').textContent = isNew ? "Add tile" : "Apply";
+    this.#say(null);
+    this.#dialog.showModal();
+    this.#ask({ ...fields, want: "form" }, true).catch(() => this.#lost());
+  }
+  #changed(event) {
+    this.#typed();
+    clearTimeout(this.#timer);
+    // Other devices send other values: the form offers those.
+    const isOther = event.target.matches("select[data-again]") && event.target.value !== "device:";
+    const again = isOther ? { want: "form" } : {};
+    this.#timer = setTimeout(() => this.#preview(again).catch(() => this.#lost()), isOther ? 0 : PAUSE_MS);
+  }
+  #sent() {
+    const fields = Object.fromEntries(new FormData(this.#form));
+    return { ...fields, kind: this.#about.kind, tile_id: this.#about.id };
+  }
+  #preview(more = {}) {
+    return this.#ask({ ...this.#sent(), ...more }, false);
+  }
+  async #ask(fields, isFirst) {
+    const number = (this.#asked += 1);
+    const answer = await ask(this.#does.address, this.#form, fields);
+    if (number !== this.#asked) return null; // a newer question is under way
+    this.#answer = answer;
+    if (answer.form) this.#lay(answer.form, isFirst);
+    this.#say(isFirst && this.#isNew ? null : answer.error);
+    if (answer.view) this.#draw(answer);
+    return answer;
+  }
+  #lay(html, isFirst) {
+    const focused = document.activeElement?.name;
+    this.#fields.innerHTML = html;
+    for (const pair of this.#fields.querySelectorAll("noscript")) pair.remove();
+    this.#fields.classList.add("scripted");
+    this.#typed();
+    const name = isFirst ? "title" : focused;
+    if (name) this.#fields.querySelector(`[name="${CSS.escape(name)}"]`)?.focus();
+    for (const place of this.#fields.querySelectorAll('[name="source_device"]')) {
+      place.addEventListener("change", () => this.#preview({ want: "form" }).catch(() => this.#lost()));
+    }
+  }
+  /** Shows the field beside a choice where it is the one that is meant. */
+  #typed() {
+    for (const pair of this.#fields.querySelectorAll(".pair")) pair.classList.toggle("typed", OWN.includes(pair.querySelector("select").value));
+  }
+  #draw(answer) {
+    const [width, height] = this.#does.size(answer.tile);
+    this.#shown.style.width = `${Math.max(120, width)}px`;
+    this.#shown.style.height = `${height}px`;
+    this.#shown.innerHTML = answer.html;
+    // The tile on the board has the same ids.
+    for (const each of this.#shown.querySelectorAll("[id]")) each.removeAttribute("id");
+    fill(this.#shown.querySelector("[data-tile]"), answer.view);
+  }
+  #say(error) {
+    this.#wrong.hidden = !error;
+    this.#wrong.textContent = error ? `${error.message} ${error.remedy}` : "";
+  }
+  #lost() {
+    this.#say({ message: "The service does not answer.", remedy: "Try again; what you typed is still here." });
+  }
+  #submit(event) {
+    if (event.submitter?.value === "cancel") return;
+    event.preventDefault();
+    clearTimeout(this.#timer);
+    this.#preview()
+      .then((answer) => {
+        if (answer?.tile && !answer.error) this.#end(() => this.#does.apply(answer.tile, answer, this.#isNew));
+      })
+      .catch(() => this.#lost());
+  }
+  #end(then) {
+    this.#opener = null;
+    this.#asked += 1;
+    this.#dialog.close();
+    then();
+  }
+}

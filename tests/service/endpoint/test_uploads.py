@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Crash dumps at the endpoint: one of a device at a time, and the next one at once when it has heard of the first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+
+from armillary.errors import RateLimitedError, WireError
+from armillary.service.endpoint.uploads import KeepDump, Uploads
+from armillary.service.verifier.peers import Peer
+
+PEER = cast("Peer", SimpleNamespace(device_id="aa"))
+STATES = cast("Any", SimpleNamespace(admitted=lambda _: SimpleNamespace(is_quarantined=False)))
+
+
+class Device:
+    """A connection whose device sends its next dump in the moment in which it hears of the one before."""
+
+    def __init__(self, keep: KeepDump, dumps: int) -> None:
+        self.uploads = Uploads(STATES, keep, Counter())
+        self.left = dumps
+        self.answers: list[object] = []
+
+    def wait(self, _seconds: float) -> None:
+        """The endpoint waits for the disk."""
+
+    def reply_ok(self, _receipt: bytes) -> None:
+        self.answers.append("kept")
+        self.send()
+
+    def fail(self, error: Exception) -> None:
+        self.answers.append(type(error))
+        self.send()
+
+    def send(self) -> None:
+        self.left -= 1
+        if self.left >= 0:
+            self.uploads.take(cast("Any", self), PEER, b"dump")
+
+
+async def all_answers(device: Device) -> list[object]:
+    device.send()
+    while device.uploads._under_way:
+        await device.uploads.close()
+    return device.answers
+
+
+def test_a_device_may_send_the_next_dump_when_it_hears_of_the_first() -> None:
+    assert asyncio.run(all_answers(Device(lambda *_: UUID(int=1), 3))) == ["kept"] * 3
+
+
+def test_and_when_it_hears_that_the_first_was_refused() -> None:
+    def refuse(*_: object) -> UUID:
+        raise WireError("crash-dump", expected="a dump", got="none")
+
+    assert asyncio.run(all_answers(Device(refuse, 2))) == [WireError] * 2
+
+
+def test_two_of_one_device_at_once_are_one_too_many() -> None:
+    async def both() -> None:
+        device = Device(lambda *_: UUID(int=1), 1)
+        device.send()
+        device.left = 1
+        with pytest.raises(RateLimitedError):
+            device.send()
+        await device.uploads.close()
+
+    asyncio.run(both())

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 from tests.api.running_service import wait_until
 from tests.console.page_check import reads_well
 from tests.console.watched_browser import DESKTOP, LOOKS, Watched
@@ -234,6 +234,56 @@ def test_a_tile_is_made_in_the_panel_with_names_units_and_a_preview_that_is_the_
         "thresholds": [{"from": 1, "state": "good"}, {"from": 90, "state": "bad"}],
     }
     assert kept(scene)["day"]["values"] == ["flow"]
+
+
+def wait_held(page: Page, held: list[Route], count: int) -> None:
+    while len(held) < count:
+        page.wait_for_timeout(10)  # lets the browser's events come
+
+
+def test_what_is_typed_while_the_panel_asks_for_other_devices_stays(
+    scene: WaterScene, watch: Callable[..., Watched]
+) -> None:
+    page = edit(scene, watch)
+    page.get_by_label("Add a tile").select_option("kpi")
+    page.get_by_role("button", name="Add", exact=True).click()
+    value = panel(page).locator("select[name=value]")
+    expect(value.locator("option")).to_contain_text(["Flow", "Pressure (bar)"])
+    held: list[Route] = []
+    page.route("**/preview", lambda route: held.append(route) if len(held) < 2 else route.continue_())
+    panel(page).get_by_label("Devices").select_option("group:pumps")
+    wait_held(page, held, 1)
+    panel(page).get_by_label("Title").fill("Pressure")
+    value.select_option("pressure_bar")
+    panel(page).get_by_label("Aggregate").select_option("min")
+    wait_held(page, held, 2)  # it asks once more after the last change
+    for route in reversed(held):  # the older answer comes last, and is no longer wanted
+        route.continue_()
+    preview = panel(page).locator("[data-preview-tile]")
+    expect(preview).to_contain_text("3 devices")
+    expect(value).to_have_value("pressure_bar")
+    expect(panel(page).get_by_label("Title")).to_have_value("Pressure")
+
+
+def test_what_is_chosen_while_the_panels_form_is_on_its_way_is_put_into_the_new_form(
+    scene: WaterScene, watch: Callable[..., Watched]
+) -> None:
+    page = edit(scene, watch)
+    page.get_by_label("Add a tile").select_option("kpi")
+    page.get_by_role("button", name="Add", exact=True).click()
+    value = panel(page).locator("select[name=value]")
+    expect(value.locator("option")).to_contain_text(["Flow", "Pressure (bar)"])
+    held: list[Route] = []
+    page.route("**/preview", lambda route: held.append(route), times=1)
+    panel(page).get_by_label("Devices").select_option("group:pumps")
+    wait_held(page, held, 1)
+    before = value.element_handle()
+    page.evaluate("setTimeout = () => 0")  # nothing asks again: the form comes as it was asked for
+    value.select_option("pressure_bar")
+    held[0].continue_()
+    assert before is not None
+    before.wait_for_element_state("hidden")  # the new form is there
+    expect(value).to_have_value("pressure_bar")
 
 
 def test_without_script_a_dashboard_is_made_and_its_tiles_are_added_changed_and_removed(

@@ -355,7 +355,10 @@ def _invoke(
         ),
     ] = 10,
 ) -> Shown:
-    """Call a direct method of a device; one that is connecting just now is waited for."""
+    """Call a direct method of a device.
+
+    A device that is not connected is waited for, so that one which is just starting answers.
+    """
     body = {"payload": json_of("--payload", payload), "timeout_s": timeout_s, "connect_timeout_s": connect_timeout_s}
     return record(remote.post(f"/devices/{segment(device)}/methods/{segment(method)}", body))
 

@@ -27,6 +27,8 @@ export class Panel {
   #answer = null; // of the newest question
   #asked = 0;
   #timer = 0;
+  #wantsForm = false; // other devices were chosen: the form has to offer what those send
+  #touched = new Set(); // fields that were changed since the newest question
   #opener = null;
 
   /** `does`: address, size(tile) in pixels, apply(tile, answer, isNew), remove(id), duplicate(tile). */
@@ -66,46 +68,71 @@ export class Panel {
     this.#form.querySelector("h2").textContent = isNew ? "New tile" : "Edit tile";
     for (const name of ["remove", "duplicate"]) this.#form.querySelector(`[data-${name}]`).hidden = isNew;
     this.#form.querySelector('[value="apply"]').textContent = isNew ? "Add tile" : "Apply";
+    [this.#wantsForm, this.#touched] = [false, new Set()];
     this.#say(null);
     this.#dialog.showModal();
     this.#ask({ ...fields, want: "form" }, true).catch(() => this.#lost());
   }
   #changed(event) {
     this.#typed();
-    clearTimeout(this.#timer);
-    // Other devices send other values: the form offers those.
+    this.#touched.add(event.target);
     const isOther = event.target.matches("select[data-again]") && event.target.value !== "device:";
-    const again = isOther ? { want: "form" } : {};
-    this.#timer = setTimeout(() => this.#preview(again).catch(() => this.#lost()), isOther ? 0 : PAUSE_MS);
+    if (isOther) this.#wantsForm = true;
+    this.#later(isOther ? 0 : PAUSE_MS);
+  }
+  #later(pause) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#preview().catch(() => this.#lost()), pause);
   }
   #sent() {
     const fields = Object.fromEntries(new FormData(this.#form));
     return { ...fields, kind: this.#about.kind, tile_id: this.#about.id };
   }
-  #preview(more = {}) {
-    return this.#ask({ ...this.#sent(), ...more }, false);
+  #preview() {
+    const fields = this.#sent();
+    this.#touched.clear();
+    return this.#ask(this.#wantsForm ? { ...fields, want: "form" } : fields, false);
   }
   async #ask(fields, isFirst) {
     const number = (this.#asked += 1);
     const answer = await ask(this.#does.address, this.#form, fields);
     if (number !== this.#asked) return null; // a newer question is under way
     this.#answer = answer;
-    if (answer.form) this.#lay(answer.form, isFirst);
+    if (answer.form) {
+      this.#wantsForm = false;
+      this.#lay(answer.form, isFirst);
+    }
     this.#say(isFirst && this.#isNew ? null : answer.error);
     if (answer.view) this.#draw(answer);
     return answer;
   }
   #lay(html, isFirst) {
     const focused = document.activeElement?.name;
+    const typed = [...this.#touched].map((field) => ({ field, at: this.#named(field.name).indexOf(field) }));
     this.#fields.innerHTML = html;
     for (const pair of this.#fields.querySelectorAll("noscript")) pair.remove();
     this.#fields.classList.add("scripted");
+    for (const { field, at } of typed) this.#keep(field, this.#named(field.name)[at]);
     this.#typed();
     const name = isFirst ? "title" : focused;
     if (name) this.#fields.querySelector(`[name="${CSS.escape(name)}"]`)?.focus();
     for (const place of this.#fields.querySelectorAll('[name="source_device"]')) {
-      place.addEventListener("change", () => this.#preview({ want: "form" }).catch(() => this.#lost()));
+      place.addEventListener("change", () => {
+        this.#wantsForm = true;
+        this.#later(0);
+      });
     }
+  }
+  #named(name) {
+    return [...this.#fields.querySelectorAll(`[name="${CSS.escape(name)}"]`)];
+  }
+  /** Puts what was typed while the form was asked for into the new one, as far as that still offers it. */
+  #keep(typed, field) {
+    if (!field) return;
+    if (field.type === "checkbox") field.checked = typed.checked;
+    else if (field.tagName !== "SELECT" || [...field.options].some((each) => each.value === typed.value)) field.value = typed.value;
+    this.#touched.add(field);
+    this.#later(PAUSE_MS);
   }
   /** Shows the field beside a choice where it is the one that is meant. */
   #typed() {

@@ -274,7 +274,7 @@ def test_what_is_chosen_while_the_panels_form_is_on_its_way_is_put_into_the_new_
     value = panel(page).locator("select[name=value]")
     expect(value.locator("option")).to_contain_text(["Flow", "Pressure (bar)"])
     held: list[Route] = []
-    page.route("**/preview", lambda route: held.append(route), times=1)
+    page.route("**/preview", lambda route: held.append(route), times=1)  # noqa: PLW0108 - Playwright sets an attribute of it
     panel(page).get_by_label("Devices").select_option("group:pumps")
     wait_held(page, held, 1)
     before = value.element_handle()

@@ -15,7 +15,7 @@ from tests.fixtures.native_program import NO_TRACER, SECRET, native_program
 from tests.fixtures.waiting import until
 
 from armillary.device.running import DeviceSettings
-from armillary.engines.sandbox.crash.tracer import can_trace
+from armillary.engines.sandbox.crash.ptrace import can_trace
 from armillary.engines.sandbox.network.kernel import machine
 from armillary.engines.sandbox.port import Sandbox
 from armillary.engines.sandbox.selection import open_sandbox

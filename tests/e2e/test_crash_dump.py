@@ -22,7 +22,7 @@ from tests.fixtures.native_program import NO_TRACER, SECRET, native_program
 from tests.fixtures.waiting import until
 
 from armillary.device.process import Device
-from armillary.engines.sandbox.crash.tracer import can_trace
+from armillary.engines.sandbox.crash.ptrace import can_trace
 from armillary.engines.sandbox.selection import open_sandbox
 from armillary.errors import SandboxUnavailableError
 from armillary.service.updates import images

@@ -14,7 +14,7 @@ import contextlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from cryptography.x509 import load_pem_x509_certificates
 
@@ -26,10 +26,12 @@ from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.selection import create_root_of_trust, open_root_of_trust
-from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
 from armillary.errors import ArmillaryError, RootOfTrustError, ServiceUnreachableError
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.update.install.component import SLOTS, os_region
+
+if TYPE_CHECKING:
+    from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
 
 ROOT: Final = "root"
 LED_TO: Final = ("timestamp", "snapshot", "targets")  # roles that a root leads to
@@ -89,7 +91,7 @@ def provision(
     with folder.hold():
         options = {"chip": chip, "root_of_trust": root_of_trust, "sandbox": sandbox, "tpm": tpm, "state": state.value}
         root = _root_of_trust(folder, root_of_trust, tpm, is_continued=folder.begin_creation(options))
-        if tpm_factory is not None and isinstance(root, Tpm2RootOfTrust):
+        if tpm_factory is not None and _has_tpm(root):
             try:
                 reply = parse_reply(_prove_tpm(root, chip, tpm_factory))
             except ServiceUnreachableError:
@@ -135,6 +137,10 @@ def _root_of_trust(folder: DeviceFolder, engine: str, tpm: str | None, *, is_con
         with contextlib.suppress(RootOfTrustError):
             return open_root_of_trust(engine, folder.root_of_trust)
     return create_root_of_trust(engine, folder.root_of_trust, tpm=tpm)
+
+
+def _has_tpm(root: RootOfTrust) -> TypeGuard[Tpm2RootOfTrust]:
+    return root.kind == "tpm2"
 
 
 def _prove_tpm(root: Tpm2RootOfTrust, chip: str, factory: TpmFactory) -> Mapping[str, Any]:

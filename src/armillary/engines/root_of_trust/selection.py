@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.software import SoftwareRootOfTrust
-from armillary.engines.root_of_trust.tpm2 import DEFAULT_TPM, Tpm2RootOfTrust
 from armillary.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
 
 ENGINES = ("software", "tpm2")
 
@@ -24,7 +27,7 @@ def create_root_of_trust(name: str, folder: Path, *, tpm: str | None = None) -> 
     """
     _check(name)
     if name == "tpm2":
-        return Tpm2RootOfTrust.create(folder, tpm=tpm or DEFAULT_TPM)
+        return _tpm_engine().create(folder, tpm=tpm)
     if tpm is not None:
         raise InvalidArgumentError(
             f"root of trust {name}: it has no TPM, got {tpm!r:.60}", remedy="Leave --tpm out, or use tpm2."
@@ -40,7 +43,13 @@ def open_root_of_trust(name: str, folder: Path) -> RootOfTrust:
         RootOfTrustError: it is missing or damaged.
     """
     _check(name)
-    return Tpm2RootOfTrust.open(folder) if name == "tpm2" else SoftwareRootOfTrust.open(folder)
+    return _tpm_engine().open(folder) if name == "tpm2" else SoftwareRootOfTrust.open(folder)
+
+
+def _tpm_engine() -> type[Tpm2RootOfTrust]:
+    from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust  # noqa: PLC0415 - only with a TPM
+
+    return Tpm2RootOfTrust
 
 
 def _check(name: str) -> None:

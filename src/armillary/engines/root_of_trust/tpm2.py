@@ -84,13 +84,15 @@ class Tpm2RootOfTrust:
         return f"Tpm2RootOfTrust(device {self.device_id[:8]}, boot {self._boot_count}, {self._file.tcti})"
 
     @classmethod
-    def create(cls, folder: Path, *, tpm: str = DEFAULT_TPM) -> Tpm2RootOfTrust:
-        """Make both keys and the counter in a TPM.
+    def create(cls, folder: Path, *, tpm: str | None = None) -> Tpm2RootOfTrust:
+        """Make both keys and the counter in a TPM, by default the kernel's.
 
         Raises:
             InvalidArgumentError: ``tpm`` names no TPM.
             RootOfTrustError: there is a device already, or the TPM or its libraries fail.
         """
+        if tpm is None:
+            tpm = DEFAULT_TPM
         if not _TPM_SPEC.fullmatch(tpm):
             raise InvalidArgumentError(
                 f"TPM: expected such as {DEFAULT_TPM} or swtpm:host=127.0.0.1,port=2321, got {tpm!r:.60}",

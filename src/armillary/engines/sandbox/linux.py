@@ -17,7 +17,7 @@ from armillary.capability import confine, network
 from armillary.capability.confine import Folders, ImageTree, Runtime
 from armillary.capability.grant import Grant
 from armillary.capability.seccomp import compile_filter
-from armillary.engines.sandbox.crash.tracer import can_trace
+from armillary.engines.sandbox.crash.ptrace import can_trace
 from armillary.engines.sandbox.linux_report import ALWAYS_WEAKER, AS_USER, NOT_LOADED, judges
 from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, SandboxReport

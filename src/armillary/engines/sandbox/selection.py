@@ -8,8 +8,6 @@ from collections.abc import Callable
 from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.linux_report import OPTIONAL
 from armillary.engines.sandbox.port import Sandbox
-from armillary.engines.sandbox.process import ProcessSandbox
-from armillary.engines.sandbox.reduced import ReducedSandbox
 from armillary.engines.sandbox.start import host
 from armillary.errors import InvalidArgumentError, SandboxUnavailableError
 
@@ -29,7 +27,7 @@ def open_sandbox(name: str) -> Sandbox:
     engines: dict[str, Callable[[], Sandbox]] = {
         "linux": _open_linux,
         "reduced": lambda: _checked_reduced(""),
-        "process": ProcessSandbox,
+        "process": _open_process,
     }
     if name not in engines:
         raise InvalidArgumentError(
@@ -59,7 +57,15 @@ def _open_linux() -> Sandbox:
     return _checked_reduced(reason)
 
 
+def _open_process() -> Sandbox:
+    from armillary.engines.sandbox.process import ProcessSandbox  # noqa: PLC0415 - for development only
+
+    return ProcessSandbox()
+
+
 def _checked_reduced(reason: str) -> Sandbox:
+    from armillary.engines.sandbox.reduced import ReducedSandbox  # noqa: PLC0415 - where the other one does not work
+
     sandbox = ReducedSandbox(reason)
     try:
         missing = sandbox.self_test().missing()

@@ -14,7 +14,7 @@ from tests.fixtures.native_program import NO_TRACER, SECRET, native_program
 from tests.fixtures.waiting import until
 
 from armillary.engines.sandbox.crash import ptrace
-from armillary.engines.sandbox.crash.tracer import can_trace
+from armillary.engines.sandbox.crash.ptrace import can_trace
 from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.port import ExitStatus
 from armillary.wire.device.crash_dump import MachineState

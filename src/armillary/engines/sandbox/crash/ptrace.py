@@ -52,6 +52,11 @@ class Cause(NamedTuple):
     address: int | None
 
 
+def can_trace(machine: str) -> bool:
+    """Whether crashes are captured on this architecture."""
+    return machine in REGISTERS
+
+
 def seize(process: int) -> None:
     """Trace a process and its threads from now on, without stopping it."""
     _call(_SEIZE, process, 0, _OPTION_CLONE)

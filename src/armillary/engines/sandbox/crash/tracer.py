@@ -20,7 +20,6 @@ import structlog
 
 from armillary.engines.sandbox.crash import ptrace
 from armillary.engines.sandbox.crash.capture import capture, is_deadly
-from armillary.engines.sandbox.crash.unwind import MACHINES
 from armillary.wire.device.crash_dump import MachineState
 
 SEIZE_TIMEOUT_S: Final = 5.0  # one call of the kernel
@@ -86,8 +85,3 @@ class Tracer:
         with contextlib.suppress(ProcessLookupError):  # it was killed meanwhile
             ptrace.resume(stop)
         return True
-
-
-def can_trace(machine: str) -> bool:
-    """Whether crashes are captured on this architecture."""
-    return machine in MACHINES

@@ -15,10 +15,9 @@ import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from armillary.capability.network import RESOLVER_ADDRESS, Decision
-from armillary.engines.sandbox.crash.tracer import Tracer
 from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.network.attempts import AttemptLog
 from armillary.engines.sandbox.network.broker import Broker
@@ -28,6 +27,9 @@ from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, AppEvent
 from armillary.engines.sandbox.start.plan import StartPlan
 from armillary.engines.sandbox.start.supervise import KILL_TIMEOUT_S, READ_SIZE_BYTES, SupervisedApplication, read_lines
 from armillary.errors import InstallError, SandboxUnavailableError
+
+if TYPE_CHECKING:
+    from armillary.engines.sandbox.crash.tracer import Tracer
 
 # From the start of bwrap to the application's exec; a loaded two-core machine needs under one second.
 LAUNCH_TIMEOUT_S = 20.0
@@ -146,7 +148,7 @@ async def _converse(
     pidfd = os.pidfd_open(pid)
     log = AttemptLog(on_event)
     broker: Broker | None = None
-    tracer = Tracer(pid, kernel.machine()) if plan.traces else None
+    tracer = _tracer(pid) if plan.traces else None
     try:
         if plan.filter:
             broker = _broker(plan, pid, answer, log)
@@ -168,6 +170,12 @@ async def _converse(
     application = SupervisedApplication(pid, process, pidfd, plan, log, broker, readers, tracer)
     application.watch()
     return application
+
+
+def _tracer(pid: int) -> Tracer:
+    from armillary.engines.sandbox.crash.tracer import Tracer  # noqa: PLC0415 - only with native applications
+
+    return Tracer(pid, kernel.machine())
 
 
 def _check_executed(problem: dict[str, Any]) -> None:

@@ -10,12 +10,15 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from armillary.engines.sandbox.crash.tracer import Tracer
 from armillary.engines.sandbox.network.attempts import AttemptLog
 from armillary.engines.sandbox.network.broker import Broker
 from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, LINE_RATE_LIMIT, AppEvent, ExitStatus, OutputLine
 from armillary.engines.sandbox.start.plan import StartPlan
+
+if TYPE_CHECKING:
+    from armillary.engines.sandbox.crash.tracer import Tracer
 
 # Bytes read from an application's output at a time.
 READ_SIZE_BYTES = 64 * 1024

@@ -11,14 +11,17 @@ import sys
 import pytest
 from typer.main import get_command
 
-from armillary.cli.main import COMMANDS, IN_SERVICE, command_of
+from armillary.cli.main import COMMANDS, IN_SERVICE, ON_THEIR_OWN, command_of
 
 # Nouns that work on this host, with no verb that only asks the service.
 ON_THIS_HOST = frozenset({"demo", "up", "sim", "bench", "factory", "image-package", "hardware-definition"})
 HEAVY = (
+    "armillary.attest.tpm_enrolment",
+    "armillary.boot",
     "armillary.device",
     "armillary.engines.isolation",
     "armillary.engines.records",
+    "armillary.engines.root_of_trust",
     "armillary.engines.sandbox",
     "sqlalchemy",
     "pydantic",
@@ -27,6 +30,15 @@ HEAVY = (
     "structlog",
     "rich",
 )
+# A TPM, an application that is a program of the machine and a sandbox for development are rare; no log is coloured.
+NOT_ON_MOST_DEVICES = {
+    "armillary.attest.tpm_enrolment",
+    "armillary.engines.root_of_trust.tpm2",
+    "armillary.engines.sandbox.crash.tracer",
+    "armillary.engines.sandbox.process",
+    "armillary.engines.sandbox.reduced",
+    "rich",
+}
 LOADED = """
 import json, sys
 from armillary.cli.main import needed
@@ -54,8 +66,34 @@ def test_a_verb_that_asks_the_service_loads_nothing_heavy() -> None:
     assert {verb: heavy for verb, heavy in found.items() if heavy} == {}
 
 
-def test_a_verb_on_this_host_loads_what_it_needs() -> None:
-    assert "armillary.device.process" in loaded(("device", "boot"))["device boot"]
+def test_the_process_of_a_device_loads_nothing_that_most_devices_never_use() -> None:
+    found = loaded(("device", "boot"))["device boot"]
+    assert "armillary.device.process" in found
+    assert set(found) & NOT_ON_MOST_DEVICES == set()
+
+
+def test_to_make_a_device_nothing_is_loaded_that_a_device_runs_with() -> None:
+    found = loaded(("device", "create"))["device create"]
+    assert "armillary.device.boot.provision" in found
+    assert set(found) & {"armillary.device.process", "armillary.boot.chain", "aiohttp", "rich"} == set()
+
+
+@pytest.mark.parametrize(("noun", "verb"), sorted(ON_THEIR_OWN))
+def test_a_verb_with_a_module_of_its_own_is_the_one_of_its_noun(noun: str, verb: str) -> None:
+    own = get_command(importlib.import_module(f"armillary.cli.{ON_THEIR_OWN[noun, verb]}").app)
+    whole = command_of(noun)
+    assert list(own.commands) == [verb]
+    assert own.help == whole.help
+    assert own.commands[verb].callback.__module__ == whole.commands[verb].callback.__module__
+
+
+def test_what_was_loaded_is_not_searched_for_garbage() -> None:
+    program = "import gc, armillary.cli.main as main; main.run(['status', '--help'])"
+    after = "atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 1000))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import atexit, gc; {after}; {program}"], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.endswith("True True\n")
 
 
 @pytest.mark.parametrize("noun", sorted(IN_SERVICE))

@@ -20,7 +20,7 @@ import pytest
 from tests.fixtures.processes import OwnProcess, killed_process
 from typer.testing import CliRunner
 
-from armillary.cli.device import device as command
+from armillary.cli.device import create as create_command, device as command
 from armillary.device.boot.provision import boot_region
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
@@ -54,7 +54,8 @@ def service(tiny_service: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     asyncio.run_coroutine_threadsafe(tiny_service.start(), loop).result(10)
-    monkeypatch.setattr(command, "connect", lambda *_: Remote(tiny_service))
+    for module in (command, create_command):
+        monkeypatch.setattr(module, "connect", lambda *_: Remote(tiny_service))
     yield tiny_service
     asyncio.run_coroutine_threadsafe(tiny_service.close(), loop).result(10)
     loop.call_soon_threadsafe(loop.stop)

@@ -6,7 +6,10 @@ from __future__ import annotations
 import logging
 import sys
 
-import structlog
+from armillary.roles.absent import absent
+
+with absent("rich"):  # for structlog's coloured console, which is not used here: 4 MB, 40 ms of a start
+    import structlog
 
 
 class StderrLogger:

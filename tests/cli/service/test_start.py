@@ -16,27 +16,6 @@ from armillary.cli.service import start
 NOT_AT_REST = ("typer", "difflib", "logging.config", "logging.handlers", "rich", "greenlet", "pydantic.v1", "alembic")
 
 
-def test_a_package_counts_as_not_installed_inside_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
-    with start._without("colorsys"), pytest.raises(ModuleNotFoundError, match="colorsys"):
-        importlib.import_module("colorsys")
-    assert importlib.import_module("colorsys").rgb_to_hls
-
-
-def test_a_package_that_is_there_stays() -> None:
-    there = sys.modules["importlib"]
-    with start._without("importlib"):
-        assert sys.modules["importlib"] is there
-    assert sys.modules["importlib"] is there
-
-
-def test_it_is_put_back_when_an_import_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
-    with pytest.raises(ModuleNotFoundError), start._without("colorsys"):
-        importlib.import_module("colorsys")
-    assert "colorsys" not in sys.modules
-
-
 def test_modules_of_a_package_are_loaded_without_its_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [each for each in sys.modules if each.partition(".")[0] == "wsgiref"]:
         monkeypatch.delitem(sys.modules, name)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from armillary.cli.catalog import catalog
-from armillary.cli.device import device
+from armillary.cli.device import events
 from armillary.cli.terminal import output
 from armillary.errors import ArmillaryError
 
@@ -52,7 +52,7 @@ def test_records_tables_notes_and_errors_are_inert(hostile: str, capsys: pytest.
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-@pytest.mark.parametrize("show", [output.print_json, device._print_event_json])
+@pytest.mark.parametrize("show", [output.print_json, events.print_event])
 def test_json_is_inert_and_says_the_same(
     show: Callable[[dict[str, object]], None], hostile: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,7 +67,7 @@ def test_json_is_inert_and_says_the_same(
 def test_the_output_of_applications_is_inert(hostile: str) -> None:
     text = io.StringIO()
     entry = {"at": 0, "event": "application.output", "text": hostile, "parts": [hostile], "weaker": [hostile]}
-    device._event_text(entry, text.write)
+    events.write_event(entry, text.write)
     assert lines_are_harmless(text.getvalue(), 2)
 
 

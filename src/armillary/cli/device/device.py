@@ -4,150 +4,47 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.device import in_service
+from armillary.cli.device import boot, create, in_service
 from armillary.cli.device.device_sideload import sideload
 from armillary.cli.device.device_state import manufacturing_state
-from armillary.cli.terminal.device_options import ChipOption, DataOption, SandboxName, StateName
+from armillary.cli.device.events import print_event, write_event
+from armillary.cli.device.here import devices_here
+from armillary.cli.terminal.device_options import DataOption
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import (
     Shown,
     adopt,
-    inert,
-    json_text,
     note,
-    noun,
     print_error,
     print_json,
     record,
     table,
 )
-from armillary.cli.terminal.remote import CaOption, RemoteService, ServiceOption, TokenOption, connect
-from armillary.device.applications.serial_ports import parse_peripherals
-from armillary.device.boot.provision import Factory, provision
+from armillary.cli.terminal.remote import CaOption, ServiceOption, TokenOption, connect
 from armillary.device.boot.recovery import recover as recover_device
 from armillary.device.checkin.checkin import describe_steps
 from armillary.device.process import Device
-from armillary.device.repository.sources import check_mirrors
-from armillary.device.running import DeviceSettings
 from armillary.device.state.configuration import load_configuration
 from armillary.device.state.journal import read_journal
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.status import read_status
 from armillary.engines.flash.file import FileFlash
-from armillary.engines.sandbox.selection import open_sandbox
 from armillary.errors import ArmillaryError, HostError, NotFoundError
-from armillary.identity.manufacturing import state_named
-from armillary.roles.log import log_to_stderr
-from armillary.update.install.trial import HEALTHY_S, TrialRules
 
-app = noun("Devices: on this host and in the service.")
+app = devices_here()
+adopt(app, create.app, boot.app)
 
 CHECK_IN_DEADLINE_S = 60.0  # longer than a check-in's own time limits
 POLL_S = 0.05
-
-
-@app.callback()
-def devices() -> None:
-    """Devices: on this host and in the service."""
-    log_to_stderr()
-
-
-RootOfTrustName = Literal["software", "tpm2"]
-
-
-@app.command("create")
-def create(
-    data: DataOption,
-    service: ServiceOption = None,
-    token: TokenOption = None,
-    ca: CaOption = None,
-    chip: ChipOption = "mt3620",
-    root_of_trust: Annotated[
-        RootOfTrustName, typer.Option("--root-of-trust", help="What keeps the device's secret.")
-    ] = "software",
-    sandbox: Annotated[SandboxName, typer.Option("--sandbox", help="What contains its applications.")] = "linux",
-    tpm: Annotated[
-        str | None, typer.Option("--tpm", metavar="TPM", help="With tpm2: such as device:/dev/tpmrm0.")
-    ] = None,
-    manufacturing_state: Annotated[
-        StateName, typer.Option("--manufacturing-state", help="State it is made in; it only moves forward.")
-    ] = "DeviceComplete",
-    as_json: JsonOption = False,
-) -> None:
-    """Make a device in a new folder.
-
-    Makes its secret, gets its identity certificate and its OS from the service. The token is an
-    operator's, or an enrolment token: then the device is claimed as well. A creation that was cut
-    short is continued by the same command.
-    """
-    if root_of_trust == "tpm2" and manufacturing_state != "DeviceComplete":
-        raise typer.BadParameter("a device with a TPM is made DeviceComplete: leave --manufacturing-state out")
-    with connect(service, token, ca) as remote:
-        configuration = provision(
-            DeviceFolder(data),
-            chip=chip,
-            root_of_trust=root_of_trust,
-            sandbox=sandbox,
-            operator_api=remote.address,
-            factory=_factory(remote, manufacturing_state),
-            tpm=tpm,
-            state=state_named(manufacturing_state),
-            tpm_factory=lambda route, body: remote.post(f"/factory/{route}", body),
-        )
-    if root_of_trust == "tpm2":
-        note("Its key is in the TPM: trust tier tpm. What that proves: docs/concepts/roots-of-trust.md.")
-    else:
-        note("Its secret is a file on this host: trust tier software, not hardware.")
-    for sentence in open_sandbox(sandbox).self_test().weaker:
-        note(f"weaker sandbox: {sentence}")
-    facts = {name: getattr(configuration, name) for name in ("device_id", "chip", "os_version")}
-    record({**facts, "data": str(data)}).show(as_json=as_json)
-
-
-@app.command("boot")
-def boot(
-    data: DataOption,
-    trial: Annotated[
-        float, typer.Option("--trial", min=0.1, metavar="SECONDS", help="How long new applications must stay healthy.")
-    ] = HEALTHY_S,
-    mirror: Annotated[
-        list[str] | None,
-        typer.Option("--mirror", metavar="URL", help="A copy of the update repository, http or https. Repeatable."),
-    ] = None,
-    peripheral: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--peripheral",
-            metavar="Uart:NAME=NODE",
-            help="Node of this host for a serial port of the board, such as Uart:UART2=/dev/ttyS1. Repeatable.",
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print events to stdout as JSON lines.")] = False,
-) -> None:
-    """Be the device, until Ctrl-C.
-
-    Verified boot, then applications and check-ins.
-    """
-    settings = DeviceSettings(
-        trial=TrialRules(healthy_s=trial),
-        mirrors=check_mirrors(mirror or ()),
-        serial_ports=parse_peripherals(peripheral or ()),
-    )
-    device = Device(data, settings=settings)
-    device.journal.listen(_print_event_json if as_json else lambda entry: _event_text(entry, sys.stderr.write))
-    if as_json:
-        device.journal.listen(_note_weaker)  # a person at the terminal must see it in every mode
-    asyncio.run(_boot(device))
 
 
 @app.command("status")
@@ -227,9 +124,9 @@ def log(
     entries = list(read_journal(folder.log))
     for entry in entries[-last:] if last else entries:
         if as_json:
-            _print_event_json(entry)
+            print_event(entry)
         else:
-            _event_text(entry, sys.stdout.write)
+            write_event(entry, sys.stdout.write)
 
 
 @app.command("recover")
@@ -249,7 +146,7 @@ def recover(
     folder.check()
     address = service or load_configuration(FileFlash(folder.flash)).operator_api
     with connect(address, token, ca) as remote:
-        restored = recover_device(folder, _factory(remote), now=int(time.time()))
+        restored = recover_device(folder, create.factory_of(remote), now=int(time.time()))
     record({"restored": list(restored)}).show(as_json=as_json)
     note(f"Start it: armillary device boot --data {data}")
 
@@ -257,24 +154,6 @@ def recover(
 app.add_typer(manufacturing_state, name="manufacturing-state")
 app.add_typer(sideload, name="sideload")
 adopt(app, in_service.app)
-
-
-def _factory(remote: RemoteService, state: StateName = "DeviceComplete") -> Factory:
-    def manufacture(csr: str, chip: str) -> Any:
-        body = {"csr": csr, "chip": chip}
-        if state != "DeviceComplete":
-            body["manufacturing_state"] = state
-        return remote.post("/factory/devices", body)
-
-    return manufacture
-
-
-async def _boot(device: Device) -> None:
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, device.stop)
-    loop.add_signal_handler(signal.SIGTERM, device.stop)
-    loop.add_signal_handler(signal.SIGUSR1, device.check_in_now)
-    await device.run()
 
 
 def _signalled_check_in(folder: DeviceFolder) -> dict[str, Any]:
@@ -331,32 +210,3 @@ def _status(folder: DeviceFolder) -> dict[str, Any]:
             f"{folder.root}: the device never ran", remedy=f"Start it: armillary device boot --data {folder.root}"
         )
     return found
-
-
-def _note_weaker(entry: dict[str, object]) -> None:
-    weaker = entry.get("weaker")
-    for sentence in weaker if isinstance(weaker, list) else ():
-        note(f"weaker sandbox: {sentence}")
-
-
-def _print_event_json(entry: dict[str, object]) -> None:
-    sys.stdout.write(json_text(entry) + "\n")
-    sys.stdout.flush()
-
-
-def _event_text(entry: dict[str, object], write: Callable[[str], object]) -> None:
-    at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(int(str(entry.get("at", 0)))))
-    fields = "  ".join(
-        f"{name}={_short(value)}"
-        for name, value in entry.items()
-        if name not in ("at", "event", "weaker", "components")
-    )
-    write(inert(f"{at}  {entry.get('event')}  {fields}".rstrip()) + "\n")
-    weaker = entry.get("weaker")
-    for sentence in weaker if isinstance(weaker, list) else ():
-        write(inert(f"{at}  weaker sandbox: {sentence}") + "\n")
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (list, dict)) else str(value)
-    return text if len(text) <= 200 else text[:200] + "…"

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 import pydantic
 
 from armillary.cli.terminal.output import note, record
+from armillary.roles.absent import absent
 from armillary.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def start(options: Mapping[str, object]) -> None:
     pydantic.BaseModel.model_config = pydantic.ConfigDict(defer_build=True)
     # structlog's coloured console (4 MB) and SQLAlchemy's asyncio form (2 MB, a C++ runtime with it): never used here
     # the reader of uvicorn's own settings of logs, of which we give it none, with servers and queues (0.8 MB)
-    with _without("rich"), _without("greenlet"), _emptied("logging.config"):
+    with absent("rich"), absent("greenlet"), _emptied("logging.config"):
         _leave_out_entry("uvicorn", Config="config")  # its command line, with a click and multiprocessing (1.5 MB)
         from armillary.roles.serve import serve  # noqa: PLC0415 - see the line above
     serve(settings, lambda whole: _say_ready(whole, settings, as_json=as_json), lambda: note("stopping ..."))
@@ -106,22 +107,6 @@ def _leave_out_entry(package: str, **names: str) -> None:
     made = sys.modules[package] = importlib.util.module_from_spec(found)
     for name, module in names.items():
         setattr(made, name, getattr(importlib.import_module(f"{package}.{module}"), name))
-
-
-@contextmanager
-def _without(package: str) -> Iterator[None]:
-    """Have an optional dependency count as not installed while others are imported, unless it is there already.
-
-    Python lets an import fail where None stands as the module.
-    """
-    absent = package not in sys.modules
-    if absent:
-        sys.modules[package] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        if absent:
-            del sys.modules[package]
 
 
 @contextmanager

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary device create``: makes a device. It loads what a factory needs, and nothing that a device runs with."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from armillary.cli.device.here import devices_here
+from armillary.cli.terminal.device_options import ChipOption, DataOption, SandboxName, StateName
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import note, record
+from armillary.cli.terminal.remote import CaOption, RemoteService, ServiceOption, TokenOption, connect
+from armillary.device.boot.provision import Factory, provision
+from armillary.device.state.layout import DeviceFolder
+from armillary.engines.sandbox.selection import open_sandbox
+from armillary.identity.manufacturing import state_named
+
+app = devices_here()
+
+RootOfTrustName = Literal["software", "tpm2"]
+
+
+@app.command("create")
+def create(
+    data: DataOption,
+    service: ServiceOption = None,
+    token: TokenOption = None,
+    ca: CaOption = None,
+    chip: ChipOption = "mt3620",
+    root_of_trust: Annotated[
+        RootOfTrustName, typer.Option("--root-of-trust", help="What keeps the device's secret.")
+    ] = "software",
+    sandbox: Annotated[SandboxName, typer.Option("--sandbox", help="What contains its applications.")] = "linux",
+    tpm: Annotated[
+        str | None, typer.Option("--tpm", metavar="TPM", help="With tpm2: such as device:/dev/tpmrm0.")
+    ] = None,
+    manufacturing_state: Annotated[
+        StateName, typer.Option("--manufacturing-state", help="State it is made in; it only moves forward.")
+    ] = "DeviceComplete",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a device in a new folder.
+
+    Makes its secret, gets its identity certificate and its OS from the service. The token is an
+    operator's, or an enrolment token: then the device is claimed as well. A creation that was cut
+    short is continued by the same command.
+    """
+    if root_of_trust == "tpm2" and manufacturing_state != "DeviceComplete":
+        raise typer.BadParameter("a device with a TPM is made DeviceComplete: leave --manufacturing-state out")
+    with connect(service, token, ca) as remote:
+        configuration = provision(
+            DeviceFolder(data),
+            chip=chip,
+            root_of_trust=root_of_trust,
+            sandbox=sandbox,
+            operator_api=remote.address,
+            factory=factory_of(remote, manufacturing_state),
+            tpm=tpm,
+            state=state_named(manufacturing_state),
+            tpm_factory=lambda route, body: remote.post(f"/factory/{route}", body),
+        )
+    if root_of_trust == "tpm2":
+        note("Its key is in the TPM: trust tier tpm. What that proves: docs/concepts/roots-of-trust.md.")
+    else:
+        note("Its secret is a file on this host: trust tier software, not hardware.")
+    for sentence in open_sandbox(sandbox).self_test().weaker:
+        note(f"weaker sandbox: {sentence}")
+    facts = {name: getattr(configuration, name) for name in ("device_id", "chip", "os_version")}
+    record({**facts, "data": str(data)}).show(as_json=as_json)
+
+
+def factory_of(remote: RemoteService, state: StateName = "DeviceComplete") -> Factory:
+    """The factory of a service, for devices that are made in this state."""
+
+    def manufacture(csr: str, chip: str) -> Any:
+        body = {"csr": csr, "chip": chip}
+        if state != "DeviceComplete":
+            body["manufacturing_state"] = state
+        return remote.post("/factory/devices", body)
+
+    return manufacture

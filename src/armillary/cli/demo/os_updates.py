@@ -15,8 +15,8 @@ from armillary.sim.device import attacker
 
 NEW_OS = "99.1"  # newer than whatever this version of Armillary begins with
 BAD_OS = "99.2"
-# A device that has not confirmed an OS by then has failed: it takes three seconds.
-SILENT_S = 6
+# A device that has not confirmed an OS by then has failed: it takes two seconds once it has booted.
+SILENT_S = 5
 DAMAGED = COFFEE
 
 

@@ -88,10 +88,10 @@ def test_a_verb_with_a_module_of_its_own_is_the_one_of_its_noun(noun: str, verb:
 
 
 def test_what_was_loaded_is_not_searched_for_garbage() -> None:
-    program = "import gc, armillary.cli.main as main; main.run(['status', '--help'])"
     after = "atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 1000))"
+    program = f"import atexit, gc; {after}; from armillary.cli.main import run; run()"
     done = subprocess.run(
-        [sys.executable, "-c", f"import atexit, gc; {after}; {program}"], check=True, capture_output=True, text=True
+        [sys.executable, "-c", program, "status", "--help"], check=True, capture_output=True, text=True
     )
     assert done.stdout.endswith("True True\n")
 

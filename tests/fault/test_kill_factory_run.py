@@ -91,6 +91,7 @@ def finish(env: dict[str, str], folder: Path, count: int) -> dict[str, int]:
     command = [sys.executable, "-m", "armillary", *arguments(folder, count)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 0, done.stderr
+    assert "devices" not in done.stderr.splitlines()  # a bar is for terminals
     found: dict[str, int] = json.loads(done.stdout)
     return found
 

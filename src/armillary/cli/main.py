@@ -153,7 +153,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
     try:
         if name != "up" or not _started(rest):
-            with _no_search_for_garbage():
+            with _no_search_for_garbage() if arguments is None else contextlib.nullcontext():
                 command = needed(name, rest)
             command(args=rest, prog_name=f"armillary {name}")
     except ArmillaryError as error:

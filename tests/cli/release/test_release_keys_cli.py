@@ -240,7 +240,7 @@ def test_whose_signatures_are_missing_is_said_also_of_the_root_before(
     bare("release", "keys", "sign", file, "--keys", str(now), *passphrase, "--yes")
     armillary("release", "keys", "import", file)
     half = armillary("release", "keys", "show")
-    assert f"2 of {', '.join(one[:16] for one in waits['lacks'][0]['key_ids'])}" in half.out + half.err
+    assert f"2 of {', '.join(one[:8] for one in waits['lacks'][0]['key_ids'])}" in half.out + half.err
     bare("release", "keys", "sign", file, "--keys", str(before), *passphrase, "--yes")
     assert "Published." in armillary("release", "keys", "import", file).err
     nothing = armillary("release", "keys", "export", str(tmp_path / "none.json"))

@@ -32,6 +32,9 @@ def test_devices_are_set_apart_by_one_command_and_let_go_by_another(
     assert armillary("device", "show", "-d", device, "--json").json["health"] == "quarantined"
     listed = armillary("action", "list", "--state", "all", "-c", place, "--json").json
     assert [each["action_id"] for each in listed] == [made["action_id"]]
+    short = armillary("action", "list", "--state", "all", "-c", place).out.splitlines()[1].split()[0]
+    assert short == made["action_id"][:8]
+    assert armillary("action", "show", "-a", short, "-c", place, "--json").json["action_id"] == made["action_id"]
     shown = armillary("action", "show", "--action", made["action_id"])
     assert device[:16] in shown.out
     assert armillary("action", "undo", "--action", made["action_id"], "--json").json["state"] == "undone"

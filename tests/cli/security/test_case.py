@@ -52,6 +52,8 @@ def test_a_case_from_aware_to_closed(armillary: Command, service: RunningService
     assert "colour" in armillary("case", "note", case_id, "--field", "colour", "--text", "x").err
     listed = armillary("case", "list", "-c", catalog, "--json").json
     assert [each["case_id"] for each in listed] == [case_id]
+    short = armillary("case", "list", "-c", catalog).out.splitlines()[1].split()[0]
+    assert (short, armillary("case", "show", short, "-c", catalog, "--json").json["case_id"]) == (case_id[:8], case_id)
     assert "72h" in armillary("case", "list", "-c", catalog).out
     assert armillary("case", "close", case_id, "--text", "dealt with", "--json").json["state"] == "closed"
     assert armillary("case", "list", "-c", catalog, "--json").json == []

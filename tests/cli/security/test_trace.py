@@ -72,6 +72,12 @@ def test_a_key_of_the_repository_is_traced_by_its_id(armillary: Command, service
     assert key_id in shown.out
     document = armillary("trace", "key", "--key-id", key_id, "--json").json
     assert (document["roles"], document["is_online"], document["until_root"]) == (["root"], True, None)
+    keys = {line.split()[0] for line in armillary("release", "keys", "show").out.splitlines() if "root" in line}
+    assert key_id[:8] in keys
+    assert armillary("trace", "key", "--key-id", key_id[:8]).out == shown.out
+    none = armillary("trace", "key", "--key-id", "0000fffff")
+    assert "there is no key whose id begins with '0000fffff'" in none.err
+    assert "armillary release keys show" in none.err
     assert armillary("trace", "key", "--key-id", "0" * 64).code == 1
     assert armillary("trace", "key").code == 2
     assert armillary("trace", "key", "--key-id", key_id, "--serial", "12").code == 2

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import http.server
+import json
 import socket
 import ssl
 import threading
@@ -16,7 +19,7 @@ from tests.fixtures.certificates import self_signed
 from tests.fixtures.waiting import DEADLINE_S, wait_until
 
 from armillary.cli.terminal.connection import make_connection
-from armillary.cli.terminal.exchange import Exchange
+from armillary.cli.terminal.exchange import PART_BYTES, Exchange
 from armillary.errors import ServiceUnreachableError
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
@@ -96,3 +99,39 @@ def test_a_connection_that_ends_under_a_request_is_no_answer(
     with pytest.raises(ServiceUnreachableError, match="no answer"):
         exchange.call("POST", "/", {"name": "x"})
     assert service.begun == 1
+
+
+class Measuring(http.server.BaseHTTPRequestHandler):
+    """Answers with the size and the digest of a body that says how long it is."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        said = {"size": len(body), "sha256": hashlib.sha256(body).hexdigest()}
+        answer = json.dumps({**said, "in_parts": "Transfer-Encoding" in self.headers}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize("size", [PART_BYTES, PART_BYTES + 1, 5 * PART_BYTES, 5 * PART_BYTES - 7])
+def test_a_large_body_is_sent_whole_and_says_how_long_it_is(tmp_path: Path, size: int) -> None:
+    made, root, _ = self_signed(tmp_path, "localhost", hosts=["localhost"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made)
+    body = bytes(number % 251 for number in range(size))
+    with http.server.HTTPServer(("localhost", 0), Measuring) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        exchange = Exchange(make_connection(f"https://localhost:{server.server_port}", "token", root))
+        try:
+            answer = exchange.send("POST", "/", body, media_type="application/octet-stream")[2]
+        finally:
+            exchange.close()
+            server.shutdown()
+            thread.join(DEADLINE_S)
+    assert answer == {"size": size, "sha256": hashlib.sha256(body).hexdigest(), "in_parts": False}

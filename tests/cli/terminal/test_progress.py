@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from armillary.cli.terminal import progress
-from armillary.cli.terminal.progress import arriving, waiting
+from armillary.cli.terminal.progress import arriving, counting, megabytes, waiting
 
 WITHIN_S = 20.0
 
@@ -71,6 +71,40 @@ def test_what_arrives_is_counted_and_passed_on(monkeypatch: pytest.MonkeyPatch) 
     assert "\r\x1b[K1.5 MB received" in terminal.getvalue()
     assert "\r\x1b[K2.0 MB received" in terminal.getvalue()
     assert terminal.getvalue().endswith("\r\x1b[K")
+
+
+def test_where_the_whole_is_known_the_share_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = terminal_of(monkeypatch, silent_s=0.0)
+    parts = [bytes(1_500_000), bytes(500_000)]
+    assert list(arriving(parts, total=2_000_000)) == parts
+    assert "\r\x1b[K1.5 of 2.0 MB received (75 %), " in terminal.getvalue()
+    assert "\r\x1b[K2.0 of 2.0 MB received (100 %), " in terminal.getvalue()
+    with counting("devices", 3) as further:
+        further(1)
+        further(2)
+    assert "\r\x1b[K1 of 3 devices (33 %)\r\x1b[K3 of 3 devices (100 %)\r\x1b[K" in terminal.getvalue()
+
+
+def test_more_than_was_announced_is_no_more_than_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = terminal_of(monkeypatch, silent_s=0.0)
+    for total in (1, 0):
+        with counting("files", total) as further:
+            further(2)
+    assert terminal.getvalue().count("(100 %)") == 2
+
+
+def test_the_parts_of_a_whole_have_no_line_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = terminal_of(monkeypatch, silent_s=0.0)
+    before = threading.active_count()
+    with megabytes("sent", 4_000_000) as further:
+        list(arriving([bytes(1_000_000)], "sent", 1_000_000))
+        with waiting("the service"):
+            assert threading.active_count() == before
+        assert terminal.getvalue() == ""
+        further(1_000_000)
+    assert "1.0 of 4.0 MB sent (25 %)" in terminal.getvalue()
+    with waiting("the service"):  # and the next whole has one again
+        assert threading.active_count() == before + 1
 
 
 def test_the_line_is_taken_away_when_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from armillary.cli.terminal.files import explained
 from armillary.cli.terminal.output import Shown, note, noun, only, record, table
+from armillary.cli.terminal.progress import megabytes
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, confirm, in_catalog
@@ -51,9 +52,10 @@ def add(
     upload = remote.post(in_catalog(remote, catalog, "bridge-artifacts"), body)
     place = in_catalog(remote, catalog, "bridge-uploads", upload["upload_id"])
     answer: dict[str, Any] = upload
-    with file.open("rb") as content:
+    with file.open("rb") as content, megabytes("sent", size) as further:
         while data := content.read(PART_BYTES):
             answer = remote.send_part(place, data, offset=answer["received"])
+            further(len(data))
     if answer["artifact"] is None:
         raise InvalidArgumentError(f"{file} became shorter while it was read", remedy="Upload it again.")
     return record(answer["artifact"], row=readable)

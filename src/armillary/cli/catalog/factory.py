@@ -15,6 +15,7 @@ from armillary.cli.catalog.factory_run import MAX_DEVICES, FactoryRun, RunOption
 from armillary.cli.terminal.device_options import ChipOption, SandboxName, StateName
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import note, noun, record
+from armillary.cli.terminal.progress import counting
 from armillary.cli.terminal.remote import CaOption, RemoteService, ServiceOption, TokenOption, connect
 from armillary.errors import ArmillaryError
 
@@ -76,8 +77,9 @@ def _make(begun: FactoryRun, missing: list[int], remote: RemoteService, *, label
         return answer
 
     every = max(1, len(missing) // NOTES)
-    with typer.progressbar(missing, label="devices", file=sys.stderr, show_pos=True, show_eta=True) as numbers:
-        for place, number in enumerate(numbers, 1):
+    with counting("devices", len(missing)) as further:
+        for place, number in enumerate(missing, 1):
             begun.make(number, manufacture, now=time.time, labels=labels)
+            further(1)
             if not sys.stderr.isatty() and place % every == 0:
                 note(f"{place} of {len(missing)} devices")

@@ -29,6 +29,7 @@ from armillary.cli.terminal.output import (
     record,
     table,
 )
+from armillary.cli.terminal.progress import waiting
 from armillary.cli.terminal.remote import CaOption, ServiceOption, TokenOption, connect
 from armillary.device.boot.recovery import recover as recover_device
 from armillary.device.checkin.checkin import describe_steps
@@ -167,13 +168,14 @@ def _signalled_check_in(folder: DeviceFolder) -> dict[str, Any]:
     before = _check_in_number(_status(folder))
     os.kill(process, signal.SIGUSR1)
     deadline = time.monotonic() + CHECK_IN_DEADLINE_S
-    while time.monotonic() < deadline:
-        found = _status(folder)
-        if _check_in_number(found) > before and found.get("last_check_in"):
-            return dict(found["last_check_in"])
-        if folder.holder() != process:
-            break
-        time.sleep(POLL_S)
+    with waiting("the device"):
+        while time.monotonic() < deadline:
+            found = _status(folder)
+            if _check_in_number(found) > before and found.get("last_check_in"):
+                return dict(found["last_check_in"])
+            if folder.holder() != process:
+                break
+            time.sleep(POLL_S)
     raise HostError(
         f"the device did not check in within {CHECK_IN_DEADLINE_S:.0f} s",
         remedy="Look at its log: armillary device log --data DIR.",

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from armillary.cli.terminal.authored import CatalogOption, FileOption, read_defi
 from armillary.cli.terminal.device_reference import AnyDeviceOption
 from armillary.cli.terminal.files import explained
 from armillary.cli.terminal.output import Shown, counted, note, noun, record, table
+from armillary.cli.terminal.progress import megabytes
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.times import moment
 from armillary.errors import InvalidArgumentError
@@ -25,8 +25,6 @@ retention_app = noun("How long telemetry is kept.")
 app.add_typer(retention_app, name="retention")
 
 RETENTION_COLUMNS = ("template", "metric", "raw_days", "rollup_days")
-# Progress is noted this often (seconds).
-PROGRESS_S = 2.0
 # Bytes of CSV sent at a time: the service takes 4 MiB.
 IMPORT_PART_BYTES = 3 << 20
 # A line that is longer than this is no line of an export.
@@ -78,21 +76,19 @@ def import_(
 
     What is there counts once, so an import that broke off is simply begun again.
     """
-    total = {"points": 0, "devices": 0}
-    noted_at = time.monotonic()
-    for first_line, part in _parts_of(file):
-        try:
-            done = remote.upload("/telemetry/import", part, "text/csv")
-        except InvalidArgumentError as error:
-            raise InvalidArgumentError(
-                f"{file}: in the part that begins with line {first_line}: {error.message}", remedy=error.remedy
-            ) from error
-        total["points"] += done["points"]
-        total["devices"] = max(total["devices"], done["devices"])
-        if time.monotonic() - noted_at > PROGRESS_S:
-            noted_at = time.monotonic()
-            note(f"{total['points']:,} points ...")
-    return record({"points": total["points"]})
+    with explained(file, "cannot be read", remedy="Check the path."):
+        size = file.stat().st_size
+    points = 0
+    with megabytes("imported", size or None) as further:  # a pipe has no size
+        for first_line, part in _parts_of(file):
+            try:
+                points += remote.upload("/telemetry/import", part, "text/csv")["points"]
+            except InvalidArgumentError as error:
+                raise InvalidArgumentError(
+                    f"{file}: in the part that begins with line {first_line}: {error.message}", remedy=error.remedy
+                ) from error
+            further(len(part))
+    return record({"points": points})
 
 
 @remote_command(retention_app, "show")
@@ -123,16 +119,13 @@ def set_retention(remote: RemoteService, file: FileOption) -> Shown:
 def _write(parts: Iterator[bytes], output: Path) -> int:
     """Write a file beside its place and then put it there: what is there is whole."""
     unfinished = output.with_name(output.name + ".part")
-    size, noted_at = 0, time.monotonic()
+    size = 0
     with explained(output, "cannot be written", remedy="Check the path and the room on its disk."):
         try:
             with unfinished.open("wb") as out:
                 for part in parts:
                     out.write(part)
                     size += len(part)
-                    if time.monotonic() - noted_at > PROGRESS_S:
-                        noted_at = time.monotonic()
-                        note(f"{size / 1e6:,.1f} MB ...")
                 out.flush()
                 os.fsync(out.fileno())
             unfinished.replace(output)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +18,7 @@ from armillary.cli.terminal.remote_names import (
     device_group_path,
     split_ids,
 )
+from armillary.cli.terminal.short_ids import resolve_ids, with_short
 from armillary.errors import InvalidArgumentError
 
 app = noun("Deployments of a device group.")
@@ -60,7 +62,11 @@ def list_deployments(
     path = device_group_path(base, product, device_group)
     found = remote.management.pages(f"{path}/deployments")
     empty = "No deployment. Make one: armillary deployment create --images ID"
-    return table(found, ("deploymentId", "deploymentDateUtc", "images"), row=_row, empty=empty)
+    return table(found, ("deploymentId", "deploymentDateUtc", "images"), row=_listed, empty=empty)
+
+
+def _listed(deployment: dict[str, Any]) -> dict[str, Any]:
+    return with_short(_row(deployment), "deploymentId")
 
 
 @remote_command(app, "show")
@@ -70,10 +76,19 @@ def show(
     product: ProductOption,
     device_group: DeviceGroupOption,
     deployment: Annotated[
-        str, typer.Option("--deployment", metavar="ID", help="Deployment id; without it the one in force.")
+        str,
+        typer.Option(
+            "--deployment", metavar="ID", help="Deployment: its id, or first digits; without it the one in force."
+        ),
     ] = ".default",
     base: CatalogPath,
 ) -> Shown:
     """Show a deployment."""
-    path = device_group_path(base, product, device_group)
-    return record(remote.management.call("GET", f"{path}/deployments/{segment(deployment)}"), row=_row)
+    path = f"{device_group_path(base, product, device_group)}/deployments"
+
+    def listed() -> Iterable[tuple[str, str]]:
+        rows = map(_row, remote.management.pages(path))
+        return ((row["deploymentId"], row["deploymentDateUtc"]) for row in rows)
+
+    meant = resolve_ids([deployment], listed, "deployment")[0]
+    return record(remote.management.call("GET", f"{path}/{segment(meant)}"), row=_row)

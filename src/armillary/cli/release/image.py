@@ -28,6 +28,7 @@ from armillary.cli.terminal.remote_names import (
     in_catalog,
     resource_row,
 )
+from armillary.cli.terminal.short_ids import with_short
 from armillary.errors import WireError
 from armillary.wire.image import package as image_package
 from armillary.wire.image.bill_of_materials import MAX_BYTES, MEDIA_TYPE
@@ -77,7 +78,11 @@ def add(
 def list_images(remote: RemoteService, base: CatalogPath) -> Shown:
     """List the images of a catalog."""
     found = remote.management.pages(f"{base}/images")
-    return table(found, COLUMNS, row=_row, empty="No image. Upload one: armillary image add --image-path FILE")
+    return table(found, COLUMNS, row=_listed, empty="No image. Upload one: armillary image add --image-path FILE")
+
+
+def _listed(image: dict[str, Any]) -> dict[str, Any]:
+    return with_short(_row(image), "imageId")
 
 
 @remote_command(app, "show")

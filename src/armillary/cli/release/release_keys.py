@@ -17,6 +17,7 @@ from armillary.cli.terminal.output import Shown, note, noun, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import YesOption, confirm
+from armillary.cli.terminal.short_ids import short, with_short
 from armillary.cli.terminal.times import moment
 from armillary.cli.terminal.together import local_command
 from armillary.errors import ConflictError, InvalidArgumentError
@@ -30,6 +31,7 @@ app = noun("Keys of the repository: who may release.")
 
 MAX_PEM_BYTES = 4096
 ROLE_COLUMNS = ("role", "keys", "custody", "version", "expires_at", "targets")
+KEY_COLUMNS = ("key_id", "signs_for")
 WAITING_COLUMNS = ("role", "version", "missing", "signed_by", "expires_at")
 OFFLINE_ROLES = ("root", "targets")
 
@@ -309,7 +311,17 @@ def _shown(found: dict[str, Any]) -> Shown:
         "Until it has it, devices get what they can check without that store."
         for one in found["trust_stores"]
     ]
-    return Shown(found, shown.print_text).then("", waiting, *stores, fault)
+    keys = table(_keys(found), KEY_COLUMNS, row=lambda row: with_short(row, "key_id"), empty="")
+    return Shown(found, shown.print_text).then("", keys, "", waiting, *stores, fault)
+
+
+def _keys(found: dict[str, Any]) -> list[dict[str, str]]:
+    """Each key once, with the roles that it signs for."""
+    roles: dict[str, list[str]] = {}
+    for role in found["roles"]:
+        for key in role["keys"]:
+            roles.setdefault(key["key_id"], []).append(role["role"])
+    return [{"key_id": key_id, "signs_for": ", ".join(names)} for key_id, names in roles.items()]
 
 
 def _role_row(one: dict[str, Any]) -> dict[str, Any]:
@@ -322,4 +334,4 @@ def _waiting_row(one: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shortened(key_ids: Sequence[str]) -> str:
-    return ", ".join(key_id[:16] for key_id in key_ids)
+    return ", ".join(map(short, key_ids))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -29,7 +28,7 @@ from armillary.cli.terminal.remote_names import (
     confirm,
     split_ids,
 )
-from armillary.cli.terminal.short_ids import resolve_ids
+from armillary.cli.terminal.short_ids import ROLLOUT, with_short
 from armillary.cli.terminal.times import seconds_or_time
 from armillary.cli.terminal.together import Together
 from armillary.errors import InvalidArgumentError
@@ -43,7 +42,7 @@ FACTS = (
 )  # fmt: skip
 
 RolloutOption = Annotated[
-    str, typer.Option("--rollout", "-r", metavar="ID", help="Roll-out: its id, or four or more first digits.")
+    str, typer.Option("--rollout", "-r", metavar="ID", help="Roll-out: its id, or four or more first digits."), ROLLOUT
 ]
 # How far a roll-out's cohorts are, a line each.
 COHORT_COLUMNS = ("name", "progress", "failed")
@@ -103,19 +102,10 @@ def _rings(remote: RemoteService, given: list[str] | None) -> list[dict[str, Any
     return rings or None
 
 
-def _path(remote: RemoteService, rollout: str) -> str:
-    """The path in the API of the roll-out that an id means, or its first digits.
-
-    Raises:
-        NotFoundError: no roll-out's id begins so.
-        InvalidArgumentError: several do, or it can be no id.
-    """
-
-    def listed() -> Iterable[tuple[str, str]]:
-        return ((each["rollout_id"], each["state"]) for each in remote.pages("/rollouts"))
-
+def _path(rollout: str) -> str:
+    """The path of a roll-out in the API. Raises InvalidArgumentError if it can be no id."""
     try:
-        return f"/rollouts/{UUID(resolve_ids([rollout], listed, 'rollout')[0])}"
+        return f"/rollouts/{UUID(rollout)}"
     except ValueError as error:
         raise InvalidArgumentError(
             f"--rollout: expected the id of a roll-out, got {rollout!r:.60}",
@@ -266,13 +256,17 @@ def create_os(
 def list_rollouts(remote: RemoteService, catalog: OnlyCatalogOption = None, limit: LimitOption = None) -> Shown:
     """List roll-outs, newest first."""
     found = remote.pages("/rollouts", limit=limit, catalog=catalog)
-    return table(found, COLUMNS, row=_row, empty="No roll-out. Start one: armillary rollout create --images ID")
+    return table(found, COLUMNS, row=_listed, empty="No roll-out. Start one: armillary rollout create --images ID")
+
+
+def _listed(rollout: dict[str, Any]) -> dict[str, Any]:
+    return with_short(_row(rollout), "rollout_id")
 
 
 @remote_command(app, "show")
 def show(remote: RemoteService, rollout: RolloutOption) -> Shown:
     """Show a roll-out and how far it got."""
-    return _whole(remote.get(_path(remote, rollout)))
+    return _whole(remote.get(_path(rollout)))
 
 
 @remote_command(app, "devices")
@@ -284,7 +278,7 @@ def devices(
 ) -> Shown:
     """List where each device stands in a roll-out."""
     chosen = {"failed": "true"} if failed else {}
-    found = remote.pages(f"{_path(remote, rollout)}/devices", limit=limit, **chosen)
+    found = remote.pages(f"{_path(rollout)}/devices", limit=limit, **chosen)
     columns = ("name", "device_id", "cohort", "state", "waits_until", "reason")
     empty = "No device has failed." if failed else "No device has been started yet."
     return table(found, columns, row=readable_device, empty=empty)
@@ -296,7 +290,7 @@ def approve(remote: RemoteService, rollout: RolloutOption) -> Shown:
 
     Who made it cannot approve it.
     """
-    return _whole(remote.post(f"{_path(remote, rollout)}/approve"))
+    return _whole(remote.post(f"{_path(rollout)}/approve"))
 
 
 @remote_command(app, "approval")
@@ -321,13 +315,13 @@ def halt(remote: RemoteService, rollout: RolloutOption, reason: ReasonOption = "
 
     No further device is offered the images. It goes on with armillary rollout resume.
     """
-    return _whole(remote.post(f"{_path(remote, rollout)}/halt", {"reason": reason}))
+    return _whole(remote.post(f"{_path(rollout)}/halt", {"reason": reason}))
 
 
 @remote_command(app, "resume")
 def resume(remote: RemoteService, rollout: RolloutOption) -> Shown:
     """Let a halted roll-out go on."""
-    return _whole(remote.post(f"{_path(remote, rollout)}/resume"))
+    return _whole(remote.post(f"{_path(rollout)}/resume"))
 
 
 @remote_command(app, "roll-back")
@@ -340,7 +334,7 @@ def roll_back(
 ) -> None:
     """Give every device of a roll-out its previous images back."""
     confirm("Roll back every device that this roll-out has touched?", yes=yes)
-    _whole(remote.post(f"{_path(remote, rollout)}/roll-back", {"reason": reason})).show(as_json=as_json)
+    _whole(remote.post(f"{_path(rollout)}/roll-back", {"reason": reason})).show(as_json=as_json)
     note("devices get their previous images at their next check-in")
 
 
@@ -350,4 +344,4 @@ def cancel(remote: RemoteService, rollout: RolloutOption, reason: ReasonOption =
 
     The group's deployment stays the one from before the roll-out.
     """
-    return _whole(remote.post(f"{_path(remote, rollout)}/cancel", {"reason": reason}))
+    return _whole(remote.post(f"{_path(rollout)}/cancel", {"reason": reason}))

@@ -25,6 +25,7 @@ from armillary.cli.terminal.remote_names import (
     in_catalog,
     split_ids,
 )
+from armillary.cli.terminal.short_ids import ACTION, FINDING, ROLLOUT, with_short
 from armillary.cli.terminal.times import seconds_of, seconds_or_time
 from armillary.cli.terminal.together import Together
 from armillary.errors import InvalidArgumentError
@@ -41,7 +42,9 @@ PREVIEW_FACTS = ("kind", "does", "devices", "fleet", "needs_second_person", "aut
 # Kinds that are of the whole service: no catalog is looked for.
 OF_SERVICE = ("raise-floor",)
 
-ActionOption = Annotated[str, typer.Option("--action", "-a", metavar="ID", help="Action id.")]
+ActionOption = Annotated[
+    str, typer.Option("--action", "-a", metavar="ID", help="Action: its id, or four or more first digits."), ACTION
+]
 
 
 def _request(
@@ -70,7 +73,7 @@ def _request(
         "device_group": device_group,
         "finding": finding,
         "advisory": advisory,
-        "image": image,
+        "image": None if image is None else resolve_images(remote, [image], catalog_path(remote, named))[0],
         "rollout": rollout,
         "floor": None if floor is None else _floor(floor),
     }
@@ -125,7 +128,9 @@ GroupOption = Annotated[
     str | None, typer.Option("--device-group", "-dg", metavar="PRODUCT/GROUP", help="All devices of a group.")
 ]
 FindingTarget = Annotated[
-    str | None, typer.Option("--finding", "-f", metavar="ID", help="What a finding is about: devices or a roll-out.")
+    str | None,
+    typer.Option("--finding", "-f", metavar="ID", help="What a finding is about: devices or a roll-out."),
+    FINDING,
 ]
 AdvisoryTarget = Annotated[
     str | None, typer.Option("--advisory", metavar="ID", help="What an advisory affects: devices or roll-outs.")
@@ -133,7 +138,7 @@ AdvisoryTarget = Annotated[
 ImageTarget = Annotated[
     str | None, typer.Option("--image", metavar="ID", help="Devices that report an image, or its roll-outs.")
 ]
-RolloutTarget = Annotated[str | None, typer.Option("--rollout", "-r", metavar="ID", help="A roll-out.")]
+RolloutTarget = Annotated[str | None, typer.Option("--rollout", "-r", metavar="ID", help="A roll-out."), ROLLOUT]
 FloorTarget = Annotated[
     str | None, typer.Option("--floor", metavar="CHIP/TYPE/VERSION", help="Of raise-floor: the lowest version.")
 ]
@@ -229,7 +234,11 @@ def list_actions(
     """List actions, newest first."""
     wanted = None if state == "all" else state
     found = list(remote.pages("/actions", limit=limit, state=wanted, kind=kind, catalog=catalog))
-    return table(found, COLUMNS, row=readable_of(*COLUMNS), empty="No such action.")
+    return table(found, COLUMNS, row=_listed, empty="No such action.")
+
+
+def _listed(found: Mapping[str, Any]) -> dict[str, Any]:
+    return with_short(readable_of(*COLUMNS)(found), "action_id")
 
 
 @remote_command(app, "show")

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from armillary.cli.terminal.files import explained, read_file, write_file
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import Shown, note, noun, record, table
+from armillary.cli.terminal.progress import megabytes, waiting
 from armillary.cli.terminal.readable import readable, readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
@@ -171,9 +172,10 @@ def import_(
         size = file.stat().st_size
     upload = remote.post("/advisory-feed-uploads", {"size": size})
     place, answer = f"/advisory-feed-uploads/{upload['upload_id']}", upload
-    with explained(file, "cannot be read"), file.open("rb") as content:
+    with explained(file, "cannot be read"), file.open("rb") as content, megabytes("sent", size) as further:
         while data := content.read(PART_BYTES):
             answer = remote.send_part(place, data, offset=answer["received"])
+            further(len(data))
     statement: dict[str, Any] | None = answer["statement"]
     if statement is None:
         raise InvalidArgumentError(f"{file} became shorter while it was read", remedy="Import it again.")
@@ -214,8 +216,9 @@ def set_max_age(
 
 def _settled(remote: RemoteService, statement: dict[str, Any]) -> dict[str, Any]:
     """The feed once its import has ended; ConflictError with the reason if it was not taken."""
-    while (found := remote.get("/advisory-feeds"))["import"]["running"]:
-        time.sleep(LOOK_S)
+    with waiting("the import"):
+        while (found := remote.get("/advisory-feeds"))["import"]["running"]:
+            time.sleep(LOOK_S)
     if found["import"]["failure"]:
         raise ConflictError(
             f"feed {statement['feed']} was not imported: {found['import']['failure']}",

@@ -19,6 +19,7 @@ from armillary.cli.terminal.remote_names import (
     OnlyProductOption,
     catalog_name,
 )
+from armillary.cli.terminal.short_ids import CASE, FINDING, with_short
 from armillary.cli.terminal.times import moment
 from armillary.errors import InvalidArgumentError
 
@@ -32,13 +33,13 @@ FACTS = (
 STAGES = ("stage", "state", "begins", "due_at", "remaining", "submitted_at", "reference")
 ENTRIES = ("number", "kind", "recorded_at", "stated_at", "actor", "stage", "reference", "text")
 
-CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="Case id.")]
+CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="Case: its id, or four or more first digits."), CASE]
 AtOption = Annotated[str, typer.Option("--at", metavar="TIME", help="When: 2027-06-30T18:00:00Z, or now.")]
 TextOption = Annotated[str, typer.Option("--text", metavar="TEXT", help="In words.")]
 NeededText = Annotated[str, typer.Option("--text", metavar="TEXT", help="Why, in a sentence.")]
 StageOption = Annotated[Literal["24h", "72h", "final"], typer.Option("--stage", help="Which report.")]
 AdvisoryOption = Annotated[str | None, typer.Option("--advisory", metavar="ID", help="The advisory it is about.")]
-FindingOption = Annotated[str | None, typer.Option("--finding", metavar="ID", help="The finding it is about.")]
+FindingOption = Annotated[str | None, typer.Option("--finding", metavar="ID", help="The finding it is about."), FINDING]
 ReportOption = Annotated[
     str | None, typer.Option("--report", metavar="ID", help="The vulnerability report it is about.")
 ]
@@ -85,7 +86,11 @@ def list_cases(
     """List cases with the report that is due next."""
     wanted = None if which == "all" else str(which == "open").lower()
     found = list(remote.pages("/cases", limit=limit, catalog=catalog, open=wanted))
-    return table(found, COLUMNS, row=_readable, empty="No such case.")
+    return table(found, COLUMNS, row=_listed, empty="No such case.")
+
+
+def _listed(row: Any) -> dict[str, Any]:
+    return with_short(_readable(row), "case_id")
 
 
 @remote_command(app, "show")

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.device_reference import AnyDeviceOption
+from armillary.cli.terminal.device_reference import AnyDeviceOption, short_id
 from armillary.cli.terminal.files import write_file
 from armillary.cli.terminal.output import Shown, note, noun, record, table
 from armillary.cli.terminal.readable import readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import LimitOption, OnlyCatalogOption, OutputFileOption, YesOption, confirm
+from armillary.cli.terminal.short_ids import CRASH_DUMP, with_short
 
 app = noun("Crash dumps of native applications, where device groups collect them.")
 
@@ -25,7 +27,9 @@ FRAME_COLUMNS = ("function", "module", "offset", "build_id")
 REGISTER_COLUMNS = ("name", "value", "at")
 POINTER_COLUMNS = ("address", "value", "at")
 
-DumpOption = Annotated[str, typer.Option("--dump", metavar="ID", help="Crash dump, as crash-dump list names it.")]
+DumpOption = Annotated[
+    str, typer.Option("--dump", metavar="ID", help="Crash dump: its id, or four or more first digits."), CRASH_DUMP
+]
 
 
 @remote_command(app, "list")
@@ -39,7 +43,12 @@ def list_dumps(
     """List crash dumps, newest first."""
     found = remote.pages("/crash-dumps", limit=limit, catalog=catalog, device=device, image=image)
     empty = "No crash dumps. Collect them: armillary device-group update --crash-dumps on"
-    return table(list(found), COLUMNS, row=readable_of(*COLUMNS), empty=empty)
+    return table(list(found), COLUMNS, row=_listed, empty=empty)
+
+
+def _listed(found: Mapping[str, Any]) -> dict[str, Any]:
+    row = with_short(readable_of(*COLUMNS)(found), "dump_id", "image_id")
+    return {**row, "device_id": short_id(row["device_id"])}
 
 
 @remote_command(app, "show")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from armillary.cli.terminal.output import Shown, noun, record, table
 from armillary.cli.terminal.readable import readable, readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import CatalogOption, OnlyCatalogOption, ProductOption, in_catalog
+from armillary.cli.terminal.short_ids import resolve_ids
 from armillary.cli.terminal.together import Together
 from armillary.errors import InvalidArgumentError
 
@@ -28,7 +29,7 @@ SerialOption = Annotated[
 ]
 KeyIdOption = Annotated[
     str | None,
-    typer.Option("--key-id", metavar="HEX", help="Id of a key that signs the repository: release keys show."),
+    typer.Option("--key-id", metavar="HEX", help="Key that signs the repository: release keys show has its id."),
 ]
 
 
@@ -98,7 +99,11 @@ def key(remote: RemoteService, evidence: Evidence, serial: SerialOption = None, 
 
 
 def _repository_key(remote: RemoteService, key_id: str, evidence: tuple[bool, Path | None]) -> Shown:
-    found = remote.get(f"/repository/keys/{segment(key_id)}/trace")
+    def listed() -> Iterable[tuple[str, str]]:
+        return ((key["key_id"], role["role"]) for role in remote.get("/repository")["roles"] for key in role["keys"])
+
+    meant = resolve_ids([key_id], lambda: dict(listed()).items(), "key", lists="armillary release keys show")[0]
+    found = remote.get(f"/repository/keys/{segment(meant)}/trace")
     facts = {name: found[name] for name in ("key_id", "roles", "is_online", "until_root")}
     signed = ", ".join(f"{each['role']} {each['version']}" for each in found["signed"])
     roots = table(found["roots"], ("version", "roles", "is_signer", "expires"), empty="No root names it.")

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +14,7 @@ from armillary.cli.terminal.output import Shown, adopt, noun, only, record, tabl
 from armillary.cli.terminal.readable import readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import LimitOption, OnlyCatalogOption
+from armillary.cli.terminal.short_ids import FINDING, with_short
 from armillary.errors import InvalidArgumentError
 
 app = noun("What the watch has found.")
@@ -25,7 +27,8 @@ FACTS = (
 
 KIND_COLUMNS = ("kind", "findings", "severities", "observations", "last_seen", "means")
 
-FindingOption = Annotated[str, typer.Option("--finding", "-f", metavar="ID", help="Finding id.")]
+FINDING_HELP = "Finding: its id, or four or more first digits."
+FindingOption = Annotated[str, typer.Option("--finding", "-f", metavar="ID", help=FINDING_HELP), FINDING]
 
 
 @remote_command(app, "list")
@@ -41,7 +44,11 @@ def list_findings(
     """List findings, newest first."""
     wanted = None if status == "all" else status
     found = list(remote.pages("/findings", limit=limit, status=wanted, catalog=catalog, device=device))
-    return table(found, COLUMNS, empty="No such finding.")
+    return table(found, COLUMNS, row=_listed, empty="No such finding.")
+
+
+def _listed(found: Mapping[str, Any]) -> dict[str, Any]:
+    return with_short(found, "finding_id")
 
 
 @remote_command(app, "show")
@@ -66,7 +73,7 @@ def kinds(
 @remote_command(app, "acknowledge")
 def acknowledge(
     remote: RemoteService,
-    finding: Annotated[str | None, typer.Option("--finding", "-f", metavar="ID", help="Finding id.")] = None,
+    finding: Annotated[str | None, typer.Option("--finding", "-f", metavar="ID", help=FINDING_HELP), FINDING] = None,
     kind: Annotated[str | None, typer.Option("--kind", metavar="WORD", help="All open findings of a kind.")] = None,
     severity: Annotated[
         str | None, typer.Option("--severity", metavar="WORD", help="With --kind: only those of a severity.")

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from armillary import __version__
 from armillary.cli.terminal.connection import Connection
-from armillary.cli.terminal.progress import waiting
+from armillary.cli.terminal.progress import arriving, waiting
 from armillary.errors import (
     ArmillaryError,
     ConflictError,
@@ -31,8 +31,8 @@ from armillary.errors import (
 TIMEOUT_S = 60.0
 # Largest answer read into memory, bytes.
 MAX_ANSWER_BYTES = 64 << 20
-# A file is taken in parts of this size, bytes.
-DOWNLOAD_PART_BYTES = 256 << 10
+# A file is taken, and what is larger is sent, in parts of this size, bytes.
+PART_BYTES = 256 << 10
 
 _ERRORS: Mapping[int, type[OperatorError]] = {
     400: InvalidArgumentError,
@@ -78,11 +78,11 @@ class Exchange:
         ``within_s`` is how long the service may say nothing.
         """
         sent = {**self._headers(media_type if data else None), **headers}
-        with self._asking(), self._patient(within_s), waiting("the service"):
-            self._reopen_if_ended()
-            self._http.request(method, target, body=data, headers=sent)
-            response = self._http.getresponse()
-            raw = response.read(MAX_ANSWER_BYTES + 1)
+        with self._asking(), self._patient(within_s):
+            self._request(method, target, data, sent)
+            with waiting("the service"):
+                response = self._http.getresponse()
+                raw = response.read(MAX_ANSWER_BYTES + 1)
         if len(raw) > MAX_ANSWER_BYTES:
             self._http.close()
             raise ServiceUnreachableError(f"{self.address}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
@@ -90,6 +90,17 @@ class Exchange:
         if response.status >= 400:
             _raise_refused(response.status, answer)
         return response.status, response.headers, answer
+
+    def _request(self, method: str, target: str, data: bytes | None, headers: Mapping[str, str]) -> None:
+        """Send a request. Of a large body it is told how much is sent, else that the service is waited for."""
+        self._reopen_if_ended()
+        if data is None or len(data) <= PART_BYTES:
+            with waiting("the service"):
+                self._http.request(method, target, body=data, headers=dict(headers))
+            return
+        parts = (data[at : at + PART_BYTES] for at in range(0, len(data), PART_BYTES))
+        body = arriving(parts, "sent", len(data))
+        self._http.request(method, target, body=body, headers={**headers, "Content-Length": str(len(data))})
 
     def call(
         self, method: str, target: str, body: object = None, headers: Mapping[str, str] = _NONE
@@ -105,8 +116,8 @@ class Exchange:
             response = self._http.getresponse()
             if response.status >= 400:
                 _raise_refused(response.status, _parsed(self.address, response.status, response.read(MAX_ANSWER_BYTES)))
-            while part := response.read(DOWNLOAD_PART_BYTES):
-                yield part
+            parts = iter(lambda: response.read(PART_BYTES), b"")
+            yield from arriving(parts, total=response.length)
 
     def _headers(self, media_type: str | None) -> dict[str, str]:
         headers = {

@@ -21,7 +21,7 @@ from armillary.cli.terminal.exchange import Exchange, with_query
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.management import ManagementApi
 from armillary.cli.terminal.output import Shown, note
-from armillary.cli.terminal.progress import arriving
+from armillary.cli.terminal.short_ids import resolve_references
 from armillary.cli.terminal.together import declared, parameters_of
 from armillary.errors import InvalidArgumentError
 
@@ -100,7 +100,7 @@ class RemoteService:
 
     def download(self, path: str, **query: object) -> Iterator[bytes]:
         """A file from a native route in parts, whatever its size."""
-        return arriving(self._exchange.download(_target(path, query)))
+        return self._exchange.download(_target(path, query))
 
     def pages(self, path: str, *, limit: int | None = None, **query: object) -> Iterator[dict[str, Any]]:
         """Items of a native list, page after page, at most ``limit`` of them."""
@@ -153,6 +153,7 @@ def remote_command(app: typer.Typer, name: str, *, negative_values: bool = False
         hints = typing.get_type_hints(function, include_extras=True)
         parameters = parameters_of(function, passed_over=1)
         options = dict(parameters.options)
+        kinds = {key: kind for key, (kind, _) in options.items()}
         returns = hints["return"] is Shown
         if returns:
             options["as_json"] = (JsonOption, False)
@@ -164,7 +165,8 @@ def remote_command(app: typer.Typer, name: str, *, negative_values: bool = False
             as_json = values.pop("as_json") if returns else False
             with connect(**parts) as remote:
                 meant = _in_context(remote, values)
-                given = parameters.resolved(remote, resolve_devices(remote, hints, meant))
+                whole = resolve_references(remote, kinds, resolve_devices(remote, hints, meant))
+                given = parameters.resolved(remote, whole)
                 shown = function(remote, **given)
                 if shown is not None:
                     shown.show(as_json=as_json)

@@ -91,16 +91,20 @@ class RehearsedFleet(RehearsedWatch):
         }
         return {"devices": len(self.all), "health": health, "open_findings": severities}
 
-    def devices(self, wanted: Mapping[str, str], *, after: str | None, limit: int) -> Document:
+    def devices(self, wanted: Mapping[str, str], *, after: str | None, limit: int, order: str = "") -> Document:
         sought = wanted.get("search", "").lower()
         items = [
             item
             for at, item in sorted(self.all.items())
-            if at > (after or "")
+            if (order or at > (after or ""))
             and (sought in item["name"].lower() or at.startswith(sought))
             and all(item[name] == wanted[name] for name in ("health", "group", "product", "chip") if name in wanted)
         ]
-        return {"items": items[:limit], "next": items[limit - 1]["device_id"] if len(items) > limit else None}
+        if not order:
+            return {"items": items[:limit], "next": items[limit - 1]["device_id"] if len(items) > limit else None}
+        word, begin = order.removeprefix("-"), int(after or 0)
+        items.sort(key=lambda item: str(item[word] or ""), reverse=order.startswith("-"))
+        return {"items": items[begin : begin + limit], "next": str(begin + limit) if items[begin + limit :] else None}
 
     def labels(self, device_ids: Sequence[str]) -> Mapping[str, str]:
         return {each: self.all[each]["name"] if each in self.all else each[:12] for each in device_ids}
@@ -264,8 +268,9 @@ class RehearsedFleet(RehearsedWatch):
             yield await self.points.get()
 
     # -- updates
-    def rollouts(self, *, after: str | None, limit: int) -> Document:
-        return {"items": self.roll, "next": None}
+    def rollouts(self, *, after: str | None, limit: int, state: str | None = None, rising: bool = False) -> Document:
+        found = [each for each in self.roll if state in (None, each["state"])]
+        return {"items": found[::-1] if rising else found, "next": None}
 
     def rollout(self, rollout_id: str) -> Document:
         for item in self.roll:

@@ -9,7 +9,7 @@ import pytest
 from tests.console.rehearsed_fleet import RehearsedFleet
 
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN
-from armillary.console.operations import pages_rollout
+from armillary.console.operations import pages_rollout, pages_updates
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +166,6 @@ def test_a_state_of_a_device_that_is_new_is_still_counted(fleet: RehearsedFleet)
 
 
 def test_the_updates_sentence_counts_what_moves(fleet: RehearsedFleet):
-    assert pages_rollout.updates_sentence(fleet.roll) == "Roll-outs: 1 running."
-    assert pages_rollout.updates_sentence(fleet.roll[1:]) == "Nothing is rolling out now; 2 roll-outs ended."
-    assert pages_rollout.updates_sentence([]) == "Nothing has been rolled out yet."
+    assert pages_updates.updates_sentence(fleet.roll) == "Roll-outs: 1 running."
+    assert pages_updates.updates_sentence(fleet.roll[1:]) == "Nothing is rolling out now; 2 roll-outs ended."
+    assert pages_updates.updates_sentence([]) == "Nothing has been rolled out yet."

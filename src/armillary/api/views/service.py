@@ -39,10 +39,18 @@ def fleet(service: SecurityService, *, catalog: str | None = None) -> Document:
 
 
 def devices(
-    service: SecurityService, chosen: DeviceFilter, *, limit: int = PAGE_ROWS, after: str | None = None
+    service: SecurityService,
+    chosen: DeviceFilter,
+    *,
+    limit: int = PAGE_ROWS,
+    after: str | None = None,
+    order: str = "",
 ) -> Document:
-    """Devices by id: the fields of :class:`Device`; of a search also ``is_cut``: more names match than were read."""
-    page = service.registry.devices.list(chosen, limit=limit, after=after)
+    """Devices by id or in an order: the fields of :class:`Device`.
+
+    Of a search also ``is_cut``: more names match than were read.
+    """
+    page = service.registry.devices.list(chosen, limit=limit, after=after, order=order)
     shown = as_page(page)
     return shown if chosen.search is None else {**shown, "is_cut": page.is_cut}
 
@@ -208,9 +216,10 @@ def rollouts(
     state: str | None = None,
     limit: int = PAGE_ROWS,
     after: str | None = None,
+    rising: bool = False,
 ) -> Document:
-    """Roll-outs, newest first."""
-    page = service.updates.rollouts.list(catalog=catalog, state=state, limit=limit, after=after)
+    """Roll-outs, newest first, or with ``rising`` oldest first."""
+    page = service.updates.rollouts.list(catalog=catalog, state=state, limit=limit, after=after, rising=rising)
     return as_page(page, rollout_document)
 
 

@@ -9,7 +9,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from armillary.cli.terminal.device_reference import DeviceOption, NewNameOption, SearchOption, resolve_device
+from armillary.cli.terminal.device_reference import (
+    DeviceOption,
+    NewNameOption,
+    SearchOption,
+    SortOption,
+    resolve_device,
+)
 from armillary.cli.terminal.files import write_file
 from armillary.cli.terminal.given import json_of
 from armillary.cli.terminal.output import (
@@ -160,11 +166,12 @@ def _list(
     os_version: Annotated[str | None, typer.Option("--os-version", metavar="VERSION", help="Only on this OS.")] = None,
     support: OnlySupportOption = None,
     search: SearchOption = None,
+    sort: SortOption = None,
     limit: LimitOption = None,
 ) -> Shown:
     """List devices."""
     where = {"catalog": catalog, "product": product, "group": device_group, "search": search, "support": support}
-    found = remote.pages("/devices", limit=limit, health=health, tier=tier, os_version=os_version, **where)
+    found = remote.pages("/devices", limit=limit, health=health, tier=tier, os_version=os_version, sort=sort, **where)
     empty = "No device. Make one on this host: armillary device create"
     return table(found, LIST_COLUMNS, row=readable_device, empty=empty)
 

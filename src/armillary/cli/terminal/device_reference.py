@@ -39,6 +39,10 @@ NewNameOption = Annotated[
 SearchOption = Annotated[
     str | None, typer.Option("--search", "-s", metavar="TEXT", help="Beginning of a word of the name, or of the id.")
 ]
+SortOption = Annotated[
+    str | None,
+    typer.Option("--sort", metavar="WORD", help="name, health, last_check_in_at, group...; falling with - before it."),
+]
 AnyDeviceOption = Annotated[str | None, typer.Option("--device", "-d", metavar="DEVICE", help=DEVICE_HELP), REFERENCE]
 
 

@@ -72,6 +72,19 @@ COLUMNS: Mapping[str, Callable[[DeviceLine], object] | None] = MappingProxyType(
     }
 )
 
+# Column -> what the source sorts all pages by.
+BY_SOURCE: Mapping[str, str] = MappingProxyType(
+    {
+        "Device": "name",
+        "State": "health",
+        "Last check-in": "last_check_in_at",
+        "Product / group": "group",
+        "OS": "os_version",
+        "Trust tier": "trust_tier",
+        "Chip": "chip",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class FleetPage:
@@ -82,6 +95,7 @@ class FleetPage:
         parts: The first line's counted parts.
         chosen: Active filters, as in the query string.
         is_cut: More names match a search than were looked through.
+        problem: Why the table is not in the order that the address asks for, or "".
         empty: ``fleet`` when there is no device at all, ``filter`` when none matches, "" otherwise.
     """
 
@@ -96,6 +110,7 @@ class FleetPage:
     empty: str
     healths: tuple[str, ...]
     is_cut: bool = False
+    problem: str = ""
 
 
 def chosen_filters(query: Mapping[str, str]) -> dict[str, str]:
@@ -109,7 +124,13 @@ def service_filter(chosen: Mapping[str, str]) -> dict[str, str]:
 
 
 def fleet_page(
-    summary: Mapping[str, Any], page: Mapping[str, Any], chosen: Mapping[str, str], *, after: str | None, now: int
+    summary: Mapping[str, Any],
+    page: Mapping[str, Any],
+    chosen: Mapping[str, str],
+    *,
+    after: str | None,
+    now: int,
+    problem: str = "",
 ) -> FleetPage:
     """The page of the ``chosen`` filters behind the cursor ``after``; ``summary`` is the fleet in numbers."""
     health = summary["health"]
@@ -139,6 +160,7 @@ def fleet_page(
         export_href="/fleet.csv" + _href(chosen).removeprefix("/fleet"),
         empty=empty,
         is_cut=bool(page.get("is_cut")),
+        problem=problem,
         healths=tuple(word for word, _ in _SAYS),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -13,6 +14,11 @@ from armillary.console.bulk.kinds import bulk_of
 from armillary.console.device import pages_fleet
 from armillary.console.frame.asking import listed, may, show
 from armillary.console.frame.console import Visit
+from armillary.console.frame.sort import order_of
+from armillary.console.frame.table_bar import kept_in
+from armillary.console.frame.words import sentence
+from armillary.errors import InvalidArgumentError
+from armillary.wire.hub.credentials import is_attested_id
 
 # Rows of one export; a larger fleet is exported through the API, page by page.
 EXPORT_ROWS = 100_000
@@ -24,15 +30,23 @@ def fleet(visit: Visit) -> Response:
         found = visit.sources.fleet.of_organisation(after=visit.query.get("after"), limit=pages_fleet.PAGE_SIZE)
         return show(visit, pages_fleet.organisation_sheet(found, visit.operator.scope))
     chosen = pages_fleet.chosen_filters(visit.query)
-    after = visit.query.get("after")
+    after, problem = visit.query.get("after"), ""
     source = visit.sources.fleet
-    page = source.devices(pages_fleet.service_filter(chosen), after=after, limit=pages_fleet.PAGE_SIZE)
-    view = pages_fleet.fleet_page(source.summary(), page, chosen, after=after, now=visit.now)
+    wanted = partial(source.devices, pages_fleet.service_filter(chosen), limit=pages_fleet.PAGE_SIZE)
+    word, falls = order_of(visit.query, pages_fleet.BY_SOURCE)
+    try:
+        page = wanted(after=after, order=f"-{word}" if word and falls else word)
+    except InvalidArgumentError as error:  # too many to be sorted, or a page of another order
+        problem = f"{sentence(error.message)} {error.remedy}"
+        after = after if after and is_attested_id(after) else None  # a place in the order of ids, in which they are now
+        page = wanted(after=after)
+    view = pages_fleet.fleet_page(source.summary(), page, chosen, after=after, now=visit.now, problem=problem)
     table = listed(
         visit,
         pages_fleet.COLUMNS,
         view.lines,
         view.next_href,
+        by_source=() if problem else pages_fleet.BY_SOURCE,
         is_cut=view.is_cut,
         more={"Device id": lambda line: line.device.id.full},
     )
@@ -40,6 +54,7 @@ def fleet(visit: Visit) -> Response:
         "fleet.html",
         view=view,
         table=table,
+        first_href=kept_in(view.first_href or "", visit.here),
         bulk=bulk_of(visit, "devices"),
         groups=visit.sources.updates.groups(),
         may_add=may(visit, "claim_devices"),

@@ -66,7 +66,8 @@ def sorted_table(
     found, heads = list(items), []
     for label, value_of in columns.items():
         name, sorted_there = slug(label), label in by_source and not is_whole
-        if not (is_whole or sorted_there) or value_of is None or len(items) < 2 or not name:
+        is_sortable = sorted_there or (is_whole and len(items) > 1)
+        if not is_sortable or value_of is None or not name:
             heads.append(Head(label, number=label in numbers))
             continue
         order = {name: "ascending", f"-{name}": "descending"}.get(asked, "")

@@ -112,6 +112,7 @@ class RolloutLine:
     devices: str
     failed: str
     cohort: str
+    created: Moment | None
     changed: Moment | None
     reason: str
 
@@ -181,22 +182,6 @@ def new_href(target: str = "", images: Sequence[str] = ()) -> str:
     return NEW + (f"?{urlencode(kept)}" if kept else "")
 
 
-def updates_sentence(lines: Sequence[Mapping[str, Any]]) -> str:
-    """First line of the list: what runs and what is stopped."""
-    if not lines:
-        return "Nothing has been rolled out yet."
-    words = ("proposed", "running", "held", "rolling-back")
-    counts = {word: sum(1 for line in lines if line["state"] == word) for word in words}
-    if not any(counts.values()):
-        return f"Nothing is rolling out now; {counted(len(lines), 'roll-out')} ended."
-    parts = [
-        f"{grouped(count)} {says}"
-        for word, says in zip(words, ("waiting for approval", "running", "halted", "rolling back"), strict=True)
-        if (count := counts[word])
-    ]
-    return sentence(f"Roll-outs: {joined(parts)}")
-
-
 def rollout_line(rollout: Mapping[str, Any], now: int) -> RolloutLine:
     """One row of the list."""
     counts, failed = rollout["counts"], rollout["failed"]
@@ -213,6 +198,7 @@ def rollout_line(rollout: Mapping[str, Any], now: int) -> RolloutLine:
         devices=grouped(whole),
         failed=grouped(failed) if failed else "none",
         cohort=f"{cohort} of {steps}" if cohort else f"none of {steps}",
+        created=moment(rollout["created_at"], now),
         changed=moment(rollout["changed_at"], now),
         reason=rollout["reason"],
     )

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from armillary.console.frame.asking import ask, catalogs, listed, may, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Wrong
-from armillary.console.frame.sheet import LIST_LINES, next_href
+from armillary.console.frame.sheet import LIST_LINES, SEEN_EVERY_S, next_href
 from armillary.console.frame.sort import order_of
 from armillary.console.frame.words import sentence, short_id
 from armillary.console.operations import (
@@ -22,6 +22,7 @@ from armillary.console.operations import (
     pages_group,
     pages_rollout,
     pages_settings as settings_pages,
+    pages_updates,
 )
 from armillary.errors import InvalidArgumentError
 
@@ -31,14 +32,25 @@ ROLES = ("Reader", "Contributor", "Administrator")
 
 def updates(visit: Visit) -> Response:
     """Roll-outs."""
-    page = visit.sources.updates.rollouts(after=visit.query.get("after"), limit=LIST_LINES)
+    after, chosen = visit.query.get("after"), pages_updates.chosen_state(visit.query)
+    rising = order_of(visit.query, pages_updates.BY_SOURCE) == ("number", False)
+    page = visit.sources.updates.rollouts(after=after, limit=LIST_LINES, state=chosen or None, rising=rising)
+    table = listed(
+        visit,
+        pages_updates.COLUMNS,
+        [pages_rollout.rollout_line(item, visit.now) for item in page["items"]],
+        next_href(pages_updates.LIST, page["next"], {"state": chosen} if chosen else {}),
+        numbers=pages_updates.FIGURES,
+        by_source=pages_updates.BY_SOURCE,
+        more=pages_updates.EXPORTED,
+    )
     view = {
-        "sentence": pages_rollout.updates_sentence(page["items"]),
-        "lines": [pages_rollout.rollout_line(item, visit.now) for item in page["items"]],
-        "next_href": next_href("/updates", page["next"]),
+        "sentence": pages_updates.updates_sentence(page["items"], chosen, more=bool(after or page["next"])),
+        "states": pages_updates.state_links(chosen) if page["items"] or chosen else (),
+        "chosen": chosen,
         "new_href": pages_rollout.NEW if may(visit, "start_rollout") else "",
     }
-    return visit.page("updates.html", view=view)
+    return visit.page("updates.html", view=view, table=table)
 
 
 def rollout(visit: Visit) -> Response:
@@ -86,6 +98,7 @@ def audit(visit: Visit) -> Response:
         "families": pages_audit.FAMILIES,
         "clear_href": "/audit" if query.given() else "",
         "first_href": "/audit" if after else None,
+        "every_s": 0 if verify or after else SEEN_EVERY_S,  # verifying reads the whole log
     }
     return visit.page("audit.html", view=view, table=table, status=400 if problem else 200)
 

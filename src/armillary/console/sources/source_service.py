@@ -38,8 +38,12 @@ class ServiceFleet:
         """The fleet in numbers: ``devices``, ``health``, ``open_findings``."""
         return views.fleet(self._service, catalog=self._by.catalog)
 
-    def devices(self, wanted: Mapping[str, str], *, after: str | None, limit: int) -> Document:
-        """A page of devices: ``items`` and ``next``."""
+    def devices(self, wanted: Mapping[str, str], *, after: str | None, limit: int, order: str = "") -> Document:
+        """A page of devices: ``items`` and ``next``.
+
+        Raises:
+            InvalidArgumentError: more match than are put in an ``order``.
+        """
         chosen = DeviceFilter(
             catalog=self._by.catalog,
             product=wanted.get("product"),
@@ -48,7 +52,7 @@ class ServiceFleet:
             chip=wanted.get("chip"),
             search=wanted.get("search"),
         )
-        return views.devices(self._service, chosen, limit=limit, after=after)
+        return views.devices(self._service, chosen, limit=limit, after=after, order=order)
 
     def of_organisation(self, *, after: str | None, limit: int) -> Document:
         """A page of the devices of the operator's organisation, of both kinds."""
@@ -178,9 +182,11 @@ class ServiceUpdates:
         groups = self._service.registry.groups
         return sorted({group.name for row in _catalogs(self._by) for group in groups.list(row.name)})
 
-    def rollouts(self, *, after: str | None, limit: int) -> Document:
-        """A page of roll-outs, newest first."""
-        page = views.rollouts(self._service, catalog=self._by.catalog, limit=limit, after=after)
+    def rollouts(self, *, after: str | None, limit: int, state: str | None = None, rising: bool = False) -> Document:
+        """A page of roll-outs, newest first, or with ``rising`` oldest first; only those in a ``state``."""
+        page = views.rollouts(
+            self._service, catalog=self._by.catalog, state=state, limit=limit, after=after, rising=rising
+        )
         for item in page["items"]:
             item["images"] = self._images(item)
         return page

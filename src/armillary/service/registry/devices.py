@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
+from armillary.engines.records import device_order
 from armillary.engines.records.queries import device_lists, devices as device_rows
 from armillary.engines.records.schema.rows import (
     DEFAULT_PRODUCT,
@@ -48,13 +49,20 @@ class Devices:
         """A device; NotFoundError if it was never manufactured here."""
         return self._context.records.read(lambda c: self.in_transaction(c, device_id))
 
-    def list(self, chosen: DeviceFilter, *, limit: int = 100, after: str | None = None) -> Page[Device]:
-        """Devices by id; every page costs the same."""
+    def list(
+        self, chosen: DeviceFilter, *, limit: int = 100, after: str | None = None, order: str = ""
+    ) -> Page[Device]:
+        """Devices by id, where every page costs the same; or in an ``order`` of ``device_order.ORDERS``.
+
+        Raises:
+            InvalidArgumentError: a filter, order or cursor is none, or too many devices match to be sorted.
+        """
         _check_filter(chosen)
-        context = self._context
-        return context.records.read(
-            lambda c: device_lists.page(c, chosen, limit=bounded(limit), after=after, **context.as_of)
-        )
+        context, given = self._context, {"limit": bounded(limit), **self._context.as_of}
+        if order:
+            device_order.check_order(order)
+            return context.records.read(lambda c: device_order.page(c, chosen, order, after=after, **given))
+        return context.records.read(lambda c: device_lists.page(c, chosen, after=after, **given))
 
     def count(self, chosen: DeviceFilter) -> int:
         """How many devices a filter chooses."""

@@ -185,14 +185,22 @@ class Rollouts:
         return self._context.records.read(lambda c: rollout_or_raise(c, rollout_id))
 
     def list(
-        self, *, catalog: str | None = None, state: str | None = None, limit: int = 50, after: str | None = None
+        self,
+        *,
+        catalog: str | None = None,
+        state: str | None = None,
+        limit: int = 50,
+        after: str | None = None,
+        rising: bool = False,
     ) -> Page[Rollout]:
-        """Roll-outs, newest first."""
+        """Roll-outs, newest first, or with ``rising`` oldest first."""
         before = number_after(after)
 
         def query(connection: Connection) -> Page[Rollout]:
             owner = None if catalog is None else catalog_or_raise(connection, catalog).catalog_id
-            return rollout_rows.page(connection, catalog_id=owner, state=state, limit=bounded(limit), before=before)
+            return rollout_rows.page(
+                connection, catalog_id=owner, state=state, limit=bounded(limit), before=before, rising=rising
+            )
 
         return self._context.records.read(query)
 

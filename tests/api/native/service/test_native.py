@@ -11,6 +11,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from cryptography import x509
@@ -185,6 +186,17 @@ def test_revoking_shuts_a_device_out_and_restoring_lets_it_in(service: RunningSe
     assert mine[:2] == ["device.restore", "device.revoke"]
 
 
+def sorted_ids(service: RunningService, query: str) -> list[str]:
+    """Ids of the devices on all pages of a sorted list."""
+    found: list[str] = []
+    after: str | None = ""
+    while after is not None:
+        page = service.call("GET", f"/api/v1/devices?{query}&limit=2{after and f'&after={quote(after)}'}").body
+        found += [item["device_id"] for item in page["items"]]
+        after = page["next"]
+    return found
+
+
 def test_devices_are_filtered_and_paged(service: RunningService, catalog: str) -> None:
     devices = [service.claimed(catalog) for _ in range(3)]
     lone = service.claimed(catalog, "Development")
@@ -199,6 +211,9 @@ def test_devices_are_filtered_and_paged(service: RunningService, catalog: str) -
             break
         after = f"&after={page['next']}"
     assert found == sorted(device.device_id for device in devices)
+    assert sorted_ids(service, f"catalog={catalog}&sort=name") == sorted([*found, lone.device_id])  # named by their ids
+    assert sorted_ids(service, f"catalog={catalog}&sort=last_check_in_at")[0] == devices[0].device_id
+    assert sorted_ids(service, f"catalog={catalog}&sort=-group")[-1] == lone.device_id
     for query, ids in (
         ("health=attested", [devices[0].device_id]),
         ("group=development", [lone.device_id]),
@@ -225,6 +240,10 @@ def test_devices_are_filtered_and_paged(service: RunningService, catalog: str) -
         "claimed=perhaps",
         "image=1",
         "chip=" + "a" * 65,
+        "sort=installed",
+        "sort=--name",
+        "sort=name&after=" + "a" * 128,
+        "sort=name&after=%5B%22%5Cu0000%22,1%5D",
     ],
 )
 def test_filters_that_make_no_sense(service: RunningService, query: str) -> None:

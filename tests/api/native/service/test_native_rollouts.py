@@ -55,6 +55,11 @@ def test_a_rollout_is_cancelled(service: RunningService, catalog: str) -> None:
     path = f"/api/v1/rollouts/{made['rollout_id']}"
     service.call("POST", f"{path}/halt", {"reason": "wait"})
     assert service.call("POST", f"{path}/cancel", {"reason": "no longer wanted"}).body["state"] == "cancelled"
+    second = service.call("POST", "/api/v1/rollouts", body).body
+    for order, expected in (("oldest", [made, second]), ("newest", [second, made])):
+        found = service.call("GET", f"/api/v1/rollouts?catalog={catalog}&order={order}").body["items"]
+        assert [each["rollout_id"] for each in found] == [each["rollout_id"] for each in expected]
+    assert service.call("GET", "/api/v1/rollouts?order=up").status == 400
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from armillary.api.native.parameters import (
 from armillary.api.native.service.products import SupportQuery
 from armillary.api.native.service.requests import FactoryBody, Reason, ReasonBody
 from armillary.api.views import service as views
+from armillary.engines.records.device_order import MAX_SORTED, ORDERS
 from armillary.engines.records.schema.rows import HEALTHS, DeviceFilter
 from armillary.errors import InvalidArgumentError
 from armillary.identity.manufacturing import ManufacturingState
@@ -129,10 +130,21 @@ def list_devices(
     image: UUID | None = None,
     claimed: bool | None = None,
     support: SupportQuery = None,
+    sort: Annotated[
+        str | None,
+        Query(
+            max_length=32,
+            description=f"An order over all pages, where at most {MAX_SORTED:,} devices match; - before it: falling",
+            json_schema_extra={"enum": [sign + each for each in ORDERS for sign in ("", "-")]},
+        ),
+    ] = None,
     limit: Limit = views.PAGE_ROWS,
     after: After = None,
 ) -> dict[str, Any]:
-    """Devices by id; every page costs the same. A search looks through 1,000 names: `is_cut` where more match."""
+    """Devices by id, or sorted; by id every page costs the same.
+
+    A search looks through 1,000 names: `is_cut` where more match.
+    """
     chosen = DeviceFilter(
         catalog=catalog,
         product=product,
@@ -148,7 +160,7 @@ def list_devices(
         search=search or None,
         support=support,
     )
-    return views.devices(service_of(request), chosen, limit=limit, after=after)
+    return views.devices(service_of(request), chosen, limit=limit, after=after, order=sort or "")
 
 
 def show_device(request: Request, device_id: DevicePath) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Query
@@ -55,10 +55,17 @@ class ApprovalBody(StrictBody):
 
 
 def list_rollouts(
-    request: Request, page: NewestPage, catalog: CatalogFilter = None, state: Text = None
+    request: Request,
+    page: NewestPage,
+    catalog: CatalogFilter = None,
+    state: Text = None,
+    order: Annotated[Literal["newest", "oldest"], Query(description="Which roll-out comes first")] = "newest",
 ) -> dict[str, Any]:
     """Roll-outs, newest first."""
-    return views.rollouts(service_of(request), catalog=catalog, state=state, limit=page.limit, after=page.after)
+    rising = order == "oldest"
+    return views.rollouts(
+        service_of(request), catalog=catalog, state=state, limit=page.limit, after=page.after, rising=rising
+    )
 
 
 def start_rollout(request: Request, body: RolloutBody) -> dict[str, Any]:

@@ -29,11 +29,22 @@ def page(
     if chosen.search is None:
         return _page_of(connection.execute(query).all(), limit)
     named, is_cut = _named(connection, chosen)
-    found = {row.device_id: row for row in connection.execute(query.where(_device.c.device_id.in_(named)))}
+    by_id = {row.device_id: row for row in connection.execute(query.where(_device.c.device_id.in_(named)))}
     prefix = id_prefix(chosen.search)
     if prefix is not None:
-        found |= {row.device_id: row for row in connection.execute(query.where(_begins(prefix)))}
-    return _page_of([found[each] for each in sorted(found)][: limit + 1], limit, is_cut=is_cut)
+        by_id |= {row.device_id: row for row in connection.execute(query.where(_begins(prefix)))}
+    return _page_of([by_id[each] for each in sorted(by_id)][: limit + 1], limit, is_cut=is_cut)
+
+
+def matching(
+    connection: Connection, chosen: DeviceFilter, *, now: int, silent_after_s: int
+) -> tuple[list[ColumnElement[bool]], bool]:
+    """What a device of a filter meets, and whether more names match its search than are looked through."""
+    found, is_cut = _conditions(chosen, now, silent_after_s), False
+    if chosen.search is not None:
+        named, is_cut = _named(connection, chosen)
+        found.append(_searched(chosen.search, named))
+    return found, is_cut
 
 
 def count(connection: Connection, chosen: DeviceFilter, *, now: int, silent_after_s: int) -> int:
@@ -44,12 +55,8 @@ def count(connection: Connection, chosen: DeviceFilter, *, now: int, silent_afte
         joined = joined.join(_product, _product.c.product_id == _group.c.product_id)
     if chosen.catalog is not None:
         joined = joined.join(_catalog, _catalog.c.catalog_id == _device.c.catalog_id)
-    query = select(func.count()).select_from(joined).where(*_conditions(chosen, now, silent_after_s))
-    if chosen.search is not None:
-        prefix = id_prefix(chosen.search)
-        by_name = _device.c.device_id.in_(_named(connection, chosen)[0])
-        query = query.where(by_name if prefix is None else or_(by_name, _begins(prefix)))
-    return int(connection.execute(query).scalar_one())
+    conditions, _ = matching(connection, chosen, now=now, silent_after_s=silent_after_s)
+    return int(connection.execute(select(func.count()).select_from(joined).where(*conditions)).scalar_one())
 
 
 def _conditions(chosen: DeviceFilter, now: int, silent_after_s: int) -> list[ColumnElement[bool]]:
@@ -76,6 +83,13 @@ def _conditions(chosen: DeviceFilter, now: int, silent_after_s: int) -> list[Col
     if chosen.claimed is not None:
         found.append(_device.c.catalog_id.is_not(None) if chosen.claimed else _device.c.catalog_id.is_(None))
     return found
+
+
+def _searched(search: str, named: Sequence[str]) -> ColumnElement[bool]:
+    """What a search finds: devices by name, and where it may be the beginning of an id those with that."""
+    prefix = id_prefix(search)
+    by_name = _device.c.device_id.in_(named)
+    return by_name if prefix is None else or_(by_name, _begins(prefix))
 
 
 def _begins(prefix: str) -> ColumnElement[bool]:

@@ -110,15 +110,22 @@ def living_of_group(connection: Connection, group_id: UUID) -> Rollout | None:
 
 
 def page(
-    connection: Connection, *, catalog_id: UUID | None, state: str | None, limit: int, before: int | None
+    connection: Connection,
+    *,
+    catalog_id: UUID | None,
+    state: str | None,
+    limit: int,
+    before: int | None,
+    rising: bool = False,
 ) -> Page[Rollout]:
-    """Roll-outs, newest first."""
+    """Roll-outs, newest first, or with ``rising`` oldest first."""
     query = _rollouts()
     if catalog_id is not None:
         query = query.where(_catalog.c.catalog_id == catalog_id)
     if state is not None:
         query = query.where(_rollout.c.state == state)
-    return newest_first(connection, query, _rollout, partial(_counted, connection), limit=limit, before=before)
+    read = partial(_counted, connection)
+    return newest_first(connection, query, _rollout, read, limit=limit, before=before, rising=rising)
 
 
 def change(connection: Connection, rollout_id: UUID, values: Mapping[str, object]) -> None:

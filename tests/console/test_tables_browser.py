@@ -113,10 +113,14 @@ def test_alerts_findings_and_data_keep_up_and_take_nothing_from_who_types(
     page.goto("/alerts?status=all")
     expect(page.locator("#live-status")).to_have_text("live")
     assert page.get_by_role("row").filter(has_text="Booster").count() == 0
+    shown = page.locator("tr[data-row]").count()
     scene.send(2, {"flow": 77})
     wait_until(lambda: len(scene.running.call("GET", "/api/v1/alerts").body["items"]) == 2, "the rule to fire")
-    expect(page.get_by_role("row").filter(has_text="Booster")).to_have_count(1)
     expect(page.get_by_role("link", name="Alerts 2 open")).to_be_visible()
+    expect(page.locator("[data-load-rows]")).to_have_text("1 newShow")
+    assert page.locator("tr[data-row]").count() == shown
+    page.locator("[data-load-rows]").click()
+    expect(page.get_by_role("row").filter(has_text="Booster")).to_have_count(1)
 
     device = scene.pumps[1].device_id
     page.goto(f"/devices/{device}")

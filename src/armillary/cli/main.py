@@ -91,6 +91,9 @@ IN_SERVICE: dict[str, str] = {"device": "device.in_service", "guardian": "guardi
 # Verbs with a module of their own: on a host with many devices, or in a play, they are started often.
 ON_THEIR_OWN: dict[tuple[str, ...], str] = {("device", "boot"): "device.boot", ("device", "create"): "device.create"}
 
+# What scripts call that people do not write: name -> module, whose ``main`` takes the arguments. Not in the overview.
+FOR_SCRIPTS: dict[str, str] = {"completion-names": "completion.names"}
+
 # Earlier names of nouns: scripts that say them go on.
 EARLIER: dict[str, str] = {"group": "segment"}
 
@@ -143,6 +146,9 @@ def run(arguments: Sequence[str] | None = None) -> None:
     if given[0] == "--version":
         sys.stdout.write(f"armillary {__version__}\n")
         sys.exit(0)
+    if given[0] in FOR_SCRIPTS:
+        importlib.import_module(f".{FOR_SCRIPTS[given[0]]}", __package__).main(given[1:])
+        return
     name, rest = EARLIER.get(given[0], given[0]), given[1:]
     if name not in COMMANDS:
         from difflib import get_close_matches  # noqa: PLC0415 - for this message only

@@ -72,6 +72,32 @@ def completes(request: pytest.FixtureRequest, scripts: dict[str, Path], tmp_path
     return offered
 
 
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with what the shell asks ``armillary``; that is a program here which knows two pumps."""
+    program, log = tmp_path / "bin" / "armillary", tmp_path / "asked"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nprintf "%s|" "$@" >> {log}\nprintf "pump-7\\tabc\\nPump 3\\tdef\\n"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    return log
+
+
+def test_names_of_what_is_in_the_service(completes: Completes, asked: Path) -> None:
+    offered = completes("armillary device show --catalog mill --device ")
+    assert sorted(each.replace("\\", "") for each in offered) == ["Pump 3", "pump-7"]
+    assert asked.read_text().startswith("completion-names|device||device|show|--catalog|mill|--device|")
+    assert completes("armillary product list -c pu")
+    assert "completion-names|catalog|pu|product|list|" in asked.read_text()
+
+
+def test_no_name_is_asked_for_where_none_is_meant(completes: Completes, asked: Path) -> None:
+    completes("armillary device list --he")
+    completes("armillary device create --root-of-trust ")
+    completes("armillary notification-channel create --name ")
+    assert not asked.exists()
+
+
 def test_nouns_and_verbs(completes: Completes) -> None:
     assert sorted(completes("armillary dev")) == ["device", "device-group"]
     assert {"list", "show", "create", "boot"} <= set(completes("armillary device "))
@@ -106,6 +132,16 @@ def test_zsh_completes_what_is_typed(scripts: dict[str, Path], tmp_path: Path) -
         terminal.shows("advisory-feed ")
         terminal.write("\x15armillary device manu\t")
         terminal.shows("manufacturing-state ")
+
+
+def test_zsh_completes_names(scripts: dict[str, Path], tmp_path: Path, asked: Path) -> None:
+    typed = f"autoload -U compinit && compinit -u -d {tmp_path}/dump && source {scripts['zsh']} && print loa''ded\n"
+    with Terminal([shell("zsh"), "-f", "-i"], tmp_path) as terminal:
+        terminal.write(typed)
+        terminal.shows("loaded")
+        terminal.write("armillary device show --device Pu\t")
+        terminal.shows(r"--device Pump\\ 3")
+    assert "completion-names|device|Pu|device|show|--device|Pu|" in asked.read_text()
 
 
 def test_no_other_shell(capsys: pytest.CaptureFixture[str]) -> None:

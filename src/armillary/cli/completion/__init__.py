@@ -2,7 +2,7 @@
 """``armillary completion``: scripts with which bash, zsh and fish complete commands, options and their values.
 
 What it is: the commands as data (``places``), and one script a shell made of them. The scripts hold all words, so that
-a completion starts no program.
+their completion starts no program; for names of what is in the service they ask ``names``, which is quick or silent.
 
-What it is not: completion of names in a service. Specification: ``docs/guides/command-line.md``.
+Specification: ``docs/guides/command-line.md``.
 """

@@ -10,6 +10,19 @@ from typing import Any, Final
 # Names that click gives to kinds of paths: a file or folder, one that must be a file, one that must be a folder.
 PATHS: Final = frozenset({"path", "file", "directory"})
 
+# Options that take the name or the id of something in the service, and the kind of it (``names.KINDS``).
+NAMED: Final[Mapping[str, str]] = {
+    "--catalog": "catalog",
+    "--dashboard": "dashboard",
+    "--device": "device",
+    "--devices": "device",
+    "--product": "product",
+    "--rule": "rule",
+    "--segment": "segment",
+}
+# What help calls such a value; an option of the same name that takes something else (a number) calls it otherwise.
+NAMES: Final = frozenset({"NAME", "ID", "IDS", "DEVICE"})
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -23,8 +36,8 @@ class Word:
 class Place:
     """What can follow a command such as ``("device", "list")``; ``()`` is ``armillary`` itself.
 
-    ``values``: of an option that takes one, its possible values; none for a file or folder; no entry for flags, and for
-    free text (``free``).
+    ``values``: of an option that takes one, its possible values; none for a file or folder; no entry for flags, for
+    free text (``free``), and for what has a name in the service (``named``: option -> kind, see ``names.KINDS``).
     """
 
     path: tuple[str, ...]
@@ -32,12 +45,13 @@ class Place:
     options: tuple[Word, ...]
     values: Mapping[str, tuple[str, ...]]
     free: tuple[str, ...]
+    named: Mapping[str, str]
 
 
 def places(commands: Mapping[str, Any], abouts: Mapping[str, str]) -> list[Place]:
     """All places of the command line: nouns, their verbs, and so on down."""
     nouns = tuple(Word(name, about) for name, about in abouts.items())
-    top = Place((), nouns, (Word("--version", "Print the version."), Word("--help", "Show help.")), {}, ())
+    top = Place((), nouns, (Word("--version", "Print the version."), Word("--help", "Show help.")), {}, (), {})
     return [top, *(each for name, command in commands.items() for each in _below(command, (name,)))]
 
 
@@ -47,6 +61,7 @@ def _below(command: Any, path: tuple[str, ...]) -> Iterator[Place]:
     options: list[Word] = []
     values: dict[str, tuple[str, ...]] = {}
     free: list[str] = []
+    named: dict[str, str] = {}
     for each in command.params:
         if each.param_type_name != "option":
             continue
@@ -54,14 +69,24 @@ def _below(command: Any, path: tuple[str, ...]) -> Iterator[Place]:
         if each.is_flag:
             continue
         possible = _values(each.type)
-        if possible is None:
+        kind = _named(each)
+        if kind is not None:
+            named |= dict.fromkeys(each.opts, kind)
+        elif possible is None:
             free += each.opts
         else:
             values |= dict.fromkeys(each.opts, possible)
     options.append(Word("--help", "Show help."))
-    yield Place(path, verbs, tuple(options), values, tuple(free))
+    yield Place(path, verbs, tuple(options), values, tuple(free), named)
     for name, child in children.items():
         yield from _below(child, (*path, name))
+
+
+def _named(option: Any) -> str | None:
+    """The kind of names of which an option takes one, None for other options."""
+    if option.metavar not in NAMES:
+        return None
+    return next((kind for name in option.opts if (kind := NAMED.get(name)) is not None), None)
 
 
 def _values(kind: Any) -> tuple[str, ...] | None:

@@ -10,6 +10,14 @@ from armillary.cli.completion.places import Place, Word
 
 _BASH: Final = """\
 # bash completion of armillary: source this, or keep it as ~/.local/share/bash-completion/completions/armillary
+_armillary_names() {
+    local name about
+    while IFS=$'\\t' read -r name about; do
+        [[ $current == [\\"\\']* ]] || printf -v name %q "$name"
+        COMPREPLY+=("$name")
+    done < <(armillary completion-names "$1" "$current" "${COMP_WORDS[@]:1}" 2>/dev/null)
+    compopt +o default 2>/dev/null
+}
 _armillary() {
     local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} at="" word i verbs="" options=""
     COMPREPLY=()
@@ -35,6 +43,11 @@ complete -o default -F _armillary armillary
 _ZSH: Final = """\
 #compdef armillary
 # zsh completion of armillary: keep this as _armillary in a folder of $fpath, or source it after compinit
+_armillary_names() {
+    local -a found
+    found=(${(f)"$(armillary completion-names $1 "${words[CURRENT]}" "${(@)words[2,-1]}" 2>/dev/null)"})
+    compadd -- ${found%%$'\\t'*}
+}
 _armillary() {
     local at="" before=${words[CURRENT-1]} word i
     local -a verbs options possible
@@ -62,6 +75,9 @@ if [[ $funcstack[1] == _armillary ]]; then _armillary "$@"; else compdef _armill
 """
 _FISH: Final = """\
 # fish completion of armillary: keep this as ~/.config/fish/completions/armillary.fish
+function __armillary_names
+    armillary completion-names $argv 2>/dev/null
+end
 function __armillary_complete
     set -l given (commandline -opc)[2..]
     set -l current (commandline -ct)
@@ -107,6 +123,7 @@ def bash(found: Sequence[Place]) -> str:
             ),
         ),
         f'        {_files(found)}) COMPREPLY=($(compgen -f -- "$current")); return ;;',
+        *(f"        {each}) _armillary_names {kind}; return ;;" for kind, each in _named(found)),
         f"        {_free(found)}) compopt +o default 2>/dev/null; return ;;",
     ]
     words = [
@@ -124,6 +141,7 @@ def zsh(found: Sequence[Place]) -> str:
             found, lambda pattern, text: f"        ({pattern}) possible=({text}); _describe value possible; return ;;"
         ),
         f"        ({_files(found)}) _files; return ;;",
+        *(f"        ({each}) _armillary_names {kind}; return ;;" for kind, each in _named(found)),
         f"        ({_free(found)}) return ;;",
     ]
     words = [
@@ -150,6 +168,11 @@ def fish(found: Sequence[Place]) -> str:
         (
             f"        case {_files(found).replace('|', ' ')}\n"
             '            __fish_complete_path "$current"\n            return'
+        ),
+        *(
+            f'        case {each.replace("|", " ")}\n            __armillary_names {kind} "$current" $given\n'
+            "            return"
+            for kind, each in _named(found)
         ),
         f"        case {_free(found).replace('|', ' ')}\n            return",
     ]
@@ -195,6 +218,15 @@ def _files(found: Sequence[Place]) -> str:
 
 def _free(found: Sequence[Place]) -> str:
     return "|".join(_quoted(_at(each, name)) for each in found for name in each.free)
+
+
+def _named(found: Sequence[Place]) -> list[tuple[str, str]]:
+    """Each kind of names with the patterns of the options that take one."""
+    patterns: dict[str, list[str]] = {}
+    for each in found:
+        for option, kind in each.named.items():
+            patterns.setdefault(kind, []).append(_quoted(_at(each, option)))
+    return [(kind, "|".join(each)) for kind, each in sorted(patterns.items())]
 
 
 def _texts(words: Sequence[Word]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from armillary.console.alerts.pages_alerts import line_of
 from armillary.console.alerts.query import AlertQuery
 from armillary.console.authored.catalog_choice import catalog_words
+from armillary.console.authored.pages_trial import TrialChart
 from armillary.console.frame import sheet
 from armillary.console.frame.sheet import Bulk, Button, Cell, Editor, Section, Sheet, place, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, SEVERITY, UNKNOWN, State, state_of
@@ -182,9 +183,15 @@ def trace_sheet(rule_name: str, trace: Mapping[str, Any], label: str, now: int) 
 
 
 def trial_sheet(
-    document: Mapping[str, Any], trial: Mapping[str, Any], labels: Mapping[str, str], stretch: str = "the last day"
+    document: Mapping[str, Any],
+    trial: Mapping[str, Any],
+    labels: Mapping[str, str],
+    stretch: str = "the last day",
+    *,
+    chart: TrialChart | None = None,
+    links: tuple[tuple[str, str, bool], ...] = (),
 ) -> Sheet:
-    """When a rule would have fired on what is stored of ``stretch``."""
+    """When a rule would have fired on what is stored of ``stretch``; ``links`` are devices whose chart can be seen."""
     devices = sorted(trial["devices"], key=lambda each: (-each["firings"], each["device_id"]))
     found = [
         (
@@ -201,6 +208,7 @@ def trial_sheet(
         columns=("Device", "Firings", "First firing, or last evaluation"),
         rows=found,
         none="No device that the rule concerns has sent anything.",
+        plot=chart,
     )
     name = document["body"]["name"]
     return Sheet(
@@ -208,6 +216,7 @@ def trial_sheet(
         crumbs=(("Rules", "/rules"), (name, place("rule", document["id"]))),
         title=f"{name} would have fired {counted(trial['firings'], 'time')} in {stretch}.{cut}",
         notices=tuple(("attention", text) for text in trial["warnings"]),
+        links=links,
         sections=(section,),
     )
 

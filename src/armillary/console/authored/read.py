@@ -17,7 +17,9 @@ from armillary.console.authored import (
     rule_builder,
     segment_builder,
 )
+from armillary.console.authored.pages_trial import trial_links
 from armillary.console.authored.rule_builder import owners
+from armillary.console.authored.trial import chart_of
 from armillary.console.bulk.kinds import bulk_of
 from armillary.console.frame import sheet
 from armillary.console.frame.asking import ask, catalogs, may, meant, show
@@ -120,7 +122,9 @@ def try_rule(visit: Visit) -> Response:
     document = ask(visit, "show_rule", rule_id=rule_id)
     trial = ask(visit, "try_kept_rule", rule_id=rule_id, start_ms=end_ms - DAY_MS, end_ms=end_ms)
     labels = visit.sources.application.labels([each["device_id"] for each in trial["devices"]][:DEVICES])
-    return show(visit, pages_rules.trial_sheet(document, trial, labels))
+    drawn, chart = chart_of(visit, document["body"], trial, labels, visit.query.get("chart_of", ""))
+    links = trial_links(trial, labels, drawn, place("rule", rule_id, "try"))
+    return show(visit, pages_rules.trial_sheet(document, trial, labels, chart=chart, links=links))
 
 
 # Groups, jobs, exports --------------------------------------------------------------------------------------------

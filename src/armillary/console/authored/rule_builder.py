@@ -16,6 +16,7 @@ from starlette.responses import Response
 from armillary.console.authored import pages_rules
 from armillary.console.authored.catalog_choice import ALL, catalog_field, with_catalog
 from armillary.console.authored.pages_rule_form import ACTION_WORDS, STRETCHES, Offered, form_view, in_words
+from armillary.console.authored.pages_trial import chart_field
 from armillary.console.authored.rule_fields import (
     GROUPS,
     OWN,
@@ -28,10 +29,12 @@ from armillary.console.authored.rule_fields import (
     with_rows,
     wrong_of,
 )
+from armillary.console.authored.trial import chart_of
 from armillary.console.frame.action_checks import Form
 from armillary.console.frame.asking import ask, catalogs, may, meant, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
+from armillary.console.frame.form import Field
 from armillary.console.frame.sheet import Sheet, place
 from armillary.console.frame.words import slug
 from armillary.errors import ArmillaryError, InvalidArgumentError, NotFoundError
@@ -70,8 +73,12 @@ def builder(
     fields: Mapping[str, str] | None = None,
     wrong: Mapping[str, str] | None = None,
     trial: Sheet | None = None,
+    drawn: Field | None = None,
 ) -> dict[str, Any]:
-    """The form as its template draws it; of what is kept where no ``fields`` are given."""
+    """The form as its template draws it; of what is kept where no ``fields`` are given.
+
+    ``drawn`` is the choice of the device whose chart the ``trial`` shows.
+    """
     is_new, body = not document["id"], document["body"]
     values = template_values(visit, (fields or body.get("target", {})).get("template", ""))
     kinds = {each["name"]: each["kind"] for listed in values.values() for each in listed}
@@ -86,6 +93,7 @@ def builder(
         "post": "/rules/new" if is_new else place("rule", document["id"], "form"),
         "etag": fields.get("etag", document["etag"]),
         "trial": trial,
+        "drawn": drawn,
         **form_view(fields, _offered(visit, fields, values, owner), wrong or {}),
     }
 
@@ -135,8 +143,9 @@ def form_page(
     *,
     error: InvalidArgumentError | None = None,
     trial: Sheet | None = None,
+    drawn: Field | None = None,
 ) -> Response:
-    """The form of a rule with what was typed, and what is wrong with it."""
+    """The form of a rule with what was typed, and what is wrong with it; ``trial``, ``drawn`` as of :func:`builder`."""
     said = in_words(wrong) if wrong else error.message if error else ""
     made = Sheet(
         place="Rules",
@@ -146,7 +155,7 @@ def form_page(
         if may(visit, "rule")
         else f"Your role, {visit.operator.role}, may look at rules and not create them.",
         notices=(("bad", f"{said}. Correct it below. Nothing was changed."),) if said else (),
-        rule_form=builder(visit, document, fields, wrong, trial) if may(visit, "rule") else None,
+        rule_form=builder(visit, document, fields, wrong, trial, drawn) if may(visit, "rule") else None,
     )
     return show(visit, made, 400 if said else 200)
 
@@ -249,5 +258,6 @@ def _tried(visit: Visit, document: Mapping[str, Any], fields: Mapping[str, str],
     end_ms = (visit.now + 1) * 1000
     trial = ask(visit, "try_new_rule", rule=body, start_ms=end_ms - seconds * 1000, end_ms=end_ms)
     labels = visit.sources.application.labels([each["device_id"] for each in trial["devices"]][:TRIED])
-    tried = pages_rules.trial_sheet({"id": "", "body": body}, trial, labels, stretch)
-    return form_page(visit, document, fields, trial=tried)
+    drawn, chart = chart_of(visit, body, trial, labels, fields.get("chart_of", ""))
+    tried = pages_rules.trial_sheet({"id": "", "body": body}, trial, labels, stretch, chart=chart)
+    return form_page(visit, document, fields, trial=tried, drawn=chart_field(trial, labels, drawn))

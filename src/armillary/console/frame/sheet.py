@@ -65,7 +65,8 @@ class Section:
     """A table with a heading; ``none`` is said where it has no row.
 
     ``form`` stands below the table; ``anchor`` is the section's id; ``sorts`` says that its heads may sort it
-    (``sort.py``, which makes ``heads``), all pages by the columns ``by_source``; ``curve`` is a chart above the table;
+    (``sort.py``, which makes ``heads``), all pages by the columns ``by_source``; ``curve`` is a chart above the table,
+    and so is ``plot``, which brings its values along (``authored/pages_trial.py``);
     ``more`` is a way to all that the table shows some of: (words, address); ``bar`` is the line above the table
     (``table_bar.py``); ``live_href`` is a page with this section alone, which is asked for every ``every_s`` seconds to
     stand in its place; ``bulk`` is what can be done with rows that are ticked.
@@ -82,6 +83,7 @@ class Section:
     sorts: bool = False
     heads: tuple[Any, ...] = ()
     curve: Curve | None = None
+    plot: Any = None
     more: tuple[str, str] = ("", "")
     by_source: tuple[str, ...] = ()
     bar: Any = None
@@ -163,8 +165,10 @@ class Sheet:
 
     @property
     def has_curve(self) -> bool:
-        """Whether one of its sections has a chart, which needs a style and a script."""
-        return any(each.curve is not None for each in self.sections)
+        """Whether it has a chart, also one of a trial in its form, which needs a style and a script."""
+        trial = (self.rule_form or {}).get("trial")
+        sections = (*self.sections, *(trial.sections if trial else ()))
+        return any(each.curve is not None or each.plot is not None for each in sections)
 
 
 def cell_of(value: object) -> Cell:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from armillary.api.http.documents import as_document, row_document
+from armillary.api.http.tenure import whole_hours_since
 from armillary.api.native.bodies import HubDeviceBody, HubEnrolmentBody, HubServiceKeyBody, ModuleBody
 from armillary.api.views import hub as views_hub, hub_devices as views, series as views_series, service as views_service
 from armillary.console.sources.request_context import RequestContext
@@ -50,6 +51,24 @@ def device_raw(by: RequestContext, device_id: str, metric: str, start_ms: int, e
     if begin_ms >= end_ms:
         return {"metric": metric, "items": [], "next_start_ms": None}
     return views_series.raw(by.hub, known, metric, begin_ms, end_ms, limit)
+
+
+def device_extremes(
+    by: RequestContext, device_id: str, metric: str, start_ms: int, end_ms: int, max_points: int
+) -> Document:
+    """A metric's lowest and highest values over time as ``items`` of [time, value]: no value of it lies outside."""
+    known = by.service.hub_access.known(device_id)
+    begin_ms = max(start_ms, whole_hours_since(by.since_ms(known)))
+    if begin_ms >= end_ms:
+        return {"items": []}
+    found = views_hub.series(by.hub, known, metric, start_ms=begin_ms, end_ms=end_ms, max_points=max_points)
+    half_ms = found["bucket_ms"] // 2
+    items = []
+    for at_ms, _count, low, high, _mean in found["points"]:
+        items.append([at_ms, low])
+        if high != low:
+            items.append([at_ms + half_ms, high])
+    return {"items": items}
 
 
 def device_twin(by: RequestContext, device_id: str) -> Document:

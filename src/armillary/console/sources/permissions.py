@@ -263,6 +263,7 @@ ROUTES_OF: Final[Mapping[str, str]] = MappingProxyType(
         "assess_fleet": "GET /assessment",
         "assess_device": f"GET {_DEVICE}/assessment",
         "device_raw": f"GET {_DEVICE}/telemetry/raw",
+        "device_extremes": f"GET {_DEVICE}/telemetry/series",
         "device_twin": f"GET {_DEVICE}/twin",
         "patch_device_twin": f"PATCH {_DEVICE}/twin",
         "list_hub_devices": f"GET {_CATALOG}/hub-devices",

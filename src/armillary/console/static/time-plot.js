@@ -5,7 +5,8 @@
 //
 // A chart is {start_ms, end_ms, bucket_ms, axes: [unit, ...], series: [{label, unit, axis, at_ms, values, key}, ...]};
 // it has an axis on the left and, with a second unit, one on the right. It may have thresholds, {at, axis, shape, label}:
-// a line each, or where one is out of sight its label at the edge that it lies beyond.
+// a line each, or where one is out of sight its label at the edge that it lies beyond; and marks, {at_ms, label}: an
+// upright line each, with a label where no other is near.
 
 import { alone, bounds, nearest, quantity, ticks, withGaps } from "./chart-rules.js";
 import { axis, colour, exact } from "./paint.js";
@@ -72,7 +73,7 @@ export class TimePlot {
   /** Draws a chart; one of the same series and axes in place, so that neither pointer nor zoom is lost. */
   show(chart) {
     this.#chart = chart;
-    const made = JSON.stringify([chart.axes, chart.thresholds ?? [], chart.series.map((each) => [each.label, each.unit, each.axis])]);
+    const made = JSON.stringify([chart.axes, chart.thresholds ?? [], chart.marks ?? [], chart.series.map((each) => [each.label, each.unit, each.axis])]);
     if (this.#plot && made === this.#made) this.#update();
     else this.#make(made);
   }
@@ -182,7 +183,7 @@ export class TimePlot {
         hooks: {
           setSelect: [(plot) => this.#selected(plot)],
           setCursor: [() => this.#say()],
-          draw: [(plot) => this.#limits(plot), (plot) => this.#units(plot, paints)],
+          draw: [(plot) => this.#marks(plot), (plot) => this.#limits(plot), (plot) => this.#units(plot, paints)],
         },
       },
       this.#data(),
@@ -240,6 +241,31 @@ export class TimePlot {
         ctx.textBaseline = isHigh ? "top" : "bottom";
         ctx.fillText(each.label, right, at + (isHigh ? 2 : -2) * devicePixelRatio);
       }
+    }
+    ctx.restore();
+  }
+
+  /** Marks: an upright line and what happened, beside its foot. */
+  #marks(plot) {
+    const { ctx, bbox } = plot;
+    const foot = bbox.top + bbox.height;
+    let free = bbox.left; // from here on no label stands
+    ctx.save();
+    ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
+    ctx.textBaseline = "bottom";
+    ctx.lineWidth = devicePixelRatio;
+    ctx.strokeStyle = ctx.fillStyle = colour(this.#host, "limit-bad");
+    for (const each of this.#chart.marks ?? []) {
+      const at = Math.round(plot.valToPos(each.at_ms / 1000, "x", true)) + 0.5;
+      if (at < bbox.left || at > bbox.left + bbox.width) continue;
+      ctx.beginPath();
+      ctx.moveTo(at, bbox.top);
+      ctx.lineTo(at, foot);
+      ctx.stroke();
+      const end = at + ctx.measureText(each.label).width + 8 * devicePixelRatio;
+      if (at < free || end > bbox.left + bbox.width) continue;
+      ctx.fillText(each.label, at + 4 * devicePixelRatio, foot - 2 * devicePixelRatio);
+      free = end;
     }
     ctx.restore();
   }

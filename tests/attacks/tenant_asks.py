@@ -125,6 +125,7 @@ BODIES: dict[str, Any] = {
     "/bridge-authorities": {"certificate": "x"},
     "/finding-kinds/{finding_kind}/acknowledge": {"up_to": 1 << 40},
     "/notification-channels": {"name": "x", "kind": "e-mail", "options": {"to": ["x@example.com"]}},
+    "/notification-channels/{channel_id}": {"min_severity": "high"},
     "/v1/actions": {"kind": "re-attest", "target": {"finding": str(UUID(int=1))}, "reason": "x"},
     "/action-preview": {"kind": "re-attest", "target": {"finding": str(UUID(int=1))}, "reason": "x"},
     "/action-approval": {"second_person_above": 0, "expires_after_s": 60}, "/playbook-check": {"text": "x"},

@@ -59,6 +59,7 @@ _PRODUCT = f"{_AZURE}/products/{{product}}"
 ADMINISTRATORS = {
     "POST /api/v1/log-witnesses", "POST /api/v1/log-witnesses/remove", "POST /api/v1/advisory-feed-keys",
     "POST /api/v1/notification-channels", "DELETE /api/v1/notification-channels/{channel_id}",
+    "PATCH /api/v1/notification-channels/{channel_id}",
     "DELETE /api/v1/advisory-feed-keys/{key_id}", "PUT /api/v1/advisory-feeds/{feed_name}/max-age",
     f"DELETE {_AZURE}",
     f"POST {_AZURE}/certificates/{{serial}}/retrieveProofOfPossessionNonce",

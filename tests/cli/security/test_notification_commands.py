@@ -117,3 +117,35 @@ def test_findings_are_exported_in_three_forms(armillary: Command, service: Runni
     assert [row["title"] for row in rows] == ["Held", "'=cmd()"]
     nowhere = armillary("finding", "export", "--output-file", str(tmp_path / "no" / "f"))
     assert (nowhere.code, list(tmp_path.iterdir())) == (1, [file])
+
+
+def test_what_a_channel_is_told_is_changed_and_one_command_says_who_is_told(
+    armillary: Command, service: RunningService
+) -> None:
+    catalog = service.make_catalog(f"C-{uuid.uuid4().hex[:10]}")
+    of = ("-n", "Desk", "-c", catalog)
+    made = armillary("notification-channel", "create", *of, "--kind", "e-mail", "--to", "a@example.com")
+    assert made.code == 0, made.err
+    changed = armillary(
+        "notification-channel", "change", *of, "--topic", "finding", "--finding-kind", "clock", "--json"
+    ).json
+    assert (changed["topics"], changed["finding_kinds"], changed["min_severity"]) == (["finding"], ["clock"], "info")
+    changed = armillary(
+        "notification-channel", "change", *of, "--finding-kind", "all", "--min-severity", "high", "--json"
+    )
+    assert (changed.json["topics"], changed.json["finding_kinds"], changed.json["min_severity"]) == (
+        ["finding"],
+        [],
+        "high",
+    )
+    empty = armillary("notification-channel", "change", *of)
+    assert (empty.code, "nothing to change" in empty.err) == (1, True)
+
+    shown = armillary("notification-channel", "overview", "-c", catalog)
+    assert shown.code == 0, shown.err
+    lines = [line.split() for line in shown.out.splitlines()]
+    assert lines[0][:4] == ["mail", "server", "not", "set:"]
+    assert ["finding", "high", "Desk", "of", catalog] in lines
+    assert ["finding", "low", "nobody"] in lines
+    assert ["alert", "nobody"] in lines
+    assert armillary("notification-channel", "delete", *of, "--yes").code == 0

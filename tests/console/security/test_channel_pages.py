@@ -37,9 +37,10 @@ def test_every_kind_of_channel_has_its_form() -> None:
 def test_what_was_not_told_is_not_drawn_as_good(status: dict[str, int], kind: str) -> None:
     channel = {
         "channel_id": "c", "name": "Desk", "kind": "webhook", "catalog": None, "min_severity": "info",
-        "status": STATUS | status,
+        "topics": [], "finding_kinds": [], "status": STATUS | status,
     }  # fmt: skip
-    made = pages_channels.list_sheet([channel], may_make=False, now=1)
+    overview = {"mail": {"is_set": False}, "events": [], "silent_rules": []}
+    made = pages_channels.list_sheet([channel], overview, may_make=False, may_test=False, now=1)
     assert made.sections[0].rows[0][1].state.kind == kind
     assert (made.title == "1 channel, all told of everything.") == (kind == "good")
 
@@ -81,8 +82,51 @@ def test_a_channel_is_made_tested_and_deleted(security_scene: SecurityScene) -> 
 
 def test_who_may_not_change_channels_is_offered_nothing(security_scene: SecurityScene) -> None:
     reader, here = security_scene.browser("Reader"), f"/notification-channels/{security_scene.channel}"
-    assert not re.search(r"/(test|retry|delete)", reader.get(here).text)
+    assert not re.search(r"/(test|retry|choose|delete)", reader.get(here).text)
     assert "/new-notification-channel" not in reader.get("/notification-channels").text
     assert reader.get("/new-notification-channel").status == 403
     contributor = security_scene.browser("Contributor").get(here).text
-    assert ("/test" in contributor, "/delete" in contributor) == (True, False)
+    assert [f"{here}/{verb}" in contributor for verb in ("test", "choose", "delete")] == [True, False, False]
+    assert f"{here}/test" not in reader.get("/notification-channels").text
+    assert security_scene.browser("Contributor").post(f"{here}/choose", topic="action").status == 403
+
+
+def test_one_page_says_who_is_told_of_what_and_a_channel_is_told_something_else(security_scene: SecurityScene) -> None:
+    browser, notifications = security_scene.browser("Administrator"), security_scene.service.notifications
+    made = browser.post(
+        "/new-notification-channel", kind="e-mail", name="Night <desk>", to="night@example.com", min_severity="high",
+        topic="finding", catalog="northwind",
+    )  # fmt: skip
+    here = made.headers["location"].partition("?")[0]
+    try:
+        page = browser.get("/notification-channels").text
+        assert "No mail server" not in page
+        assert "E-mails of channels and rules wait." in page
+        night = "Night &lt;desk&gt; (of northwind, from high)"
+        told = {
+            each: _told(page, each) for each in ("Findings, critical", "Findings, medium", "Actions, and what", "Times")
+        }
+        assert [night in each for each in told.values()] == [True, False, False, True]
+        assert f'action="{here}/test"' in page
+
+        shown = browser.get(here).text
+        assert '<option value="finding" selected>findings only</option>' in shown
+        saved = browser.post(f"{here}/choose", topic="", min_severity="low", **{"kind_rollout-held": "on"})
+        assert saved.status == 303, saved.text
+        (mine,) = (each for each in notifications.channels.list("northwind") if each.name == "Night <desk>")
+        assert (mine.topics, mine.finding_kinds, mine.min_severity) == ((), ("rollout-held",), "low")
+        page = browser.get("/notification-channels").text
+        changed = [
+            _told(page, each) for each in ("Roll-outs that are halted", "Times", "Findings, low", "Actions, and what")
+        ]
+        assert ["Night" in each for each in changed] == [True, False, True, True]
+        assert "checked> A roll-out was stopped" in browser.get(here).text.replace('" checked', " checked")
+        refused = browser.post(f"{here}/choose", topic="weather", min_severity="low")
+        assert (refused.status, "topics: expected finding, action" in refused.text) == (400, True)
+    finally:
+        browser.confirm(f"{here}/delete")
+
+
+def _told(page: str, event: str) -> str:
+    """The row of an event."""
+    return page.partition(f"<span>{event}")[2].partition("</tr>")[0]

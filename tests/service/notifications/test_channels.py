@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from tests.fixtures.waiting import wait_until
 from tests.service.notifications.receivers import Receiver, hanging
-from tests.service.notifications.test_sender import BOSS, hook_to, see, status, wait_for
+from tests.service.notifications.test_sender import BOSS, hook_to, see, status, titles, wait_for
 
 from armillary.engines.outbound import webhook
 from armillary.errors import ConflictError, DataFolderError, InvalidArgumentError, NotFoundError
@@ -55,10 +55,36 @@ def test_a_channel_of_another_catalog_is_as_good_as_none(host: ServiceHost) -> N
             lambda it: channels.test(it, "Contoso", operator=BOSS),
             lambda it: channels.retry(it, "Contoso", operator=BOSS),
             lambda it: channels.given_up(it, "Contoso", limit=1, after=None),
+            lambda it: channels.choose(it, "Contoso", **choice(min_severity="high"), operator=BOSS),
         ):
             with pytest.raises(NotFoundError):
                 call(channel_id)
     assert channels.get(theirs, None).name == "desk"
+    assert channels.get(theirs, None).min_severity == "info"
+
+
+def choice(**values: Any) -> dict[str, Any]:
+    return {"topics": None, "finding_kinds": None, "min_severity": None, **values}
+
+
+def test_what_a_channel_is_told_is_changed_and_the_rest_stays(host: ServiceHost, hook: Receiver) -> None:
+    channels = host.service.notifications.channels
+    mine = hook_to(host, hook.url, "mine", secret=SECRET).channel_id
+    changed = channels.choose(mine, None, **choice(finding_kinds=["clock"], topics=["finding"]), operator=BOSS)
+    assert (changed.topics, changed.finding_kinds, changed.min_severity) == (("finding",), ("clock",), "info")
+    changed = channels.choose(mine, None, **choice(min_severity="high", finding_kinds=[]), operator=BOSS)
+    assert (changed.topics, changed.finding_kinds, changed.min_severity) == (("finding",), (), "high")
+    assert channels.hidden_of(changed) == {"url": hook.url, "secret": SECRET}
+    see(host, "below", severity="medium")
+    see(host, "above", severity="critical")
+    wait_for(host, changed, delivered=1)
+    assert titles(hook) == ["Odd above"]
+    audit = host.service.audit.list(limit=10, after=None).items
+    assert [each.operation for each in audit].count("notification-channel.change") == 2
+    for wrong in (choice(), choice(topics=["weather"]), choice(finding_kinds=["x"]), choice(min_severity="worst")):
+        with pytest.raises(InvalidArgumentError):
+            channels.choose(mine, None, **wrong, operator=BOSS)
+    assert channels.get(mine, None).choice == changed.choice
 
 
 def test_a_deleted_channel_and_a_deleted_catalog_leave_nothing(host: ServiceHost, hook: Receiver) -> None:

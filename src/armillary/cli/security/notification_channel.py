@@ -25,6 +25,8 @@ FACTS = (
     "created_by", "waiting", "delivered", "given_up", "dropped", "failures", "delivered_at", "failed_at", "error",
 )  # fmt: skip
 GIVEN_UP = ("kept_at", "sequence", "attempts", "severity", "title", "error")
+TOLD = ("event", "severity", "told")
+SILENT = ("rule", "name", "catalog", "why")
 MAX_SECRET_BYTES: Final = 4096
 MAX_PEM_BYTES: Final = 16 << 10
 
@@ -93,6 +95,45 @@ def create(
     return record(remote.post(PLACE, body, catalog=catalog), row=_facts)
 
 
+@remote_command(app, "change")
+def change(
+    remote: RemoteService,
+    name: NameOption,
+    *,
+    catalog: CatalogOption = None,
+    topic: Annotated[
+        list[str] | None, typer.Option("--topic", metavar="WORD", help="finding, action, or all; repeatable.")
+    ] = None,
+    finding_kind: Annotated[
+        list[str] | None, typer.Option("--finding-kind", metavar="KIND", help="Such findings, or all; repeatable.")
+    ] = None,
+    min_severity: Annotated[Severity | None, typer.Option("--min-severity", help="Nothing below.")] = None,
+) -> Shown:
+    """Change what a channel is told from now on.
+
+    What is not named stays; all takes a choice back.
+    """
+    found, owner = _named(remote, name, catalog)
+    wanted = {"topics": _all_or(topic), "finding_kinds": _all_or(finding_kind), "min_severity": min_severity}
+    body = {key: value for key, value in wanted.items() if value is not None}
+    return record(remote.patch(_place(found), body, catalog=owner), row=_facts)
+
+
+@remote_command(app, "overview")
+def overview(remote: RemoteService, catalog: CatalogOption = None) -> Shown:
+    """Show who is told of what, and who is not.
+
+    Also whether there is a mail server, and which rules cannot reach whom they name.
+    """
+    found = remote.get("/notification-overview", catalog=catalog)
+    mail = found["mail"]
+    state = f"{mail['host'] or 'set'}" if mail["is_set"] else "not set: e-mails wait (smtp_host, smtp_from)"
+    told = table(found["events"], TOLD, row=_told, empty="")
+    silent = table(found["silent_rules"], SILENT, row=_silent, empty="Every rule can reach somebody.")
+    shown = record(found, row=lambda _: {"mail server": state})
+    return shown.then("Told:", told).then("Rules that cannot reach all whom they name:", silent)
+
+
 @remote_command(app, "list")
 def list_channels(remote: RemoteService, catalog: CatalogOption = None) -> Shown:
     """List channels, and how each is doing."""
@@ -137,6 +178,26 @@ def delete(remote: RemoteService, name: NameOption, catalog: CatalogOption = Non
     confirm(f"Delete the channel {found['name']}? {waiting} events wait for it.", yes=yes)
     remote.delete(_place(found), catalog=owner)
     note(f"channel {found['name']} is deleted")
+
+
+def _all_or(words: list[str] | None) -> list[str] | None:
+    """What an option chose; ``all`` is no choice, which the service has as an empty list."""
+    return [] if words is not None and "all" in words else words
+
+
+def _told(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A line of who is told of what."""
+    named = (" of ".join(filter(None, (each["name"], each["catalog"]))) for each in event["told"])
+    return {"event": event["event"], "severity": event["severity"] or "", "told": ", ".join(named) or "nobody"}
+
+
+def _silent(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {
+        "rule": rule["id"],
+        "name": rule["name"],
+        "catalog": rule["catalog"] or "all",
+        "why": "; ".join(rule["why"]),
+    }
 
 
 def _named(remote: RemoteService, name: str, catalog: str | None) -> tuple[dict[str, Any], str | None]:

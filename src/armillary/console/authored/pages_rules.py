@@ -130,6 +130,7 @@ def rule_sheet(
         detail=body.get("description", ""),
         buttons=(
             Button(label="Try on the last day", href=place("rule", rule_id, "try")),
+            *((Button(label="Notifications", href="/notification-channels"),) if document.get("unreachable") else ()),
             switch,
             Button(label="Delete", href=place("rule", rule_id, "delete"), danger=True),
         )

@@ -38,6 +38,7 @@ MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
         "case-entry": "Recorded. Entries of a case are never changed.",
         "channel-made": "Created. Send a test: the page says what came back.",
         "channel-retried": "What was given up is sent again.",
+        "channel-chosen": "Saved. What waits for the channel is still sent.",
         "channel-deleted": "Deleted. Nobody is told by it any more.",
         "dossier-made": "Created and signed. It states what was so at that time.",
         "stated": "Stated and signed. It counts from now on.",

@@ -14,7 +14,7 @@ from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
 from armillary.console.frame.form import Wrong, wrong_of
-from armillary.console.security import pages_channels
+from armillary.console.security import pages_channels, pages_notifications
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 
 # Events that were given up which the page has.
@@ -23,8 +23,9 @@ GIVEN_UP = 50
 
 def channels(visit: Visit) -> Response:
     """All channels."""
-    items, may_make = ask(visit, "list_channels")["items"], may(visit, "make_channel")
-    return show(visit, pages_channels.list_sheet(items, may_make=may_make, now=visit.now))
+    items, overview = ask(visit, "list_channels")["items"], ask(visit, "notification_overview")
+    allowed = {"may_make": may(visit, "make_channel"), "may_test": may(visit, "test_channel")}
+    return show(visit, pages_channels.list_sheet(items, overview, **allowed, now=visit.now))
 
 
 def channel(visit: Visit) -> Response:
@@ -47,6 +48,7 @@ def make(visit: Visit, form: Form) -> Response:
         "kind": kind,
         "options": pages_channels.options_of(kind, form),
         "secret": form.get("secret", "") or None,
+        "topics": pages_notifications.topics_of(form),
         "min_severity": form.get("min_severity", ""),
     }
     try:
@@ -68,7 +70,7 @@ def question(visit: Visit) -> Confirmation:
 
 
 def change(visit: Visit, form: Form) -> Response:
-    """Send a test, send again what was given up, or delete a channel."""
+    """Send a test, send again what was given up, change what a channel is told, or delete it."""
     channel_id = visit.params["channel_id"]
     match verb_of(visit, pages_channels.CHANGES, "channels", "channel's page"):
         case "test":
@@ -76,17 +78,28 @@ def change(visit: Visit, form: Form) -> Response:
         case "retry":
             ask(visit, "retry_channel", channel_id=channel_id)
             return done(pages_channels.place(channel_id), "channel-retried")
+        case "choose":
+            return _choose(visit, channel_id, form)
         case _:
             confirmed(question(visit), form)
             ask(visit, "drop_channel", channel_id=channel_id)
             return done(pages_channels.LIST, "channel-deleted")
 
 
-def _page(visit: Visit, came_back: Mapping[str, Any] | None) -> Response:
+def _choose(visit: Visit, channel_id: str, form: Form) -> Response:
+    try:
+        ask(visit, "choose_channel", channel_id=channel_id, given=pages_notifications.choice_of(form))
+    except InvalidArgumentError as error:
+        return _page(visit, None, wrong_of(error))
+    return done(pages_channels.place(channel_id), "channel-chosen")
+
+
+def _page(visit: Visit, came_back: Mapping[str, Any] | None, wrong: Wrong | None = None) -> Response:
     found = ask(visit, "show_channel", channel_id=visit.params["channel_id"])
     given_up = ask(visit, "given_up_events", channel_id=found["channel_id"], limit=GIVEN_UP)["items"]
     allowed = {verb: may(visit, change) for verb, change in pages_channels.CHANGES.items()}
-    return show(visit, pages_channels.channel_sheet(found, given_up, may=allowed, came_back=came_back, now=visit.now))
+    made = pages_channels.channel_sheet(found, given_up, may=allowed, came_back=came_back, wrong=wrong, now=visit.now)
+    return show(visit, made, 400 if wrong else 200)
 
 
 def _new_page(visit: Visit, kind: str, sent: Mapping[str, str], wrong: Wrong | None) -> Response:

@@ -14,14 +14,22 @@ from urllib.parse import quote, urlencode
 from armillary.console.frame.confirmation import Confirmation, touching
 from armillary.console.frame.form import Field, Form, Wrong, choices, filled, limits
 from armillary.console.frame.sheet import SEEN_EVERY_S, Button, Cell, Section, Sheet, number, text
-from armillary.console.frame.states import ATTENTION, BAD, GOOD, SEVERITIES, UNKNOWN, State
-from armillary.console.frame.words import counted, grouped, moment, sentence, short_id
+from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
+from armillary.console.frame.words import counted, grouped, joined, moment, sentence, short_id
+from armillary.console.security.pages_notifications import (
+    choice_form,
+    mail_cell,
+    severity_field,
+    silent_section,
+    told_section,
+    topics_field,
+)
 
 LIST: Final = "/notification-channels"
 NEW: Final = "/new-notification-channel"
 # What is done with a channel on its page -> the change that one has to be allowed.
 CHANGES: Final[Mapping[str, str]] = MappingProxyType(
-    {"test": "test_channel", "retry": "retry_channel", "delete": "drop_channel"}
+    {"test": "test_channel", "retry": "retry_channel", "choose": "choose_channel", "delete": "drop_channel"}
 )
 # Kind -> what it is, in the order of the form.
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
@@ -63,13 +71,17 @@ def place(channel_id: str, *more: str) -> str:
     return "/".join([LIST, quote(channel_id, safe=""), *more])
 
 
-def list_sheet(items: Sequence[Mapping[str, Any]], *, may_make: bool, now: int) -> Sheet:
-    """All channels."""
+def list_sheet(
+    items: Sequence[Mapping[str, Any]], overview: Mapping[str, Any], *, may_make: bool, may_test: bool, now: int
+) -> Sheet:
+    """All channels, who is told of what, the mail server, and rules that cannot reach whom they name."""
     troubled = sum(_standing(each).kind != GOOD for each in items)
+    columns = ("Channel", "State", "Topics", "From", "Told", "Waiting", "Given up", "Last told", "Of")
     return Sheet(
         place="Notifications",
         title=_list_sentence(items, troubled),
-        detail="Where findings, actions and clocks go. Each channel is told in order, at least once.",
+        detail="Where findings, actions, alerts and clocks go. Each channel is told in order, at least once.",
+        facts=(("Mail server", mail_cell(overview["mail"])),),
         buttons=tuple(
             Button(label=f"Tell {words}", href=f"{NEW}?{urlencode({'kind': kind})}")
             for kind, words in KINDS.items()
@@ -78,10 +90,12 @@ def list_sheet(items: Sequence[Mapping[str, Any]], *, may_make: bool, now: int) 
         sections=(
             Section(
                 title="Channels",
-                columns=("Channel", "State", "Told", "Waiting", "Given up", "Last told", "From", "Of"),
-                rows=[_row(each, now) for each in items],
+                columns=(*columns, "Test") if may_test else columns,
+                rows=[_row(each, now, may_test=may_test) for each in items],
                 none="None: nobody is told. Create one, or: armillary notification-channel create",
             ),
+            told_section(overview["events"]),
+            silent_section(overview["silent_rules"]),
         ),
         every_s=SEEN_EVERY_S,
         within="security",
@@ -94,9 +108,13 @@ def channel_sheet(
     *,
     may: Mapping[str, bool],
     came_back: Mapping[str, Any] | None = None,
+    wrong: Wrong | None = None,
     now: int,
 ) -> Sheet:
-    """One channel; ``came_back`` is what a test had for an answer just now, ``may``: verb -> whether it is allowed."""
+    """One channel; ``came_back`` is what a test had for an answer just now, ``may``: verb -> whether it is allowed.
+
+    ``wrong`` is what was wrong with what was chosen.
+    """
     here, status = place(found["channel_id"]), found["status"]
     standing = _standing(found)
     ways = [
@@ -145,6 +163,7 @@ def channel_sheet(
                 none="Nothing was given up.",
             ),
         ),
+        forms=(choice_form(f"{here}/choose", found, wrong),) if may["choose"] else (),
         within="security",
     )
 
@@ -161,13 +180,8 @@ def new_sheet(
         Field(name="catalog", label="Of", kind="select", choices=owners),
         *_OPTIONS[kind],
         *secret,
-        Field(
-            name="min_severity",
-            label="From severity",
-            kind="select",
-            value="medium",
-            choices=choices(tuple(reversed(SEVERITIES))),
-        ),
+        topics_field(()),
+        severity_field("medium"),
     )
     return Sheet(
         place="Notifications",
@@ -236,17 +250,23 @@ def _standing(each: Mapping[str, Any]) -> State:
     return State(GOOD, "told of everything")
 
 
-def _row(each: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
-    status = each["status"]
+def _row(each: Mapping[str, Any], now: int, *, may_test: bool) -> tuple[Cell, ...]:
+    status, here = each["status"], place(each["channel_id"])
+    kinds = (
+        counted(len(each["finding_kinds"]), "kind of findings", "kinds of findings") if each["finding_kinds"] else ""
+    )
+    test = (Cell(text="Send a test", post=f"{here}/test"),) if may_test else ()
     return (
-        text(each["name"], href=place(each["channel_id"]), reason=KINDS.get(each["kind"], each["kind"])),
+        text(each["name"], href=here, reason=KINDS.get(each["kind"], each["kind"])),
         Cell(state=_standing(each), reason=status["error"]),
+        text(joined([f"{topic}s" for topic in each["topics"]]) or "findings and actions", reason=kinds),
+        text(each["min_severity"]),
         number(grouped(status["delivered"])),
         number(grouped(status["waiting"])),
         number(grouped(status["given_up"])),
         Cell(at=moment(status["delivered_at"], now), text="never"),
-        text(each["min_severity"]),
         text(each["catalog"] or "the whole service"),
+        *test,
     )
 
 

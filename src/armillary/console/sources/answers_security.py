@@ -143,6 +143,21 @@ def list_channels(by: RequestContext) -> Document:
     return views_notifications.channels(by.service, by.catalog)
 
 
+def notification_overview(by: RequestContext) -> Document:
+    """Who is told of what, whether there is a mail server, which rules can reach nobody."""
+    from armillary.api.views.security import notification_overview as views_overview  # noqa: PLC0415 - memory, as above
+
+    return views_overview.overview(by.service, by.platform, by.catalog)
+
+
+def choose_channel(by: RequestContext, channel_id: str, given: Document) -> Document:
+    """Change what a channel is told from now on."""
+    from armillary.api.views.security import notifications as views_notifications  # noqa: PLC0415 - memory, as above
+
+    number = uuid_of("channel", channel_id)
+    return views_notifications.choose(by.service, number, by.catalog, given, operator=by.operator)
+
+
 def show_channel(by: RequestContext, channel_id: str) -> Document:
     """One channel."""
     from armillary.api.views.security import notifications as views_notifications  # noqa: PLC0415 - memory, as above
@@ -159,7 +174,7 @@ def given_up_events(by: RequestContext, channel_id: str, limit: int) -> Document
 
 
 def make_channel(by: RequestContext, catalog: str | None, said: Mapping[str, Any]) -> Document:
-    """Make a channel: ``said`` has its ``name``, ``kind``, ``options``, ``secret`` and ``min_severity``."""
+    """Make a channel: ``said`` has its ``name``, ``kind``, ``options``, ``secret``, ``topics``, ``min_severity``."""
     from armillary.api.views.security import notifications as views_notifications  # noqa: PLC0415 - memory, as above
     from armillary.service.notifications.channels import ChannelForm  # noqa: PLC0415 - memory, as above
 

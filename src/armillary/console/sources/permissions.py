@@ -232,6 +232,8 @@ ROUTES_OF: Final[Mapping[str, str]] = MappingProxyType(
         "put_collection": f"PUT {_GROUP}/crash-dumps",
         "erase_collection": f"DELETE {_GROUP}/crash-dumps",
         "list_channels": "GET /notification-channels",
+        "notification_overview": "GET /notification-overview",
+        "choose_channel": "PATCH /notification-channels/{channel_id}",
         "show_channel": "GET /notification-channels/{channel_id}",
         "given_up_events": "GET /notification-channels/{channel_id}/given-up",
         "make_channel": "POST /notification-channels",

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from armillary.engines.database.on_demand import OnDemand
+from armillary.engines.outbound.email import MailServer
 from armillary.engines.outbound.webhook import check_url, place_of
 from armillary.engines.rules import rows
 from armillary.engines.rules.store import RuleStore
@@ -35,6 +37,29 @@ KIND: Final = "rule"
 
 # Finds the devices that a rule is tried on, of those that the caller may see.
 Devices = Callable[[], Sequence[str]]
+
+
+# Rules read at once to see whom they reach.
+REACH_PAGE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class SilentRule:
+    """A rule that can reach nobody, or not everybody that it names; ``why`` in sentences without their full stop."""
+
+    rule_id: str
+    name: str
+    catalog: str | None
+    why: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whom rules can tell: ``naming`` counts rules by their catalog and the channel that they name."""
+
+    mail: MailServer
+    naming: Mapping[tuple[str | None, str], int]
+    silent: Sequence[SilentRule]
 
 
 @dataclass(eq=False)
@@ -164,6 +189,22 @@ class RuleOperations:
             "devices": [self._in_words(each) for each in run.devices],
             "warnings": self._names.warnings_of(rule, whose),
         }
+
+    def reach(self, catalog: str | None) -> Reach:
+        """Whom the rules that the caller may see can tell: channels that they name, and those that reach nobody."""
+        naming: Counter[tuple[str | None, str]] = Counter()
+        silent: list[SilentRule] = []
+        page: dict[str, Any] = {"next": None}
+        while True:
+            page = self._authored.listed(KIND, catalog, REACH_PAGE, page["next"])
+            for each in page["items"]:
+                body = each["body"]
+                named = {action["channel"] for action in body.get("actions", ()) if action.get("channel")}
+                naming.update((body.get("catalog"), name) for name in named)
+                if why := self._unreachable(body):
+                    silent.append(SilentRule(each["id"], str(body["name"]), body.get("catalog"), why))
+            if page["next"] is None:
+                return Reach(self._rules.actions.settings.mail, naming, silent)
 
     def _unreachable(self, body: Mapping[str, Any]) -> list[str]:
         try:

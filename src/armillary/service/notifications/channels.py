@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -102,9 +102,7 @@ class Channels:
         check_given_name(form.name[: MAX_NAME_CHARACTERS + 1], "name")
         if len(form.name) > MAX_NAME_CHARACTERS:
             raise InvalidArgumentError(f"name: expected at most {MAX_NAME_CHARACTERS} characters", remedy="Shorten it.")
-        _check_words("topics", form.topics, TOPICS)
-        _check_words("finding_kinds", form.finding_kinds, tuple(FINDING_KINDS))
-        _check_words("min_severity", [form.min_severity], SEVERITIES)
+        _check_choice(form.topics, form.finding_kinds, form.min_severity)
         if form.kind == FILE_KIND and operator.catalog is not None:
             raise PermissionDeniedError(
                 "files on the service's disk are written for operators of the whole service only",
@@ -129,6 +127,39 @@ class Channels:
         made = self._context.records.write(change)
         self._work()
         return made
+
+    def choose(
+        self,
+        channel_id: UUID,
+        catalog: str | None,
+        *,
+        topics: Sequence[str] | None,
+        finding_kinds: Sequence[str] | None,
+        min_severity: str | None,
+        operator: Operator,
+    ) -> Channel:
+        """Change what a channel is told from now on; None leaves as it is, an empty list is for everything.
+
+        Raises:
+            InvalidArgumentError: a word that there is not, or nothing to change.
+        """
+        wanted = {"topics": topics, "finding_kinds": finding_kinds, "min_severity": min_severity}
+        given: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+        if not given:
+            raise InvalidArgumentError(
+                "nothing to change: expected topics, finding_kinds or min_severity", remedy="Give one of them."
+            )
+
+        def change(connection: Connection) -> Channel:
+            found = _channel_or_raise(connection, channel_id, catalog)
+            choice = replace(found.choice, **given)
+            _check_choice(choice.topics, choice.finding_kinds, choice.min_severity)
+            channel_rows.choose(connection, found.number, choice)
+            detail = {"name": found.name, **given}
+            self._context.audit(connection, operator.name, "notification-channel.change", str(channel_id), detail)
+            return _channel_or_raise(connection, channel_id, catalog)
+
+        return self._context.records.write(change)
 
     def delete(self, channel_id: UUID, catalog: str | None, *, operator: Operator) -> None:
         """Delete a channel, with all that it has still to be told."""
@@ -247,6 +278,12 @@ def _made(form: ChannelForm, options: ChannelOptions, owner: UUID | None, *, now
         created_by=by,
         status=ChannelStatus(),
     )
+
+
+def _check_choice(topics: Sequence[str], finding_kinds: Sequence[str], min_severity: str) -> None:
+    _check_words("topics", topics, TOPICS)
+    _check_words("finding_kinds", finding_kinds, tuple(FINDING_KINDS))
+    _check_words("min_severity", [min_severity], SEVERITIES)
 
 
 def _check_words(name: str, given: Sequence[str], known: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
-from armillary.api.http.routes import actor_of, service_of
+from armillary.api.http.routes import actor_of, platform_of, service_of
 from armillary.api.native.parameters import V1, CatalogFilter, Name, NewestPage, StrictBody
 
 ChannelPath = Annotated[UUID, Path(description="Id of a channel")]
@@ -33,6 +33,14 @@ class ChannelBody(StrictBody):
     topics: Words = Field(default_factory=list)
     finding_kinds: Words = Field(default_factory=list)
     min_severity: Annotated[str, Field(max_length=16)] = "info"
+
+
+class ChoiceBody(StrictBody):
+    """What a channel is told; what is left out stays, an empty list is for everything."""
+
+    topics: Words | None = None
+    finding_kinds: Words | None = None
+    min_severity: Annotated[str, Field(max_length=16)] | None = None
 
 
 def list_channels(request: Request, catalog: CatalogFilter = None) -> dict[str, Any]:
@@ -56,6 +64,23 @@ def show_channel(request: Request, channel_id: ChannelPath, catalog: CatalogFilt
     from armillary.api.views.security import notifications as views  # noqa: PLC0415 - memory, as above
 
     return views.channel(service_of(request), channel_id, catalog)
+
+
+def change_channel(
+    request: Request, channel_id: ChannelPath, body: ChoiceBody, catalog: CatalogFilter = None
+) -> dict[str, Any]:
+    """Change what a channel is told from now on: topics, kinds of findings, severity."""
+    from armillary.api.views.security import notifications as views  # noqa: PLC0415 - memory, as above
+
+    given = body.model_dump(exclude_none=True)
+    return views.choose(service_of(request), channel_id, catalog, given, operator=actor_of(request))
+
+
+def show_overview(request: Request, catalog: CatalogFilter = None) -> dict[str, Any]:
+    """Who is told of what, whether there is a mail server, and which rules can reach nobody."""
+    from armillary.api.views.security import notification_overview as views  # noqa: PLC0415 - memory, as above
+
+    return views.overview(service_of(request), platform_of(request), catalog)
 
 
 def delete_channel(request: Request, channel_id: ChannelPath, catalog: CatalogFilter = None) -> Response:
@@ -91,7 +116,9 @@ _ALL, _ONE = V1 + "/notification-channels", V1 + "/notification-channels/{channe
 ROUTES = (
     _row("GET", _ALL, list_channels, READER),
     _row("POST", _ALL, create_channel, ADMINISTRATOR, status=201),
+    _row("GET", V1 + "/notification-overview", show_overview, READER),
     _row("GET", _ONE, show_channel, READER),
+    _row("PATCH", _ONE, change_channel, ADMINISTRATOR),
     _row("DELETE", _ONE, delete_channel, ADMINISTRATOR, status=204, answer=Response),
     _row("POST", _ONE + "/test", send_test, CONTRIBUTOR),
     _row("GET", _ONE + "/given-up", list_given_up, READER),

@@ -38,6 +38,22 @@ def create(service: SecurityService, form: ChannelForm, catalog: str | None, *, 
     return made
 
 
+def choose(
+    service: SecurityService, channel_id: UUID, catalog: str | None, given: Document, *, operator: Operator
+) -> Document:
+    """A channel that is told something else from now on; ``given`` has what changes."""
+    changed = service.notifications.channels.choose(
+        channel_id,
+        catalog,
+        topics=given.get("topics"),
+        finding_kinds=given.get("finding_kinds"),
+        min_severity=given.get("min_severity"),
+        operator=operator,
+    )
+    (found,) = _documents(service, [changed])
+    return found
+
+
 def test(service: SecurityService, channel_id: UUID, catalog: str | None, *, operator: Operator) -> Document:
     """What came back of a test: ``ok``, ``said``, ``seconds``."""
     return row_document(service.notifications.channels.test(channel_id, catalog, operator=operator))

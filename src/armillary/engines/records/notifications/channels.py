@@ -7,12 +7,13 @@ import json
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, insert, select, update
 
 from armillary.engines.records.queries.pages import every, first
 from armillary.engines.records.schema.rows import from_row, to_row
 from armillary.engines.records.schema.security import notification_tables as tables
 from armillary.engines.records.schema.security.notification_rows import Channel, ChannelStatus
+from armillary.wire.notification.choice import Choice
 
 _channel = tables.notification_channel
 
@@ -40,6 +41,16 @@ def add(connection: Connection, channel: Channel, secret: bytes | None) -> Chann
     if made is None:
         raise AssertionError("a channel is not there after its insert")
     return made
+
+
+def choose(connection: Connection, number: int, choice: Choice) -> None:
+    """Record what a channel is told from now on; what waits for it is told all the same."""
+    chosen = {
+        "topics": json.dumps(list(choice.topics)),
+        "finding_kinds": json.dumps(list(choice.finding_kinds)),
+        "min_severity": choice.min_severity,
+    }
+    connection.execute(update(_channel).where(_channel.c.number == number).values(**chosen))
 
 
 def one(connection: Connection, channel_id: UUID) -> Channel | None:

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select, update
 
 from armillary.engines.records.schema.security import notification_tables as tables
-from armillary.wire.device.finding import SEVERITIES
+from armillary.wire.notification.choice import Choice
 from armillary.wire.notification.event import Event, encode
 
 # Events of one channel that wait: two weeks of one each two minutes, and about 15 MB at most of usual findings.
@@ -75,12 +75,10 @@ def _of(connection: Connection, catalog_id: UUID | None, name: str | None, *, is
 
 
 def _wants(row: Row[Any], event: Event) -> bool:
-    topics, kinds = json.loads(row.topics), json.loads(row.finding_kinds)
-    if topics and event.topic not in topics:
-        return False
-    if kinds and event.topic == "finding" and event.data.get("kind") not in kinds:
-        return False
-    return SEVERITIES.index(event.severity) >= SEVERITIES.index(row.min_severity)
+    choice = Choice(
+        topics=json.loads(row.topics), finding_kinds=json.loads(row.finding_kinds), min_severity=row.min_severity
+    )
+    return choice.hears_of(event.topic, str(event.data.get("kind"))) and choice.hears_from(event.severity)
 
 
 def _keep(connection: Connection, event: Event, catalog_id: UUID | None) -> int:

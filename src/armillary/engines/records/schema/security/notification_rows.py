@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from armillary.wire.notification.choice import Choice
 from armillary.wire.notification.event import Event
 
 
@@ -27,6 +28,11 @@ class Channel:
     created_at: int
     created_by: str
     status: ChannelStatus
+
+    @property
+    def choice(self) -> Choice:
+        """What it is told."""
+        return Choice(topics=self.topics, finding_kinds=self.finding_kinds, min_severity=self.min_severity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

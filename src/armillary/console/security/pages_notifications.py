@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is told of what: events and channels, the mail server, silent rules, the choice of a channel. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+from armillary.console.frame.form import Field, Form, Wrong, choices
+from armillary.console.frame.sheet import Cell, Section, place as document_place, text
+from armillary.console.frame.states import ATTENTION, GOOD, SEVERITIES, State
+from armillary.console.frame.words import counted, joined
+from armillary.wire.device.finding import KINDS as FINDING_KINDS, SEVERITIES as RISING
+from armillary.wire.notification.event import TOPICS
+
+# Event of the overview -> what people call it; findings have their severity behind.
+_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "finding": "Findings",
+        "rollout-held": "Roll-outs that are halted",
+        "clock": "Times that are near or over: cases, answers, renewals",
+        "action": "Actions, and what waits for a person",
+        "alert": "Alerts of rules that name a channel",
+    }
+)
+LEAST: Final = RISING[0]
+# Name of a ticked kind of finding in the form.
+_KIND: Final = "kind_"
+
+
+def mail_cell(mail: Mapping[str, Any]) -> Cell:
+    """Whether e-mails can be sent."""
+    if not mail["is_set"]:
+        return Cell(
+            state=State(ATTENTION, "not set"),
+            reason="E-mails of channels and rules wait. The service's settings smtp_host and smtp_from name one.",
+        )
+    by = f"{mail['host']}:{mail['port']} ({mail['security']}), from {mail['sender']}" if mail["host"] else ""
+    return Cell(state=State(GOOD, "set"), reason=by)
+
+
+def told_section(events: Sequence[Mapping[str, Any]]) -> Section:
+    """Events, each with the channels that are told."""
+    rows = [(text(_event(each)), _told(each["told"])) for each in events]
+    return Section(
+        title="Who is told of what",
+        note="a channel's page changes what it is told; rules name channels for their alerts",
+        columns=("Event", "Channels"),
+        rows=rows,
+        none="",
+    )
+
+
+def silent_section(rules: Sequence[Mapping[str, Any]]) -> Section:
+    """Rules that cannot reach everybody whom they name."""
+    rows = [
+        (
+            text(each["name"], href=document_place("rule", each["id"])),
+            text(" ".join(f"{why}." for why in each["why"])),
+            text(each["catalog"] or "all catalogs"),
+        )
+        for each in rules
+    ]
+    return Section(
+        title="Rules that reach nobody, or not all whom they name",
+        columns=("Rule", "Why", "Of"),
+        rows=rows,
+        none="Every rule can reach whom it names.",
+    )
+
+
+def choice_form(post: str, found: Mapping[str, Any], wrong: Wrong | None) -> Form:
+    """What a channel is told, to be changed."""
+    ticked = frozenset(found["finding_kinds"])
+    kinds = tuple(
+        Field(name=f"{_KIND}{kind}", label=says.rstrip("."), kind="check", value="on" if kind in ticked else "")
+        for kind, says in FINDING_KINDS.items()
+    )
+    return Form(
+        post=post,
+        label="Save",
+        title="What it is told",
+        about="of findings, the kinds that are ticked; none ticked: all kinds",
+        fields=(topics_field(found["topics"]), severity_field(found["min_severity"]), *kinds),
+        error=wrong,
+        anchor="told",
+    )
+
+
+def topics_field(topics: Sequence[str]) -> Field:
+    """The choice of topics."""
+    value = topics[0] if len(topics) == 1 else ""
+    offered = (("", "findings and actions"), *((each, f"{each}s only") for each in TOPICS))
+    return Field(name="topic", label="Topics", kind="select", value=value, choices=offered)
+
+
+def severity_field(value: str) -> Field:
+    """The choice of the least severity."""
+    found = choices(tuple(reversed(SEVERITIES)))
+    return Field(name="min_severity", label="From severity", kind="select", value=value, choices=found)
+
+
+def topics_of(form: Mapping[str, str]) -> list[str]:
+    """The topics that a form chose; none for all."""
+    return [form["topic"]] if form.get("topic") else []
+
+
+def choice_of(form: Mapping[str, str]) -> dict[str, Any]:
+    """What :func:`choice_form` sends."""
+    kinds = [kind for kind in FINDING_KINDS if form.get(f"{_KIND}{kind}")]
+    return {
+        "topics": topics_of(form),
+        "finding_kinds": [] if len(kinds) == len(FINDING_KINDS) else kinds,
+        "min_severity": form.get("min_severity", ""),
+    }
+
+
+def _event(each: Mapping[str, Any]) -> str:
+    called = _EVENTS.get(each["event"], each["event"])
+    return f"{called}, {each['severity']}" if each["severity"] else called
+
+
+def _told(channels: Sequence[Mapping[str, Any]]) -> Cell:
+    if not channels:
+        return Cell(state=State(ATTENTION, "nobody"))
+    return text(joined([_channel(each) for each in channels]))
+
+
+def _channel(each: Mapping[str, Any]) -> str:
+    about = [f"of {each['catalog']}"] if each["catalog"] else []
+    if each.get("rules"):
+        about.append(f"by {counted(each['rules'], 'rule')}")
+    if each["from"] and each["from"] != LEAST:
+        about.append(f"from {each['from']}")
+    return f"{each['name']} ({', '.join(about)})" if about else str(each["name"])

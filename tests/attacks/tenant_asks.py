@@ -13,6 +13,7 @@ from uuid import UUID
 
 from tests.api.running_service import CATALOGS, VERSION, RunningService
 from tests.attacks.tenant_world import ROLES, Ask, Caller, Tenant, operation_on
+from tests.wire.picture.drawn import titled
 
 from armillary.api.app import SHAPES
 from armillary.api.azure.operations import decode
@@ -89,6 +90,7 @@ BODIES: dict[str, Any] = {
     "/groups/{group_id}": {"name": "x"},
     "/organisations/{organisation}": {"name": "x"},
     "/dashboards/{dashboard_id}": {"name": "x", "tiles": []},
+    "/pictures/{picture_id}": {"name": "x", "content": titled("x")},
     "/exports/{export_id}": {**EXPORT, "destination": HOOK},
     "/jobs/{job_id}": lambda who: {"name": "x", "group": who.ids["group_id"], "action": ACTION},
     "/rules/{rule_id}": RULE,

@@ -30,6 +30,7 @@ from tests.fixtures.controllers import artifact as bridge_artifact
 from tests.fixtures.dumps import dump
 from tests.fixtures.reports import crash
 from tests.service.advisories.fleet import KEY, bill as components_bill, bundle as feed_bundle, osv, pem_of
+from tests.wire.picture.drawn import titled
 
 from armillary.api.azure import names, operations
 from armillary.engines.hub.twins import changed_twin
@@ -344,12 +345,12 @@ def _authored(made: Tenant) -> None:
         kind: f"{word}{kind.removesuffix('_id').replace('_', '')}"
         for kind in ("group_id", "job_id", "export_id", "rule_id", "dashboard_id", "organisation", "scheduled")
     }
-    ids |= {"group": ids["group_id"], "job": ids["job_id"]}
+    ids |= {"group": ids["group_id"], "job": ids["job_id"], "picture_id": f"{word}plan.svg"}
     _good(made, "PUT", f"/devices/{ids['device']}/template", {"template": ids["template_name"]})
-    everybody = {"name": f"{word} group", "template": ids["template_name"], **own}
-    _good(made, "PUT", f"/groups/{ids['group_id']}", everybody)
+    _good(made, "PUT", f"/groups/{ids['group_id']}", {"name": f"{word} group", "template": ids["template_name"], **own})
     _good(made, "PUT", f"/organisations/{ids['organisation']}", {"name": f"{word} organisation", **own})
     source = {"source": {"group": ids["group_id"]}, "value": "temperature"}
+    _good(made, "PUT", f"/pictures/{ids['picture_id']}", {"name": f"{word} plan", "content": titled(word), **own})
     board = {"name": f"{word} board", "tiles": [{**DASHBOARD, **source}], **own}
     _good(made, "PUT", f"/dashboards/{ids['dashboard_id']}", board)
     sent = {"name": f"{word} export", "source": "telemetry", "destination": HOOK, "enabled": False, **own}

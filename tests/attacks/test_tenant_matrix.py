@@ -108,6 +108,8 @@ NARROWED = {
         "vulnerability-reports/{reference}/actions": "POST",
         "notification-channels": "GET POST", "notification-channels/{channel_id}": "GET PATCH DELETE",
         "notification-overview": "GET",
+        "pictures": "GET", "pictures/{picture_id}": "GET PUT DELETE", "pictures/{picture_id}/content": "GET",
+        "pictures/{picture_id}/uses": "GET",
         "notification-channels/{channel_id}/given-up": "GET", "notification-channels/{channel_id}/retry": "POST",
         "notification-channels/{channel_id}/test": "POST",
         "rollouts": "GET", "rollouts/{rollout_id}": "GET", "rollouts/{rollout_id}/cancel": "POST",
@@ -128,7 +130,7 @@ NARROWED = {
 ONE_SPACE = {
     *(f"PUT {V1}/{each}" for each in (
         "dashboards/{dashboard_id}", "exports/{export_id}", "groups/{group_id}", "jobs/{job_id}",
-        "organisations/{organisation}", "rules/{rule_id}", "templates/{template_name}")),
+        "organisations/{organisation}", "pictures/{picture_id}", "rules/{rule_id}", "templates/{template_name}")),
     f"POST {V1}/templates/{{template_name}}/import",
     *(f"PUT /api/{each}" for each in (
         "deviceGroups/{group}", "deviceTemplates/{template_id}", "devices/{device_id}", "jobs/{job}",

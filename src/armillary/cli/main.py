@@ -71,6 +71,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "hardware-definition": ("release.hardware_definition", "Test and generate hardware definition headers."),
     "segment": ("platform.group", "Segments: saved queries over devices, for rules, jobs, dashboards and exports."),
     "dashboard": ("platform.dashboard", "Dashboards: as files, and what their tiles show now."),
+    "picture": ("platform.picture", "Pictures for tiles and floor plans of dashboards."),
     "rule": ("platform.rule", "Rules over what devices say: test, trace, actions."),
     "alert": ("platform.alert", "Firings of rules: list, show, acknowledge."),
     "template": ("platform.template", "Device templates; applications from templates."),

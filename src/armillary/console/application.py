@@ -30,7 +30,7 @@ from armillary.console.applications import routes as applications_routes
 from armillary.console.authored import change as authored_change, read as authored_read, removal
 from armillary.console.bulk import routes as bulk
 from armillary.console.catalogs import routes as catalogs
-from armillary.console.dashboards import change as dashboards_change, read as dashboards_read
+from armillary.console.dashboards import change as dashboards_change, pages_pictures, read as dashboards_read, uploads
 from armillary.console.device import change as device_change, read as device_read, tabs as device_tabs
 from armillary.console.device.subject import named
 from armillary.console.device_templates import read as templates_read, template_editor
@@ -84,6 +84,7 @@ _PROOF = "/hub-catalogs/{catalog}/enrolments/{enrolment_id}/verify"
 _KEY = "/hub-catalogs/{catalog}/service-keys/{name}/delete"
 _GROUP = "/device-groups/{catalog}/{product}/{group}"
 _RELEASE, _IMAGE = "/releases/{release_id}", "/images/{catalog}/{image_id}"
+_PICTURE = f"{pages_pictures.LIST}/{{picture_id}}/delete"
 _REVOCATION = "/settings/catalogs/{catalog}/enrolment-tokens/{token_id}/revoke"
 
 # Who may see what these pages show is decided when they ask it (``sources/permissions.py``).
@@ -137,6 +138,7 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/jobs", authored_read.jobs),
     ("/exports", authored_read.exports),
     ("/pictures/{template}/{file}", dashboards_read.picture),
+    (pages_pictures.LIST, uploads.page),
     ("/hub-devices", hub_devices_read.devices),
     ("/hub-devices/{device_id}", named("", hub_devices_read.device)),
     ("/hub-devices/{device_id}/connect", connect.read),
@@ -168,6 +170,8 @@ EDIT: tuple[tuple[str, Reader, Change], ...] = (
     ("/templates/{name}/draft/{version}", asks(template_editor.draft_question), "put_template"),
     ("/templates/{name}/delete", asks(template_editor.delete_question), "put_template"),
     ("/templates/{name}/remove", asks(template_editor.part_question), "put_template"),
+    (pages_pictures.NEW, uploads.new, "put_picture"),
+    (_PICTURE, asks(uploads.question), "delete_picture"),
     ("/new-hub-device", hub_devices_read.new_device, "make_hub_device"),
     ("/hub-devices/{device_id}/{verb}", asks(hub_devices_change.device_question), "make_hub_device"),
     (_MODULE, asks(hub_devices_change.device_question), "make_hub_device"),
@@ -222,6 +226,7 @@ CHANGE: tuple[tuple[str, Changer, Change], ...] = (
     ("/dashboards/{dashboard_id}/tiles/{tile_id}", dashboards_change.keep_tile, "dashboard"),
     ("/dashboards/{dashboard_id}/tiles/{tile_id}/remove", dashboards_change.remove_tile, "dashboard"),
     ("/dashboards/{dashboard_id}/tiles/{tile_id}/command", dashboards_change.send_command, "application.call"),
+    (_PICTURE, uploads.delete, "delete_picture"),
     ("/new-hub-device", hub_devices_change.make_device, "make_hub_device"),
     ("/hub-devices/{device_id}/modules", hub_devices_change.make_module, "make_hub_device"),
     ("/hub-devices/{device_id}/{verb}", hub_devices_change.change_device, "make_hub_device"),
@@ -245,6 +250,8 @@ CHANGE: tuple[tuple[str, Changer, Change], ...] = (
 UPLOAD: tuple[tuple[str, Taker, str, int], ...] = (
     *new_rollout.UPLOAD,
     *add_devices.UPLOAD,
+    (pages_pictures.NEW, uploads.take, "put_picture", uploads.MAX_FORM_BYTES),
+    (pages_pictures.FOR_TILE, uploads.take_for_tile, "put_picture", uploads.MAX_FORM_BYTES),
     ("/new-release", releases_change.make_draft, "make_draft", releases_change.MAX_DRAFT_BYTES),
     (f"{_RELEASE}/bill", releases_change.put_release_bill, "put_release_bill", releases_change.MAX_BILL_BYTES),
     (f"{_IMAGE}/bill", releases_change.put_image_bill, "put_image_bill", releases_change.MAX_BILL_BYTES),

@@ -25,6 +25,7 @@ from armillary.platform.authored.documents import AuthoredDocuments
 from armillary.platform.authored.groups import Groups
 from armillary.platform.authored.operations import OrganisationOperations
 from armillary.platform.authored.organisations import Organisations
+from armillary.platform.authored.pictures import PictureOperations
 from armillary.platform.dashboards.alerts import DeviceAlerts
 from armillary.platform.dashboards.devices import DashboardDevices
 from armillary.platform.exports.exports import Exports
@@ -60,8 +61,8 @@ class Platform:
         naming: Names and units of devices' values.
         models: Checks messages against templates.
         template_operations, device_template_operations, rule_operations, alert_operations, job_operations,
-            export_operations, organisation_operations, application_operations: What people do; each operation takes who
-            acts.
+            export_operations, picture_operations, organisation_operations, application_operations: What people do;
+            each operation takes who acts.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Platform:
         self._devices = devices
         self.documents = documents = DocumentStore(folder, clock=clock, audit=audit)
         self.authored = AuthoredDocuments(documents)
+        self.picture_operations = PictureOperations(self.authored, documents)
         self.templates = Templates(documents)
         self.device_templates = DeviceTemplates(documents, self.templates, directory, series)
         self.template_operations = TemplateOperations(

@@ -176,7 +176,7 @@ def test_history_is_bounded(store: DocumentStore, monkeypatch: pytest.MonkeyPatc
     assert [each.version for each in kept] == list(range(70, 19, -1))
     for number in range(20):
         store.put("device", "d", {"n": number}, by="a")
-    assert len(store.history("device", "d")) == store_module.MAX_DEVICE_HISTORY + 1
+    assert len(store.history("device", "d")) == store_module.MAX_HISTORY_OF["device"] + 1
     monkeypatch.setattr(store_module, "MAX_HISTORY_CHARACTERS", 1000)
     for number in range(20):
         store.put("job", "large", {"n": number, "text": "x" * 400}, by="a")

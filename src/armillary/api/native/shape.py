@@ -29,6 +29,7 @@ from armillary.api.native.platform import (
     groups,
     jobs,
     organisations,
+    pictures,
     rules,
     templates,
 )
@@ -86,6 +87,7 @@ ROUTES: Final = tuple(
         *(firmware, telemetry, series, templates, messages, application_files, files, groups, jobs, exports),
         *(
             organisations,
+            pictures,
             dashboards,
             rules,
             alerts,

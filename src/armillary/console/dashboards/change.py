@@ -24,7 +24,8 @@ from armillary.console.frame.flash import done, told
 from armillary.console.frame.values import json_text
 from armillary.console.frame.words import counted, joined, sentence, slug
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
-from armillary.twin.author.dashboard import KINDS, parse_tile
+from armillary.twin.author.dashboard import KINDS, MAX_PLACES, parse_tile
+from armillary.wire.hub.credentials import is_attested_id
 
 # Devices that one press of a command tile reaches; more are a job's business, which can be stopped and taken up again.
 MAX_CALLS = 20
@@ -75,7 +76,7 @@ def preview(visit: Visit, form: Form) -> Response:
             made = shown = _drafted(form["tile"])
         else:
             shown = _filled(kind, form, form.get("tile_id") or None)
-            made = _with_device(visit, shown)
+            made = _with_device(visit, document, shown)
         view = read_dashboards.preview_of(visit, document, made)
         answer["tile"] = made
         answer["html"] = visit.part("tile_preview.html", tile=view, may_call=True)
@@ -99,11 +100,23 @@ def _filled(kind: str, form: Form, tile_id: str | None, taken: frozenset[str] = 
     return filled_tile.tile_of(kind, form, tile_id, taken)
 
 
-def _with_device(visit: Visit, made: dict[str, Any]) -> dict[str, Any]:
-    """A tile with its device's id where people wrote the device's name."""
-    if "device" not in made.get("source", {}):
+def _with_device(visit: Visit, document: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
+    """A tile with ids of its devices where people wrote their names."""
+    if "device" in made.get("source", {}):
+        made = {**made, "source": {"device": meant(visit, made["source"]["device"])}}
+    places = made.get("places")
+    if not isinstance(places, list) or len(places) > MAX_PLACES:
         return made
-    return {**made, "source": {"device": meant(visit, made["source"]["device"])}}
+    known = {each.get("device") for tile in document["body"]["tiles"] for each in tile.get("places", ())}
+    return {**made, "places": [_with_id(visit, each, known) for each in places]}
+
+
+def _with_id(visit: Visit, place: Any, known: set[Any]) -> Any:
+    """A place of a floor plan with its device's id; one of a ``known`` id, or of no device, as it is."""
+    named = place.get("device") if isinstance(place, dict) else None
+    if not isinstance(named, str) or not named.strip() or named in known or is_attested_id(named):
+        return place
+    return {**place, "device": meant(visit, named)}
 
 
 def _said(status: int, message: str, remedy: str) -> Response:
@@ -131,7 +144,7 @@ def keep_tile(visit: Visit, form: Form) -> Response:
         made = _filled(kind, form, known, taken)
         if form.get("again"):  # other devices were chosen, and are asked what they send
             return read_dashboards.tile_page(visit, document, made)
-        made = _with_device(visit, made)
+        made = _with_device(visit, document, made)
         parse_tile(made)
         changed = pages_dashboard.with_tile(body, known, made)
         visit.sources.application.check(KIND, changed)

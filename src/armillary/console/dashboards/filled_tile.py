@@ -124,6 +124,7 @@ _READ: Final[Mapping[str, Callable[[Form, str], Any]]] = MappingProxyType(
         "steps": _steps,
         "buttons": _buttons,
         "picture": _value,
+        "places": _json,
         "target": _value,
         "line": lambda form, name: form.get(name, "").strip(),
         "long": lambda form, name: form.get(name, ""),

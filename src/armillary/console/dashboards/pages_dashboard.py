@@ -110,6 +110,7 @@ def edit_view(document: Mapping[str, Any], shown: Dashboard, views: Sequence[Map
         "script": script_views(views),
         "sizes": {kind: words[2] for kind, words in WORDS.items()},
         "template": document["body"].get("template") or "",
+        "catalog": document["body"].get("catalog") or "",
         "back": place(dashboard_id),
         "save_href": place(dashboard_id, "tiles"),
         "preview_href": place(dashboard_id, "preview"),

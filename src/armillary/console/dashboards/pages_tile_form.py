@@ -25,6 +25,7 @@ class Offered:
         groups, templates, devices: (id, words) of sources; devices are names to choose from, any other can be typed.
         names: Lists of value names as ``tile_choices`` answers.
         pictures, dashboards: (id, words).
+        called: Id of a device of a floor plan's places -> its name.
     """
 
     groups: Sequence[tuple[str, str]] = ()
@@ -33,6 +34,7 @@ class Offered:
     names: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     pictures: Sequence[tuple[str, str]] = ()
     dashboards: Sequence[tuple[str, str]] = ()
+    called: Mapping[str, str] = field(default_factory=dict)
 
 
 def form_view(kind: str, tile: Mapping[str, Any], offered: Offered) -> dict[str, Any]:
@@ -85,6 +87,8 @@ def _field(known: Input, default: Any, value: Any, offered: Offered) -> dict[str
             return {"choices": known.choices, "value": default if value is None else value, "any": default is None}
         case "truth":
             return {"value": bool(value)}
+        case "places":
+            return {"value": _text_of("json", value), "called": offered.called}
         case "steps":
             filled = [(_text_of("line", each["from"]), each["state"]) for each in value or ()]
             return {"rows": _with_room(filled, ("", ""), MAX_THRESHOLDS), "states": STATE_WORDS}

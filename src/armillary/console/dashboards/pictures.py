@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of dashboards: they come with application templates and are named ``TEMPLATE/FILE``.
+"""Pictures that come with application templates, named ``TEMPLATE/FILE``; uploaded ones are in ``uploads.py``.
 
 A picture is looked at, never run: whoever opens one by its address gets it with a policy that lets it do nothing.
 """
@@ -48,7 +48,7 @@ def find(template: str, file: str) -> Picture:
             return Picture(place.read_bytes(), MEDIA_TYPES[file[file.rindex(".") :]])
     raise NotFoundError(
         f"there is no picture {template[:64]!a}/{file[:64]!a}",
-        remedy="Pictures lie in content/templates/TEMPLATE/images; correct the dashboard's tile.",
+        remedy="Choose another picture in the dashboard's tile.",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from armillary.console.dashboards import pages_dashboard, pages_tile_form, pictures
+from armillary.console.dashboards import pages_dashboard, pages_tile_form, pictures, uploads
 from armillary.console.dashboards.pages_dashboard import RANGES, place
 from armillary.console.dashboards.tile_inputs import WORDS
 from armillary.console.frame.asking import ask, listed, may, meant
@@ -17,6 +17,7 @@ from armillary.console.frame.flash import PARAMETER
 from armillary.console.frame.sheet import next_href
 from armillary.errors import ArmillaryError, NotFoundError
 from armillary.twin.author.dashboard import KINDS, Dashboard, free_row, parse
+from armillary.twin.author.picture import UPLOADED
 
 KIND = "dashboard"
 LIST_LINES = 100
@@ -133,8 +134,10 @@ def form_of(visit: Visit, shown: dict[str, Any]) -> dict[str, Any]:
         names=visit.sources.application.tile_choices(source) if source else {},
         pictures=_pictures(visit) if "image" in fields else (),
         dashboards=_dashboards(visit) if "target" in fields else (),
+        called=_placed(visit, shown) if "places" in fields else {},
     )
-    return pages_tile_form.form_view(shown["kind"], shown, offered)
+    upload = {"page": uploads.NEW, "for_tile": uploads.FOR_TILE} if may(visit, "put_picture") else None
+    return {**pages_tile_form.form_view(shown["kind"], shown, offered), "upload": upload}
 
 
 def preview_of(visit: Visit, document: dict[str, Any], shown: dict[str, Any]) -> dict[str, Any]:
@@ -149,7 +152,9 @@ def template_of(body: dict[str, Any]) -> str:
 
 
 def picture(visit: Visit) -> Response:
-    """A picture of an application template."""
+    """A picture that was uploaded, or one of an application template."""
+    if visit.params["template"] == UPLOADED:
+        return uploads.content(visit, visit.params["file"])
     seen = pictures.find(visit.params["template"], visit.params["file"])
     return Response(seen.content, media_type=seen.media_type, headers=dict(pictures.HEADERS))
 
@@ -192,6 +197,14 @@ def _called(visit: Visit, device_id: str) -> str:
     return device_id
 
 
+def _placed(visit: Visit, shown: dict[str, Any]) -> dict[str, str]:
+    """What devices of a floor plan's places are called, by id."""
+    places = shown.get("places")
+    listed = places if isinstance(places, list) else []
+    ids = [each["device"] for each in listed if isinstance(each, dict) and isinstance(each.get("device"), str)]
+    return dict(visit.sources.application.labels(ids)) if ids else {}
+
+
 def _devices(visit: Visit) -> list[str]:
     if not may(visit, "fleet.devices"):
         return []
@@ -204,5 +217,8 @@ def _dashboards(visit: Visit) -> list[tuple[str, str]]:
     return [(each["id"], str(each["body"]["name"])) for each in page["items"]]
 
 
-def _pictures(_visit: Visit) -> list[tuple[str, str]]:
-    return [(f"{template}/{file}", f"{template}: {file}") for template, file in pictures.shipped()]
+def _pictures(visit: Visit) -> list[tuple[str, str]]:
+    """Uploaded pictures by name, then those that application templates bring."""
+    kept = ask(visit, "list_pictures", limit=CHOICES)["items"]
+    shipped = [(f"{template}/{file}", f"{template}: {file}") for template, file in pictures.shipped()]
+    return [*((each["image"], each["name"]) for each in kept), *shipped]

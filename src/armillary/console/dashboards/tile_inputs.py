@@ -2,7 +2,7 @@
 """The fields of a tile's form: what each is called and how it is written. Pure data.
 
 ``shape`` says how a field is laid out and read (``pages_tile_form.py``, ``filled_tile.py``): source, value, values,
-length, choice, truth, number, steps, buttons, picture, target, line, long, json.
+length, choice, truth, number, steps, buttons, picture, places, target, line, long, json.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ INPUTS: Final[Mapping[str, Input]] = MappingProxyType(
             Input("location", "Place", "value", offers="locations"),
             Input("image", "Picture", "picture"),
             Input("alt", "What the picture shows, in words", "line", "for people who do not see it"),
-            Input("places", "Places", "json", '[{"device": ID, "x": 0.2, "y": 0.5}]; x and y from 0 to 1'),
+            Input("places", "Places", "places", '[{"device": ID, "x": 0.2, "y": 0.5}]; x and y from 0 to 1'),
             Input("command", "Command", "value", offers="commands"),
             Input("parameters", "Parameters (JSON)", "json"),
             Input("label", "Label", "line"),

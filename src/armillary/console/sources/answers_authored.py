@@ -48,6 +48,41 @@ def try_new_rule(by: RequestContext, rule: Mapping[str, Any], start_ms: int, end
     return {**found, "devices": _named(by, {"items": found["devices"]})["items"]}
 
 
+# Pictures ----------------------------------------------------------------------------------------------------------
+
+
+def list_pictures(by: RequestContext, limit: int, after: str | None = None) -> Document:
+    """Uploaded pictures by id, without their contents."""
+    return by.platform.picture_operations.listed(by.catalog, limit, after)
+
+
+def show_picture(by: RequestContext, picture_id: str) -> Document:
+    """A picture without its content."""
+    return by.platform.picture_operations.show(picture_id, by.catalog)
+
+
+def picture_content(by: RequestContext, picture_id: str) -> Document:
+    """The bytes of a picture (``content``) and its ``media_type``."""
+    content, media_type = by.platform.picture_operations.content(picture_id, by.catalog)
+    return {"content": content, "media_type": media_type}
+
+
+def picture_uses(by: RequestContext, picture_id: str) -> Document:
+    """Which dashboards show a picture."""
+    return views.uses_of(by.platform, "picture", picture_id, by.catalog)
+
+
+def put_picture(by: RequestContext, picture_id: str, name: str, owner: str | None, data: bytes) -> Document:
+    """Keep a picture under an id that is free."""
+    owner = by.catalog or owner
+    return by.platform.picture_operations.put(by.operator, picture_id, name, owner, data, by.catalog, "")
+
+
+def delete_picture(by: RequestContext, picture_id: str) -> Document:
+    """Delete a picture that no dashboard shows."""
+    return by.platform.picture_operations.delete(by.operator, picture_id, by.catalog, None)
+
+
 # Groups, jobs, exports ---------------------------------------------------------------------------------------------
 
 

@@ -127,6 +127,7 @@ function start() {
 
   const panel = new Panel({
     address: board.dataset.preview,
+    catalog: board.dataset.catalog,
     size: ({ w, h }) => [(w * (board.clientWidth || 1)) / COLUMNS - 16, h * CELL - 16],
     apply(tile, ready, isNew) {
       if (isNew) return add(tile, ready);

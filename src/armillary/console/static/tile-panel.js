@@ -2,6 +2,8 @@
 // The panel in which one tile is made or changed: the server's form on one side, on the other the tile as the dashboard
 // would show it, drawn again after each change.
 
+import { pictureUpload } from "./picture-upload.js";
+import { planPlaces } from "./plan-places.js";
 import { fill } from "./tile-fill.js";
 
 const PAUSE_MS = 350; // after the last key before the preview is asked for
@@ -31,7 +33,7 @@ export class Panel {
   #touched = new Set(); // fields that were changed since the newest question
   #opener = null;
 
-  /** `does`: address, size(tile) in pixels, apply(tile, answer, isNew), remove(id), duplicate(tile). */
+  /** `does`: address, catalog of the dashboard, size(tile) in pixels, apply(tile, answer, isNew), remove(id), duplicate(tile). */
   constructor(does) {
     this.#does = does;
     this.#fields.addEventListener("input", (event) => this.#changed(event));
@@ -114,6 +116,8 @@ export class Panel {
     this.#fields.classList.add("scripted");
     for (const { field, at } of typed) this.#keep(field, this.#named(field.name)[at]);
     this.#typed();
+    pictureUpload(this.#fields, this.#form, this.#does.catalog);
+    planPlaces(this.#fields);
     const name = isFirst ? "title" : focused;
     if (name) this.#fields.querySelector(`[name="${CSS.escape(name)}"]`)?.focus();
     for (const place of this.#fields.querySelectorAll('[name="source_device"]')) {

@@ -21,7 +21,8 @@ from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 # Kinds of documents. ``device`` is what operators keep of a device: its template and cloud properties; ``simulation``
 # is what was made of an application template, and the devices that are simulated for it.
 KINDS: tuple[str, ...] = (
-    "dashboard", "device", "export", "group", "job", "organisation", "rule", "simulation", "template",
+    "dashboard", "device", "export", "group", "job", "organisation", "picture", "rule", "simulation",
+    "template",
 )  # fmt: skip
 
 # A device id has 128 digits, and is the longest id there is.

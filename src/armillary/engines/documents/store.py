@@ -26,6 +26,7 @@ from armillary.engines.documents.document import (
     encode_body,
     not_found,
 )
+from armillary.engines.documents.pictures import PictureDocuments
 from armillary.engines.documents.titles import Titles
 from armillary.errors import InvalidArgumentError
 
@@ -33,8 +34,9 @@ from armillary.errors import InvalidArgumentError
 # newest are kept, and at least one.
 MAX_HISTORY = 50
 MAX_HISTORY_CHARACTERS = 4 << 20
-# There are many devices, and what changes of them is in the audit log as well.
-MAX_DEVICE_HISTORY = 5
+# Of these kinds fewer: there are many devices, and what changes of them is in the audit log as well; pictures are
+# large, and nobody goes back to an earlier one.
+MAX_HISTORY_OF = {"device": 5, "picture": 0}
 
 # Deleted documents of a kind whose history is kept.
 MAX_DELETED = 500
@@ -132,6 +134,7 @@ class DocumentStore:
         self.outbox = Outbox(audit, self._database.read, self._database.write)
         self.devices = DeviceDocuments(self._database)
         self.titles = Titles(self._database)
+        self.pictures = PictureDocuments(self._database)
         # Called after each commit with the documents that changed (a deletion has no body), in the thread that changed
         # them, in the order of the commits. Must be quick and must not call the store's changes.
         self.on_change: list[Callable[[Sequence[Document]], None]] = []
@@ -337,7 +340,7 @@ def _forget_old(connection: Connection, name: tuple[str, str]) -> None:
     rows = connection.execute(
         "SELECT seq, length(coalesce(body, '')) FROM history WHERE kind = ? AND id = ? ORDER BY seq DESC", name
     ).fetchall()
-    most = MAX_DEVICE_HISTORY if name[0] == "device" else MAX_HISTORY
+    most = MAX_HISTORY_OF.get(name[0], MAX_HISTORY)
     characters = 0
     for index, (seq, length) in enumerate(rows):
         characters += length

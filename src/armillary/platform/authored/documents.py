@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Documents that authors make (groups, jobs, exports, dashboards, organisations, rules): listed, shown, kept, deleted.
+"""Documents that authors make (groups, jobs, dashboards, pictures, rules and others): listed, shown, kept, deleted.
 
 A document is of one catalog (``"catalog": NAME``) or of all (null). A caller that is limited to a catalog sees that
 catalog's documents and those of all, and changes only that catalog's. ``catalog`` is that limit: None for no limit.
@@ -22,6 +22,7 @@ from armillary.twin.author.data_export import parse_export
 from armillary.twin.author.group import parse_group
 from armillary.twin.author.job import parse_job
 from armillary.twin.author.organisation import parse_organisation
+from armillary.twin.author.picture import parse_picture
 from armillary.twin.author.uses import USERS, Named, Use, uses_of
 from armillary.twin.rule.json_form import parse_document
 from armillary.wire.text.given_text import check_given
@@ -36,6 +37,7 @@ PARSERS: Mapping[str, Callable[[object], object]] = {
     "group": parse_group,
     "job": parse_job,
     "organisation": parse_organisation,
+    "picture": parse_picture,
     "rule": parse_document,
 }
 

@@ -6,6 +6,7 @@ used     by
 ======== ==========================================================================================================
 group    tiles of dashboards (``source.group``), rules (``target.group``), jobs and data exports (``group``)
 job      actions of rules (``job``)
+picture  tiles of dashboards (``image``)
 template dashboards and their tiles, rules (``target.template``), groups
 ======== ==========================================================================================================
 
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from armillary.twin.author.picture import image_of
 from armillary.twin.template.name import split_id
 
 # Kinds of documents that use others.
@@ -55,7 +57,7 @@ class Use:
 def uses_of(kind: str, document_id: str, documents: Iterable[Named]) -> tuple[Use, ...]:
     """Which of ``documents`` use the one of this kind and id (of a template its name), sorted by kind and id.
 
-    Groups, jobs and templates are used; nothing uses a document of another kind.
+    Groups, jobs, pictures and templates are used; nothing uses a document of another kind.
     """
     look = _LOOKS.get(kind)
     if look is None:
@@ -109,6 +111,12 @@ def _of_job(each: Named, job_id: str) -> Iterator[str]:
                 yield str(action.get("name", number))
 
 
+def _of_picture(each: Named, picture_id: str) -> Iterator[str]:
+    if each.kind == "dashboard":
+        shown = (tile for tile in _objects(each.content.get("tiles")) if tile.get("image") == image_of(picture_id))
+        yield from map(_tile_name, shown)
+
+
 def _of_template(each: Named, name: str) -> Iterator[str]:
     content = each.content
     if each.kind == "dashboard":
@@ -124,6 +132,7 @@ def _of_template(each: Named, name: str) -> Iterator[str]:
 _LOOKS: Final[Mapping[str, Callable[[Named, str], Iterator[str]]]] = {
     "group": _of_group,
     "job": _of_job,
+    "picture": _of_picture,
     "template": _of_template,
 }
 

@@ -17,7 +17,7 @@ from armillary.api.native.parameters import V1, StrictBody
 from armillary.engines.documents.files import APPLICATION_KINDS, export_files
 from armillary.wire.export.application_archive import KIND_VERSION, MAX_FILES, make_manifest
 
-Kind = Literal["dashboard", "device", "export", "group", "job", "organisation", "rule", "template"]
+Kind = Literal["dashboard", "device", "export", "group", "job", "organisation", "picture", "rule", "template"]
 
 
 class ImportBody(StrictBody):
@@ -33,7 +33,7 @@ class ImportBody(StrictBody):
     manifest: dict[str, Any]
     files: Annotated[dict[str, str], Field(max_length=MAX_FILES)]
     dry_run: bool = False
-    replace: Annotated[list[Kind], Field(max_length=8)] = Field(default_factory=list)
+    replace: Annotated[list[Kind], Field(max_length=9)] = Field(default_factory=list)
 
 
 def export_application(

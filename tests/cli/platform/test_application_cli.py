@@ -146,7 +146,7 @@ def test_one_bad_file_keeps_everything_out(
         },
     )
     assert done.status == 200
-    assert done.body["warnings"] == ["job j: there is no group 'gone'"]
+    assert done.body["warnings"] == ["job j: there is no segment 'gone'"]
 
 
 def test_hostile_archives_are_refused_by_the_command(armillary: Command, tmp_path: Path) -> None:

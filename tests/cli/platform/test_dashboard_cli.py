@@ -22,7 +22,7 @@ def test_a_dashboard_from_the_command_line(armillary: Command, service: RunningS
     assert "night-shift" in armillary("dashboard", "list").out
     assert armillary("dashboard", "show", "-d", "night-shift").json == body
     shown = armillary("dashboard", "data", "-d", "night-shift")
-    assert "there is no group 'never-made'" in shown.out
+    assert "there is no segment 'never-made'" in shown.out
     assert armillary("dashboard", "data", "-d", "night-shift", "--json").json["tiles"]["flow"]["value"] is None
     assert armillary("dashboard", "delete", "-d", "night-shift", "--yes").code == 0
     assert armillary("dashboard", "show", "-d", "night-shift").code == 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary group``: made from filters or a file, listed, its members, deleted."""
+"""``armillary segment``: made from filters or a file, listed, its members, deleted."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def test_groups_from_the_command_line(
     again = ("segment", "create", "--file", str(tmp_path / "g.json"), "--id", group)
     refused = armillary(*again)
     assert refused.code == 1
-    assert f"there is a group {group!r} already: nothing was changed" in refused.err
+    assert f"there is a segment {group!r} already: nothing was changed" in refused.err
     assert "--replace" in refused.err
     assert "Never seen" in armillary("segment", "show", "-g", group).out
     assert armillary(*again, "--replace").code == 0
-    assert "No device is in this group" in armillary("segment", "members", "-g", group).err
+    assert "No device is in this segment" in armillary("segment", "members", "-g", group).err
     assert armillary("job", "create", "--name", name, "-g", group, "-c", name, "--set", "a=1").code == 0
     held = armillary("segment", "delete", "-g", group, "--yes")
     assert (held.code, f'job "{name}"' in held.err, "--force" in held.err) == (1, True, True)

@@ -48,7 +48,7 @@ def test_every_kind_of_tile_is_shown_reads_well_and_is_accessible(
     expect(tile(page, "plan").locator("[data-spot]")).to_have_count(3)
     expect(tile(page, "last").locator("tbody tr")).to_have_count(3)
     expect(tile(page, "kept")).to_contain_text("blue")
-    expect(tile(page, "gone")).to_contain_text("There is no group 'never-made'.")
+    expect(tile(page, "gone")).to_contain_text("There is no segment 'never-made'.")
     expect(tile(page, "mute")).to_contain_text("Nothing was sent yet.")
     # Of the newest flow, which other tests of the scene send as well.
     arc = tile(page, "gauge").locator("[data-arc]")

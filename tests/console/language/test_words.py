@@ -21,7 +21,8 @@ NOWHERE = re.compile(
     r"This is wide|cannot be done that way|There is nothing here|Somebody else was faster|Devices take back|"
     r"offered devices? waits?|[Dd]emands nothing beyond|\bgravest first|No \w+ was made yet|None was made yet|"
     r"\b[Rr]ing by ring|(?<!`)\b[Hh]eld roll-outs?\b|roll-outs? (is|was|were|are) held|holds? (a|the) roll-out|"
-    r"\b(devices|updates?|trial|OS|images?) (is|are|was|were) (then )?taken back"
+    r"\b(devices|updates?|trial|OS|images?) (is|are|was|were) (then )?taken back|"
+    r"there is no group\b|in (a|this) group now|armillary group\b|devices of a \[group\]"
 )
 # What no text of the console says besides: buttons, labels, states and first words.
 CONSOLE = re.compile(

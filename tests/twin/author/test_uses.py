@@ -27,7 +27,7 @@ def of(kind: str, content: dict[str, Any]) -> Named:
         ("template", "north", of("dashboard", {"template": "north", "tiles": []}), 'dashboard "It"'),
         ("template", "north", of("dashboard", {"tiles": [{**TILE, "source": {"template": "north.2"}}]}), 'dashboard "It" (tile "Flow")'),
         ("template", "north", of("rule", {"target": {"template": "north"}}), 'rule "It"'),
-        ("template", "north", of("group", {"template": "north.1"}), 'group "It"'),
+        ("template", "north", of("group", {"template": "north.1"}), 'segment "It"'),
     ],
 )  # fmt: skip
 def test_each_way_of_using_is_found_and_only_for_what_it_names(kind: str, used: str, user: Named, words: str):

@@ -50,7 +50,7 @@ def delete_group(call: Call) -> None:
 
 
 def group_devices(call: Call) -> dict[str, Any]:
-    """Devices that are in a group now, by id."""
+    """Devices that are in a device group now, by id."""
     group = parse_group(visible(call, KIND, call.parameters["group"]).content)
     found = call.platform.groups.scan(group, catalog=call.catalog.name, after=cursor(call))
     names: dict[tuple[str, int], str] = {}

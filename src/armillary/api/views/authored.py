@@ -35,7 +35,7 @@ def uses_of(platform: Platform, kind: str, document_id: str, catalog: str | None
 
 
 def members(platform: Platform, group: Group, catalog: str | None, limit: int, after: str | None) -> Document:
-    """Devices that are in a group now, by id, each with the values that the group's filters look at."""
+    """Devices that are in a segment now, by id, each with the values that the segment's filters look at."""
     page = platform.groups.members(group, catalog=catalog, after=after, limit=limit)
     items = [
         {

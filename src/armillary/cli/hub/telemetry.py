@@ -39,7 +39,9 @@ def export(
     remote: RemoteService,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.")],
     device: AnyDeviceOption = None,
-    group: Annotated[str | None, typer.Option("--group", "-g", metavar="ID", help="Of all devices of a group.")] = None,
+    group: Annotated[
+        str | None, typer.Option("--segment", "--group", "-g", metavar="ID", help="Of all devices of a segment.")
+    ] = None,
     metric: Annotated[
         list[str] | None, typer.Option("--metric", "-m", metavar="NAME", help="Only this name; repeatable.")
     ] = None,
@@ -48,12 +50,12 @@ def export(
     file_format: Annotated[FileFormat, typer.Option("--format", help="What to write.")] = "csv",
     catalog: CatalogOption = None,
 ) -> None:
-    """Write the values of a device or a group to a file.
+    """Write the values of a device or a segment to a file.
 
     In parts and with progress, whatever the size; a file that is there is whole.
     """
     if (device is None) == (group is None):
-        raise InvalidArgumentError("expected either --device or --group", remedy="Name one of them.")
+        raise InvalidArgumentError("expected either --device or --segment", remedy="Name one of them.")
     place = f"/devices/{segment(device)}" if device is not None else f"/groups/{segment(group or '')}"
     parts = remote.download(
         f"{place}/telemetry/export",

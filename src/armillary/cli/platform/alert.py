@@ -23,7 +23,9 @@ State = Literal["open", "active", "cleared", "acknowledged", "all"]
 AlertOption = Annotated[int, typer.Option("--alert", metavar="NUMBER", min=1, help="Number of the alert.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")]
 RuleOption = Annotated[str | None, typer.Option("--rule", "-r", metavar="ID", help="Only of a rule.")]
-GroupOption = Annotated[str | None, typer.Option("--group", "-g", metavar="ID", help="Only of a segment's devices.")]
+GroupOption = Annotated[
+    str | None, typer.Option("--segment", "--group", "-g", metavar="ID", help="Only of a segment's devices.")
+]
 SeverityOption = Annotated[
     list[str] | None,
     typer.Option("--severity", metavar="WORD", help="Only of it: info, low, medium, high, critical; repeatable."),

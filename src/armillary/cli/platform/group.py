@@ -37,7 +37,7 @@ WhereOption = Annotated[
     ),
 ]
 
-GROUPS = authored.Documents(app, "/groups", GroupOption)
+GROUPS = authored.Documents(app, "/groups", GroupOption, word="segment")
 
 
 @remote_command(app, "create")
@@ -66,7 +66,7 @@ def create(
     return record(GROUPS.put(remote, document_id, body, catalog, replace=replace), row=authored.row_of)
 
 
-GROUPS.add_list("List segments.", COLUMNS, empty="There is no group; make one: armillary segment create.")
+GROUPS.add_list("List segments.", COLUMNS, empty="There is no segment; make one: armillary segment create.")
 
 
 GROUPS.add_show("Show a segment's query.")
@@ -79,9 +79,9 @@ def members(
     catalog: CatalogOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")] = 1000,
 ) -> Shown:
-    """List the devices that are in a group now."""
+    """List the devices that are in a segment now."""
     found = remote.pages(f"{GROUPS.place(group)}/members", limit=limit, catalog=catalog)
-    return table(found, MEMBER_COLUMNS, row=device_row, empty="No device is in this group now.")
+    return table(found, MEMBER_COLUMNS, row=device_row, empty="No device is in this segment now.")
 
 
 GROUPS.add_delete_of_used(
@@ -90,7 +90,7 @@ GROUPS.add_delete_of_used(
 
 
 def filter_of(text: str) -> dict[str, Any]:
-    """A filter as written on a command line, as in a group's document."""
+    """A filter as written on a command line, as in a segment's document."""
     try:
         return shorthand.filter_of(text)
     except InvalidArgumentError as error:

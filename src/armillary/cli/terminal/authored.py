@@ -60,15 +60,15 @@ def row_of(document: dict[str, Any]) -> dict[str, Any]:
 class Documents:
     """The documents of one kind in the service, and the verbs that are alike for every kind.
 
-    ``path`` is its native path, such as ``/groups``; ``option`` names one document; ``name`` is what people read where
-    it is more than the path's word.
+    ``path`` is its native path, such as ``/groups``; ``option`` names one document; ``word`` is what people call it
+    where that is not the path's word, ``name`` where they read more than that word.
     """
 
-    def __init__(self, app: typer.Typer, path: str, option: object, *, name: str = "") -> None:
+    def __init__(self, app: typer.Typer, path: str, option: object, *, name: str = "", word: str = "") -> None:
         self._app = app
         self._path = path
         self._option = option
-        self._word = path.strip("/").removesuffix("s")
+        self._word = word or path.strip("/").removesuffix("s")
         self._name = name or self._word
 
     def place(self, document_id: str) -> str:

@@ -172,7 +172,7 @@ def delete_question(visit: Visit) -> Confirmation:
         title=f"Delete the dashboard {document['body']['name']}?",
         touches=(
             ("Deletes", f"The page and its {counted(len(document['body']['tiles']), 'tile')}."),
-            ("Left alone", "Devices, their values, rules and groups."),
+            ("Left alone", "Devices, their values, rules and segments."),
             ("Undo", "Put its body again: its versions stay in the application's history for a while."),
         ),
         label="Delete dashboard",

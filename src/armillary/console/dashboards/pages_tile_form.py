@@ -107,7 +107,7 @@ def _source(source: Mapping[str, str], offered: Offered) -> dict[str, Any]:
         "groups": [(f"group:{each}", said) for each, said in offered.groups],
         "templates": [(f"template:{each}", said) for each, said in offered.templates],
         "devices": offered.devices,
-        "gone": (gone, f"{kind} {name}, which is not listed") if gone else None,
+        "gone": (gone, f"{'segment' if kind == 'group' else kind} {name}, which is not listed") if gone else None,
     }
 
 

@@ -122,10 +122,16 @@ def decode_body(text: str) -> dict[str, Any]:
     return body
 
 
+def word_of(kind: str) -> str:
+    """What people call a kind of document."""
+    return "segment" if kind == "group" else kind
+
+
 def not_found(kind: str, document_id: str) -> NotFoundError:
     """The error for a document that does not exist."""
+    word = word_of(kind)
     return NotFoundError(
-        f"there is no {kind} {document_id[:64]!a}", remedy=f"List them: armillary {kind} list, or make it first."
+        f"there is no {word} {document_id[:64]!a}", remedy=f"List them: armillary {word} list, or make it first."
     )
 
 

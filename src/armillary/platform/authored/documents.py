@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from armillary.engines.database.outbox import AuditEntry
-from armillary.engines.documents.document import Document, check_match, not_found
+from armillary.engines.documents.document import Document, check_match, not_found, word_of
 from armillary.engines.documents.store import MAX_LIMIT, DocumentPage, DocumentStore
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.identity.operator import Operator
@@ -151,8 +151,9 @@ class AuthoredDocuments:
         if not found:
             return
         more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+        used = f"{word_of(kind)} {document_id[:64]!a} is used by"
         raise ConflictError(
-            f"{kind} {document_id[:64]!a} is used by {', '.join(each.words() for each in found[:MAX_NAMED])}{more}",
+            f"{used} {', '.join(each.words() for each in found[:MAX_NAMED])}{more}",
             remedy="Change those first; force=true (--force on the command line) deletes it although they name it.",
         )
 
@@ -169,7 +170,7 @@ class AuthoredDocuments:
         owner = found.content.get("catalog")
         if owner is None:
             raise PermissionDeniedError(
-                f"{kind} {document_id[:64]!a} is of all catalogs",
+                f"{word_of(kind)} {document_id[:64]!a} is of all catalogs",
                 remedy="Use a token that is not for one catalog, or make one of your own under another id.",
             )
         if not _same(owner, catalog):
@@ -191,7 +192,7 @@ class AuthoredDocuments:
         except NotFoundError as error:
             check_match(kind, document_id, if_match, None)
             raise ConflictError(
-                f"{kind}: the id {document_id[:64]!a} is taken",
+                f"{word_of(kind)}: the id {document_id[:64]!a} is taken",
                 remedy="Choose another one, for example one that begins with the name of your catalog.",
             ) from error
 

@@ -154,7 +154,7 @@ class Jobs:
             devices = [each.device_id for each in self._groups.scan(group, catalog=narrowed)]
         if len(devices) > MAX_DEVICES:
             raise InvalidArgumentError(
-                f"expected at most {MAX_DEVICES} devices, got {len(devices)}", remedy="Narrow the group."
+                f"expected at most {MAX_DEVICES} devices, got {len(devices)}", remedy="Narrow the segment."
             )
         size = job.batch.devices(len(devices)) if job.batch is not None else MAX_DEVICES
         number = self.store.begin(

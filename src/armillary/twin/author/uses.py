@@ -51,7 +51,7 @@ class Use:
         parts = ", ".join(f'"{each}"' for each in self.where[:MAX_PARTS])
         more = f" and {len(self.where) - MAX_PARTS} more" if len(self.where) > MAX_PARTS else ""
         said = f" ({word}{'s' if len(self.where) > 1 else ''} {parts}{more})" if parts else ""
-        return f'{self.kind} "{self.name}"{said}'
+        return f'{"segment" if self.kind == "group" else self.kind} "{self.name}"{said}'
 
 
 def uses_of(kind: str, document_id: str, documents: Iterable[Named]) -> tuple[Use, ...]:

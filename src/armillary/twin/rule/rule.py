@@ -224,7 +224,7 @@ def unconcerned(target: Target, facts: Facts) -> str | None:
         first, last = target.versions
         return f"the rule is for versions {first} to {last} of the device template, the device has {facts.version}"
     if target.group and target.group not in facts.groups:
-        return f"the rule is for the devices of the group {target.group}, and this is none of them now"
+        return f"the rule is for the devices of the segment {target.group}, and this is none of them now"
     if target.devices and facts.device_id not in target.devices:
         return "the rule names its devices, and this is none of them"
     for each in target.filters:

@@ -114,7 +114,7 @@ def test_a_tile_whose_devices_are_gone_spoils_no_other(service: RunningService, 
     body["tiles"][0]["source"] = {"group": "never-made"}
     put(service, "half", body)
     tiles = service.call("GET", f"{AT}/half/data").body["tiles"]
-    assert tiles["kpi"]["error"]["message"] == "there is no group 'never-made'"
+    assert tiles["kpi"]["error"]["message"] == "there is no segment 'never-made'"
     assert "error" not in tiles["line"]
 
 

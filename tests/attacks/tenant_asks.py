@@ -102,7 +102,8 @@ BODIES: dict[str, Any] = {
     "/dead-letters/replay": {"numbers": [1]},
     "/group-preview": {"name": "x"},
     "/telemetry/retention": {"rules": []},
-    "/tokens": {"name": "x", "role": "Reader"}, "/v1/people": {"subject": "x"}, "/grants": {"role": "Reader"},
+    "/tokens": {"name": "x", "role": "Reader"}, "/v1/people": {"subject": "x"},
+    "/grants": lambda who: {"role": "Reader", "catalog": who.ids["catalog"]},
     "/releases": {"chip": "mt3620", "version": "99.9"},
     "/releases/drafts": {"chip": "mt3620", "version": "99.8"},
     "/os-feeds": {"name": "Canary", "follows": "Retail"},
@@ -273,6 +274,7 @@ def in_bodies(world: World) -> list[tuple[str, str, str, Any]]:
     azure = f"{CATALOGS}/{world.mine.name}/products/{quote(world.mine.ids['product'])}/deviceGroups/"
     azure += quote(world.mine.ids["device_group"])
     device = f"{V1}/devices/{world.mine.ids['device']}"
+    person = f"{V1}/people/{world.mine.ids['person_id']}/grants{own}"
     version = "?api-version=2022-07-31"
     third = world.service.service.registry.catalogs.get(world.mine.name).catalog_id
 
@@ -324,6 +326,10 @@ def in_bodies(world: World) -> list[tuple[str, str, str, Any]]:
         ("POST", f"{V1}/alerts/acknowledge{own}", "alert", lambda it: {"numbers": [int(it)]}),
         ("POST", f"{V1}/alerts/acknowledge{own}", "rule_id", lambda it: {"count": 0, "rule": it}),
         ("POST", f"{V1}/alerts/acknowledge{own}", "group_id", lambda it: {"count": 0, "group": it}),
+        ("POST", f"{V1}/people{own}", "catalog", lambda it: {"subject": "x", "role": "Reader", "catalog": it}),
+        ("POST", person, "catalog", lambda it: {"role": "Reader", "catalog": it}),
+        ("POST", person, "organisation", lambda it: {
+            "role": "Reader", "catalog": world.mine.name, "organisation": it}),
         ("PUT", f"{device}/template", "template_name", lambda it: {"template": it}),
         ("PUT", f"{device}/organisation", "organisation", lambda it: {"organisation": it}),
         ("POST", f"{V1}/action-preview{own}", "device", lambda it: acting("quarantine", devices=[it])),

@@ -11,8 +11,9 @@ from tests.api.running_service import RunningService
 from armillary.engines.records.people import passkeys, people
 from armillary.engines.records.people.passkeys import Passkey
 from armillary.engines.records.people.people import Person
+from armillary.identity.operator import Operator
 from armillary.identity.signed_in import SignedIn
-from armillary.service.people.people import Wanted
+from armillary.service.people.granting import Wanted
 from armillary.service.people.table_views import Owner
 
 
@@ -25,7 +26,11 @@ def signed_in_person(running: RunningService, word: str, ids: dict[str, str]) ->
         state="active", created_at=now, created_by="test", signed_in_at=now,
     )  # fmt: skip
     service.context.records.write(lambda connection: people.add(connection, person))
-    grant = service.people.grant(person.person_id, Wanted("Administrator", catalog), actor="test")
+    everything = Operator("test", "Administrator", None, None)
+    grant = service.people.grant(person.person_id, Wanted("Administrator", catalog), by=everything)
+    assert grant.catalog_id is not None
+    service.people.sign_ins.acts(person.person_id, grant.grant_id)
+    service.people.grant(person.person_id, Wanted("Reader", catalog), by=everything)  # with one revoked, one is left
     who = SignedIn(
         login, "Administrator", grant.catalog_id, None, "", catalog, None, str(person.person_id), str(grant.grant_id)
     )
@@ -41,6 +46,13 @@ def signed_in_person(running: RunningService, word: str, ids: dict[str, str]) ->
     )  # fmt: skip
     service.context.records.write(lambda connection: passkeys.add(connection, passkey))
     ids["passkey_id"] = str(passkey.passkey_id)
-    made = {"person_id": person.person_id, "grant_id": grant.grant_id, "session_id": session.session_id}
+    # What administrators of the catalog call the person by; those of all catalogs understand it as well.
+    known = service.people.ids_in(grant.catalog_id)[person.person_id]
+    made = {
+        "person_id": known,
+        "whole_person_id": person.person_id,
+        "grant_id": grant.grant_id,
+        "session_id": session.session_id,
+    }
     ids |= {name: str(value) for name, value in made.items()}
     return who

@@ -104,6 +104,8 @@ NARROWED = {
         "jobs/{job_id}/runs/{number}/cancel": "POST", "jobs/{job_id}/runs/{number}/results": "GET",
         "jobs/{job_id}/runs/{number}/results.csv": "GET", "organisations": "GET",
         "organisations/{organisation}": "GET PUT DELETE", "organisations/{organisation}/devices": "GET",
+        "people": "GET POST", "people/{person_id}": "GET DELETE", "people/{person_id}/grants": "POST",
+        "people/{person_id}/grants/{grant_id}": "DELETE", "sessions": "GET", "sessions/{session_id}": "DELETE",
         "products": "GET", "vulnerability-reports": "GET", "vulnerability-reports/{reference}": "GET",
         "vulnerability-reports/{reference}/actions": "POST",
         "notification-channels": "GET POST", "notification-channels/{channel_id}": "GET PATCH DELETE",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 
@@ -18,6 +18,7 @@ class Operator:
         role: ``Reader``, ``Contributor`` or ``Administrator``.
         catalog: Id of the only catalog that the token speaks for; None for all.
         organisation: The only organisation of that catalog that it speaks for, with those below it; None for all.
+        ends_at: When the token ends by itself (Unix seconds); None for a token that lasts, and for a person.
 
     Raises:
         ValueError: an organisation without the catalog that it is in.
@@ -27,6 +28,7 @@ class Operator:
     role: str
     catalog: UUID | None
     organisation: str | None
+    ends_at: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.organisation is not None and self.catalog is None:

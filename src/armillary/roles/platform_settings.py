@@ -34,5 +34,4 @@ class PlatformRegistry:
     def has_tokens_of(self, organisation: str) -> bool:
         """Whether an organisation has a valid token, or somebody is granted a role in it."""
         tokens = (each.organisation for each in self._service.tokens.list() if each.revoked_at is None)
-        granted = (grant.organisation for known in self._service.people.list() for grant in known.grants)
-        return organisation in (*tokens, *granted)
+        return organisation in (*tokens, *self._service.people.organisations())

@@ -316,3 +316,33 @@ def test_what_was_signed_before_signing_keys_were_renewed_is_by_the_key_there_wa
         stores = newer.execute("SELECT count(*) FROM trust_store").fetchone()
     assert signers == {"1": "A1", "2": ""}, "a draft that nobody signed stays so"
     assert stores == (0,), "the service makes the first at its start"
+
+
+def test_catalogs_know_the_people_who_were_granted_something_there(tmp_path: Path) -> None:
+    database, alpha, beta, ann, bob = tmp_path / "records.db", *(bytes([n]).hex() * 16 for n in range(4))
+    upgrade(database, "0044")
+    add_person = (
+        "INSERT INTO person (person_id, login, login_key, name, state, created_at, created_by) "
+        "VALUES (?, ?, ?, '', 'active', 1, 'first')"
+    )
+    add_grant = (
+        "INSERT INTO person_grant (grant_id, person_id, role, catalog_id, origin, created_at, created_by)"
+        " VALUES (?, ?, 'Reader', ?, 'administrator', ?, ?)"
+    )
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as older:
+        for person_id, login in ((ann, "ann@x.example"), (bob, "bob@x.example")):
+            older.execute(add_person, (person_id, login, login))
+        grants = ((ann, beta, 9, "late"), (ann, beta, 5, "early"), (ann, alpha, 7, "other"), (bob, None, 8, "first"))
+        for number, grant in enumerate(grants, 16):
+            older.execute(add_grant, (bytes([number]).hex() * 16, *grant))
+    upgrade(database)
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as newer:
+        found = newer.execute(
+            "SELECT catalog_id, person_id, known_as, created_at, created_by, acted_at FROM catalog_person"
+        ).fetchall()
+        assert sorted(found) == [
+            (alpha, ann, "ann@x.example", 7, "other", None),
+            (beta, ann, "ann@x.example", 5, "early", None),
+        ]
+        assert newer.execute("SELECT COUNT(DISTINCT entry_id) FROM catalog_person").fetchone() == (2,)
+        assert newer.execute("SELECT invited_for FROM person").fetchall() == [(None,), (None,)]

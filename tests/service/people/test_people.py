@@ -11,15 +11,20 @@ from uuid import uuid4
 import pytest
 
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.identity.operator import Operator
 from armillary.identity.person import MAX_GRANTS, Profile, group_grants, is_email, profile_of
 from armillary.identity.signed_in import SignedIn
 from armillary.service.assemble import SecurityService
-from armillary.service.people import people as module
-from armillary.service.people.people import Known, People, Wanted
+from armillary.service.people import sign_in as module
+from armillary.service.people.granting import Wanted
+from armillary.service.people.known import Known
+from armillary.service.people.people import People
 from armillary.service.people.sessions import IDLE_S, LIFETIME_S, Sessions
 from armillary.settings import Settings
 from armillary.wire.sign_in.faults import SignInRefusedError
 
+FIRST = Operator("first", "Administrator", None, None)
+MALLORY = Operator("mallory", "Reader", None, None)
 ISSUER = "https://login.example"
 GRANTS = "admins=Administrator, makers=Contributor@alpha, gone=Reader@absent, odd = name=Reader@alpha/oslo"
 
@@ -41,8 +46,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecurityServic
 @pytest.fixture
 def people(service: SecurityService) -> Iterator[People]:
     yield service.people
-    for each in service.people.list():
-        service.people.remove(each.person.person_id, actor="test")
+    for each in service.people.list(FIRST):
+        service.people.remove(each.person.person_id, by=FIRST)
 
 
 def profile(subject: str = "ann", email: str = "", *groups: str, name: str = "Ann") -> Profile:
@@ -59,16 +64,16 @@ def session_of(service: SecurityService, known: Known) -> str:
 
 
 def test_an_invitation_is_tied_to_the_first_verified_account_and_to_no_other(people: People) -> None:
-    invited = people.invite(email="Ann@X.example", granted=Wanted("Reader", "alpha"), actor="first")
+    invited = people.invite(email="Ann@X.example", granted=Wanted("Reader", "alpha"), by=FIRST)
     assert (invited.person.login, invited.person.subject) == ("ann@x.example", None)
     with pytest.raises(SignInRefusedError, match="nobody has invited"):
-        people.signed_in(profile(email=""))  # the address is not verified
-    known = people.signed_in(profile(email="ann@x.example"))
+        people.sign_ins.signed_in(profile(email=""))  # the address is not verified
+    known = people.sign_ins.signed_in(profile(email="ann@x.example"))
     assert (known.person.person_id, known.person.subject) == (invited.person.person_id, "ann")
-    assert people.get(known.person.person_id).person.signed_in_at is not None
+    assert people.get(known.person.person_id, by=FIRST).person.signed_in_at is not None
     with pytest.raises(SignInRefusedError, match="somebody else here"):
-        people.signed_in(profile("mallory", "ann@x.example"))
-    moved = people.signed_in(profile(email="ann@other.example", name="Ann B."))  # the subject is who one is
+        people.sign_ins.signed_in(profile("mallory", "ann@x.example"))
+    moved = people.sign_ins.signed_in(profile(email="ann@other.example", name="Ann B."))  # the subject is who one is
     assert (moved.person.login, moved.person.name) == ("ann@x.example", "Ann B.")
 
 
@@ -76,83 +81,81 @@ def test_strangers_are_refused_and_leave_nothing(people: People, service: Securi
     before = service.audit.list(limit=1, after=None).items[0].number
     for who in (profile("zoe", "zoe@x.example"), profile("zoe", "", "gone"), profile("zoe", "", "unknown group")):
         with pytest.raises(SignInRefusedError) as refused:
-            people.signed_in(who)
+            people.sign_ins.signed_in(who)
         assert refused.value.code == module.NOT_KNOWN
-    assert people.list() == ()
+    assert people.list(FIRST) == ()
     assert service.audit.list(limit=1, after=None).items[0].number == before
 
 
 def test_groups_grant_what_they_say_at_each_sign_in_and_take_it_back(people: People) -> None:
-    known = people.signed_in(profile("bob", "", "admins", "makers"))
+    known = people.sign_ins.signed_in(profile("bob", "", "admins", "makers"))
     assert known.person.login == "bob@login.example"
     assert {(each.role, each.catalog_id is None, each.origin) for each in known.grants} == {
         ("Administrator", True, "provider"), ("Contributor", False, "provider"),
     }  # fmt: skip
-    people.grant(known.person.person_id, Wanted("Reader", "beta"), actor="first")
-    less = people.signed_in(profile("bob", "", "makers"))
+    people.grant(known.person.person_id, Wanted("Reader", "beta"), by=FIRST)
+    less = people.sign_ins.signed_in(profile("bob", "", "makers"))
     assert {each.role for each in less.grants} == {"Contributor", "Reader"}
     kept = {each.grant_id for each in less.grants}
-    assert kept <= {each.grant_id for each in people.get(known.person.person_id).grants}
+    assert kept <= {each.grant_id for each in people.get(known.person.person_id, by=FIRST).grants}
     with pytest.raises(ConflictError, match="groups grant this"):
-        people.revoke(
-            known.person.person_id, next(e.grant_id for e in less.grants if e.origin == "provider"), actor="first"
-        )
-    assert {each.role for each in people.signed_in(profile("bob")).grants} == {"Reader"}
+        people.revoke(known.person.person_id, next(e.grant_id for e in less.grants if e.origin == "provider"), by=FIRST)
+    assert {each.role for each in people.sign_ins.signed_in(profile("bob")).grants} == {"Reader"}
 
 
 def test_what_groups_no_longer_grant_is_gone_although_the_sign_in_is_refused(
     people: People, service: SecurityService
 ) -> None:
-    known = people.signed_in(profile("bob", "", "makers"))
+    known = people.sign_ins.signed_in(profile("bob", "", "makers"))
     with pytest.raises(SignInRefusedError, match="granted nothing"):
-        people.signed_in(profile("bob"))
-    assert people.get(known.person.person_id).grants == ()
+        people.sign_ins.signed_in(profile("bob"))
+    assert people.get(known.person.person_id, by=FIRST).grants == ()
     said = [(each.actor, each.operation) for each in service.audit.list(limit=10).items]
     assert said.index(("oidc_grants", "person.revoke")) < said.index(("oidc_grants", "person.grant"))
 
 
 def test_who_is_disabled_loses_the_grant_or_is_removed_has_no_session(people: People, service: SecurityService) -> None:
     def invited() -> tuple[Known, str]:
-        found = people.invite(subject=f"s-{uuid4()}", granted=Wanted("Reader"), actor="first")
+        found = people.invite(subject=f"s-{uuid4()}", granted=Wanted("Reader"), by=FIRST)
         return found, session_of(service, found)
 
     now = service.context.now()
     known, other = invited()
     ends = (
-        lambda who: people.set_state(who.person.person_id, "disabled", actor="first"),
-        lambda who: people.revoke(who.person.person_id, who.grants[0].grant_id, actor="first"),
-        lambda who: people.remove(who.person.person_id, actor="first"),
+        lambda who: people.set_state(who.person.person_id, "disabled", by=FIRST),
+        lambda who: people.revoke(who.person.person_id, who.grants[0].grant_id, by=FIRST),
+        lambda who: people.remove(who.person.person_id, by=FIRST),
     )
     for end in ends:
         who, cookie = invited()
-        assert people.standing(who.person.person_id, who.grants[0].grant_id) is not None
+        assert people.sign_ins.standing(who.person.person_id, who.grants[0].grant_id) is not None
         assert service.sessions.find(cookie, now) is not None
         end(who)
         assert service.sessions.find(cookie, now) is None
-        assert people.standing(who.person.person_id, who.grants[0].grant_id) is None
+        assert people.sign_ins.standing(who.person.person_id, who.grants[0].grant_id) is None
     assert service.sessions.find(other, now) is not None
-    people.end_session(service.sessions.find(other, now).session_id, actor="first", owner=str(known.person.person_id))  # type: ignore[union-attr]
+    people.end_session(service.sessions.find(other, now).session_id, by=FIRST, owner=str(known.person.person_id))  # type: ignore[union-attr]
     assert service.sessions.find(other, now) is None
 
 
 def test_a_disabled_person_cannot_sign_in_until_enabled(people: People) -> None:
-    known = people.invite(subject="dan", granted=Wanted("Reader"), actor="first")
-    people.set_state(known.person.person_id, "disabled", actor="first")
+    known = people.invite(subject="dan", granted=Wanted("Reader"), by=FIRST)
+    people.set_state(known.person.person_id, "disabled", by=FIRST)
     with pytest.raises(SignInRefusedError, match="disabled"):
-        people.signed_in(profile("dan"))
+        people.sign_ins.signed_in(profile("dan"))
     with pytest.raises(ConflictError):
-        people.set_state(known.person.person_id, "disabled", actor="first")
-    people.set_state(known.person.person_id, "active", actor="first")
-    assert people.signed_in(profile("dan")).grants == known.grants
+        people.set_state(known.person.person_id, "disabled", by=FIRST)
+    people.set_state(known.person.person_id, "active", by=FIRST)
+    assert people.sign_ins.signed_in(profile("dan")).grants == known.grants
 
 
 def test_nobody_ends_a_session_of_somebody_else_as_an_own_one(people: People, service: SecurityService) -> None:
-    mine = people.invite(subject="mine", granted=Wanted("Reader"), actor="first")
+    mine = people.invite(subject="mine", granted=Wanted("Reader"), by=FIRST)
     cookie = session_of(service, mine)
     found = service.sessions.find(cookie, service.context.now())
     assert found is not None
     with pytest.raises(NotFoundError):
-        people.end_session(found.session_id, actor="mallory", owner=str(uuid4()))
+        people.end_session(found.session_id, by=MALLORY, owner=str(uuid4()))
     assert service.sessions.find(cookie, service.context.now()) is not None
 
 
@@ -166,34 +169,34 @@ def test_nobody_ends_a_session_of_somebody_else_as_an_own_one(people: People, se
 )  # fmt: skip
 def test_a_wrong_invitation_is_refused_and_leaves_nothing(people: People, given: dict[str, str]) -> None:
     with pytest.raises(InvalidArgumentError):
-        people.invite(actor="first", **given)  # type: ignore[arg-type]
-    assert people.list() == ()
+        people.invite(by=FIRST, **given)  # type: ignore[arg-type]
+    assert people.list(FIRST) == ()
 
 
 def test_a_grant_that_cannot_be_made_leaves_no_person_behind(people: People) -> None:
     for wanted, error in ((Wanted("root"), InvalidArgumentError), (Wanted("Reader", "absent"), NotFoundError)):
         with pytest.raises(error):
-            people.invite(subject="kim", granted=wanted, actor="first")
-    assert people.list() == ()
-    known = people.invite(subject="kim", actor="first")
+            people.invite(subject="kim", granted=wanted, by=FIRST)
+    assert people.list(FIRST) == ()
+    known = people.invite(subject="kim", by=FIRST)
     with pytest.raises(InvalidArgumentError):
-        people.grant(known.person.person_id, Wanted("Reader", None, "oslo"), actor="first")
-    people.grant(known.person.person_id, Wanted("Reader", "alpha"), actor="first")
+        people.grant(known.person.person_id, Wanted("Reader", None, "oslo"), by=FIRST)
+    people.grant(known.person.person_id, Wanted("Reader", "alpha"), by=FIRST)
     with pytest.raises(ConflictError, match="already"):
-        people.grant(known.person.person_id, Wanted("Reader", "ALPHA"), actor="first")
+        people.grant(known.person.person_id, Wanted("Reader", "ALPHA"), by=FIRST)
     for number in range(MAX_GRANTS - 1):
-        people.grant(known.person.person_id, Wanted("Reader", "alpha", f"o{number}"), actor="first")
+        people.grant(known.person.person_id, Wanted("Reader", "alpha", f"o{number}"), by=FIRST)
     with pytest.raises(ConflictError, match="grants"):
-        people.grant(known.person.person_id, Wanted("Administrator"), actor="first")
+        people.grant(known.person.person_id, Wanted("Administrator"), by=FIRST)
 
 
 def test_a_person_and_a_token_are_never_called_the_same(people: People, service: SecurityService) -> None:
     service.tokens.create("pat@x.example", "Reader", actor="first")
     with pytest.raises(ConflictError, match="a token is called"):
-        people.invite(email="Pat@x.example", actor="first")
-    people.invite(email="sam@x.example", actor="first")
+        people.invite(email="Pat@x.example", by=FIRST)
+    people.invite(email="sam@x.example", by=FIRST)
     with pytest.raises(ConflictError, match="known here"):
-        people.invite(email="SAM@x.example", actor="first")
+        people.invite(email="SAM@x.example", by=FIRST)
     with pytest.raises(ConflictError, match="taken"):
         service.tokens.create("Sam@x.example", "Reader", actor="first")
     maker = service.tokens.create("of alpha", "Administrator", actor="first", catalog="alpha").token
@@ -203,9 +206,9 @@ def test_a_person_and_a_token_are_never_called_the_same(people: People, service:
 
 def test_there_are_not_more_people_than_the_limit(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PEOPLE", 1)
-    people.invite(subject="one", actor="first")
+    people.invite(subject="one", by=FIRST)
     with pytest.raises(ConflictError, match="there are 1 people"):
-        people.invite(subject="two", actor="first")
+        people.invite(subject="two", by=FIRST)
 
 
 def test_a_revoked_token_has_no_session_and_sessions_end_by_themselves(service: SecurityService) -> None:

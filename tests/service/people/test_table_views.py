@@ -11,11 +11,13 @@ from uuid import uuid4
 import pytest
 
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
+from armillary.identity.operator import Operator
 from armillary.service.assemble import SecurityService
 from armillary.service.people import table_views as module
 from armillary.service.people.table_views import Owner, TableViews
 from armillary.settings import Settings
 
+TEST = Operator("test", "Administrator", None, None)
 ISSUER = "https://login.example"
 
 
@@ -114,13 +116,13 @@ def test_views_and_remembered_tables_are_bounded(
 
 
 def test_what_a_person_or_a_token_kept_ends_with_them(service: SecurityService, views: TableViews) -> None:
-    person = service.people.invite(actor="test", email="bo@example.com").person.person_id
+    person = service.people.invite(by=TEST, email="bo@example.com").person.person_id
     token = service.tokens.create("gone", "Reader", actor="test").token.token_id
     owners = [Owner(each, "x", "") for each in (person, token)]
     for owner in owners:
         views.save(owner, "/fleet", "Mine", "")
         views.choose_columns(owner, "/fleet", "os")
-    service.people.remove(person, actor="test")
+    service.people.remove(person, by=TEST)
     service.tokens.revoke(token, actor="test")
     assert [(views.list(each, "/fleet"), views.columns(each, "/fleet")) for each in owners] == [((), None)] * 2
 

@@ -247,4 +247,4 @@ def catalog_of(operator: Any) -> str:
 
 def operator_of(token: Token) -> Operator:
     """Who acts with a token, as operations that change something take it."""
-    return Operator(token.name, token.role, token.catalog_id, token.organisation)
+    return Operator(token.name, token.role, token.catalog_id, token.organisation, ends_at=token.expires_at)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary person``: people who sign in to the console by a provider."""
+"""``armillary person``: people who sign in to the console by a provider.
+
+With the token of an administrator of one catalog every command is about the people of that catalog.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import typer
 from armillary.cli.terminal.output import Shown, note, noun, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
-from armillary.cli.terminal.remote_names import YesOption, confirm
+from armillary.cli.terminal.remote_names import OnlyCatalogOption, YesOption, confirm
 from armillary.errors import InvalidArgumentError, NotFoundError
 
 app = noun("People who sign in by a provider.")
@@ -28,7 +31,8 @@ PersonOption = Annotated[
     str, typer.Option("--person", "-p", metavar="WHO", help="Address, login, or id of the person.")
 ]
 CatalogOption = Annotated[
-    str | None, typer.Option("--catalog", "-c", metavar="NAME", help="The only catalog it reaches; else all.")
+    str | None,
+    typer.Option("--catalog", "-c", metavar="NAME", help="The only catalog it reaches; else all of the token's."),
 ]
 OrganisationOption = Annotated[
     str | None,
@@ -37,17 +41,20 @@ OrganisationOption = Annotated[
 
 
 @remote_command(app, "list")
-def list_people(remote: RemoteService) -> Shown:
+def list_people(remote: RemoteService, catalog: OnlyCatalogOption = None) -> Shown:
     """List people, with what each may do."""
     return table(
-        remote.pages(PLACE), COLUMNS, row=_row, empty="No person. Invite one: armillary person invite --email ADDRESS"
+        remote.pages(PLACE, catalog=catalog or own_catalog(remote)),
+        COLUMNS,
+        row=_row,
+        empty="No person. Invite one: armillary person invite --email ADDRESS",
     )
 
 
 @remote_command(app, "show")
 def show(remote: RemoteService, person: PersonOption) -> Shown:
     """Show a person, and the ids of the grants."""
-    found = _meant(remote, person)
+    found = _meant(remote, person, own_catalog(remote))
     return record(found, row=lambda each: {name: _row(each).get(name) for name in FACTS})
 
 
@@ -68,13 +75,14 @@ def invite(
     organisation: OrganisationOption = None,
 ) -> Shown:
     """Let somebody sign in. Nothing is sent: tell them to open the console."""
+    own = own_catalog(remote)
     if role is None and (catalog or organisation):
         raise InvalidArgumentError(
             "--catalog and --organisation: expected a role as well", remedy="Say what is granted there: --role Reader."
         )
     body = {"email": email, "subject": subject, "name": name, "role": role}
-    given = body | {"catalog": catalog, "organisation": organisation}
-    made = remote.post(PLACE, {key: value for key, value in given.items() if value is not None})
+    given = body | {"catalog": catalog or (own if role else None), "organisation": organisation}
+    made = remote.post(PLACE, {key: value for key, value in given.items() if value is not None}, catalog=own)
     shown = record(made, row=lambda each: {key: _row(each)[key] for key in ("login", "may", "person_id")})
     return shown.then("tell them to open the console and sign in with the provider")
 
@@ -87,10 +95,12 @@ def grant(
     catalog: CatalogOption = None,
     organisation: OrganisationOption = None,
 ) -> Shown:
-    """Grant a role. Without a catalog it is of all of them."""
-    found = _meant(remote, person)
-    body = {"role": role, "catalog": catalog, "organisation": organisation}
-    made = remote.post(f"{_place(found)}/grants", {key: value for key, value in body.items() if value is not None})
+    """Grant a role. Without a catalog it is of all of them, or of the only one that the token is for."""
+    own = own_catalog(remote)
+    found = _meant(remote, person, own)
+    body = {"role": role, "catalog": catalog or own, "organisation": organisation}
+    given = {key: value for key, value in body.items() if value is not None}
+    made = remote.post(f"{_place(found)}/grants", given, catalog=own)
     return record(made, row=lambda each: {key: _row(each)[key] for key in ("login", "may")})
 
 
@@ -104,8 +114,9 @@ def revoke(
     grant_id: Annotated[str | None, typer.Option("--grant-id", metavar="ID", help="The grant, by its id.")] = None,
 ) -> None:
     """Take a role back. Sessions that act by it end now."""
-    found = _meant(remote, person)
-    wanted = (role, (catalog or "").lower(), organisation or "")
+    own = own_catalog(remote)
+    found = _meant(remote, person, own)
+    wanted = (role, (catalog or own or "").lower(), organisation or "")
     fitting = [
         each
         for each in found["grants"]
@@ -118,14 +129,14 @@ def revoke(
             f"{found['login']} has {many}; granted is {_may(found)}",
             remedy="Name it by --role, --catalog and --organisation, or by --grant-id: armillary person show --json.",
         )
-    remote.delete(f"{_place(found)}/grants/{segment(fitting[0]['grant_id'])}")
+    remote.delete(f"{_place(found)}/grants/{segment(fitting[0]['grant_id'])}", catalog=own)
     note(f"{_words(fitting[0])} is revoked from {found['login']}")
 
 
 @remote_command(app, "disable")
 def disable(remote: RemoteService, person: PersonOption, *, yes: YesOption = False) -> None:
     """Let a person in no more; sessions end now. Enable undoes it."""
-    found = _meant(remote, person)
+    found = _meant(remote, person, own_catalog(remote))
     confirm(f"Disable {found['login']} and end all sessions of this person?", yes=yes)
     remote.post(f"{_place(found)}/disable", {})
     note(f"{found['login']} is disabled")
@@ -134,24 +145,32 @@ def disable(remote: RemoteService, person: PersonOption, *, yes: YesOption = Fal
 @remote_command(app, "enable")
 def enable(remote: RemoteService, person: PersonOption) -> None:
     """Let a person in again who was disabled."""
-    found = _meant(remote, person)
+    found = _meant(remote, person, own_catalog(remote))
     remote.post(f"{_place(found)}/enable", {})
     note(f"{found['login']} is enabled")
 
 
 @remote_command(app, "remove")
 def remove(remote: RemoteService, person: PersonOption, *, yes: YesOption = False) -> None:
-    """Delete a person with all grants. The audit log keeps what was done."""
-    found = _meant(remote, person)
-    confirm(f"Remove {found['login']} with all grants? This cannot be undone.", yes=yes)
-    remote.delete(_place(found))
-    note(f"{found['login']} is removed")
+    """Delete a person with all grants, or those of the token's catalog. The audit log keeps what was done."""
+    own = own_catalog(remote)
+    found = _meant(remote, person, own)
+    of = f"all grants of {own}" if own else "all grants"
+    confirm(f"Remove {found['login']} with {of}? This cannot be undone.", yes=yes)
+    remote.delete(_place(found), catalog=own)
+    note(f"{found['login']} is removed" + (f" from {own}" if own else ""))
 
 
-def _meant(remote: RemoteService, person: str) -> dict[str, Any]:
-    """The person of an id, login or address."""
+def own_catalog(remote: RemoteService) -> str | None:
+    """The only catalog that the command's token is for; None for all."""
+    found = remote.get("/me")["catalog"]
+    return None if found is None else str(found)
+
+
+def _meant(remote: RemoteService, person: str, own: str | None) -> dict[str, Any]:
+    """The person of an id, login or address, of those whom the token's catalog knows."""
     given = person.strip().lower()
-    for each in remote.pages(PLACE):
+    for each in remote.pages(PLACE, catalog=own):
         if given in (each["person_id"], each["login"].lower(), each["email"]):
             return dict(each)
     raise NotFoundError(f"there is no person {person!r:.80}", remedy="List them: armillary person list.")

@@ -150,6 +150,7 @@ def settings_page(
         "new_enrolment": new_enrolment,
         "lives": tuple(pages_catalog.LIVES),
         "may_make_tokens": may_act,
+        "may_see_people": may(visit, "list_people"),
         "may_make_policies": may(visit, "change_attestation_policy"),
         "roles": ROLES,
     }

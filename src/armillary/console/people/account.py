@@ -42,7 +42,7 @@ def page(visit: Visit, once: Once | None = None) -> Response:
 
 def act(visit: Visit, form: Form) -> Response:
     """Go on by another of one's own grants."""
-    operator = visit.console.sources.sign_in.by_grant(visit.operator, form.get("grant", ""))
+    operator = visit.console.sources.sign_in.act(visit.operator, form.get("grant", ""))
     if operator is None:
         raise NotFoundError("you have no such grant", remedy="Reload your account's page.")
     response = done("/fleet", "acting")

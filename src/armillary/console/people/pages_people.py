@@ -31,6 +31,9 @@ _WITHOUT: Final = (
     "No sign-in provider is set, so people sign in with operator tokens alone. Set oidc_issuer and oidc_client_id and "
     "start the service again: docs/guides/people.md says how."
 )
+_NOBODY: Final = "Nobody yet: invite somebody below, or let groups of the provider grant roles (oidc_grants)."
+_NOBODY_THERE: Final = "Nobody yet: invite somebody below."
+_NAME: Final = Field(name="name", label="Name", hint="Empty: as the provider says", limits=limits(maxlength=128))
 
 
 def place(person_id: str, *more: str) -> str:
@@ -47,7 +50,8 @@ def list_sheet(
     wrong: Wrong | None,
     now: int,
 ) -> Sheet:
-    """Everybody, and the form that invites."""
+    """Everybody whom the operator may see, and the form that invites."""
+    in_one = "" if places["all"] else places["catalogs"][0]
     form = Form(
         post=LIST,
         label="Invite",
@@ -59,7 +63,7 @@ def list_sheet(
     )
     return Sheet(
         place="People",
-        title=_list_sentence(items),
+        title=_list_sentence(items, in_one),
         detail=f"They sign in at {provider['issuer']}." if provider["issuer"] else "",
         crumbs=(SETTINGS_CRUMB, ("People", "")),
         notices=() if provider["issuer"] else (("attention", _WITHOUT),),
@@ -69,7 +73,7 @@ def list_sheet(
                 title="People",
                 columns=("Person", "State", "May", "Last signed in", "Invited"),
                 rows=[_row(each, now) for each in items],
-                none="Nobody yet: invite somebody below, or let groups of the provider grant roles (oidc_grants).",
+                none=_NOBODY_THERE if in_one else _NOBODY,
             ),
         ),
         forms=(form,) if provider["issuer"] else (),
@@ -85,8 +89,8 @@ def person_sheet(
     wrong: Wrong | None = None,
     now: int,
 ) -> Sheet:
-    """One person."""
-    here, state = place(found["person_id"]), _state(found)
+    """One person, of one catalog where the operator is for one."""
+    here, state, is_whole = place(found["person_id"]), _state(found), places["all"]
     verb = "enable" if found["state"] == "disabled" else "disable"
     return Sheet(
         place="People",
@@ -95,14 +99,12 @@ def person_sheet(
         detail="" if found["name"] in ("", found["login"]) else found["login"],
         crumbs=(SETTINGS_CRUMB, ("People", LIST), (called(found), "")),
         buttons=(
-            Button(label=verb.capitalize(), href=f"{here}/{verb}", danger=verb == "disable"),
+            *((Button(label=verb.capitalize(), href=f"{here}/{verb}", danger=verb == "disable"),) if is_whole else ()),
             Button(label="Remove", href=f"{here}/remove", danger=True),
         ),
         facts=(
-            ("In the audit log", text(found["login"])),
-            ("Address", text(found["email"] or "none")),
-            ("Provider", text(found["issuer"] or "not signed in yet")),
-            ("Subject", text(found["subject"] or "not signed in yet")),
+            ("In the audit log" if is_whole else "Known as", text(found["login"])),
+            *(_provider_facts(found) if is_whole else ()),
             ("Last signed in", Cell(at=moment(found["signed_in_at"], now), text="never")),
             ("Invited", Cell(at=moment(found["created_at"], now))),
             ("By", text(found["created_by"])),
@@ -172,8 +174,8 @@ def granted(form: Mapping[str, str]) -> tuple[str, str | None, str | None]:
     return form.get("role", ""), catalog or None, organisation or None
 
 
-def confirmation(found: Mapping[str, Any], verb: str, sessions: int) -> Confirmation:
-    """What disabling, enabling or removing a person does."""
+def confirmation(found: Mapping[str, Any], verb: str, sessions: int, catalog: str | None) -> Confirmation:
+    """What disabling, enabling or removing a person does; with ``catalog`` it is about that catalog alone."""
     who, here = called(found), place(found["person_id"])
     open_now = f"{counted(sessions, 'session')} of {who}."
     if verb == "enable":
@@ -196,6 +198,12 @@ def confirmation(found: Mapping[str, Any], verb: str, sessions: int) -> Confirma
             "Enable the person again.",
         ),
         "remove": (
+            f"They end now, and what was granted in {catalog} is revoked.",
+            "The audit log, tokens that the person made, and what the person may do elsewhere.",
+            "This cannot be undone; invite the person again.",
+        )
+        if catalog
+        else (
             "They end now; the person and all grants are deleted.",
             "The audit log and tokens that the person made: revoke those under Settings.",
             "This cannot be undone; invite the person again.",
@@ -284,7 +292,7 @@ def _invite_fields(places: Mapping[str, Any]) -> tuple[Field, ...]:
             kind="select",
             choices=(("", "an address, where it has an @"), ("subject", "a subject in any case")),
         ),
-        Field(name="name", label="Name", hint="Empty: as the provider says", limits=limits(maxlength=128)),
+        *((_NAME,) if places["all"] else ()),
         *_grant_fields(places),
     )
 
@@ -303,13 +311,13 @@ def _grant_fields(places: Mapping[str, Any]) -> tuple[Field, ...]:
 
 
 def _places(places: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Catalogs, each with its organisations; all of them is the last, as nobody should choose it by a slip."""
+    """Catalogs, each with its organisations; all of them, where one may, is the last: nobody chooses it by a slip."""
     found = []
     for name in places["catalogs"]:
         found.append((name, name))
         inner = [each for each in places["organisations"] if each["catalog"].lower() == name.lower()]
         found += [(f"{name}/{each['id']}", f"{each['name']} of {name}") for each in inner]
-    return (*found, ("", EVERYWHERE))
+    return (*found, ("", EVERYWHERE)) if places["all"] else tuple(found)
 
 
 def _of(grant: Mapping[str, Any]) -> str:
@@ -373,11 +381,22 @@ def _session_row(
     )
 
 
-def _list_sentence(items: Sequence[Mapping[str, Any]]) -> str:
+def _list_sentence(items: Sequence[Mapping[str, Any]], catalog: str) -> str:
+    of = f" to {catalog}" if catalog else ""
     if not items:
-        return "Nobody has been invited yet."
+        return f"Nobody has been invited{of} yet."
     active = sum(each["state"] == "active" and bool(each["grants"]) for each in items)
-    return f"{counted(len(items), 'person', 'people')}, {active} of them may sign in."
+    of = f" of {catalog}" if catalog else ""
+    return f"{counted(len(items), 'person', 'people')}{of}, {active} of them may sign in."
+
+
+def _provider_facts(found: Mapping[str, Any]) -> tuple[tuple[str, Cell], ...]:
+    """How the provider knows a person."""
+    return (
+        ("Address", text(found["email"] or "none")),
+        ("Provider", text(found["issuer"] or "not signed in yet")),
+        ("Subject", text(found["subject"] or "not signed in yet")),
+    )
 
 
 def _person_sentence(found: Mapping[str, Any], state: State) -> str:

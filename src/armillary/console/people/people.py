@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People and everybody's sessions, read and changed: as the API does it, under the operator's name."""
+"""People and sessions, of all catalogs or of one, read and changed as the API does it, under the operator's name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WRONG = (ConflictError, InvalidArgumentError, NotFoundError)
 
 
 def people(visit: Visit) -> Response:
-    """Everybody."""
+    """Everybody, or the people of the operator's catalog."""
     return _people(visit, {}, None)
 
 
@@ -60,10 +60,11 @@ def revoke_question(visit: Visit) -> Confirmation:
 
 def revoke(visit: Visit, form: Form) -> Response:
     """Take a grant back."""
-    asked = revoke_question(visit)
+    asked, found = revoke_question(visit), _found(visit)
     confirmed(asked, form)
     ask(visit, "revoke_grant", person_id=visit.params["person_id"], grant_id=visit.params["grant_id"])
-    return done(asked.back, "grant-revoked")
+    is_gone = visit.operator.catalog is not None and len(found["grants"]) == 1  # with the last one of the catalog
+    return done(pages_people.LIST if is_gone else asked.back, "grant-revoked")
 
 
 def of_verb(visit: Visit) -> str:
@@ -75,7 +76,7 @@ def question(visit: Visit) -> Confirmation:
     """What disabling, enabling or removing a person does."""
     verb = verb_of(visit, pages_people.CHANGES, "people", "person's page")
     found = _found(visit)
-    return pages_people.confirmation(found, verb, len(_sessions_of(visit, found)))
+    return pages_people.confirmation(found, verb, len(_sessions_of(visit, found)), visit.operator.catalog_name)
 
 
 def change(visit: Visit, form: Form) -> Response:

@@ -23,9 +23,9 @@ from armillary.console.frame.sign_in import drop_cookie, open_session, set_cooki
 from armillary.console.frame.words import sentence
 from armillary.engines.quota import Quota, address_owner
 from armillary.errors import ArmillaryError, NotFoundError
-from armillary.service.people.people import NOT_KNOWN
 from armillary.service.people.provider import SignInProvider
 from armillary.service.people.sessions import BY_PROVIDER
+from armillary.service.people.sign_in import NOT_KNOWN
 from armillary.wire.sign_in.authorization import LIFETIME_S, MAX_CODE_CHARS
 from armillary.wire.sign_in.faults import ProviderError, SignInRefusedError
 

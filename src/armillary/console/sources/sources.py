@@ -30,8 +30,9 @@ from armillary.engines.records.people.people import Grant, Person
 from armillary.engines.records.schema.rows import Token
 from armillary.errors import NotFoundError, UnauthenticatedError
 from armillary.identity.person import Profile
-from armillary.service.people.people import NOT_KNOWN
+from armillary.service.people.known import Known
 from armillary.service.people.sessions import Sessions
+from armillary.service.people.sign_in import NOT_KNOWN
 from armillary.wire.sign_in.faults import SignInRefusedError
 
 if TYPE_CHECKING:
@@ -68,34 +69,56 @@ class ServiceSignIn:
         return None if token is None else self._operator(token)
 
     def person(self, profile: Profile) -> SignedIn:
-        """The person who came back from the provider, by the widest grant that stands. Raises SignInRefusedError."""
-        known = self._service.people.signed_in(profile)
-        found = [each for each in (self._granted(known.person, grant) for grant in known.grants) if each is not None]
+        """The person who came back from the provider, by the grant that goes first. Raises SignInRefusedError.
+
+        That is one of all catalogs; else of the catalog for which the person acted last, or that knew the person first:
+        no other catalog becomes the place to which somebody comes by granting more. There, it is the widest.
+        """
+        known = self._service.people.sign_ins.signed_in(profile)
+        found = self._standing(known)
         if not found:
             raise SignInRefusedError(
                 f"what {known.person.login} was granted is gone: its catalog or organisation was deleted",
                 remedy="An administrator can grant a role of another: armillary person grant.",
                 code=NOT_KNOWN,
             )
-        return min(found, key=lambda each: (each.catalog is not None, each.organisation is not None, -RANK[each.role]))
+        acted = {each.catalog_id: each.acted_at or 0 for each in known.entries}
+        since = {each.catalog_id: each.created_at for each in reversed(known.grants)}
+
+        def rank(each: SignedIn) -> tuple[bool, int, int, bool, int]:
+            last = 0 if each.catalog is None else acted.get(each.catalog, 0)
+            is_inner = each.organisation is not None
+            return each.catalog is not None, -last, since[each.catalog], is_inner, -RANK[each.role]
+
+        operator = min(found, key=rank)
+        self._service.people.sign_ins.acts(known.person.person_id, UUID(operator.grant_id))
+        return operator
 
     def choices(self, operator: SignedIn) -> list[SignedIn]:
         """The person of a session by each grant that stands; empty for a token."""
         if not operator.person_id:
             return []
-        try:
-            known = self._service.people.get(UUID(operator.person_id))
-        except NotFoundError:
-            return []
-        return [each for each in (self._granted(known.person, grant) for grant in known.grants) if each is not None]
+        known = self._service.people.sign_ins.of(UUID(operator.person_id))
+        return [] if known is None else self._standing(known)
+
+    def act(self, operator: SignedIn, grant_id: str) -> SignedIn | None:
+        """The same person, who goes on by another grant; None where it does not stand."""
+        found = self.by_grant(operator, grant_id)
+        if found is not None:
+            self._service.people.sign_ins.acts(UUID(found.person_id), UUID(found.grant_id))
+        return found
 
     def by_grant(self, operator: SignedIn, grant_id: str) -> SignedIn | None:
         """The same person by another grant; None where it does not stand."""
         try:
-            found = self._service.people.standing(UUID(operator.person_id), UUID(grant_id))
+            found = self._service.people.sign_ins.standing(UUID(operator.person_id), UUID(grant_id))
         except ValueError:
             return None
         return None if found is None else self._granted(*found)
+
+    def _standing(self, known: Known) -> list[SignedIn]:
+        """A person by each grant that stands."""
+        return [each for each in (self._granted(known.person, grant) for grant in known.grants) if each is not None]
 
     def _granted(self, person: Person, grant: Grant) -> SignedIn | None:
         names = self._names(grant.catalog_id, grant.organisation)
@@ -108,7 +131,9 @@ class ServiceSignIn:
         """The operator of a token; None where its catalog or organisation is gone."""
         names = self._names(token.catalog_id, token.organisation)
         identity = (token.name, token.role, token.catalog_id, token.organisation)
-        return None if names is None else SignedIn(*identity, str(token.token_id), *names)
+        if names is None:
+            return None
+        return SignedIn(*identity, str(token.token_id), *names, ends_at=token.expires_at)
 
     def _names(self, catalog_id: UUID | None, organisation: str | None) -> tuple[str | None, str | None] | None:
         """What catalog and organisation are called; None where one is gone, or not the catalog's."""

@@ -1,90 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
 """Named people: invited by an administrator, or let in by what a setting grants to their groups.
 
-A person is known by issuer and subject (OpenID Connect Core §5.7). Somebody who is invited by address is tied to the
-subject that first signs in with that verified address, and to no other afterwards. Who is not known, and is granted
-nothing by groups, is refused: no row is made of strangers.
+Who speaks for all catalogs does this for everybody; an administrator of one catalog for the people of that catalog
+(``known.py`` says what is seen, ``granting.py`` what is granted). Inviting somebody there who is known elsewhere
+answers as for somebody new, and ending somebody there leaves what others granted as it is.
 
 Each change writes its audit line in its transaction, and ends the sessions that it makes void.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from shlex import quote
-from typing import Final
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from armillary.engines.records.people import people as rows, table_views
+from armillary.engines.records.people import people as rows
 from armillary.engines.records.people.people import Grant, Person
-from armillary.engines.records.queries import tokens as token_rows
-from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.identity import person as rules
-from armillary.identity.person import GroupGrant, Profile
+from armillary.identity.operator import Operator
 from armillary.service.context.context import Context
-from armillary.service.people.sessions import Sessions
-from armillary.service.registry.names import catalog_or_raise
-from armillary.wire.sign_in.faults import SignInRefusedError
+from armillary.service.people import sign_in
+from armillary.service.people.granting import Granting, Wanted, by_groups, catalog_within, check_may_grant
+from armillary.service.people.known import Known, delete, everybody, known, meant, shown
+from armillary.service.people.sessions import Session, Sessions
+from armillary.service.people.sign_in import SignIns
 from armillary.wire.sign_in.id_token import MAX_SUBJECT_CHARS, is_subject
 from armillary.wire.text.given_text import check_given_name
 
-# Each is a kilobyte; a provider of everybody must not fill the disk by a mapping that is too wide.
-MAX_PEOPLE: Final = 10_000
-
-# Code of the refusal of somebody who is not known here, which the sign-in page explains.
-NOT_KNOWN: Final = "sign-in.not-known"
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A person with grants, oldest first."""
-
-    person: Person
-    grants: tuple[Grant, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to be granted: a role of all catalogs, of one, or of one organisation in it.
-
-    That an organisation is the catalog's is checked by the caller: this hall does not know organisations.
-    """
-
-    role: str
-    catalog: str | None = None
-    organisation: str | None = None
-
 
 class People:
-    """Lists, invites, grants, disables; and says who came back from the provider."""
+    """Lists, invites, grants, disables; ``sign_ins`` says who came back from the provider."""
 
     def __init__(self, context: Context, sessions: Sessions) -> None:
         self._context = context
         self._sessions = sessions
-        self._mapping = rules.group_grants(context.settings.oidc_grants)
+        self._granting = Granting(context)
+        self.sign_ins = SignIns(context, self._granting)
 
-    def list(self) -> tuple[Known, ...]:
-        """Everybody, by login."""
+    def list(self, by: Operator) -> tuple[Known, ...]:
+        """Everybody whom the operator may see, by login."""
+        return self._context.records.read(lambda c: everybody(c, by.catalog))
 
-        def read(connection: Connection) -> tuple[Known, ...]:
-            granted: dict[UUID, list[Grant]] = {}
-            for each in rows.every_grant(connection):
-                granted.setdefault(each.person_id, []).append(each)
-            return tuple(Known(each, tuple(granted.get(each.person_id, ()))) for each in rows.every_one(connection))
+    def organisations(self) -> frozenset[str]:
+        """The organisations in which somebody is granted something."""
+        grants = self._context.records.read(rows.every_grant)
+        return frozenset(each.organisation for each in grants if each.organisation is not None)
 
-        return self._context.records.read(read)
-
-    def get(self, person_id: UUID) -> Known:
+    def get(self, person_id: UUID, *, by: Operator) -> Known:
         """A person. Raises NotFoundError."""
-        return self._context.records.read(lambda c: _known(c, _person_or_raise(c, person_id)))
+        return self._context.records.read(lambda c: shown(c, meant(c, person_id, by.catalog), by.catalog))
+
+    def ids_in(self, catalog_id: UUID) -> dict[UUID, UUID]:
+        """What a catalog's administrators call its people by: the id of each person -> its id there."""
+        entries = self._context.records.read(lambda c: rows.entries_in(c, catalog_id))
+        return {each.person_id: each.entry_id for each in entries}
 
     def invite(
         self,
         *,
-        actor: str,
+        by: Operator,
         email: str | None = None,
         subject: str | None = None,
         name: str = "",
@@ -93,7 +69,9 @@ class People:
         """Let somebody sign in whom the provider knows by an address or a subject, with a first grant if one is given.
 
         Raises:
-            InvalidArgumentError: neither or both are given, one is no such, or the service has no provider.
+            InvalidArgumentError: neither or both are given, one is no such, or the service has no provider; of one
+                catalog, a name is given or no grant.
+            PermissionDeniedError: the operator may not grant that.
             NotFoundError: no catalog of the grant's name.
             ConflictError: the person is known already, or the audit log knows somebody else by that name.
         """
@@ -105,82 +83,89 @@ class People:
             )
         _check_invited(email, subject, name)
         address = None if email is None else email.lower()
-        login = address or rules.login_of(subject or "", issuer)
         made = Person(
             person_id=uuid4(),
-            login=login,
+            login=address or rules.login_of(subject or "", issuer),
             name=name,
             email=address,
             issuer=None if subject is None else issuer,
             subject=subject,
             state=rules.ACTIVE,
             created_at=self._context.now(),
-            created_by=actor,
+            created_by=by.name,
             signed_in_at=None,
+            invited_for=by.catalog,
         )
+        if by.catalog is not None:
+            return self._invite_into(by.catalog, made, granted, by)
 
         def change(connection: Connection) -> Known:
-            self._add(connection, made)
-            self._context.audit(connection, actor, "person.invite", login, {"person_id": str(made.person_id)})
+            sign_in.add(connection, made)
+            self._context.audit(connection, by.name, "person.invite", made.login, {"person_id": str(made.person_id)})
             if granted is not None:
-                self._grant(connection, Known(made, ()), granted, actor)
-            return _known(connection, made)
+                self._granting.grant(connection, Known(made, ()), granted, by=by)
+            return known(connection, made)
 
         return self._context.records.write(change)
 
-    def grant(self, person_id: UUID, wanted: Wanted, *, actor: str) -> Grant:
+    def _invite_into(self, catalog_id: UUID, made: Person, granted: Wanted | None, by: Operator) -> Known:
+        """Have a catalog know somebody, who may be known elsewhere: the answer is the same."""
+        check_may_grant(by)
+        if made.name:
+            raise InvalidArgumentError(
+                "name: expected none from an administrator of one catalog",
+                remedy="Leave it out: the provider says it when the person signs in.",
+            )
+        if granted is None:
+            raise InvalidArgumentError(
+                "role: expected one, as a catalog's people are those who are granted something there",
+                remedy="Say what the person may do there: Reader, Contributor or Administrator.",
+            )
+
+        def change(connection: Connection) -> Known:
+            found = self._of_provider(connection, made)
+            if found is None:
+                found = _under_free_login(connection, made)
+                sign_in.add(connection, found)
+            whole = known(connection, found)
+            if whole.in_catalog(catalog_id) is not None:
+                raise ConflictError(
+                    f"{made.login} is known here already", remedy="Grant the person a role: armillary person grant."
+                )
+            detail = {"person_id": str(found.person_id), "catalog_id": str(catalog_id)}
+            self._context.audit(connection, by.name, "person.invite", found.login, detail)
+            self._granting.grant(connection, whole, granted, by=by, known_as=made.login)
+            return shown(connection, found, catalog_id)
+
+        return self._context.records.write(change)
+
+    def _of_provider(self, connection: Connection, made: Person) -> Person | None:
+        """Who is known already by the address or the subject of an invitation."""
+        if made.email is not None:
+            return rows.by_email(connection, made.email)
+        return rows.by_subject(connection, made.issuer or "", made.subject or "")
+
+    def granted_in(self, catalog: str | None, *, by: Operator) -> None:
+        """Raise unless the operator may grant a role in a catalog, or in all (None): see ``catalog_within``."""
+        self._context.records.read(lambda c: catalog_within(c, catalog, by))
+
+    def grant(self, person_id: UUID, wanted: Wanted, *, by: Operator) -> Grant:
         """Grant a role.
 
         Raises:
             InvalidArgumentError: no such role, or an organisation without its catalog.
+            PermissionDeniedError: the operator may not grant that.
             NotFoundError: no such person or catalog.
             ConflictError: it is granted already, or the person has as many grants as one may have.
         """
 
         def change(connection: Connection) -> Grant:
-            found = _known(connection, _person_or_raise(connection, person_id))
-            return self._grant(connection, found, wanted, actor)
+            found = known(connection, meant(connection, person_id, by.catalog))
+            return self._granting.grant(connection, found, wanted, by=by)
 
         return self._context.records.write(change)
 
-    def _grant(self, connection: Connection, found: Known, wanted: Wanted, actor: str) -> Grant:
-        if wanted.role not in rules.ROLES:
-            raise InvalidArgumentError(
-                f"role: expected {', '.join(rules.ROLES)}, got {wanted.role!r:.40}",
-                remedy="Use one of the three roles.",
-            )
-        if wanted.organisation is not None and wanted.catalog is None:
-            raise InvalidArgumentError(
-                "organisation: expected a catalog as well", remedy="Name the organisation's catalog."
-            )
-        only = None if wanted.catalog is None else catalog_or_raise(connection, wanted.catalog)
-        made = Grant(
-            grant_id=uuid4(),
-            person_id=found.person.person_id,
-            role=wanted.role,
-            catalog_id=None if only is None else only.catalog_id,
-            organisation=wanted.organisation,
-            origin=rules.BY_ADMINISTRATOR,
-            created_at=self._context.now(),
-            created_by=actor,
-        )
-        if any(_what(each) == _what(made) and each.origin == made.origin for each in found.grants):
-            raise ConflictError("this is granted already", remedy="See what is: armillary person show.")
-        if len(found.grants) >= rules.MAX_GRANTS:
-            raise ConflictError(
-                f"the person has {len(found.grants)} grants, of {rules.MAX_GRANTS} at most",
-                remedy="Revoke one first, or grant a role of a whole catalog.",
-            )
-        rows.add_grant(connection, made)
-        detail = {
-            "role": wanted.role,
-            "catalog": None if only is None else only.name,
-            "organisation": wanted.organisation,
-        }
-        self._audit(connection, actor, "person.grant", found.person, made, detail)
-        return made
-
-    def revoke(self, person_id: UUID, grant_id: UUID, *, actor: str) -> None:
+    def revoke(self, person_id: UUID, grant_id: UUID, *, by: Operator) -> None:
         """Take a grant back; sessions that act by it end now.
 
         Raises:
@@ -189,230 +174,126 @@ class People:
         """
 
         def change(connection: Connection) -> None:
-            found = _known(connection, _person_or_raise(connection, person_id))
-            grant = next((each for each in found.grants if each.grant_id == grant_id), None)
+            found = meant(connection, person_id, by.catalog)
+            seen = shown(connection, found, by.catalog)
+            grant = next((each for each in seen.grants if each.grant_id == grant_id), None)
             if grant is None:
                 raise NotFoundError(
-                    f"{found.person.login} has no grant {grant_id}", remedy="See them: armillary person show."
+                    f"{seen.person.login} has no grant {grant_id}", remedy="See them: armillary person show."
                 )
-            if grant.origin == rules.BY_PROVIDER:
-                raise ConflictError(
-                    "the provider's groups grant this, and would again at the next sign-in",
-                    remedy="Take the person out of the group there, change oidc_grants, or disable the person.",
-                )
-            rows.remove_grant(connection, grant_id)
-            self._audit(connection, actor, "person.revoke", found.person, grant, {"role": grant.role})
+            _check_not_of_groups((grant,))
+            self._granting.take(connection, found, grant)
+            self._granting.audit(connection, by.name, "person.revoke", found, grant, {"role": grant.role})
+            self._forget(connection, found, by)
 
         self._context.records.write(change)
         self._sessions.end(lambda each: each.operator.grant_id == str(grant_id))
 
-    def set_state(self, person_id: UUID, state: str, *, actor: str) -> Known:
+    def set_state(self, person_id: UUID, state: str, *, by: Operator) -> Known:
         """Disable a person, whose sessions end now, or enable one again.
 
         Raises:
+            PermissionDeniedError: by somebody of one catalog, as it is about all that the person may do.
             NotFoundError: no such person.
             ConflictError: the person is that already.
         """
+        if by.catalog is not None:
+            raise PermissionDeniedError(
+                f"{by.name} is for one catalog, and this ends what a person may do in all of them",
+                remedy="Remove the person from the catalog, or ask an administrator of all catalogs.",
+            )
 
         def change(connection: Connection) -> Known:
-            found = _person_or_raise(connection, person_id)
+            found = meant(connection, person_id, None)
             if found.state == state:
                 raise ConflictError(f"{found.login} is {state} already", remedy="Nothing needs to be done.")
-            rows.change(connection, person_id, state=state)
+            rows.change(connection, found.person_id, state=state)
             verb = "disable" if state == rules.DISABLED else "enable"
-            self._context.audit(connection, actor, f"person.{verb}", found.login, {"person_id": str(person_id)})
-            return _known(connection, replace(found, state=state))
+            self._context.audit(connection, by.name, f"person.{verb}", found.login, {"person_id": str(found.person_id)})
+            return known(connection, replace(found, state=state))
 
         changed = self._context.records.write(change)
-        self._end(person_id)
+        self._end(changed.person.person_id)
         return changed
 
-    def remove(self, person_id: UUID, *, actor: str) -> None:
-        """Delete a person with all grants and sessions; the audit log keeps the login. Raises NotFoundError."""
+    def remove(self, person_id: UUID, *, by: Operator) -> None:
+        """Delete a person with all grants and sessions; the audit log keeps the login.
 
-        def change(connection: Connection) -> None:
-            found = _person_or_raise(connection, person_id)
-            rows.remove(connection, person_id)
-            table_views.forget(connection, person_id)
-            self._context.audit(connection, actor, "person.remove", found.login, {"person_id": str(person_id)})
-
-        self._context.records.write(change)
-        self._end(person_id)
-
-    def standing(self, person_id: UUID, grant_id: UUID) -> tuple[Person, Grant] | None:
-        """A person and a grant as they are now; None where the person is disabled or gone, or the grant is."""
-
-        def read(connection: Connection) -> tuple[Person, Grant] | None:
-            found = rows.by_id(connection, person_id)
-            if found is None or found.state != rules.ACTIVE:
-                return None
-            mine = rows.grants_of(connection, person_id)
-            return next(((found, each) for each in mine if each.grant_id == grant_id), None)
-
-        return self._context.records.read(read)
-
-    def signed_in(self, profile: Profile) -> Known:
-        """Somebody who came back from the provider, with what the person is granted now; records the sign-in.
+        By somebody of one catalog it is about that catalog alone: its grants, and the sessions that act by them.
 
         Raises:
-            SignInRefusedError: not known here, disabled, or granted nothing; the message says what an administrator
-                has to do.
+            NotFoundError: no such person.
+            ConflictError: of one catalog, where groups of the provider grant something.
         """
-        mapped = rules.granted_to(profile.groups, self._mapping)
 
-        def change(connection: Connection) -> Known:
-            tied = self._tied(connection, profile)
-            found = tied or self._made(connection, profile, mapped)
-            if found.state != rules.ACTIVE:
-                raise SignInRefusedError(
-                    f"{found.login} is disabled here",
-                    remedy="An administrator can enable you again: armillary person enable.",
-                    code=NOT_KNOWN,
-                )
-            now = self._context.now()
-            name = profile.name or found.name
-            rows.change(connection, found.person_id, signed_in_at=now, name=name)
-            self._follow(connection, found, mapped)
-            known = _known(connection, replace(found, signed_in_at=now, name=name))
-            if known.grants:
-                self._context.audit(
-                    connection, found.login, "person.sign-in", found.login, {"person_id": str(found.person_id)}
-                )
-            elif tied is None:  # no row is made of a stranger whose groups grant nothing that is there
-                raise _granted_nothing(found.login)
-            return known
+        def change(connection: Connection) -> tuple[Person, frozenset[str]]:
+            found = meant(connection, person_id, by.catalog)
+            grants = shown(connection, found, by.catalog).grants
+            detail = {"person_id": str(found.person_id)}
+            if by.catalog is None:
+                delete(connection, found.person_id)
+            else:
+                _check_not_of_groups(grants)
+                for each in grants:
+                    self._granting.take(connection, found, each)
+                self._forget(connection, found, by)
+                detail |= {"catalog_id": str(by.catalog)}
+            self._context.audit(connection, by.name, "person.remove", found.login, detail)
+            return found, frozenset(str(each.grant_id) for each in grants)
 
-        known = self._context.records.write(change)
-        if not known.grants:  # after the commit: what groups grant no longer is gone
-            raise _granted_nothing(known.person.login)
-        return known
+        removed, grants = self._context.records.write(change)
+        if by.catalog is None:
+            self._end(removed.person_id)
+        else:
+            self._sessions.end(lambda each: each.operator.grant_id in grants)
 
-    def end_session(self, session_id: UUID, *, actor: str, owner: str | None = None) -> None:
+    def _forget(self, connection: Connection, found: Person, by: Operator) -> None:
+        """Delete somebody whom an administrator of one catalog invited, once nobody grants the person anything.
+
+        A disabled person stays, so that no second invitation undoes that.
+        """
+        is_left = by.catalog is not None and found.invited_for is not None and found.state == rules.ACTIVE
+        if is_left and not rows.grants_of(connection, found.person_id):
+            delete(connection, found.person_id)
+
+    def sessions(self, *, by: Operator, owner: str | None = None) -> tuple[Session, ...]:
+        """Sessions that the operator may see, the one used last first; with ``owner`` those of one person or token."""
+        found = self._sessions.list(self._context.now())
+        return tuple(each for each in found if _is_seen(each, by, owner))
+
+    def end_session(self, session_id: UUID, *, by: Operator, owner: str | None = None) -> None:
         """End a session of the console; with ``owner`` only one of that person or token. Raises NotFoundError."""
-        ended = self._sessions.end(lambda each: each.session_id == session_id and owner in (None, each.operator.owner))
+        ended = self._sessions.end(lambda each: each.session_id == session_id and _is_seen(each, by, owner))
         if not ended:
             raise NotFoundError(f"session {session_id} is not open", remedy="List them: armillary session list.")
         detail = {"session_id": str(session_id)}
         self._context.records.write(
-            lambda c: self._context.audit(c, actor, "session.end", ended[0].operator.name, detail)
+            lambda c: self._context.audit(c, by.name, "session.end", ended[0].operator.name, detail)
         )
-
-    def _tied(self, connection: Connection, profile: Profile) -> Person | None:
-        """The person of a profile's subject; of its address where nobody has signed in with that invitation yet."""
-        found = rows.by_subject(connection, profile.issuer, profile.subject)
-        if found is not None or not profile.email:
-            return found
-        invited = rows.by_email(connection, profile.email)
-        if invited is None:
-            return None
-        if invited.subject is not None:
-            raise SignInRefusedError(
-                f"{profile.email} is somebody else here, whom the provider knows by another subject",
-                remedy="An administrator should look at who that is: armillary person show, armillary person remove.",
-                code=NOT_KNOWN,
-            )
-        rows.change(connection, invited.person_id, issuer=profile.issuer, subject=profile.subject)
-        return replace(invited, issuer=profile.issuer, subject=profile.subject)
-
-    def _made(self, connection: Connection, profile: Profile, mapped: Sequence[GroupGrant]) -> Person:
-        """A new person whom groups grant something."""
-        if not mapped:
-            who = profile.email or profile.subject
-            how = f"--email {quote(profile.email)}" if profile.email else f"--subject {quote(profile.subject)}"
-            raise SignInRefusedError(
-                f"the provider knows you as {who}, and nobody has invited you here",
-                remedy=f"An administrator can: armillary person invite {how}, then armillary person grant.",
-                code=NOT_KNOWN,
-            )
-        made = Person(
-            person_id=uuid4(),
-            login=profile.login,
-            name=profile.name,
-            email=profile.email or None,
-            issuer=profile.issuer,
-            subject=profile.subject,
-            state=rules.ACTIVE,
-            created_at=self._context.now(),
-            created_by="sign-in",
-            signed_in_at=None,
-        )
-        try:
-            self._add(connection, made)
-        except ConflictError as error:
-            raise SignInRefusedError(error.message, remedy=error.remedy, code=NOT_KNOWN) from error
-        self._context.audit(
-            connection, made.login, "person.create", made.login, {"groups": [each.group for each in mapped]}
-        )
-        return made
-
-    def _follow(self, connection: Connection, found: Person, mapped: Sequence[GroupGrant]) -> None:
-        """Set what groups grant a person to what they grant now; grants that stay keep their ids."""
-        wanted = {}
-        for each in mapped:
-            try:
-                catalog = None if each.catalog is None else catalog_or_raise(connection, each.catalog).catalog_id
-            except NotFoundError:
-                continue  # of a catalog that is not there (yet)
-            wanted[each.role, catalog, each.organisation] = each
-        for grant in rows.grants_of(connection, found.person_id):
-            if grant.origin == rules.BY_PROVIDER and wanted.pop(_what(grant), None) is None:
-                rows.remove_grant(connection, grant.grant_id)
-                self._audit_group(connection, "person.revoke", found, grant)
-        for role, catalog_id, organisation in wanted:
-            made = Grant(
-                grant_id=uuid4(),
-                person_id=found.person_id,
-                role=role,
-                catalog_id=catalog_id,
-                organisation=organisation,
-                origin=rules.BY_PROVIDER,
-                created_at=self._context.now(),
-                created_by="oidc_grants",
-            )
-            rows.add_grant(connection, made)
-            self._audit_group(connection, "person.grant", found, made)
-
-    def _audit_group(self, connection: Connection, action: str, found: Person, grant: Grant) -> None:
-        self._audit(connection, "oidc_grants", action, found, grant, {"role": grant.role})
-
-    def _add(self, connection: Connection, made: Person) -> None:
-        """Store a person under a login that stands for nobody else in the audit log."""
-        login = made.login.lower()
-        if rows.by_login(connection, login) or (made.email and rows.by_email(connection, made.email)):
-            raise ConflictError(f"{made.login} is known here already", remedy="See who: armillary person list.")
-        if made.issuer and made.subject and rows.by_subject(connection, made.issuer, made.subject):
-            raise ConflictError(f"{made.subject} is known here already", remedy="See who: armillary person list.")
-        if any(each.name.lower() == login for each in token_rows.every(connection)):
-            raise ConflictError(
-                f"a token is called {made.login}, and the audit log could not tell them apart",
-                remedy="Make that token again under another name, and revoke it: armillary token list.",
-            )
-        if rows.count(connection) >= MAX_PEOPLE:
-            raise ConflictError(f"there are {MAX_PEOPLE} people", remedy="Remove some: armillary person remove.")
-        rows.add(connection, made)
-
-    def _audit(
-        self,
-        connection: Connection,
-        actor: str,
-        operation: str,
-        who: Person,
-        grant: Grant,
-        detail: dict[str, str | None],
-    ) -> None:
-        said = {name: value for name, value in detail.items() if value is not None}
-        self._context.audit(connection, actor, operation, who.login, {"grant_id": str(grant.grant_id), **said})
 
     def _end(self, person_id: UUID) -> None:
         self._sessions.end(lambda each: each.operator.person_id == str(person_id))
 
 
-def _granted_nothing(login: str) -> SignInRefusedError:
-    return SignInRefusedError(
-        f"{login} is granted nothing here",
-        remedy=f"An administrator can grant a role: armillary person grant --person {quote(login)}.",
-        code=NOT_KNOWN,
-    )
+def _is_seen(session: Session, by: Operator, owner: str | None) -> bool:
+    """Whether a session is one's own where that is asked, and else acts for the operator's catalog."""
+    if owner is not None:
+        return session.operator.owner == owner
+    return by.catalog in (None, session.operator.catalog)
+
+
+def _under_free_login(connection: Connection, made: Person) -> Person:
+    """Somebody new under a login that is free: that it is somebody else's is not told to who speaks for one catalog."""
+    is_free = rows.by_login(connection, made.login) is None and not sign_in.is_a_token(connection, made.login)
+    return made if is_free else replace(made, login=sign_in.other_login(made.login))
+
+
+def _check_not_of_groups(grants: tuple[Grant, ...]) -> None:
+    if by_groups(grants):
+        raise ConflictError(
+            "the provider's groups grant this, and would again at the next sign-in",
+            remedy="Take the person out of the group there, change oidc_grants, or disable the person.",
+        )
 
 
 def _check_invited(email: str | None, subject: str | None, name: str) -> None:
@@ -434,18 +315,3 @@ def _check_invited(email: str | None, subject: str | None, name: str) -> None:
         raise InvalidArgumentError(
             f"name: expected {rules.MAX_NAME_CHARS} characters at most, got {len(name)}", remedy="Shorten it."
         )
-
-
-def _what(grant: Grant) -> tuple[str, UUID | None, str | None]:
-    return grant.role, grant.catalog_id, grant.organisation
-
-
-def _known(connection: Connection, found: Person) -> Known:
-    return Known(found, rows.grants_of(connection, found.person_id))
-
-
-def _person_or_raise(connection: Connection, person_id: UUID) -> Person:
-    found = rows.by_id(connection, person_id)
-    if found is None:
-        raise NotFoundError(f"person {person_id} does not exist", remedy="List them: armillary person list.")
-    return found

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from armillary.api.http.tenure import tenures
 from armillary.api.native.device_labels import with_names
 from armillary.api.native.parameters import V1, CatalogFilter, NewestPage
 from armillary.api.views import service as views, status as views_status
+from armillary.errors import NotFoundError
 from armillary.rollout.state import LIVING
 from armillary.service.context.paging import MAX_LIMIT
 
@@ -34,8 +36,12 @@ def openapi(request: Request) -> Response:
 
 
 def who_am_i(request: Request) -> dict[str, Any]:
-    """The token that the request carries, without its secret."""
-    return row_document(operator_of(request))
+    """The token that the request carries, without its secret, and the name of the only catalog that it is for."""
+    token, only = operator_of(request), None
+    if token.catalog_id is not None:
+        with contextlib.suppress(NotFoundError):  # deleted since: the token reaches nothing
+            only = service_of(request).registry.catalogs.get_by_id(token.catalog_id).name
+    return {**row_document(token), "catalog": only}
 
 
 def status(request: Request) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People and their grants, as stored."""
+"""People, their grants, and how each catalog knows them, as stored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from armillary.engines.records.queries.pages import every, first
 from armillary.engines.records.schema.rows import from_row, to_row
 from armillary.engines.records.schema.security import people_tables as tables
 
-_person, _grant = tables.person, tables.person_grant
+_person, _grant, _entry = tables.person, tables.person_grant, tables.catalog_person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,7 @@ class Person:
     created_at: int  # Unix seconds
     created_by: str
     signed_in_at: int | None
+    invited_for: UUID | None = None  # The catalog whose administrator made the row; None for who is of all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,21 @@ class Grant:
     created_by: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogPerson:
+    """A person as one catalog knows one: there while something is granted in that catalog."""
+
+    entry_id: UUID  # What that catalog's administrators see as the person's id
+    catalog_id: UUID
+    person_id: UUID
+    known_as: str  # Address or subject, as whoever granted there named the person
+    created_at: int
+    created_by: str
+    acted_at: int | None  # When the person last began to act by a grant there
+
+
 _as_person, _as_grant = partial(from_row, Person), partial(from_row, Grant)
+_as_entry = partial(from_row, CatalogPerson)
 
 
 def add(connection: Connection, made: Person) -> None:
@@ -54,9 +69,12 @@ def add(connection: Connection, made: Person) -> None:
     connection.execute(insert(_person).values(to_row(_person, made, login_key=made.login.lower())))
 
 
-def every_one(connection: Connection) -> tuple[Person, ...]:
-    """All people, by login."""
-    return every(connection, select(_person).order_by(_person.c.login_key), _as_person)
+def every_one(connection: Connection, catalog_id: UUID | None = None) -> tuple[Person, ...]:
+    """All people, or those whom a catalog knows, by login."""
+    query = select(_person).order_by(_person.c.login_key)
+    if catalog_id is not None:
+        query = query.join(_entry, _entry.c.person_id == _person.c.person_id).where(_entry.c.catalog_id == catalog_id)
+    return every(connection, query, _as_person)
 
 
 def count(connection: Connection) -> int:
@@ -91,7 +109,8 @@ def change(connection: Connection, person_id: UUID, **values: object) -> None:
 
 
 def remove(connection: Connection, person_id: UUID) -> None:
-    """Delete a person with all grants."""
+    """Delete a person with all grants, in every catalog."""
+    connection.execute(delete(_entry).where(_entry.c.person_id == person_id))
     connection.execute(delete(_grant).where(_grant.c.person_id == person_id))
     connection.execute(delete(_person).where(_person.c.person_id == person_id))
 
@@ -107,11 +126,53 @@ def grants_of(connection: Connection, person_id: UUID) -> tuple[Grant, ...]:
     return every(connection, query, _as_grant)
 
 
-def every_grant(connection: Connection) -> tuple[Grant, ...]:
-    """All grants, oldest first."""
-    return every(connection, select(_grant).order_by(_grant.c.created_at, _grant.c.grant_id), _as_grant)
+def every_grant(connection: Connection, catalog_id: UUID | None = None) -> tuple[Grant, ...]:
+    """All grants, or those of a catalog, oldest first."""
+    query = select(_grant).order_by(_grant.c.created_at, _grant.c.grant_id)
+    return every(connection, query if catalog_id is None else query.where(_grant.c.catalog_id == catalog_id), _as_grant)
 
 
 def remove_grant(connection: Connection, grant_id: UUID) -> None:
     """Delete a grant."""
     connection.execute(delete(_grant).where(_grant.c.grant_id == grant_id))
+
+
+def change_grant(connection: Connection, grant_id: UUID, **values: object) -> None:
+    """Change columns of a grant."""
+    connection.execute(update(_grant).where(_grant.c.grant_id == grant_id).values(**values))
+
+
+def add_entry(connection: Connection, made: CatalogPerson) -> None:
+    """Have a catalog know a person."""
+    connection.execute(insert(_entry).values(to_row(_entry, made)))
+
+
+def entry(connection: Connection, entry_id: UUID) -> CatalogPerson | None:
+    """The person of a catalog of an id."""
+    return first(connection, select(_entry).where(_entry.c.entry_id == entry_id), _as_entry)
+
+
+def entries_of(connection: Connection, person_id: UUID) -> tuple[CatalogPerson, ...]:
+    """How catalogs know a person."""
+    return every(connection, select(_entry).where(_entry.c.person_id == person_id), _as_entry)
+
+
+def entries_in(connection: Connection, catalog_id: UUID) -> tuple[CatalogPerson, ...]:
+    """How a catalog knows each of its people."""
+    return every(connection, select(_entry).where(_entry.c.catalog_id == catalog_id), _as_entry)
+
+
+def count_entries(connection: Connection, catalog_id: UUID) -> int:
+    """How many people a catalog knows."""
+    mine = select(func.count()).select_from(_entry).where(_entry.c.catalog_id == catalog_id)
+    return int(connection.execute(mine).scalar_one())
+
+
+def change_entry(connection: Connection, entry_id: UUID, **values: object) -> None:
+    """Change columns of a person of a catalog."""
+    connection.execute(update(_entry).where(_entry.c.entry_id == entry_id).values(**values))
+
+
+def remove_entry(connection: Connection, entry_id: UUID) -> None:
+    """Have a catalog know a person no more."""
+    connection.execute(delete(_entry).where(_entry.c.entry_id == entry_id))

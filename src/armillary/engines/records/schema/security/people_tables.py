@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of people, of grants, of tokens' passkeys, and of what people keep of the console's tables."""
+"""The tables of people, grants, catalogs' people, tokens' passkeys, and of what people keep of the console's tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,23 @@ person = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("signed_in_at", BigInteger),
+    Column("invited_for", Uuid),  # the catalog whose administrator invited the person; null: not one of one catalog
     UniqueConstraint("issuer", "subject"),
+)
+
+# A person as one catalog knows one: its administrators see this, and nothing that others know of the person.
+catalog_person = Table(
+    "catalog_person",
+    metadata,
+    Column("entry_id", Uuid, primary_key=True),  # what the catalog's administrators call by "person id"
+    Column("catalog_id", Uuid, nullable=False),
+    Column("person_id", Uuid, ForeignKey("person.person_id"), nullable=False),
+    Column("known_as", Text, nullable=False),  # as whoever granted there named the person
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("acted_at", BigInteger),  # when the person last began to act by a grant there
+    UniqueConstraint("catalog_id", "person_id"),
+    Index(None, "person_id"),
 )
 
 person_grant = Table(

@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 from armillary.console.alerts.query import STATES, AlertQuery
 from armillary.console.frame.confirmation import Confirmation, touching
 from armillary.console.frame.form import Field, Form, limits
 from armillary.console.frame.sheet import SEEN_EVERY_S, Cell, Section, Sheet, device_href, next_href, place, text, when
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, SEVERITIES, SEVERITY, UNKNOWN, State, state_of
-from armillary.console.frame.times import range_fields
+from armillary.console.frame.times import around, range_fields
+from armillary.console.frame.values import is_number
 from armillary.console.frame.words import Moment, counted, grouped, joined, moment, sentence, short_id, span
 from armillary.engines.rules.alerts import MAX_NOTE_CHARACTERS
 
@@ -271,6 +273,7 @@ def alert_sheet(item: Mapping[str, Any], label: str, *, may_change: bool, now: i
             ("State", Cell(state=line.state, reason=line.note)),
             ("Rule", rule),
             ("Device", text(line.device, href=line.device_href)),
+            ("Values", text("Chart around this time", href=chart_href(item))),
             *((("Evaluations", text("Why it fired, or did not", href=trace_href)),) if line.rule_href else ()),
             ("Catalog", text(item["catalog"] or "none")),
         ),
@@ -278,6 +281,17 @@ def alert_sheet(item: Mapping[str, Any], label: str, *, may_change: bool, now: i
         forms=(form,) if may_change and line.is_open else (),
         every_s=SEEN_EVERY_S,
     )
+
+
+def chart_href(item: Mapping[str, Any]) -> str:
+    """The chart of what an alert compared, from before it fired until after it was over, or fired."""
+    over_ms = item["over_ms"]
+    shown = around(item["fired_ms"] // 1000, None if over_ms is None else over_ms // 1000)
+    every = item["trace"].get("compared") or ()
+    drawn = [each["name"] for each in every if not each["silent_s"] and is_number(each["left"])]
+    metric = {"metric": drawn[0]} if drawn else {}
+    device_id = quote(item["device_id"].partition("/")[0], safe="")
+    return f"/devices/{device_id}/values?{urlencode({**metric, **shown})}"
 
 
 def _history(item: Mapping[str, Any], now: int) -> list[tuple[Cell, ...]]:

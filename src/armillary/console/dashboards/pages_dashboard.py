@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -16,25 +16,13 @@ from armillary.console.dashboards.tile_inputs import WORDS
 from armillary.console.frame.words import counted, moment
 from armillary.twin.author.dashboard import Dashboard, reading_order
 
-# Word in the address -> (word on the button, seconds that every tile looks back). The first is each tile's own.
-RANGES: Mapping[str, tuple[str, int | None]] = MappingProxyType(
-    {
-        "": ("tile defaults", None),
-        "1h": ("1 h", 3600),
-        "24h": ("24 h", 86_400),
-        "7d": ("7 d", 7 * 86_400),
-        "30d": ("30 d", 30 * 86_400),
-    }
-)
+# What the range is called where each tile has its own.
+OWN_RANGES: Final = "tile defaults"
+# Ways of a tile to other pages, as its view names them.
+WAYS: Final = frozenset({"href", "head_href", "device_href"})
 # Points of the widest tile: one for each two pixels of a wide screen.
 POINTS = 600
 DRAWN = frozenset({"line", "heatmap", "map"})
-
-
-def chosen_range(query: Mapping[str, str]) -> str:
-    """The range that the address asks for."""
-    asked = query.get("range", "")
-    return asked if asked in RANGES else ""
 
 
 def place(dashboard_id: str, *more: str) -> str:
@@ -81,9 +69,12 @@ def tile_views(shown: Dashboard, data: Mapping[str, Any], dashboard_id: str, now
     return views
 
 
-def script_views(views: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the page's script takes: the same views without what only the template lays out."""
-    return {view["id"]: _plain({**view, "html": None}) for view in views}
+def script_views(views: Sequence[Mapping[str, Any]], timed: Callable[[str], str] = str) -> dict[str, Any]:
+    """What the page's script takes: the same views without what only the template lays out.
+
+    ``timed`` makes of a way to another page one that shows the same stretch of time there.
+    """
+    return {view["id"]: _plain({**view, "html": None}, timed) for view in views}
 
 
 def edit_view(document: Mapping[str, Any], shown: Dashboard, views: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -133,13 +124,16 @@ def without_tile(body: Mapping[str, Any], tile_id: str) -> dict[str, Any]:
     return {**body, "tiles": [each for each in body["tiles"] if each["id"] != tile_id]}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, timed: Callable[[str], str]) -> Any:
     if isinstance(value, Markup):
         return None
-    if isinstance(value, Mapping):
-        return {name: _plain(each) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
+        value = asdict(value)
+    if isinstance(value, Mapping):
+        return {
+            name: timed(each) if name in WAYS and isinstance(each, str) else _plain(each, timed)
+            for name, each in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_plain(each, timed) for each in value]
     return value

@@ -5,21 +5,25 @@ from __future__ import annotations
 
 import contextlib
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, Response
 
 from armillary.console.dashboards import pages_dashboard, pages_tile_form, pictures, uploads
-from armillary.console.dashboards.pages_dashboard import RANGES, place
+from armillary.console.dashboards.pages_dashboard import place
 from armillary.console.dashboards.tile_inputs import WORDS
-from armillary.console.frame.asking import ask, listed, may, meant
+from armillary.console.frame.asking import ask, listed, may, meant, shown_range
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import PARAMETER
 from armillary.console.frame.sheet import next_href
+from armillary.console.frame.times import RANGES, TimeRange, asked_range, choice_of
 from armillary.errors import ArmillaryError, NotFoundError
 from armillary.twin.author.dashboard import KINDS, Dashboard, free_row, parse
 from armillary.twin.author.picture import UPLOADED
 
 KIND = "dashboard"
+# The range of each tile is its own.
+OWN = TimeRange()
 LIST_LINES = 100
 # Groups and templates that a tile's form offers.
 CHOICES = 200
@@ -41,17 +45,19 @@ def dashboard(visit: Visit) -> Response:
     """One dashboard."""
     document = found(visit)
     shown = parse(document["body"])
-    asked = pages_dashboard.chosen_range(visit.query)
-    views = _views(visit, document, shown)
+    asked, problem = shown_range(visit)
+    views = _views(visit, document, shown, asked)
     dashboard_id = document["id"]
-    query = f"?range={asked}" if asked else ""
+    query = f"?{urlencode(asked.given)}" if asked.given else ""
     view = {
         "name": shown.name,
         "description": shown.description,
         "tiles": views,
-        "script": pages_dashboard.script_views(views),
-        "ranges": [(name, words) for name, (words, _) in RANGES.items()],
-        "range": asked,
+        "script": pages_dashboard.script_views(views, visit.timed),
+        "ranges": choice_of(
+            place(dashboard_id), visit.query, asked, visit.now, default=pages_dashboard.OWN_RANGES, problem=problem
+        ),
+        "is_fixed": asked.is_fixed,
         "has_map": any(each["kind"] == "map" and each["state"] == "ok" for each in views),
         "undo_post": place(dashboard_id, "undo") if visit.query.get(PARAMETER) == "dashboard" else "",
         "etag": document["etag"],
@@ -62,15 +68,15 @@ def dashboard(visit: Visit) -> Response:
         "may_change": may(visit, KIND, document["body"]),
         "may_call": may(visit, "application.call"),
     }
-    return visit.page("dashboard.html", view=view)
+    return visit.page("dashboard.html", view=view, status=400 if problem else 200)
 
 
 def data(visit: Visit) -> Response:
     """The tiles as the page's script takes them."""
     document = found(visit)
-    views = _views(visit, document, parse(document["body"]))
+    views = _views(visit, document, parse(document["body"]), asked_range(visit.query, visit.now))
     changed = {name: document[name] for name in ("etag", "changed_by")}
-    return JSONResponse({"tiles": pages_dashboard.script_views(views), **changed})
+    return JSONResponse({"tiles": pages_dashboard.script_views(views, visit.timed), **changed})
 
 
 def edit(visit: Visit) -> Response:
@@ -172,9 +178,14 @@ def known_tile(document: dict[str, Any], tile_id: str) -> dict[str, Any]:
     raise NotFoundError(f"there is no tile {tile_id[:40]!r}", remedy="Reload the dashboard.")
 
 
-def _views(visit: Visit, document: dict[str, Any], shown: Dashboard) -> list[dict[str, Any]]:
-    _, range_s = RANGES[pages_dashboard.chosen_range(visit.query)]
-    answered = visit.sources.application.tiles(document["body"], range_s=range_s, points=pages_dashboard.POINTS)
+def _views(visit: Visit, document: dict[str, Any], shown: Dashboard, asked: TimeRange = OWN) -> list[dict[str, Any]]:
+    range_s, end_ms = RANGES.get(asked.word), None
+    if asked.is_fixed:
+        begin, end = asked.bounds(visit.now, 0)
+        range_s, end_ms = end - begin, end * 1000
+    answered = visit.sources.application.tiles(
+        document["body"], range_s=range_s, points=pages_dashboard.POINTS, end_ms=end_ms
+    )
     return pages_dashboard.tile_views(shown, answered, document["id"], visit.now)
 
 

@@ -140,10 +140,10 @@ def _raw(raw: Mapping[str, Any]) -> Section:
     ]
     return Section(
         title=f"Raw values of {raw['label']['display_name']}",
-        note=f"{raw['metric']}, {unit}newest first, at most {RAW_VALUES} of the last day; the API gives all of them",
+        note=f"{raw['metric']}, {unit}newest first, at most {RAW_VALUES} of the range; the API gives all of them",
         columns=("When", "Unix milliseconds", "As sent"),
         rows=rows,
-        none="Nothing in the last day.",
+        none="Nothing in this range.",
     )
 
 

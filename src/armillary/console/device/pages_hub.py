@@ -5,17 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from armillary.console.frame.values import exact_text, is_number, is_stale, json_text
 from armillary.console.frame.words import Moment, grouped, moment
 from armillary.twin.template.value_names import ValueName, from_fields, unnamed
 from armillary.wire.hub.guardian_report import SECTION
 
-# range in the address -> seconds. The first is the default.
-RANGES: Mapping[str, int] = MappingProxyType({"15m": 900, "1h": 3600, "24h": 86400, "7d": 7 * 86400})
-DEFAULT_RANGE = "15m"
+# The range of a chart where the address names none (``frame/times.RANGES``).
+DEFAULT_RANGE: Final = "15m"
 # Points of one chart: more than a screen has pixels.
 MAX_POINTS = 1500
 

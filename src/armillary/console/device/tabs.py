@@ -26,11 +26,12 @@ from armillary.console.device.pages_device_data import place
 from armillary.console.device.pages_device_update import update_sheet
 from armillary.console.device.subject import Subject, catalog_of, found_of, named, show_tab
 from armillary.console.frame.action_checks import Form
-from armillary.console.frame.asking import ask, may
+from armillary.console.frame.asking import ask, may, shown_range
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
 from armillary.console.frame.rows import Change, Changer, Reader
 from armillary.console.frame.sheet import SEEN_EVERY_S, Button, Section, Sheet
+from armillary.console.frame.times import RANGES, asked_range, choice_of
 from armillary.console.frame.values import exact_text
 from armillary.console.frame.words import counted, joined, moment
 from armillary.errors import InvalidArgumentError
@@ -107,7 +108,7 @@ def values(visit: Visit, subject: Subject) -> Response:
     called = visit.sources.hub.called(subject.device_id)
     metric = pages_hub.chosen_metric(subject.values, visit.query.get("metric", ""))
     lines = pages_hub.value_lines(subject.values, called, metric, visit.now)
-    asked = visit.query.get("range", "")
+    shown, problem = shown_range(visit)
     stale = sum(line.stale for line in lines)
     said = f"It sends {counted(len(lines), 'value')}{f', {stale} of them stale' if stale else ''}."
     if not lines:
@@ -121,23 +122,32 @@ def values(visit: Visit, subject: Subject) -> Response:
         "last_values": lines,
         "metric": metric,
         "metric_name": name.display_name if metric else "",
-        "ranges": tuple(pages_hub.RANGES),
-        "range": asked if asked in pages_hub.RANGES else pages_hub.DEFAULT_RANGE,
+        "ranges": choice_of(
+            place(subject.device_id, "values"),
+            visit.query,
+            shown,
+            visit.now,
+            default=pages_hub.DEFAULT_RANGE,
+            kept={"metric": metric} if metric else {},
+            problem=problem,
+        ),
+        "is_fixed": shown.is_fixed,
+        "range_query": urlencode(shown.given),
         "series_href": place(subject.device_id, "series"),
         "live_href": place(subject.device_id, "live"),
     }
-    return visit.page("device_values.html", view=view)
+    return visit.page("device_values.html", view=view, status=400 if problem else 200)
 
 
 def series(visit: Visit) -> Response:
     """Points of one metric for the chart."""
     asked, metric = visit.query.get("range", pages_hub.DEFAULT_RANGE), visit.query.get("metric", "")
-    if asked not in pages_hub.RANGES or not metric:
+    if asked not in RANGES or not metric:
         raise InvalidArgumentError(
-            f"range: expected one of {', '.join(pages_hub.RANGES)} and a metric", remedy="Use the buttons on the page."
+            f"range: expected one of {', '.join(RANGES)} and a metric", remedy="Use the buttons on the page."
         )
-    end_ms = (visit.now + 1) * 1000
-    start_ms = end_ms - pages_hub.RANGES[asked] * 1000
+    begin, end = asked_range(visit.query, visit.now).bounds(visit.now + 1, RANGES[pages_hub.DEFAULT_RANGE])
+    start_ms, end_ms = begin * 1000, end * 1000
     found = found_of(visit, visit.params["device_id"])
     device_id = found["device_id"]
     points = visit.sources.hub.series(device_id, metric, start_ms, end_ms, pages_hub.MAX_POINTS)

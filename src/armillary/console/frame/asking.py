@@ -15,6 +15,8 @@ from armillary.console.frame.console import Visit
 from armillary.console.frame.sheet import Section, Sheet, cell_of
 from armillary.console.frame.sort import Head, has_all_rows, sorted_sheet, sorted_table
 from armillary.console.frame.table_bar import TableBar, bar_of, cut, hidden_of, kept_in, shown_in
+from armillary.console.frame.times import TimeRange, asked_range
+from armillary.console.frame.words import sentence
 from armillary.console.sources.permissions import may_ask
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.wire.text.device_name import MAX_NAME_CHARACTERS
@@ -93,6 +95,14 @@ def _with_bar(visit: Visit, table: Section) -> Section:
     whole = has_all_rows(table.next_href, visit.here)
     made = bar(visit, table.columns, rows=len(table.rows), is_whole=whole, by_source=bool(table.by_source))
     return cut(replace(table, bar=made, next_href=kept_in(table.next_href, visit.here)), made.hidden)
+
+
+def shown_range(visit: Visit) -> tuple[TimeRange, str]:
+    """The stretch of time that the address asks for; where it asks for none that can be, the page's own and why."""
+    try:
+        return asked_range(visit.query, visit.now), ""
+    except InvalidArgumentError as error:
+        return TimeRange(), f"{sentence(error.message)} {error.remedy}"
 
 
 def confirm(visit: Visit, asked: Confirmation, notice: str = "") -> Response:

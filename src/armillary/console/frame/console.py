@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from armillary.console.frame import flash
+from armillary.console.frame import flash, times
 from armillary.console.frame.assets import Assets
 from armillary.console.frame.guard import (
     CLOCK_COOKIE,
@@ -259,6 +259,8 @@ class Visit:
             },
             "flash": flash.message(self.query),
             "has_audit": may("settings.audit_lines"),
+            "timed": self.timed,
+            "range": times.given_in(self.query),
         }
         return self.console.render(template, frame, status, values)
 
@@ -268,8 +270,17 @@ class Visit:
 
     def part(self, template: str, **values: Any) -> str:
         """A part of a page as text."""
-        frame = {"now": self.now, "language": self.language, "form_token": self.console.seal.token(self.cookie)}
+        frame = {
+            "now": self.now,
+            "language": self.language,
+            "form_token": self.console.seal.token(self.cookie),
+            "timed": self.timed,
+        }
         return self.console.text(template, frame, values)
+
+    def timed(self, href: str) -> str:
+        """A way to another page, which shows the same stretch of time as this one (``times.py``)."""
+        return times.carried(href, times.given_in(self.query))
 
 
 def _count_of(severities: Mapping[str, int]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from armillary.api.http.json_body import strict_json
 from armillary.console.frame.curve import Curve
 from armillary.console.frame.form import Form
 from armillary.console.frame.states import State, state_of
+from armillary.console.frame.times import RangeChoice
 from armillary.console.frame.values import json_text
 from armillary.console.frame.words import Moment, ShortId, grouped, moment, short_id
 from armillary.errors import InvalidArgumentError
@@ -132,7 +133,8 @@ class Sheet:
     """A whole page.
 
     ``once`` stands above everything; ``facts`` are (name, cell); ``search`` is a form that only reads: its address,
-    and fields; ``links`` are chosen views: (words, address, whether it is this one);
+    and fields; ``links`` are chosen views: (words, address, whether it is this one); ``ranges`` are other stretches of
+    time;
     ``within`` is the part of the console whose places are shown above the page;
     ``command`` is a text to copy, under ``says_command``;
     ``head`` is the head that all pages of one device share (``device/pages_tabs.py``), None on any other page;
@@ -157,6 +159,7 @@ class Sheet:
     facts: tuple[tuple[str, Cell], ...] = ()
     search: Form | None = None
     links: tuple[tuple[str, str, bool], ...] = ()
+    ranges: RangeChoice | None = None
     forms: tuple[Form, ...] = ()
     within: Within = "hub"
     every_s: int = 0

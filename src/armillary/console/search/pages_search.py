@@ -143,17 +143,22 @@ def search_page(found: Mapping[str, Any], kind: str) -> Sheet:
     )
 
 
-def lines(found: Mapping[str, Any], text: str, actions: Sequence[Action]) -> dict[str, Any]:
-    """What the palette shows: the hits by kind, then the actions that the text names, all of them without one."""
+def lines(
+    found: Mapping[str, Any], text: str, actions: Sequence[Action], timed: Callable[[str], str] = str
+) -> dict[str, Any]:
+    """What the palette shows: the hits by kind, then the actions that the text names, all of them without one.
+
+    ``timed`` makes of a way to a page one that shows the stretch of time that is shown now.
+    """
     groups = []
     for each in found["kinds"]:
         hits = [
-            {"name": hit["name"], "where": _told(hit), "href": href_of(hit)}
+            {"name": hit["name"], "where": _told(hit), "href": timed(href_of(hit))}
             for hit in found["items"] if _kind_of(hit) == each["kind"]
         ]  # fmt: skip
         if each["count"] > len(hits):
             words = f"All {grouped(each['count'])}{' or more' if each['is_cut'] else ''}"
-            hits.append({"name": words, "where": "", "href": _address(found["text"], each["kind"])})
+            hits.append({"name": words, "where": "", "href": timed(_address(found["text"], each["kind"]))})
         groups.append({"words": WORDS[each["kind"]][1], "hits": hits})
     meant = [each for each in actions if _means(text, each.label)]
     if meant:

@@ -117,13 +117,13 @@ class ServiceApplication:
             case _:
                 platform.authored.delete(operator, kind, *named, force=force)
 
-    def tiles(self, body: Document, *, range_s: int | None, points: int) -> Document:
-        """What every tile of a dashboard shows now: its data by the tile's id."""
+    def tiles(self, body: Document, *, range_s: int | None, points: int, end_ms: int | None = None) -> Document:
+        """What every tile of a dashboard shows now, or of the time up to ``end_ms``: its data by the tile's id."""
         question = views_dashboard.Question(
             hub=self._hub,
             devices=self._devices(),
             alerts=self._platform.device_alerts(self._by.catalog),
-            end_ms=int(time.time() * 1000) + 1,
+            end_ms=int(time.time() * 1000) + 1 if end_ms is None else end_ms,
             range_s=range_s,
             points=points,
             since=self._by.tenures(),

@@ -12,6 +12,7 @@ if (element) start(element);
 async function start(box) {
   let metric = box.dataset.metric;
   let plot = null;
+  const isFixed = box.hasAttribute("data-fixed"); // a stretch that has a begin and an end: the table alone is live
   const status = document.getElementById("live-status");
 
   function say(state, text) {
@@ -21,7 +22,7 @@ async function start(box) {
   }
 
   async function load() {
-    const answer = await fetch(`${box.dataset.series}?metric=${encodeURIComponent(metric)}&range=${box.dataset.range}`);
+    const answer = await fetch(`${box.dataset.series}?metric=${encodeURIComponent(metric)}&${box.dataset.range}`);
     if (!answer.ok) {
       say("lost", "no data: the service did not answer");
       return;
@@ -48,7 +49,7 @@ async function start(box) {
         time.textContent = "just now";
       }
     }
-    plot?.add(point.metric, point.at_ms, point.value);
+    if (!isFixed) plot?.add(point.metric, point.at_ms, point.value);
   }
 
   await load();

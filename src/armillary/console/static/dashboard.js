@@ -37,5 +37,7 @@ async function refresh() {
 if (page) {
   show(JSON.parse(document.getElementById("tile-data").textContent));
   setInterval(() => refresh().catch(() => say("lost", "connection lost, trying again")), REFRESH_MS);
-  listen(page.dataset.live, { values: (said) => take(page, said.items) }, say, () => refresh().catch(() => {}));
+  // Of a stretch that has a begin and an end nothing comes any more: values are asked for again, and none is added.
+  if (page.hasAttribute("data-fixed")) say("waiting", "a fixed time range is shown");
+  else listen(page.dataset.live, { values: (said) => take(page, said.items) }, say, () => refresh().catch(() => {}));
 }

@@ -58,10 +58,13 @@ function show(groups) {
 async function ask() {
   asked += 1;
   const number = asked;
-  const text = field.value;
+  // With the stretch of time that the page shows, so that what is opened shows it as well.
+  const query = new URLSearchParams({ q: field.value });
+  const here = new URLSearchParams(location.search);
+  for (const name of ["range", "start", "end"]) if (here.get(name)) query.set(name, here.get(name));
   let answer;
   try {
-    answer = await fetch(`/search/lines?q=${encodeURIComponent(text)}`, { headers: { Accept: "application/json" } });
+    answer = await fetch(`/search/lines?${query}`, { headers: { Accept: "application/json" } });
   } catch {
     answer = null;
   }

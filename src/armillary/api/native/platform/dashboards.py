@@ -69,16 +69,23 @@ def dashboard_data(
     dashboard_id: DocumentPath,
     catalog: CatalogQuery = None,
     range_s: RangeQuery = None,
+    end_ms: Annotated[
+        int | None,
+        Query(ge=MAX_RANGE_S * 1000, le=10**14, description="Where tiles over time end, Unix milliseconds; else now"),
+    ] = None,
     points: PointsQuery = views_dashboard.LINE_POINTS,
 ) -> dict[str, Any]:
-    """What every tile shows now. A tile that cannot be answered has an `error` instead."""
+    """What every tile shows now. A tile that cannot be answered has an `error` instead.
+
+    With `end_ms` tiles over time show the stretch up to it; newest values are those of now.
+    """
     shown = _dashboard(request, dashboard_id, catalog)
     hub = hub_of(request)
     question = views_dashboard.Question(
         hub=hub,
         devices=platform_of(request).dashboard_devices(catalog),
         alerts=platform_of(request).device_alerts(catalog),
-        end_ms=int(time.time() * 1000) + 1,
+        end_ms=int(time.time() * 1000) + 1 if end_ms is None else end_ms,
         range_s=range_s,
         points=points,
         since=tenures(request),

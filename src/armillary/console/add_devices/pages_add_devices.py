@@ -179,9 +179,9 @@ def _name(most: int, example: str) -> Field:
 def _connect_fields(catalogs: Sequence[str], shut: Sequence[str]) -> tuple[Field, ...]:
     admit = Field(
         name="admit",
-        label="Let hub devices with symmetric keys into the catalog",
+        label="Allow hub devices with symmetric keys in the catalog",
         kind="check",
-        hint=f"They prove nothing of what they run. Not admitted now: {joined(list(shut))}.",
+        hint=f"They prove nothing of what they run. Blocked now: {joined(list(shut))}.",
     )
     return (
         Field(

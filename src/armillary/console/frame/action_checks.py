@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from armillary.api.http.json_body import strict_json
+from armillary.api.http.validation_words import worded
 from armillary.console.frame.asking import confirm
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
@@ -113,5 +114,6 @@ def body_of(model: type[Body], values: Mapping[str, Any]) -> Body:
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise InvalidArgumentError(f"{name}: {first['msg'][:120]}", remedy="Correct it there.") from error
+        name, reason = worded({**first, "loc": ("body", *first["loc"])})
+        message = f"{name.replace('_', ' ').capitalize()}: {reason}"
+        raise InvalidArgumentError(message, remedy="Correct it and send it again.") from error

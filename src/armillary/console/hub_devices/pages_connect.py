@@ -132,7 +132,7 @@ def page(
         "heard_href": place(device_id, "connect"),
         "heard": came,
         "made": made,
-        "refused": "" if is_admitted else f"{catalog} admits no hub device that shows a symmetric key.",
+        "refused": "" if is_admitted else f"{catalog} blocks hub devices that show a symmetric key.",
         "admit_href": f"/hub-catalogs/{catalog}/admission/symmetric-keys/admit" if may_admit else "",
         "root_href": ROOT_HREF,
         "root_file": ROOT_FILE,

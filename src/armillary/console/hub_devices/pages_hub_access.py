@@ -308,7 +308,7 @@ def admission_confirmation(catalog: str, kind: str, verb: str) -> Confirmation:
         undo = "Block closes their connections again."
     else:
         title, does = f"Block hub devices with {what} in {catalog}?", "Those that are connected are cut off now."
-        undo = "Allow admits them again; nothing of them is lost."
+        undo = "Allow them again; nothing of them is lost."
     return Confirmation(
         title=title,
         touches=touching(

@@ -104,6 +104,7 @@ document.addEventListener("change", (event) => {
   if (all || event.target.matches?.("[data-pick]")) picked();
 });
 document.addEventListener("htmx:afterSettle", picked);
+window.addEventListener("pageshow", picked); // a browser that goes back ticks again what was ticked
 picked();
 
 // Leaving a filter alone for a moment sends its form, so that a choice needs no button.

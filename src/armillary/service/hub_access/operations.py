@@ -45,7 +45,8 @@ class HubDeviceOperations:
         """
         owner, name = self._registry.catalogs.get(catalog).catalog_id, check_name(name)
         if "/" in device_id:
-            raise InvalidArgumentError("device_id: expected no slash", remedy="Modules have a route of their own.")
+            remedy = "Leave it out; a module is made under its device."
+            raise InvalidArgumentError("device id: expected no slash", remedy=remedy)
         made, keys = self._identities.put(device_id, form, actor=actor.name, catalog_id=owner, create=True)
         if name:
             self._registry.names.rename(made.identity, name, actor=actor.name)

@@ -98,7 +98,7 @@ def test_every_form_and_button_asks_for_the_role_of_the_route_that_does_the_same
 def test_what_has_no_row_or_is_about_all_catalogs_is_refused(organisation: str | None) -> None:
     operator = Operator("of-one", "Administrator", uuid.uuid4(), organisation)
     by = RequestContext(None, None, None, operator, "northwind")  # type: ignore[arg-type] # it asks none of them
-    one = "of-one is for one"
+    one = "you act as of-one, who is for one"
     asked = ("settings.audit_lines", "settings.tokens", "list_releases", "show_repository", "show_signing_keys")
     refused = dict.fromkeys(asked, one)
     for question, says in (refused | dict.fromkeys(("fleet.no_such", "no_such"), "no route decides")).items():

@@ -9,6 +9,7 @@ import http.client
 import re
 import time
 from collections.abc import Iterator, Mapping
+from html import unescape
 from typing import Any
 
 import pytest
@@ -109,10 +110,11 @@ def test_one_of_a_catalog_sees_its_images_and_groups_and_has_these_check_in(shar
     "path", ["/audit", "/audit?verify=now", "/settings/tokens/x/revoke", "/releases", "/repository", "/signing-keys"]
 )
 def test_what_is_about_all_catalogs_is_refused_in_plain_words(shared: SharedService, path: str) -> None:
-    look = signed_in(shared, shared.token(f"plain-{path}", "fabrikam"))
+    name = f"plain-{path}"
+    look = signed_in(shared, shared.token(name, "fabrikam"))
     answer = look.get(path)
     assert (answer.status, "You are not signed in for this." in answer.text) == (403, True)
-    assert "is for one catalog, and this is about all catalogs" in answer.text
+    assert f"You act as {name}, who is for one catalog, and this is about all catalogs" in unescape(answer.text)
     assert 'href="/audit"' not in answer.text
     assert look.post("/settings/tokens", name="more", role="Reader").status == 403
 
@@ -140,7 +142,9 @@ def test_one_of_an_organisation_sees_its_devices_and_nothing_else(shared: Shared
     assert look.get(f"/devices/{outside}").status == look.get(f"/devices/{'0' * 128}").status == 404
     for path in sorted((ALL | {href for _, href, _ in (*HUB_PLACES, *UPDATE_PLACES)}) - {"/fleet", "/guardians"}):
         answer = look.get(path)
-        assert (answer.status, "is for one organisation, and this is about more" in answer.text) == (403, True), path
+        assert (answer.status, "who is for one organisation, and this is about more" in answer.text) == (403, True), (
+            path
+        )
     assert "No guardian yet." in look.get("/guardians").text  # of its organisation
     shared.revoke("finn")
     assert look.get("/fleet").status == 303

@@ -290,6 +290,12 @@ def test_what_does_not_exist_has_a_page_that_leads_on(admin: Browser, path: str)
     assert 'href="/fleet"' in answer.text
 
 
+def test_an_address_of_forms_says_so_when_it_is_opened(admin: Browser):
+    answer = admin.get("/add-devices/connect")
+    assert (answer.status, "Method Not Allowed" in answer.text) == (405, False)
+    assert "This address takes a form and shows no page." in answer.text
+
+
 def test_a_program_that_asks_for_what_does_not_exist_gets_a_problem_and_no_page(console: RunningConsole):
     program = Browser(console)
     for accept in ("", "*/*", "application/json"):

@@ -356,7 +356,9 @@ def console_app(
         if error.status_code == 404:
             return explained(request, NotFoundError("nothing is at this address", remedy="Check the address."))
         remedy = "Use the links and forms of the page."
-        return _problem(console, request, error.status_code, "request", error.detail, remedy)
+        # 405: an address that forms are sent to was opened, by hand or by reloading.
+        message = "this address takes a form and shows no page" if error.status_code == 405 else error.detail
+        return _problem(console, request, error.status_code, "request", message, remedy)
 
     def crashed(request: Request, error: Exception) -> Response:
         _log.error("page-crashed", path=request.url.path, error=type(error).__name__)

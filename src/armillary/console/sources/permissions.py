@@ -344,7 +344,7 @@ def refusal(operator: Operator, row: Route | None) -> PermissionDeniedError | No
         if operator.organisation is not None:
             of, beyond = "organisation", "more than its devices"
         return PermissionDeniedError(
-            f"{operator.name} is for one {of}, and this is about {beyond}",
+            f"you act as {operator.name}, who is for one {of}, and this is about {beyond}",
             remedy=f"Ask somebody who is not for one {of}.",
             code=NOT_FOR_ONE,
         )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from armillary.engines.documents.document import word_of
 from armillary.engines.documents.store import DocumentStore, Put
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.platform.authored.documents import PARSERS
@@ -61,7 +62,7 @@ def warnings(store: DocumentStore, puts: Sequence[Put]) -> list[str]:
             if kind == "template" and put.kind == "device":
                 name = published_id(name, int(put.body.get("version") or 1))  # noqa: PLW2901 - the same thing's id
             if (kind, name) not in known and store.find(kind, name) is None:
-                found.append(f"{put.kind} {put.id}: there is no {kind} {name!a:.80}")
+                found.append(f"{put.kind} {put.id}: there is no {word_of(kind)} {name!a:.80}")
     return found
 
 

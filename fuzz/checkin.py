@@ -32,6 +32,12 @@ CRASHED = replace(
 )
 # Version 7: what crash dumps may hold.
 CONSENTED = replace(CRASHED, protocol_version=ci.CONSENT_VERSION)
+# Version 8: the device sends its log where somebody asks.
+TELLING = replace(
+    CONSENTED,
+    protocol_version=ci.LOG_VERSION,
+    update_status=replace(STATUS, abilities=("delta", "directive", "log", "os")),
+)
 OFFERED = replace(
     REPLY, protocol_version=ci.DIRECTIVE_REPLY_VERSION, offer=replace(OFFER, os_version="26.12", os_abi=2, when=TIMING)
 )
@@ -44,6 +50,8 @@ def seeds() -> list[bytes]:
         ci.encode_request(ASKED),
         ci.encode_request(CRASHED),
         ci.encode_request(CONSENTED),
+        ci.encode_request(TELLING),
+        ci.encode_reply(replace(DIRECTED, protocol_version=ci.LOG_REPLY_VERSION, log_request=OFFER.offer_id)),
         ci.encode_reply(replace(DIRECTED, protocol_version=ci.CONSENT_REPLY_VERSION, dumps=ci.FULL_DUMPS)),
         ci.encode_request(replace(ASKED, tpm_quote=b"q", lineage=b"l" * 54)),
         ci.encode_reply(REPLY),

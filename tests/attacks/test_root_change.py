@@ -48,7 +48,7 @@ def verdict_of(folder: Path) -> str:
 
 
 def events(device: Device, kind: str) -> list[Any]:
-    lines = [line for file in device.folder.log.iterdir() for line in file.read_text("utf-8").splitlines()]
+    lines = [line for file in device.folder.log.glob("*.jsonl*") for line in file.read_text("utf-8").splitlines()]
     return [line for line in lines if f'"{kind}"' in line]
 
 

@@ -242,11 +242,12 @@ async def test_blocked_connections_and_crashes_become_error_reports(rig: Rig) ->
     )
 
 
-@pytest.mark.parametrize(("version", "speaks_crashes"), [(7, True), (6, True), (5, False)])
+@pytest.mark.parametrize(("version", "speaks_crashes"), [(8, True), (7, True), (6, True), (5, False)])
 async def test_where_a_crash_was_is_told_to_a_service_that_takes_it(
     rig: Rig, version: int, speaks_crashes: bool
 ) -> None:
-    rig.service.speaks_crashes, rig.service.speaks_consent = speaks_crashes, version == 7
+    rig.service.speaks_crashes, rig.service.speaks_consent = speaks_crashes, version >= 7
+    rig.service.speaks_log = version == 8
     rig.service.deploy(rig.service.application())
     await rig.start()
     await until(rig.outcomes, "installed")
@@ -294,6 +295,38 @@ async def test_a_dump_that_cannot_be_kept_stops_no_application(rig: Rig) -> None
     rig.sandbox.runs[-1].end(ExitStatus(None, 11, state(code=2**40)))  # no form has that
     await until(lambda: rig.events("crash-dump-not-kept"), "the reason in the log")
     await until(lambda: len(rig.sandbox.runs) == 2, "restart after the crash")
+
+
+async def test_the_log_is_sent_once_for_one_request(rig: Rig) -> None:
+    rig.service.deploy(rig.service.application())
+    await rig.start()
+    await until(rig.outcomes, "installed")
+    rig.sandbox.events[-1](OutputLine("stdout", "connected with password=hunter2", time.time()))
+    rig.service.log_request = uuid.UUID(int=5)
+    rig.device.check_in_now()
+    await until(lambda: rig.events("log-sent"), "the log")
+    [log] = rig.service.logs_taken
+    assert log.request_id == uuid.UUID(int=5)
+    assert "booted" in log.lines[0]
+    assert any(line.endswith("text=connected with password=[hidden]") for line in log.lines)
+    assert "hunter2" not in "".join(log.lines)
+    checks = len(rig.service.checks)
+    rig.device.check_in_now()
+    await until(lambda: len(rig.service.checks) > checks, "another check-in whose reply names the same request")
+    await until(lambda: len(rig.events("check-in")) == len(rig.service.checks), "its end")
+    assert len(rig.service.logs_taken) == 1
+
+
+async def test_a_log_that_cannot_be_sent_now_is_sent_after_the_next_check_in(rig: Rig) -> None:
+    rig.service.log_request = uuid.UUID(int=5)
+    rig.service.refuse_log = (503, Problem("device.try-later", "busy", "Wait.", 1))
+    await rig.start()
+    await until(lambda: rig.service.checks, "first check-in")
+    await until(lambda: rig.events("log-waits"), "a log that waits")
+    rig.service.refuse_log = None
+    rig.device.check_in_now()
+    await until(lambda: rig.events("log-sent"), "the log")
+    assert len(rig.service.logs_taken) == 1
 
 
 async def test_lost_reply_sends_the_same_reports_again(rig: Rig) -> None:

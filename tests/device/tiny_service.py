@@ -39,6 +39,7 @@ from armillary.wire.device import checkin
 from armillary.wire.device.challenge import Challenge, encode_challenge
 from armillary.wire.device.checkin import CheckinReply, CheckinRequest, Offer, OfferedImage
 from armillary.wire.device.crash_dump import encode_receipt
+from armillary.wire.device.device_log import DeviceLog, encode_log_receipt, parse_log
 from armillary.wire.device.error_report import ErrorReport
 from armillary.wire.device.problem import Problem, encode_problem
 from armillary.wire.image import package as image_package
@@ -61,6 +62,8 @@ class TinyService:
         speaks_status: False for a service of before protocol version 5.
         speaks_crashes: False for a service of before protocol version 6.
         speaks_consent: False for one of before version 7.
+        speaks_log: False for one of before version 8.
+        log_request: The request for the device's log that its replies name; ``logs_taken`` has the answers.
         dumps: What it lets crash dumps hold; ``dumps_taken`` has those that came.
     """
 
@@ -99,9 +102,12 @@ class TinyService:
         self.next_check_in_s = 3600
         self.security_version = 1
         self.good = ["26.11"]
-        self.speaks_status = self.speaks_crashes = self.speaks_consent = True
+        self.speaks_status = self.speaks_crashes = self.speaks_consent = self.speaks_log = True
         self.dumps = checkin.NO_DUMPS
         self.dumps_taken: list[bytes] = []
+        self.log_request: uuid.UUID | None = None
+        self.logs_taken: list[DeviceLog] = []
+        self.refuse_log: tuple[int, Problem] | None = None
         self.refuse_dump: tuple[int, Problem] | None = None
         self.hub_port = 8883
         self.connections = 0
@@ -253,6 +259,7 @@ class TinyService:
                 web.get("/v1/images/{image_id}", self._image),
                 web.get("/v1/delta/{source}/{target}", self._delta),
                 web.post("/v1/crash-dump", self._crash_dump),
+                web.post("/v1/device-log", self._device_log),
             ]
         )
         self._runner = web.AppRunner(application)
@@ -285,6 +292,9 @@ class TinyService:
         version = request.protocol_version
         too_new |= version == checkin.CRASH_VERSION and not self.speaks_crashes
         too_new |= version == checkin.CONSENT_VERSION and not (self.speaks_crashes and self.speaks_consent)
+        too_new |= version == checkin.LOG_VERSION and not (
+            self.speaks_crashes and self.speaks_consent and self.speaks_log
+        )
         if too_new:
             problem = Problem("wire.protocol-version", "expected protocol version 1 to 4", "Update the service.")
             return web.Response(status=400, body=encode_problem(problem), content_type="application/cbor")
@@ -367,6 +377,7 @@ class TinyService:
                 hub_port=self.hub_port,
                 protocol_version=version,
                 dumps=self.dumps,
+                log_request=self.log_request,
             )
         )
 
@@ -378,6 +389,15 @@ class TinyService:
         self.dumps_taken.append(body)
         receipt = encode_receipt(uuid.UUID(int=len(self.dumps_taken)))
         return web.Response(body=receipt, content_type="application/cbor")
+
+    async def _device_log(self, http: web.Request) -> web.Response:
+        body = await http.read()
+        if self.refuse_log is not None:
+            status, problem = self.refuse_log
+            return web.Response(status=status, body=encode_problem(problem), content_type="application/cbor")
+        log = parse_log(body)
+        self.logs_taken.append(log)
+        return web.Response(body=encode_log_receipt(log.request_id), content_type="application/cbor")
 
     async def _image(self, request: web.Request) -> web.Response:
         data = self.images.get(request.match_info["image_id"])

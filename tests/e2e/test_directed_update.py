@@ -47,7 +47,7 @@ def deploy(host: ServiceHost, name: str) -> Any:
 
 
 def events(device: Device, kind: str) -> list[dict[str, Any]]:
-    lines = [line for file in device.folder.log.iterdir() for line in file.read_bytes().splitlines()]
+    lines = [line for file in device.folder.log.glob("*.jsonl*") for line in file.read_bytes().splitlines()]
     return [event for event in map(json.loads, lines) if event["event"] == kind]
 
 

@@ -182,7 +182,7 @@ outcomes = st.builds(
 )
 statuses = st.builds(
     UpdateStatus,
-    abilities=st.sets(st.sampled_from(sorted(ABILITIES))).map(lambda words: tuple(sorted(words))),
+    abilities=st.sets(st.sampled_from(sorted(ABILITIES - {"log"}))).map(lambda words: tuple(sorted(words))),
     directive_version=st.integers(0, 2**53),
     reason=text(64),
     detail=text(256),
@@ -246,6 +246,16 @@ requests_of_now = st.builds(
     lambda request: dataclasses.replace(request, protocol_version=checkin.CONSENT_VERSION),
     requests_with_status | requests_with_crashes,
 )
+requests_that_send_logs = st.builds(
+    lambda request: dataclasses.replace(
+        request,
+        protocol_version=checkin.LOG_VERSION,
+        update_status=dataclasses.replace(
+            request.update_status, abilities=tuple(sorted({*request.update_status.abilities, "log"}))
+        ),
+    ),
+    requests_of_now,
+)
 timings = st.builds(OfferTiming, not_before=times, lease_until=st.none() | times, urgent=st.booleans())
 whole_offers = st.builds(
     checkin.Offer,
@@ -285,6 +295,11 @@ consenting_replies = st.builds(
     directed_replies,
     st.integers(checkin.NO_DUMPS, checkin.FULL_DUMPS),
 )
+asking_replies = st.builds(
+    lambda reply, asked: dataclasses.replace(reply, protocol_version=checkin.LOG_REPLY_VERSION, log_request=asked),
+    consenting_replies,
+    st.none() | uuids,
+)
 directives = st.builds(
     Directive,
     version=st.integers(0, 2**53),
@@ -318,6 +333,8 @@ MESSAGES = {
     "request with a crash": (requests_with_crashes, checkin.encode_request, checkin.parse_request),
     "request of now": (requests_of_now, checkin.encode_request, checkin.parse_request),
     "reply with consent": (consenting_replies, checkin.encode_reply, checkin.parse_reply),
+    "request that sends logs": (requests_that_send_logs, checkin.encode_request, checkin.parse_request),
+    "reply that asks for a log": (asking_replies, checkin.encode_reply, checkin.parse_reply),
     "reply with a directive": (directed_replies, checkin.encode_reply, checkin.parse_reply),
     "reply": (replies, checkin.encode_reply, checkin.parse_reply),
     "challenge": (challenges, encode_challenge, parse_challenge),

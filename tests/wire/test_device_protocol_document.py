@@ -12,7 +12,7 @@ from armillary.attest import challenge
 from armillary.attest.appraise import STEPS
 from armillary.wire.attestation import event_log, evidence, firmware_log, tpm_attestation
 from armillary.wire.certificates import certificate
-from armillary.wire.device import checkin, crash_dump, crash_record, error_report
+from armillary.wire.device import checkin, crash_dump, crash_record, device_log, error_report
 from armillary.wire.encoding import cbor, cose
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "device-protocol.md").read_text("utf-8")
@@ -27,7 +27,7 @@ def test_steps():
 @pytest.mark.parametrize(
     "sentence",
     [
-        f"Protocol versions **{checkin.PROTOCOL_VERSION}** to **{checkin.CONSENT_VERSION}**",
+        f"Protocol versions **{checkin.PROTOCOL_VERSION}** to **{checkin.LOG_VERSION}**",
         f"tcg-log: bstr .size (0..{firmware_log.MAX_FIRMWARE_LOG_BYTES})",
         f"pcr-values: bstr .size {tpm_attestation.PCR_VALUE_BYTES * len(tpm_attestation.FIRMWARE_PCRS)}",
         f"lineage     : bstr .size (0..{checkin.MAX_LINEAGE_BYTES})",
@@ -62,6 +62,9 @@ def test_steps():
         f"next-check-in-s   : 0..{checkin.MAX_WAIT_S}",
         f"crash-dumps       : {checkin.NO_DUMPS}..{checkin.FULL_DUMPS},",
         f"`crash-dump`, at most {crash_dump.MAX_DUMP_BYTES // 1024} KiB",
+        f"`device-log`, at most {device_log.MAX_LOG_BYTES // 1024} KiB",
+        f"left-out: 0..{device_log.MAX_LEFT_OUT},",
+        f"lines: [ 0*{device_log.MAX_LINES} tstr .size (0..{device_log.MAX_LINE_BYTES}) ],",
         f"modules: [ 0*{crash_dump.MAX_MODULES} module ]",
         f"bstr .size (0..{crash_dump.MAX_STACK_BYTES})",
         f"{challenge.CHALLENGE_BYTES} bytes without meaning",

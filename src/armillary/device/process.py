@@ -34,6 +34,7 @@ from armillary.device.state.configuration import DeviceConfiguration, load_confi
 from armillary.device.state.crash_dumps import DumpQueue
 from armillary.device.state.journal import Journal
 from armillary.device.state.layout import DeviceFolder
+from armillary.device.state.log_answers import LogAnswers
 from armillary.device.state.permission import AllowedState, allowed_state
 from armillary.device.state.reports import Incident, ReportQueue
 from armillary.device.state.status import write_status
@@ -235,6 +236,7 @@ class Device:
             daa=daa,
             wait=UpdateWait(self._flash, self.clock.now),
             dumps=DumpQueue(self._flash, self.journal, self.clock.now, startup.session.boot_count),
+            log=LogAnswers(self.journal, self.clock.now),
         )
 
     async def _start_up(self) -> tuple[Startup, SandboxReport, Sandbox, Installer]:

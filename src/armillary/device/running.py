@@ -252,6 +252,8 @@ class RunningDevice:
         if self._check_ins.dumps is not None:
             with contextlib.suppress(DataFolderError):  # what could not be dropped is sent again, and known
                 await self._check_ins.dumps.send(self._check_ins.endpoint)
+        if self._check_ins.log is not None:
+            await self._check_ins.log.send(self._check_ins.endpoint)
         if self._after_check_in is not None:
             await self._after_check_in()
 

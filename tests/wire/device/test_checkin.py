@@ -4,6 +4,7 @@ from __future__ import annotations
 import dataclasses
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 import pytest
 from tests.wire.checkin_samples import IMAGE, OFFER, OUTCOME, REPLY, REPORT, REQUEST
@@ -260,7 +261,7 @@ def test_a_reply_that_says_what_dumps_may_hold_round_trip(dumps: int):
     data = ci.encode_reply(reply)
     assert ci.parse_reply(data) == reply
     assert len(cbor.decode(data, what="t", limit=100_000)) == 14
-    for at, value in ((13, 3), (13, -1), (13, True), (0, 2), (0, 4)):
+    for at, value in ((13, 3), (13, -1), (13, True), (0, 2), (0, 4), (0, 5)):
         fields = cbor.decode(data, what="t", limit=100_000)
         with pytest.raises(WireError):
             ci.parse_reply(cbor.encode(put(fields, at, value)))
@@ -270,9 +271,47 @@ def test_a_reply_of_before_consents_to_nothing():
     assert ci.parse_reply(ci.encode_reply(directed(dumps=ci.FULL_DUMPS))).dumps == ci.NO_DUMPS
 
 
+@pytest.mark.parametrize("asked", [None, UUID(int=7)])
+def test_a_reply_that_says_which_request_for_the_log_waits_round_trip(asked: UUID | None):
+    reply = dataclasses.replace(
+        directed(dumps=ci.SCRUBBED_DUMPS, log_request=asked), protocol_version=ci.LOG_REPLY_VERSION
+    )
+    data = ci.encode_reply(reply)
+    assert ci.parse_reply(data) == reply
+    assert len(cbor.decode(data, what="t", limit=100_000)) == 15
+    for at, value in ((14, b"short"), (14, "text"), (14, 0), (0, 3), (0, 5)):
+        fields = cbor.decode(data, what="t", limit=100_000)
+        with pytest.raises(WireError):
+            ci.parse_reply(cbor.encode(put(fields, at, value)))
+
+
+def test_a_reply_of_before_asks_for_no_log():
+    reply = dataclasses.replace(directed(log_request=UUID(int=7)), protocol_version=ci.CONSENT_REPLY_VERSION)
+    assert ci.parse_reply(ci.encode_reply(reply)).log_request is None
+
+
+@pytest.mark.parametrize("rest", OPTIONAL)
+def test_a_request_of_version_8_is_of_a_device_that_sends_its_log(rest: list[Any]):
+    report = cbor.encode([[], [], [], put(STATUS, 0, ["delta", "log", "os"])])
+    data = cbor.encode([8, b"e", b"f", b"g", report, *rest])
+    request = ci.parse_request(data)
+    assert request.update_status is not None
+    assert (request.protocol_version, request.update_status.abilities) == (8, ("delta", "log", "os"))
+    assert ci.encode_request(request) == data
+
+
+@pytest.mark.parametrize(
+    ("version", "abilities"), [(8, ["delta", "os"]), (7, ["delta", "log", "os"]), (5, ["log"]), (8, [])]
+)
+def test_the_ability_to_send_the_log_and_its_version_go_together(version: int, abilities: list[str]):
+    report = cbor.encode([[], [], [], put(STATUS, 0, abilities)])
+    with pytest.raises(WireError, match="ability log"):
+        ci.parse_request(cbor.encode([version, b"e", b"f", b"g", report]))
+
+
 def test_each_request_has_the_reply_that_its_version_says():
-    versions = {version: ci.reply_version(version) for version in range(1, ci.CONSENT_VERSION + 1)}
-    assert versions == {1: 1, 2: 1, 3: 1, 4: 1, 5: 2, 6: 2, 7: 3}
+    versions = {version: ci.reply_version(version) for version in range(1, ci.LOG_VERSION + 1)}
+    assert versions == {1: 1, 2: 1, 3: 1, 4: 1, 5: 2, 6: 2, 7: 3, 8: 4}
 
 
 def test_a_reply_with_a_directive_and_an_offer_is_refused():
@@ -288,7 +327,7 @@ def test_a_lineage_cannot_be_left_out_or_exchanged():
 
 def test_protocol_version_has_its_own_code():
     with pytest.raises(WireError) as caught:
-        ci.parse_request(cbor.encode([8, b"", b"", b"", REPORT_BYTES]))
+        ci.parse_request(cbor.encode([9, b"", b"", b"", REPORT_BYTES]))
     assert caught.value.code == "wire.protocol-version"
 
 

@@ -50,7 +50,8 @@ offers = st.builds(
             "next_check_in_s": st.integers(0, 86400),
             "challenge": st.binary(min_size=8, max_size=64),
             "server_time": st.integers(0, 2**33),
-            "version": st.sampled_from([1, 2, 3]),
+            "version": st.sampled_from([1, 2, 3, 4]),
+            "log_request": st.none() | uuids,
             "dumps": st.sampled_from([0, 1, 2]),
             "directive": st.none() | st.binary(max_size=300),
         }

@@ -26,6 +26,7 @@ from armillary.device.state.clock import DeviceClock
 from armillary.device.state.configuration import DeviceConfiguration
 from armillary.device.state.crash_dumps import DumpQueue
 from armillary.device.state.hub_address import HubAddress, load_hub, store_hub
+from armillary.device.state.log_answers import LogAnswers
 from armillary.device.state.reports import ReportQueue
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.sandbox.port import SandboxReport
@@ -33,7 +34,7 @@ from armillary.errors import ChallengeError, DataFolderError, DeviceFault, Servi
 from armillary.wire.device.checkin import MAX_LINEAGE_BYTES, MAX_OUTCOMES, CheckinReply, InstalledImage, UpdateOutcome
 from armillary.wire.device.error_report import ErrorReport
 from armillary.wire.device.update_reason import ON_TRIAL
-from armillary.wire.device.update_status import DELTA, DIRECTIVE, OS, UpdateStatus
+from armillary.wire.device.update_status import DELTA, DIRECTIVE, LOG, OS, UpdateStatus
 
 _LINEAGE = "device/lineage"
 _OTHER_VERSION = "wire.protocol-version"  # what a service of before says to a version that it does not know
@@ -52,6 +53,7 @@ class CheckIns:
         hub: Host and port of the hub, from the last reply, also of an earlier boot.
         directive_version: Of the last directive that was taken; None for a device that takes none.
         dumps: Crash dumps that wait; None for a device that makes none.
+        log: Answers requests for the device's log; None for a device that answers none.
     """
 
     configuration: DeviceConfiguration
@@ -69,9 +71,11 @@ class CheckIns:
     hub: HubAddress | None = None
     directive_version: Callable[[], int] | None = None
     dumps: DumpQueue | None = None
+    log: LogAnswers | None = None
     _tells_status: bool = True  # until a service of before version 5 refuses it
     _tells_crashes: bool = True  # until a service of before version 6 refuses it
     _takes_consent: bool = True  # until a service of before version 7 refuses it
+    _tells_of_log: bool = True  # until a service of before version 8 refuses it
 
     def __post_init__(self) -> None:
         self.hub = load_hub(self.flash)
@@ -107,6 +111,8 @@ class CheckIns:
         self.installer.acknowledge(proof.request.outcomes)
         if self.dumps is not None:
             self.dumps.hear(reply.dumps, reply.catalog_id)
+        if self.log is not None:
+            self.log.hear(reply.log_request, reply.catalog_id)
         self._take_certificate(reply, proof)
         if reply.verdict == "attested":
             confirm_boot(self.flash, self.startup, self.installer.record)
@@ -120,7 +126,9 @@ class CheckIns:
         """Leave out what the newest version of the protocol has, where the service refused that version."""
         if error.code != _OTHER_VERSION:
             return False
-        if self._takes_consent and self._tells_status and self.dumps is not None:
+        if self._sends_log:
+            self._tells_of_log = False
+        elif self._takes_consent and self._tells_status and self.dumps is not None:
             self._takes_consent = False
         elif self._tells_crashes and any(one.crash for one in error_reports):
             self._tells_crashes = False
@@ -129,6 +137,10 @@ class CheckIns:
         else:
             return False
         return True
+
+    @property
+    def _sends_log(self) -> bool:
+        return self._tells_of_log and self._takes_consent and self._tells_status and self.log is not None
 
     async def _exchange(
         self,
@@ -161,6 +173,7 @@ class CheckIns:
             lineage=lineage,
             update_status=self._update_status() if self._tells_status else None,
             takes_consent=self._takes_consent and self._tells_status and self.dumps is not None,
+            sends_log=self._sends_log,
         )
         return proof, await self.endpoint.check_in(proof.request)
 
@@ -172,8 +185,9 @@ class CheckIns:
             said = UpdateReason()
         directed = self.directive_version
         keys, roots = trusted(self.configuration)
+        some = {DIRECTIVE: directed is not None, LOG: self._sends_log}
         return UpdateStatus(
-            abilities=(DELTA, OS) if directed is None else (DELTA, DIRECTIVE, OS),
+            abilities=tuple(sorted({DELTA, OS, *(name for name, is_there in some.items() if is_there)})),
             directive_version=0 if directed is None else directed(),
             reason=said.code,
             detail=said.detail,

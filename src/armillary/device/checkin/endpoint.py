@@ -33,7 +33,7 @@ from armillary.errors import (
     WireError,
 )
 from armillary.wire.certificates import trust_anchor
-from armillary.wire.device import checkin, crash_dump, hint
+from armillary.wire.device import checkin, crash_dump, device_log, hint
 from armillary.wire.device.challenge import MAX_CHALLENGE_MESSAGE_BYTES, Challenge, parse_challenge
 from armillary.wire.device.checkin import CheckinReply, CheckinRequest, OfferedImage
 from armillary.wire.device.problem import MAX_PROBLEM_BYTES, Problem, parse_problem
@@ -134,6 +134,11 @@ class DeviceEndpoint:
         """Send a crash dump and return the id under which it is kept."""
         body = await self._exchange("POST", "/v1/crash-dump", data, crash_dump.MAX_RECEIPT_BYTES)
         return crash_dump.parse_receipt(body)
+
+    async def send_log(self, data: bytes) -> UUID:
+        """Send the newest lines of the device's log and return the id of the request that they answer."""
+        body = await self._exchange("POST", "/v1/device-log", data, device_log.MAX_LOG_RECEIPT_BYTES)
+        return device_log.parse_log_receipt(body)
 
     async def download(self, image: OfferedImage) -> bytes:
         """The package of an offered image: its size is the limit, its digest is checked.

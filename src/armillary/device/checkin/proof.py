@@ -53,11 +53,13 @@ def build_proof(
     lineage: bytes | None = None,
     update_status: UpdateStatus | None = None,
     takes_consent: bool = False,
+    sends_log: bool = False,
 ) -> Proof:
     """A check-in for ``challenge`` with a fresh client key, showing ``lineage`` (``attest/lineage.py``).
 
     A service of before protocol version 5 takes no ``update_status``, and without one no crash is told. With
-    ``takes_consent`` the reply says what crash dumps may hold; a service of before version 7 refuses that.
+    ``takes_consent`` the reply says what crash dumps may hold; a service of before version 7 refuses that. With
+    ``sends_log``, where the status has that ability, it says whether somebody asked for the log, from version 8 on.
 
     WireError if something is over a limit of the protocol.
     """
@@ -66,6 +68,7 @@ def build_proof(
     if update_status is None:
         error_reports = without_crashes(error_reports)
     report = fit_report(installed, outcomes, error_reports, limit=MAX_REPORT_BYTES - taken)
+    version = checkin.CONSENT_VERSION if takes_consent else checkin.PROTOCOL_VERSION
     digest = sha256(checkin.encode_report(*report, update_status)).digest()
     evidence = Evidence(
         challenge=challenge,
@@ -93,7 +96,7 @@ def build_proof(
         error_reports=report[2],
         lineage=lineage,
         update_status=update_status,
-        protocol_version=checkin.CONSENT_VERSION if takes_consent else checkin.PROTOCOL_VERSION,
+        protocol_version=checkin.LOG_VERSION if sends_log else version,
     )
     return Proof(request=request, key=key)
 

@@ -3,7 +3,7 @@
 
 One line an entry: ``{"at": unix seconds, "event": word, ...}``. Two files of at most
 :data:`MAX_FILE_BYTES` each, so that a chatty application can never fill the disk. Not synced: it explains, it
-decides nothing.
+decides nothing. A device with another owner begins a new log: beside it stands whose it is.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from armillary.engines.durable import write_file
+from armillary.errors import DataFolderError
 
 MAX_FILE_BYTES = 256 * 1024  # two of them hold hours of a normal device and minutes of a crash loop
 MAX_TEXT_CHARACTERS = 1024  # of one field: a line of application output
@@ -29,6 +32,7 @@ class Journal:
         self._path = None if folder is None else folder / "device.jsonl"
         self._now = now
         self._listeners: list[Listener] = []
+        self._owner = ""
         self._size = 0
         if self._path is not None:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -47,6 +51,31 @@ class Journal:
                 self._append(self._path, json.dumps(entry, ensure_ascii=False, default=str).encode() + b"\n")
         for listener in self._listeners:
             listener(entry)
+
+    def entries(self) -> Iterator[dict[str, object]]:
+        """Entries on disk, oldest first."""
+        return iter(()) if self._path is None else read_journal(self._path.parent)
+
+    def belongs_to(self, owner: str) -> bool:
+        """Delete the entries of another owner, if there are any; returns whether those that are left are ``owner``'s.
+
+        What was written before the device had any owner stays.
+        """
+        if self._path is None or owner == self._owner:
+            return True
+        mark = self._path.with_name("owner")
+        try:
+            before = mark.read_text() if mark.exists() else ""
+            if before not in ("", owner):
+                older(self._path).unlink(missing_ok=True)
+                self._path.unlink(missing_ok=True)
+                self._size = 0
+            if before != owner:
+                write_file(mark, owner.encode(), mode=0o600)
+        except (OSError, DataFolderError):
+            return False
+        self._owner = owner
+        return True
 
     def _append(self, path: Path, line: bytes) -> None:
         if self._size + len(line) > MAX_FILE_BYTES and self._size:

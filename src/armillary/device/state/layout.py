@@ -26,7 +26,7 @@
     mutable/<component id>/ mutable storage of applications
     run/                    what can be made again: extracted images, applications' temporary folders; emptied at every
                             start
-    log/                    the device's log
+    log/                    the device's log, and whose it is
     status.json             state for people and scripts, replaced atomically
 """
 

@@ -28,6 +28,7 @@ from armillary.sim.device.prover import Component, Prover
 from armillary.wire.device.challenge import parse_challenge
 from armillary.wire.device.checkin import (
     CONSENT_VERSION,
+    LOG_VERSION,
     CheckinReply,
     InstalledImage,
     UpdateOutcome,
@@ -88,6 +89,7 @@ class WireDevice:
         lineage: What it kept from the last reply, empty before; None for a device that keeps nothing.
         update_status: What it says of its updates; None for a device of before.
         takes_consent: Whether it makes crash dumps where it may, and asks; only with an update status.
+        sends_log: Whether it sends its log where somebody asks; only with an update status that has the ability.
     """
 
     prover: Prover
@@ -99,6 +101,7 @@ class WireDevice:
     lineage: bytes | None = None
     update_status: UpdateStatus | None = None
     takes_consent: bool = False
+    sends_log: bool = False
     client_key: ec.EllipticCurvePrivateKey = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1()), repr=False
     )
@@ -204,7 +207,9 @@ class WireDevice:
             lineage=None if answered == self.lineage else self.lineage,
             update_status=self.update_status,
         )
-        if self.takes_consent:
+        if self.sends_log:
+            request.protocol_version = LOG_VERSION
+        elif self.takes_consent:
             request.protocol_version = CONSENT_VERSION
         return encode_request(request)
 

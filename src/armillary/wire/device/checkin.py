@@ -12,18 +12,17 @@ terminates TLS can change nothing.
 History of :data:`PROTOCOL_VERSION` (one integer, raised by every change a peer can notice):
 
 - 1 (2026-11): challenge, check-in with evidence, endorsement, event log and report; offers of whole images.
-- 2 (2026-11): a check-in request may carry a TPM's quote as a sixth item. It alone has this version: every other
-  message, and a request without a quote, is as it was and says 1.
-- 3 (2026-11): a check-in request may show a value of an earlier reply (``attest/lineage.py``), in seven items.
-- 4 (2026-11): a check-in request may carry the event log of the machine's firmware and the PCR values that it leads
-  to. It alone has this version, and eight items.
-- 5 (2026-11): a check-in request may say where the update of the device stands (``update_status.py``), as a fourth
-  item of its report; quote, lineage and firmware follow where it has them. The reply to it is a reply of version 2:
-  its offer says more (OS version, ABI, timing), and a signed directive may take its place.
-- 6 (2026-11): a request as of version 5 whose error reports say where a crash was (``crash_record.py``), at least one
-  of them. The reply is that to version 5.
-- 7 (2026-11): a request as of version 5 or 6, of a device that captures crash dumps where it may. The reply says in one
-  item more whether it may (``crash_dump.py``), and has version 3.
+- 2 (2026-11): a request may carry a TPM's quote as a sixth item. It alone has this version, as do those below.
+- 3 (2026-11): a request may show a value of an earlier reply (``attest/lineage.py``), in seven items.
+- 4 (2026-11): a request may carry the event log of the machine's firmware and the PCR values, in eight items.
+- 5 (2026-11): a request may say where the update of the device stands (``update_status.py``), as a fourth item of its
+  report; quote, lineage and firmware follow where it has them. The reply to it is a reply of version 2: its offer says
+  more (OS version, ABI, timing), and a signed directive may take its place.
+- 6 (2026-11): as 5, with error reports that say where a crash was (``crash_record.py``), at least one of them.
+- 7 (2026-11): as 5 or 6, of a device that captures crash dumps where it may. The reply says in one item more whether it
+  may (``crash_dump.py``), and has version 3.
+- 8 (2026-11): as 7, of a device that sends its log where somebody asks for it; its update status has the ability. The
+  reply says in one item more which request waits (``device_log.py``), and has version 4.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ from armillary.wire.attestation.firmware_log import FirmwareLog, firmware_fields
 from armillary.wire.attestation.tpm_attestation import MAX_ATTESTATION_BYTES
 from armillary.wire.device.error_report import ErrorReport, report_fields, report_from_fields
 from armillary.wire.device.offer_timing import OfferTiming, timing_fields, timing_from_fields
-from armillary.wire.device.update_status import UpdateStatus, status_fields, status_from_fields
+from armillary.wire.device.update_status import LOG, UpdateStatus, status_fields, status_from_fields
 from armillary.wire.encoding import cbor
 from armillary.wire.encoding.cbor_fields import (
     take_array,
@@ -60,9 +59,11 @@ FIRMWARE_VERSION: Final = 4
 STATUS_VERSION: Final = 5
 CRASH_VERSION: Final = 6
 CONSENT_VERSION: Final = 7
-# Of the reply to a request of STATUS_VERSION or CRASH_VERSION, and to one of CONSENT_VERSION; every other is version 1.
+LOG_VERSION: Final = 8
+# Of replies to requests of STATUS_VERSION or CRASH_VERSION, CONSENT_VERSION, and LOG_VERSION; others have version 1.
 DIRECTIVE_REPLY_VERSION: Final = 2
 CONSENT_REPLY_VERSION: Final = 3
+LOG_REPLY_VERSION: Final = 4
 # Items of a request: at least and at most.
 _REQUEST_ITEMS: Final = {
     PROTOCOL_VERSION: (5, 5),
@@ -72,9 +73,11 @@ _REQUEST_ITEMS: Final = {
     STATUS_VERSION: (5, 8),
     CRASH_VERSION: (5, 8),
     CONSENT_VERSION: (5, 8),
+    LOG_VERSION: (5, 8),
 }
 # Arrays of 5.
-_USUAL_REQUEST_HEADS: Final = {b"\x85\x01": PROTOCOL_VERSION, b"\x85\x05": STATUS_VERSION, b"\x85\x07": CONSENT_VERSION}
+_USUAL_VERSIONS: Final = (PROTOCOL_VERSION, STATUS_VERSION, CONSENT_VERSION, LOG_VERSION)
+_USUAL_REQUEST_HEADS: Final = {bytes([0x85, version]): version for version in _USUAL_VERSIONS}
 
 # Largest request. Evidence, endorsement and log need 20 KiB at their own limits, a full report about 40 KiB;
 # the endpoint reads no more than this before it answers 413.
@@ -147,8 +150,7 @@ class CheckinRequest:
     outcomes: tuple[UpdateOutcome, ...] = ()  # of offers, since the last check-in that succeeded
     error_reports: tuple[ErrorReport, ...] = ()  # oldest first, at most MAX_ERROR_REPORTS
     update_status: UpdateStatus | None = None  # None from a device of before
-    # CONSENT_VERSION where it says so, else CRASH_VERSION with a crash, else STATUS_VERSION with an update status, else
-    # FIRMWARE_VERSION with ``firmware``, else SHOWING_VERSION with ``lineage``, else QUOTED_VERSION with ``tpm_quote``.
+    # LOG_VERSION or CONSENT_VERSION where it says so; of those before, the lowest that has what is in it.
     protocol_version: int = PROTOCOL_VERSION
     tpm_quote: bytes | None = None  # over the boot PCR, made for ``evidence``
     # The challenge of the last reply that the device kept, empty if it keeps replies and has none; None in a request
@@ -225,7 +227,8 @@ class CheckinReply:
     hub_port: int
     protocol_version: int = PROTOCOL_VERSION  # as of :func:`reply_version`
     directive: bytes | None = None  # signed (``wire/update/directive.py``), instead of an offer
-    dumps: int = NO_DUMPS  # what crash dumps may hold; said in CONSENT_REPLY_VERSION alone
+    dumps: int = NO_DUMPS  # what crash dumps may hold; said from CONSENT_REPLY_VERSION on
+    log_request: UUID | None = None  # the request for the device's log that waits; said in LOG_REPLY_VERSION alone
 
 
 def encode_report(
@@ -258,8 +261,8 @@ def encode_request(request: CheckinRequest) -> bytes:
     while rest and rest[-1] is None:
         rest.pop()
     version = PROTOCOL_VERSION + len(rest) if request.update_status is None else STATUS_VERSION
-    if request.protocol_version == CONSENT_VERSION:
-        version = CONSENT_VERSION
+    if request.protocol_version >= CONSENT_VERSION:
+        version = request.protocol_version
     elif any(one.crash is not None for one in request.error_reports):
         version = CRASH_VERSION
     report = encode_report(request.installed, request.outcomes, request.error_reports, request.update_status)
@@ -269,7 +272,7 @@ def encode_request(request: CheckinRequest) -> bytes:
 
 
 def parse_request(data: bytes) -> CheckinRequest:
-    """Parse a request of protocol version 1 to 7, else raise WireError.
+    """Parse a request of protocol version 1 to 8, else raise WireError.
 
     Its evidence, endorsement and log stay bytes for the appraisal.
     """
@@ -282,7 +285,7 @@ def parse_request(data: bytes) -> CheckinRequest:
     if version not in _REQUEST_ITEMS:
         raise WireError(
             what,
-            expected=f"protocol version {PROTOCOL_VERSION} to {CONSENT_VERSION}",
+            expected=f"protocol version {PROTOCOL_VERSION} to {LOG_VERSION}",
             got=f"{fields[:1]!r:.40}",
             remedy="Update the device or the service: they speak different protocol versions.",
             code="wire.protocol-version",
@@ -302,13 +305,13 @@ def parse_request(data: bytes) -> CheckinRequest:
 
 def _request(version: int, evidence: bytes, endorsement: bytes, event_log: bytes, report: bytes) -> CheckinRequest:
     """A request without quote, lineage and firmware."""
-    contents = (_cached_report if len(report) <= CACHED_REPORT_BYTES else _report)(report)
+    what, contents = "check-in report", (_cached_report if len(report) <= CACHED_REPORT_BYTES else _report)(report)
     if (contents[3] is None) == (version >= STATUS_VERSION):
-        raise WireError(
-            "check-in report", expected=f"an update status from version {STATUS_VERSION} on", got=f"version {version}"
-        )
-    if version != CONSENT_VERSION and (contents[2] or version == CRASH_VERSION):
+        raise WireError(what, expected=f"an update status from version {STATUS_VERSION} on", got=f"version {version}")
+    if version < CONSENT_VERSION and (contents[2] or version == CRASH_VERSION):
         _check_crashes(contents[2], version)
+    if (contents[3] is not None and LOG in contents[3].abilities) != (version == LOG_VERSION):
+        raise WireError(what, expected=f"the ability {LOG} in version {LOG_VERSION} alone", got=f"version {version}")
     return CheckinRequest(evidence, endorsement, event_log, *contents, version, report_digest=sha256(report).digest())
 
 
@@ -337,7 +340,8 @@ def encode_reply(reply: CheckinReply) -> bytes:
         reply.hub_host,
         reply.hub_port,
     ]
-    rest = [reply.directive, reply.dumps][: reply.protocol_version - PROTOCOL_VERSION]
+    log_request = None if reply.log_request is None else reply.log_request.bytes
+    rest = [reply.directive, reply.dumps, log_request][: reply.protocol_version - PROTOCOL_VERSION]
     data = cbor.encode_ordered([*fields, *rest])
     if len(data) > MAX_REPLY_BYTES:
         raise WireError("check-in reply", expected=f"at most {MAX_REPLY_BYTES} bytes", got=f"{len(data)} bytes")
@@ -345,15 +349,14 @@ def encode_reply(reply: CheckinReply) -> bytes:
 
 
 def parse_reply(data: bytes) -> CheckinReply:
-    """Parse a reply of version 1 to 3, else raise WireError. A directive in it stays bytes, and is not verified."""
+    """Parse a reply of version 1 to 4, else raise WireError. A directive in it stays bytes, and is not verified."""
     what = "check-in reply"
-    fields = take_array(cbor.decode(data, what=what, limit=MAX_REPLY_BYTES), what, limit=14)
+    fields = take_array(cbor.decode(data, what=what, limit=MAX_REPLY_BYTES), what, limit=15)
     version = fields[0] if fields and type(fields[0]) is int else 0
-    if not PROTOCOL_VERSION <= version <= CONSENT_REPLY_VERSION:
-        expected = f"version {PROTOCOL_VERSION} to {CONSENT_REPLY_VERSION}"
-        raise WireError(what, expected=expected, got=f"{fields[:1]!r:.40}")
+    if not PROTOCOL_VERSION <= version <= LOG_REPLY_VERSION:
+        raise WireError(what, expected=f"version 1 to {LOG_REPLY_VERSION}", got=f"{fields[:1]!r:.40}")
     directed = version >= DIRECTIVE_REPLY_VERSION
-    take_array(fields, what, limit=14, size=11 + version)
+    take_array(fields, what, limit=15, size=11 + version)
     directive = fields[12] if directed else None
     if directive is not None and fields[6] is not None:
         raise WireError(what, expected="a directive or an offer", got="both")
@@ -373,13 +376,14 @@ def parse_reply(data: bytes) -> CheckinReply:
         protocol_version=version,
         directive=None if directive is None else take_bytes(directive, "reply directive", limit=MAX_DIRECTIVE_BYTES),
         dumps=take_uint(fields[13], "reply crash dumps", limit=FULL_DUMPS) if len(fields) > 13 else NO_DUMPS,
+        log_request=take_optional_uuid(fields[14], "reply log request") if len(fields) > 14 else None,
     )
 
 
 def reply_version(request_version: int) -> int:
     """The version of the reply to a request of a version."""
-    if request_version == CONSENT_VERSION:
-        return CONSENT_REPLY_VERSION
+    if request_version >= CONSENT_VERSION:
+        return LOG_REPLY_VERSION if request_version == LOG_VERSION else CONSENT_REPLY_VERSION
     return DIRECTIVE_REPLY_VERSION if request_version >= STATUS_VERSION else PROTOCOL_VERSION
 
 

@@ -18,6 +18,7 @@ from armillary.wire.device.checkin import (
     CONSENT_REPLY_VERSION,
     DIRECTIVE_REPLY_VERSION,
     FULL_DUMPS,
+    LOG_REPLY_VERSION,
     MAX_REPLY_BYTES,
     NO_DUMPS,
     PROTOCOL_VERSION,
@@ -35,11 +36,13 @@ from armillary.wire.encoding import cbor
 # Cached encodings of each kind; a full cache is emptied.
 MAX_CACHED: Final = 1024
 
-# An array of 12 or, with a directive, of 13, or, with what crash dumps may hold, of 14 items, and the version.
+# An array of 12 items, of 13 with a directive, 14 with what crash dumps may hold, 15 with a request for the log; the
+# version.
 _HEADS: Final = {
     PROTOCOL_VERSION: b"\x8c\x01",
     DIRECTIVE_REPLY_VERSION: b"\x8d\x02",
     CONSENT_REPLY_VERSION: b"\x8e\x03",
+    LOG_REPLY_VERSION: b"\x8f\x04",
 }
 _DUMPS: Final = {dumps: cbor.encode_ordered(dumps) for dumps in (NO_DUMPS, SCRUBBED_DUMPS, FULL_DUMPS)}
 _CHAINS: Final = {size: cbor.encode_ordered([None] * size)[:1] for size in range(1, 8)}  # heads of arrays
@@ -95,11 +98,13 @@ class ReplyEncoder:
         version: int = PROTOCOL_VERSION,
         directive: bytes | None = None,
         dumps: int = NO_DUMPS,
+        log_request: UUID | None = None,
     ) -> bytes:
         """A reply with the fields of :class:`armillary.wire.device.checkin.CheckinReply`.
 
         Its certificate chain is ``leaf`` and ``authorities``, DER; ``hub`` is host and port. ``directive`` belongs to
-        versions from DIRECTIVE_REPLY_VERSION on, and then stands for the offer; ``dumps`` to CONSENT_REPLY_VERSION.
+        versions from DIRECTIVE_REPLY_VERSION on, and then stands for the offer; ``dumps`` to those from
+        CONSENT_REPLY_VERSION on; ``log_request`` to LOG_REPLY_VERSION.
 
         Raises:
             WireError: larger than MAX_REPLY_BYTES.
@@ -124,7 +129,8 @@ class ReplyEncoder:
                 encode(server_time),
                 self._hubs.of(hub),
                 b"" if not directed else b"\xf6" if directive is None else encode(directive),
-                _DUMPS[dumps] if version == CONSENT_REPLY_VERSION else b"",
+                _DUMPS[dumps] if version >= CONSENT_REPLY_VERSION else b"",
+                b"" if version < LOG_REPLY_VERSION else b"\xf6" if log_request is None else b"\x50" + log_request.bytes,
             )
         )
         if len(data) > MAX_REPLY_BYTES:

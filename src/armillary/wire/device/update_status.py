@@ -4,7 +4,7 @@
 ::
 
     update-status = [
-      abilities         : [ 0*3 "delta" / "directive" / "os" ],   ; in this order
+      abilities         : [ 0*4 "delta" / "directive" / "log" / "os" ],   ; in this order
       directive-version : 0..9007199254740992,     ; of the last directive that it accepted; 0: none
       reason            : tstr .size (0..64),      ; code in wire/device/update_reason.py; "": nothing waits
       detail            : tstr .size (0..256),     ; in words, for people
@@ -30,7 +30,8 @@ from armillary.wire.encoding.cbor_fields import take_array, take_bytes, take_cho
 OS: Final = "os"  # installs OS components
 DELTA: Final = "delta"  # makes artifacts out of deltas
 DIRECTIVE: Final = "directive"  # takes signed directives, and then nothing else
-ABILITIES: Final = frozenset({OS, DELTA, DIRECTIVE})
+LOG: Final = "log"  # sends its log where somebody asks for it; named in check-ins of version 8 alone
+ABILITIES: Final = frozenset({OS, DELTA, DIRECTIVE, LOG})
 MAX_REASON_CODE_BYTES: Final = 64
 MAX_STATUS_DETAIL_BYTES: Final = 256
 TRUST_DIGEST_BYTES: Final = 32  # SHA-256, ``wire/update/trust_store.py``

@@ -27,6 +27,7 @@ from tests.api.running_service import CATALOGS, VERSION, RunningService, applica
 from tests.attacks.tenant_person import signed_in_person
 from tests.fixtures.certificates import self_signed
 from tests.fixtures.controllers import artifact as bridge_artifact
+from tests.fixtures.device_logs import sent_log
 from tests.fixtures.dumps import dump
 from tests.fixtures.reports import crash
 from tests.service.advisories.fleet import KEY, bill as components_bill, bundle as feed_bundle, osv, pem_of
@@ -125,6 +126,7 @@ def tenant(service: RunningService, word: str) -> Tenant:
     _software(made)
     _crash(made)
     _crash_dump(made)
+    sent_log(service.service, made.ids["device_id"], word)
     _advisories(made)
     _case(made)
     _report(made)
@@ -253,8 +255,7 @@ def _channel(made: Tenant) -> None:
     """A notification channel, whose target is never reached."""
     body = {"name": f"{made.word} desk", "kind": "e-mail", "options": {"to": [f"{made.word}@example.com"]}}
     body["min_severity"] = "critical"
-    ids = _good(made, "POST", f"/notification-channels?catalog={made.name}", body)
-    made.ids["channel_id"] = ids["channel_id"]
+    made.ids["channel_id"] = _good(made, "POST", f"/notification-channels?catalog={made.name}", body)["channel_id"]
 
 
 def _crash_dump(made: Tenant) -> None:

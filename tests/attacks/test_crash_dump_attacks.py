@@ -95,7 +95,7 @@ def test_many_that_send_at_once_take_few_threads_and_no_check_in_waits(
             each.start()
         server = host.service.serving.server
         assert server is not None
-        while len(server.endpoint._uploads._under_way) < uploads.MAX_AT_ONCE:
+        while len(server.endpoint._dumps._under_way) < uploads.MAX_AT_ONCE:
             go.wait(0.01)
         assert send(devices[-1]) == 429
         assert devices[-1].check_in().verdict == "attested"

@@ -20,6 +20,7 @@ import structlog
 from armillary.engines.records.folder import DataFolder
 from armillary.engines.records.queries.security.presence import (
     has_declared_support,
+    has_device_logs,
     has_disclosure,
     has_dump_keys,
     has_open_case,
@@ -60,6 +61,7 @@ from armillary.settings import Settings
 if TYPE_CHECKING:
     from armillary.service.cases.casework import Casework
     from armillary.service.crash_dumps.crash_dumps import CrashDumps
+    from armillary.service.device_logs.device_logs import DeviceLogs
     from armillary.service.disclosure.disclosure import Disclosure
     from armillary.service.dossier.dossiers import Dossiers
     from armillary.service.people.people import People
@@ -71,7 +73,7 @@ if TYPE_CHECKING:
 
 # Port of https when an address has none.
 HTTPS_PORT = 443
-# Crash dumps whose time has come are deleted within this time.
+# Crash dumps and logs of devices whose time has come are deleted within this time.
 DUMPS_LOOK_S = 3600
 
 FIRST_TOKEN_NAME = "first-start"  # noqa: S105 - the token's name
@@ -305,6 +307,13 @@ class SecurityService:
         return CrashDumps(self.context, self.authority.keys, self.notices)
 
     @property
+    def device_logs(self) -> DeviceLogs:
+        """Logs of devices; loaded when somebody asks for one."""
+        from armillary.service.device_logs.device_logs import DeviceLogs  # noqa: PLC0415 - memory, as above
+
+        return DeviceLogs(self.context, self.notices)
+
+    @property
     def settings(self) -> Settings:
         """This process's settings."""
         return self.context.settings
@@ -355,7 +364,7 @@ class SecurityService:
             self.notices.groups_changed()
 
     def _look_at_clocks(self) -> None:
-        """Do what time alone brings: what must be reported or answered, support and crash dumps that end.
+        """Do what time alone brings: what must be reported or answered, support, crash dumps and logs that end.
 
         Where there is nothing of these, it is small queries.
         """
@@ -372,6 +381,8 @@ class SecurityService:
                 from armillary.service.crash_dumps.ending import end_dumps  # noqa: PLC0415 - memory, as above
 
                 end_dumps(self.context, self.authority.keys)
+            if records.read(has_device_logs):
+                self.device_logs.remove_ended()
 
     async def close(self) -> None:
         """Stop listening, finish what is being recorded, close the records and release the folder."""

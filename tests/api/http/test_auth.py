@@ -106,10 +106,11 @@ READ_OTHERWISE = {
         "countDevices", "listDeployments", "listDeviceGroups", "listDeviceInsights", "listDevices")),
     f"POST {_PRODUCT}/countDevices", f"POST {_PRODUCT}/deviceGroups/{{device_group}}/countDevices",
 }  # fmt: skip
-# Everybody else who changes something is a Contributor; so is who gets a device's keys, or what was in its memory.
+# Everybody else who changes something is a Contributor; so is who gets a device's keys, what was in its memory, or its log.
 KEYS_SHOWN = {
     "GET /api/devices/{device_id}/credentials",
     f"GET {_V1}/crash-dumps/{{dump_id}}", f"GET {_V1}/crash-dumps/{{dump_id}}/content",
+    f"GET {_V1}/devices/{{device_id}}/log/lines",
 }  # fmt: skip
 FILLED = {
     "subscription": "s", "resource_group": "rg", "catalog": "Absent", "product": "Absent", "device_group": "Absent",

@@ -11,19 +11,24 @@ from uuid import UUID
 
 import pytest
 
-from armillary.errors import RateLimitedError, WireError
-from armillary.service.endpoint.uploads import KeepDump, Uploads
+from armillary.errors import NotFoundError, RateLimitedError, WireError
+from armillary.service.endpoint.uploads import Keep, Uploads, crash_dumps, device_logs
 from armillary.service.verifier.peers import Peer
 
 PEER = cast("Peer", SimpleNamespace(device_id="aa"))
-STATES = cast("Any", SimpleNamespace(admitted=lambda _: SimpleNamespace(is_quarantined=False)))
+STATES = cast(
+    "Any",
+    SimpleNamespace(
+        admitted=lambda _: SimpleNamespace(is_quarantined=False, log_request=None), mark_stale=lambda _: None
+    ),
+)
 
 
 class Device:
     """A connection whose device sends its next dump in the moment in which it hears of the one before."""
 
-    def __init__(self, keep: KeepDump, dumps: int) -> None:
-        self.uploads = Uploads(STATES, keep, Counter())
+    def __init__(self, keep: Keep, dumps: int) -> None:
+        self.uploads = Uploads(STATES, crash_dumps(keep), Counter())
         self.left = dumps
         self.answers: list[object] = []
 
@@ -72,3 +77,12 @@ def test_two_of_one_device_at_once_are_one_too_many() -> None:
         await device.uploads.close()
 
     asyncio.run(both())
+
+
+def test_a_log_that_nobody_asked_for_costs_no_disk() -> None:
+    def keep(*_: object) -> UUID:
+        raise AssertionError("it was read")
+
+    uploads = Uploads(STATES, device_logs(keep), Counter())
+    with pytest.raises(NotFoundError, match="nobody asked"):
+        uploads.take(cast("Any", None), PEER, b"log")

@@ -53,7 +53,7 @@ def attesting_device(request: Request, device_id: str) -> str:
     known = known_device(request, device_id)
     if not is_attested_id(known):
         raise InvalidArgumentError(
-            f"{known!a:.80} is a hub device: it does not attest, and has no check-ins, boot or manufacture",
+            f"{known!a:.80} is a hub device: it does not attest, and has no check-ins, boot, log or manufacture",
             remedy="Ask for a device that attests (armillary device list); what a hub device has: "
             "armillary hub-device show.",
         )

@@ -52,6 +52,7 @@ from armillary.api.native.security import (
 from armillary.api.native.service import (
     authorities,
     bridge,
+    device_logs,
     devices,
     enrolment,
     firmware,
@@ -82,7 +83,7 @@ pass `next` as `after` for the next page. Times are Unix seconds UTC unless a na
 ROUTES: Final = tuple(
     route
     for module in (
-        *(search, status, applications, authorities, devices, enrolment, life, operations, people, policy),
+        *(search, status, applications, authorities, devices, device_logs, enrolment, life, operations, people, policy),
         *(products, release_life, os_feeds, rollouts, schedules, signing_keys),
         *(firmware, telemetry, series, templates, messages, application_files, files, groups, jobs, exports),
         *(

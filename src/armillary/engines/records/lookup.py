@@ -13,11 +13,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, bindparam, select
 
-from armillary.engines.records.queries.devices import BootDetails, Enrolled
+from armillary.engines.records.queries.devices import AskedLog, BootDetails, Enrolled
 from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.lineage import lineage_from
 
 _device, _status, _check_in, _tpm_key = schema.device, schema.device_status, schema.check_in, schema.tpm_key
+_asked = schema.device_log_request
 
 
 class DeviceLookup:
@@ -47,9 +48,13 @@ class DeviceLookup:
                 _status.c.held_at,
                 _status.c.quarantined_at,
                 _tpm_key.c.attestation_key,
+                _asked.c.request_id,
+                _asked.c.catalog_id,
+                _asked.c.ends_at,
             )
             .join(_status, _status.c.device_number == _device.c.number)
             .join(_tpm_key, _tpm_key.c.device_number == _device.c.number, isouter=True)
+            .join(_asked, _asked.c.device_number == _device.c.number, isouter=True)
             .where(_device.c.device_id == bindparam("device_id")),
             engine,
             ("device_id",),
@@ -73,7 +78,7 @@ class DeviceLookup:
         number, chip, tier, state, catalog_id, group_id, revoked_at, *more = row[0]
         check_now_at, checked_in_at, update_status, boot_count, installed, *details = more
         sandbox, enforcement, endorsement, security_versions, serial, lineage, held_at, *last = details
-        quarantined_at, attestation_key = last
+        quarantined_at, attestation_key, request_id, asker, ends_at = last
         return Enrolled(
             number=number,
             device_id=device_id,
@@ -91,6 +96,7 @@ class DeviceLookup:
             is_asked=check_now_at is not None and (checked_in_at is None or check_now_at >= checked_in_at),
             update_status=update_status,
             is_quarantined=quarantined_at is not None,
+            log_request=None if asker != catalog_id else _asked_log(request_id, ends_at),
         )
 
     def spent_challenges(self, device_number: int, *, now: int) -> dict[bytes, int]:
@@ -102,6 +108,11 @@ class DeviceLookup:
     def close(self) -> None:
         """Return the connection to its pool."""
         self._connection.close()
+
+
+def _asked_log(request_id: Any, ends_at: int | None) -> AskedLog | None:
+    asked = _uuid(request_id)
+    return None if asked is None or ends_at is None else AskedLog(asked, ends_at)
 
 
 def _uuid(value: Any) -> UUID | None:

@@ -84,6 +84,7 @@ class DeviceServer:
             trust_anchors=authority.roots.trust_anchors,
             renew_identity=self._renew_identity,
             keep_dump=self._keep_dump,
+            keep_log=self._keep_log,
             held_hints=context.settings.check_now_connections,
         )
         parts.notices.on_device.append(self.device_changed)
@@ -144,6 +145,11 @@ class DeviceServer:
         from armillary.service.crash_dumps.intake import DumpIntake  # noqa: PLC0415 - memory: dumps are rare
 
         return DumpIntake(self._context, self._authority.keys).take(device_id, data)
+
+    def _keep_log(self, device_id: str, data: bytes) -> UUID:
+        from armillary.service.device_logs.intake import LogIntake  # noqa: PLC0415 - memory, as above
+
+        return LogIntake(self._context).take(device_id, data)
 
     def _renew_identity(self, chip: str, device_id: str, ends: int) -> bytes:
         return self._authority.silicon.renew_identity(self._chips.get(chip).maker, device_id, ends)

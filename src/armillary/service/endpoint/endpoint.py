@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The device endpoint: TLS 1.3, a device identity certificate, nine routes.
+"""The device endpoint: TLS 1.3, a device identity certificate, ten routes.
 
 ============================  ==========================================================================
 GET /v1/challenge             a challenge for this device
@@ -10,6 +10,7 @@ GET /v1/delta/{from}/{to}     the delta that makes an offered artifact of one th
 GET /v1/trust-anchors         the service's living roots and what vouches for each
 GET /v1/identity-certificate  a new identity certificate, for a device whose present one ends soon
 POST /v1/crash-dump           a crash dump, where the device's group collects them
+POST /v1/device-log           the newest lines of its log, where somebody asked for them
 GET /v1/hint                  held until somebody wants the device to check in, or some minutes
 ============================  ==========================================================================
 
@@ -45,7 +46,7 @@ from armillary.service.endpoint.hints import Hints
 from armillary.service.endpoint.listener import SHUTDOWN_TIMEOUT_S, Listener
 from armillary.service.endpoint.open_connections import OpenConnections
 from armillary.service.endpoint.problem import RequestRefusedError
-from armillary.service.endpoint.uploads import KeepDump, Uploads
+from armillary.service.endpoint.uploads import Keep, Uploads, crash_dumps, device_logs
 from armillary.service.repository.files import RepositoryFiles
 from armillary.service.updates.deltas import Deltas
 from armillary.service.updates.offers import Offers
@@ -66,6 +67,7 @@ TRUST_ANCHORS: Final = b"/v1/trust-anchors"
 IDENTITY: Final = b"/v1/identity-certificate"
 HINT: Final = b"/v1/hint"
 CRASH_DUMP: Final = b"/v1/crash-dump"
+DEVICE_LOG: Final = b"/v1/device-log"
 
 
 def server_context(certificate: Path, key: Path, silicon: tuple[bytes, ...]) -> ssl.SSLContext:
@@ -89,7 +91,7 @@ class DeviceEndpoint:
     """The server that devices reach, in one event loop; built by ``DeviceServer``.
 
     ``now`` gives Unix seconds UTC; ``trust_anchors`` and ``renew_identity`` make the messages of those names,
-    ``keep_dump`` keeps a crash dump. At most ``held_hints`` requests for a hint are held.
+    ``keep_dump`` keeps a crash dump, ``keep_log`` a device's log. At most ``held_hints`` requests for a hint are held.
     """
 
     def __init__(
@@ -106,7 +108,8 @@ class DeviceEndpoint:
         now: Callable[[], int],
         trust_anchors: Callable[[], bytes],
         renew_identity: RenewIdentity,
-        keep_dump: KeepDump,
+        keep_dump: Keep,
+        keep_log: Keep,
         held_hints: int,
     ) -> None:
         self.monotonic = time.monotonic
@@ -120,7 +123,8 @@ class DeviceEndpoint:
         self._open = OpenConnections(self.counts)
         self._check_ins = CheckIns(records, verifier, notices, self.counts)
         self._downloads = Downloads(states, offers, blobs, deltas, repository, renew_identity, self.counts)
-        self._uploads = Uploads(states, keep_dump, self.counts)
+        self._dumps = Uploads(states, crash_dumps(keep_dump), self.counts)
+        self._logs = Uploads(states, device_logs(keep_log), self.counts)
         self._hints = Hints(states, self.monotonic, self.counts, held_hints)
         self._refusals = RefusalLog()
         self._refusals_dropped = 0  # of them, those that are in the counts
@@ -154,7 +158,8 @@ class DeviceEndpoint:
         for connection in self._open:
             connection.abort()
         await self._downloads.close()
-        await self._uploads.close()
+        await self._dumps.close()
+        await self._logs.close()
 
     @property
     def connections(self) -> int:
@@ -207,7 +212,10 @@ class DeviceEndpoint:
             connection.reply_ok(self._verifier.challenge(peer, now=now))
         elif target == CRASH_DUMP:
             _only(method, b"POST")
-            self._uploads.take(connection, peer, body)
+            self._dumps.take(connection, peer, body)
+        elif target == DEVICE_LOG:
+            _only(method, b"POST")
+            self._logs.take(connection, peer, body)
         else:
             _only(method, b"GET")
             self._give(connection, peer, target)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Crash dumps that devices send: each is kept in a thread, few at a time, one of a device."""
+"""Crash dumps and logs that devices send: each is kept in a thread, few at a time, one of a device."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from uuid import UUID
 
 import structlog
 
-from armillary.errors import ArmillaryError, QuarantinedDeviceError, RateLimitedError
+from armillary.errors import ArmillaryError, NotFoundError, QuarantinedDeviceError, RateLimitedError
 from armillary.service.endpoint.connection import DeviceConnection
-from armillary.service.verifier.device_states import DeviceStates
+from armillary.service.verifier.device_states import DeviceState, DeviceStates
 from armillary.service.verifier.peers import Peer
 
-# Dumps are rare, and no device waits for one: check-ins keep the threads and the disk.
+# They are rare, and no device waits for one: check-ins keep the threads and the disk.
 MAX_AT_ONCE: Final = 4
 BUSY_RETRY_S: Final = 60
 # Encryption, and two transactions of a busy disk.
@@ -25,16 +25,26 @@ KEEP_S: Final = 60.0
 
 _log = structlog.get_logger(__name__)
 
-# Keeps a dump, the bytes that a device of an id sends, and returns its id. Blocks: not for the event loop.
-KeepDump = Callable[[str, bytes], UUID]
+# Keeps what a device of an id sends, and returns the id that its receipt names. Blocks: not for the event loop.
+Keep = Callable[[str, bytes], UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadKind:
+    """A kind of upload: what it is called, what keeps it, its receipt, and what refuses it before it is read."""
+
+    name: str
+    keep: Keep
+    receipt: Callable[[UUID], bytes]
+    check: Callable[[DeviceState], None]
 
 
 @dataclass(eq=False)
 class Uploads:
-    """Takes dumps, in one event loop."""
+    """Takes uploads of one kind, in one event loop."""
 
     _states: DeviceStates
-    _keep: KeepDump
+    _kind: UploadKind
     _counts: Counter[str]
     _under_way: dict[str, asyncio.Task[None]] = field(default_factory=dict, init=False)
 
@@ -43,39 +53,69 @@ class Uploads:
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
     def take(self, connection: DeviceConnection, peer: Peer, body: bytes) -> None:
-        """Begin to keep a dump; the reply is its id.
+        """Begin to keep an upload; the reply is its receipt.
 
         Raises:
-            DeviceFault: the device is not admitted, or in quarantine.
+            DeviceFault: the device is not admitted, or may not send this.
+            NotFoundError: nobody asked it for this.
             RateLimitedError: another one of this device is being kept, or several of others.
         """
-        state = self._states.admitted(peer.device_id)
-        if state.is_quarantined:
-            raise QuarantinedDeviceError("a device in quarantine sends no crash dumps")
+        self._kind.check(self._states.admitted(peer.device_id))
         if peer.device_id in self._under_way or len(self._under_way) >= MAX_AT_ONCE:
-            raise RateLimitedError("other crash dumps are being kept", retry_after_s=BUSY_RETRY_S)
+            raise RateLimitedError(f"other {self._kind.name}s are being kept", retry_after_s=BUSY_RETRY_S)
         connection.wait(KEEP_S)
         task = asyncio.get_running_loop().create_task(self._take(connection, peer.device_id, body))
         self._under_way[peer.device_id] = task
 
     async def _take(self, connection: DeviceConnection, device_id: str, body: bytes) -> None:
         try:
-            dump_id = await self._kept(device_id, body)
+            kept_id = await self._kept(device_id, body)
         except ArmillaryError as error:
-            self._counts["crash dumps refused"] += 1
+            self._counts[f"{self._kind.name}s refused"] += 1
             connection.fail(error)
         except Exception:  # noqa: BLE001 - outermost of this task: a bug must not keep the device waiting
-            _log.exception("a crash dump could not be kept", device=device_id)
+            _log.exception("an upload could not be kept", kind=self._kind.name, device=device_id)
             connection.abort()
         else:
-            from armillary.wire.device.crash_dump import encode_receipt  # noqa: PLC0415 - memory: dumps are rare
-
-            self._counts["crash dumps"] += 1
-            connection.reply_ok(encode_receipt(dump_id))
+            self._counts[f"{self._kind.name}s"] += 1
+            connection.reply_ok(self._kind.receipt(kept_id))
 
     async def _kept(self, device_id: str, body: bytes) -> UUID:
         """Keep it; whoever hears of it afterwards may send the next at once."""
         try:
-            return await asyncio.to_thread(self._keep, device_id, body)
+            return await asyncio.to_thread(self._kind.keep, device_id, body)
         finally:
             del self._under_way[device_id]
+            self._states.mark_stale(device_id)  # what was asked of it may be answered now
+
+
+def crash_dumps(keep: Keep) -> UploadKind:
+    """Crash dumps, where the device's group collects them."""
+    return UploadKind("crash dump", keep, _dump_receipt, _check_dump)
+
+
+def device_logs(keep: Keep) -> UploadKind:
+    """Logs, where somebody asked for the device's; a device in quarantine, too, tells what it did."""
+    return UploadKind("device log", keep, _log_receipt, _check_log)
+
+
+def _check_dump(state: DeviceState) -> None:
+    if state.is_quarantined:
+        raise QuarantinedDeviceError("a device in quarantine sends no crash dumps")
+
+
+def _check_log(state: DeviceState) -> None:
+    if state.log_request is None:  # no disk is read for whoever sends what nobody asked for
+        raise NotFoundError("nobody asked for this device's log", remedy="See docs/reference/device-protocol.md.")
+
+
+def _dump_receipt(dump_id: UUID) -> bytes:
+    from armillary.wire.device.crash_dump import encode_receipt  # noqa: PLC0415 - memory: dumps are rare
+
+    return encode_receipt(dump_id)
+
+
+def _log_receipt(request_id: UUID) -> bytes:
+    from armillary.wire.device.device_log import encode_log_receipt  # noqa: PLC0415 - memory, as above
+
+    return encode_log_receipt(request_id)

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from armillary.attest.appraise import UPDATE_ONLY, Enrolment
 from armillary.attest.lineage import NO_LINEAGE, Lineage
-from armillary.engines.records.queries.devices import BootDetails, Enrolled
+from armillary.engines.records.queries.devices import AskedLog, BootDetails, Enrolled
 from armillary.engines.records.store import Records
 from armillary.errors import (
     DeviceStateError,
@@ -117,6 +117,7 @@ class DeviceState:
         stale: The records have to be read again before the next use.
         busy: A check-in is being recorded.
         is_asked: Somebody asked it to check in at once since it did last.
+        log_request: Somebody asked for its log, and it has not sent it.
         is_quarantined: It gets update certificates only, whatever it proves.
         update_status: What it says about its update, as stored.
         installed_digest: Of the report that ``installed`` is the stored form of.
@@ -143,6 +144,7 @@ class DeviceState:
     installed_digest: bytes = b""
     firmware_values: bytes = b""
     is_asked: bool = False
+    log_request: AskedLog | None = None
     is_quarantined: bool = False
     update_status: str | None = None
     enforcement: tuple[tuple[str, str], ...] | None = None
@@ -180,6 +182,7 @@ class DeviceState:
         self.lineage = found.lineage
         self.installed = found.installed
         self.is_asked = found.is_asked
+        self.log_request = found.log_request
         self.is_quarantined = found.is_quarantined
         self.update_status = found.update_status
         self.details = found.details
@@ -187,6 +190,11 @@ class DeviceState:
         self.last = LastAnswer(given_up=self.last.given_up)
         self.installed_digest = self.firmware_values = b""
         self.enforcement = self._enrolment = None
+
+    def asked_log(self, now: int) -> UUID | None:
+        """The request for its log that waits now."""
+        asked = self.log_request
+        return None if asked is None or asked.ends_at <= now else asked.request_id
 
     def earns(self, verdict: str) -> str:
         """The verdict by which its certificate is issued: in quarantine it is for updates, whatever was attested."""

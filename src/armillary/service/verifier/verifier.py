@@ -274,9 +274,7 @@ class Verifier:
         firmware = None
         if request.firmware is not None and request.firmware.pcr_values != state.firmware_values:
             firmware = self._firmware(state, request.firmware, appraisal)
-        kept = request.error_reports
-        if kept:
-            kept = kept[: self._rates.reports_left(state.number, now)]
+        kept = request.error_reports and request.error_reports[: self._rates.reports_left(state.number, now)]
         reply = self._replies.encode(
             verdict=appraisal.verdict,
             steps=appraisal.steps,
@@ -292,6 +290,7 @@ class Verifier:
             version=reply_version(request.protocol_version),
             directive=directive,
             dumps=state.last.dumps,
+            log_request=state.asked_log(now),
         )
         write = CheckInWrite(
             device_number=state.number,

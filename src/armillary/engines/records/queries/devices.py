@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, insert, literal, or_, select, update
@@ -37,6 +37,13 @@ class BootDetails:
     security_versions: str  # JSON text, image type to the highest version ever attested
 
 
+class AskedLog(NamedTuple):
+    """A request for a device's log that its owner made, and when it ends."""
+
+    request_id: UUID
+    ends_at: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolled:
     """What the verifier needs of a device, in one read."""
@@ -57,6 +64,7 @@ class Enrolled:
     is_asked: bool = False  # Whether somebody asked it to check in at once since it did last
     update_status: str | None = None  # What it says about its update, as stored
     is_quarantined: bool = False  # Whether it gets update certificates only, by an operator's or a playbook's decision
+    log_request: AskedLog | None = None  # Read by the check-in's look-up alone
     # Since when it has its owner; the check-in's look-up does not read this and the next two
     claimed_at: int | None = None
     decommissioned_at: int | None = None  # When it was taken out of service, None otherwise
@@ -408,6 +416,7 @@ def _as_enrolled(row: Row[Any]) -> Enrolled:
         lineage=lineage_from(row.certificate_serial, row.lineage, row.held_at),
         is_asked=row.check_now_at is not None and (row.checked_in_at is None or row.check_now_at >= row.checked_in_at),
         is_quarantined=row.quarantined_at is not None,
+        log_request=None,
     )
 
 

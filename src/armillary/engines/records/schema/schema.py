@@ -50,6 +50,7 @@ from armillary.engines.records.schema import (
 )
 from armillary.engines.records.schema.security import (
     case_tables,
+    device_log_tables,
     disclosure_tables,
     dump_tables,
     notification_tables,
@@ -58,7 +59,7 @@ from armillary.engines.records.schema.security import (
     statement_tables,
 )
 
-REVISION = "0046"  # newest migration, stored in a new database
+REVISION = "0047"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -108,6 +109,8 @@ os_feed = update_tables.os_feed
 os_release = update_tables.os_release
 security_floor = update_tables.security_floor
 update_schedule = update_tables.update_schedule
+device_log = device_log_tables.device_log
+device_log_request = device_log_tables.device_log_request
 crash_dump = dump_tables.crash_dump
 crash_dump_key = dump_tables.crash_dump_key
 reported_case = case_tables.reported_case

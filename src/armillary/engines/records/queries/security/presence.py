@@ -30,6 +30,12 @@ def has_disclosure(connection: Connection) -> bool:
     return connection.execute(waiting).first() is not None
 
 
+def has_device_logs(connection: Connection) -> bool:
+    """Whether any device was asked for its log, or has sent it, as far as that is kept."""
+    kept = (schema.device_log.c.device_number, schema.device_log_request.c.device_number)
+    return any(connection.execute(select(each).limit(1)).first() is not None for each in kept)
+
+
 def has_dump_keys(connection: Connection) -> bool:
     """Whether any group has a key for crash dumps; it has one as long as it has dumps."""
     return connection.execute(select(schema.crash_dump_key.c.key_id).limit(1)).first() is not None

@@ -14,7 +14,8 @@ _LINES = ("2026-11-28 19:00:00  booted  boot_count=2", "2026-11-28 19:00:01  out
 
 def seeds() -> list[bytes]:
     log = DeviceLog(request_id=UUID(int=1), at=1_790_000_000, left_out=7, lines=_LINES)
-    return [encode_log(log), encode_log(DeviceLog(request_id=UUID(int=1), at=0, left_out=0, lines=()))]
+    empty = DeviceLog(request_id=UUID(int=1), at=0, left_out=0, lines=())
+    return [encode_log(log), encode_log(empty), encode_log_receipt(UUID(int=1))]
 
 
 def fuzz(data: bytes) -> None:

@@ -123,18 +123,10 @@ def tenant(service: RunningService, word: str) -> Tenant:
     }  # fmt: skip
     _registry(made)
     _devices(made)
-    _software(made)
-    _crash(made)
-    _crash_dump(made)
     sent_log(service.service, made.ids["device_id"], word)
-    _advisories(made)
-    _case(made)
-    _report(made)
-    _action(made)
-    _bridge(made)
-    _authored(made)
-    _hub(made)
-    _channel(made)
+    more = (_software, _crash, _crash_dump, _advisories, _case, _report, _action, _bridge, _authored, _hub, _channel)
+    for make in more:
+        make(made)
     made.person = signed_in_person(service, word, made.ids)
     assert service.call("GET", f"{CATALOGS}/{made.name}/images?{VERSION}").body["value"]
     return made

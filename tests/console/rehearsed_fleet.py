@@ -257,9 +257,12 @@ class RehearsedFleet(RehearsedWatch):
         )
 
     def ask(self, question: str, **arguments: Any) -> Document:
-        """What pages of one device ask beside its sources: no alert, no rule, no template."""
+        """What pages of one device ask beside its sources: no alert, no rule, no template, no log."""
         if question == "show_device_template":
             return {"template": None, "is_missing": False, "cloud_properties": {}}
+        if question == "show_device_log":
+            device_id, nothing = arguments["device_id"], {"refused": "", "request": None, "answer": None}
+            return {"device_id": device_id, "state": "never", "answers": True, **nothing}
         return {"items": [], "next": None}
 
     async def listen(self, device_id: str) -> AsyncIterator[Document]:

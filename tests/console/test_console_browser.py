@@ -25,7 +25,7 @@ PLACES = {
     "device-values": (VALUES, r"It sends 6 values, 1 of them stale\."),
     "device-software": (f"{DEVICE}/software", r"It has OS 24\.06 and 3 applications\."),
     "device-containment": (f"{DEVICE}/containment", r"6 of 8 mechanisms enforced"),
-    "device-log": (f"{DEVICE}/log", r"error report"),
+    "device-log": (f"{DEVICE}/log", r"Nothing of this device's log is here"),
     "device-history": (f"{DEVICE}/history", r"entries, newest first\."),
     "device-not-trusted": (f"/devices/{device_id(8)}", r"Not trusted: .* step 13 failed"),
     "device-never-seen": (f"/devices/{device_id(13)}", r"Never checked in"),

@@ -6,17 +6,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from armillary.cli.device import boot, create, in_service
+from armillary.cli.device import boot, create, device_log, in_service
 from armillary.cli.device.device_sideload import sideload
 from armillary.cli.device.device_state import manufacturing_state
-from armillary.cli.device.events import print_event, write_event
 from armillary.cli.device.here import devices_here
 from armillary.cli.terminal.device_options import DataOption
 from armillary.cli.terminal.json_option import JsonOption
@@ -35,14 +33,13 @@ from armillary.device.boot.recovery import recover as recover_device
 from armillary.device.checkin.checkin import describe_steps
 from armillary.device.process import Device
 from armillary.device.state.configuration import load_configuration
-from armillary.device.state.journal import read_journal
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.status import read_status
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import ArmillaryError, HostError, NotFoundError
 
 app = devices_here()
-adopt(app, create.app, boot.app)
+adopt(app, create.app, boot.app, device_log.verbs)
 
 CHECK_IN_DEADLINE_S = 60.0  # longer than a check-in's own time limits
 POLL_S = 0.05
@@ -108,26 +105,6 @@ def attest(data: DataOption, as_json: JsonOption = False) -> None:
             "steps": describe_steps(reply),
         }
     _show_appraisal(found, as_json=as_json)
-
-
-@app.command("log")
-def log(
-    data: DataOption,
-    last: Annotated[int | None, typer.Option("--last", min=1, metavar="N", help="Print only the last entries.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
-) -> None:
-    """Show the log of a device on this host.
-
-    Boots, check-ins, updates, output of applications; oldest first.
-    """
-    folder = DeviceFolder(data)
-    folder.check()
-    entries = list(read_journal(folder.log))
-    for entry in entries[-last:] if last else entries:
-        if as_json:
-            print_event(entry)
-        else:
-            write_event(entry, sys.stdout.write)
 
 
 @app.command("recover")

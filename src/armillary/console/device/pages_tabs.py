@@ -29,6 +29,7 @@ OF_ALL: Final[Mapping[str, str]] = MappingProxyType(
         "data": "Data",
         "twin": "Twin",
         "commands": "Commands",
+        "log": "Log",
     }
 )
 OF_ATTESTING: Final[Mapping[str, str]] = MappingProxyType(
@@ -36,7 +37,6 @@ OF_ATTESTING: Final[Mapping[str, str]] = MappingProxyType(
         "software": "Software",
         "update": "Update",
         "containment": "Containment",
-        "log": "Log",
         "history": "History",
     }
 )

@@ -19,6 +19,7 @@ from armillary.console.device import (
     pages_device,
     pages_device_data,
     pages_device_life as life,
+    pages_device_log as logs,
     pages_device_sections as sections,
     pages_hub,
 )
@@ -240,12 +241,34 @@ def containment(visit: Visit, subject: Subject) -> Response:
 
 
 def log(visit: Visit, subject: Subject) -> Response:
-    """What it says went wrong."""
+    """Where a request for its log stands, and what it says went wrong."""
+    if not subject.attests:
+        return show_tab(visit, subject, logs.no_log_sheet())
+    standing = ask(visit, "show_device_log", device_id=subject.device_id)
     records = visit.sources.fleet.records(subject.device_id, limit=RECORD_LINES)
-    lines = pages_device.reports(records["error_reports"], visit.now)
-    said = f"{counted(len(lines), 'error report')}." if lines else "No error was reported."
-    made = Sheet(place="Log", title=said, sections=(sections.reports(lines),), every_s=SEEN_EVERY_S)
-    return show_tab(visit, subject, made)
+    errors = sections.reports(pages_device.reports(records["error_reports"], visit.now))
+    may_ask, may_read = may(visit, "ask_device_log"), may(visit, "read_device_log")
+    return show_tab(visit, subject, logs.log_sheet(standing, errors, visit.now, may_ask=may_ask, may_read=may_read))
+
+
+def log_lines(visit: Visit, subject: Subject) -> Response:
+    """The newest lines of its log; that they were read is audited."""
+    found = ask(visit, "read_device_log", device_id=subject.device_id)
+    return show_tab(visit, subject, logs.lines_sheet(found, visit.now))
+
+
+def log_file(visit: Visit) -> Response:
+    """All lines that it sent, as a file; that they were read is audited."""
+    found = ask(visit, "read_device_log", device_id=visit.params["device_id"])
+    content = "".join(f"{line}\n" for line in found["lines"])
+    headers = {"Content-Disposition": 'attachment; filename="device-log.txt"'}
+    return Response(content, media_type="text/plain; charset=utf-8", headers=headers)
+
+
+def ask_log(visit: Visit, form: Form) -> Response:  # noqa: ARG001 - the form has nothing but its token
+    """Ask the device for its log."""
+    found = ask(visit, "ask_device_log", device_id=visit.params["device_id"])
+    return done(place(found["device_id"], "log"), "asked-for-log")
 
 
 def history(visit: Visit, subject: Subject) -> Response:
@@ -280,12 +303,12 @@ _OF_ALL: Final = (
     ("data", device_data.page),
     ("twin", device_twin.page),
     ("commands", commands_page),
+    ("log", log),
 )
 _OF_ATTESTING: Final = (
     ("software", software),
     ("update", update),
     ("containment", containment),
-    ("log", log),
     ("history", history),
 )
 _OF_EACH: Final[tuple[tuple[str, Changer, Change], ...]] = (
@@ -303,9 +326,12 @@ READ: Final[tuple[tuple[str, Reader], ...]] = (
     *((f"{root}/series", series) for root in (_ONE, _HUB)),
     *((f"{root}/{tab}", named(tab, page)) for root in (_ONE, _HUB) for tab, page in _OF_ALL),
     *((f"{_ONE}/{tab}", named(tab, page)) for tab, page in _OF_ATTESTING),
+    (f"{_ONE}/log/lines", named("log", log_lines)),
+    (f"{_ONE}/log/lines.txt", log_file),
 )
 CHANGE: Final[tuple[tuple[str, Changer, Change], ...]] = (
     *((f"{root}/{rest}", action, allowed) for root in (_ONE, _HUB) for rest, action, allowed in _OF_EACH),
     (f"{_ONE}/check-now", check_now, "check_now"),
+    (f"{_ONE}/log/ask", ask_log, "ask_device_log"),
     (f"{_ONE}/{{verb}}", change.change_device, change.of_verb),
 )

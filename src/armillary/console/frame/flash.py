@@ -24,6 +24,7 @@ MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
         "resume": "Resumed. The planner continues with the next cohort.",
         "roll-back": "Rolling back. Devices are offered the deployment before at their next check-in.",
         "asked-to-check-in": "Asked. A device that waits for a hint comes within a second; others when they next ask.",
+        "asked-for-log": "Asked. It sends its log when it checks in; this page shows when it came.",
         "renamed": "Renamed. It is shown and found by this name everywhere.",
         "revoked": "Revoked. The device gets no certificate and the hub has let it go; Restore undoes it.",
         "restored": "Restored. The device can check in again.",

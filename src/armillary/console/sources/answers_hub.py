@@ -8,7 +8,13 @@ from uuid import UUID
 from armillary.api.http.documents import as_document, row_document
 from armillary.api.http.tenure import whole_hours_since
 from armillary.api.native.bodies import HubDeviceBody, HubEnrolmentBody, HubServiceKeyBody, ModuleBody
-from armillary.api.views import hub as views_hub, hub_devices as views, series as views_series, service as views_service
+from armillary.api.views import (
+    hub as views_hub,
+    hub_devices as views,
+    series as views_series,
+    service as views_service,
+)
+from armillary.api.views.security import device_logs as views_logs
 from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.signed_in import Document
 from armillary.service.hub_access.operations import IdentityChange
@@ -42,6 +48,21 @@ def check_now(by: RequestContext, device_id: str) -> Document:
     """Have a device check in now."""
     by.service.updates.check_now.ask(device_id, actor=by.operator.name)
     return update_status(by, device_id)
+
+
+def show_device_log(by: RequestContext, device_id: str) -> Document:
+    """Where a device's log stands."""
+    return views_logs.standing(by.service, device_id)
+
+
+def ask_device_log(by: RequestContext, device_id: str) -> Document:
+    """Ask a device for its log."""
+    return views_logs.asked(by.service, device_id, actor=by.operator.name)
+
+
+def read_device_log(by: RequestContext, device_id: str) -> Document:
+    """The newest lines of a device's log; the reading is audited."""
+    return views_logs.lines(by.service, device_id, actor=by.operator.name)
 
 
 def device_raw(by: RequestContext, device_id: str, metric: str, start_ms: int, end_ms: int, limit: int) -> Document:

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary device log`` of a device that is elsewhere: asked for, waited for, shown; as people type it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.api.running_service import RunningService
+from tests.cli.conftest import Command
+
+from armillary.sim.device.wire_device import WireDevice
+from armillary.wire.device.device_log import DeviceLog, encode_log
+from armillary.wire.device.update_status import UpdateStatus
+
+LINES = ("2026-11-28 19:00:00  booted  boot_count=1", "2026-11-28 19:00:01  output  text=ü\x1b[31m")
+
+
+@pytest.fixture
+def device(service: RunningService, catalog: str) -> Iterator[WireDevice]:
+    registry = service.service.registry
+    registry.products.create(catalog, "Coffee", actor="test")
+    registry.groups.create_defaults(catalog, "Coffee", actor="test")
+    with service.claimed(catalog) as made:
+        made.update_status, made.sends_log = UpdateStatus(abilities=("log",)), True
+        made.check_in()
+        yield made
+
+
+class Answering(threading.Thread):
+    """Checks in as a device does that waits for a hint: until it is asked for its log, which it sends."""
+
+    def __init__(self, service: RunningService, device: WireDevice) -> None:
+        super().__init__()
+        self._service = service
+        self._device = device
+
+    def run(self) -> None:
+        logs = self._service.service.device_logs
+        while logs.standing(self._device.device_id).state != "waiting":
+            time.sleep(0.02)
+        request_id = self._device.check_in().log_request
+        assert request_id is not None
+        log = DeviceLog(request_id=request_id, at=1_790_000_000, left_out=4, lines=LINES)
+        assert self._device.exchange("POST", "/v1/device-log", encode_log(log)).status == 200
+
+
+def test_a_log_is_asked_for_and_shown(armillary: Command, service: RunningService, device: WireDevice) -> None:
+    nothing = armillary("device", "log", "--device", device.device_id)
+    assert nothing.code == 1
+    assert "nothing of the log" in nothing.err
+    assert "--ask" in nothing.err
+    answering = Answering(service, device)
+    answering.start()
+    asked = armillary("device", "log", "-d", device.device_id[:20], "--ask")
+    answering.join()
+    assert asked.code == 0, asked.err
+    assert asked.out.splitlines() == [LINES[0], LINES[1].replace("\x1b", "")]
+    assert "unverified; it has 4 older lines" in asked.err
+    found = armillary("device", "log", "-d", device.device_id, "--last", "1", "--json").json
+    assert (found["lines"], found["line_count"], found["left_out"]) == ([LINES[1].replace("\x1b", "")], 2, 4)
+    lines = service.service.audit.list(target=device.device_id).items
+    said = [line.operation for line in reversed(lines) if line.operation.endswith("-log")]
+    assert said == ["device.ask-log", "device.read-log", "device.read-log"]
+
+
+def test_a_device_that_does_not_come_is_said_and_a_second_asker_waits_for_the_same_answer(
+    armillary: Command, device: WireDevice
+) -> None:
+    for _ in range(2):
+        asked = armillary("device", "log", "-d", device.device_id, "--ask", "--wait", "0")
+        assert asked.code == 1
+        assert "the device has not answered within 0 s" in asked.err
+        assert "hint:" in asked.err
+
+
+def test_which_device_is_said_once(armillary: Command, tmp_path: Path) -> None:
+    for options in ((), ("--data", str(tmp_path), "--device", "x"), ("--data", str(tmp_path), "--ask")):
+        found = armillary("device", "log", *options)
+        assert found.code == 2, options
+
+
+def test_a_hub_device_has_none(armillary: Command, catalog: str) -> None:
+    admitted = armillary("hub-device", "create", "-c", catalog, "-d", "cooler-log")
+    assert admitted.code == 0, admitted.err
+    found = armillary("device", "log", "-d", "cooler-log", "--ask")
+    assert found.code == 1
+    assert "is a hub device" in found.err

@@ -21,6 +21,7 @@ SAMPLES: Sequence[tuple[str, str, str]] = (
     ("cut id", r"\b[0-9a-f]{8}-…", r"([0-9a-f]{8})-\S*"),
     ("cut digits", r"\b[0-9a-f]{12,128}(?:…|\.\.\.)", r"([0-9a-f]{SIZE})\S*"),
     ("digits", r"\b(?=[0-9a-f]*[a-f])[0-9a-f]{12,128}\b", r"([0-9a-f]{SIZE})"),
+    ("short id", r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{8}\b(?!-)", r"([0-9a-f]{8})"),
     ("serial", r"\b[0-9A-F]{20,40}\b", r"([0-9A-F]{20,40})"),
     ("time", r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?Z?", r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?Z?"),
     ("reference", r"\bVR(?:-[A-Z0-9]{4}){3}\b", r"(VR(?:-[A-Z0-9]{4}){3})"),
@@ -44,12 +45,19 @@ class Known:
     values: dict[str, str] = field(default_factory=dict)
     fixed: dict[str, str] = field(default_factory=dict)
 
+    def value_of(self, sample: str) -> str | None:
+        """The real value of a sample, also of the first digits of an id that is known."""
+        whole = next((each for each in self.values if re.fullmatch(ID, each) and each[:8] == sample), None)
+        return self.values.get(sample) if whole is None else self.values[whole][:8]
+
     def told(self, text: str) -> str:
         """A text of a page with what is known in the place of its samples, also of the beginnings of long ones."""
         for sample, value in sorted(self.fixed.items(), key=lambda pair: -len(pair[0])):
             text = re.sub(rf"(?<![\w.]){re.escape(sample)}(?!\w)", lambda _, value=value: value, text)  # type: ignore[misc]
         for sample, value in sorted(self.values.items(), key=lambda pair: -len(pair[0])):
             text = text.replace(sample, value)
+            if re.fullmatch(ID, sample):
+                text = re.sub(rf"\b{sample[:8]}\b(?!-)", value[:8], text)
             if re.fullmatch(r"[0-9a-f]{12,128}", sample):
                 beginning = re.escape(sample[:8])
                 text = re.sub(
@@ -75,7 +83,7 @@ def matched(shown: str, real: str, known: Known, *, numbers_vary: bool = False) 
         kind, _, stands = SAMPLES[int((found.lastgroup or "k0")[1:])]
         bare = found[0].rstrip("….-") if kind not in ("token", "key", "left out") else found[0]
         stands = stands.replace("SIZE", str(len(bare)))
-        earlier = known.values.get(bare) if kind not in ("token", "time", "left out", "cut id") else None
+        earlier = known.value_of(bare) if kind not in ("token", "time", "left out", "cut id") else None
         if earlier is not None:
             pattern += re.escape(earlier) + (r"\S*" if kind == "cut digits" else "")
         else:

@@ -104,3 +104,18 @@ def test_a_sample_stands_for_what_was_printed_in_its_place_from_then_on() -> Non
 def test_lines_of_a_command_that_goes_on_come_in_order() -> None:
     assert in_order(["b", "d"], ["a", "b", "c", "d", "e"], Known()) == ("", 4)
     assert in_order(["d", "b"], ["a", "b", "c", "d", "e"], Known())[0]
+
+
+def test_the_first_digits_of_an_id_that_is_known_are_its_own() -> None:
+    known = Known()
+    assert not compared([f"id  {SAMPLE}"], f"id  {REAL}", known)
+    assert known.told(f"show {SAMPLE[:8]} of {SAMPLE}") == f"show {REAL[:8]} of {REAL}"
+    assert not compared([f"{SAMPLE[:8]}  held"], f"{REAL[:8]}  held", known)
+    assert compared([f"{SAMPLE[:8]}  held"], "0123abcd  held", known)
+
+
+def test_first_digits_that_a_table_shows_are_learned() -> None:
+    known = Known()
+    assert not compared([f"{SAMPLE[:8]}  open"], "12345678  open", known)
+    assert known.told(f"armillary finding show -f {SAMPLE[:8]}") == "armillary finding show -f 12345678"
+    assert compared([f"{SAMPLE[:8]}  open"], "87654321  open", known)

@@ -36,6 +36,7 @@ REASONS: Mapping[str, re.Pattern[str]] = {
     "needs boot components of yours": re.compile(r"--component services=\S+ \.\.\."),
     "needs a clock that was wrong": re.compile(r"correct-clock"),
     "needs a fault": re.compile(r"\b(held|reverted)\b"),
+    "needs a picture of yours": re.compile(r"picture upload"),
     "needs a sign-in provider of yours": re.compile(r"person (invite|grant)"),
     "needs somebody who is signed in": re.compile(r"session end"),
     "needs every device to have come": re.compile(r"signing-keys drop"),

@@ -57,10 +57,13 @@ def test_a_device_that_never_came_has_only_unknown_rings(fleet: RehearsedFleet):
 
 
 def test_a_simulated_device_is_not_said_to_be_unknown(fleet: RehearsedFleet):
-    device = {**fleet.device(device_id(13)), "trust_tier": "simulated"}
+    device = {**fleet.device(device_id(13)), "trust_tier": "simulated", "health": "simulated"}
     said = pages_device.verdict(device, None, fleet.now)
-    assert said.sentence == "Never checked in: a simulated device sends values and attests nothing."
+    assert said.sentence == "Simulated: it sends values and attests nothing."
     assert said.kind == UNKNOWN
+    for connected, word in ((True, "simulated, connected"), (False, "simulated, not connected")):
+        line = pages_fleet.device_line({**device, "connected": connected}, fleet.now)
+        assert (line.health.kind, line.health.word, line.applications) == (UNKNOWN, word, "none")
 
 
 def test_a_bridged_device_is_said_to_attest_nothing(fleet: RehearsedFleet):
@@ -311,6 +314,16 @@ def test_the_fleet_says_its_parts_and_each_is_a_filter(fleet: RehearsedFleet):
     silent = page_of(fleet, health="silent")
     assert {line.health.word for line in silent.lines} == {"silent"}
     assert silent.parts[3].href == "/fleet"  # the same word again removes the filter
+
+
+def test_simulated_devices_are_a_part_of_their_own(fleet: RehearsedFleet):
+    summary = {"devices": 5, "health": {"attested": 1, "never": 1, "simulated": 3}}
+    page = pages_fleet.fleet_page(summary, {"items": [], "next": None}, {}, after=None, now=fleet.now)
+    assert [(part.text, part.kind, part.href) for part in page.parts] == [
+        ("1 attested", GOOD, "/fleet?health=attested"),
+        ("1 never checked in", UNKNOWN, "/fleet?health=never"),
+        ("3 simulated", UNKNOWN, "/fleet?health=simulated"),
+    ]
 
 
 def test_a_long_list_has_a_next_page_that_keeps_the_filter(fleet: RehearsedFleet):

@@ -38,14 +38,14 @@ def records(tmp_path: Path) -> Iterator[Records]:
     opened.close()
 
 
-def enrol(records: Records, digit: str = "a") -> int:
+def enrol(records: Records, digit: str = "a", tier: str = "software") -> int:
     return records.write(
         lambda c: device_rows.enrol(
             c,
             device_id=digit * 128,
             chip="mt3620",
             chip_sku="MT3620AN",
-            trust_tier="software",
+            trust_tier=tier,
             manufacturing_state="DeviceComplete",
             now=NOW,
         )
@@ -222,9 +222,27 @@ def test_health_in_one_word(records: Records, revoked, seen, refused, word):
     device = records.read(lambda c: device_rows.one(c, "a" * 128, now=NOW, silent_after_s=60))
     assert device is not None
     assert device.health == word
-    for other in ("attested", "silent", "refused", "never", "revoked"):
+    for other in ("attested", "silent", "refused", "never", "simulated", "revoked"):
         chosen = DeviceFilter(health=other)
         count = records.read(lambda c, f=chosen: device_lists.count(c, f, now=NOW, silent_after_s=60))
         assert count == (1 if other == word else 0)
     summary = records.read(lambda c: device_rows.summary(c, None, now=NOW, silent_after_s=60))
     assert (summary.devices, summary.health[word], summary.unclaimed) == (1, 1, 1)
+
+
+def test_simulated_devices_are_counted_apart_until_they_check_in(records: Records):
+    for digit, tier in (("a", "software"), ("b", "simulated"), ("c", "simulated"), ("d", "simulated")):
+        enrol(records, digit, tier)
+    records.write(lambda c: device_rows.change(c, "c" * 128, {"revoked_at": NOW}))
+    records.write(
+        lambda c: c.execute(
+            text(
+                "UPDATE device_status SET checked_in_at=:s, verdict='attested' WHERE device_number="
+                "(SELECT number FROM device WHERE device_id=:d)"
+            ),
+            {"s": NOW, "d": "d" * 128},
+        )
+    )
+    summary = records.read(lambda c: device_rows.summary(c, None, now=NOW, silent_after_s=60))
+    counted = {word: count for word, count in summary.health.items() if count}
+    assert counted == {"never": 1, "simulated": 1, "revoked": 1, "attested": 1}

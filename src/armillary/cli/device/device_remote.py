@@ -157,7 +157,9 @@ def _list(
     health: Annotated[
         str | None,
         typer.Option(
-            "--health", metavar="WORD", help="attested, update-only, silent, refused, never, held or revoked."
+            "--health",
+            metavar="WORD",
+            help="attested, update-only, unattested, silent, refused, never, simulated, held, quarantined or revoked.",
         ),
     ] = None,
     tier: Annotated[

@@ -145,6 +145,7 @@ def verdict(device: Mapping[str, Any], last: Mapping[str, Any] | None, now: int)
         "refused": _refused,
         "revoked": _revoked,
         "never": _never,
+        "simulated": _simulated,
     }.get(word)
     if says is None:
         text, detail = f"State {word!r} is not known to this console.", "Do not trust the device on this page's word."
@@ -247,17 +248,23 @@ def _revoked(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: in
 
 
 def _never(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
-    made = moment(device["enrolled_at"], now)
-    claimed = "" if device["catalog"] else " It belongs to no catalog yet: claim it first."
-    if device["trust_tier"] == SIMULATED:
-        return (
-            "Never checked in: a simulated device sends values and attests nothing.",
-            f"Created {made.relative if made else 'at an unknown time'}. {TIER_MEANING[SIMULATED]}{claimed}",
-        )
+    made, tier = moment(device["enrolled_at"], now), tier_words(device["trust_tier"])
     return (
         "Never checked in: nothing is known about what it runs.",
-        f"Enrolled {made.relative if made else 'at an unknown time'}, {tier_words(device['trust_tier'])}.{claimed}",
+        f"Enrolled {made.relative if made else 'at an unknown time'}, {tier}.{_unclaimed(device)}",
     )
+
+
+def _simulated(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
+    made = moment(device["enrolled_at"], now)
+    return (
+        "Simulated: it sends values and attests nothing.",
+        f"Created {made.relative if made else 'at an unknown time'}. {TIER_MEANING[SIMULATED]}{_unclaimed(device)}",
+    )
+
+
+def _unclaimed(device: Mapping[str, Any]) -> str:
+    return "" if device["catalog"] else " It belongs to no catalog yet: claim it first."
 
 
 def facts(device: Mapping[str, Any], now: int, *, connected: bool | None) -> tuple[Fact, ...]:

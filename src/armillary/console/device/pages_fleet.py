@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from armillary.console.frame import sheet
 from armillary.console.frame.sheet import Section, Sheet, next_href
-from armillary.console.frame.states import HEALTH, State, state_of, tier_words
+from armillary.console.frame.states import HEALTH, UNKNOWN, State, state_of, tier_words
 from armillary.console.frame.words import Called, Moment, called, counted, counted_page, grouped, moment
 from armillary.wire.export.csv_table import shielded
 
@@ -27,6 +27,7 @@ _SAYS = (
     ("refused", "refused"),
     ("silent", "silent"),
     ("never", "never checked in"),
+    ("simulated", "simulated"),
     ("held", "held: a copy was found"),
     ("quarantined", "in quarantine"),
     ("revoked", "revoked"),
@@ -171,13 +172,15 @@ def device_line(device: Mapping[str, Any], now: int) -> DeviceLine:
     ill = [image for image in device["installed"] if image["state"] not in ("running", "trial")]
     never = device["last_check_in_at"] is None
     applications = "not known" if never else counted(len(running), "running", "running")
-    if device["health"] == "unattested":  # what it runs nobody has shown
+    if device["health"] == "simulated":
+        applications = "none"
+    elif device["health"] == "unattested":  # what it runs nobody has shown
         applications = counted(len(device["installed"]), "installed", "installed")
     elif ill and not never:
         applications += f", {grouped(len(ill))} not"
     return DeviceLine(
         device=called(device["device_id"], device["name"]),
-        health=state_of(HEALTH, "held" if _is_held(device) else device["health"]),
+        health=_health(device),
         seen=moment(device["last_check_in_at"], now),
         tier=device["trust_tier"] or tier_words(None),
         os_version=device["os_version"] or "not known",
@@ -242,6 +245,12 @@ def csv_lines(items: Sequence[Mapping[str, Any]]) -> list[list[str]]:
         ]
         table.append([shielded(cell) for cell in cells])
     return table
+
+
+def _health(device: Mapping[str, Any]) -> State:
+    if device["health"] == "simulated":
+        return State(UNKNOWN, f"simulated, {'connected' if device['connected'] else 'not connected'}")
+    return state_of(HEALTH, "held" if _is_held(device) else device["health"])
 
 
 def _is_held(device: Mapping[str, Any]) -> bool:

@@ -68,7 +68,7 @@ def subject_of(visit: Visit, tab: str, device_id: str = "") -> Subject:
         last = records["check_ins"][0] if records["check_ins"] else None
         verdict = pages_device.verdict(found, last, visit.now)
         proves = found["trust_tier"] != pages_device.SIMULATED
-        if not proves and found["health"] == "never" and found["revoked_at"] is None:
+        if found["health"] == "simulated":
             verdict = pages_tabs.simulated(heard_ms, visit.now, verdict.detail)
         above: tuple[tuple[str, str], ...] = (root_crumb(device_id), (where(found), ""))
     else:

@@ -29,6 +29,7 @@ HEALTH: Mapping[str, State] = MappingProxyType(
         "silent": State(ATTENTION, "silent"),
         "refused": State(BAD, "refused"),
         "never": State(UNKNOWN, "never checked in"),
+        "simulated": State(UNKNOWN, "simulated"),
         "revoked": State(BAD, "revoked"),
         "held": State(BAD, "held"),
         "quarantined": State(BAD, "in quarantine"),

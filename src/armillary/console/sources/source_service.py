@@ -39,7 +39,7 @@ class ServiceFleet:
         return views.fleet(self._service, catalog=self._by.catalog)
 
     def devices(self, wanted: Mapping[str, str], *, after: str | None, limit: int, order: str = "") -> Document:
-        """A page of devices: ``items`` and ``next``.
+        """A page of devices: ``items``, simulated ones with ``connected``, and ``next``.
 
         Raises:
             InvalidArgumentError: more match than are put in an ``order``.
@@ -52,7 +52,12 @@ class ServiceFleet:
             chip=wanted.get("chip"),
             search=wanted.get("search"),
         )
-        return views.devices(self._service, chosen, limit=limit, after=after, order=order)
+        page = views.devices(self._service, chosen, limit=limit, after=after, order=order)
+        connected = self._by.hub.connected()
+        for item in page["items"]:
+            if item["health"] == "simulated":  # it never checks in: how it is is whether the hub has it
+                item["connected"] = item["device_id"] in connected
+        return page
 
     def of_organisation(self, *, after: str | None, limit: int) -> Document:
         """A page of the devices of the operator's organisation, of both kinds."""

@@ -105,6 +105,7 @@ def assess(each: Property, facts: Facts) -> Answer:
 
 _NOT_ATTESTED: Final[Mapping[str, Answer]] = {
     "never": Answer(ABSENT, "It has never checked in: nothing is known of it."),
+    "simulated": Answer(OUT_OF_SCOPE, "A simulator plays it: it sends values and can prove none of this."),
     "silent": Answer(STALE, "It is silent: what it proved last is too old to say anything of today."),
     "refused": Answer(ABSENT, "Its last request was refused: it has not proven who it is."),
     "held": Answer(ABSENT, "Two machines may hold its identity: what either proves is not taken for the device's."),

@@ -16,7 +16,7 @@ from armillary.engines.records.queries import names as name_rows
 from armillary.engines.records.queries.pages import every, first
 from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.lineage import BEGINS, lineage_from
-from armillary.engines.records.schema.rows import HEALTHS, Device, FleetSummary, from_row
+from armillary.engines.records.schema.rows import HEALTHS, SIMULATED_TIER, Device, FleetSummary, from_row
 from armillary.engines.records.schema.update_rows import DeviceUpdateStatus
 from armillary.wire.device.checkin import InstalledImage
 from armillary.wire.device.finding import SEVERITIES
@@ -363,6 +363,7 @@ def _heard(now: int, silent_after_s: int) -> ColumnElement[str]:
     return case(
         (and_(refusal.is_not(None), seen.is_(None)), literal("refused")),
         (refusal > seen, literal("refused")),
+        (and_(seen.is_(None), _device.c.trust_tier == SIMULATED_TIER), literal("simulated")),
         (seen.is_(None), literal("never")),
         (seen < now - silent_after_s, literal("silent")),
         else_=_status.c.verdict,

@@ -35,8 +35,13 @@ REGIONAL_DATA_BOUNDARIES = ("None", "EU")
 ROLES = ("Administrator", "Contributor", "Reader")  # what each may do: service/registry/tokens.py
 
 # How a device is doing, as one word. "unknown is never drawn as good": never and silent are not attested.
-# Of devices that attest nothing and are heard of, "unattested".
-HEALTHS = ("attested", "update-only", "unattested", "silent", "refused", "never", "held", "quarantined", "revoked")
+# Of devices that attest nothing and are heard of, "unattested"; of those that a simulator plays, "simulated" until one
+# checks in.
+HEALTHS = (
+    "attested", "update-only", "unattested", "silent", "refused",
+    "never", "simulated", "held", "quarantined", "revoked",
+)  # fmt: skip
+SIMULATED_TIER = "simulated"  # The trust tier of devices that a simulator plays
 
 
 def from_row(kind: type[T], row: Row[Any], **values: object) -> T:

@@ -80,7 +80,11 @@ class Guarded:
         self.machine.report({"simulated": True, "profile": "guard/coffee"})
         self.machine.send({"brewTemp": 92.5, "brewPressure": 9.1, "state": "idle", "shotTime": 27.1})
         self.machine.send(
-            {"quality": {"brewPressure": "bad"}, "alarm": {"name": "hot", "state": "raised", "value": 97}}
+            {
+                "quality": {"brewPressure": "bad"},
+                "alarm": {"name": "hot", "state": "raised", "point": "brewTemp", "value": 97, "limit": 96},
+                "shot": {"brewTemp": 91.5, "seconds": 27.4},
+            }
         )
         wait_until(self._is_told, "what the guardian told")
 

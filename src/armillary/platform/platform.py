@@ -128,7 +128,9 @@ class Platform:
         self.alert_operations = AlertOperations(rule_store, self.alerts, actions, clock)
         export_store = OnDemand(lambda: ExportStore(folder, audit), lambda: True)
         sources = Sources(series, rule_store, directory, devices.begin_connectivity)
-        self.exports = Exports(export_store, documents, self.groups, sources, settings.hosts, folder, clock)
+        self.exports = Exports(
+            export_store, documents, self.groups, self.naming, sources, settings.hosts, folder, clock
+        )
         self.organisation_operations = OrganisationOperations(
             self.organisations, self.authored, directory, registry or NoRegistry()
         )

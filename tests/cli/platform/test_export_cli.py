@@ -15,10 +15,11 @@ def test_exports_from_the_command_line(armillary: Command, service: RunningServi
     name = f"x-{uuid.uuid4().hex[:8]}"
     made = armillary(
         "export", "create", "--name", name, "--files", "--source", "alerts", "--where", "device:health=attested",
-        "--add", "site=cloud:site", "--from-beginning", "--json",
+        "--add", "site=cloud:site", "--names", "--from-beginning", "--json",
     )  # fmt: skip
     found = made.json
     assert found["body"]["enrichments"] == {"site": "cloud:site"}
+    assert found["body"]["names"] is True
     assert found["status"]["state"] == "running"
     assert name in armillary("export", "list").out
     assert "alerts" in armillary("export", "show", "-e", name).out

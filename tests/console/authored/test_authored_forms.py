@@ -59,6 +59,7 @@ DOCUMENTS: list[tuple[str, dict[str, Any]]] = [
             "group": "north",
             "filters": [{"field": "telemetry:t", "operator": "gt", "value": 8}],
             "enrichments": {"site": "cloud:site"},
+            "names": True,
             "transform": "{id,\n t: .values.t}",
             "destination": {"kind": "file", "rotate_bytes": 4096, "keep_files": 3},
         },

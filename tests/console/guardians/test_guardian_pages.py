@@ -37,8 +37,10 @@ def test_a_guardian_shows_points_with_quality_attempts_link_and_queue(guardian_s
     assert "espresso1: simulated equipment by guard/coffee, version 3; link up" in words
     assert "92.5 °C good" in words
     assert "9.1 bar bad" in words
-    assert "Alarm hot is raised: value 97" in words
-    assert "setBrewTemp 140 refused by the guard rule value mallory" in words
+    assert "Alarm hot is raised: point brewTemp, value 97 °C, limit 96 °C" in words
+    assert "setBrewTemp 140 °C refused by the guard rule value mallory" in words
+    assert "shot.brewTemp 91.5 °C" in words
+    assert "shot.seconds 27.4 s" in words
     assert "exchanges 900" in words
     assert "12 telemetry" in words
     assert "Review" not in words  # a Reader sends nothing
@@ -63,12 +65,12 @@ def test_a_command_is_reviewed_sent_once_and_its_answer_shown(guardian_scene: Gu
     form = f"{guardian_scene.place}/{MACHINE}/setBrewTemp"
     machine.asked.clear()
     review = browser.post(f"{form}/review", value="93.5")
-    assert "espresso1: 93.5?" in said(review.text)
+    assert "espresso1: 93.5 °C?" in said(review.text)
     assert "What it refuses does not reach the equipment" in said(review.text)
     assert machine.asked == []  # not before it is confirmed
     done = browser.post(f"{form}/send", value="93.5")
     assert "done" in said(done.text)
-    assert "is 93.5, read back" in said(done.text)
+    assert "is 93.5 °C, read back" in said(done.text)
     ((name, asked),) = machine.asked
     assert (name, asked["value"], len(asked["nonce"])) == ("setBrewTemp", 93.5, 22)
     assert 0 < datetime.fromisoformat(asked["expires"]).timestamp() - time() <= 61
@@ -138,6 +140,6 @@ def test_values_of_another_kind_are_refused(kind: str, text: str) -> None:
     ("status", "word"), [(504, "did not answer"), (409, "something else stands"), (500, "answered 500")]
 )
 def test_other_answers_are_never_drawn_as_good(status: int, word: str) -> None:
-    line = pages_equipment.answered({"display_name": "x"}, {"status": status, "payload": [1]})
+    line = pages_equipment.answered({"display_name": "x", "symbol": ""}, {"status": status, "payload": [1]})
     assert line["state"]["kind"] == "bad"
     assert word in line["state"]["word"]

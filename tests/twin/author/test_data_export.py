@@ -83,7 +83,7 @@ def test_whose_a_record_is() -> None:
 
 def test_a_record_as_it_is_sent() -> None:
     export = parse_export(body(enrichments={"site": "cloud:site", "none": "tag:x", "t": "telemetry:temperature"}))
-    assert document_of(export, RECORD, FACTS) == {
+    assert document_of(export, RECORD, FACTS, {}) == {
         "id": "t-1-0",
         "source": "telemetry",
         "device_id": "0a" * 64,
@@ -95,10 +95,18 @@ def test_a_record_as_it_is_sent() -> None:
     }
 
 
+def test_names_are_added_only_where_they_are_asked_for() -> None:
+    assert parse_export(body()).names is False  # records of exports that are there stay as they are
+    export = parse_export(body(names=True))
+    named = {"names": {"temperature": {"display_name": "Heat", "symbol": "\u00b0C"}}}
+    assert document_of(export, RECORD, FACTS, named) == document_of(export, RECORD, FACTS, {}) | named
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
         (body(source="everything"), "telemetry, properties, lifecycle, alerts, connectivity"),
+        (body(names="yes"), "names"),
         (body(destination=None), "destination"),
         (body(destination={"kind": "ftp"}), "webhook, file, mqtt, s3, kafka"),
         (body(destination={"kind": "webhook", "url": "ftp://x/"}), "http or https"),

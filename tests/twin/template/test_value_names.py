@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from armillary.content import application_templates as shipped
+from armillary.content import application_templates as shipped, equipment
+from armillary.guard.interface import dtdl_interface
 from armillary.sim.templates.plans import template_body
 from armillary.twin.template.json_form import parse_template
 from armillary.twin.template.template import Template
@@ -114,6 +116,29 @@ def test_values_of_an_enum_have_words_and_figures_their_unit(names: ValueNames):
         "21.5",
     )
     assert from_fields(json.loads(json.dumps(as_fields(valve)))) == valve
+
+
+def test_what_an_event_of_equipment_captured_is_called_and_measured_as_its_point():
+    root = dtdl_interface(equipment.load("coffee"))
+    names = Naming((ValueNames(parse_template({"display_name": "C", "root": root["@id"], "models": [root]})),))
+    brew, shot = names.of("brewTemp"), names.of("shot")
+    assert (brew.display_name != "brewTemp", brew.symbol) == (True, "\u00b0C")
+    captured = names.of("shot.brewTemp")
+    assert captured == replace(brew, name="shot.brewTemp", display_name=f"{shot.display_name}, {brew.display_name}")
+    assert (names.of("shot.seconds").display_name, names.of("shot.seconds").symbol) == ("shot, seconds", "s")
+    assert names.of("quality.brewTemp").display_name == f"Not good, {brew.display_name}"
+    assert names.of("quality.brewTemp").symbol == ""
+    # What says something of an alarm or a command is no point, whatever it is called.
+    assert (names.of("alarm.value").symbol, names.of("attempt.value").symbol) == ("", "")
+
+
+def test_of_other_templates_a_part_has_no_unit_but_its_own():
+    blood = {"@type": "Telemetry", "name": "both", "displayName": "Both", "schema": {"@type": "Object", "fields": [{"name": "t", "schema": "double"}]}}  # fmt: skip
+    model = {**MODELS[0], "contents": [*MODELS[0]["contents"], blood]}
+    names = ValueNames(template(models=[model, *MODELS[1:]]))
+    found = names.of("both.t")
+    assert found is not None
+    assert (found.display_name, found.symbol) == ("Both, t", "")
 
 
 def test_a_name_that_people_gave_stands_as_they_gave_it():

@@ -38,6 +38,8 @@ QUALITIES: Final = ("range", "stale", "bad")
 QUALITY: Final = "quality."
 # In the comment of a command (``guard/interface.py``): units have DTDL's names there.
 _NUMBER_WITH_UNIT = re.compile(r"([0-9]) ([A-Za-z]+)\b")
+# The comment of a command whose value has a range begins with it, and says its unit.
+_RANGE_WITH_UNIT = re.compile(r"[-+.0-9e]+ to [-+.0-9e]+ ([^\s,]+)")
 
 
 def listed(
@@ -208,9 +210,11 @@ def _command(found: Capability) -> Document:
     request = getattr(found.content, "request", None)
     fields = getattr(getattr(request, "schema", None), "fields", ())
     taken = next((each.schema for each in fields if each.name == "value"), None)
+    measured = _RANGE_WITH_UNIT.match(found.content.comment)
     return {
         "name": found.name,
         "display_name": found.display_name or found.name,
         "bounds": _NUMBER_WITH_UNIT.sub(lambda match: f"{match[1]} {unit_symbol(match[2])}", found.content.comment),
         "value": None if taken is None else str(getattr(taken, "word", "text")),
+        "symbol": unit_symbol(measured[1]) if taken is not None and measured is not None else "",
     }

@@ -22,6 +22,13 @@ app = noun("Data exports: telemetry, properties, alerts and life-cycle to somewh
 COLUMNS = ("id", "name", "source", "to", "state", "exported", "filtered", "behind", "dead", "missed", "why")
 DEAD_COLUMNS = ("number", "at_ms", "count", "error")
 
+AddOption = Annotated[
+    list[str] | None,
+    typer.Option("--add", metavar="NAME=FIELD", help="Add what is known of the device, such as site=cloud:site."),
+]
+NamesOption = Annotated[
+    bool, typer.Option("--names", help="Add display names and units of values, as the device template has them.")
+]
 ExportOption = Annotated[str, typer.Option("--export", "-e", metavar="ID", help="Export id.")]
 EXPORTS = authored.Documents(app, "/exports", ExportOption, name="data export")
 
@@ -92,10 +99,8 @@ def create(
         str | None, typer.Option("--segment", "--group", "-g", metavar="ID", help="Only members of a segment.")
     ] = None,
     where: WhereOption = None,
-    add: Annotated[
-        list[str] | None,
-        typer.Option("--add", metavar="NAME=FIELD", help="Add what is known of the device, such as site=cloud:site."),
-    ] = None,
+    add: AddOption = None,
+    names: NamesOption = False,
     transform: Annotated[str | None, typer.Option("--transform", metavar="JQ", help="jq program.")] = None,
     from_beginning: Annotated[
         bool, typer.Option("--from-beginning", help="Begin with the oldest that is kept, not with what comes now.")
@@ -118,6 +123,7 @@ def create(
             "group": group,
             "filters": [filter_of(each) for each in where or []],
             "enrichments": pairs_of("--add", add, form="NAME=FIELD"),
+            "names": names,
             "transform": transform,
             "destination": one_of(
                 "--webhook, --files, --mqtt, --s3 and --kafka",

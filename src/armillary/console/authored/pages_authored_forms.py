@@ -178,6 +178,7 @@ _SHAPED: Final = (
     entry.choice("match", "One is exported when", (("all", "all conditions are met"), ("any", "one is met"))),
     entry.filters("filters", "Conditions", hint=f"{_CONDITION_HINT}; none: all are"),
     entry.sources("enrichments", "Added to each", hint="NAME = cloud:site, one a line; empty: nothing"),
+    entry.tick("names", "With display names and units of the device template", default=False),
     entry.code("transform", "Transform", hint="a jq program; empty: as it is"),
 )
 _TLS: Final = entry.tick("destination.tls", "TLS", default=True)

@@ -47,8 +47,11 @@ ANSWERS: Final[Mapping[int, State]] = MappingProxyType(
         504: State(BAD, "the equipment did not answer"),
     }
 )
-# What an alarm tells beside its name and state.
+# What an alarm tells beside its name and state; two of it are measured as the point is that it is about.
 ALARM_PARTS: Final = ("severity", "point", "value", "limit", "position")
+AS_THE_POINT: Final = ("value", "limit")
+# What is told of alarms and commands has a place of its own, beside what events captured.
+OWN_PLACE: Final = ("alarm.", "attempt.")
 NUMBERS: Final = ("double", "float", "integer", "long")
 WHOLE: Final = ("integer", "long")
 TRUTHS: Final[Mapping[str, bool]] = MappingProxyType({"true": True, "false": False})
@@ -98,7 +101,12 @@ def notices(chosen: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         each["name"].partition(".")[2]: each["value"] for each in chosen["events"] if each["name"].startswith("alarm.")
     }
     if alarm.get("state") == "raised":
-        told = [f"{word} {value_text(alarm[word], '')}" for word in ALARM_PARTS if word in alarm]
+        symbol = next((each["label"]["symbol"] for each in chosen["points"] if each["name"] == alarm.get("point")), "")
+        told = [
+            f"{word} {value_text(alarm[word], symbol if word in AS_THE_POINT else '')}"
+            for word in ALARM_PARTS
+            if word in alarm
+        ]
         yield "bad", f"Alarm {alarm.get('name', '')} is raised{': ' if told else ''}{', '.join(told)}."
 
 
@@ -113,6 +121,7 @@ def sections(chosen: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], now:
         )
         for each in chosen["points"]
     ]
+    symbols = {each["name"]: each["symbol"] for each in chosen["commands"]}
     return (
         Section(
             title="Points",
@@ -122,11 +131,12 @@ def sections(chosen: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], now:
             none="It has sent nothing yet.",
             anchor="points",
         ),
+        *_events(chosen, now),
         Section(
             title="Attempts",
             note=f"newest first; refused since its start: {_counts(chosen['refused']) or 'none'}",
             columns=("When", "Command", "Value", "Outcome", "By"),
-            rows=[_attempt(each, now) for each in reversed(chosen["attempts"])],
+            rows=[_attempt(each, symbols.get(each["command"], ""), now) for each in reversed(chosen["attempts"])],
             none="None that the guardian still tells of.",
             anchor="attempts",
         ),
@@ -198,7 +208,7 @@ def question(
 ) -> Confirmation:
     """What the page says before a command is sent."""
     name, label = equipment["name"], command["display_name"]
-    given = "" if value is None else value_text(value, "")
+    given = "" if value is None else value_text(value, command["symbol"])
     guard = command["bounds"] or "what its profile says"
     return Confirmation(
         title=f"{label} of {name}: {given}?" if given else f"{label} of {name}?",
@@ -224,7 +234,9 @@ def answered(command: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str,
     state = ANSWERS.get(answer["status"], State(BAD, f"answered {answer['status']}"))
     if answer["status"] == 200:
         stands = (
-            "" if payload.get("value") is None else f"{command['display_name']} is {value_text(payload['value'], '')}"
+            ""
+            if payload.get("value") is None
+            else f"{command['display_name']} is {value_text(payload['value'], command['symbol'])}"
         )
         said = ", ".join(part for part in (stands, "read back" if payload.get("verified") is True else "") if part)
     else:
@@ -255,6 +267,21 @@ def _value(point: Mapping[str, Any]) -> str:
     return said_text(point["value"], name, name.symbol) if point["value"] != "" else "none"  # of bits that may be set
 
 
+def _events(chosen: Mapping[str, Any], now: int) -> tuple[Section, ...]:
+    """What events captured when they ended last; nothing where none has."""
+    rows = [
+        (named_cell(each["label"]), Cell(text=_value(each), number=True), Cell(at=moment(each["at_ms"] // 1000, now)))
+        for each in chosen["events"]
+        if not each["name"].startswith(OWN_PLACE)
+    ]
+    if not rows:
+        return ()
+    note = "what each captured when it ended last"
+    return (
+        Section(title="Events", note=note, columns=("Captured", "Value", "Age"), rows=rows, none="", anchor="events"),
+    )
+
+
 def _sent(lines: Sequence[Mapping[str, Any]], now: int) -> Section:
     return Section(
         title="Commands sent",
@@ -269,12 +296,12 @@ def _sent(lines: Sequence[Mapping[str, Any]], now: int) -> Section:
     )
 
 
-def _attempt(found: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
+def _attempt(found: Mapping[str, Any], symbol: str, now: int) -> tuple[Cell, ...]:
     rule = f"rule {found['rule']}" if found["rule"] else ""
     return (
         Cell(at=None if found["at"] is None else moment(int(found["at"]), now), text="unknown"),
         sheet.text(found["command"]),
-        sheet.text("" if found["value"] is None else value_text(found["value"], "")),
+        sheet.text("" if found["value"] is None else value_text(found["value"], symbol)),
         Cell(state=state_of(OUTCOME, found["outcome"]), reason=rule),
         sheet.text(found["by"] or "not told"),
     )

@@ -38,9 +38,11 @@ from armillary.errors import ArmillaryError
 from armillary.platform.authored.groups import Groups
 from armillary.platform.exports.destinations import open_destination
 from armillary.platform.exports.limits import EnabledExports, enabled_first
+from armillary.platform.exports.naming import RecordNaming
 from armillary.platform.exports.port import DestinationPort, Outgoing
 from armillary.platform.exports.replays import Replays
 from armillary.platform.exports.sources import Sources, encode
+from armillary.platform.templates.value_names import DeviceNaming
 from armillary.twin.author.data_export import (
     DataExport,
     ExportRecord,
@@ -141,6 +143,7 @@ class Exports:
         store: OnDemand[ExportStore],
         documents: DocumentStore,
         groups: Groups,
+        naming: DeviceNaming,
         sources: Sources,
         hosts: AllowedHosts,
         folder: Path,
@@ -149,6 +152,7 @@ class Exports:
         self._store = store
         self._documents = documents
         self._groups = groups
+        self._naming = naming
         self._sources = sources
         self.hosts = hosts
         self._folder = folder
@@ -353,6 +357,7 @@ class Exports:
         needs = needs_of_export(export) | (Needs() if group is None else needs_of_group(group))
         ids = list(dict.fromkeys(each.device_id for each in records))
         known: dict[str, DeviceFacts] = {each.device_id: each for each in self._groups.facts(ids, needs)}
+        naming = RecordNaming(self._naming)
         found: list[Outgoing] = []
         of_owner = 0
         for record in records:
@@ -361,7 +366,8 @@ class Exports:
             if facts is None or (group is not None and not is_member(group, facts)):
                 continue
             if is_wanted(export, record, facts):
-                line = encode(document_of(export, record, facts))
+                named = naming.of(record) if export.names else {}
+                line = encode(document_of(export, record, facts, named))
                 found.append(Outgoing(line, record.device_id, record.id))
         return found, of_owner
 

@@ -5,7 +5,7 @@
 
     {"name": "Warm ones to the lake", "source": "telemetry", "group": "cold-chain", "match": "all",
      "filters": [{"field": "telemetry:temperature", "operator": "gt", "value": 8}],
-     "enrichments": {"site": "cloud:site", "chip": "device:chip"},
+     "enrichments": {"site": "cloud:site", "chip": "device:chip"}, "names": true,
      "transform": "{id, device: .device_id, t: .values.temperature}",
      "destination": {"kind": "webhook", "url": "https://lake.example.com/in", "secret": "..."}}
 
@@ -83,6 +83,7 @@ class DataExport:
     match_all: bool = True  # every filter has to be met, not just one
     filters: tuple[Filter, ...] = ()  # as of device groups
     enrichments: Mapping[str, Field]  # name -> field of the device whose value is added under it
+    names: bool = False  # adds what the device template calls the values, and their units
     transform: str | None = None  # jq program that each record is passed through
     destination: Destination
 
@@ -131,8 +132,10 @@ def is_wanted(export: DataExport, record: ExportRecord, facts: DeviceFacts) -> b
     return meets(export.filters, seen, match_all=export.match_all)
 
 
-def document_of(export: DataExport, record: ExportRecord, facts: DeviceFacts) -> dict[str, Any]:
-    """The JSON object that is sent for a record."""
+def document_of(
+    export: DataExport, record: ExportRecord, facts: DeviceFacts, named: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The JSON object that is sent for a record; ``named`` is what an export with ``names`` adds to it."""
     return {
         "id": record.id,
         "source": record.source.value,
@@ -141,6 +144,7 @@ def document_of(export: DataExport, record: ExportRecord, facts: DeviceFacts) ->
         "template": facts.fields.get("template"),
         "at_ms": record.at_ms,
         **record.content,
+        **named,
         "enrichments": {name: value_at(place, facts) for name, place in export.enrichments.items()},
     }
 
@@ -176,6 +180,7 @@ def parse_export(document: object) -> DataExport:
         match_all=fields.choice("match", ("all", "any"), "all") == "all",
         filters=parse_filters(fields),
         enrichments=dict(_enrichments(fields)),
+        names=fields.boolean("names", default=False),
         transform=_transform(fields),
         destination=parse_destination(fields),
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+from armillary.twin.template.equipment_names import QUALITY, SECONDS, is_of_equipment, point_of
 from armillary.wire.dtdl.unit_symbols import unit_symbol
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class ValueNames:
         self.template = template
         self._known: dict[str, ValueName | None] = {}
         self._shared: frozenset[str] | None = None
+        self._is_of_equipment = is_of_equipment(template)
 
     def of(self, name: str) -> ValueName | None:
         """The name of a telemetry, property, cloud property or command; None where the template does not have it.
@@ -131,8 +133,22 @@ class ValueNames:
             schema = getattr(found.content, "schema", None)
             symbol = unit_symbol(getattr(found.content, "unit", None))
             display = self._display(found.name, found.component, found.display_name)
+            if self._is_of_equipment and cut == 1 and len(parts) == 2:
+                captured = self._captured(name, display, *parts)
+                if captured is not None:
+                    return captured
             return _inside(name, display, symbol, schema, parts[cut:])
         return None
+
+    def _captured(self, name: str, display: str, telemetry: str, part: str) -> ValueName | None:
+        """What an event of equipment captured of a point, or how good the point is; None for another part."""
+        point = point_of(self.template, telemetry, part)
+        measured = None if point is None else self._capability(point)
+        if measured is not None and telemetry == QUALITY:
+            return ValueName(name, f"{display}, {measured.display_name}")
+        if measured is not None:
+            return replace(measured, name=name, display_name=f"{display}, {measured.display_name}")
+        return ValueName(name, f"{display}, {SECONDS}", "s") if part == SECONDS else None
 
     def _cloud(self, name: str) -> ValueName | None:
         found = self.template.cloud.get(name)

@@ -49,6 +49,7 @@ def test_a_guardian_is_listed_and_shown(service: RunningService, catalog: str, g
     command = next(each for each in machine["commands"] if each["name"] == "setBrewTemp")
     assert command["value"] == "double"
     assert command["bounds"].startswith("85 to 96 °C, by at most 2 °C, once in 60 s")
+    assert command["symbol"] == "°C"
     assert (grinder["registered"], grinder["problem"], grinder["points"]) == (False, "its profile is not signed", [])
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -33,6 +34,23 @@ PAINTED = """(chart, [from, to, name = "series-1"]) => {
     if (data[at + 3] > 200 && wanted.every((value, index) => Math.abs(data[at + index] - value) < 12)) count += 1;
   }
   return count;
+}"""
+
+# Shows a chart and gives what its canvas writes: text, and where it begins and ends, of what width.
+WRITTEN = """async (each, chart) => {
+  const plain = CanvasRenderingContext2D.prototype.fillText;
+  const written = [];
+  CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+    const at = this.getTransform().a * x + this.getTransform().e;
+    const { width } = this.measureText(text);
+    const left = at - { left: 0, start: 0, center: 0.5, right: 1, end: 1 }[this.textAlign] * width;
+    written.push([String(text), left, left + width, this.canvas.width]);
+    return plain.call(this, text, x, y);
+  };
+  each.view = { chart };
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  CanvasRenderingContext2D.prototype.fillText = plain;
+  return written;
 }"""
 
 
@@ -235,3 +253,56 @@ def test_pictures_in_the_dark_and_plans_on_a_phone(scene: WaterScene, watch: Cal
         assert box is not None
         assert box["height"] > 100
         assert box["width"] > 250
+
+
+@pytest.mark.parametrize("texts", ["mg/m\u00b3", "microsiemens per centimetre at 25 \u00b0C"])
+def test_no_label_of_an_axis_is_cut_on_a_phone(scene: WaterScene, watch: Callable[..., Watched], texts: str):
+    page = open_water(scene, watch(scene, viewport=PHONE, has_touch=True, is_mobile=True, device_scale_factor=2))
+    times = [each * MINUTE for each in range(60)]
+    made = chart(times)
+    (one,) = made["series"]
+    large = {
+        **one,
+        "label": "Conductivity of the water that leaves",
+        "unit": texts,
+        "values": [1_234_567.125 + each for each in range(60)],
+    }
+    small = {**one, "unit": texts, "axis": 1, "values": [0.000_000_5 * each for each in range(60)]}
+    limits = [
+        {"axis": 0, "at": at, "shape": "bad", "label": f"Highest that the water works allow: {at} {texts}"}
+        for at in (1_234_600, 2_000_000, 1)
+    ]
+    made |= {"axes": [texts, f"{texts} "], "series": [large, small], "thresholds": limits}
+    for shown in (made, {**made, "axes": [texts], "series": [large]}):
+        written = line_chart(page).evaluate(WRITTEN, shown)
+        assert [each for each in written if each[1] < -0.5 or each[2] > each[3] + 0.5] == []
+        said = [each[0] for each in written]
+        assert sum(each.startswith(texts[:4]) for each in said) == len(shown["axes"]), "each axis says its unit"
+        assert "1,234,600" in said, "a figure is written whole"
+        assert any(each.startswith("Highest") for each in said)
+    picture(page, ARTEFACTS / "chart-long-labels-phone.png", animations="disabled")
+
+
+def test_the_axis_has_the_times_of_the_zone_that_was_chosen(scene: WaterScene, watch: Callable[..., Watched]):
+    page = open_water(scene, watch(scene, timezone_id="America/St_Johns", viewport={"width": 1440, "height": 900}))
+    begin = 1_799_834_400_000  # 2027-01-13 10:00 UTC, 06:30 in St John's
+    hours = chart([begin + each * MINUTE for each in range(240)])
+
+    def written() -> set[str]:
+        return {each[0] for each in line_chart(page).evaluate(WRITTEN, hours)}
+
+    assert {"11:00", "12:00", "13:00"} <= written()
+    expect(line_chart(page).locator(".readout .at")).to_have_text("2027-01-13 13:59:00 UTC")
+    expect(page.locator("[data-zone]")).to_have_text("times in UTC")
+    page.get_by_role("button", name="Times: UTC").click()
+    page.get_by_role("button", name="Times: local").wait_for()
+    expect(page.locator("line-chart canvas")).to_have_count(2)
+    there = written()
+    assert {"07:00", "08:00", "09:00", "10:00"} <= there
+    assert not there & {"11:00", "12:00", "13:00"}
+    expect(line_chart(page).locator(".readout .at")).to_have_text(
+        re.compile(r"2027-01-13 10:29:00 (NST|GMT-3:30|GMT\u22123:30)")
+    )
+    expect(page.locator("[data-zone]")).to_have_text("times in America/St_Johns")
+    page.get_by_role("button", name="Times: local").click()
+    page.get_by_role("button", name="Times: UTC").wait_for()

@@ -5,6 +5,7 @@
 import { listen } from "./live.js";
 import { onTheme } from "./paint.js";
 import { TimePlot } from "./time-plot.js";
+import { exact } from "./zone.js";
 
 const element = document.querySelector("[data-chart]");
 if (element) start(element);
@@ -45,7 +46,7 @@ async function start(box) {
       if (time) {
         time.dataset.at = String(point.at_ms / 1000);
         time.dateTime = new Date(point.at_ms).toISOString();
-        time.title = time.dateTime.replace("T", " ").replace(/\.\d+Z/, " UTC");
+        time.title = exact(point.at_ms / 1000);
         time.textContent = "just now";
       }
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What charts, heat maps and maps share: colours of the style sheet, axes, and how times are written.
 
+import { fields } from "./zone.js";
+
 /** A colour of the style sheet as the element would have it: `name` is a class of style.css. */
 export function colour(element, name) {
   const probe = document.createElement("i");
@@ -13,17 +15,22 @@ export function colour(element, name) {
 
 const two = (number) => String(number).padStart(2, "0");
 
-/** Times of the axis in UTC, 24 hours; the date stands where a day begins, seconds only where they tell ticks apart. */
+/** Times of the axis, 24 hours; the date stands where a day begins, seconds only where they tell ticks apart. */
 export function tickText(atSeconds, stepSeconds) {
-  const at = new Date(atSeconds * 1000);
-  const clock = `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;
-  if (stepSeconds < 60) return `${clock}:${two(at.getUTCSeconds())}`;
-  if (clock === "00:00") return `${at.getUTCFullYear()}-${two(at.getUTCMonth() + 1)}-${two(at.getUTCDate())}`;
+  const [year, month, day, hour, minute, second] = fields(atSeconds);
+  const clock = `${two(hour)}:${two(minute)}`;
+  if (stepSeconds < 60) return `${clock}:${two(second)}`;
+  if (clock === "00:00") return `${year}-${two(month)}-${two(day)}`;
   return clock;
 }
 
-/** A moment, exactly. */
-export const exact = (atSeconds) => new Date(atSeconds * 1000).toISOString().slice(0, 19).replace("T", " ") + " UTC";
+/** A text, cut at its end to what fits into a width of a canvas. */
+export function fitted(pen, text, width) {
+  if (pen.measureText(text).width <= width) return text;
+  let short = text;
+  while (short && pen.measureText(`${short}…`).width > width) short = short.slice(0, -1);
+  return short && `${short}…`;
+}
 
 function plain(element) {
   const grid = colour(element, "chart-grid");

@@ -2,6 +2,8 @@
 // What every page gains from script: ages that keep counting, ids that copy, keys, and a dialog of those keys.
 // Everything here is a comfort: without it each page still reads and every form still posts.
 
+import { showZone } from "./zone.js";
+
 const STEPS = [[86400, "d"], [3600, "h"], [60, "min"]];
 
 /** The same words as console/frame/words.py `moment`: keep the two in step (tests/console/test_console_browser.py). */
@@ -24,19 +26,12 @@ const serverNow = Number(document.documentElement.dataset.now);
 const opened = Date.now();
 const now = () => serverNow + (Date.now() - opened) / 1000;
 
-const LOCAL = new Intl.DateTimeFormat("sv", {
-  year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
-});
-
-/** The exact time in the browser's own zone, which it names. */
-export const local = (atSeconds) => LOCAL.format(new Date(atSeconds * 1000));
-
 function tick() {
   for (const element of document.querySelectorAll("time[data-at]")) {
-    if (document.documentElement.dataset.clock === "local") element.title = local(Number(element.dataset.at));
     const text = relative(Number(element.dataset.at), now());
     if (element.textContent !== text) element.textContent = text;
   }
+  showZone(document);
 }
 tick();
 setInterval(tick, 5000);

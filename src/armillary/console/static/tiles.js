@@ -6,8 +6,9 @@
 import { quantity } from "./chart-rules.js";
 import "./device-map.js";
 import { Drawn } from "./drawn.js";
-import { colour, exact, tickText } from "./paint.js";
+import { colour, tickText } from "./paint.js";
 import { TimePlot } from "./time-plot.js";
+import { exact } from "./zone.js";
 
 // ---- lines and bars over time ---------------------------------------------------------------------------------
 

@@ -9,7 +9,8 @@
 // upright line each, with a label where no other is near.
 
 import { alone, bounds, nearest, quantity, ticks, withGaps } from "./chart-rules.js";
-import { axis, colour, exact } from "./paint.js";
+import { axis, colour, fitted } from "./paint.js";
+import { exact, plotDate } from "./zone.js";
 
 const KEEP_POINTS = 5000; // of one series: older ones leave on the left
 const LEAST_DRAG = 8; // pixels: less is a click
@@ -163,7 +164,7 @@ export class TimePlot {
           dataIdx: (plot, series, index) => nearest(plot.data[0], plot.data[series], index),
           bind: { dblclick: () => null },
         },
-        tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+        tzDate: plotDate,
         scales: { x: { auto: false, min: this.shown[0], max: this.shown[1] }, ...scales },
         series: [
           {},
@@ -225,12 +226,13 @@ export class TimePlot {
       ctx.strokeStyle = ctx.fillStyle = colour(this.#host, `limit-${each.shape}`);
       const right = bbox.left + bbox.width - 4 * devicePixelRatio;
       const at = Math.round(plot.valToPos(each.at, `y${each.axis}`, true)) + 0.5; // one sharp row of pixels
+      const label = fitted(ctx, each.label, right - bbox.left - line);
       if (each.at > scale.max) {
         ctx.textBaseline = "top";
-        ctx.fillText(`${each.label} \u2191`, right, bbox.top + line * used.top++);
+        ctx.fillText(`${label} \u2191`, right, bbox.top + line * used.top++);
       } else if (each.at < scale.min) {
         ctx.textBaseline = "bottom";
-        ctx.fillText(`${each.label} \u2193`, right, bbox.top + bbox.height - line * used.bottom++);
+        ctx.fillText(`${label} \u2193`, right, bbox.top + bbox.height - line * used.bottom++);
       } else {
         ctx.setLineDash([6 * devicePixelRatio, 4 * devicePixelRatio]);
         ctx.beginPath();
@@ -239,7 +241,7 @@ export class TimePlot {
         ctx.stroke();
         const isHigh = at - line < bbox.top;
         ctx.textBaseline = isHigh ? "top" : "bottom";
-        ctx.fillText(each.label, right, at + (isHigh ? 2 : -2) * devicePixelRatio);
+        ctx.fillText(label, right, at + (isHigh ? 2 : -2) * devicePixelRatio);
       }
     }
     ctx.restore();
@@ -270,7 +272,7 @@ export class TimePlot {
     ctx.restore();
   }
 
-  /** The unit above its axis, in the colour of the line where the axis has only one. */
+  /** The unit above its axis, in the colour of the line where the axis has only one; two share the width. */
   #units(plot, paints) {
     const { ctx, bbox } = plot;
     ctx.save();
@@ -279,11 +281,12 @@ export class TimePlot {
     this.#chart.axes.forEach((unit, index) => {
       const of = this.#chart.series.map((each, at) => (each.axis === index ? at : -1)).filter((at) => at >= 0);
       ctx.fillStyle = this.#chart.axes.length > 1 && of.length === 1 ? paints[of[0]] : colour(this.#host, "chart-axis");
-      ctx.textAlign = index ? "left" : "right";
-      const text = unit || (this.#chart.axes.length > 1 ? "no unit" : "");
       const inner = 5 * devicePixelRatio;
-      const at = index ? bbox.left + bbox.width + inner : Math.max(bbox.left - inner, ctx.measureText(text).width);
-      ctx.fillText(text, at, 1);
+      const whole = ctx.canvas.width;
+      const text = fitted(ctx, unit || (this.#chart.axes.length > 1 ? "no unit" : ""), whole / this.#chart.axes.length - inner);
+      const { width } = ctx.measureText(text);
+      ctx.textAlign = index ? "left" : "right";
+      ctx.fillText(text, index ? Math.min(bbox.left + bbox.width + inner, whole - width) : Math.max(bbox.left - inner, width), 1);
     });
     ctx.restore();
   }

@@ -26,7 +26,7 @@ from armillary.rollout.state import LIVING
 from armillary.wire.device.crash_record import encode_crash
 from armillary.wire.device.error_report import ErrorReport
 
-_device, _check_in = schema.device, schema.check_in
+_device, _check_in, _action = schema.device, schema.check_in, schema.bridge_action
 _as_outcome, _as_refusal = partial(from_row, UpdateOutcome), partial(from_row, Refusal)
 
 # The error report that this service writes itself, one row an hour: how many reports of a device it did not store. No
@@ -141,14 +141,14 @@ def mark_read(connection: Connection, table_name: str, read: Mapping[int, int]) 
 
 
 def image_was_offered(connection: Connection, device_id: str, catalog_id: UUID, image_id: UUID) -> bool:
-    """Whether a check-in offered the device a deployment of the catalog that names the image."""
+    """Whether a check-in, or an action of the bridge, offered the device a deployment that names the image."""
     part = schema.deployment_image
     of_image = select(part.c.deployment_id).where(part.c.catalog_id == catalog_id, part.c.image_id == image_id)
     return _was_offered(connection, device_id, list(connection.execute(of_image).scalars()))
 
 
 def deployment_was_offered(connection: Connection, device_id: str, catalog_id: UUID, deployment_id: UUID) -> bool:
-    """Whether a check-in offered the device the deployment, and the catalog has it."""
+    """Whether a check-in, or an action of the bridge, offered the device the deployment, and the catalog has it."""
     found = image_rows.deployment(connection, deployment_id)
     if found is None or found.catalog_id != catalog_id:
         return False
@@ -162,7 +162,10 @@ def _was_offered(connection: Connection, device_id: str, deployments: Sequence[U
     offered = select(_check_in.c.number).where(
         _check_in.c.device_number == number, _check_in.c.deployment_id.in_(deployments)
     )
-    return connection.execute(offered.limit(1)).first() is not None
+    bridged = select(_action.c.number).where(
+        _action.c.device_number == number, _action.c.deployment_id.in_(deployments)
+    )
+    return any(connection.execute(query.limit(1)).first() is not None for query in (offered, bridged))
 
 
 def add(

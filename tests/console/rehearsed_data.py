@@ -50,6 +50,7 @@ def image(now: int, name: str, size: int) -> Document:
     return {
         "image_id": uid(name),
         "name": name,
+        "version": "",
         "size": size,
         "built_at": now - 20 * 86400,
         "allowed_connections": hosts.get(name, []),

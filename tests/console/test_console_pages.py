@@ -233,6 +233,9 @@ def test_applications_of_a_device_that_is_not_heard_of_are_unknown(fleet: Rehear
     assert {line.state.kind for line in silent} == {UNKNOWN}
     assert silent[0].state.word == "was running"
     known = pages_device.applications(fleet.device(device_id(0)), fleet.images, fleet.now)
+    versions = {image_id: {**image, "version": "2.0"} for image_id, image in fleet.images.items()}
+    said = pages_device.applications(fleet.device(device_id(0)), versions, fleet.now)
+    assert [each.name for each in said] == [f"{each.name} 2.0" for each in known]
     assert {line.state.kind for line in known} == {GOOD}
 
 

@@ -106,7 +106,9 @@ def _groups(connection: Connection, text: str, owner: UUID | None, limit: int) -
 
 def _images(connection: Connection, text: str, owner: UUID | None, limit: int) -> list[Hit]:
     found = rows.images(connection, text, catalog_id=owner, limit=limit)
-    return [Hit(kind="image", id=str(row.image_id), name=row.name, catalog=row.catalog) for row in found]
+    return [
+        Hit(kind="image", id=str(row.image_id), name=row.name, note=row.version, catalog=row.catalog) for row in found
+    ]
 
 
 def _releases(connection: Connection, text: str, _owner: UUID | None, limit: int) -> list[Hit]:

@@ -48,6 +48,14 @@ def test_who_made_it_sees_that_somebody_else_approves_it(fleet: RehearsedFleet):
     assert page.sentence == "coffee-control waits for a second person before it goes to 1,204 devices."
 
 
+def test_images_of_a_roll_out_are_named_with_their_version(fleet: RehearsedFleet):
+    images = [{"name": "gateway", "version": "2.0"}, {"name": "coffee-control", "version": ""}]
+    rollout = {**fleet.roll[0], "state": "proposed", "counts": {"waiting": 4}, "images": images}
+    page = pages_rollout.rollout_page(rollout, may_act=True, role="Contributor", now=fleet.now)
+    assert page.sentence.startswith("gateway 2.0 and coffee-control wait"), page.sentence
+    assert page.images == ("gateway 2.0", "coffee-control")
+
+
 def test_one_that_runs_and_waits_for_signatures_is_not_drawn_as_good(fleet: RehearsedFleet):
     running = {**fleet.roll[0], "state": "running", "failed": 0, "reason": ""}
     assert pages_rollout.rollout_state(running).kind == GOOD

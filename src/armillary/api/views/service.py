@@ -7,6 +7,7 @@ for lists. It reads; it changes nothing. Errors are the service's own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -84,7 +85,7 @@ def device_deployment(service: SecurityService, device_id: str) -> Document:
     """What a device should run and what it says it runs.
 
     ``status`` (``up-to-date``, ``waiting``, ``failed``, ``none`` or ``unknown``), ``reason`` in words,
-    ``deployment_id`` and ``images``: name, image_id, wanted, installed, state.
+    ``deployment_id`` and ``images``: name, version ("" for none), image_id, wanted, installed, state.
     """
     found = service.registry.devices.get(device_id)
     if found.group_id is None:
@@ -99,7 +100,9 @@ def device_deployment(service: SecurityService, device_id: str) -> Document:
     else:
         deployment_id = service.updates.deployments.kept_by(device_id, group.group_id) or deployment_id
     wanted = service.updates.deployments.get(group.catalog, deployment_id) if deployment_id is not None else None
-    return _deployment_state(found, wanted, group.update_policy, failure=_failure(service, device_id, wanted))
+    other = {each.image_id for each in found.installed}
+    versions = {image_id: row.version for image_id, row in service.updates.images.some(group.catalog, other).items()}
+    return _deployment_state(found, wanted, versions, group.update_policy, failure=_failure(service, device_id, wanted))
 
 
 def _failure(service: SecurityService, device_id: str, wanted: Deployment | None) -> str:
@@ -120,20 +123,25 @@ def _living_rollouts(service: SecurityService, catalog: str) -> list[Rollout]:
     ]
 
 
-def _deployment_state(found: Device, wanted: Deployment | None, update_policy: str, *, failure: str) -> Document:
+def _deployment_state(
+    found: Device, wanted: Deployment | None, versions: Mapping[UUID, str], update_policy: str, *, failure: str
+) -> Document:
     images: dict[UUID, Document] = {}
     for image in wanted.images if wanted is not None else ():
-        images[image.image_id] = {"name": image.name, "image_id": str(image.image_id), "wanted": True}
+        images[image.image_id] = _image_row(image.image_id, image.name, image.version, wanted=True)
     for installed in found.installed:
-        row = images.setdefault(
-            installed.image_id, {"name": installed.name, "image_id": str(installed.image_id), "wanted": False}
-        )
+        other = _image_row(installed.image_id, installed.name, versions.get(installed.image_id, ""), wanted=False)
+        row = images.setdefault(installed.image_id, other)
         row["state"] = installed.state
     rows = [{"state": None, **row, "installed": "state" in row} for row in images.values()]
     deployment_id = str(wanted.deployment_id) if wanted is not None else None
     same = all(row["wanted"] == row["installed"] for row in rows)
     status, reason = _deployment_words(found, wanted, update_policy, same=same, failure=failure)
     return {"status": status, "reason": reason, "deployment_id": deployment_id, "images": rows}
+
+
+def _image_row(image_id: UUID, name: str, version: str, *, wanted: bool) -> Document:
+    return {"name": name, "version": version, "image_id": str(image_id), "wanted": wanted}
 
 
 def _deployment_words(

@@ -48,6 +48,7 @@ from armillary.cli.terminal.remote_names import (
     split_ids,
 )
 from armillary.cli.terminal.times import seconds_or_time
+from armillary.wire.image.naming import label_of
 
 LIST_COLUMNS = ("name", "device_id", "health", "trust_tier", "chip", "catalog", "product", "group", "os_version")
 FACTS = (
@@ -228,7 +229,8 @@ def _deployment_status(remote: RemoteService, device: DeviceOption) -> Shown:
     """
     found = remote.get(f"/devices/{segment(device)}/deployment")
     empty = "The device said nothing about its applications yet."
-    images = table(found["images"], ("name", "image_id", "wanted", "installed", "state"), empty=empty)
+    rows = [{**each, "name": label_of(each)} for each in found["images"]]
+    images = table(rows, ("name", "image_id", "wanted", "installed", "state"), empty=empty)
     return record(found, row=only("status", "deployment_id", "reason")).then("", images)
 
 

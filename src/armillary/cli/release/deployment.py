@@ -20,6 +20,7 @@ from armillary.cli.terminal.remote_names import (
 )
 from armillary.cli.terminal.short_ids import resolve_ids, with_short
 from armillary.errors import InvalidArgumentError
+from armillary.wire.image.naming import image_label
 
 app = noun("Deployments of a device group.")
 
@@ -30,7 +31,10 @@ def _row(deployment: dict[str, Any]) -> dict[str, Any]:
     return {
         "deploymentId": properties["deploymentId"],
         "deploymentDateUtc": properties.get("deploymentDateUtc"),
-        "images": [image["properties"].get("imageName") or image["name"] for image in images],
+        "images": [
+            image_label(image["properties"].get("imageName") or image["name"], image["properties"].get("version"))
+            for image in images
+        ],
     }
 
 

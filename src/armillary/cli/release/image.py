@@ -32,6 +32,7 @@ from armillary.cli.terminal.short_ids import with_short
 from armillary.errors import WireError
 from armillary.wire.image import package as image_package
 from armillary.wire.image.bill_of_materials import MAX_BYTES, MEDIA_TYPE
+from armillary.wire.image.naming import image_label
 
 app = noun("Images of a catalog.")
 
@@ -42,6 +43,7 @@ COLUMNS = ("imageName", "imageType", "imageId", "componentId")
 
 def _row(image: dict[str, Any]) -> dict[str, Any]:
     row = resource_row(image)
+    row["imageName"] = image_label(row.get("imageName") or "", row.get("version"))
     return {name: row.get(name) for name in (*COLUMNS, "description", "regionalDataBoundary", "uri")}
 
 

@@ -21,6 +21,7 @@ from armillary.cli.terminal.remote_names import CatalogOption, OnlyCatalogOption
 from armillary.cli.terminal.short_ids import resolve_ids
 from armillary.cli.terminal.together import Together
 from armillary.errors import InvalidArgumentError
+from armillary.wire.image.naming import label_of
 
 app = noun("Traces: all that is known of a device, a key, a product or an advisory, with what proves it.")
 
@@ -136,7 +137,11 @@ def product(remote: RemoteService, product: ProductOption, evidence: Evidence, c
         ("Keys", table(found["keys"], _KEY, empty="No key.", row=readable_of(*_KEY))),
         (
             "Releases and images",
-            table([*found["releases"], *found["images"]], _RUNS, empty="None runs or is deployed."),
+            table(
+                [*found["releases"], *({**each, "name": label_of(each)} for each in found["images"])],
+                _RUNS,
+                empty="None runs or is deployed.",
+            ),
         ),
         ("Cases", table(found["cases"], _CASE, empty="None.", row=readable_of(*_CASE))),
         ("Vulnerability reports", table(found["reports"], _REPORT, empty="None.", row=readable_of(*_REPORT))),

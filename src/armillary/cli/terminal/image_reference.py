@@ -11,6 +11,7 @@ import typer
 from armillary.cli.terminal.remote import RemoteService
 from armillary.cli.terminal.remote_names import catalog_path
 from armillary.cli.terminal.short_ids import resolve_ids
+from armillary.wire.image.naming import image_label
 
 ImageOption = Annotated[
     str, typer.Option("--image", "-i", metavar="ID", help="Image: its id, or four or more first digits.")
@@ -26,7 +27,8 @@ def resolve_images(remote: RemoteService, texts: Sequence[str], base: str) -> li
 
     def listed() -> Iterable[tuple[str, str]]:
         for each in remote.management.pages(f"{base}/images"):
-            yield each["name"], each["properties"].get("imageName") or "unnamed"
+            called = each["properties"].get("imageName") or "unnamed"
+            yield each["name"], image_label(called, each["properties"].get("version"))
 
     return resolve_ids(texts, listed, "image")
 

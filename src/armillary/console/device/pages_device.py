@@ -30,6 +30,7 @@ from armillary.console.frame.states import (
     tier_words,
 )
 from armillary.console.frame.words import Moment, ShortId, counted, joined, moment, sentence, short_id, size, span
+from armillary.wire.image.naming import image_label
 
 # The trust tier of devices that a simulator plays: most send values only.
 SIMULATED = "simulated"
@@ -350,7 +351,7 @@ def applications(
         hosts = list(image["allowed_connections"]) if image else []
         lines.append(
             ApplicationLine(
-                item["name"],
+                image_label(item["name"], image["version"] if image else ""),
                 state,
                 short_id(item["component_id"]),
                 short_id(item["image_id"]),

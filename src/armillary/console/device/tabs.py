@@ -37,6 +37,7 @@ from armillary.console.frame.values import exact_text
 from armillary.console.frame.words import counted, joined, moment
 from armillary.errors import InvalidArgumentError
 from armillary.twin.template.value_names import from_fields
+from armillary.wire.image.naming import label_of
 
 # Lines of one device's records on its page; the API pages through all of them.
 RECORD_LINES = 50
@@ -275,7 +276,7 @@ def history(visit: Visit, subject: Subject) -> Response:
     """Its check-ins, refusals and updates."""
     records = visit.sources.fleet.records(subject.device_id, limit=RECORD_LINES)
     images = visit.sources.fleet.software(subject.found)["images"]
-    names = {image_id: image["name"] for image_id, image in images.items()}
+    names = {image_id: label_of(image) for image_id, image in images.items()}
     lines = pages_device.history(records["check_ins"], records["refusals"], records["outcomes"], names, visit.now)
     said = f"{counted(len(lines), 'entry', 'entries')}, newest first." if lines else "It has never checked in."
     made = Sheet(place="History", title=said, sections=(sections.history(lines),), every_s=SEEN_EVERY_S)

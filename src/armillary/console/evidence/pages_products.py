@@ -16,6 +16,7 @@ from armillary.console.frame.times import HINT, time_field
 from armillary.console.frame.words import counted, grouped, joined, moment, sentence, short_id
 from armillary.console.releases.pages_images import place as image_place
 from armillary.console.security.pages_advisories import STATES as ADVISORY_STATES, place as advisory_place
+from armillary.wire.image.naming import label_of
 
 LIST: Final = "/products"
 # Rows of a table of the trace; its note says how many there are, the download has them.
@@ -178,8 +179,9 @@ def _advisory(each: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
 def _artifact(each: Mapping[str, Any], catalog: str, now: int) -> tuple[Cell, ...]:
     is_release, known, signer = each["kind"] == "release", each["id"] and each["name"], each["signer"]
     where = f"/releases/{each['id']}" if is_release else image_place(catalog, each["id"])
+    called = each["name"] if is_release else label_of(each)
     return (
-        text(each["name"] or short_id(each["id"]).short, href=where if known else "", reason=each["kind"]),
+        text(called or short_id(each["id"]).short, href=where if known else "", reason=each["kind"]),
         number(grouped(each["devices"])),
         state(ADVISORY_STATES, each["advisory_state"]),
         Cell(at=moment(each["advisories_as_of"], now), text="no feed"),

@@ -18,6 +18,7 @@ from armillary.console.operations.pages_rollout import NEW, gates, new_href
 from armillary.console.releases.pages_images import upload_href
 from armillary.console.releases.pages_releases import rollout_place
 from armillary.rollout.policy import RolloutPolicy, to_json
+from armillary.wire.image.naming import label_of
 
 VERBS: Final = ("review", "edit", "start")
 # Fields of a form that choose images begin so.
@@ -114,7 +115,7 @@ def image_fields(
             "note": "in force" if each["image_id"] in in_force else "",
         }
         ticked = "on" if each["image_id"] in chosen else ""
-        field = Field(name=IMAGE + each["image_id"], label=image_label(each), kind="check", value=ticked)
+        field = Field(name=IMAGE + each["image_id"], label=label_of(each), kind="check", value=ticked)
         found.append((field, about))
     return tuple(found)
 
@@ -268,12 +269,6 @@ def seen_of(preview: Mapping[str, Any]) -> str:
         for each in preview["groups"]
     ]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def image_label(image: Mapping[str, Any]) -> str:
-    """What an image is called; its version where it says one."""
-    version = image.get("version") or ""
-    return f"{image['name']} {version}".strip()
 
 
 def changes(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:

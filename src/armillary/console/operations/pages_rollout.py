@@ -29,6 +29,7 @@ from armillary.console.frame.words import (
 )
 from armillary.rollout.state import TRANSITIONS
 from armillary.rollout.tally import FAILED, LEFT
+from armillary.wire.image.naming import label_of
 
 # Where a roll-out is prepared (``console/new_rollout``).
 NEW: Final = "/new-rollout"
@@ -51,6 +52,7 @@ class ActionWords:
 EVENTS: Mapping[str, str] = MappingProxyType(
     {"approve": "approve", "halt": "hold", "resume": "resume", "roll-back": "roll-back"}
 )
+
 # Buttons stand in this order, in the same place, on every roll-out; what is not allowed now is shown as disabled. Only
 # Approve is there while it is needed alone.
 ACTIONS: Mapping[str, ActionWords] = MappingProxyType(
@@ -220,7 +222,7 @@ def rollout_page(rollout: Mapping[str, Any], *, may_act: bool, role: str, now: i
         bar=_bar(rollout["counts"], rollout["failed"]),
         cohorts=tuple(_cohort(rollout, index, cohort) for index, cohort in enumerate(rollout["cohorts"])),
         gates=gates(rollout["policy"]),
-        images=tuple(image["name"] for image in rollout.get("images", ())),
+        images=tuple(label_of(image) for image in rollout.get("images", ())),
         actions=actions(rollout, may_act=may_act, role=role, who=who),
         group=_group(rollout),
         deployment=short_id(rollout["deployment_id"]) if rollout["deployment_id"] else None,
@@ -415,7 +417,7 @@ def _whole(counts: Mapping[str, int]) -> int:
 def _name(rollout: Mapping[str, Any]) -> str:
     if rollout.get("release_id"):
         return f"OS {rollout['version']} for {rollout['chip']}"
-    names = [image["name"] for image in rollout.get("images", ())]
+    names = [label_of(image) for image in rollout.get("images", ())]
     return joined(names) if names else f"deployment {short_id(rollout['deployment_id']).short}"
 
 

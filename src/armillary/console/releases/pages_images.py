@@ -11,6 +11,7 @@ from armillary.console.frame.form import Field, Form, choices
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, number, text
 from armillary.console.frame.words import counted_page, joined, moment, short_id, size
 from armillary.console.releases.pages_bill import bill_cell, bill_state
+from armillary.wire.image.naming import label_of
 
 LIST: Final = "/images"
 # Where images are uploaded (``console/new_rollout``).
@@ -63,7 +64,7 @@ def list_sheet(
         columns=("Image", "Bill of materials", "For", "Size", "Uploaded", "By", "Image id"),
         rows=[
             (
-                text(each["name"], href=place(catalog, each["image_id"])),
+                text(label_of(each), href=place(catalog, each["image_id"])),
                 bill_cell(each["bill"], page["bill_policy"]),
                 text(each["architecture"]),
                 number(size(each["size"])),
@@ -93,16 +94,16 @@ def list_sheet(
 
 def image_sheet(image: Mapping[str, Any], *, bill: Section, search: Form | None, now: int) -> Sheet:
     """One image; ``bill`` is the section of its bill of materials."""
-    catalog, asks = image["catalog"], joined(image["allowed_connections"])
+    catalog, called, asks = image["catalog"], label_of(image), joined(image["allowed_connections"])
     downloads: tuple[Button, ...] = ()
     if image["bill"] is not None:
         here = place(catalog, image["image_id"], "bill.json")
         downloads = (Button(label="Download the bill", href=here),)
     return Sheet(
         place="Images",
-        heading=f"Image {image['name']}",
-        title=f"{image['name']}, {'which asks to reach ' + asks if asks else 'which asks to reach no host'}.",
-        crumbs=((f"Images of {catalog}", list_href(catalog)), (image["name"], "")),
+        heading=f"Image {called}",
+        title=f"{called}, {'which asks to reach ' + asks if asks else 'which asks to reach no host'}.",
+        crumbs=((f"Images of {catalog}", list_href(catalog)), (called, "")),
         buttons=downloads,
         facts=(
             ("Bill of materials", Cell(state=bill_state(image["bill"], image["bill_policy"]))),

@@ -11,6 +11,7 @@ from armillary.console.frame.curve import Line, curve
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, device, number, text
 from armillary.console.frame.words import counted, counted_page, grouped, moment, short_id
 from armillary.console.releases.pages_images import place as image_place
+from armillary.wire.image.naming import label_of
 
 LIST: Final = "/crashes"
 # Catalogs that have a link each.
@@ -175,7 +176,7 @@ def _images(group: Mapping[str, Any], catalog: str, now: int) -> Section:
         columns=("Image", "Crashes", "First", "Last", "Id"),
         rows=[
             (
-                text(each["name"] or "an image that was deleted", href=_image_href(each, catalog)),
+                text(label_of(each) if each["name"] else "an image that was deleted", href=_image_href(each, catalog)),
                 number(grouped(each["count"])),
                 Cell(at=moment(each["first_seen"], now)),
                 Cell(at=moment(each["last_seen"], now)),

@@ -118,13 +118,12 @@ def list_crash_groups(by: RequestContext, catalog: str, image_id: str, limit: in
 
 
 def show_crash_group(by: RequestContext, catalog: str, crash_group: str) -> Document:
-    """One crash group with its images, each with its ``name``: None of one that was deleted."""
+    """One crash group with its images, each with its ``name`` and ``version``: None of one that was deleted."""
     found = views_crashes.crash_group(by.service, catalog, crash_group)
+    known = by.service.updates.images.some(catalog, [UUID(each["image_id"]) for each in found["images"]])
     for each in found["images"]:
-        try:
-            each["name"] = by.service.updates.images.get(catalog, UUID(each["image_id"])).name
-        except NotFoundError:
-            each["name"] = None
+        image = known.get(UUID(each["image_id"]))
+        each |= {"name": None if image is None else image.name, "version": None if image is None else image.version}
     return found
 
 

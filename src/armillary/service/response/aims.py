@@ -40,6 +40,7 @@ from armillary.service.updates.images import image_or_raise
 from armillary.service.updates.rollouts import no_such_rollout
 from armillary.service.watch.watch import no_such_finding
 from armillary.wire.device.finding import Finding
+from armillary.wire.image.naming import image_label
 
 # Devices that are named one by one: those of a form or a command line.
 MAX_NAMED: Final = 500
@@ -198,7 +199,7 @@ class Aims:
         image = image_or_raise(connection, catalog_id, _uuid(value, "image"))
         if request.kind in ROLLOUT_STATES:
             return self._rollouts(request, catalog_id, _bringing(connection, catalog_id, {image.image_id}))
-        words = (f"all devices that report image {image.name}",)
+        words = (f"all devices that report image {image_label(image.name, image.version)}",)
         return Aim(catalog_id=catalog_id, devices=(target_rows.by_image(catalog_id, image.image_id),), words=words)
 
     def _of_finding(self, connection: Connection, request: ActionRequest, catalog_id: UUID, value: Any) -> Aim:

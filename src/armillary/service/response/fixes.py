@@ -79,11 +79,11 @@ def _fix(
             continue
         repair = _repair(image, states, held, named)
         if repair is None:
-            said = f"there is no image of {image.name} after {str(image.image_id)[:8]} that is known to be repaired"
+            said = f"there is no image of {image.name} after {_told(image)} that is known to be repaired"
             return _none(group, f"{path}: nothing; {said}")
         chosen.append(repair.image_id)
         doubt = "" if states.get(repair.image_id) in _REPAIRED else ", which by its bill of materials is no repair"
-        swapped.append(f"{image.name} {str(image.image_id)[:8]} becomes {str(repair.image_id)[:8]}{doubt}")
+        swapped.append(f"{image.name} {_told(image)} becomes {_told(repair)}{doubt}")
     return GroupFix(
         group_id=group.group_id,
         product=group.product,
@@ -97,6 +97,12 @@ def _fix(
 
 def _none(group: DeviceGroup, words: str) -> GroupFix:
     return GroupFix(group_id=group.group_id, product=group.product, group=group.name, words=words)
+
+
+def _told(image: Image) -> str:
+    """What tells an image from other builds of its name: its id's beginning, with its version where it has one."""
+    short = str(image.image_id)[:8]
+    return f"{image.version} ({short})" if image.version else short
 
 
 def _repair(image: Image, states: dict[UUID, State], held: Sequence[Image], named: Sequence[Image]) -> Image | None:

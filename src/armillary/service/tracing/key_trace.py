@@ -22,6 +22,7 @@ from armillary.service.context.context import Context
 from armillary.service.registry.audit import AuditLog
 from armillary.service.tracing.issued_under import AUTHORITIES, uses_of_authority
 from armillary.service.tracing.use import Use
+from armillary.wire.image.naming import image_label
 
 _SERIAL: Final = re.compile("[0-9A-Fa-f]{1,40}")
 # Uses of one kind that are listed; ``counts`` has them all.
@@ -129,7 +130,7 @@ def _uses_of_leaf(connection: Connection, record: CertificateRecord) -> dict[str
             if one.signer == record.serial
         ],
         "image": [
-            Use("image", f"{one.catalog}: {one.name}", str(one.image_id), one.uploaded_at)
+            Use("image", f"{one.catalog}: {image_label(one.name, one.version)}", str(one.image_id), one.uploaded_at)
             for one in rows.images_signed_by(connection, record.serial)
         ],
         "trust store": [

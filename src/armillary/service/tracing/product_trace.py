@@ -275,6 +275,7 @@ def _images(connection: Connection, product: Product) -> list[dict[str, Any]]:
                 "kind": "image",
                 "id": str(image_id),
                 "name": image.get("name", ""),
+                "version": image.get("version", ""),
                 "component_id": str(image["component_id"]) if image else "",
                 "architecture": image.get("architecture", ""),
                 "sha256": image.get("sha256", ""),

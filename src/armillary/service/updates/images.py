@@ -11,6 +11,7 @@ proves nothing; who may upload is decided by the operator's token.
 from __future__ import annotations
 
 import struct
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from typing import Final
@@ -132,6 +133,14 @@ class Images:
             return image_or_raise(connection, catalog_or_raise(connection, catalog).catalog_id, image_id)
 
         return self._context.records.read(query)
+
+    def some(self, catalog: str, image_ids: Collection[UUID]) -> Mapping[UUID, Image]:
+        """Those of some images that a catalog has, by id; NotFoundError if there is no such catalog."""
+
+        def query(connection: Connection) -> tuple[Image, ...]:
+            return image_rows.some(connection, catalog_or_raise(connection, catalog).catalog_id, image_ids)
+
+        return {each.image_id: each for each in self._context.records.read(query)}
 
     def list(self, catalog: str, *, limit: int = 100, after: str | None = None) -> Page[Image]:
         """A catalog's images, newest first."""

@@ -248,8 +248,8 @@ def of_outcome(
 ) -> Observation | None:
     """An update that a device of a catalog took back or could not make.
 
-    ``was_offered``: the service offered the outcome's deployment to this device, in that catalog; ``image``: name of
-    the image, "" where it is not known.
+    ``was_offered``: the service offered the outcome's deployment to this device, in that catalog; ``image``: name and
+    version of the image, "" where it is not known.
     """
     if outcome.outcome == "confirmed":
         return None

@@ -34,6 +34,7 @@ from armillary.service.watch.detections import Observation
 from armillary.service.watch.drops import Drops
 from armillary.service.watch.heard_at_hub import HeardAtHub, of_shared_certificate
 from armillary.wire.device.finding import KINDS, SEVERITIES, STATUSES, Finding
+from armillary.wire.image.naming import image_label
 
 if TYPE_CHECKING:
     from armillary.service.watch.behaviour import Behaviour
@@ -314,7 +315,7 @@ class Watch:
         image = None
         if was_offered and catalog_id is not None and row.image_id is not None:
             image = image_rows.one(connection, catalog_id, row.image_id)
-        named = "" if image is None else image.name
+        named = "" if image is None else image_label(image.name, image.version)
         return [detections.of_outcome(row, catalog_id, was_offered=was_offered, image=named)]
 
     def _look_for_silence(self) -> int:

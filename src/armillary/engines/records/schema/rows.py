@@ -206,7 +206,7 @@ class DeviceFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """An application image package of a catalog: immutable, re-signed by this service at upload."""
+    """An image of a catalog, immutable: an application's package, signed anew by this service, or a bridge's file."""
 
     image_id: UUID
     catalog_id: UUID
@@ -222,6 +222,7 @@ class Image:
     uploaded_at: int
     uploaded_by: str
     signer: str = ""  # Serial of the certificate whose key signed it; empty where it was not signed here
+    version: str = ""  # What its vendor calls it; empty for packages, whose format has none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from armillary import __version__
+from armillary.cli.earlier_options import with_present_names
 from armillary.cli.terminal.colour import NO_COLOUR_OPTION, NO_COLOUR_VARIABLE
 from armillary.cli.terminal.output import print_error
 from armillary.errors import ArmillaryError
@@ -150,7 +151,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     if given[0] in FOR_SCRIPTS:
         importlib.import_module(f".{FOR_SCRIPTS[given[0]]}", __package__).main(given[1:])
         return
-    name, rest = EARLIER.get(given[0], given[0]), given[1:]
+    name, *rest = with_present_names([EARLIER.get(given[0], given[0]), *given[1:]])
     if name not in COMMANDS:
         from difflib import get_close_matches  # noqa: PLC0415 - for this message only
 

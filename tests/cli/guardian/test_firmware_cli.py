@@ -29,10 +29,18 @@ def guarded(service: RunningService) -> Iterator[Guarded]:
 @pytest.fixture
 def signed(armillary: Command, tmp_path: Path) -> Path:
     (tmp_path / "firmware.bin").write_bytes(CONTENT)
-    armillary("guardian", "profile", "key", "new", "--out", str(tmp_path / "key.pem"))
+    armillary("guardian", "profile", "key", "new", "--output-file", str(tmp_path / "key.pem"))
     made = armillary(
         *("guardian", "firmware", "sign", str(tmp_path / "firmware.bin"), "--profile", "guard/coffee"),
-        *("--version", "113", "--key", str(tmp_path / "key.pem"), "--out", str(tmp_path / "firmware.dsse"), "--json"),
+        *(
+            "--version",
+            "113",
+            "--key",
+            str(tmp_path / "key.pem"),
+            "--output-file",
+            str(tmp_path / "firmware.dsse"),
+            "--json",
+        ),
     )
     assert made.json["size"] == len(CONTENT)
     return tmp_path / "firmware.dsse"

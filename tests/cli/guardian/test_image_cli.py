@@ -36,7 +36,7 @@ def described(tmp_path: Path, *lines: str, machine: str = MACHINE) -> str:
 
 def test_an_image_has_the_grants_of_its_equipment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = described(tmp_path, "storage_kb: 4096")
-    exits(0, "guardian", "image", "--config", config, "--out", str(tmp_path / "image"), "--json")
+    exits(0, "guardian", "image", "--config", config, "--output-directory", str(tmp_path / "image"), "--json")
     assert json.loads(capsys.readouterr().out)["uart"] == ["UART2"]
     manifest = json.loads((tmp_path / "image" / "app_manifest.json").read_text())
     assert manifest["Capabilities"] == {
@@ -111,7 +111,7 @@ def test_each_machine_has_the_profile_that_its_entry_names(tmp_path: Path) -> No
         f"{{name: espresso{at}, profile: {name}, link: {{port: UART{at}}}}}" for at, name in enumerate(named, 1)
     ]
     config = described(tmp_path, machine="\n  - ".join(machines))
-    exits(0, "guardian", "image", "--config", config, "--out", str(tmp_path / "image"))
+    exits(0, "guardian", "image", "--config", config, "--output-directory", str(tmp_path / "image"))
     entries = json.loads((tmp_path / "image" / "guardian.json").read_text())["equipment"]
     payloads = [read_envelope((tmp_path / "image" / each["profile"]).read_bytes()).payload for each in entries]
     assert [json.loads(each)["version"] for each in payloads] == [11, 12, 13, 14, 12]

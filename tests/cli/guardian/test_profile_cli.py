@@ -27,7 +27,7 @@ def printed(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> A
 @pytest.fixture
 def key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     path = tmp_path / "profiles.pem"
-    printed(capsys, 0, "key", "new", "--out", str(path))
+    printed(capsys, 0, "key", "new", "--output-file", str(path))
     return path
 
 
@@ -76,7 +76,7 @@ def test_what_a_guardian_could_not_do_is_not_signed(
 ) -> None:
     fast, signed = tmp_path / "fast.yaml", tmp_path / "fast.dsse"
     fast.write_text(COFFEE.replace("fast: 0.5", "fast: 0.05"), "utf-8")
-    exits(1, "guardian", "profile", "sign", str(fast), "--key", str(key), "--out", str(signed))
+    exits(1, "guardian", "profile", "sign", str(fast), "--key", str(key), "--output-file", str(signed))
     assert "rule line" in capsys.readouterr().err
     assert not signed.exists()
 
@@ -103,17 +103,17 @@ def test_a_profile_shows_what_is_read_and_what_is_allowed(capsys: pytest.Capture
 def test_a_profile_is_signed_verified_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str], key: Path) -> None:
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     signed = tmp_path / "coffee.dsse"
-    found = printed(capsys, 0, "sign", "coffee", "--key", str(key), "--out", str(signed))
+    found = printed(capsys, 0, "sign", "coffee", "--key", str(key), "--output-file", str(signed))
     verified = printed(capsys, 0, "verify", str(signed), "--key", f"{key}.pub.pem")
     assert verified["key_id"] == found["key_id"]
     assert (verified["profile"], verified["version"]) == ("guard/coffee", 3)
     assert printed(capsys, 0, "show", str(signed)) == printed(capsys, 0, "show", "coffee")
 
     second = tmp_path / "second.pem"
-    other = printed(capsys, 0, "key", "new", "--out", str(second), "--kind", "ed25519")
+    other = printed(capsys, 0, "key", "new", "--output-file", str(second), "--kind", "ed25519")
     exits(1, "guardian", "profile", "verify", str(signed), "--key", f"{second}.pub.pem")
     assert "wire.signature" in capsys.readouterr().err
-    printed(capsys, 0, "sign", str(signed), "--key", str(second), "--out", str(signed))
+    printed(capsys, 0, "sign", str(signed), "--key", str(second), "--output-file", str(signed))
     assert printed(capsys, 0, "verify", str(signed), "--key", f"{second}.pub.pem")["key_id"] == other["key_id"]
     assert printed(capsys, 0, "verify", str(signed), "--key", f"{key}.pub.pem")["key_id"] == found["key_id"]
     assert printed(capsys, 0, "key", "show", f"{second}.pub.pem")["key_id"] == other["key_id"]
@@ -121,7 +121,7 @@ def test_a_profile_is_signed_verified_and_shown(tmp_path: Path, capsys: pytest.C
 
 def test_a_key_is_never_replaced(capsys: pytest.CaptureFixture[str], key: Path) -> None:
     before = key.read_bytes()
-    exits(1, "guardian", "profile", "key", "new", "--out", str(key))
+    exits(1, "guardian", "profile", "key", "new", "--output-file", str(key))
     assert "is there already" in capsys.readouterr().err
     assert key.read_bytes() == before
 
@@ -129,11 +129,11 @@ def test_a_key_is_never_replaced(capsys: pytest.CaptureFixture[str], key: Path) 
 def test_what_breaks_a_rule_is_not_signed(tmp_path: Path, capsys: pytest.CaptureFixture[str], key: Path) -> None:
     file, out = tmp_path / "machine.json", tmp_path / "machine.dsse"
     file.write_text(json.dumps(changed(machine(), "points/level/writable", True)))
-    exits(1, "guardian", "profile", "sign", str(file), "--key", str(key), "--out", str(out))
+    exits(1, "guardian", "profile", "sign", str(file), "--key", str(key), "--output-file", str(out))
     assert "(rule unlisted-write)" in capsys.readouterr().err
     assert not out.exists()
     file.write_text(json.dumps(machine()))
-    exits(0, "guardian", "profile", "sign", str(file), "--key", str(key), "--out", str(out))
+    exits(0, "guardian", "profile", "sign", str(file), "--key", str(key), "--output-file", str(out))
     assert out.exists()
 
 

@@ -37,9 +37,9 @@ def guarded(service: RunningService) -> Iterator[Guarded]:
 @pytest.fixture
 def signed(bare: Command, tmp_path: Path) -> Path:
     (tmp_path / "winter.yaml").write_text(RECIPE_TEXT)
-    assert bare("guardian", "profile", "key", "new", "--out", str(tmp_path / "key.pem")).code == 0
+    assert bare("guardian", "profile", "key", "new", "--output-file", str(tmp_path / "key.pem")).code == 0
     out = tmp_path / "winter.dsse"
-    words = ("--key", str(tmp_path / "key.pem"), "--out", str(out), "--json")
+    words = ("--key", str(tmp_path / "key.pem"), "--output-file", str(out), "--json")
     assert bare("guardian", "recipe", "sign", str(tmp_path / "winter.yaml"), *words).json["version"] == 4
     return out
 
@@ -62,7 +62,7 @@ def test_a_recipe_is_signed_as_what_it_is(signed: Path) -> None:
 def test_what_is_no_recipe_is_not_signed(line: str, other: str, bare: Command, tmp_path: Path, signed: Path) -> None:
     (tmp_path / "winter.yaml").write_text(RECIPE_TEXT.replace(line, other))
     out = tmp_path / "other.dsse"
-    words = ("--key", str(tmp_path / "key.pem"), "--out", str(out))
+    words = ("--key", str(tmp_path / "key.pem"), "--output-file", str(out))
     ran = bare("guardian", "recipe", "sign", str(tmp_path / "winter.yaml"), *words)
     assert (ran.code, out.exists()) == (1, False)
     assert "expected" in ran.err

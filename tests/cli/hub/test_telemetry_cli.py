@@ -65,7 +65,7 @@ def test_exports_that_cannot_be(armillary: Command, tmp_path: Path) -> None:
     assert "either --device or --segment" in armillary("telemetry", "export", "-o", out).err
     assert "either --device or --segment" in armillary("telemetry", "export", "-d", "f" * 128, "-g", "b", "-o", out).err
     assert "there is no segment" in armillary("telemetry", "export", "-g", "nobody", "-o", out).err
-    assert "--from" in armillary("telemetry", "export", "-g", "g", "--from", "soon", "-o", out).err
+    assert "--start" in armillary("telemetry", "export", "-g", "g", "--from", "soon", "-o", out).err
     assert not list(tmp_path.glob("x.csv*"))
 
 

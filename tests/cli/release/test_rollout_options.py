@@ -107,7 +107,7 @@ def test_an_os_release_takes_the_same_policy(service: Service) -> None:
     given = (
         "--release",
         RELEASE,
-        "--feed",
+        "--os-feed",
         "Retail",
         "-c",
         "Contoso",

@@ -38,9 +38,11 @@ def test_a_proof_is_verified_offline_and_breaks_on_one_changed_byte(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kept, proof = tmp_path / "kept.note", tmp_path / "proof.json"
-    armillary("audit", "checkpoint", "--out", str(kept))
+    armillary("audit", "checkpoint", "--output-file", str(kept))
     service.service.registry.catalogs.create("Proved", actor="ann")
-    made = armillary("audit", "prove", "--target", "Proved", "--since", str(kept), "--out", str(proof), "--json").json
+    made = armillary(
+        "audit", "prove", "--target", "Proved", "--since", str(kept), "--output-file", str(proof), "--json"
+    ).json
     assert (made["entries"], made["key"]) == (1, key)
     for name in ("ARMILLARY_SERVICE", "ARMILLARY_TOKEN", "ARMILLARY_CA"):
         monkeypatch.delenv(name)
@@ -62,19 +64,19 @@ def test_a_proof_without_a_key_or_for_another_log_or_past_is_refused(
     armillary: Command, key: str, tmp_path: Path
 ) -> None:
     proof, kept = tmp_path / "proof.json", tmp_path / "kept.note"
-    armillary("audit", "prove", "--first", "1", "--out", str(proof))
+    armillary("audit", "prove", "--first", "1", "--output-file", str(proof))
     assert "--key" in armillary("audit", "verify", str(proof)).err
     other = armillary("audit", "logs", "--json").json[1]["verifier_key"]
     assert armillary("audit", "verify", str(proof), "--key", other).code == 1
     assert armillary("audit", "verify", str(proof), "--key", str(tmp_path / "nothing")).code == 1
-    armillary("audit", "checkpoint", "--out", str(kept))
+    armillary("audit", "checkpoint", "--output-file", str(kept))
     refused = armillary("audit", "verify", str(proof), "--key", key, "--since", str(kept))
     assert "[transparency.inconsistent]" in refused.err
     keyfile = tmp_path / "log.key"
     keyfile.write_text(key + "\n")
     assert armillary("audit", "verify", str(proof), "--key", str(keyfile)).code == 0
     for wrong in (("--log", "nothing"), ("--first", "3", "--last", "2"), ("--target", "x", "--first", "1")):
-        assert armillary("audit", "prove", "--out", str(proof), *wrong).code == 1
+        assert armillary("audit", "prove", "--output-file", str(proof), *wrong).code == 1
 
 
 def test_the_whole_log_is_verified_by_the_service(armillary: Command) -> None:
@@ -89,7 +91,7 @@ def test_the_release_log_is_listed_and_proved(armillary: Command, tmp_path: Path
     assert first["operation"] == "release.publish"
     key = armillary("audit", "logs", "--json").json[1]["verifier_key"]
     proof = tmp_path / "release.json"
-    armillary("audit", "prove", "--log", "releases", "--target", first["target"], "--out", str(proof))
+    armillary("audit", "prove", "--log", "releases", "--target", first["target"], "--output-file", str(proof))
     found = armillary("audit", "verify", str(proof), "--key", key, "--json").json
     assert found["entries"][0]["detail"]["components"]
     assert found["log"].endswith("/releases")
@@ -118,10 +120,12 @@ def test_a_witness_cosigns_what_only_grew_and_refuses_what_did_not(
     mine = notes.parse_verifier_key(keyfile.read_text())
     assert checkpoints.verify(note.encode(), notes.parse_verifier_key(key), [mine]).witnesses
     proof = tmp_path / "proof.json"
-    armillary("audit", "prove", "--first", "1", "--size", size, "--out", str(proof))
+    armillary("audit", "prove", "--first", "1", "--size", size, "--output-file", str(proof))
     trusted = ("--key", key, "--witness", str(keyfile))
     assert armillary("audit", "verify", str(proof), *trusted, "--json").json["witnesses"][0]["name"] == "w.example/1"
-    armillary("audit", "prove", "--first", "1", "--out", str(proof))  # a newer checkpoint, which it has not seen
+    armillary(
+        "audit", "prove", "--first", "1", "--output-file", str(proof)
+    )  # a newer checkpoint, which it has not seen
     assert armillary("audit", "verify", str(proof), *trusted).code == 1
 
     seen = json.loads((folder / "seen.json").read_text())

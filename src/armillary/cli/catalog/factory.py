@@ -31,7 +31,7 @@ def factory() -> None:
 
 @app.command("run")
 def run(
-    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder of the run.")],
+    output: Annotated[Path, typer.Option("--output-directory", metavar="DIR", help="Folder of the run.")],
     count: Annotated[int, typer.Option("--count", min=1, max=MAX_DEVICES, metavar="N", help="Devices of the run.")],
     chip: ChipOption = "mt3620",
     sandbox: Annotated[SandboxName, typer.Option("--sandbox", help="What contains their applications.")] = "linux",

@@ -177,15 +177,15 @@ def _check_options(folder: Path, options: RunOptions) -> None:
     except FileNotFoundError:
         if any(one.name != "lock" and not one.name.startswith(".") for one in folder.iterdir()):
             raise DataFolderError(
-                f"{folder}: expected an empty folder or a factory run", remedy="Choose another --output."
+                f"{folder}: expected an empty folder or a factory run", remedy="Choose another --output-directory."
             ) from None
         with _explained(path):
             replace_file(path, json.dumps(wanted).encode("ascii"), mode=0o600)
         return
     except ValueError as error:
-        raise DataFolderError(f"{path}: damaged ({error})", remedy="Choose another --output.") from error
+        raise DataFolderError(f"{path}: damaged ({error})", remedy="Choose another --output-directory.") from error
     if not isinstance(begun, Mapping):
-        raise DataFolderError(f"{path}: damaged (expected an object)", remedy="Choose another --output.")
+        raise DataFolderError(f"{path}: damaged (expected an object)", remedy="Choose another --output-directory.")
     different = [name for name, value in wanted.items() if begun.get(name) != value]
     if different:
         raise DataFolderError(

@@ -35,7 +35,7 @@ def _download(
     remote: RemoteService,
     device: DeviceOption,
     file_id: FileOption,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")],
+    output: Annotated[Path, typer.Option("--output-file", "-o", metavar="FILE", help="Where to write it.")],
 ) -> None:
     """Download a file."""
     parts = remote.download(f"/devices/{segment(device)}/files/{segment(file_id)}")

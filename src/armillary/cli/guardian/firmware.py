@@ -36,7 +36,7 @@ def sign_firmware(
     profile: Annotated[str, typer.Option("--profile", metavar="NAME", help="Profile of the equipment: guard/coffee.")],
     version: Annotated[int, typer.Option("--version", min=1, metavar="N", help="What the equipment will show.")],
     key: Annotated[Path, typer.Option("--key", metavar="FILE", help="Private key that guardians trust, PEM.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Signed file to write.")],
+    out: Annotated[Path, typer.Option("--output-file", "-o", metavar="FILE", help="Signed file to write.")],
     as_json: JsonOption = False,
 ) -> None:
     """Sign a firmware: its hash, size and version."""

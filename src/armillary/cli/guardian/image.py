@@ -78,7 +78,7 @@ def image(
     *,
     config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The guardian's equipment, YAML.")],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="New folder to write the image's files to.")
+        Path | None, typer.Option("--output-directory", metavar="DIR", help="New folder to write the image's files to.")
     ] = None,
     package: Annotated[Path | None, typer.Option("--package", metavar="FILE", help="Image package to write.")] = None,
     key: Annotated[
@@ -101,11 +101,13 @@ def image(
     It has the program, signed profiles, and grants for just the equipment that the file names.
     """
     if (out is None) == (package is None):
-        raise InvalidArgumentError("expected --out or --package, got both or none", remedy="Name one of the two.")
+        raise InvalidArgumentError(
+            "expected --output-directory or --package, got both or none", remedy="Name one of the two."
+        )
     made = build(read_file(config), config, key)
     shown: dict[str, Any] = {"files": len(made.files), "connections": made.connections, "uart": made.serial_ports}
     if out is not None:
-        write_folder(out, made.files, option="--out")
+        write_folder(out, made.files, option="--output-directory")
         shown = {"folder": str(out), **shown}
     if package is not None:
         pair = signing_pair(signing_key, signing_certificate)

@@ -63,7 +63,9 @@ def show(file: FileArgument, as_json: JsonOption = False) -> None:
 def sign(
     file: FileArgument,
     key: Annotated[Path, typer.Option("--key", metavar="KEY", help="Private key, PEM (profile key new).")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The signed profile: a DSSE envelope.")],
+    out: Annotated[
+        Path, typer.Option("--output-file", "-o", metavar="FILE", help="The signed profile: a DSSE envelope.")
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Sign a profile; a signed one gets one more signature.

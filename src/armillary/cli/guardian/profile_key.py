@@ -25,7 +25,9 @@ PUBLIC_SUFFIX: Final = ".pub.pem"
 
 @app.command("new")
 def new(
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The private key; FILE.pub.pem: the public one.")],
+    out: Annotated[
+        Path, typer.Option("--output-file", "-o", metavar="FILE", help="The private key; FILE.pub.pem: the public one.")
+    ],
     kind: Annotated[
         Literal["p256", "ed25519"], typer.Option("--kind", metavar="p256|ed25519", help="Of the key.")
     ] = "p256",

@@ -34,7 +34,7 @@ def sign_recipe(
         Path, typer.Argument(metavar="FILE", show_default=False, help="Recipe: profile, name, version, slot, values.")
     ],
     key: Annotated[Path, typer.Option("--key", metavar="FILE", help="Private key that guardians trust, PEM.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Signed file to write.")],
+    out: Annotated[Path, typer.Option("--output-file", "-o", metavar="FILE", help="Signed file to write.")],
     as_json: JsonOption = False,
 ) -> None:
     """Sign a recipe that is written in YAML.

@@ -37,7 +37,7 @@ FileFormat = Literal["csv", "parquet"]
 @remote_command(app, "export")
 def export(
     remote: RemoteService,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.")],
+    output: Annotated[Path, typer.Option("--output-file", "-o", metavar="FILE", help="File to write.")],
     device: AnyDeviceOption = None,
     group: Annotated[
         str | None, typer.Option("--segment", "--group", "-g", metavar="ID", help="Of all devices of a segment.")
@@ -45,8 +45,8 @@ def export(
     metric: Annotated[
         list[str] | None, typer.Option("--metric", "-m", metavar="NAME", help="Only this name; repeatable.")
     ] = None,
-    start: Annotated[str | None, typer.Option("--from", metavar="TIME", help="From this time on (ISO 8601).")] = None,
-    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Before this time.")] = None,
+    start: Annotated[str | None, typer.Option("--start", metavar="TIME", help="From this time on (ISO 8601).")] = None,
+    end: Annotated[str | None, typer.Option("--end", metavar="TIME", help="Before this time.")] = None,
     file_format: Annotated[FileFormat, typer.Option("--format", help="What to write.")] = "csv",
     catalog: CatalogOption = None,
 ) -> None:
@@ -60,8 +60,8 @@ def export(
     parts = remote.download(
         f"{place}/telemetry/export",
         metric=metric or None,
-        start_ms=None if start is None else moment("--from", start) * 1000,
-        end_ms=None if end is None else moment("--to", end) * 1000,
+        start_ms=None if start is None else moment("--start", start) * 1000,
+        end_ms=None if end is None else moment("--end", end) * 1000,
         format=file_format,
         catalog=catalog if group is not None else None,
     )

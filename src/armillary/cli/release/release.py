@@ -88,7 +88,7 @@ def publish(
 def export_corim(
     remote: RemoteService,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Release id, or CHIP/VERSION such as mt3620/26.11.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write; - is stdout.")],
+    output: Annotated[Path, typer.Option("--output-file", "-o", metavar="FILE", help="File to write; - is stdout.")],
     signed: Annotated[bool, typer.Option("--signed", help="Sign it with the service's OS signing key.")] = False,
 ) -> None:
     """Write a release's reference values as CoRIM."""

@@ -23,7 +23,7 @@ verbs = noun()
 MAX_COMPONENT_BYTES = 48 << 20  # what base64 makes of it fits into one request
 BILL_FACTS = ("components", "spec_version", "size", "sha256", "added_at", "added_by")
 BillArgument = Annotated[Path, typer.Argument(metavar="FILE", help="CycloneDX or SPDX document, JSON; - is stdin.")]
-BillOutput = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write; - is stdout.")]
+BillOutput = Annotated[Path, typer.Option("--output-file", "-o", metavar="FILE", help="File to write; - is stdout.")]
 
 
 @remote_command(verbs, "create")

@@ -240,7 +240,9 @@ def create_os(
     *,
     release: ReleaseOption,
     policy: Policy,
-    feed: Annotated[str, typer.Option("--feed", metavar="NAME", help="OS feed whose device groups get it.")] = "Retail",
+    feed: Annotated[
+        str, typer.Option("--os-feed", metavar="NAME", help="OS feed whose device groups get it.")
+    ] = "Retail",
     catalog: OnlyCatalogOption = None,
 ) -> Shown:
     """Bring an OS release to the groups of a feed in cohorts.

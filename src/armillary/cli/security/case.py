@@ -39,7 +39,9 @@ TextOption = Annotated[str, typer.Option("--text", metavar="TEXT", help="In word
 NeededText = Annotated[str, typer.Option("--text", metavar="TEXT", help="Why, in a sentence.")]
 StageOption = Annotated[Literal["24h", "72h", "final"], typer.Option("--stage", help="Which report.")]
 AdvisoryOption = Annotated[str | None, typer.Option("--advisory", metavar="ID", help="The advisory it is about.")]
-FindingOption = Annotated[str | None, typer.Option("--finding", metavar="ID", help="The finding it is about."), FINDING]
+FindingOption = Annotated[
+    str | None, typer.Option("--finding", "-f", metavar="ID", help="The finding it is about."), FINDING
+]
 ReportOption = Annotated[
     str | None, typer.Option("--report", metavar="ID", help="The vulnerability report it is about.")
 ]

@@ -22,6 +22,7 @@ from armillary.cli.terminal.remote import (
     connect,
     remote_command,
 )
+from armillary.cli.terminal.times import moment
 from armillary.errors import InvalidArgumentError
 from armillary.wire.transparency.entry import AUDIT, LOGS
 
@@ -52,6 +53,9 @@ WitnessOption = Annotated[
 ]
 
 
+MAX_DIGITS = 12  # of Unix seconds
+
+
 @remote_command(app, "list")
 def list_lines(
     remote: RemoteService,
@@ -62,15 +66,26 @@ def list_lines(
         str | None,
         typer.Option("--operation", metavar="WORD", help="device.revoke; or device for all that begin with device."),
     ] = None,
-    since: Annotated[int | None, typer.Option("--since", min=0, metavar="SECONDS", help="Unix time.")] = None,
-    until: Annotated[int | None, typer.Option("--until", min=0, metavar="SECONDS", help="Unix time, before.")] = None,
+    start: Annotated[
+        str | None, typer.Option("--start", metavar="TIME", help="Only from then on: a date, a time or Unix seconds.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--end", metavar="TIME", help="Only before.")] = None,
 ) -> Shown:
     """List audit lines, newest first."""
-    wanted = {"target": target, "actor": actor, "operation": operation, "since": since, "until": until}
+    span = {"since": _seconds("--start", start), "until": _seconds("--end", end)}
+    wanted = {"target": target, "actor": actor, "operation": operation, **span}
     lines = remote.pages("/audit", limit=limit, **wanted)
     is_all = all(value is None for value in wanted.values())
     empty = "The audit log is empty." if is_all else "The audit log has no such line."
     return table(lines, COLUMNS, row=readable, empty=empty)
+
+
+def _seconds(option: str, text: str | None) -> int | None:
+    """A date, a time or Unix seconds, as these."""
+    if text is None:
+        return None
+    is_number = text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS
+    return int(text) if is_number else moment(option, text)
 
 
 @remote_command(app, "logs")
@@ -101,7 +116,9 @@ def checkpoint(
     size: Annotated[
         int | None, typer.Option("--size", min=0, metavar="N", help="An earlier one: of N entries.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the signed note there.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--output-file", "-o", metavar="FILE", help="Write the signed note there.")
+    ] = None,
 ) -> Shown:
     """Print the signed head of a log with its cosignatures.
 
@@ -120,7 +137,7 @@ def checkpoint(
 @remote_command(app, "prove")
 def prove(
     remote: RemoteService,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Write the proof there.")],
+    out: Annotated[Path, typer.Option("--output-file", "-o", metavar="FILE", help="Write the proof there.")],
     log: LogOption = AUDIT,
     first: Annotated[int | None, typer.Option("--first", min=1, metavar="NUMBER", help="The first entry.")] = None,
     last: Annotated[int | None, typer.Option("--last", min=1, metavar="NUMBER", help="The last entry.")] = None,

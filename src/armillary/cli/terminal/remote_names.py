@@ -53,7 +53,9 @@ OnlySupportOption = Annotated[
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit log.")]
 TokenIdOption = Annotated[str, typer.Option("--token-id", "--id", metavar="ID", help="Token id.")]
-OutputFileOption = Annotated[Path, typer.Option("--output-file", metavar="FILE", help="File to write; - is stdout.")]
+OutputFileOption = Annotated[
+    Path, typer.Option("--output-file", "-o", metavar="FILE", help="File to write; - is stdout.")
+]
 
 
 def catalog_path(remote: RemoteService, catalog: str | None, resource_group: str = DEFAULT_RESOURCE_GROUP) -> str:

@@ -77,7 +77,7 @@ def judge(body: Any) -> None:
                 id="r", source=found.source, device_id="d", at_ms=1, accepted_ms=1, content={}, values={"a": 1}
             )
             assert is_wanted(found, record, FACTS) in (True, False)
-            document_of(found, record, FACTS)
+            document_of(found, record, FACTS, {"names": {"a": {"name": "A", "unit": "bar"}}})
 
 
 def parse_whole_export(body: Any) -> DataExport:

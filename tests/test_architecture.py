@@ -165,3 +165,23 @@ def test_defaults_of_dataclasses_are_what_every_python_takes():
                 value = field.value if isinstance(field, ast.AnnAssign) else None
                 called = ast.unparse(value.func) if isinstance(value, ast.Call) else ""
                 assert called != "MappingProxyType", f"{relative(path)}:{field.lineno}: use field(default_factory=dict)"
+
+
+IMPORTED = re.compile(r'^import \{([^}]*)\} from "\./([^"]+)";', re.MULTILINE)
+EXPORTED = re.compile(r"^export (?:async )?(?:const|let|function\*?|class) (\w+)", re.MULTILINE)
+
+
+def test_scripts_of_the_console_import_what_others_export():
+    """A browser loads none of a page's scripts where one name is missing."""
+    folder = SOURCE / "console/static"
+    scripts = {path.name: path.read_text("utf-8") for path in folder.glob("*.js")}
+    imported = [
+        (name, other, word.split(" as ")[0].strip())
+        for name, text in scripts.items()
+        for words, other in IMPORTED.findall(text)
+        for word in words.split(",")
+        if word.strip()
+    ]
+    assert len(imported) > 20
+    missing = [each for each in imported if each[2] not in EXPORTED.findall(scripts[each[1]])]
+    assert missing == []

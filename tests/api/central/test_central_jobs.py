@@ -111,7 +111,7 @@ def test_what_a_job_cannot_be_is_refused_and_nothing_is_kept(central: Central, f
     entry = good["data"][0]
     other = make_template(central)
     for change, word in (
-        ({"data": []}, "data"), ({"data": [{**entry, "type": "deviceTemplateMigration"}]}, "type"), ({"group": "none"}, "group"),
+        ({"data": []}, "data"), ({"data": [{**entry, "type": "deviceTemplateMigration"}]}, "type"), ({"group": "none"}, "segment 'none'"),
         ({"data": [entry, {**entry, "type": "command"}]}, "one type"), ({"data": [entry, entry]}, "once"),
         ({"data": [{**entry, "target": other}]}, "target"), ({"data": [{**entry, "target": "dtmi:no:one;1"}]}, "template"),
         ({"batch": {"type": "number", "value": 0}}, "batch"), ({"batch": {"type": "x", "value": 1}}, "batch.type"),

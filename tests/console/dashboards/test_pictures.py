@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from tests.api.running_service import fresh
 from tests.console.page_check import reads_well
 from tests.console.plain_browser import signed_in
 from tests.console.watched_browser import LOOKS, Watched
@@ -75,7 +76,7 @@ def test_a_reader_sees_pictures_and_is_offered_no_change(scene: WaterScene) -> N
 
 
 def test_a_picture_of_another_catalog_is_as_good_as_none(scene: WaterScene) -> None:
-    name, catalogs = scene.running.make_catalog("elsewhere"), scene.running.service.registry.catalogs
+    name, catalogs = scene.running.make_catalog(fresh("elsewhere")), scene.running.service.registry.catalogs
     try:
         body = {"name": "Theirs", "catalog": name, "content": base64.b64encode(png()).decode()}
         assert scene.running.call("PUT", "/api/v1/pictures/theirs.png", body).status == 200

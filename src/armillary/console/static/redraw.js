@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parts of a page that are drawn again while somebody works in them. A builder (data-builder) is sent and drawn again at
 // each choice: what was typed meanwhile stays, and so does the place. A part that asks for itself (data-every) waits.
+// layout.html sets htmx's settle delay to 0: before it has settled, a choice in the new part would be heard by nobody.
 
 import { isTyped } from "./shell.js";
 
@@ -15,6 +16,9 @@ function setValue(field, value) {
   if (field.type === "checkbox") field.checked = value;
   else if (field.tagName !== "SELECT" || [...field.options].some((each) => each.value === value)) field.value = value;
 }
+
+/** Whether somebody is in the midst of a text; a choice is whole when it is made. */
+const isWriting = (field) => field === document.activeElement && field.matches("textarea, input:not([type=checkbox], [type=radio])");
 
 /** Where somebody is in a part: a field by its name, a button also by what it sends. */
 function placeIn(part) {
@@ -76,7 +80,7 @@ document.addEventListener("htmx:afterSettle", ({ detail, target }) => {
   const tell = (field) => field.dispatchEvent(new Event("change", { bubbles: true }));
   for (const [name] of found.typed) {
     const field = named(target, name);
-    if (field && field === document.activeElement) field.addEventListener("blur", () => tell(field), { once: true });
+    if (field && isWriting(field)) field.addEventListener("blur", () => tell(field), { once: true });
     else if (field) tell(field);
   }
 });

@@ -2,7 +2,7 @@
 // Where a person has chosen their own zone, moments are read and typed in it: a fixed range above a chart, and the fields
 // "From" and "To". Addresses keep UTC, so that a link shows everybody the same. Without script all of it is UTC.
 
-import { local } from "./shell.js";
+import { exact } from "./zone.js";
 
 const TYPED = /^(\d{4})-(\d{2})-(\d{2})(?:[ T](\d{2}):(\d{2})(?::(\d{2}))?)?$/;
 const two = (number) => String(number).padStart(2, "0");
@@ -55,7 +55,7 @@ function turn(field) {
 function turnAll() {
   if (document.documentElement.dataset.clock !== "local") return;
   for (const field of document.querySelectorAll("input[data-time][name]")) turn(field);
-  for (const shown of document.querySelectorAll("time[data-exact]")) shown.textContent = local(Number(shown.dataset.exact));
+  for (const shown of document.querySelectorAll("time[data-exact]")) shown.textContent = exact(Number(shown.dataset.exact));
 }
 
 turnAll();

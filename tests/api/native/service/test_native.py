@@ -300,7 +300,7 @@ def test_why_a_device_does_not_run_its_deployment(service: RunningService, catal
     told = "The device was offered the images; it reports them when their trial has ended."
     assert (state["status"], state["reason"]) == ("waiting", told)
     assert state["images"] == [
-        {"state": None, "name": "Blink", "image_id": str(image), "wanted": True, "installed": False}
+        {"state": None, "name": "Blink", "version": "", "image_id": str(image), "wanted": True, "installed": False}
     ]
     service.service.registry.lifecycle.revoke(device.device_id, reason="test", actor="test")
     assert service.call("GET", path).body["reason"] == "The device is revoked."

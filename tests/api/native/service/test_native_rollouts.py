@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from tests.api.running_service import RunningService, application, wait_until
 
+from armillary.wire.device.update_status import OS, UpdateStatus
+
 
 def _uploaded(service: RunningService, catalog: str) -> str:
     _, package = application()
@@ -139,7 +141,9 @@ def test_an_os_release_is_rolled_out_by_who_runs_the_service_alone(service: Runn
     version = f"30.{catalog[-6:]}"
     release = service.service.releases.publish("mt3620", version, actor="test", feed="RetailEval")
     path = f"/api/v1/releases/{release.release_id}/rollout"
-    service.claimed(catalog)  # a roll-out without devices is over as soon as the planner looks
+    with service.claimed(catalog) as device:  # a roll-out that no device can take is over as soon as the planner looks
+        device.update_status = UpdateStatus(abilities=(OS,))
+        device.check_in()
     mine = {"name": f"admin of {catalog}", "role": "Administrator", "catalog": catalog}
     token = service.call("POST", "/api/v1/tokens", mine).body["secret"]
     assert service.call("POST", path, {"catalog": catalog}, token=token).status == 403

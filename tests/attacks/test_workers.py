@@ -57,6 +57,7 @@ def second_worker(host: ServiceHost) -> Iterator[int]:
         trust_anchors=lambda: b"",
         renew_identity=lambda *_: b"",
         keep_dump=lambda *_: uuid.uuid4(),
+        keep_log=lambda *_: uuid.uuid4(),
         held_hints=context.settings.check_now_connections,
     )
     files = service.authority.server.files()

@@ -45,7 +45,7 @@ def test_values_change_by_themselves_and_a_command_is_sent(
     command = page.locator("#command-setBrewTemp")
     command.get_by_label("Value").fill("93")
     command.get_by_role("button").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text(f"of {MACHINE}: 93?")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"of {MACHINE}: 93 °C?")
     reads_well(page, "guardians-review-light")
     page.locator("form.confirm").get_by_role("button").click()
     expect(page.locator("main")).to_contain_text("read back")

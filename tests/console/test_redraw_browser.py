@@ -136,6 +136,7 @@ def test_a_refused_form_opens_at_its_reason(scene: WaterScene, watch: Callable[.
     page = scene.sign_in(watch(scene, allowed=("status of 400",), java_script_enabled=has_script))
     page.goto("/add-devices")
     form = page.locator("form").filter(has=page.get_by_role("button", name="Create a product"))
+    form.get_by_label("Catalog").select_option(label="northwind")
     form.get_by_label("Name").fill("Pumps")
     form.get_by_role("button").click()
     reason = page.get_by_role("alert")

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from tests.api.running_service import RunningService
 from tests.cli.conftest import Command
+from tests.fixtures.waiting import wait_until
 
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.device_log import DeviceLog, encode_log
@@ -30,22 +30,14 @@ def device(service: RunningService, catalog: str) -> Iterator[WireDevice]:
         yield made
 
 
-class Answering(threading.Thread):
-    """Checks in as a device does that waits for a hint: until it is asked for its log, which it sends."""
-
-    def __init__(self, service: RunningService, device: WireDevice) -> None:
-        super().__init__()
-        self._service = service
-        self._device = device
-
-    def run(self) -> None:
-        logs = self._service.service.device_logs
-        while logs.standing(self._device.device_id).state != "waiting":
-            time.sleep(0.02)
-        request_id = self._device.check_in().log_request
-        assert request_id is not None
-        log = DeviceLog(request_id=request_id, at=1_790_000_000, left_out=4, lines=LINES)
-        assert self._device.exchange("POST", "/v1/device-log", encode_log(log)).status == 200
+def answer(service: RunningService, device: WireDevice) -> None:
+    """Check in as a device does that waits for a hint: when it is asked for its log, which it sends."""
+    logs = service.service.device_logs
+    wait_until(lambda: logs.standing(device.device_id).state == "waiting", "the device is asked for its log")
+    request_id = device.check_in().log_request
+    assert request_id is not None
+    log = DeviceLog(request_id=request_id, at=1_790_000_000, left_out=4, lines=LINES)
+    assert device.exchange("POST", "/v1/device-log", encode_log(log)).status == 200
 
 
 def test_a_log_is_asked_for_and_shown(armillary: Command, service: RunningService, device: WireDevice) -> None:
@@ -53,10 +45,10 @@ def test_a_log_is_asked_for_and_shown(armillary: Command, service: RunningServic
     assert nothing.code == 1
     assert "nothing of the log" in nothing.err
     assert "--ask" in nothing.err
-    answering = Answering(service, device)
-    answering.start()
-    asked = armillary("device", "log", "-d", device.device_id[:20], "--ask")
-    answering.join()
+    with ThreadPoolExecutor(max_workers=1) as elsewhere:
+        answered = elsewhere.submit(answer, service, device)
+        asked = armillary("device", "log", "-d", device.device_id[:20], "--ask")
+        answered.result()
     assert asked.code == 0, asked.err
     assert asked.out.splitlines() == [LINES[0], LINES[1].replace("\x1b", "")]
     assert "unverified; it has 4 older lines" in asked.err

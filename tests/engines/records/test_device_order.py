@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from armillary.engines.records import device_order
 from armillary.engines.records.queries import devices as device_rows, names as name_rows
-from armillary.engines.records.schema.rows import Device, DeviceFilter, Page
+from armillary.engines.records.schema.rows import HEALTHS, Device, DeviceFilter, Page
 from armillary.engines.records.store import Records
 from armillary.errors import InvalidArgumentError
 
@@ -20,7 +20,7 @@ EVERY = DeviceFilter()
 # Word of an order -> what of a device is compared.
 COMPARED: dict[str, Callable[[Device], object]] = {
     "name": lambda device: device.name.lower(),
-    "health": lambda device: [*device_order._GRAVITY, device.health].index(device.health),
+    "health": lambda device: device_order.GRAVITY.index(device.health),
     "last_check_in_at": lambda device: device.last_check_in_at or device_order._NEVER,
     "group": lambda device: device.group or "",
     "os_version": lambda device: device.os_version,
@@ -73,6 +73,10 @@ def walked(records: Records, order: str, chosen: DeviceFilter = EVERY) -> list[D
         if after is None:
             return found
         assert len(after) <= 200  # as the API takes it
+
+
+def test_every_health_has_its_place() -> None:
+    assert set(device_order.GRAVITY) == set(HEALTHS)
 
 
 def test_every_order_is_compared() -> None:

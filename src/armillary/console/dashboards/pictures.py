@@ -14,13 +14,14 @@ from typing import Final
 
 from armillary import content
 from armillary.errors import NotFoundError
+from armillary.wire.picture.policy import PICTURE_POLICY
 
 MEDIA_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {".svg": "image/svg+xml", ".png": "image/png", ".webp": "image/webp", ".jpg": "image/jpeg"}
 )
 HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+        "Content-Security-Policy": PICTURE_POLICY,
         "Cache-Control": "private, max-age=3600",
     }
 )

@@ -25,8 +25,11 @@ from armillary.wire.text.device_name import ID_DIGITS, MAX_KEY_CHARACTERS
 
 # Devices that match, of which a list is sorted: a page of it costs tens of milliseconds.
 MAX_SORTED: Final = 10_000
-# Health, the gravest first; what is not here is unknown, and comes before the last.
-_GRAVITY: Final = ("held", "quarantined", "refused", "revoked", "update-only", "silent", "never", "unattested")
+# Health, the gravest first: every word of ``rows.HEALTHS``.
+GRAVITY: Final = (
+    "held", "quarantined", "refused", "revoked", "update-only",
+    "silent", "never", "simulated", "unattested", "attested",
+)  # fmt: skip
 # Later than any time: what never was comes last.
 _NEVER: Final = 2**62
 
@@ -48,8 +51,8 @@ def _text(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 def _gravity(now: int, silent_after_s: int) -> ColumnElement[Any]:
     health = health_word(now, silent_after_s)
-    ranks = [(health == word, literal(rank, BigInteger)) for rank, word in enumerate(_GRAVITY)]
-    return case(*ranks, else_=literal(len(_GRAVITY), BigInteger))
+    ranks = [(health == word, literal(rank, BigInteger)) for rank, word in enumerate(GRAVITY)]
+    return case(*ranks, else_=literal(len(GRAVITY), BigInteger))
 
 
 # Word of an order -> its column, and whether it holds text or a number.

@@ -20,13 +20,14 @@ from armillary.api.http.routes import operator_of
 from armillary.api.native.parameters import V1, StrictBody
 from armillary.content import application_templates as shipped
 from armillary.errors import NotFoundError, RateLimitedError
+from armillary.wire.picture.policy import PICTURE_POLICY
 
 NamePath = Annotated[str, Path(min_length=1, max_length=64, description="Name of an application template")]
 FilePath = Annotated[str, Path(min_length=1, max_length=64)]
 # A picture of a template changes with the release only; its address carries no version, so it is asked for again.
 _PICTURE_HEADERS = {
     "Cache-Control": "no-cache",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "Content-Security-Policy": PICTURE_POLICY,
     "X-Content-Type-Options": "nosniff",
 }
 

@@ -19,6 +19,7 @@ from armillary.api.views import authored as views_authored
 from armillary.engines.documents.document import ID_PATTERN
 from armillary.engines.documents.pictures import KIND
 from armillary.twin.author.picture import MAX_CONTENT_CHARACTERS, decoded
+from armillary.wire.picture.policy import PICTURE_POLICY
 
 PicturePath = Annotated[
     str,
@@ -34,7 +35,7 @@ BODY_LIMIT_BYTES: Final = MAX_CONTENT_CHARACTERS + 4096
 # Whoever opens a picture by its address gets it with a policy that lets it do nothing.
 PICTURE_HEADERS: Final = {
     "Cache-Control": "private, no-cache",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "Content-Security-Policy": PICTURE_POLICY,
     "X-Content-Type-Options": "nosniff",
 }
 

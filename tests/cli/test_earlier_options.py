@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.conftest import Command
 
 from armillary.cli.earlier_options import EARLIER_OPTIONS, with_present_names
 from armillary.cli.main import COMMANDS, command_of
@@ -46,6 +48,12 @@ def test_an_earlier_name_is_no_option_and_stands_for_one(options: dict[str, set[
         words = verb.split()
         assert with_present_names([*words, earlier, "x=y", "-d"]) == [*words, present, "x=y", "-d"]
         assert with_present_names([*words, f"{earlier}=x=y"]) == [*words, f"{present}=x=y"]
+
+
+def test_a_command_takes_an_earlier_name(armillary: Command, tmp_path: Path) -> None:
+    assert armillary("audit", "list", "--since", "0", "--until=1").code == 0
+    assert armillary("audit", "checkpoint", "--out", str(tmp_path / "note")).code == 0
+    assert (tmp_path / "note").is_file()
 
 
 @pytest.mark.parametrize("line", ["", "audit", "audit logs --out x", "hardware-definition generate-header --output f"])

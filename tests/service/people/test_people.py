@@ -103,6 +103,12 @@ def test_groups_grant_what_they_say_at_each_sign_in_and_take_it_back(people: Peo
     assert {each.role for each in people.sign_ins.signed_in(profile("bob")).grants} == {"Reader"}
 
 
+def test_what_groups_grant_stands_in_the_order_of_the_setting(people: People) -> None:
+    for number in range(6):  # by chance alone all six would stand so once in 64 runs
+        known = people.sign_ins.signed_in(profile(f"s-{number}", "", "makers", "admins"))
+        assert [each.role for each in known.grants] == ["Administrator", "Contributor"]
+
+
 def test_what_groups_no_longer_grant_is_gone_although_the_sign_in_is_refused(
     people: People, service: SecurityService
 ) -> None:

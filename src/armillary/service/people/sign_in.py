@@ -198,9 +198,10 @@ class SignIns:
             for each in rows.grants_of(connection, found.person_id)
             if each.origin == rules.BY_PROVIDER and wanted.pop(what(each), None) is None
         ]
-        for role, catalog_id, organisation in wanted:
+        in_order = sorted(uuid4() for _ in wanted)  # made in one second, they are listed as oidc_grants names them
+        for grant_id, (role, catalog_id, organisation) in zip(in_order, wanted, strict=True):
             made = Grant(
-                grant_id=uuid4(),
+                grant_id=grant_id,
                 person_id=found.person_id,
                 role=role,
                 catalog_id=catalog_id,

@@ -11,6 +11,7 @@ Texts are sorted, and say nothing of where or when, so that the files change onl
 
 from __future__ import annotations
 
+import ast
 import io
 import sys
 from collections.abc import Iterator
@@ -18,14 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from jinja2.ext import babel_extract
 
 CONSOLE = Path(__file__).resolve().parent.parent / "src" / "armillary" / "console"
 TEXTS = CONSOLE / "texts"
-_KEYWORDS = {"say": None, "say_count": (2, 3)}
-_METHODS = {".py": "python", ".html": "jinja2.ext:babel_extract"}
+_KEYWORDS = ("say", "say_count", "counted", "counted_page")
 _NO_DAY = datetime(2026, 1, 1, tzinfo=UTC)  # a compiled catalog has dates in its head
 _OPTIONS = {"trim_blocks": "true", "lstrip_blocks": "true"}
 
@@ -79,12 +79,41 @@ def untranslated(path: Path) -> Iterator[str | tuple[str, str]]:
 def _messages() -> set[str | tuple[str, str]]:
     """Texts that modules and templates say: one, or (for one, for many)."""
     found: set[str | tuple[str, str]] = set()
-    for path in sorted(CONSOLE.rglob("*")):
-        if path.suffix in _METHODS:
-            with path.open("rb") as file:
-                for _, message, _, _ in extract(_METHODS[path.suffix], file, _KEYWORDS, options=_OPTIONS):
-                    found.add(message)
+    for path in sorted(CONSOLE.rglob("*.py")):
+        found.update(texts_of(path.read_text("utf-8"), str(path.relative_to(CONSOLE))))
+    for path in sorted(CONSOLE.rglob("*.html")):
+        with path.open("rb") as file:
+            for line, function, given, _ in babel_extract(file, _KEYWORDS, (), _OPTIONS):
+                texts = (given,) if isinstance(given, str) else tuple(given)
+                found.update(_said(function, texts, f"{path.name}:{line}"))
     return found
+
+
+def texts_of(source: str, name: str) -> Iterator[str | tuple[str, str]]:
+    """Texts that a module says.
+
+    Raises:
+        ValueError: one is not a literal, so that nobody could translate it.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _KEYWORDS:
+            given = tuple(each.value if isinstance(each, ast.Constant) else None for each in node.args)
+            yield from _said(node.func.id, given, f"{name}:{node.lineno}")
+
+
+def _said(function: str, given: tuple[object, ...], where: str) -> Iterator[str | tuple[str, str]]:
+    """The texts of one call with these arguments, None of what is no literal."""
+    if function in ("say", "say_count"):
+        forms = given[:1] if function == "say" else given[-2:]
+        if not forms or not all(isinstance(each, str) for each in forms):
+            raise ValueError(f"{where}: {function} takes literals: give what changes by gaps")
+        yield str(forms[0]) if function == "say" else (str(forms[0]), str(forms[1]))
+        return
+    one, many = (*given[1:3], None)[:2]  # words that are no literals have marks of their own, or none
+    if isinstance(one, str) and (isinstance(many, str) or len(given) < 3):
+        yield f"{{count}} {one}", f"{{count}} {many or one + 's'}"
+        if function == "counted_page":
+            yield f"{{count}} or more {one}s"
 
 
 def _catalog(language: str) -> Catalog:

@@ -10,8 +10,9 @@ import pytest
 from babel.messages.pofile import read_po
 from docs import texts
 
+from armillary.console.frame.words import counted, counted_page, joined, moment, sentence
 from armillary.console.language.rendering import Rendering
-from armillary.console.language.say import say, say_count
+from armillary.console.language.say import apart, say, say_count, shaped
 from armillary.console.language.translation import ENGLISH, LANGUAGES, Translation, translation
 
 
@@ -19,10 +20,18 @@ class Scots:
     """A catalog of three texts."""
 
     def gettext(self, message: str) -> str:
-        return {"{what} of {name}": "{name}'s {what}", "device": "thingmabob"}.get(message, message)
+        return {
+            "{what} of {name}": "{name}'s {what}",
+            "device": "thingmabob",
+            "{first} and {last}": "{first} an {last}",
+            "{span} ago": "{span} syne",
+            "{count} or more devices": "{count} or mair things",
+        }.get(message, message)
 
     def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
-        return {"{n} device": "{n} thing", "{n} devices": "{n} things"}.get(msgid1 if n == 1 else msgid2, msgid2)
+        words = {"device": "thing", "devices": "things"}
+        gap, _, word = (msgid1 if n == 1 else msgid2).partition(" ")
+        return f"{gap} {words.get(word, word)}"
 
 
 SCOTS = Translation("sco", Scots())
@@ -43,6 +52,59 @@ def test_a_text_is_said_in_another_language_with_the_texts_in_its_gaps() -> None
     assert SCOTS.value(7) == 7
     assert SCOTS.say("device") == "thingmabob"
     assert SCOTS.say_count(2, "{n} device", "{n} devices", n=2) == "2 things"
+
+
+def test_helpers_that_build_texts_keep_their_marks() -> None:
+    """German and others are made where a page is laid out, so that what was said before has to be known there."""
+    thing = say("device")
+    many = {"items": [1], "next": "x"}
+    for built, english, scots in (
+        (joined([thing, "a", "b"]), "device, a and b", "thingmabob, a an b"),
+        (joined([thing]), "device", "thingmabob"),
+        (apart([thing, "{b}"], "; "), "device; {b}", "thingmabob; {b}"),
+        (apart([thing, "b"], " {} "), "device {} b", "thingmabob {} b"),
+        (sentence(thing), "Device.", "Thingmabob."),
+        (shaped(thing, str.upper), "DEVICE", "THINGMABOB"),
+        (counted(1, "device"), "1 device", "1 thing"),
+        (counted(1200, "device"), "1,200 devices", "1,200 things"),
+        (counted(2, "property", "properties"), "2 properties", "2 properties"),
+        (counted_page(many, "device"), "1 or more devices", "1 or mair things"),
+        (moment(1000, 1600).relative, "10 min ago", "10 min syne"),
+    ):
+        assert (built, SCOTS.text(built)) == (english, scots)
+    assert joined([]) == ""
+    assert type(apart(["a", "b"])) is str
+    assert type(sentence("a")) is str
+
+
+def test_a_document_for_a_script_is_in_the_language() -> None:
+    found = SCOTS.document({"what": say("device"), "device": [say("device"), 1, None, {"x": "device"}]})
+    assert found == {"what": "thingmabob", "device": ["thingmabob", 1, None, {"x": "device"}]}
+
+
+def test_what_a_form_sends_is_the_same_in_every_language() -> None:
+    environment = Rendering(lambda name: name)._environment("de")
+    source = """<input name="{{ x }}" value="{{ x if x == "Fleet" }}" {% if x %}class="a {{ x }}"{% endif %} title="{{ x }}">{{ x }}"""
+    assert environment.from_string(source).render(x=say("Fleet")) == (
+        '<input name="Fleet" value="Fleet" class="a Fleet" title="Flotte">Flotte'
+    )
+
+
+def test_only_literals_are_texts() -> None:
+    module = """say("a {x}", x=say("b"))\nsay_count(n, "c", "d")\ncounted(n, "e")\ncounted(n, "f", "g")
+counted(n, kind)\ncounted_page(p, "h")"""
+    assert set(texts.texts_of(module, "m.py")) == {
+        "a {x}",
+        "b",
+        ("c", "d"),
+        ("{count} e", "{count} es"),
+        ("{count} f", "{count} g"),
+        ("{count} h", "{count} hs"),
+        "{count} or more hs",
+    }
+    for wrong in ('say(f"{x}")', "say(word)", 'say_count(n, "a", many)', "say()"):
+        with pytest.raises(ValueError, match=r"m\.py:1: say.* takes literals"):
+            list(texts.texts_of(wrong, "m.py"))
 
 
 @pytest.mark.parametrize("value", ["{0}", "{name}", "{name.__class__}", "%s", "{"])

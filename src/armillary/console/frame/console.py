@@ -29,7 +29,7 @@ from armillary.console.frame.guard import (
 from armillary.console.frame.words import grouped
 from armillary.console.language.rendering import Rendering
 from armillary.console.language.say import say
-from armillary.console.language.translation import ENGLISH, LANGUAGES
+from armillary.console.language.translation import ENGLISH, LANGUAGES, translation
 from armillary.console.sources.permissions import may_ask
 from armillary.console.sources.signed_in import SignedIn
 from armillary.errors import UnauthenticatedError
@@ -277,6 +277,10 @@ class Visit:
             "timed": self.timed,
         }
         return self.console.text(template, frame, values)
+
+    def said(self, document: Any) -> Any:
+        """A document for a script, with its texts in the language that was chosen."""
+        return translation(self.language).document(document)
 
     def timed(self, href: str) -> str:
         """A way to another page, which shows the same stretch of time as this one (``times.py``)."""

@@ -87,7 +87,11 @@ def choices(words: Sequence[str], *, none: str | None = None) -> tuple[tuple[str
 
 def limits(**found: object) -> tuple[tuple[str, str], ...]:
     """HTML attributes of those that are not None."""
-    return tuple((name.rstrip("_"), str(value)) for name, value in found.items() if value is not None)
+    return tuple(
+        (name.rstrip("_"), value if isinstance(value, str) else str(value))
+        for name, value in found.items()
+        if value is not None
+    )
 
 
 def filled(fields: Sequence[Field], sent: Mapping[str, str]) -> tuple[Field, ...]:

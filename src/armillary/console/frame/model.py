@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from armillary.console.frame.words import counted, joined
+from armillary.console.frame.words import counted, grouped, joined
 
 # Lines of an editor that has little in it, and those after which it scrolls by itself rather than growing.
 FEWEST_LINES: Final = 12
@@ -106,7 +106,7 @@ def report_of(answer: Mapping[str, Any]) -> Report:
     said = (
         f"{counted(answer['count'], 'rule is', 'rules are')} broken." if faults and faults[0].rule else "Not clear yet."
     )
-    return Report("bad", said, faults, f"And {counted(left, 'more')}." if left else "")
+    return Report("bad", said, faults, f"And {grouped(left)} more." if left else "")
 
 
 def models_text(models: Sequence[Any]) -> str:

@@ -180,17 +180,22 @@ def cell_of(value: object) -> Cell:
         return Cell(state=value)
     if isinstance(value, Moment):
         return Cell(at=value)
-    return Cell(text="" if value is None else str(value))
+    return Cell(text="" if value is None else _written(value))
+
+
+def _written(value: object) -> str:
+    """A value as a text, which keeps its mark (``language/say.py``)."""
+    return value if isinstance(value, str) else str(value)
 
 
 def text(value: object, *, href: str = "", reason: str = "") -> Cell:
     """A cell with a text."""
-    return Cell(text=str(value), href=href, reason=reason)
+    return Cell(text=_written(value), href=href, reason=reason)
 
 
 def number(value: object) -> Cell:
     """A cell with a figure, on the right."""
-    return Cell(text=str(value), number=True)
+    return Cell(text=_written(value), number=True)
 
 
 def code(value: object) -> Cell:

@@ -8,12 +8,13 @@ the clipboard, ISO 8601 for the machine (``<time datetime>``).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from armillary.console.language.say import Text, apart, say, shaped
 from armillary.wire.hub.credentials import is_attested_id
 
 MINUTE_S = 60
@@ -89,21 +90,25 @@ def grouped(number: float) -> str:
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:
-    """``1 device``, ``1,204 devices``."""
-    return f"{grouped(number)} {one if number == 1 else many or one + 's'}"
+    """``1 device``, ``1,204 devices``: two texts, ``{count} device`` and ``{count} devices``; literals."""
+    values = {"count": grouped(number)}
+    return Text(f"{{count}} {one}", values, many=f"{{count}} {many or one + 's'}", count=number)
 
 
 def counted_page(page: Mapping[str, Any], one: str) -> str:
     """How many a page of the API has, ``1,000 or more devices`` where there are more pages."""
     count = len(page["items"])
-    return f"{grouped(count)} or more {one}s" if page["next"] else counted(count, one)
+    return Text(f"{{count}} or more {one}s", {"count": grouped(count)}) if page["next"] else counted(count, one)
 
 
-def joined(parts: list[str], last: str = "and") -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
+def joined(parts: Sequence[str], last: str = "and") -> str:
+    """``a``, ``a and b``, ``a, b and c``; ``last`` is ``and`` or ``or``."""
     if len(parts) < SWITCH:
-        return "".join(parts)
-    return f"{', '.join(parts[:-1])} {last} {parts[-1]}"
+        return parts[0] if parts else ""
+    first = apart(parts[:-1])
+    if last == "or":
+        return say("{first} or {last}", first=first, last=parts[-1])
+    return say("{first} and {last}", first=first, last=parts[-1])
 
 
 def span(seconds: float) -> str:
@@ -115,15 +120,20 @@ def span(seconds: float) -> str:
     return f"{whole} s"
 
 
+def ago(seconds: float) -> str:
+    """``2 h ago``."""
+    return say("{span} ago", span=span(seconds))
+
+
 def moment(at: int | None, now: int) -> Moment | None:
     """The three forms of ``at`` seen from ``now``; None stays None (a template then writes that it is not known)."""
     if at is None:
         return None
     when = datetime.fromtimestamp(at, UTC)
     age = now - at
-    relative = f"{span(age)} ago" if age > 0 else f"in {span(age)}"
+    relative = ago(age) if age > 0 else say("in {span}", span=span(age))
     if abs(age) < JUST_NOW_S:
-        relative = "just now"
+        relative = say("just now")
     return Moment(at, f"{when:%Y-%m-%dT%H:%M:%SZ}", f"{when:%Y-%m-%d %H:%M:%S} UTC", relative)
 
 
@@ -157,7 +167,7 @@ def called(device_id: str, name: str) -> Called:
 def percent(part: int, whole: int) -> str:
     """A share in words that never rounds a rest away: ``<1 %`` and ``>99 %`` instead of 0 and 100."""
     if whole <= 0:
-        return "none"
+        return say("none")
     exact = 100 * part / whole
     if 0 < exact < 1:
         return "<1 %"
@@ -180,6 +190,10 @@ def shares(parts: list[tuple[str, str, int]]) -> tuple[Share, ...]:
 
 def sentence(text: str) -> str:
     """Begin with a capital and end with a full stop."""
+    return shaped(text, _sentence)
+
+
+def _sentence(text: str) -> str:
     text = text.strip()
     if not text:
         return ""
@@ -189,7 +203,7 @@ def sentence(text: str) -> str:
 
 def owner(catalog: str | None) -> str:
     """A catalog's name; one that was deleted since says so."""
-    return catalog or "a catalog that was deleted since"
+    return catalog or say("a catalog that was deleted since")
 
 
 def slug(name: str, taken: frozenset[str]) -> str:

@@ -3,13 +3,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.ext import Extension
 
+from armillary.console.language.say import Text
 from armillary.console.language.translation import ENGLISH, translation
+
+# Attributes of HTML that machines read, with what stands in them; and what a template writes there.
+_ATTRIBUTE: Final = re.compile(
+    r"""(?<![\w-])(?:value|name|id|for|list|pattern|href|action|formaction|src|class)="""
+    r'''"(?:{{.*?}}|{%.*?%}|[^"{]|{(?![{%]))*"'''
+)
+_WRITTEN: Final = re.compile(r"{{-?(.*?)-?}}")
+
+
+class _Codes(Extension):
+    """Leaves texts English where a machine reads them: a form sends the same in every language."""
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002 - Jinja's
+        return _ATTRIBUTE.sub(lambda found: _WRITTEN.sub(r"{{ (\1) | english }}", found[0]), source)
+
+
+def _english(value: Any) -> Any:
+    """A marked text without its mark."""
+    return str(value) if type(value) is Text else value
 
 
 class Rendering:
@@ -32,7 +54,9 @@ class Rendering:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            extensions=() if language == ENGLISH else (_Codes,),
             finalize=None if language == ENGLISH else texts.value,
         )
+        environment.filters["english"] = _english
         environment.globals |= {"static": self._static, "say": texts.say, "say_count": texts.say_count}
         return environment

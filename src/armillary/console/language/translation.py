@@ -46,11 +46,20 @@ class Translation:
             form = self._catalog.ngettext(value.message, value.many, value.number)
         else:
             form = self._catalog.gettext(value.message)
-        return form.format_map({name: self.value(each) for name, each in value.values.items()})
+        said = form.format_map({name: self.value(each) for name, each in value.values.items()})
+        return said if value.shape is None else value.shape(said)
 
     def value(self, value: Any) -> Any:
         """What a template writes: texts in this language, all else as it is."""
         return self.text(value) if isinstance(value, Text) else value
+
+    def document(self, value: Any) -> Any:
+        """What a script is sent: the texts in objects and lists in this language, all else as it is."""
+        if isinstance(value, Mapping):
+            return {name: self.document(each) for name, each in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.document(each) for each in value]
+        return self.value(value)
 
 
 @cache

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from string import Formatter
 
@@ -75,6 +76,11 @@ def test_helpers_that_build_texts_keep_their_marks() -> None:
     assert joined([]) == ""
     assert type(apart(["a", "b"])) is str
     assert type(sentence("a")) is str
+
+
+def test_a_copy_of_a_text_is_the_text_with_its_mark() -> None:
+    text = say("{what} of {name}", what=say("device"), name="x")
+    assert copy.deepcopy([text])[0] is text
 
 
 def test_a_document_for_a_script_is_in_the_language() -> None:

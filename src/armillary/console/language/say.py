@@ -38,6 +38,10 @@ class Text(str):
         self.message, self.many, self.number, self.values, self.shape = message, many, count, values, shape
         return self
 
+    def __deepcopy__(self, memo: object) -> Self:
+        """Itself, since it never changes: what ``dataclasses.asdict`` makes keeps its texts."""
+        return self
+
 
 def say(message: str, /, **values: object) -> Text:
     """A text with its gaps filled: ``say("{name} is connected", name=device.name)``."""

@@ -14,6 +14,7 @@ from armillary.console.frame.states import BAD, GOOD, HEALTH, UNKNOWN, State, st
 from armillary.console.frame.words import counted, joined, short_id
 from armillary.console.hub_devices.pages_connect import ROOT_FILE, ROOT_HREF
 from armillary.console.hub_devices.pages_hub_devices import ID_PATTERN
+from armillary.console.language.say import say
 from armillary.console.operations.pages_group import POLICIES
 
 HERE: Final = "/add-devices"
@@ -55,13 +56,17 @@ def page(
     if addresses is not None:
         sections.append(attesting(addresses, groups, (), since))
     return Sheet(
-        place="Fleet",
-        heading="Add devices",
-        title="Add devices: use an application, connect a device, or create one that attests.",
-        crumbs=(("Fleet", "/fleet"), ("Add devices", "")),
+        place=say("Fleet"),
+        heading=say("Add devices"),
+        title=say("Add devices: use an application, connect a device, or create one that attests."),
+        crumbs=((say("Fleet"), "/fleet"), (say("Add devices"), "")),
         buttons=(
-            *((Button(label="Use an application", href=APPLICATIONS, primary=True),) if may["use"] else ()),
-            *((Button(label="Connect an Azure IoT device", href=f"#{CONNECT}"),) if may["hub"] and catalogs else ()),
+            *((Button(label=say("Use an application"), href=APPLICATIONS, primary=True),) if may["use"] else ()),
+            *(
+                (Button(label=say("Connect an Azure IoT device"), href=f"#{CONNECT}"),)
+                if may["hub"] and catalogs
+                else ()
+            ),
         ),
         notices=(("bad", refused),) if refused else (),
         sections=tuple(sections),
@@ -84,32 +89,36 @@ def attesting(
     place = f"--catalog {group['catalog']} --product '{group['product']}' --device-group '{group['name']}'"
     proven = next((each for each in claimed if each["health"] == "attested"), None)
     newest = proven or (claimed[0] if claimed else None)
-    waits, own = Cell(state=State(UNKNOWN, "waits")), text("")
-    has_claimed = Cell(state=State(GOOD, "claimed"), reason=newest["name"]) if newest else waits
+    waits, own = Cell(state=State(UNKNOWN, say("waits"))), text("")
+    has_claimed = Cell(state=State(GOOD, say("claimed")), reason=newest["name"]) if newest else waits
     booted = waits
     if proven is not None:
-        booted = Cell(state=State(GOOD, "attested"), reason=proven["name"])
+        booted = Cell(state=State(GOOD, say("attested")), reason=proven["name"])
     elif newest is not None and newest["last_check_in"] is not None:
-        booted = Cell(state=state_of(HEALTH, newest["health"]), reason="Its page says which check failed.")
+        booted = Cell(state=state_of(HEALTH, newest["health"]), reason=say("Its page says which check failed."))
     rows = [
-        (text("Save the service's certificate"), text(f"Download {ROOT_FILE}", href=ROOT_HREF), own),
         (
-            text("Log in once", reason="TOKEN is an operator token"),
+            text(say("Save the service's certificate")),
+            text(say("Download {file}", file=ROOT_FILE), href=ROOT_HREF),
+            own,
+        ),
+        (
+            text(say("Log in once"), reason=say("TOKEN is an operator token")),
             command(f"armillary login --service {addresses['api']} --ca {ROOT_FILE} --token TOKEN"),
             own,
         ),
-        (text("Create the device"), command("armillary device create --data my-device"), own),
-        (text("Claim it"), command(f"armillary device claim --data my-device {place}"), has_claimed),
-        (text("Boot it: it attests"), command("armillary device boot --data my-device"), booted),
+        (text(say("Create the device")), command("armillary device create --data my-device"), own),
+        (text(say("Claim it")), command(f"armillary device claim --data my-device {place}"), has_claimed),
+        (text(say("Boot it: it attests")), command("armillary device boot --data my-device"), booted),
     ]
     return Section(
-        title="Create a device that attests, on this host",
-        note="the last two steps say by themselves when they are done",
-        columns=("Step", "Command", "State"),
+        title=say("Create a device that attests, on this host"),
+        note=say("the last two steps say by themselves when they are done"),
+        columns=(say("Step"), say("Command"), say("State")),
         rows=rows,
         none="",
         anchor=ATTESTS,
-        more=(f"Open {newest['name']}", device_href(newest["device_id"])) if newest else ("", ""),
+        more=(say("Open {name}", name=newest["name"]), device_href(newest["device_id"])) if newest else ("", ""),
         live_href=f"{PROGRESS}?since={since}",
         every_s=0 if proven is not None else PROGRESS_EVERY_S,
     )
@@ -117,23 +126,23 @@ def attesting(
 
 def _claimed(results: Sequence[Mapping[str, Any]]) -> Section:
     refused, old = sum(bool(each["wrong"]) for each in results), sum(bool(each["is_old"]) for each in results)
-    parts = [f"{counted(len(results) - refused - old, 'device')} claimed"]
-    parts += [f"{old} had been claimed before"] if old else []
-    parts += [f"{refused} refused"] if refused else []
+    parts = [counted(len(results) - refused - old, "device claimed", "devices claimed")]
+    parts += [say("{count} had been claimed before", count=old)] if old else []
+    parts += [say("{count} refused", count=refused)] if refused else []
     return Section(
         title=joined(parts),
-        columns=("Device", "Result"),
+        columns=(say("Device"), say("Result")),
         rows=[(Cell(ident=short_id(each["device_id"][:128])), _result(each)) for each in results],
-        none="No id was given.",
+        none=say("No id was given."),
     )
 
 
 def _result(each: Mapping[str, Any]) -> Cell:
     if each["wrong"]:
-        return Cell(state=State(BAD, "refused"), reason=each["wrong"])
+        return Cell(state=State(BAD, say("refused")), reason=each["wrong"])
     if each["is_old"]:
-        return Cell(state=State(UNKNOWN, "had been claimed"), reason="It stays in its device group.")
-    return Cell(state=State(GOOD, "claimed"))
+        return Cell(state=State(UNKNOWN, say("had been claimed")), reason=say("It stays in its device group."))
+    return Cell(state=State(GOOD, say("claimed")))
 
 
 def _forms(
@@ -148,17 +157,30 @@ def _forms(
 ) -> tuple[Form, ...]:
     made = []
     if may["hub"] and catalogs:
-        about = "with a symmetric key; the next page has clients to copy and says when its first message came"
-        made.append(_form(CONNECT, "Connect a device that speaks Azure IoT", about, _connect_fields(catalogs, shut)))
+        about = say("with a symmetric key; the next page has clients to copy and says when its first message came")
+        made.append(
+            _form(CONNECT, say("Connect a device that speaks Azure IoT"), about, _connect_fields(catalogs, shut))
+        )
     if may["claim"] and groups:
-        made.append(_form(CLAIM, "Claim devices", "that were manufactured, into a device group", _claim_fields(groups)))
+        made.append(
+            _form(
+                CLAIM, say("Claim devices"), say("that were manufactured, into a device group"), _claim_fields(groups)
+            )
+        )
     if may["catalog"]:
-        made.append(_form(CATALOG, "Create a catalog", "owns products, devices and images", (_name(50, "Contoso"),)))
+        made.append(
+            _form(CATALOG, say("Create a catalog"), say("owns products, devices and images"), (_name(50, "Contoso"),))
+        )
     if may["product"] and catalogs:
-        made.append(_form(PRODUCT, "Create a product", "what devices are of", _product_fields(catalogs)))
+        made.append(_form(PRODUCT, say("Create a product"), say("what devices are of"), _product_fields(catalogs)))
     if may["group"] and products:
         made.append(
-            _form(GROUP, "Create a device group", "devices that get the same images", _group_fields(products, feeds))
+            _form(
+                GROUP,
+                say("Create a device group"),
+                say("devices that get the same images"),
+                _group_fields(products, feeds),
+            )
         )
     return tuple(
         replace(each, fields=filled(each.fields, sent), error=wrong[1])
@@ -173,46 +195,52 @@ def _form(kind: str, title: str, about: str, fields: tuple[Field, ...]) -> Form:
 
 
 def _name(most: int, example: str) -> Field:
-    return Field(name="name", label="Name", required=True, limits=limits(maxlength=most), hint=f"such as {example}")
+    return Field(
+        name="name",
+        label=say("Name"),
+        required=True,
+        limits=limits(maxlength=most),
+        hint=say("such as {example}", example=example),
+    )
 
 
 def _connect_fields(catalogs: Sequence[str], shut: Sequence[str]) -> tuple[Field, ...]:
     admit = Field(
         name="admit",
-        label="Allow hub devices with symmetric keys in the catalog",
+        label=say("Allow hub devices with symmetric keys in the catalog"),
         kind="check",
-        hint=f"They prove nothing of what they run. Blocked now: {joined(list(shut))}.",
+        hint=say("They prove nothing of what they run. Blocked now: {names}.", names=joined(list(shut))),
     )
     return (
         Field(
             name="device_id",
-            label="Device id",
+            label=say("Device id"),
             required=True,
             limits=limits(maxlength=128, pattern=ID_PATTERN),
-            hint="Letters, digits and . _ : @ = -",
+            hint=say("Letters, digits and . _ : @ = -"),
         ),
-        Field(name="catalog", label="Catalog", kind="select", choices=choices(catalogs)),
+        Field(name="catalog", label=say("Catalog"), kind="select", choices=choices(catalogs)),
         *((admit,) if shut else ()),
     )
 
 
 def _product_fields(catalogs: Sequence[str]) -> tuple[Field, ...]:
     return (
-        Field(name="catalog", label="Catalog", kind="select", choices=choices(catalogs)),
+        Field(name="catalog", label=say("Catalog"), kind="select", choices=choices(catalogs)),
         _name(50, "Cable"),
-        Field(name="description", label="Description", limits=limits(maxlength=100)),
-        Field(name="groups", label="With the five usual device groups", kind="check", value="on"),
+        Field(name="description", label=say("Description"), limits=limits(maxlength=100)),
+        Field(name="groups", label=say("With the five usual device groups"), kind="check", value="on"),
     )
 
 
 def _group_fields(products: Sequence[Mapping[str, Any]], feeds: Sequence[str]) -> tuple[Field, ...]:
     named = tuple((f"{each['catalog']}/{each['name']}", f"{each['catalog']} / {each['name']}") for each in products)
     return (
-        Field(name="product", label="Product", kind="select", choices=named),
+        Field(name="product", label=say("Product"), kind="select", choices=named),
         _name(50, "Pilot"),
-        Field(name="description", label="Description", limits=limits(maxlength=100)),
-        Field(name="os_feed", label="OS feed", kind="select", choices=choices(feeds)),
-        Field(name="update_policy", label="Updates", kind="select", choices=tuple(POLICIES.items())),
+        Field(name="description", label=say("Description"), limits=limits(maxlength=100)),
+        Field(name="os_feed", label=say("OS feed"), kind="select", choices=choices(feeds)),
+        Field(name="update_policy", label=say("Updates"), kind="select", choices=tuple(POLICIES.items())),
     )
 
 
@@ -225,18 +253,18 @@ def _claim_fields(groups: Sequence[Mapping[str, Any]]) -> tuple[Field, ...]:
         for each in groups
     )
     return (
-        Field(name="target", label="Device group", kind="select", choices=named),
+        Field(name="target", label=say("Device group"), kind="select", choices=named),
         Field(
             name="ids",
-            label="Device ids",
+            label=say("Device ids"),
             kind="area",
-            hint=f"one a line, 128 digits each, at most {MAX_IDS}; armillary device status prints it",
+            hint=say("one a line, 128 digits each, at most {count}; armillary device status prints it", count=MAX_IDS),
         ),
         Field(
             name="file",
-            label="Or a file",
+            label=say("Or a file"),
             kind="file",
             limits=limits(accept=".txt,.csv,text/plain,text/csv"),
-            hint="text or CSV in UTF-8, a device id first in each line; each device is claimed once",
+            hint=say("text or CSV in UTF-8, a device id first in each line; each device is claimed once"),
         ),
     )

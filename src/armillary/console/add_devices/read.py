@@ -15,6 +15,7 @@ from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Wrong
 from armillary.console.frame.sheet import Sheet
 from armillary.console.frame.words import DAY_S
+from armillary.console.language.say import say
 
 
 def page(visit: Visit) -> Response:
@@ -29,9 +30,9 @@ def progress(visit: Visit) -> Response:
         groups += ask(visit, "list_registry", catalog=name)["groups"]
     found = ask(visit, "newly_claimed", since=since)["items"]
     section = pages.attesting(ask(visit, "service_addresses"), groups, found, since)
-    crumbs = (("Fleet", "/fleet"), ("Add devices", pages.HERE), ("Progress", ""))
-    title = "How far the device is that you make."
-    return show(visit, Sheet(place="Fleet", title=title, crumbs=crumbs, sections=(section,), within=""))
+    crumbs = ((say("Fleet"), "/fleet"), (say("Add devices"), pages.HERE), (say("Progress"), ""))
+    title = say("How far the device is that you make.")
+    return show(visit, Sheet(place=say("Fleet"), title=title, crumbs=crumbs, sections=(section,), within=""))
 
 
 def _since(visit: Visit) -> int:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from armillary.console.frame.asking import ask, may
 from armillary.console.frame.console import Visit
 from armillary.console.frame.values import json_text, value_text
+from armillary.console.language.say import say
 from armillary.errors import ArmillaryError, NotFoundError
 
 # Calls are kept in the audit log alone: they are looked for among so many of a device's newest lines, and so many are
@@ -61,7 +62,10 @@ def _call(visit: Visit, device: Mapping[str, Any], method: str, parameters: Any)
     try:
         answer = visit.sources.application.call(device["device_id"], method, parameters)
     except ArmillaryError as error:
-        return line | {"state": {"kind": "bad", "word": "no answer"}, "said": error.message}
+        return line | {"state": {"kind": "bad", "word": say("no answer")}, "said": error.message}
     good = 200 <= answer["status"] < 300
     said = "" if answer["payload"] is None else value_text(json_text(answer["payload"]), "")
-    return line | {"state": {"kind": "good" if good else "bad", "word": f"answered {answer['status']}"}, "said": said}
+    return line | {
+        "state": {"kind": "good" if good else "bad", "word": say("answered {status}", status=answer["status"])},
+        "said": said,
+    }

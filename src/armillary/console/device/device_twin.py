@@ -22,6 +22,7 @@ from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
 from armillary.console.frame.form import Form as FormView, Wrong, wrong_of
 from armillary.console.frame.sheet import parsed
+from armillary.console.language.say import say
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 
 # Code of an If-Match that does not hold.
@@ -112,8 +113,8 @@ def keep_cloud(visit: Visit, form: Form) -> Response:
         now = _device(visit).found["cloud_properties"]
         words = pages_twin.conflict_words(pages_twin.changes(seen, now))
         wrong = (
-            f"Someone else changed {words} since you opened this page.",
-            "Save again to use the values of the form.",
+            say("Someone else changed {words} since you opened this page.", words=words),
+            say("Save again to use the values of the form."),
         )
         return twin_page(visit, cloud=(form, wrong), status=412)
     return done(f"{place(device.device_id, 'twin')}#cloud", "cloud-kept")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from armillary.console.device import pages_device_life as life
 from armillary.console.device.pages_fleet import where
@@ -29,11 +29,24 @@ from armillary.console.frame.states import (
     state_of,
     tier_words,
 )
-from armillary.console.frame.words import Moment, ShortId, counted, joined, moment, sentence, short_id, size, span
+from armillary.console.frame.words import (
+    Moment,
+    ShortId,
+    counted,
+    grouped,
+    joined,
+    moment,
+    sentence,
+    short_id,
+    size,
+    span,
+)
+from armillary.console.language.say import apart, say, say_count
 from armillary.wire.image.naming import image_label
 
 # The trust tier of devices that a simulator plays: most send values only.
 SIMULATED = "simulated"
+_ONLY_UPDATES: Final = say("It holds a certificate that fetches updates and opens nothing else.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +160,8 @@ def verdict(device: Mapping[str, Any], last: Mapping[str, Any] | None, now: int)
         "revoked": _revoked,
         "never": _never,
         "simulated": _simulated,
-    }.get(word)
-    if says is None:
-        text, detail = f"State {word!r} is not known to this console.", "Do not trust the device on this page's word."
-    else:
-        text, detail = says(device, last, now)
+    }.get(word, _other)
+    text, detail = says(device, last, now)
     return Verdict(text, detail, state_of(HEALTH, word).kind, rings(device, last, now))
 
 
@@ -160,134 +170,174 @@ def rings(device: Mapping[str, Any], last: Mapping[str, Any] | None, now: int) -
     health = life.standing(device)
     current = health in ("attested", "update-only")
     if last is None or not current:
-        boot = Ring("Boot", UNKNOWN, "not known")
-        attestation = Ring("Attestation", UNKNOWN, "not known")
+        boot = Ring(say("Boot"), UNKNOWN, say("not known"))
+        attestation = Ring(say("Attestation"), UNKNOWN, say("not known"))
     elif health == "attested":
-        boot = Ring("Boot", GOOD, "known good")
-        attestation = Ring("Attestation", GOOD, "every step that applies passed")
+        boot = Ring(say("Boot"), GOOD, say("known good"))
+        attestation = Ring(say("Attestation"), GOOD, say("every step that applies passed"))
     else:
-        boot = Ring("Boot", BAD, "not accounted for")
-        attestation = Ring("Attestation", ATTENTION, "update only")
+        boot = Ring(say("Boot"), BAD, say("not accounted for"))
+        attestation = Ring(say("Attestation"), ATTENTION, say("update only"))
     if health in ("refused", "revoked", "quarantined", life.HELD, life.DECOMMISSIONED):
-        attestation = Ring("Attestation", BAD, state_of(HEALTH, health).word)
+        attestation = Ring(say("Attestation"), BAD, state_of(HEALTH, health).word)
     return (boot, attestation, _certificate_ring(device, last, now))
 
 
 def _certificate_ring(device: Mapping[str, Any], last: Mapping[str, Any] | None, now: int) -> Ring:
     until = device["certificate_not_after"]
     if device["health"] == "revoked":
-        return Ring("Certificate", BAD, "withdrawn")
+        return Ring(say("Certificate"), BAD, say("withdrawn"))
     if life.standing(device) in (life.HELD, "quarantined"):
-        return Ring("Certificate", BAD, "on hold")
+        return Ring(say("Certificate"), BAD, say("on hold"))
     if until is None:
-        return Ring("Certificate", UNKNOWN, "never issued")
+        return Ring(say("Certificate"), UNKNOWN, say("never issued"))
     if until <= now:
-        return Ring("Certificate", ATTENTION, f"ended {span(now - until)} ago")
+        return Ring(say("Certificate"), ATTENTION, say("ended {time} ago", time=span(now - until)))
     if last is not None and last["purpose"] != "client":
-        return Ring("Certificate", ATTENTION, f"update only, {span(until - now)} left")
-    return Ring("Certificate", GOOD, f"{span(until - now)} left")
+        return Ring(say("Certificate"), ATTENTION, say("update only, {time} left", time=span(until - now)))
+    return Ring(say("Certificate"), GOOD, say("{time} left", time=span(until - now)))
+
+
+def _other(device: Mapping[str, Any], _last: Mapping[str, Any] | None, _now: int) -> tuple[str, str]:
+    said = say("State {word} is not known to this console.", word=repr(life.standing(device)))
+    return said, say("Do not trust the device on this page's word.")
 
 
 def _attested(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
-    seen = moment(device["last_check_in_at"], now)
     running = [image for image in device["installed"] if image["state"] in ("running", "trial")]
     ill = [image["name"] for image in device["installed"] if image["state"] not in ("running", "trial")]
-    text = (
-        f"Attested {seen.relative if seen else 'at an unknown time'}, {tier_words(device['trust_tier'])}, "
-        f"running OS {device['os_version'] or 'of unknown version'} and {counted(len(running), 'application')}."
+    text = say(
+        "Attested {seen}, {tier}, running OS {os_version} and {applications}.",
+        seen=_when(device["last_check_in_at"], now),
+        tier=tier_words(device["trust_tier"]),
+        os_version=device["os_version"] or say("of unknown version"),
+        applications=counted(len(running), "application"),
     )
     detail = TIER_MEANING.get(device["trust_tier"], "")
     if ill:
-        detail = sentence(f"{joined(ill)} {'is' if len(ill) == 1 else 'are'} installed but not running") + " " + detail
+        first = say_count(
+            len(ill),
+            "{names} is installed but not running",
+            "{names} are installed but not running",
+            names=joined(ill),
+        )
+        detail = apart([sentence(first), detail], " ")
     return text, detail
 
 
 def _update_only(device: Mapping[str, Any], last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
     failed = [step for step in (last or {}).get("steps", ()) if step["result"] == "fail"]
-    seen = moment(device["last_check_in_at"], now)
-    when = seen.relative if seen else "at an unknown time"
+    when = _when(device["last_check_in_at"], now)
     if failed:
         first = failed[0]
-        text = f"Not trusted: {when} step {first['number']} failed ({first['name']})."
-        detail = sentence(first["detail"] or "The service gave no detail")
-    else:
-        text, detail = f"Not trusted: {when} its boot could not be accounted for.", ""
-    return text, (detail + " It holds a certificate that fetches updates and opens nothing else.").strip()
+        text = say(
+            "Not trusted: {when} step {number} failed ({name}).", when=when, number=first["number"], name=first["name"]
+        )
+        detail = sentence(first["detail"] or say("The service gave no detail"))
+        return text, apart([detail, _ONLY_UPDATES], " ")
+    return say("Not trusted: {when} its boot could not be accounted for.", when=when), _ONLY_UPDATES
 
 
 def _unattested(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
-    seen = moment(device["last_check_in_at"], now)
     names = [image["name"] for image in device["installed"]]
-    has = f"it says that it installed {joined(names)}" if names else "nothing was installed over the bridge yet"
-    text = f"Heard from {seen.relative if seen else 'at an unknown time'}, not attested: {has}."
+    has = (
+        say("it says that it installed {names}", names=joined(names))
+        if names
+        else say("nothing was installed over the bridge yet")
+    )
+    text = say("Heard from {seen}, not attested: {has}.", seen=_when(device["last_check_in_at"], now), has=has)
     return text, TIER_MEANING.get(device["trust_tier"], "")
 
 
 def _silent(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
     at = device["last_check_in_at"]
-    age = span(now - at) if at is not None else "an unknown time"
+    age = span(now - at) if at is not None else say("an unknown time")
     return (
-        f"Silent for {age}: what it runs now is not known.",
-        "Everything below is from its last check-in. Check its power and network; it reports again by itself.",
+        say("Silent for {age}: what it runs now is not known.", age=age),
+        say("Everything below is from its last check-in. Check its power and network; it reports again by itself."),
     )
 
 
 def _refused(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
-    refused = moment(device["last_refused_at"], now)
-    when = refused.relative if refused else "at an unknown time"
+    when = _when(device["last_refused_at"], now)
     seen = moment(device["last_check_in_at"], now)
-    before = f"It was last accepted {seen.relative}." if seen else "It was never accepted."
-    return f"Refused {when}: {device['last_refusal'] or 'reason not recorded'}.", before
+    before = say("It was last accepted {seen}.", seen=seen.relative) if seen else say("It was never accepted.")
+    return say(
+        "Refused {when}: {last_refusal}.", when=when, last_refusal=device["last_refusal"] or say("reason not recorded")
+    ), before
 
 
 def _revoked(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
-    at = moment(device["revoked_at"], now)
     return (
-        f"Revoked {at.relative if at else 'at an unknown time'}: {device['revoked_reason'] or 'no reason was given'}.",
-        "Its identity is withdrawn: it gets no certificate and the hub does not let it in.",
+        say(
+            "Revoked {at}: {revoked_reason}.",
+            at=_when(device["revoked_at"], now),
+            revoked_reason=device["revoked_reason"] or say("no reason was given"),
+        ),
+        say("Its identity is withdrawn: it gets no certificate and the hub does not let it in."),
     )
 
 
 def _never(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
-    made, tier = moment(device["enrolled_at"], now), tier_words(device["trust_tier"])
     return (
-        "Never checked in: nothing is known about what it runs.",
-        f"Enrolled {made.relative if made else 'at an unknown time'}, {tier}.{_unclaimed(device)}",
+        say("Never checked in: nothing is known about what it runs."),
+        _unclaimed(
+            device,
+            say(
+                "Enrolled {made}, {tier}.",
+                made=_when(device["enrolled_at"], now),
+                tier=tier_words(device["trust_tier"]),
+            ),
+        ),
     )
 
 
 def _simulated(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
-    made = moment(device["enrolled_at"], now)
     return (
-        "Simulated: it sends values and attests nothing.",
-        f"Created {made.relative if made else 'at an unknown time'}. {TIER_MEANING[SIMULATED]}{_unclaimed(device)}",
+        say("Simulated: it sends values and attests nothing."),
+        _unclaimed(
+            device,
+            say(
+                "Created {made}. {meaning}",
+                made=_when(device["enrolled_at"], now),
+                meaning=TIER_MEANING[SIMULATED],
+            ),
+        ),
     )
 
 
-def _unclaimed(device: Mapping[str, Any]) -> str:
-    return "" if device["catalog"] else " It belongs to no catalog yet: claim it first."
+def _when(at: int | None, now: int) -> str:
+    found = moment(at, now)
+    return found.relative if found else say("at an unknown time")
+
+
+def _unclaimed(device: Mapping[str, Any], detail: str) -> str:
+    """A detail, and that nobody owns the device where that is so."""
+    if device["catalog"]:
+        return detail
+    return apart([detail, say("It belongs to no catalog yet: claim it first.")], " ")
 
 
 def facts(device: Mapping[str, Any], now: int, *, connected: bool | None) -> tuple[Fact, ...]:
     """The named values beside the verdict."""
-    hub = {True: "connected", False: "not connected", None: "not known"}[connected]
+    hub = {True: say("connected"), False: say("not connected"), None: say("not known")}[connected]
     state = device["manufacturing_state"]
     came = life.came_from(device, now)
     return (
-        Fact("Device id", id=short_id(device["device_id"])),
-        Fact("Belongs to", where(device), note=device["catalog"] or ""),
-        Fact("Chip", f"{device['chip_sku']} ({device['chip']})"),
-        Fact("Trust tier", device["trust_tier"], note="set by the service at enrolment"),
-        Fact("Last check-in", "never", at=moment(device["last_check_in_at"], now)),
-        Fact("Last attested", "never", at=moment(device["last_attested_at"], now)),
-        Fact("Certificate ends", "never issued", at=moment(device["certificate_not_after"], now)),
-        Fact("Boots counted", f"{device['boot_count']:,}"),
-        Fact("Hub", hub),
-        Fact("Manufacturing state", state, note=life.MANUFACTURING.get(state, "not known to this console")),
-        Fact("Enrolled", at=moment(device["enrolled_at"], now)),
-        Fact("Sandbox", device["sandbox"] or "not known"),
-        Fact("Last update", "none yet", at=moment(device["last_update_at"], now)),
-        *((Fact("Changed hands", "at an unknown time", at=came[0], note=came[1]),) if came else ()),
+        Fact(say("Device id"), id=short_id(device["device_id"])),
+        Fact(say("Belongs to"), where(device), note=device["catalog"] or ""),
+        Fact(say("Chip"), f"{device['chip_sku']} ({device['chip']})"),
+        Fact(say("Trust tier"), device["trust_tier"], note=say("set by the service at enrolment")),
+        Fact(say("Last check-in"), say("never"), at=moment(device["last_check_in_at"], now)),
+        Fact(say("Last attested"), say("never"), at=moment(device["last_attested_at"], now)),
+        Fact(say("Certificate ends"), say("never issued"), at=moment(device["certificate_not_after"], now)),
+        Fact(say("Boots counted"), grouped(device["boot_count"])),
+        Fact(say("Hub"), hub),
+        Fact(say("Manufacturing state"), state, note=life.MANUFACTURING.get(state, say("not known to this console"))),
+        Fact(say("Enrolled"), at=moment(device["enrolled_at"], now)),
+        Fact(say("Sandbox"), device["sandbox"] or say("not known")),
+        Fact(say("Last update"), say("none yet"), at=moment(device["last_update_at"], now)),
+        *((Fact(say("Changed hands"), say("at an unknown time"), at=came[0], note=came[1]),) if came else ()),
     )
 
 
@@ -325,10 +375,10 @@ def components(device: Mapping[str, Any], releases: Sequence[Mapping[str, Any]])
 def without_steps(device: Mapping[str, Any]) -> tuple[str, str]:
     """What is said where there are no steps of an appraisal: beside the title, and in their place."""
     if life.standing(device) == "unattested":
-        return "it attests nothing", "There is nothing to appraise: what it says of itself is its word."
+        return say("it attests nothing"), say("There is nothing to appraise: what it says of itself is its word.")
     return (
-        "no check-in was appraised yet",
-        "Nothing was proven yet. When the device checks in, each step appears here with what it prevents.",
+        say("no check-in was appraised yet"),
+        say("Nothing was proven yet. When the device checks in, each step appears here with what it prevents."),
     )
 
 
@@ -345,9 +395,9 @@ def applications(
         image = images.get(item["image_id"])
         state = state_of(APPLICATION, item["state"])
         if life.standing(device) == "unattested":
-            state = State(UNKNOWN, "installed, by its own word")
+            state = State(UNKNOWN, say("installed, by its own word"))
         elif not current:
-            state = State(UNKNOWN, f"was {state.word}")
+            state = State(UNKNOWN, say("was {state}", state=state.word))
         hosts = list(image["allowed_connections"]) if image else []
         lines.append(
             ApplicationLine(
@@ -356,8 +406,8 @@ def applications(
                 short_id(item["component_id"]),
                 short_id(item["image_id"]),
                 moment(image["built_at"], now) if image else None,
-                size(image["size"]) if image else "not known",
-                joined(hosts) if hosts else ("nothing" if image else "not known"),
+                size(image["size"]) if image else say("not known"),
+                joined(hosts) if hosts else (say("nothing") if image else say("not known")),
             )
         )
     return tuple(lines)
@@ -369,11 +419,11 @@ def mechanisms(device: Mapping[str, Any]) -> tuple[MechanismLine, ...]:
     for name, said in device["enforcement"]:
         word, _, why = said.partition(":")
         if said == "enforced":
-            lines.append(MechanismLine(name, State(GOOD, "enforced"), ""))
+            lines.append(MechanismLine(name, State(GOOD, say("enforced")), ""))
         elif word == "missing":
-            lines.append(MechanismLine(name, State(ATTENTION, "missing"), sentence(why)))
+            lines.append(MechanismLine(name, State(ATTENTION, say("missing")), sentence(why)))
         else:
-            lines.append(MechanismLine(name, State(UNKNOWN, word.strip() or "not known"), sentence(why)))
+            lines.append(MechanismLine(name, State(UNKNOWN, word.strip() or say("not known")), sentence(why)))
     return tuple(lines)
 
 
@@ -381,11 +431,18 @@ def enforcement_sentence(device: Mapping[str, Any]) -> str:
     """How much is enforced, and what is weaker: ``7 of 9 mechanisms enforced by linux ...; weaker here: nftables.``."""
     lines = mechanisms(device)
     if not lines:
-        return "The device has not yet said what contains its applications."
+        return say("The device has not yet said what contains its applications.")
     weak = [line.name for line in lines if line.state.kind != GOOD]
-    host = device["sandbox"] or "its host"
-    text = f"{len(lines) - len(weak)} of {counted(len(lines), 'mechanism')} enforced by {host}, by its own self-test"
-    return f"{text}; weaker here: {joined(weak)}." if weak else f"{text}."
+    host = device["sandbox"] or say("its host")
+    text = say_count(
+        len(lines),
+        "{enforced} of {n} mechanism enforced by {host}, by its own self-test",
+        "{enforced} of {n} mechanisms enforced by {host}, by its own self-test",
+        enforced=len(lines) - len(weak),
+        n=grouped(len(lines)),
+        host=host,
+    )
+    return say("{text}; weaker here: {names}.", text=text, names=joined(weak)) if weak else sentence(text)
 
 
 def history(
@@ -399,16 +456,22 @@ def history(
     lines: list[HistoryLine] = []
     for item in check_ins:
         failed = [step["name"] for step in item["steps"] if step["result"] == "fail"]
-        detail = f"failed: {joined(failed)}" if failed else f"OS {item['os_version'] or 'not known'}"
-        _append(
-            lines, item["at"], now, state_of(VERDICT, item["verdict"]), f"check-in, boot {item['boot_count']:,}", detail
+        detail = (
+            say("failed: {names}", names=joined(failed))
+            if failed
+            else say("OS {os_version}", os_version=item["os_version"] or say("not known"))
         )
+        what = say("check-in, boot {boot_count}", boot_count=grouped(item["boot_count"]))
+        _append(lines, item["at"], now, state_of(VERDICT, item["verdict"]), what, detail)
     for item in refusals:
-        times = "" if item["count"] == 1 else f" ({item['count']:,} times)"
-        _append(lines, item["at"], now, State(BAD, "refused"), item["code"], item["message"] + times)
+        detail = item["message"]
+        if item["count"] != 1:
+            detail = say("{refusal} ({count} times)", refusal=detail, count=grouped(item["count"]))
+        _append(lines, item["at"], now, State(BAD, say("refused")), item["code"], detail)
     for item in outcomes:
         name = names.get(item["image_id"], short_id(item["image_id"]).short)
-        _append(lines, item["at"], now, state_of(OUTCOME, item["outcome"]), f"update to {name}", item["reason"])
+        what = say("update to {name}", name=name)
+        _append(lines, item["at"], now, state_of(OUTCOME, item["outcome"]), what, item["reason"])
     return tuple(sorted(lines, key=lambda line: line.at.at, reverse=True))
 
 

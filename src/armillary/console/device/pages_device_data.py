@@ -12,17 +12,18 @@ from armillary.console.frame import sheet
 from armillary.console.frame.sheet import SEEN_EVERY_S, Cell, Section, Sheet, json_cell
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.values import said_text
-from armillary.console.frame.words import counted, moment
+from armillary.console.frame.words import counted, grouped, moment
+from armillary.console.language.say import apart, say, say_count
 from armillary.twin.template.value_names import from_fields
 from armillary.wire.hub.credentials import is_attested_id
 
 STATE: Mapping[str, State] = MappingProxyType(
     {
-        "unset": State(UNKNOWN, "not set"),
-        "reported": State(GOOD, "reported"),
-        "pending": State(ATTENTION, "pending"),
-        "accepted": State(GOOD, "accepted"),
-        "failed": State(BAD, "refused by the device"),
+        "unset": State(UNKNOWN, say("not set")),
+        "reported": State(GOOD, say("reported")),
+        "pending": State(ATTENTION, say("pending")),
+        "accepted": State(GOOD, say("accepted")),
+        "failed": State(BAD, say("refused by the device")),
     }
 )
 # Raw values of one name that the page shows, newest first.
@@ -37,7 +38,7 @@ def place(device_id: str, *more: str) -> str:
 
 def root_crumb(device_id: str) -> tuple[str, str]:
     """The list that a device stands in."""
-    return ("Fleet", "/fleet") if is_attested_id(device_id) else ("Devices", "/hub-devices")
+    return (say("Fleet"), "/fleet") if is_attested_id(device_id) else (say("Devices"), "/hub-devices")
 
 
 def data_sheet(
@@ -52,19 +53,15 @@ def data_sheet(
     ``raw`` are raw values of one name.
     """
     device_id = found["device_id"]
-    unmodelled = found["unmodelled_telemetry"] if found["template"] else []
-    said = f"{label} sends {counted(len(found['telemetry']) + len(found['unmodelled_telemetry']), 'value')}"
-    said += (
-        f" and has template {found['template']}, version {found['version']}"
-        if found["template"]
-        else " and has no template"
+    notices = (
+        [("attention", say("Its template is gone: everything is shown as it came."))] if found["is_missing"] else []
     )
-    said += f"; {counted(len(unmodelled), 'value')} not in it." if unmodelled else "."
-    notices = [("attention", "Its template is gone: everything is shown as it came.")] if found["is_missing"] else []
     return Sheet(
-        place="Device",
-        title=said,
-        detail=f"It announced the model {found['announced_model']}." if found["announced_model"] else "",
+        place=say("Device"),
+        title=_sentence(found, label),
+        detail=say("It announced the model {announced_model}.", announced_model=found["announced_model"])
+        if found["announced_model"]
+        else "",
         notices=tuple(notices),
         sections=(
             _telemetry(found, device_id, now),
@@ -77,6 +74,26 @@ def data_sheet(
     )
 
 
+def _sentence(found: Mapping[str, Any], label: str) -> str:
+    others = len(found["unmodelled_telemetry"])
+    count = len(found["telemetry"]) + others
+    values = counted(count, "value")
+    if not found["template"]:
+        return say("{label} sends {values} and has no template.", label=label, values=values)
+    said = say(
+        "{label} sends {values} and has template {template}, version {version}",
+        label=label,
+        values=values,
+        template=found["template"],
+        version=found["version"],
+    )
+    if not others:
+        return say("{said}.", said=said)
+    return say_count(
+        others, "{said}; {n} value not in it.", "{said}; {n} values not in it.", said=said, n=grouped(others)
+    )
+
+
 # Names of commands in the first line; the field offers all of them.
 SHOWN_COMMANDS: Final = 6
 
@@ -85,14 +102,18 @@ def commands_sheet(
     device_id: str, names: Sequence[str], lines: Sequence[Mapping[str, Any]], *, may_call: bool, now: int
 ) -> Sheet:
     """The page of its commands: ``lines`` are audit lines of those sent, newest first; ``names`` its template's."""
-    known = "No command is known of it."
+    known = say("No command is known of it.")
     if names:
         shown = ", ".join(names[:SHOWN_COMMANDS]) + (", …" if len(names) > SHOWN_COMMANDS else "")
-        known = f"Its template has {counted(len(names), 'command')}: {shown}."
+        known = say(
+            "Its template has {commands}: {shown}.",
+            commands=counted(len(names), "command"),
+            shown=shown,
+        )
     return Sheet(
-        place="Commands",
+        place=say("Commands"),
         title=known,
-        detail="A command is a direct method: the device answers it while it is connected, or it does not.",
+        detail=say("A command is a direct method: the device answers it while it is connected, or it does not."),
         call={"post": place(device_id, "command"), "names": tuple(names)} if may_call else None,
         sections=(_commands(lines, now),),
     )
@@ -109,11 +130,11 @@ def _telemetry(found: Mapping[str, Any], device_id: str, now: int) -> Section:
         if not has_template:
             about = Cell()
         elif not modelled:
-            about = Cell(state=State(UNKNOWN, "not in the template"))
+            about = Cell(state=State(UNKNOWN, say("not in the template")))
         elif each["fault"]:
-            about = Cell(state=State(ATTENTION, "does not fit"), reason=each["fault"])
+            about = Cell(state=State(ATTENTION, say("does not fit")), reason=each["fault"])
         else:
-            about = Cell(state=State(GOOD, "as modelled"))
+            about = Cell(state=State(GOOD, say("as modelled")))
         href = f"{place(device_id, 'data')}?name={quote(each['name'])}#raw"
         rows.append(
             (
@@ -124,43 +145,53 @@ def _telemetry(found: Mapping[str, Any], device_id: str, now: int) -> Section:
             )
         )
     return Section(
-        title="Last values",
-        note="choose a name for its raw values",
-        columns=("Name", "Value", "Age", "Template"),
+        title=say("Last values"),
+        note=say("choose a name for its raw values"),
+        columns=(say("Name"), say("Value"), say("Age"), say("Template")),
         rows=rows,
-        none="It has sent nothing yet.",
+        none=say("It has sent nothing yet."),
     )
 
 
 def _raw(raw: Mapping[str, Any]) -> Section:
-    unit = f"in {raw['label']['symbol']}, " if raw["label"]["symbol"] else ""
+    symbol = raw["label"]["symbol"]
+    what = say("{metric}, in {symbol}", metric=raw["metric"], symbol=symbol) if symbol else raw["metric"]
     rows = [
         (Cell(at=moment(at_ms // 1000, raw["now"])), Cell(text=str(at_ms)), json_cell(value))
         for at_ms, value in raw["items"]
     ]
     return Section(
-        title=f"Raw values of {raw['label']['display_name']}",
-        note=f"{raw['metric']}, {unit}newest first, at most {RAW_VALUES} of the range; the API gives all of them",
-        columns=("When", "Unix milliseconds", "As sent"),
+        title=say("Raw values of {display_name}", display_name=raw["label"]["display_name"]),
+        note=say(
+            "{what}, newest first, at most {count} of the range; the API gives all of them",
+            what=what,
+            count=RAW_VALUES,
+        ),
+        columns=(say("When"), say("Unix milliseconds"), say("As sent")),
         rows=rows,
-        none="Nothing in this range.",
+        none=say("Nothing in this range."),
     )
 
 
 def _properties(found: Mapping[str, Any]) -> Section:
     return Section(
-        title="Properties",
-        note="wanted, reported, and what the device answered",
-        columns=("Property", "Desired", "Reported", "State"),
+        title=say("Properties"),
+        note=say("wanted, reported, and what the device answered"),
+        columns=(say("Property"), say("Desired"), say("Reported"), say("State")),
         rows=property_rows(found),
-        none="Its template has none." if found["template"] else "Without a template, what it reports is below.",
+        none=say("Its template has none.")
+        if found["template"]
+        else say("Without a template, what it reports is below."),
     )
 
 
 def _unmodelled(found: Mapping[str, Any]) -> Section:
     rows = [(sheet.text(name), json_cell(value)) for name, value in sorted(found["unmodelled_properties"].items())]
     return Section(
-        title="Reported, and not in the template", columns=("Property", "Reported"), rows=rows, none="Nothing."
+        title=say("Reported, and not in the template"),
+        columns=(say("Property"), say("Reported")),
+        rows=rows,
+        none=say("Nothing."),
     )
 
 
@@ -171,11 +202,11 @@ def _cloud(found: Mapping[str, Any]) -> Section:
         for name, value in sorted(found["cloud_properties"].items())
     ]
     return Section(
-        title="Cloud properties",
-        note="kept by operators; the device never sees them",
-        columns=("Property", "Value"),
+        title=say("Cloud properties"),
+        note=say("kept by operators; the device never sees them"),
+        columns=(say("Property"), say("Value")),
         rows=rows,
-        none="None is kept.",
+        none=say("None is kept."),
     )
 
 
@@ -185,11 +216,11 @@ def _commands(lines: Sequence[Mapping[str, Any]], now: int) -> Section:
         for line in lines
     ]
     return Section(
-        title="Commands sent",
-        note="by people and rules, among the newest operations on it",
-        columns=("When", "Command", "By"),
+        title=say("Commands sent"),
+        note=say("by people and rules, among the newest operations on it"),
+        columns=(say("When"), say("Command"), say("By")),
         rows=rows,
-        none="None.",
+        none=say("None."),
     )
 
 
@@ -197,8 +228,9 @@ def property_rows(found: Mapping[str, Any]) -> list[tuple[Cell, ...]]:
     """Properties that a device's template has: wanted, reported, and what the device answered."""
     rows = []
     for each in found["properties"]:
-        answer = "" if each["code"] is None else f"answered {each['code']}"
-        reason = " ".join(part for part in (answer, each["description"] or "", each["fault"] or "") if part)
+        answer = "" if each["code"] is None else say("answered {code}", code=each["code"])
+        found_wrong = " ".join(part for part in (each["description"], each["fault"]) if part)
+        reason = apart([answer, found_wrong], " ") if answer and found_wrong else answer or found_wrong
         sides = (value_cell(each["label"], each[side]) for side in ("desired", "reported"))
         rows.append((named_cell(each["label"]), *sides, sheet.state(STATE, each["state"], reason)))
     return rows

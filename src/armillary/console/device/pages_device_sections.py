@@ -14,6 +14,7 @@ from armillary.console.frame import sheet
 from armillary.console.frame.sheet import Cell, Section
 from armillary.console.frame.states import ATTENTION, SEVERITY, State
 from armillary.console.frame.words import Moment, counted
+from armillary.console.language.say import say
 from armillary.twin.template.value_names import ValueName
 
 # Values of the overview; the tab of live values has all.
@@ -33,17 +34,19 @@ def values(lines: Sequence[ValueLine], device_id: str) -> Section:
             if line.chartable
             else sheet.text(line.label),
             Cell(text=line.text, number=True),
-            Cell(at=line.at) if not line.stale else Cell(state=State(ATTENTION, f"stale, {_ago(line.at)}")),
+            Cell(at=line.at)
+            if not line.stale
+            else Cell(state=State(ATTENTION, say("stale, {ago}", ago=_ago(line.at)))),
         )
         for line in lines[:FEW_VALUES]
     ]
     more = len(lines) - len(rows)
     return Section(
-        title="Last values",
-        note=f"{counted(more, 'more value')} under Live values" if more else "",
-        columns=("Value", "Last", "Age"),
+        title=say("Last values"),
+        note=counted(more, "more value under Live values", "more values under Live values") if more else "",
+        columns=(say("Value"), say("Last"), say("Age")),
         rows=rows,
-        none="It has sent nothing yet.",
+        none=say("It has sent nothing yet."),
         anchor="values",
     )
 
@@ -54,8 +57,8 @@ def findings(found: Sequence[Mapping[str, Any]]) -> Section:
         (sheet.text(each["title"], href=f"/findings#f-{each['finding_id']}"), sheet.state(SEVERITY, each["severity"]))
         for each in found
     ]
-    title = f"{counted(len(rows), 'open finding')} about this device"
-    return Section(title=title, columns=("Finding", "Severity"), rows=rows, none="None.")
+    title = counted(len(rows), "open finding about this device", "open findings about this device")
+    return Section(title=title, columns=(say("Finding"), say("Severity")), rows=rows, none=say("None."))
 
 
 def appraisal(found: Sequence[pages_device.StepLine], at: Moment | None, without: tuple[str, str]) -> Section:
@@ -68,9 +71,11 @@ def appraisal(found: Sequence[pages_device.StepLine], at: Moment | None, without
         )
         for step in found
     ]
-    note = f"of the check-in {at.relative}" if at else without[0]
-    columns = ("Step", "Result", "Prevents")
-    return Section(title="Attestation checks", note=note, columns=columns, rows=rows, none=without[1], anchor="trust")
+    note = say("of the check-in {at}", at=at.relative) if at else without[0]
+    columns = (say("Step"), say("Result"), say("Prevents"))
+    return Section(
+        title=say("Attestation checks"), note=note, columns=columns, rows=rows, none=without[1], anchor="trust"
+    )
 
 
 def applications(found: Sequence[pages_device.ApplicationLine], note: str) -> Section:
@@ -79,7 +84,7 @@ def applications(found: Sequence[pages_device.ApplicationLine], note: str) -> Se
         (
             sheet.text(line.name),
             Cell(state=line.state),
-            Cell(at=line.built) if line.built else sheet.text("not known"),
+            Cell(at=line.built) if line.built else sheet.text(say("not known")),
             Cell(text=line.size, number=True),
             sheet.text(line.connections),
             Cell(ident=line.image),
@@ -88,11 +93,19 @@ def applications(found: Sequence[pages_device.ApplicationLine], note: str) -> Se
         for line in found
     ]
     return Section(
-        title="Applications",
+        title=say("Applications"),
         note=note,
-        columns=("Name", "State", "Built", "Size", "May connect to", "Image", "Component"),
+        columns=(
+            say("Name"),
+            say("State"),
+            say("Built"),
+            say("Size"),
+            say("May connect to"),
+            say("Image"),
+            say("Component"),
+        ),
         rows=rows,
-        none="No application was reported. Deploy one to its group: armillary deployment create",
+        none=say("No application was reported. Deploy one to its group: armillary deployment create"),
     )
 
 
@@ -108,31 +121,31 @@ def components(found: Sequence[pages_device.ComponentLine], os_version: str, *, 
         )
         for line in found
     ]
-    note = "matched to no known release"
+    note = say("matched to no known release")
     if found:
-        note = f"measured, and equal to OS release {os_version}"
+        note = say("measured, and equal to OS release {os_version}", os_version=os_version)
     elif os_version and not sees_releases:
-        note = f"matched to OS release {os_version}, which you may not see"
+        note = say("matched to OS release {os_version}, which you may not see", os_version=os_version)
     return Section(
-        title="Boot components",
+        title=say("Boot components"),
         note=note,
-        columns=("Component", "Security version", "Size", "SHA-256", "Image"),
+        columns=(say("Component"), say("Security version"), say("Size"), say("SHA-256"), say("Image")),
         rows=rows,
-        none="What it booted is not known to equal any release of this service.",
+        none=say("What it booted is not known to equal any release of this service."),
     )
 
 
 def containment(found: Sequence[pages_device.MechanismLine]) -> Section:
     """What contains applications on this host."""
     rows = [
-        (sheet.text(line.name), Cell(state=line.state), sheet.text(line.weaker or "nothing is missing"))
+        (sheet.text(line.name), Cell(state=line.state), sheet.text(line.weaker or say("nothing is missing")))
         for line in found
     ]
     return Section(
-        title="Mechanisms",
-        columns=("Mechanism", "State", "What is weaker on this host"),
+        title=say("Mechanisms"),
+        columns=(say("Mechanism"), say("State"), say("What is weaker on this host")),
         rows=rows,
-        none="It has not said yet what contains its applications.",
+        none=say("It has not said yet what contains its applications."),
     )
 
 
@@ -149,11 +162,11 @@ def reports(found: Sequence[pages_device.ReportLine]) -> Section:
         for line in found
     ]
     return Section(
-        title="Error reports",
-        note="newest first" if rows else "",
-        columns=("Event", "Description", "Times", "First", "Last"),
+        title=say("Error reports"),
+        note=say("newest first") if rows else "",
+        columns=(say("Event"), say("Description"), say("Times"), say("First"), say("Last")),
         rows=rows,
-        none="The device has reported no error.",
+        none=say("The device has reported no error."),
         anchor="errors",
     )
 
@@ -164,11 +177,11 @@ def history(found: Sequence[pages_device.HistoryLine]) -> Section:
         (Cell(at=line.at), Cell(state=line.state), sheet.text(line.what), sheet.text(line.detail)) for line in found
     ]
     return Section(
-        title="History",
-        note="newest first",
-        columns=("When", "Result", "What", "Detail"),
+        title=say("History"),
+        note=say("newest first"),
+        columns=(say("When"), say("Result"), say("What"), say("Detail")),
         rows=rows,
-        none="The device has not checked in yet.",
+        none=say("The device has not checked in yet."),
     )
 
 
@@ -216,4 +229,4 @@ def _bound(value: Any, cloud: Mapping[str, Any]) -> float | int | None:
 
 
 def _ago(at: Moment | None) -> str:
-    return at.relative if at else "at an unknown time"
+    return at.relative if at else say("at an unknown time")

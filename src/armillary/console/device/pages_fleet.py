@@ -13,6 +13,7 @@ from armillary.console.frame import sheet
 from armillary.console.frame.sheet import Section, Sheet, next_href
 from armillary.console.frame.states import HEALTH, UNKNOWN, State, state_of, tier_words
 from armillary.console.frame.words import Called, Moment, called, counted, counted_page, grouped, moment
+from armillary.console.language.say import apart, say
 from armillary.wire.export.csv_table import shielded
 
 # A screen of rows; the next page is a cursor away at the same cost, whatever the size of the fleet.
@@ -21,16 +22,16 @@ FILTERS = ("q", "health", "product", "group", "chip")
 
 # Order and words of the first line; "attested" always comes first, also when it is 0.
 _SAYS = (
-    ("attested", "attested"),
-    ("update-only", "held to updates only"),
-    ("unattested", "attest nothing"),
-    ("refused", "refused"),
-    ("silent", "silent"),
-    ("never", "never checked in"),
-    ("simulated", "simulated"),
-    ("held", "held: a copy was found"),
-    ("quarantined", "in quarantine"),
-    ("revoked", "revoked"),
+    ("attested", say("attested")),
+    ("update-only", say("held to updates only")),
+    ("unattested", say("attest nothing")),
+    ("refused", say("refused")),
+    ("silent", say("silent")),
+    ("never", say("never checked in")),
+    ("simulated", say("simulated")),
+    ("held", say("held: a copy was found")),
+    ("quarantined", say("in quarantine")),
+    ("revoked", say("revoked")),
 )
 
 
@@ -62,14 +63,14 @@ class DeviceLine:
 # Columns of the table, and what each is sorted by.
 COLUMNS: Mapping[str, Callable[[DeviceLine], object] | None] = MappingProxyType(
     {
-        "Device": lambda line: line.device.name,
-        "State": lambda line: line.health,
-        "Last check-in": lambda line: line.seen,
-        "Product / group": lambda line: line.where,
-        "OS": lambda line: line.os_version,
-        "Applications": lambda line: line.applications,
-        "Trust tier": lambda line: line.tier,
-        "Chip": lambda line: line.chip,
+        say("Device"): lambda line: line.device.name,
+        say("State"): lambda line: line.health,
+        say("Last check-in"): lambda line: line.seen,
+        say("Product / group"): lambda line: line.where,
+        say("OS"): lambda line: line.os_version,
+        say("Applications"): lambda line: line.applications,
+        say("Trust tier"): lambda line: line.tier,
+        say("Chip"): lambda line: line.chip,
     }
 )
 
@@ -137,7 +138,7 @@ def fleet_page(
     health = summary["health"]
     parts = tuple(
         Part(
-            f"{grouped(health.get(word, 0))} {says}",
+            apart([grouped(health.get(word, 0)), says], " "),
             _href({**chosen, "health": word} if chosen.get("health") != word else _without(chosen, "health")),
             state_of(HEALTH, word).kind if health.get(word, 0) else "none",
             chosen.get("health") == word,
@@ -155,7 +156,7 @@ def fleet_page(
         parts=parts if summary["devices"] else (),
         lines=lines,
         chosen=chosen,
-        shown=counted(len(lines), "device") + (" on this page" if cursor or after else ""),
+        shown=_shown(len(lines), is_part=bool(cursor or after)),
         next_href=_href({**chosen, "after": cursor}) if cursor else None,
         first_href=_href(chosen) if after else None,
         export_href="/fleet.csv" + _href(chosen).removeprefix("/fleet"),
@@ -166,24 +167,30 @@ def fleet_page(
     )
 
 
+def _shown(count: int, *, is_part: bool) -> str:
+    if is_part:
+        return counted(count, "device on this page", "devices on this page")
+    return counted(count, "device")
+
+
 def device_line(device: Mapping[str, Any], now: int) -> DeviceLine:
     """One row: how it is, since when, what it runs, where it belongs."""
     running = [image for image in device["installed"] if image["state"] == "running"]
     ill = [image for image in device["installed"] if image["state"] not in ("running", "trial")]
     never = device["last_check_in_at"] is None
-    applications = "not known" if never else counted(len(running), "running", "running")
+    applications = say("not known") if never else counted(len(running), "running", "running")
     if device["health"] == "simulated":
-        applications = "none"
+        applications = say("none")
     elif device["health"] == "unattested":  # what it runs nobody has shown
         applications = counted(len(device["installed"]), "installed", "installed")
     elif ill and not never:
-        applications += f", {grouped(len(ill))} not"
+        applications = say("{running}, {ill} not", running=applications, ill=grouped(len(ill)))
     return DeviceLine(
         device=called(device["device_id"], device["name"]),
         health=_health(device),
         seen=moment(device["last_check_in_at"], now),
         tier=device["trust_tier"] or tier_words(None),
-        os_version=device["os_version"] or "not known",
+        os_version=device["os_version"] or say("not known"),
         applications=applications,
         where=where(device),
         chip=device["chip_sku"],
@@ -202,14 +209,14 @@ def organisation_sheet(page: Mapping[str, Any], scope: str) -> Sheet:
         for each in page["items"]
     ]
     return Sheet(
-        place="Fleet",
-        title=f"{counted_page(page, 'device')} of {scope}.",
+        place=say("Fleet"),
+        title=say("{devices} of {scope}.", devices=counted_page(page, "device"), scope=scope),
         sections=(
             Section(
-                title="Devices",
-                columns=("Device", "Organisation", "Health"),
+                title=say("Devices"),
+                columns=(say("Device"), say("Organisation"), say("Health")),
                 rows=rows,
-                none="No device is in it: armillary organisation assign.",
+                none=say("No device is in it: armillary organisation assign."),
                 next_href=next_href("/fleet", page["next"]),
                 sorts=True,
             ),
@@ -221,7 +228,7 @@ def organisation_sheet(page: Mapping[str, Any], scope: str) -> Sheet:
 def where(device: Mapping[str, Any]) -> str:
     """``Coffee machine / Field test``, or that nobody owns it yet."""
     if not device["catalog"]:
-        return "not claimed"
+        return say("not claimed")
     return f"{device['product']} / {device['group']}"
 
 
@@ -249,7 +256,7 @@ def csv_lines(items: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 def _health(device: Mapping[str, Any]) -> State:
     if device["health"] == "simulated":
-        return State(UNKNOWN, f"simulated, {'connected' if device['connected'] else 'not connected'}")
+        return State(UNKNOWN, say("simulated, connected") if device["connected"] else say("simulated, not connected"))
     return state_of(HEALTH, "held" if _is_held(device) else device["health"])
 
 
@@ -259,9 +266,9 @@ def _is_held(device: Mapping[str, Any]) -> bool:
 
 def _note(device: Mapping[str, Any]) -> str:
     if _is_held(device):
-        return "a copy was found"
+        return say("a copy was found")
     if device["decommissioned_at"] is not None:
-        return f"out of service: {device['revoked_reason']}"
+        return say("out of service: {revoked_reason}", revoked_reason=device["revoked_reason"])
     if device["health"] == "refused":
         return device["last_refusal"] or ""
     if device["health"] == "quarantined":

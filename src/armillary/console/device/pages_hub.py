@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from armillary.console.frame.values import exact_text, is_number, is_stale, json_text
 from armillary.console.frame.words import Moment, grouped, moment
+from armillary.console.language.say import say
 from armillary.twin.template.value_names import ValueName, from_fields, unnamed
 from armillary.wire.hub.guardian_report import SECTION
 
@@ -120,17 +121,17 @@ def twin_view(twin: Mapping[str, Any], called: Callable[[str], Mapping[str, Any]
 
 def _agreement(desired: Mapping[str, Any], reported: Mapping[str, Any], name: str) -> tuple[str, str]:
     if name not in desired:
-        return "reported only", "none"
+        return say("reported only"), "none"
     if name not in reported:
-        return "not reported yet", "unknown"
+        return say("not reported yet"), "unknown"
     if desired[name] == reported[name]:
-        return "in step", "good"
+        return say("in step"), "good"
     return "pending", "attention"
 
 
 def _version(side: Mapping[str, Any]) -> str:
     version = side.get("$version")
-    return "not known" if version is None else grouped(version)
+    return say("not known") if version is None else grouped(version)
 
 
 def _shown(name: ValueName, value: object) -> str:

@@ -18,35 +18,54 @@ from armillary.console.frame.sheet import Cell
 from armillary.console.frame.states import ATTENTION, GOOD, UNKNOWN, State
 from armillary.console.frame.values import is_stale
 from armillary.console.frame.words import ShortId, grouped, moment, short_id
+from armillary.console.language.say import apart, say
 
 OVERVIEW: Final = ""
 # Last part of a tab's address -> its label: of every device, and of one that has an identity that can attest.
 OF_ALL: Final[Mapping[str, str]] = MappingProxyType(
     {
-        OVERVIEW: "Overview",
-        "values": "Live values",
-        "alerts": "Alerts",
-        "data": "Data",
-        "twin": "Twin",
-        "commands": "Commands",
-        "log": "Log",
+        OVERVIEW: say("Overview"),
+        "values": say("Live values"),
+        "alerts": say("Alerts"),
+        "data": say("Data"),
+        "twin": say("Twin"),
+        "commands": say("Commands"),
+        "log": say("Log"),
     }
 )
 OF_ATTESTING: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "software": "Software",
-        "update": "Update",
-        "containment": "Containment",
-        "history": "History",
+        "software": say("Software"),
+        "update": say("Update"),
+        "containment": say("Containment"),
+        "history": say("History"),
     }
 )
 # What a client of the hub shows, in words.
 SHOWS: Final[Mapping[str, str]] = MappingProxyType(
-    {"sas": "a symmetric key", "selfSigned": "a certificate of its own", "device": "what its device shows"}
+    {
+        "sas": say("a symmetric key"),
+        "selfSigned": say("a certificate of its own"),
+        "device": say("what its device shows"),
+    }
 )
 # authentication -> the field of the admission that lets it in.
 ADMITTED_BY: Final[Mapping[str, str]] = MappingProxyType({"sas": "symmetric_keys", "selfSigned": "certificates"})
 LABELS: Final[Mapping[str, str]] = MappingProxyType({**OF_ALL, **OF_ATTESTING})
+# Tabs as they stand within the title of a window; what is not here has a page that says it itself.
+_IN_TITLES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "alerts": say("alerts"),
+        "data": say("data"),
+        "twin": say("twin"),
+        "commands": say("commands"),
+        "log": say("log"),
+        "software": say("software"),
+        "update": say("update"),
+        "containment": say("containment"),
+        "history": say("history"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +81,10 @@ class Tab:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What all pages of a device begin with; ``proves`` in one sentence, ``kind`` is how it is drawn."""
+    """What all pages of a device begin with.
+
+    ``proves`` in one sentence, ``kind`` is how it is drawn; ``heading`` is the title of the window.
+    """
 
     name: str
     id: ShortId
@@ -72,6 +94,7 @@ class Head:
     rings: tuple[Ring, ...]
     tabs: tuple[Tab, ...]
     is_overview: bool
+    heading: str
 
     @property
     def ring_kinds(self) -> list[str]:
@@ -81,7 +104,7 @@ class Head:
     @property
     def ring_label(self) -> str:
         """The rings in words."""
-        return ", ".join(f"{each.name}: {each.word}" for each in self.rings)
+        return apart([say("{ring}: {state}", ring=each.name, state=each.word) for each in self.rings])
 
 
 def tabs(device_id: str, current: str, *, attests: bool, open_alerts: int, guardian_href: str = "") -> tuple[Tab, ...]:
@@ -97,7 +120,7 @@ def tabs(device_id: str, current: str, *, attests: bool, open_alerts: int, guard
         for word, label in (LABELS if attests else OF_ALL).items()
     ]
     if guardian_href:
-        found.insert(2, Tab("Equipment", guardian_href, current == "equipment"))
+        found.insert(2, Tab(say("Equipment"), guardian_href, current == "equipment"))
     return tuple(found)
 
 
@@ -114,24 +137,35 @@ def head_of(
     crumbs = (*above, (name, "" if is_overview else place(device_id)))
     if not is_overview:
         crumbs = (*crumbs, (next((each.label for each in all_tabs if each.is_current), ""), ""))
-    return Head(name, short_id(device_id), crumbs, verdict.kind, verdict.sentence, verdict.rings, all_tabs, is_overview)
+    heading = say("{name}: {tab}", name=name, tab=_IN_TITLES[current]) if current in _IN_TITLES else name
+    return Head(
+        name=name,
+        id=short_id(device_id),
+        crumbs=crumbs,
+        kind=verdict.kind,
+        proves=verdict.sentence,
+        rings=verdict.rings,
+        tabs=all_tabs,
+        is_overview=is_overview,
+        heading=heading,
+    )
 
 
 def simulated(heard_ms: int | None, now: int, came: str) -> Verdict:
     """What a device can prove that a simulator plays: nothing. ``came`` is what stands under it."""
-    return Verdict(f"Simulated, {_heard(heard_ms, now)}. It proves nothing.", came, UNKNOWN, ())
+    return Verdict(say("Simulated, {heard}. It proves nothing.", heard=_heard(heard_ms, now)), came, UNKNOWN, ())
 
 
 def connection(found: Mapping[str, Any], admission: Mapping[str, Any]) -> Cell:
     """Whether a hub device is connected, and if it cannot be, why."""
     admitted_by = ADMITTED_BY.get(found["authentication"])
     if not found["enabled"]:
-        return Cell(state=State(ATTENTION, "disabled"), reason=found["status_reason"])
+        return Cell(state=State(ATTENTION, say("disabled")), reason=found["status_reason"])
     if admitted_by is not None and not admission.get(admitted_by, True):
-        return Cell(state=State(ATTENTION, "blocked"), reason="its catalog does not allow such devices")
+        return Cell(state=State(ATTENTION, say("blocked")), reason=say("its catalog does not allow such devices"))
     if found.get("connected"):
-        return Cell(state=State(GOOD, "connected"))
-    return Cell(state=State(UNKNOWN, "not connected"))
+        return Cell(state=State(GOOD, say("connected")))
+    return Cell(state=State(UNKNOWN, say("not connected")))
 
 
 def by_key(found: Mapping[str, Any], admission: Mapping[str, Any], heard_ms: int | None, now: int) -> Verdict:
@@ -140,17 +174,19 @@ def by_key(found: Mapping[str, Any], admission: Mapping[str, Any], heard_ms: int
     word = state.word if state else ""
     seen_ms = max((each for each in (heard_ms, found.get("last_seen_ms")) if each), default=None)
     seen = moment(seen_ms // 1000, now) if seen_ms else None
-    heard = f"last heard {seen.relative}" if seen else "never heard"
+    heard = say("last heard {seen}", seen=seen.relative) if seen else say("never heard")
     says = {
-        "disabled": "disabled: it may not connect",
-        "blocked": "blocked by its catalog",
-        "connected": "connected now",
+        "disabled": say("disabled: it may not connect"),
+        "blocked": say("blocked by its catalog"),
+        "connected": say("connected now"),
     }.get(word, f"not connected, {heard}")
-    why = f" Reason: {found['status_reason']}." if found["status_reason"] else ""
+    known: str = say("Nothing is known of what it runs: whoever holds its key is this device.")
+    if found["status_reason"]:
+        known = apart([known, say("Reason: {reason}.", reason=found["status_reason"])], " ")
     shows = SHOWS[found["authentication"]]
     return Verdict(
-        f"Not attested, {says}. It proves that it holds {shows}.",
-        f"Nothing is known of what it runs: whoever holds its key is this device.{why}",
+        say("Not attested, {says}. It proves that it holds {shows}.", says=says, shows=shows),
+        known,
         ATTENTION if word in ("disabled", "blocked") else UNKNOWN,
         (),
     )
@@ -158,8 +194,8 @@ def by_key(found: Mapping[str, Any], admission: Mapping[str, Any], heard_ms: int
 
 def _heard(heard_ms: int | None, now: int) -> str:
     if heard_ms is None:
-        return "never heard"
+        return say("never heard")
     if not is_stale(heard_ms, now):
-        return "live now"
+        return say("live now")
     seen = moment(heard_ms // 1000, now)
-    return f"last heard {seen.relative}" if seen else "never heard"
+    return say("last heard {seen}", seen=seen.relative) if seen else say("never heard")

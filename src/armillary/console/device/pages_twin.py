@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from armillary.api.http.json_body import strict_json
@@ -17,7 +18,8 @@ from armillary.console.frame.form import Field, Form, Wrong
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, Within, json_cell
 from armillary.console.frame.states import ATTENTION, GOOD, UNKNOWN, State
 from armillary.console.frame.values import json_text
-from armillary.console.frame.words import counted, joined
+from armillary.console.frame.words import counted, grouped, joined
+from armillary.console.language.say import apart, say, say_count
 from armillary.errors import InvalidArgumentError
 from armillary.twin.document.section import merge
 from armillary.wire.hub.credentials import is_attested_id
@@ -27,6 +29,10 @@ WANTED: Final = "want."
 CLOUD: Final = "cloud."
 # Marks a component in a twin (IoT Plug and Play); nobody wants it, so it is not shown as a change.
 MARKER: Final = "__t"
+# State of a property that somebody wants a value of -> what became of it.
+_ANSWERS: Final[Mapping[str, str]] = MappingProxyType(
+    {"accepted": say("accepted"), "pending": say("pending"), "failed": say("refused")}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,23 +148,24 @@ def sentence(found: Mapping[str, Any], label: str, lines: Sequence[Any]) -> str:
     if not found["template"] or found["is_missing"]:
         pending = sum(line.agrees in ("pending", "not reported yet") for line in lines)
         if not lines:
-            return f"{label}: no desired values, and nothing reported."
-        said = f"{counted(pending, 'desired value')} not reported" if pending else "all desired values are reported"
-        return f"{label} has no template; {said}."
+            return say("{label}: no desired values, and nothing reported.", label=label)
+        said = counted(pending, "desired value not reported", "desired values not reported")
+        if not pending:
+            said = say("all desired values are reported")
+        return say("{label} has no template; {said}.", label=label, said=said)
     states = [each["state"] for each in found["properties"]]
-    parts = [
-        f"{states.count(state)} {word}"
-        for state, word in (("accepted", "accepted"), ("pending", "pending"), ("failed", "refused"))
-        if state in states
-    ]
-    if not parts:
-        return f"{label}: no desired values."
-    wanted = sum(states.count(state) for state in ("accepted", "pending", "failed"))
-    said = counted(wanted, "desired value")
-    if len(parts) > 1:
-        return f"{label}: {said}, {joined(parts)}."
-    each = {1: "", 2: "both "}.get(wanted, "all ")
-    return f"{label}: {said}, {each}{parts[0].partition(' ')[2]}."
+    counts = {state: states.count(state) for state in _ANSWERS if state in states}
+    if not counts:
+        return say("{label}: no desired values.", label=label)
+    wanted = sum(counts.values())
+    values = counted(wanted, "desired value")
+    if len(counts) > 1:
+        parts = [apart([f"{count}", _ANSWERS[state]], " ") for state, count in counts.items()]
+        return say("{label}: {values}, {parts}.", label=label, values=values, parts=joined(parts))
+    answer = _ANSWERS[next(iter(counts))]
+    if wanted > 1:
+        answer = say("both {answer}", answer=answer) if wanted == 2 else say("all {answer}", answer=answer)
+    return say("{label}: {values}, {answer}.", label=label, values=values, answer=answer)
 
 
 def twin_sheet(device: TwinDevice, forms: tuple[Form, ...]) -> Sheet:
@@ -166,13 +173,19 @@ def twin_sheet(device: TwinDevice, forms: tuple[Form, ...]) -> Sheet:
     found, twin = device.found, device.twin
     lines = twin_view(twin["properties"]).lines
     modelled = bool(found["template"]) and not found["is_missing"]
-    notices = [("attention", "Its template is gone: the twin is shown as it came.")] if found["is_missing"] else []
-    when = "it is connected: told at once" if device.connected else "it is not connected: told when it connects"
+    notices = [("attention", say("Its template is gone: the twin is shown as it came."))] if found["is_missing"] else []
+    when = (
+        say("it is connected: told at once") if device.connected else say("it is not connected: told when it connects")
+    )
     return Sheet(
-        place="Twin",
+        place=say("Twin"),
         title=sentence(found, device.label, lines),
-        detail=f"Desired version {twin['properties']['desired']['$version']}, "
-        f"reported version {twin['properties']['reported']['$version']}; {when}.",
+        detail=say(
+            "Desired version {desired}, reported version {reported}; {when}.",
+            desired=twin["properties"]["desired"]["$version"],
+            reported=twin["properties"]["reported"]["$version"],
+            when=when,
+        ),
         notices=tuple(notices),
         sections=(_properties(device) if modelled else _plain(lines),),
         forms=forms,
@@ -189,16 +202,16 @@ def _properties(device: TwinDevice) -> Section:
             sheet.text(name),
             json_cell(wanted.get(name)),
             json_cell(others.get(name)),
-            Cell(state=State(UNKNOWN, "not in the template")),
+            Cell(state=State(UNKNOWN, say("not in the template"))),
         )
         for name in sorted({*others, *wanted})
     ]
     return Section(
-        title="Properties",
-        note="what operators want, what the device reports, what it answered",
-        columns=("Property", "Desired", "Reported", "State"),
+        title=say("Properties"),
+        note=say("what operators want, what the device reports, what it answered"),
+        columns=(say("Property"), say("Desired"), say("Reported"), say("State")),
         rows=rows,
-        none="Its template has none, and it has reported none.",
+        none=say("Its template has none, and it has reported none."),
     )
 
 
@@ -207,18 +220,18 @@ def _plain(lines: Sequence[Any]) -> Section:
     rows = [
         (
             sheet.text(line.name),
-            sheet.code(line.desired) if line.desired else Cell(text="none"),
-            sheet.code(line.reported) if line.reported else Cell(text="none"),
+            sheet.code(line.desired) if line.desired else Cell(text=say("none")),
+            sheet.code(line.reported) if line.reported else Cell(text=say("none")),
             Cell(state=State(kinds.get(line.kind, UNKNOWN), line.agrees)),
         )
         for line in lines
     ]
     return Section(
-        title="Properties",
-        note="without a template: as they came",
-        columns=("Property", "Desired", "Reported", "Agreement"),
+        title=say("Properties"),
+        note=say("without a template: as they came"),
+        columns=(say("Property"), say("Desired"), say("Reported"), say("Agreement")),
         rows=rows,
-        none="The twin is empty: no desired values, none reported.",
+        none=say("The twin is empty: no desired values, none reported."),
     )
 
 
@@ -229,13 +242,13 @@ def want_form(device: TwinDevice, sent: Mapping[str, str] | None, error: Wrong |
     """A field for each writable property, with what is wanted now, or what was sent, in it."""
     fields = []
     for each in writable(device.capabilities):
-        made = value_field(WANTED + each["name"], each, inside(device.desired, each["name"]), none="not set")
+        made = value_field(WANTED + each["name"], each, inside(device.desired, each["name"]), none=say("not set"))
         fields.append(_with_sent(made, sent, error, each["name"]))
     return Form(
-        title="Desired values",
-        about="leave a field empty to unset it; you review before sending",
+        title=say("Desired values"),
+        about=say("leave a field empty to unset it; you review before sending"),
         post=place(device.device_id, "twin", "review"),
-        label="Show what will be sent",
+        label=say("Show what will be sent"),
         fields=tuple(fields),
         hidden=(("kind", "values"), *seen(device)),
         error=error if sent is not None else None,
@@ -247,13 +260,17 @@ def want_form(device: TwinDevice, sent: Mapping[str, str] | None, error: Wrong |
 def patch_form(device: TwinDevice, typed: str | None, error: Wrong | None) -> Form:
     """A merge patch as JSON, for what the form cannot say."""
     return Form(
-        title="As a merge patch",
-        about="JSON: what is not named stays, null removes a property",
+        title=say("As a merge patch"),
+        about=say("JSON: what is not named stays, null removes a property"),
         post=place(device.device_id, "twin", "review"),
-        label="Show what will be sent",
+        label=say("Show what will be sent"),
         fields=(
             Field(
-                name="patch", label="Patch of the desired properties", kind="code", value=typed or "{\n}", required=True
+                name="patch",
+                label=say("Patch of the desired properties"),
+                kind="code",
+                value=typed or "{\n}",
+                required=True,
             ),
         ),
         hidden=(("kind", "patch"), *seen(device)),
@@ -267,15 +284,18 @@ def cloud_form(device: TwinDevice, sent: Mapping[str, str] | None, error: Wrong 
     present = device.found["cloud_properties"]
     fields = [
         _with_sent(
-            value_field(CLOUD + each["name"], each, present.get(each["name"]), none="none"), sent, error, each["name"]
+            value_field(CLOUD + each["name"], each, present.get(each["name"]), none=say("none")),
+            sent,
+            error,
+            each["name"],
         )
         for each in device.cloud
     ]
     return Form(
-        title="Cloud properties",
-        about="set by operators; the device never sees them",
+        title=say("Cloud properties"),
+        about=say("set by operators; the device never sees them"),
         post=place(device.device_id, "twin", "cloud"),
-        label="Save cloud properties",
+        label=say("Save cloud properties"),
         fields=tuple(fields),
         hidden=(("etag", device.found["etag"]), ("seen", json_text(present))),
         error=error if sent is not None else None,
@@ -330,47 +350,55 @@ def review_sheet(
     now, label, capabilities = device.desired, device.label, device.capabilities
     back = place(device.device_id, "twin")
     differs = changes(now, merge(now, patch))
-    title = f"{counted(len(differs), 'desired value')} of {label} will change."
+    title = say_count(
+        len(differs),
+        "{n} desired value of {label} will change.",
+        "{n} desired values of {label} will change.",
+        n=grouped(len(differs)),
+        label=label,
+    )
     if conflict is not None:
-        title = "Changed by someone else since you opened it: review before you send."
+        title = say("Changed by someone else since you opened it: review before you send.")
     elif not differs:
-        title = f"Nothing would change: {label} has these desired values already."
+        title = say("Nothing would change: {label} has these desired values already.", label=label)
     sections = [
-        _change_section("Desired values after sending", "beside the present ones", differs, "Nothing.", capabilities)
+        _change_section(
+            say("Desired values after sending"), say("beside the present ones"), differs, say("Nothing."), capabilities
+        )
     ]
     if conflict is not None:
         sections.insert(
             0,
             _change_section(
-                "Changed by someone else",
-                "since you opened the page",
+                say("Changed by someone else"),
+                say("since you opened the page"),
                 conflict,
-                "No desired values: tags only.",
+                say("No desired values: tags only."),
                 capabilities,
             ),
         )
     form = Form(
-        title="The patch",
-        about="merged into the desired properties",
+        title=say("The patch"),
+        about=say("merged into the desired properties"),
         post=place(device.device_id, "twin", "send"),
-        label="Send anyway" if conflict is not None else "Send",
+        label=say("Send anyway") if conflict is not None else say("Send"),
         fields=(),
         shown=json.dumps(patch, ensure_ascii=False, indent=2),
         hidden=(("kind", kind), ("wanted", json_text(wanted)), ("patch", json_text(patch)), *seen(device)),
         primary=True,
     )
     when = (
-        "It is connected and is told at once."
+        say("It is connected and is told at once.")
         if device.connected
-        else "It is not connected: it is told when it connects."
+        else say("It is not connected: it is told when it connects.")
     )
     return Sheet(
-        place="Twin",
-        crumbs=(*device.crumbs, ("Twin", back)),
+        place=say("Twin"),
+        crumbs=(*device.crumbs, (say("Twin"), back)),
         title=title,
         detail=when,
-        notices=(("attention", "Nothing was sent."),) if conflict is not None else (),
-        buttons=(Button(label="Back to the twin", href=back),),
+        notices=(("attention", say("Nothing was sent.")),) if conflict is not None else (),
+        buttons=(Button(label=say("Back to the twin"), href=back),),
         sections=tuple(sections),
         forms=(form,) if differs or conflict is not None else (),
         within=device.within,
@@ -379,8 +407,11 @@ def review_sheet(
 
 def conflict_words(conflict: Sequence[tuple[str, Any, Any]]) -> str:
     """What somebody changed, in one line."""
-    parts = [f"{name} from {_words(before)} to {_words(after)}" for name, before, after in conflict]
-    return joined(parts) or "nothing that this form shows"
+    parts = [
+        say("{name} from {before} to {after}", name=name, before=_words(before), after=_words(after))
+        for name, before, after in conflict
+    ]
+    return joined(parts) or say("nothing that this form shows")
 
 
 def _change_section(
@@ -395,8 +426,8 @@ def _change_section(
         )
         for name, before, after in found
     ]
-    return Section(title=title, note=note, columns=("Property", "Before", "After"), rows=rows, none=none)
+    return Section(title=title, note=note, columns=(say("Property"), say("Before"), say("After")), rows=rows, none=none)
 
 
 def _words(value: Any) -> str:
-    return "none" if value is None else json_text(value)
+    return say("none") if value is None else json_text(value)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from armillary.api.http.json_body import strict_json
 from armillary.console.frame.form import Field, limits
 from armillary.console.frame.values import json_text
+from armillary.console.language.say import apart, say
 from armillary.errors import InvalidArgumentError
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,19}")
@@ -78,7 +79,7 @@ def value_field(name: str, found: Mapping[str, Any], value: Any, *, none: str) -
         unit=unit,
         value=_json(value),
         limits=limits(placeholder=HINTS.get(word)),
-        hint=_joined(hint, f"JSON: {word}"),
+        hint=_joined(hint, say("JSON: {word}", word=word)),
     )
 
 
@@ -117,7 +118,7 @@ def _number(found: Mapping[str, Any], text: str, *, whole: bool) -> int | float:
 
 def _select(name: str, label: str, hint: str, choices: tuple[tuple[str, str], ...], value: str) -> Field:
     if value not in dict(choices):  # what stands there is none of them: it must not look like another one
-        choices = (*choices, (value, f"{value}, which is none of these"))
+        choices = (*choices, (value, say("{value}, which is none of these", value=value)))
     return Field(name=name, label=label, kind="select", choices=choices, value=value, hint=hint)
 
 
@@ -130,16 +131,20 @@ def _range_words(least: Any, most: Any) -> str:
     if least is None and most is None:
         return ""
     if least is None:
-        return f"at most {most:g}"
-    return f"at least {least:g}" if most is None else f"{least:g} to {most:g}"
+        return say("at most {limit}", limit=f"{most:g}")
+    return (
+        say("at least {limit}", limit=f"{least:g}")
+        if most is None
+        else say("{least} to {most}", least=f"{least:g}", most=f"{most:g}")
+    )
 
 
 def _figure(number: Any) -> str | None:
     return None if number is None else f"{number:g}"
 
 
-def _joined(*parts: str) -> str:
-    return "; ".join(part for part in parts if part)
+def _joined(first: str, then: str) -> str:
+    return apart([first, then], "; ") if first and then else first or then
 
 
 def _json(value: Any) -> str:

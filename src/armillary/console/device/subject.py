@@ -111,8 +111,7 @@ def catalog_name(visit: Visit, catalog_id: str) -> str:
 def show_tab(visit: Visit, subject: Subject, made: Sheet, status: int = 200) -> Response:
     """A page below the head of its device."""
     head = subject.head
-    label = "" if head.is_overview else f": {head.crumbs[-1][0].lower()}"
-    framed = replace(made, head=head, crumbs=head.crumbs, heading=f"{subject.name}{label}", within="")
+    framed = replace(made, head=head, crumbs=head.crumbs, heading=head.heading, within="")
     return show(visit, framed, status)
 
 

@@ -34,7 +34,8 @@ from armillary.console.frame.rows import Change, Changer, Reader
 from armillary.console.frame.sheet import SEEN_EVERY_S, Button, Section, Sheet
 from armillary.console.frame.times import RANGES, asked_range, choice_of
 from armillary.console.frame.values import exact_text
-from armillary.console.frame.words import counted, joined, moment
+from armillary.console.frame.words import counted, grouped, joined, moment
+from armillary.console.language.say import say, say_count
 from armillary.errors import InvalidArgumentError
 from armillary.twin.template.value_names import from_fields
 from armillary.wire.image.naming import label_of
@@ -79,7 +80,7 @@ def overview(visit: Visit, subject: Subject) -> Response:
     found_wrong = (sections.findings(opened),) if opened else ()
     offer = life.offer(found, now)
     made = Sheet(
-        place="Fleet",
+        place=say("Fleet"),
         title=subject.verdict.sentence,
         detail=subject.verdict.detail,
         buttons=(*ways, *_elsewhere(device_id, offer)),
@@ -99,9 +100,9 @@ def overview(visit: Visit, subject: Subject) -> Response:
 def _elsewhere(device_id: str, offer: life.Offer | None) -> tuple[Button, ...]:
     """Pages about the device that are no tabs of it."""
     return (
-        *((Button(label="Offers that wait", href=offer.href),) if offer else ()),
-        Button(label="Seven properties", href=place(device_id, "assessment")),
-        Button(label="Trace", href=f"/traces/device/{device_id}"),
+        *((Button(label=say("Offers that wait"), href=offer.href),) if offer else ()),
+        Button(label=say("Seven properties"), href=place(device_id, "assessment")),
+        Button(label=say("Trace"), href=f"/traces/device/{device_id}"),
     )
 
 
@@ -112,15 +113,23 @@ def values(visit: Visit, subject: Subject) -> Response:
     lines = pages_hub.value_lines(subject.values, called, metric, visit.now)
     shown, problem = shown_range(visit)
     stale = sum(line.stale for line in lines)
-    said = f"It sends {counted(len(lines), 'value')}{f', {stale} of them stale' if stale else ''}."
+    said = say_count(len(lines), "It sends {n} value.", "It sends {n} values.", n=grouped(len(lines)))
+    if stale:
+        said = say_count(
+            len(lines),
+            "It sends {n} value, {stale} of them stale.",
+            "It sends {n} values, {stale} of them stale.",
+            n=grouped(len(lines)),
+            stale=stale,
+        )
     if not lines:
-        said = "It has sent nothing yet."
+        said = say("It has sent nothing yet.")
     name = from_fields(called(metric))
     bounds = _thresholds(visit, subject.device_id, catalog_of(visit, subject.found), metric) if metric else []
     view = {
         "head": subject.head,
         "sentence": said,
-        "thresholds": f"Rules: {joined([each['label'] for each in bounds])}." if bounds else "",
+        "thresholds": say("Rules: {names}.", names=joined([each["label"] for each in bounds])) if bounds else "",
         "last_values": lines,
         "metric": metric,
         "metric_name": name.display_name if metric else "",
@@ -168,14 +177,20 @@ def alerts(visit: Visit, subject: Subject) -> Response:
     found = ask(visit, "list_alerts", limit=ALERT_LINES, status="all", of_device=subject.device_id)
     items = found["items"]
     is_open = sum(each["acknowledged_ms"] is None for each in items)
-    said = f"{counted(is_open, 'open alert')}{' or more' if found['next'] else ''}." if is_open else "No open alert."
+    said = say_count(is_open, "{n} open alert.", "{n} open alerts.", n=grouped(is_open))
+    if not is_open:
+        said = say("No open alert.")
+    elif found["next"]:
+        said = say_count(is_open, "{n} open alert or more.", "{n} open alerts or more.", n=grouped(is_open))
     section = device_section(items, subject.device_id, more=found["next"] is not None, now=visit.now)
     made = Sheet(
-        place="Alerts",
+        place=say("Alerts"),
         title=said,
-        detail="" if items else "A rule that its values meet makes one.",
-        buttons=(Button(label="Filter and acknowledge", href=f"/alerts?{urlencode({'device': subject.device_id})}"),),
-        sections=(replace(section, next_href="", note="newest first, acknowledged ones too"),),
+        detail="" if items else say("A rule that its values meet makes one."),
+        buttons=(
+            Button(label=say("Filter and acknowledge"), href=f"/alerts?{urlencode({'device': subject.device_id})}"),
+        ),
+        sections=(replace(section, next_href="", note=say("newest first, acknowledged ones too")),),
         every_s=SEEN_EVERY_S,
     )
     return show_tab(visit, subject, made)
@@ -200,13 +215,21 @@ def software(visit: Visit, subject: Subject) -> Response:
     found = subject.found
     kept = visit.sources.fleet.software(found)
     lines = pages_device.applications(found, kept["images"], visit.now)
-    running = f"OS {found['os_version']}" if found["os_version"] else "an OS that is not known"
+    running = (
+        say("OS {os_version}", os_version=found["os_version"])
+        if found["os_version"]
+        else say("an OS that is not known")
+    )
     made = Sheet(
-        place="Software",
-        title=f"It has {running} and {counted(len(lines), 'application')}.",
+        place=say("Software"),
+        title=say(
+            "It has {running} and {applications}.",
+            running=running,
+            applications=counted(len(lines), "application"),
+        ),
         detail=kept["deployment"]["reason"],
         sections=(
-            sections.applications(lines, "as the device said at its last check-in"),
+            sections.applications(lines, say("as the device said at its last check-in")),
             sections.components(
                 pages_device.components(found, kept["releases"]),
                 found["os_version"],
@@ -233,9 +256,9 @@ def check_now(visit: Visit, form: Form) -> Response:  # noqa: ARG001 - the form 
 def containment(visit: Visit, subject: Subject) -> Response:
     """What contains its applications."""
     made = Sheet(
-        place="Containment",
+        place=say("Containment"),
         title=pages_device.enforcement_sentence(subject.found),
-        detail="What an application may do is what its manifest asks for; these hold it to that.",
+        detail=say("What an application may do is what its manifest asks for; these hold it to that."),
         sections=(sections.containment(pages_device.mechanisms(subject.found)),),
     )
     return show_tab(visit, subject, made)
@@ -278,8 +301,10 @@ def history(visit: Visit, subject: Subject) -> Response:
     images = visit.sources.fleet.software(subject.found)["images"]
     names = {image_id: label_of(image) for image_id, image in images.items()}
     lines = pages_device.history(records["check_ins"], records["refusals"], records["outcomes"], names, visit.now)
-    said = f"{counted(len(lines), 'entry', 'entries')}, newest first." if lines else "It has never checked in."
-    made = Sheet(place="History", title=said, sections=(sections.history(lines),), every_s=SEEN_EVERY_S)
+    said = say_count(len(lines), "{n} entry, newest first.", "{n} entries, newest first.", n=grouped(len(lines)))
+    if not lines:
+        said = say("It has never checked in.")
+    made = Sheet(place=say("History"), title=said, sections=(sections.history(lines),), every_s=SEEN_EVERY_S)
     return show_tab(visit, subject, made)
 
 

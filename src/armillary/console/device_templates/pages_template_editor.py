@@ -13,6 +13,7 @@ from armillary.console.frame.form import Field, Form, Wrong, choices, filled, li
 from armillary.console.frame.model import ModelEditor, models_text
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, place
 from armillary.console.frame.words import joined
+from armillary.console.language.say import apart, say
 
 NEW: Final = "/new-template"
 CLOUD_SCHEMAS: Final = ("string", "double", "integer", "boolean", "date", "dateTime", "geopoint", "enum")
@@ -31,28 +32,28 @@ def new_sheet(sent: Mapping[str, str], editor: ModelEditor, error: Wrong | None)
     fields = (
         Field(
             name="name",
-            label="Name",
+            label=say("Name"),
             required=True,
             limits=limits(maxlength=100, pattern="[a-z0-9]([a-z0-9_\\-]*[a-z0-9])?"),
-            hint="In addresses and commands: a-z 0-9 _ -",
+            hint=say("In addresses and commands: a-z 0-9 _ -"),
         ),
         *_about_fields("", ""),
     )
     form = Form(
         post=NEW,
-        label="Create template",
-        title="The model",
-        about="DTDL, or a device template as IoT Central exports it",
+        label=say("Create template"),
+        title=say("The model"),
+        about=say("DTDL, or a device template as IoT Central exports it"),
         fields=filled(fields, sent),
         editor=editor,
         error=error,
         primary=True,
     )
     return Sheet(
-        place="Templates",
-        crumbs=(("Templates", "/templates"),),
-        title="New device template",
-        detail="It begins as a draft, which no device has. Nothing is lost when a rule is broken: the text stays.",
+        place=say("Templates"),
+        crumbs=((say("Templates"), "/templates"),),
+        title=say("New device template"),
+        detail=say("It begins as a draft, which no device has. Nothing is lost when a rule is broken: the text stays."),
         forms=(form,),
     )
 
@@ -61,17 +62,17 @@ def _about_fields(display_name: str, root: str) -> tuple[Field, ...]:
     return (
         Field(
             name="display_name",
-            label="Title",
+            label=say("Title"),
             value=display_name,
             limits=limits(maxlength=128),
-            hint="For people; empty: the root interface's own",
+            hint=say("For people; empty: the root interface's own"),
         ),
         Field(
             name="root",
-            label="Root interface",
+            label=say("Root interface"),
             value=root,
             limits=limits(maxlength=128, placeholder="dtmi:com:example:Thermostat;1"),
-            hint="Empty: the only one that is no part of another",
+            hint=say("Empty: the only one that is no part of another"),
         ),
     )
 
@@ -83,17 +84,26 @@ def draft_sentence(found: Mapping[str, Any], upcoming: Mapping[str, Any] | None)
     """First line: how the draft stands to what is published."""
     title = found["display_name"]
     if upcoming is None:
-        return f"{title}: the draft is the same as version {found['published_versions'][-1]}."
+        return say(
+            "{title}: the draft is the same as version {version}.",
+            title=title,
+            version=found["published_versions"][-1],
+        )
     difference = upcoming["difference"]
     if difference is None:
-        return f"{title}: a draft that was never published."
+        return say("{title}: a draft that was never published.", title=title)
     parts = [
-        f"{len(difference[what])} {word}"
-        for what, word in (("added", "new"), ("changed", "changed"), ("removed", "gone"))
+        apart([f"{len(difference[what])}", word], " ")
+        for what, word in (("added", say("new")), ("changed", say("changed")), ("removed", say("gone")))
         if difference[what]
     ]
-    differs = joined(parts) or "names, views or models only"
-    return f"{title}: the draft differs from version {upcoming['version'] - 1}: {differs}."
+    differs = joined(parts) or say("names, views or models only")
+    return say(
+        "{title}: the draft differs from version {version}: {differs}.",
+        title=title,
+        version=upcoming["version"] - 1,
+        differs=differs,
+    )
 
 
 def draft_sheet(
@@ -105,18 +115,22 @@ def draft_sheet(
     ``cloud``, ``view`` and ``model``, none for somebody who may change nothing.
     """
     name = found["name"]
-    publish = Button(label="Publish", href=place("template", name, "publish"), primary=True)
+    publish = Button(label=say("Publish"), href=place("template", name, "publish"), primary=True)
     body = found["body"]
     beside = {each["name"] for each in body.get("cloud_properties", ())}
     return Sheet(
-        place="Templates",
-        crumbs=(("Templates", "/templates"), (found["display_name"], place("template", name))),
+        place=say("Templates"),
+        crumbs=((say("Templates"), "/templates"), (found["display_name"], place("template", name))),
         title=draft_sentence(found, upcoming),
-        detail="Devices have published versions only: what is changed here reaches none before it is published.",
+        detail=say("Devices have published versions only: what is changed here reaches none before it is published."),
         notices=tuple(("attention", f"{each['name']}: {each['reason']}") for each in found["warnings"][:5]),
         buttons=(
             *((publish,) if may_change and upcoming is not None else ()),
-            *((Button(label="Delete", href=place("template", name, "delete"), danger=True),) if may_change else ()),
+            *(
+                (Button(label=say("Delete"), href=place("template", name, "delete"), danger=True),)
+                if may_change
+                else ()
+            ),
         ),
         sections=(
             _capabilities(found, may_change=may_change, form=forms.get("capability")),
@@ -129,23 +143,23 @@ def draft_sheet(
 
 def _remove(found: Mapping[str, Any], what: str, name: str) -> Cell:
     query = urlencode({"what": what, "name": name})
-    return sheet.text("Remove", href=f"{place('template', found['name'], 'remove')}?{query}")
+    return sheet.text(say("Remove"), href=f"{place('template', found['name'], 'remove')}?{query}")
 
 
 def _capabilities(found: Mapping[str, Any], *, may_change: bool, form: Form | None) -> Section:
     rows = [
         (
-            *value_cells(each, _limit_words(each["limits"]), "none"),
+            *value_cells(each, _limit_words(each["limits"]), say("none")),
             *((_remove(found, "capability", each["name"]),) if may_change else ()),
         )
         for each in found["capabilities"]
     ]
     return Section(
-        title="Capabilities",
-        note="what devices send, report and do",
-        columns=("Name", "Kind", "Schema", "Unit", *(("Remove",) if may_change else ())),
+        title=say("Capabilities"),
+        note=say("what devices send, report and do"),
+        columns=(say("Name"), say("Kind"), say("Schema"), say("Unit"), *((say("Remove"),) if may_change else ())),
         rows=rows,
-        none="The model has none.",
+        none=say("The model has none."),
         anchor="capabilities",
         form=form,
     )
@@ -154,15 +168,15 @@ def _capabilities(found: Mapping[str, Any], *, may_change: bool, form: Form | No
 def _cloud(found: Mapping[str, Any], beside: set[str], *, may_change: bool, form: Form | None) -> Section:
     rows = []
     for each in found["cloud_properties"]:
-        way = _remove(found, "cloud", each["name"]) if each["name"] in beside else sheet.text("in the model")
-        initial = "none" if each["initial"] is None else str(each["initial"])
+        way = _remove(found, "cloud", each["name"]) if each["name"] in beside else sheet.text(say("in the model"))
+        initial = say("none") if each["initial"] is None else str(each["initial"])
         rows.append((*value_cells(each, _limit_words(each)), sheet.text(initial), *((way,) if may_change else ())))
     return Section(
-        title="Cloud properties",
-        note="what operators keep of each device; devices never see them",
-        columns=("Name", "Schema", "Unit", "Initial", *(("Remove",) if may_change else ())),
+        title=say("Cloud properties"),
+        note=say("what operators keep of each device; devices never see them"),
+        columns=(say("Name"), say("Schema"), say("Unit"), say("Initial"), *((say("Remove"),) if may_change else ())),
         rows=rows,
-        none="None.",
+        none=say("None."),
         anchor="cloud",
         form=form,
     )
@@ -172,18 +186,18 @@ def _views(found: Mapping[str, Any], *, may_change: bool, form: Form | None) -> 
     rows = [
         (
             sheet.text(each["name"]),
-            sheet.text("editing" if each["form"] else "looking"),
-            sheet.text(", ".join(each["tiles"]) or "nothing"),
+            sheet.text(say("editing") if each["form"] else say("looking")),
+            sheet.text(", ".join(each["tiles"]) or say("nothing")),
             *((_remove(found, "view", each["name"]),) if may_change else ()),
         )
         for each in found["views"]
     ]
     return Section(
-        title="Views",
-        note="pages of a device",
-        columns=("View", "For", "Shows", *(("Remove",) if may_change else ())),
+        title=say("Views"),
+        note=say("pages of a device"),
+        columns=(say("View"), say("For"), say("Shows"), *((say("Remove"),) if may_change else ())),
         rows=rows,
-        none="None.",
+        none=say("None."),
         anchor="views",
         form=form,
     )
@@ -197,77 +211,84 @@ def capability_form(
     error: Wrong | None,
 ) -> Form:
     """A capability to add."""
-    components = [("", "the root interface"), *((each, f"component {each}") for each in found["components"])]
+    components = [
+        ("", say("the root interface")),
+        *((each, say("component {name}", name=each)) for each in found["components"]),
+    ]
     fields = [
-        Field(
-            name="kind",
-            label="Kind",
-            kind="select",
-            choices=(
-                ("telemetry", "telemetry: it measures"),
-                ("property", "property: it reports"),
-                ("command", "command: it does"),
-            ),
-        ),
+        _kind_field(),
         Field(
             name="name",
-            label="Capability name",
+            label=say("Capability name"),
             required=True,
             limits=limits(maxlength=64, pattern="[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?"),
-            hint="In messages and twins",
+            hint=say("In messages and twins"),
         ),
-        Field(name="display_name", label="Display name", limits=limits(maxlength=64)),
+        Field(name="display_name", label=say("Display name"), limits=limits(maxlength=64)),
         Field(
             name="schema",
-            label="Schema",
+            label=say("Schema"),
             kind="select",
             value="double",
             choices=choices(schemas),
-            hint="Of a command: none",
+            hint=say("Of a command: none"),
         ),
         Field(
             name="values",
-            label="Enum values",
+            label=say("Enum values"),
             limits=limits(placeholder="low=1, high=2"),
-            hint="name=value, or names; with the schema enum",
+            hint=say("name=value, or names; with the schema enum"),
         ),
         Field(
             name="meaning",
-            label="Means",
+            label=say("Means"),
             kind="select",
-            choices=(("", "nothing in particular"),),
+            choices=(("", say("nothing in particular")),),
             groups=tuple(
                 (meaning, tuple((f"{meaning}/{unit}", f"{meaning}, {unit}") for unit in units))
                 for meaning, units in meanings.items()
             ),
-            hint="Semantic type and unit, of a number",
+            hint=say("Semantic type and unit, of a number"),
         ),
-        Field(name="minimum", label="Smallest", kind="number", limits=limits(step="any")),
-        Field(name="maximum", label="Largest", kind="number", limits=limits(step="any")),
+        Field(name="minimum", label=say("Smallest"), kind="number", limits=limits(step="any")),
+        Field(name="maximum", label=say("Largest"), kind="number", limits=limits(step="any")),
         Field(
             name="request",
-            label="A command takes",
+            label=say("A command takes"),
             limits=limits(maxlength=64),
-            hint="Name of its parameter; empty: none",
+            hint=say("Name of its parameter; empty: none"),
         ),
         Field(
             name="request_schema",
-            label="Schema of that",
+            label=say("Schema of that"),
             kind="select",
             value="double",
             choices=choices([each for each in schemas if each != "enum"]),
         ),
     ]
     if len(components) > 1:
-        fields.append(Field(name="component", label="Goes to", kind="select", choices=tuple(components)))
-    fields.append(Field(name="writable", label="Operators may want a value (property)", kind="check"))
+        fields.append(Field(name="component", label=say("Goes to"), kind="select", choices=tuple(components)))
+    fields.append(Field(name="writable", label=say("Operators may want a value (property)"), kind="check"))
     return Form(
         post=place("template", found["name"], "capability"),
-        label="Add capability",
-        title="Add a capability",
+        label=say("Add capability"),
+        title=say("Add a capability"),
         fields=filled(fields, sent) if sent else tuple(fields),
         hidden=(("etag", found["etag"]),),
         error=error,
+    )
+
+
+def _kind_field() -> Field:
+    return Field(
+        name="kind",
+        label=say("Kind"),
+        kind="select",
+        choices=(
+            ("telemetry", say("telemetry: it measures")),
+            ("property", say("property: it reports")),
+            ("command", say("command: it does")),
+        ),
     )
 
 
@@ -276,29 +297,29 @@ def cloud_form(found: Mapping[str, Any], sent: Mapping[str, str], error: Wrong |
     fields = (
         Field(
             name="name",
-            label="Cloud property",
+            label=say("Cloud property"),
             required=True,
             limits=limits(maxlength=64),
-            hint="A known name replaces it",
+            hint=say("A known name replaces it"),
         ),
-        Field(name="display_name", label="Shown as", limits=limits(maxlength=64)),
-        Field(name="schema", label="Stored as", kind="select", choices=choices(CLOUD_SCHEMAS)),
-        Field(name="values", label="Values of the enum", limits=limits(placeholder="old=1, new=2")),
-        Field(name="unit", label="In (unit)", limits=limits(maxlength=64)),
+        Field(name="display_name", label=say("Shown as"), limits=limits(maxlength=64)),
+        Field(name="schema", label=say("Stored as"), kind="select", choices=choices(CLOUD_SCHEMAS)),
+        Field(name="values", label=say("Values of the enum"), limits=limits(placeholder="old=1, new=2")),
+        Field(name="unit", label=say("In (unit)"), limits=limits(maxlength=64)),
         Field(
             name="minimum",
-            label="Least",
+            label=say("Least"),
             kind="number",
             limits=limits(step="any"),
-            hint="Of a number; of a text its length",
+            hint=say("Of a number; of a text its length"),
         ),
-        Field(name="maximum", label="Most", kind="number", limits=limits(step="any")),
-        Field(name="initial", label="Begins as", hint="Empty: nothing"),
+        Field(name="maximum", label=say("Most"), kind="number", limits=limits(step="any")),
+        Field(name="initial", label=say("Begins as"), hint=say("Empty: nothing")),
     )
     return Form(
         post=place("template", found["name"], "cloud"),
-        label="Save cloud property",
-        title="Add or replace a cloud property",
+        label=say("Save cloud property"),
+        title=say("Add or replace a cloud property"),
         fields=filled(fields, sent) if sent else fields,
         hidden=(("etag", found["etag"]),),
         error=error,
@@ -309,21 +330,27 @@ def view_form(found: Mapping[str, Any], sent: Mapping[str, str], error: Wrong | 
     """A view to keep."""
     names = [each["name"] for each in (*found["capabilities"], *found["cloud_properties"])]
     fields = (
-        Field(name="name", label="View", required=True, limits=limits(maxlength=128), hint="A known name replaces it"),
+        Field(
+            name="name",
+            label=say("View"),
+            required=True,
+            limits=limits(maxlength=128),
+            hint=say("A known name replaces it"),
+        ),
         Field(
             name="tiles",
-            label="Shows, in order",
+            label=say("Shows, in order"),
             kind="area",
             rows=2,
             limits=limits(placeholder=", ".join(names[:3])),
-            hint=f"Names, with commas: {', '.join(names[:12])}{' ...' if len(names) > 12 else ''}",
+            hint=say("Names, with commas: {names}", names=", ".join(names[:12]) + (" ..." if len(names) > 12 else "")),
         ),
-        Field(name="form", label="For changing what it shows", kind="check"),
+        Field(name="form", label=say("For changing what it shows"), kind="check"),
     )
     return Form(
         post=place("template", found["name"], "view"),
-        label="Save view",
-        title="Add or replace a view",
+        label=say("Save view"),
+        title=say("Add or replace a view"),
         fields=filled(fields, sent) if sent else fields,
         hidden=(("etag", found["etag"]),),
         error=error,
@@ -335,9 +362,9 @@ def model_form(found: Mapping[str, Any], editor: ModelEditor, sent: Mapping[str,
     fields = _about_fields(found["display_name"], found["root"])
     return Form(
         post=edit_href(found["name"]),
-        label="Save model",
-        title="The model",
-        about="DTDL; what cloud properties, views and labels name is kept as far as the new model has it",
+        label=say("Save model"),
+        title=say("The model"),
+        about=say("DTDL; what cloud properties, views and labels name is kept as far as the new model has it"),
         fields=filled(fields, sent) if sent else fields,
         hidden=(("etag", found["etag"]),),
         editor=editor,
@@ -357,15 +384,13 @@ def model_editor(found: Mapping[str, Any], text: str | None) -> ModelEditor:
 
 
 def _limit_words(found: Mapping[str, Any]) -> str:
-    words = (
-        ("minimum", "at least"),
-        ("maximum", "at most"),
-        ("minimum_length", "at least"),
-        ("maximum_length", "at most"),
-    )
-    parts = [
-        f"{word} {found[name]:g}{' characters' if 'length' in name else ''}"
-        for name, word in words
-        if found.get(name) is not None
-    ]
-    return ", ".join(parts)
+    parts = []
+    if found.get("minimum") is not None:
+        parts.append(say("at least {limit}", limit=f"{found['minimum']:g}"))
+    if found.get("maximum") is not None:
+        parts.append(say("at most {limit}", limit=f"{found['maximum']:g}"))
+    if found.get("minimum_length") is not None:
+        parts.append(say("at least {limit} characters", limit=found["minimum_length"]))
+    if found.get("maximum_length") is not None:
+        parts.append(say("at most {limit} characters", limit=found["maximum_length"]))
+    return apart(parts)

@@ -12,7 +12,8 @@ from armillary.console.frame.confirmation import Confirmation, Uses, seen_of, to
 from armillary.console.frame.form import Form
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, place
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, State
-from armillary.console.frame.words import counted
+from armillary.console.frame.words import counted, grouped
+from armillary.console.language.say import say, say_count
 
 # Longest list of devices that a page names.
 NAMED: Final = 50
@@ -22,17 +23,23 @@ def difference_section(difference: Mapping[str, Any] | None, version: int) -> Se
     """What a version has more, less and otherwise."""
     rows = []
     if difference is not None:
-        rows += [(sheet.text(name), Cell(state=State(GOOD, "new")), sheet.text("")) for name in difference["added"]]
         rows += [
-            (sheet.text(name), Cell(state=State(ATTENTION, "changed")), sheet.text(how))
+            (sheet.text(name), Cell(state=State(GOOD, say("new"))), sheet.text("")) for name in difference["added"]
+        ]
+        rows += [
+            (sheet.text(name), Cell(state=State(ATTENTION, say("changed"))), sheet.text(how))
             for name, how in difference["changed"].items()
         ]
-        rows += [(sheet.text(name), Cell(state=State(BAD, "gone")), sheet.text("")) for name in difference["removed"]]
+        rows += [
+            (sheet.text(name), Cell(state=State(BAD, say("gone"))), sheet.text("")) for name in difference["removed"]
+        ]
     return Section(
-        title=f"What differs from version {version}" if difference is not None else "What differs",
-        columns=("Name", "Is", "How"),
+        title=say("What differs from version {version}", version=version)
+        if difference is not None
+        else say("What differs"),
+        columns=(say("Name"), say("Is"), say("How")),
         rows=rows,
-        none="No capability and no cloud property." if difference is not None else "It is the first version.",
+        none=say("No capability and no cloud property.") if difference is not None else say("It is the first version."),
     )
 
 
@@ -44,23 +51,29 @@ def losses_section(found: Mapping[str, Any], labels: Mapping[str, str]) -> Secti
     ]
     more = found["losing"] - len(rows)
     return Section(
-        title="Devices that would lose something",
-        note=f"and {counted(more, 'device')} more"
+        title=say("Devices that would lose something"),
+        note=say("and {devices} more", devices=counted(more, "device"))
         if more > 0
-        else "when they are moved to it; values and messages always stay",
-        columns=("Device", "Loses"),
+        else say("when they are moved to it; values and messages always stay"),
+        columns=(say("Device"), say("Loses")),
         rows=rows,
-        none="None of them.",
+        none=say("None of them."),
     )
 
 
 def loss_words(found: Mapping[str, Any]) -> list[str]:
     """What a device loses."""
-    words = [f"cloud property {name} is dropped: {why}" for name, why in found["lost_cloud_properties"].items()]
+    words: list[str] = [
+        say("cloud property {name} is dropped: {why}", name=name, why=why)
+        for name, why in found["lost_cloud_properties"].items()
+    ]
     unmodelled = [*found["unmodelled_telemetry"], *found["unmodelled_properties"]]
     if unmodelled:
-        words.append(f"not modelled any more: {', '.join(unmodelled)}")
-    words += [f"{each['name']} is not as it says: expected {each['expected']}" for each in found["broken_properties"]]
+        words.append(say("not modelled any more: {names}", names=", ".join(unmodelled)))
+    words += [
+        say("{name} is not as it says: expected {expected}", name=each["name"], expected=each["expected"])
+        for each in found["broken_properties"]
+    ]
     return words
 
 
@@ -69,27 +82,33 @@ def publish_sheet(found: Mapping[str, Any], upcoming: Mapping[str, Any], labels:
     name, version, difference = found["name"], upcoming["version"], upcoming["difference"]
     compatible = difference is None or difference["compatible"]
     stay = (
-        f"{counted(upcoming['devices'], 'device')} of the template {'keeps' if upcoming['devices'] == 1 else 'keep'} "
-        "what it has until somebody moves it."
+        say_count(
+            upcoming["devices"],
+            "{n} device of the template keeps what it has until somebody moves it.",
+            "{n} devices of the template keep what it has until somebody moves it.",
+            n=grouped(upcoming["devices"]),
+        )
         if upcoming["devices"]
-        else "No device has the template yet."
+        else say("No device has the template yet.")
     )
     return Sheet(
-        place="Templates",
-        crumbs=(("Templates", "/templates"), (found["display_name"], place("template", name))),
-        title=f"Publish version {version} of {found['display_name']}?",
-        detail=f"A published version never changes. {stay}",
+        place=say("Templates"),
+        crumbs=((say("Templates"), "/templates"), (found["display_name"], place("template", name))),
+        title=say("Publish version {version} of {display_name}?", version=version, display_name=found["display_name"]),
+        detail=say("A published version never changes. {stay}", stay=stay),
         notices=()
         if compatible
-        else (("attention", f"Not compatible: it lacks or changes what version {version - 1} has."),),
+        else (
+            ("attention", say("Not compatible: it lacks or changes what version {version} has.", version=version - 1)),
+        ),
         sections=(difference_section(difference, version - 1), losses_section(upcoming, labels)),
-        buttons=(Button(label="Back to the draft", href=edit_href(name)),),
+        buttons=(Button(label=say("Back to the draft"), href=edit_href(name)),),
         forms=(
             Form(
                 post=place("template", name, "publish"),
-                title="Publish",
-                about="cannot be undone; a version that no device has can be deleted",
-                label=f"Publish version {version}",
+                title=say("Publish"),
+                about=say("cannot be undone; a version that no device has can be deleted"),
+                label=say("Publish version {version}", version=version),
                 fields=(),
                 primary=True,
             ),
@@ -103,22 +122,36 @@ def move_sheet(found: Mapping[str, Any], version: int, summary: Mapping[str, Any
     devices = counted(summary["devices"], "device")
     form = Form(
         post=place("template", name, "move"),
-        title="Move",
-        about="cloud properties that the version does not take are gone for good",
-        label=f"Move {devices}",
+        title=say("Move"),
+        about=say("cloud properties that the version does not take are gone for good"),
+        label=say("Move {devices}", devices=devices),
         fields=(),
         hidden=(("version", str(version)),),
         primary=True,
     )
     return Sheet(
-        place="Templates",
-        crumbs=(("Templates", "/templates"), (found["display_name"], place("template", name))),
-        title=f"Move {devices} to version {version} of {found['display_name']}?"
+        place=say("Templates"),
+        crumbs=((say("Templates"), "/templates"), (found["display_name"], place("template", name))),
+        title=say(
+            "Move {devices} to version {version} of {display_name}?",
+            devices=devices,
+            version=version,
+            display_name=found["display_name"],
+        )
         if summary["devices"]
-        else f"Every device of {found['display_name']} has version {version} already.",
-        detail=f"{counted(summary['losing'], 'device')} of them would lose something." if summary["devices"] else "",
+        else say(
+            "Every device of {display_name} has version {version} already.",
+            display_name=found["display_name"],
+            version=version,
+        ),
+        detail=say(
+            "{devices} of them would lose something.",
+            devices=counted(summary["losing"], "device"),
+        )
+        if summary["devices"]
+        else "",
         sections=(losses_section(summary, labels),) if summary["devices"] else (),
-        buttons=(Button(label="Back", href=place("template", name)),),
+        buttons=(Button(label=say("Back"), href=place("template", name)),),
         forms=(form,) if summary["devices"] else (),
     )
 
@@ -127,14 +160,18 @@ def draft_confirmation(name: str, version: int, present: Mapping[str, Any] | Non
     """What beginning a draft from a published version does; ``present`` is the draft there is."""
     back = f"{place('template', name)}?version={version}"
     return Confirmation(
-        title=f"Begin a draft of {name} from version {version}?",
+        title=say("Begin a draft of {name} from version {version}?", name=name, version=version),
         touches=touching(
-            "The draft of one template.",
-            f"The draft becomes what version {version} is" + (", whatever it is now." if present else "."),
-            "Published versions and devices.",
-            "The draft before stays in the application's history." if present else "Delete the template's draft.",
+            say("The draft of one template."),
+            say("The draft becomes what version {version} is, whatever it is now.", version=version)
+            if present
+            else say("The draft becomes what version {version} is.", version=version),
+            say("Published versions and devices."),
+            say("The draft before stays in the application's history.")
+            if present
+            else say("Delete the template's draft."),
         ),
-        label="Begin draft",
+        label=say("Begin draft"),
         danger=present is not None,
         post=place("template", name, "draft", str(version)),
         back=back,
@@ -144,17 +181,23 @@ def draft_confirmation(name: str, version: int, present: Mapping[str, Any] | Non
 def delete_confirmation(name: str, versions: Sequence[int]) -> Confirmation:
     """What deleting a template does."""
     return Confirmation(
-        title=f"Delete the template {name}?",
+        title=say("Delete the template {name}?", name=name),
         touches=touching(
-            f"One template with {counted(len(versions), 'published version')} and its draft.",
-            "Nobody can be given it any more. It is refused while a device has it.",
-            "What devices have sent, and rules that name the template: they concern nobody then.",
-            "Its versions stay in the application's history for a while.",
+            say(
+                "One template with {versions} and its draft.",
+                versions=counted(len(versions), "published version"),
+            ),
+            say("Nobody can be given it any more. It is refused while a device has it."),
+            say("What devices have sent, and rules that name the template: they concern nobody then."),
+            say("Its versions stay in the application's history for a while."),
         ),
-        label="Delete",
+        label=say("Delete"),
         danger=True,
         word=name,
-        wide=f"This deletes {counted(len(versions), 'published version')} and the draft.",
+        wide=say(
+            "This deletes {versions} and the draft.",
+            versions=counted(len(versions), "published version"),
+        ),
         post=place("template", name, "delete"),
         back=place("template", name),
     )
@@ -164,18 +207,30 @@ def capability_removal(
     draft: Mapping[str, Any], what: str, name: str, uses: Uses, devices: str, versions: Sequence[int]
 ) -> Confirmation:
     """The question about taking a capability, cloud property or view away from a template's draft."""
-    word = {"capability": "capability", "cloud": "cloud property", "view": "view"}[what]
-    had = f"Version {versions[-1]} is as it was for {devices}." if versions else "No version is published yet."
+    word = {"capability": say("capability"), "cloud": say("cloud property"), "view": say("view")}[what]
+    had = (
+        say("Version {version} is as it was for {devices}.", version=versions[-1], devices=devices)
+        if versions
+        else say("No version is published yet.")
+    )
     edit = place("template", draft["name"], "edit")
     return Confirmation(
-        title=f"Remove the {word} {name} from the draft of {draft['display_name']}?",
-        touches=(
-            ("Removes", f"The {word} {name} from the draft, with what views and labels say of it."),
-            *used_by(uses),
-            ("Devices", f"{had} Values that devices have sent stay."),
-            ("Undo", "Add it again. Nothing reaches a device before the draft is published."),
+        title=say(
+            "Remove the {word} {name} from the draft of {display_name}?",
+            word=word,
+            name=name,
+            display_name=draft["display_name"],
         ),
-        label=f"Remove {word}",
+        touches=(
+            (
+                say("Removes"),
+                say("The {word} {name} from the draft, with what views and labels say of it.", word=word, name=name),
+            ),
+            *used_by(uses),
+            (say("Devices"), say("{had} Values that devices have sent stay.", had=had)),
+            (say("Undo"), say("Add it again. Nothing reaches a device before the draft is published.")),
+        ),
+        label=say("Remove {word}", word=word),
         danger=True,
         post=place("template", draft["name"], "remove"),
         back=edit,

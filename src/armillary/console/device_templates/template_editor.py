@@ -29,12 +29,13 @@ from armillary.console.frame.form import Wrong, wrong_of
 from armillary.console.frame.model import EXAMPLE, ModelEditor, Report, report_of
 from armillary.console.frame.sheet import place, pretty
 from armillary.console.frame.words import counted_page
+from armillary.console.language.say import say
 from armillary.errors import ConflictError, InvalidArgumentError, ModelError, NotFoundError
 
 # What the text is called in what is said of it.
 DOCUMENT = "the model"
-FASTER = "The draft was changed by someone else since you opened it."
-AGAIN = "Look at it, then send this again."
+FASTER = say("The draft was changed by someone else since you opened it.")
+AGAIN = say("Look at it, then send this again.")
 
 # Devices that are counted; more are said to be "or more".
 COUNTED = 1000
@@ -68,7 +69,10 @@ def make(visit: Visit, form: Form) -> Response:
     try:
         ask(visit, "import_template", template_name=name, body=_import(form), if_match="")
     except ConflictError:
-        wrong = (f"A template {name!r} is there already.", "Choose another name, or edit that one.")
+        wrong = (
+            say("A template {name} is there already.", name=repr(name)),
+            say("Choose another name, or edit that one."),
+        )
         return _new(visit, form, text, _checked(visit, form), wrong)
     except (ModelError, InvalidArgumentError) as error:
         return _new(visit, form, text, _checked(visit, form), wrong_of(error))

@@ -17,38 +17,48 @@ from armillary.console.frame.sheet import Cell, Section
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State, state_of
 from armillary.console.frame.values import json_text, said_text, value_text
 from armillary.console.frame.words import grouped, moment
+from armillary.console.language.say import apart, say
 from armillary.errors import ArmillaryError, InvalidArgumentError
 from armillary.twin.template.value_names import from_fields
 
 LIST: Final = "/guardians"
 QUALITY: Final[Mapping[str, State]] = MappingProxyType(
     {
-        "good": State(GOOD, "good"),
-        "range": State(ATTENTION, "out of range"),
-        "stale": State(UNKNOWN, "stale"),
-        "bad": State(BAD, "bad"),
-        "last-known": State(UNKNOWN, "last known"),
+        "good": State(GOOD, say("good")),
+        "range": State(ATTENTION, say("out of range")),
+        "stale": State(UNKNOWN, say("stale")),
+        "bad": State(BAD, say("bad")),
+        "last-known": State(UNKNOWN, say("last known")),
     }
 )
 OUTCOME: Final[Mapping[str, State]] = MappingProxyType(
     {
-        "done": State(GOOD, "done"),
-        "refused": State(ATTENTION, "refused by the guard"),
-        "differs": State(BAD, "something else stands"),
-        "failed": State(BAD, "failed"),
+        "done": State(GOOD, say("done")),
+        "refused": State(ATTENTION, say("refused by the guard")),
+        "differs": State(BAD, say("something else stands")),
+        "failed": State(BAD, say("failed")),
     }
 )
 # What a guardian answers a command with (docs/concepts/guardian.md).
+LINKS: Final[Mapping[str, str]] = MappingProxyType({"up": say("up"), "down": say("down"), "unknown": say("unknown")})
 ANSWERS: Final[Mapping[int, State]] = MappingProxyType(
     {
-        200: State(GOOD, "done"),
-        403: State(ATTENTION, "refused by the guard"),
-        409: State(BAD, "something else stands"),
-        504: State(BAD, "the equipment did not answer"),
+        200: State(GOOD, say("done")),
+        403: State(ATTENTION, say("refused by the guard")),
+        409: State(BAD, say("something else stands")),
+        504: State(BAD, say("the equipment did not answer")),
     }
 )
 # What an alarm tells beside its name and state; two of it are measured as the point is that it is about.
-ALARM_PARTS: Final = ("severity", "point", "value", "limit", "position")
+ALARM_PARTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "severity": say("severity"),
+        "point": say("point"),
+        "value": say("value"),
+        "limit": say("limit"),
+        "position": say("position"),
+    }
+)
 AS_THE_POINT: Final = ("value", "limit")
 # What is told of alarms and commands has a place of its own, beside what events captured.
 OWN_PLACE: Final = ("alarm.", "attempt.")
@@ -72,16 +82,30 @@ def place(device_id: str, equipment: str = "", *more: str) -> str:
 def crumbs(found: Mapping[str, Any], equipment: str) -> tuple[tuple[str, str], ...]:
     """The way to a piece of equipment."""
     name = str(found.get("name") or found["device_id"][:12])
-    return (("Guardians", LIST), (name, place(found["device_id"])), (equipment, place(found["device_id"], equipment)))
+    return (
+        (say("Guardians"), LIST),
+        (name, place(found["device_id"])),
+        (equipment, place(found["device_id"], equipment)),
+    )
 
 
 def sentence_of(chosen: Mapping[str, Any], now: int) -> str:
     """What it is, and whether its guardian reaches it."""
-    profile = f"{chosen['profile']}, version {chosen['version']}" if chosen["profile"] else "no profile told"
-    kind = "simulated equipment" if chosen["simulated"] else "equipment"
-    said = f"{chosen['name']}: {kind} by {profile}; link {chosen['link']}"
+    profile = (
+        say("{name}, version {version}", name=chosen["profile"], version=chosen["version"])
+        if chosen["profile"]
+        else say("no profile told")
+    )
+    kind = say("simulated equipment") if chosen["simulated"] else say("equipment")
+    said = say(
+        "{name}: {kind} by {profile}; link {link}",
+        name=chosen["name"],
+        kind=kind,
+        profile=profile,
+        link=LINKS.get(chosen["link"], chosen["link"]),
+    )
     seen = moment(chosen["last_seen_ms"] // 1000, now) if chosen["last_seen_ms"] else None
-    return f"{said}, heard of {seen.relative}." if seen else f"{said}."
+    return say("{said}, heard of {seen}.", said=said, seen=seen.relative) if seen else say("{said}.", said=said)
 
 
 def notices(chosen: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -89,25 +113,31 @@ def notices(chosen: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if not chosen["registered"]:
         yield (
             "attention",
-            "It is not registered here: its values and commands come once it is (guardian equipment add).",
+            say("It is not registered here: its values and commands come once it is (guardian equipment add)."),
         )
     if chosen["problem"]:
-        yield "bad", f"Its guardian does not serve it: {chosen['problem']}"
+        yield "bad", say("Its guardian does not serve it: {problem}", problem=chosen["problem"])
     elif chosen["link"] == "down":
-        yield "bad", "Its guardian does not reach it: values are the last known."
+        yield "bad", say("Its guardian does not reach it: values are the last known.")
     elif chosen["registered"] and not chosen["connected"]:
-        yield "attention", "It is not connected to the hub: values are the last known."
+        yield "attention", say("It is not connected to the hub: values are the last known.")
     alarm = {
         each["name"].partition(".")[2]: each["value"] for each in chosen["events"] if each["name"].startswith("alarm.")
     }
     if alarm.get("state") == "raised":
         symbol = next((each["label"]["symbol"] for each in chosen["points"] if each["name"] == alarm.get("point")), "")
         told = [
-            f"{word} {value_text(alarm[word], symbol if word in AS_THE_POINT else '')}"
-            for word in ALARM_PARTS
+            apart([said, value_text(alarm[word], symbol if word in AS_THE_POINT else "")], " ")
+            for word, said in ALARM_PARTS.items()
             if word in alarm
         ]
-        yield "bad", f"Alarm {alarm.get('name', '')} is raised{': ' if told else ''}{', '.join(told)}."
+        name = alarm.get("name", "")
+        yield (
+            "bad",
+            say("Alarm {name} is raised: {told}.", name=name, told=apart(told))
+            if told
+            else say("Alarm {name} is raised.", name=name),
+        )
 
 
 def sections(chosen: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], now: int) -> tuple[Section, ...]:
@@ -124,32 +154,34 @@ def sections(chosen: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], now:
     symbols = {each["name"]: each["symbol"] for each in chosen["commands"]}
     return (
         Section(
-            title="Points",
-            note="the last good value of each, and what its guardian says of it now",
-            columns=("Point", "Value", "Quality", "Age"),
+            title=say("Points"),
+            note=say("the last good value of each, and what its guardian says of it now"),
+            columns=(say("Point"), say("Value"), say("Quality"), say("Age")),
             rows=points,
-            none="It has sent nothing yet.",
+            none=say("It has sent nothing yet."),
             anchor="points",
         ),
         *_events(chosen, now),
         Section(
-            title="Attempts",
-            note=f"newest first; refused since its start: {_counts(chosen['refused']) or 'none'}",
-            columns=("When", "Command", "Value", "Outcome", "By"),
+            title=say("Attempts"),
+            note=say(
+                "newest first; refused since its start: {counts}", counts=_counts(chosen["refused"]) or say("none")
+            ),
+            columns=(say("When"), say("Command"), say("Value"), say("Outcome"), say("By")),
             rows=[_attempt(each, symbols.get(each["command"], ""), now) for each in reversed(chosen["attempts"])],
-            none="None that the guardian still tells of.",
+            none=say("None that the guardian still tells of."),
             anchor="attempts",
         ),
         *((_sent(lines, now),) if lines else ()),
         Section(
-            title="Link",
-            note="exchanges since the guardian started",
-            columns=("Counter", "Count"),
+            title=say("Link"),
+            note=say("exchanges since the guardian started"),
+            columns=(say("Counter"), say("Count")),
             rows=[
                 (sheet.text(name.replace("_", " ")), sheet.number(grouped(count)))
                 for name, count in chosen["counters"].items()
             ],
-            none="Its guardian has told no counters.",
+            none=say("Its guardian has told no counters."),
             anchor="link",
         ),
     )
@@ -164,12 +196,16 @@ def command_form(
     wrong: Wrong | None = None,
 ) -> Form:
     """The form of one command, with what the guard demands of it below."""
-    hint = f"The guard allows: {command['bounds']}." if command["bounds"] else "The guard decides by the profile."
+    hint = (
+        say("The guard allows: {bounds}.", bounds=command["bounds"])
+        if command["bounds"]
+        else say("The guard decides by the profile.")
+    )
     return Form(
         post=place(device_id, equipment["name"], command["name"], "review"),
-        label=f"Review: {command['display_name']}",
+        label=say("Review: {display_name}", display_name=command["display_name"]),
         title=command["display_name"],
-        about=f"command of {equipment['name']}" if command["value"] else hint,
+        about=say("command of {name}", name=equipment["name"]) if command["value"] else hint,
         fields=(_value_field(command, sent.get("value", ""), hint),) if command["value"] else (),
         error=wrong,
         anchor=f"command-{command['name']}",
@@ -209,19 +245,30 @@ def question(
     """What the page says before a command is sent."""
     name, label = equipment["name"], command["display_name"]
     given = "" if value is None else value_text(value, command["symbol"])
-    guard = command["bounds"] or "what its profile says"
+    guard = command["bounds"] or say("what its profile says")
     return Confirmation(
-        title=f"{label} of {name}: {given}?" if given else f"{label} of {name}?",
+        title=say("{label} of {name}: {given}?", label=label, name=name, given=given)
+        if given
+        else say("{label} of {name}?", label=label, name=name),
         touches=(
             *touching(
-                f"{name}, a piece of equipment behind {crumbs(found, name)[1][0]}.",
-                f"Asks the guardian for {command['name']}{f' with {given}' if given else ''}, once, within a minute.",
-                "Every other value of the equipment, and all other equipment.",
-                "Cannot be undone; another value can be sent.",
+                say("{name}, a piece of equipment behind {guardian}.", name=name, guardian=crumbs(found, name)[1][0]),
+                say(
+                    "Asks the guardian for {command} with {given}, once, within a minute.",
+                    command=command["name"],
+                    given=given,
+                )
+                if given
+                else say("Asks the guardian for {command}, once, within a minute.", command=command["name"]),
+                say("Every other value of the equipment, and all other equipment."),
+                say("Cannot be undone; another value can be sent."),
             ),
-            ("Guard", f"Allows {guard}. What it refuses does not reach the equipment, and is recorded."),
+            (
+                say("Guard"),
+                say("Allows {guard}. What it refuses does not reach the equipment, and is recorded.", guard=guard),
+            ),
         ),
-        label=f"Send: {label}",
+        label=say("Send: {label}", label=label),
         post=place(found["device_id"], name, command["name"], "send"),
         back=place(found["device_id"], name),
         hidden=(("value", json_text(value) if isinstance(value, bool) else str(value)),) if value is not None else (),
@@ -231,35 +278,52 @@ def question(
 def answered(command: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
     """What a guardian answered, as a line of the page."""
     payload = answer["payload"] if isinstance(answer["payload"], Mapping) else {}
-    state = ANSWERS.get(answer["status"], State(BAD, f"answered {answer['status']}"))
+    state = ANSWERS.get(answer["status"], State(BAD, say("answered {status}", status=answer["status"])))
     if answer["status"] == 200:
         stands = (
             ""
             if payload.get("value") is None
-            else f"{command['display_name']} is {value_text(payload['value'], command['symbol'])}"
+            else say(
+                "{name} is {value}",
+                name=command["display_name"],
+                value=value_text(payload["value"], command["symbol"]),
+            )
         )
-        said = ", ".join(part for part in (stands, "read back" if payload.get("verified") is True else "") if part)
+        verified = say("read back") if payload.get("verified") is True else ""
+        said = apart([part for part in (stands, verified) if part])
     else:
-        words = (f"rule {payload['rule']}" if payload.get("rule") else "", payload.get("error"), payload.get("remedy"))
-        said = ": ".join(str(word) for word in words if word)
+        words = (
+            say("rule {rule}", rule=payload["rule"]) if payload.get("rule") else "",
+            payload.get("error"),
+            payload.get("remedy"),
+        )
+        said = apart([word if isinstance(word, str) else str(word) for word in words if word], ": ")
     return {"state": {"kind": state.kind, "word": state.word}, "said": said}
 
 
 def no_answer(error: ArmillaryError) -> dict[str, Any]:
     """The line where nobody answered."""
-    return {"state": {"kind": BAD, "word": "no answer"}, "said": f"{error.message}. {error.remedy}"}
+    return {"state": {"kind": BAD, "word": say("no answer")}, "said": f"{error.message}. {error.remedy}"}
 
 
 def _value_field(command: Mapping[str, Any], value: str, hint: str) -> Field:
     kind = command["value"]
     if kind == "boolean":
-        return Field(name="value", label="Value", kind="select", value=value, choices=choices(tuple(TRUTHS)), hint=hint)
+        return Field(
+            name="value", label=say("Value"), kind="select", value=value, choices=choices(tuple(TRUTHS)), hint=hint
+        )
     if kind in NUMBERS:
         step = 1 if kind in WHOLE else "any"
         return Field(
-            name="value", label="Value", kind="number", value=value, limits=limits(step=step), hint=hint, required=True
+            name="value",
+            label=say("Value"),
+            kind="number",
+            value=value,
+            limits=limits(step=step),
+            hint=hint,
+            required=True,
         )
-    return Field(name="value", label="Value", value=value, limits=limits(maxlength=MAX_VALUE_CHARS), hint=hint)
+    return Field(name="value", label=say("Value"), value=value, limits=limits(maxlength=MAX_VALUE_CHARS), hint=hint)
 
 
 def _value(point: Mapping[str, Any]) -> str:
@@ -276,17 +340,24 @@ def _events(chosen: Mapping[str, Any], now: int) -> tuple[Section, ...]:
     ]
     if not rows:
         return ()
-    note = "what each captured when it ended last"
+    note = say("what each captured when it ended last")
     return (
-        Section(title="Events", note=note, columns=("Captured", "Value", "Age"), rows=rows, none="", anchor="events"),
+        Section(
+            title=say("Events"),
+            note=note,
+            columns=(say("Captured"), say("Value"), say("Age")),
+            rows=rows,
+            none="",
+            anchor="events",
+        ),
     )
 
 
 def _sent(lines: Sequence[Mapping[str, Any]], now: int) -> Section:
     return Section(
-        title="Commands sent",
-        note="by people and jobs, of the audit log; what became of each is an attempt",
-        columns=("When", "Command", "By"),
+        title=say("Commands sent"),
+        note=say("by people and jobs, of the audit log; what became of each is an attempt"),
+        columns=(say("When"), say("Command"), say("By")),
         rows=[
             (Cell(at=moment(each["at"], now)), sheet.text(each["detail"].get("method", "")), sheet.text(each["actor"]))
             for each in lines
@@ -297,15 +368,17 @@ def _sent(lines: Sequence[Mapping[str, Any]], now: int) -> Section:
 
 
 def _attempt(found: Mapping[str, Any], symbol: str, now: int) -> tuple[Cell, ...]:
-    rule = f"rule {found['rule']}" if found["rule"] else ""
+    rule = say("rule {rule}", rule=found["rule"]) if found["rule"] else ""
     return (
-        Cell(at=None if found["at"] is None else moment(int(found["at"]), now), text="unknown"),
+        Cell(at=None if found["at"] is None else moment(int(found["at"]), now), text=say("unknown")),
         sheet.text(found["command"]),
         sheet.text("" if found["value"] is None else value_text(found["value"], symbol)),
         Cell(state=state_of(OUTCOME, found["outcome"]), reason=rule),
-        sheet.text(found["by"] or "not told"),
+        sheet.text(found["by"] or say("not told")),
     )
 
 
 def _counts(found: Mapping[str, int]) -> str:
-    return ", ".join(f"{grouped(count)} by the rule {rule}" for rule, count in found.items() if count)
+    return apart(
+        [say("{count} by the rule {rule}", count=grouped(count), rule=rule) for rule, count in found.items() if count]
+    )

@@ -14,10 +14,15 @@ from armillary.console.frame.sheet import Button, Cell, Section, Sheet
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.words import counted, grouped, joined, size, span
 from armillary.console.guardians import pages_equipment
-from armillary.console.guardians.pages_equipment import LIST, place
+from armillary.console.guardians.pages_equipment import LINKS, LIST, place
+from armillary.console.language.say import apart, say
 
 CLOCK: Final[Mapping[str, State]] = MappingProxyType(
-    {"synced": State(GOOD, "set"), "unsynced": State(ATTENTION, "not set"), "unknown": State(UNKNOWN, "unknown")}
+    {
+        "synced": State(GOOD, say("set")),
+        "unsynced": State(ATTENTION, say("not set")),
+        "unknown": State(UNKNOWN, say("unknown")),
+    }
 )
 # Values are asked for again so often (seconds) while somebody looks at them.
 LIVE_EVERY_S: Final = 5
@@ -27,14 +32,23 @@ def list_sheet(page: Mapping[str, Any], *, is_part: bool, now: int) -> Sheet:
     """All guardians, or a page of them."""
     items = page["items"]
     return Sheet(
-        place="Guardians",
+        place=say("Guardians"),
         title=_list_sentence(items, is_part=is_part),
-        detail="" if items else "A guardian is a device before equipment that must never be on a network.",
+        detail="" if items else say("A guardian is a device before equipment that must never be on a network."),
         sections=(
             Section(
-                title="Guardians",
-                note="what they say of themselves; the equipment speaks to nobody else",
-                columns=("Guardian", "Equipment", "Links", "Refused", "Queue", "Dropped", "Clock", "Seen"),
+                title=say("Guardians"),
+                note=say("what they say of themselves; the equipment speaks to nobody else"),
+                columns=(
+                    say("Guardian"),
+                    say("Equipment"),
+                    say("Links"),
+                    say("Refused"),
+                    say("Queue"),
+                    say("Dropped"),
+                    say("Clock"),
+                    say("Seen"),
+                ),
                 rows=[_row(each, now) for each in items],
                 none="",
                 next_href=sheet.next_href(LIST, page["next"]),
@@ -64,20 +78,20 @@ def guardian_sheet(
     queue, dropped = found["queue"], sum(found["queue"]["dropped"].values())
     names = ((each["name"], place(device_id, each["name"]), each is chosen) for each in equipment)
     return Sheet(
-        place="Guardians",
+        place=say("Guardians"),
         heading=_called(found),
-        crumbs=(("Guardians", LIST), (_called(found), "")),
+        crumbs=((say("Guardians"), LIST), (_called(found), "")),
         title=_sentence(found),
-        detail=pages_equipment.sentence_of(chosen, now) if chosen else "It has told of no equipment.",
+        detail=pages_equipment.sentence_of(chosen, now) if chosen else say("It has told of no equipment."),
         notices=tuple(pages_equipment.notices(chosen)) if chosen else (),
-        buttons=(Button(label="Device", href=device_place(device_id)),),
+        buttons=(Button(label=say("Device"), href=device_place(device_id)),),
         links=tuple(names) if len(equipment) > 1 else (),
         facts=(
-            ("Uplink", Cell(state=_connection(found), reason="")),
-            ("Seen", sheet.when(found["last_seen_ms"], now)),
-            ("Clock", sheet.state(CLOCK, found["clock"])),
-            ("Waiting", sheet.text(_queue_words(queue))),
-            ("Dropped", sheet.text(_dropped_words(queue["dropped"]) if dropped else "nothing")),
+            (say("Uplink"), Cell(state=_connection(found), reason="")),
+            (say("Seen"), sheet.when(found["last_seen_ms"], now)),
+            (say("Clock"), sheet.state(CLOCK, found["clock"])),
+            (say("Waiting"), sheet.text(_queue_words(queue))),
+            (say("Dropped"), sheet.text(_dropped_words(queue["dropped"]) if dropped else say("nothing"))),
         ),
         sections=pages_equipment.sections(chosen, lines, now) if chosen else (),
         forms=tuple(forms),
@@ -87,15 +101,22 @@ def guardian_sheet(
 
 def _list_sentence(items: Sequence[Mapping[str, Any]], *, is_part: bool) -> str:
     if not items:
-        return "No further guardian." if is_part else "No guardian yet."
+        return say("No further guardian.") if is_part else say("No guardian yet.")
     links = [each["link"] for found in items for each in found["equipment"]]
     refused = sum(each["refused"] for found in items for each in found["equipment"])
-    parts = [f"{grouped(links.count('up'))} {'link' if links.count('up') == 1 else 'links'} up"]
-    parts += [f"{grouped(links.count(word))} {word}" for word in ("down", "unknown") if word in links]
+    parts = [counted(links.count("up"), "link up", "links up")]
+    parts += [apart([grouped(links.count(word)), LINKS[word]], " ") for word in ("down", "unknown") if word in links]
     if refused:
-        parts.append(f"{counted(refused, 'attempt')} refused")
-    many = f"{counted(len(items), 'guardian')}{' on this page' if is_part else ''}"
-    return f"{many} before {counted(len(links), 'piece', 'pieces')} of equipment: {joined(parts)}."
+        parts.append(counted(refused, "attempt refused", "attempts refused"))
+    many = counted(len(items), "guardian")
+    if is_part:
+        many = counted(len(items), "guardian on this page", "guardians on this page")
+    return say(
+        "{guardians} before {pieces}: {parts}.",
+        guardians=many,
+        pieces=counted(len(links), "piece of equipment", "pieces of equipment"),
+        parts=joined(parts),
+    )
 
 
 def _row(found: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
@@ -104,7 +125,7 @@ def _row(found: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
     more = len(equipment) - 3
     return (
         sheet.text(_called(found), href=place(found["device_id"]), reason=_connection(found).word),
-        sheet.text(f"{names} and {more} more" if more > 0 else names or "none told"),
+        sheet.text(say("{names} and {more} more", names=names, more=more) if more > 0 else names or say("none told")),
         Cell(state=_links(equipment)),
         sheet.number(grouped(sum(each["refused"] for each in equipment))),
         sheet.text(_queue_words(queue)),
@@ -117,14 +138,14 @@ def _row(found: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
 def _links(equipment: Sequence[Mapping[str, Any]]) -> State:
     up = sum(each["link"] == "up" for each in equipment)
     if not equipment:
-        return State(UNKNOWN, "none")
+        return State(UNKNOWN, say("none"))
     if up == len(equipment):
-        return State(GOOD, f"{up} up")
-    return State(BAD, f"{up} of {len(equipment)} up")
+        return State(GOOD, say("{up} up", up=up))
+    return State(BAD, say("{up} of {equipment} up", up=up, equipment=len(equipment)))
 
 
 def _connection(found: Mapping[str, Any]) -> State:
-    return State(GOOD, "connected") if found["connected"] else State(UNKNOWN, "not connected")
+    return State(GOOD, say("connected")) if found["connected"] else State(UNKNOWN, say("not connected"))
 
 
 def _called(found: Mapping[str, Any]) -> str:
@@ -134,17 +155,19 @@ def _called(found: Mapping[str, Any]) -> str:
 def _sentence(found: Mapping[str, Any]) -> str:
     links = _links(found["equipment"]).word
     refused = sum(sum(each["refused"].values()) for each in found["equipment"])
-    parts = [f"links: {links}", f"{counted(refused, 'attempt')} refused"]
+    parts = [say("links: {links}", links=links), counted(refused, "attempt refused", "attempts refused")]
     if found["queue"]["messages"]:
-        parts.append(f"{counted(found['queue']['messages'], 'message')} waiting")
-    return f"{_called(found)} is {_connection(found).word}; {joined(parts)}."
+        parts.append(counted(found["queue"]["messages"], "message waiting", "messages waiting"))
+    return say("{name} is {state}; {parts}.", name=_called(found), state=_connection(found).word, parts=joined(parts))
 
 
 def _queue_words(queue: Mapping[str, Any]) -> str:
     if not queue["messages"]:
-        return "nothing"
-    oldest = f", the oldest {span(queue['oldest_s'])}" if queue["oldest_s"] else ""
-    return f"{counted(queue['messages'], 'message')}, {size(queue['bytes'])}{oldest}"
+        return say("nothing")
+    parts = [counted(queue["messages"], "message"), size(queue["bytes"])]
+    if queue["oldest_s"]:
+        parts.append(say("the oldest {time}", time=span(queue["oldest_s"])))
+    return apart(parts)
 
 
 def _dropped_words(dropped: Mapping[str, int]) -> str:

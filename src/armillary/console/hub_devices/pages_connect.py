@@ -17,6 +17,7 @@ from armillary.console.device.pages_device_data import place
 from armillary.console.frame.states import ATTENTION, GOOD, UNKNOWN, State
 from armillary.console.frame.values import value_text
 from armillary.console.frame.words import Moment, joined, moment
+from armillary.console.language.say import say
 from armillary.twin.template.value_names import from_fields
 from armillary.wire.hub.sas_token import decode_key, sign_sas_token
 
@@ -98,8 +99,8 @@ def heard(
 ) -> Heard:
     """What came of a device: ``values`` are its last ones, ``called`` what they are called."""
     if not values:
-        word = "Connected, no message yet" if connected else "Waiting for its first message"
-        detail = "" if connected else "This page says so as soon as it comes."
+        word = say("Connected, no message yet") if connected else say("Waiting for its first message")
+        detail = "" if connected else say("This page says so as soon as it comes.")
         return Heard(state=State(ATTENTION if connected else UNKNOWN, word), detail=detail, at=None, is_over=False)
     newest = max(values, key=lambda each: each["at_ms"])
     parts = []
@@ -107,7 +108,12 @@ def heard(
         name = from_fields(called[each["metric"]])
         parts.append(f"{name.display_name} {value_text(each['value'], name.symbol)}")
     at = moment(newest["at_ms"] // 1000, now)
-    return Heard(state=State(GOOD, "First message received"), detail=f"{joined(parts)}.", at=at, is_over=True)
+    return Heard(
+        state=State(GOOD, say("First message received")),
+        detail=say("{values}.", values=joined(parts)),
+        at=at,
+        is_over=True,
+    )
 
 
 def page(
@@ -125,30 +131,36 @@ def page(
     device_id, (host, port) = found["device_id"], address
     key = made["primary_key"] if made is not None else NO_KEY
     return {
-        "title": f"Connect {found['name']}",
+        "title": say("Connect {name}", name=found["name"]),
         "device_id": device_id,
         "device_href": place(device_id),
         "catalog": catalog,
         "heard_href": place(device_id, "connect"),
         "heard": came,
         "made": made,
-        "refused": "" if is_admitted else f"{catalog} blocks hub devices that show a symmetric key.",
+        "refused": ""
+        if is_admitted
+        else say("{catalog} blocks hub devices that show a symmetric key.", catalog=catalog),
         "admit_href": f"/hub-catalogs/{catalog}/admission/symmetric-keys/admit" if may_admit else "",
         "root_href": ROOT_HREF,
         "root_file": ROOT_FILE,
         "python": python_client(host, device_id, key),
-        "other_port": f"azure-iot-device connects to port {AZURE_PORT} only, and this service listens on {port}: start "
-        f"it with --hub-port {AZURE_PORT}, or use plain MQTT below."
+        "other_port": say(
+            "azure-iot-device connects to port {azure} only, and this service listens on {port}: start it with "
+            "--hub-port {azure}, or use plain MQTT below.",
+            azure=AZURE_PORT,
+            port=port,
+        )
         if port != AZURE_PORT
         else "",
         "mqtt": mqtt_command(host, port, device_id, key, now) if made is not None else "",
         "ends": moment(now + TOKEN_S, now),
         "facts": (
-            ("Host and port", f"{host}, {port} (TLS 1.2 or 1.3)"),
-            ("Client id", device_id),
-            ("User name", username(host, device_id)),
-            ("Password", "a shared access signature, made of the key"),
-            ("Topic", topic(device_id)),
+            (say("Host and port"), say("{host}, {port} (TLS 1.2 or 1.3)", host=host, port=port)),
+            (say("Client id"), device_id),
+            (say("User name"), username(host, device_id)),
+            (say("Password"), say("a shared access signature, made of the key")),
+            (say("Topic"), topic(device_id)),
         ),
         "keys_href": place(device_id, "new-keys"),
     }

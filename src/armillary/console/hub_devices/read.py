@@ -20,6 +20,7 @@ from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Wrong
 from armillary.console.frame.sheet import SEEN_EVERY_S, Button, Once, Sheet
 from armillary.console.hub_devices import pages_hub_access as access, pages_hub_devices as pages
+from armillary.console.language.say import say
 from armillary.errors import NotFoundError
 
 LINES = 100
@@ -57,13 +58,13 @@ def list_page(
         enrols = access.enrolment_form(catalog, *((sent or {}, wrong) if of == "enrolment" else ({}, None)))
     is_part = bool(prefix or after or page["next"])
     made = Sheet(
-        place="Devices",
+        place=say("Devices"),
         title=pages.list_sentence(page["items"], catalog, is_part=is_part)
         if page["items"] or not is_part
-        else f"No hub device of {catalog} matches.",
+        else say("No hub device of {catalog} matches.", catalog=catalog),
         detail=pages.others_sentence(ask(visit, "fleet", catalog=catalog)["tiers"], catalog),
         once=once,
-        buttons=(Button(label="New hub device", href=f"{pages.NEW}?catalog={catalog}"),)
+        buttons=(Button(label=say("New hub device"), href=f"{pages.NEW}?catalog={catalog}"),)
         if may(visit, "make_hub_device")
         else (),
         links=_catalog_links(names, catalog) if 1 < len(names) <= pages.MOST_LINKS else (),

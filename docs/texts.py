@@ -2,9 +2,9 @@
 """``python -m docs.texts``: bring the console's catalogs of texts up to date with the code.
 
 ``console/texts/console.pot`` has every text of the console, taken from ``say`` and ``say_count`` in its modules and
-templates; each ``*.po`` beside it, one a language, gets the new ones (to be translated by hand) and loses those that
-nothing says any more; each ``*.mo`` is its compiled form, which is what is read. ``--check`` changes nothing and fails
-if a file would change, or a text is not translated.
+templates, and from tables of the API whose sentences it shows; each ``*.po`` beside it, one a language, gets the new
+ones (to be translated by hand) and loses those that nothing says any more; each ``*.mo`` is its compiled form, which
+is what is read. ``--check`` changes nothing and fails if a file would change, or a text is not translated.
 
 Texts are sorted, and say nothing of where or when, so that the files change only with the texts.
 """
@@ -22,6 +22,9 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from jinja2.ext import babel_extract
+
+from armillary.attest.appraise import STEPS
+from armillary.wire.device.update_reason import REASONS
 
 CONSOLE = Path(__file__).resolve().parent.parent / "src" / "armillary" / "console"
 TEXTS = CONSOLE / "texts"
@@ -78,7 +81,7 @@ def untranslated(path: Path) -> Iterator[str | tuple[str, str]]:
 
 def _messages() -> set[str | tuple[str, str]]:
     """Texts that modules and templates say: one, or (for one, for many)."""
-    found: set[str | tuple[str, str]] = set()
+    found: set[str | tuple[str, str]] = set(of_the_api())
     for path in sorted(CONSOLE.rglob("*.py")):
         found.update(texts_of(path.read_text("utf-8"), str(path.relative_to(CONSOLE))))
     for path in sorted(CONSOLE.rglob("*.html")):
@@ -87,6 +90,14 @@ def _messages() -> set[str | tuple[str, str]]:
                 texts = (given,) if isinstance(given, str) else tuple(given)
                 found.update(_said(function, texts, f"{path.name}:{line}"))
     return found
+
+
+def of_the_api() -> Iterator[str]:
+    """Sentences of the API that never change, which the console says by ``known``."""
+    for reason in REASONS:
+        yield from (reason.meaning, reason.remedy)
+    for _, name, prevents in STEPS:
+        yield from (name, prevents)
 
 
 def texts_of(source: str, name: str) -> Iterator[str | tuple[str, str]]:

@@ -13,7 +13,7 @@ from docs import texts
 
 from armillary.console.frame.words import counted, counted_page, joined, moment, sentence
 from armillary.console.language.rendering import Rendering
-from armillary.console.language.say import apart, say, say_count, shaped
+from armillary.console.language.say import apart, known, say, say_count, shaped
 from armillary.console.language.translation import ENGLISH, LANGUAGES, Translation, translation
 
 
@@ -81,6 +81,14 @@ def test_helpers_that_build_texts_keep_their_marks() -> None:
 def test_a_copy_of_a_text_is_the_text_with_its_mark() -> None:
     text = say("{what} of {name}", what=say("device"), name="x")
     assert copy.deepcopy([text])[0] is text
+
+
+def test_a_sentence_of_the_api_is_translated_and_one_of_no_table_is_said_as_it_is() -> None:
+    german = translation("de")
+    for each in texts.of_the_api():
+        assert known(each) == each
+        assert german.text(known(each)) != each, "it has a translation, and English ones are no German ones"
+    assert german.text(known("What {nobody} said.")) == "What {nobody} said."
 
 
 def test_a_document_for_a_script_is_in_the_language() -> None:

@@ -41,7 +41,7 @@ from armillary.console.frame.words import (
     size,
     span,
 )
-from armillary.console.language.say import apart, say, say_count
+from armillary.console.language.say import apart, known, say, say_count
 from armillary.wire.image.naming import image_label
 
 # The trust tier of devices that a simulator plays: most send values only.
@@ -231,7 +231,10 @@ def _update_only(device: Mapping[str, Any], last: Mapping[str, Any] | None, now:
     if failed:
         first = failed[0]
         text = say(
-            "Not trusted: {when} step {number} failed ({name}).", when=when, number=first["number"], name=first["name"]
+            "Not trusted: {when} step {number} failed ({name}).",
+            when=when,
+            number=first["number"],
+            name=known(first["name"]),
         )
         detail = sentence(first["detail"] or say("The service gave no detail"))
         return text, apart([detail, _ONLY_UPDATES], " ")
@@ -346,7 +349,9 @@ def steps(last: Mapping[str, Any] | None) -> tuple[StepLine, ...]:
     if last is None:
         return ()
     return tuple(
-        StepLine(step["number"], step["name"], step["prevents"], state_of(STEP, step["result"]), step["detail"])
+        StepLine(
+            step["number"], known(step["name"]), known(step["prevents"]), state_of(STEP, step["result"]), step["detail"]
+        )
         for step in last["steps"]
     )
 
@@ -455,12 +460,10 @@ def history(
     """Check-ins, refusals and update outcomes in one list, newest first; ``names`` are image ids' names."""
     lines: list[HistoryLine] = []
     for item in check_ins:
-        failed = [step["name"] for step in item["steps"] if step["result"] == "fail"]
-        detail = (
-            say("failed: {names}", names=joined(failed))
-            if failed
-            else say("OS {os_version}", os_version=item["os_version"] or say("not known"))
-        )
+        failed = [known(step["name"]) for step in item["steps"] if step["result"] == "fail"]
+        detail = say("OS {os_version}", os_version=item["os_version"] or say("not known"))
+        if failed:
+            detail = say("failed: {names}", names=joined(failed))
         what = say("check-in, boot {boot_count}", boot_count=grouped(item["boot_count"]))
         _append(lines, item["at"], now, state_of(VERDICT, item["verdict"]), what, detail)
     for item in refusals:

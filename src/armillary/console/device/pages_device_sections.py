@@ -65,7 +65,7 @@ def appraisal(found: Sequence[pages_device.StepLine], at: Moment | None, without
     """The steps of the last check-in that was appraised; ``without`` is what is said where there is none."""
     rows = [
         (
-            Cell(text=f"{step.number}. {step.name}", reason=step.detail),
+            Cell(text=say("{number}. {name}", number=step.number, name=step.name), reason=step.detail),
             Cell(state=step.result),
             sheet.text(step.prevents),
         )

@@ -15,7 +15,7 @@ from armillary.console.device.pages_device_data import place
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, state, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.words import moment, short_id, span
-from armillary.console.language.say import say
+from armillary.console.language.say import known, say, shaped
 from armillary.console.operations.pages_group import place as group_place, schedule_rows
 
 # What a reason says of the device: good, waiting by itself, or in need of somebody. The others need nobody.
@@ -42,7 +42,7 @@ def update_sheet(standing: Mapping[str, Any], now: int, *, may_ask: bool) -> She
     device_id = standing["device_id"]
     buttons = (Button(label=say("Check in now"), post=place(device_id, "check-now"), primary=True),) if may_ask else ()
     remedy = standing["remedy"]
-    todo = say("What to do: {remedy}", remedy=f"{remedy[:1].lower()}{remedy[1:]}")
+    todo = say("What to do: {remedy}", remedy=shaped(known(remedy), _within))
     detail = say("{detail}. {todo}", detail=standing["detail"], todo=todo) if standing["detail"] else todo
     rows = [(text(say("Operating system")), text(standing["os_version"] or say("not known")), _wanted_os(standing))]
     lacking = ", ".join(standing["lacking"])
@@ -51,7 +51,7 @@ def update_sheet(standing: Mapping[str, Any], now: int, *, may_ask: bool) -> She
         rows.append((text(say("Applications")), shown, _id(standing["deployment_id"])))
     return Sheet(
         place=say("Fleet"),
-        title=standing["meaning"],
+        title=known(standing["meaning"]),
         detail=detail,
         buttons=buttons,
         facts=_facts(standing, now),
@@ -72,6 +72,11 @@ def update_sheet(standing: Mapping[str, Any], now: int, *, may_ask: bool) -> She
         ),
         every_s=15,
     )
+
+
+def _within(remedy: str) -> str:
+    """A sentence after a colon."""
+    return f"{remedy[:1].lower()}{remedy[1:]}"
 
 
 def _facts(standing: Mapping[str, Any], now: int) -> tuple[tuple[str, Cell], ...]:

@@ -53,6 +53,11 @@ def say_count(count: int, one: str, many: str, /, **values: object) -> Text:
     return Text(one, values, many=many, count=count)
 
 
+def known(sentence: str, /) -> Text:
+    """A sentence of the API out of a table that ``docs/texts.py`` takes texts from; of no table: as it is."""
+    return Text(sentence.replace("{", "{{").replace("}", "}}"), {})
+
+
 def shaped(text: str, shape: Callable[[str], str]) -> str:
     """What ``shape`` makes of a text: of a marked one in every language."""
     return Text("{text}", {"text": text}, shape=shape) if isinstance(text, Text) else shape(text)

@@ -179,7 +179,7 @@ def by_key(found: Mapping[str, Any], admission: Mapping[str, Any], heard_ms: int
         "disabled": say("disabled: it may not connect"),
         "blocked": say("blocked by its catalog"),
         "connected": say("connected now"),
-    }.get(word, f"not connected, {heard}")
+    }.get(word, say("not connected, {heard}", heard=heard))
     known: str = say("Nothing is known of what it runs: whoever holds its key is this device.")
     if found["status_reason"]:
         known = apart([known, say("Reason: {reason}.", reason=found["status_reason"])], " ")

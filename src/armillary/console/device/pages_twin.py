@@ -328,7 +328,7 @@ def _with_sent(made: Field, sent: Mapping[str, str] | None, error: Wrong | None,
     is_wrong = error is not None and (
         error[0].startswith(f"{name}:") or f"'{name}'" in error[0] or f" {name}:" in error[0]
     )
-    return replace(made, value=value, error="See above." if is_wrong else "")
+    return replace(made, value=value, error=say("See above.") if is_wrong else "")
 
 
 # What will be sent ------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from armillary.console.frame.form import Form
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, place
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, State
 from armillary.console.frame.words import counted, grouped
-from armillary.console.language.say import say, say_count
+from armillary.console.language.say import apart, say, say_count
 
 # Longest list of devices that a page names.
 NAMED: Final = 50
@@ -46,7 +46,7 @@ def difference_section(difference: Mapping[str, Any] | None, version: int) -> Se
 def losses_section(found: Mapping[str, Any], labels: Mapping[str, str]) -> Section:
     """Devices that would lose something, each with what."""
     rows = [
-        (sheet.device(each["device_id"], labels), sheet.text("; ".join(loss_words(each))))
+        (sheet.device(each["device_id"], labels), sheet.text(apart(loss_words(each), "; ")))
         for each in found["named"][:NAMED]
     ]
     more = found["losing"] - len(rows)

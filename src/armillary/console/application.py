@@ -54,6 +54,7 @@ from armillary.console.frame.words import sentence
 from armillary.console.guardians import routes as guardians
 from armillary.console.hub_devices import change as hub_devices_change, connect, read as hub_devices_read
 from armillary.console.hub_devices.pages_connect import ROOT_HREF
+from armillary.console.language.say import say
 from armillary.console.live import RECHECK_S, LiveStreams, admitted_visit
 from armillary.console.new_rollout import change as new_rollout_change, routes as new_rollout
 from armillary.console.operations import change, read
@@ -363,8 +364,8 @@ def console_app(
     def crashed(request: Request, error: Exception) -> Response:
         _log.error("page-crashed", path=request.url.path, error=type(error).__name__)
         # Without the frame: what failed may be what the frame asks for.
-        text = "The service failed on this page; its log holds the reason."
-        problem = _described(500, "console.bug", text, "Go back and try again.")
+        text = say("The service failed on this page; its log holds the reason.")
+        problem = _described(500, "console.bug", text, say("Go back and try again."))
         return console.bare_page(request, "problem.html", status=500, problem=problem)
 
     app = Starlette(
@@ -431,14 +432,14 @@ def _taking(console: Console, action: Taker, change: str, most: int) -> Endpoint
 
 # status -> title, state. What is not here is a failure of ours.
 _TITLES = {
-    400: ("Invalid request.", "attention"),
-    403: ("Your role does not allow this.", "attention"),
-    404: ("Page not found.", "unknown"),
-    405: ("Invalid request.", "attention"),
-    412: ("Changed by someone else since you opened it.", "attention"),
-    409: ("This does not fit the present state.", "attention"),
-    429: ("Too many at once.", "attention"),
-    503: ("The service cannot do this now.", "bad"),
+    400: (say("Invalid request."), "attention"),
+    403: (say("Your role does not allow this."), "attention"),
+    404: (say("Page not found."), "unknown"),
+    405: (say("Invalid request."), "attention"),
+    412: (say("Changed by someone else since you opened it."), "attention"),
+    409: (say("This does not fit the present state."), "attention"),
+    429: (say("Too many at once."), "attention"),
+    503: (say("The service cannot do this now."), "bad"),
 }
 
 
@@ -447,7 +448,7 @@ def _problem(console: Console, request: Request, status: int, code: str, message
     try:
         visit = console.visit(request)
     except SignInNeededError:
-        problem["ways"] = [("Sign in", "/sign-in")]
+        problem["ways"] = [(say("Sign in"), "/sign-in")]
         return console.bare_page(request, "problem.html", status=status, problem=problem)
     if not may(visit, "settings.audit_lines"):
         problem["ways"] = problem["ways"][:1]
@@ -459,11 +460,11 @@ def _when_to_return(error: ArmillaryError) -> dict[str, str]:
 
 
 def _described(status: int, code: str, message: str, remedy: str) -> dict[str, Any]:
-    title, kind = _TITLES.get(status, ("Something failed on our side.", "bad"))
+    title, kind = _TITLES.get(status, (say("Something failed on our side."), "bad"))
     if code == FOREIGN_FORM:
-        title = "This form was refused."
+        title = say("This form was refused.")
     if code == NOT_FOR_ONE:
-        title = "You are not signed in for this."
+        title = say("You are not signed in for this.")
     return {
         "status": status,
         "code": code,
@@ -471,5 +472,5 @@ def _described(status: int, code: str, message: str, remedy: str) -> dict[str, A
         "kind": kind,
         "message": sentence(message),
         "remedy": remedy,
-        "ways": [("Fleet", "/fleet"), ("Audit", "/audit")],
+        "ways": [(say("Fleet"), "/fleet"), (say("Audit"), "/audit")],
     }

@@ -17,6 +17,7 @@ from armillary.console.frame.states import ATTENTION, BAD, GOOD, SEVERITIES, SEV
 from armillary.console.frame.times import around, range_fields
 from armillary.console.frame.values import is_number
 from armillary.console.frame.words import Moment, counted, grouped, joined, moment, sentence, short_id, span
+from armillary.console.language.say import apart, say, shaped
 from armillary.engines.rules.alerts import MAX_NOTE_CHARACTERS
 
 LIST: Final = "/alerts"
@@ -24,17 +25,21 @@ LIST: Final = "/alerts"
 MANY: Final = "/acknowledge-alerts"
 # What became of an action of a firing.
 DELIVERY: Final[Mapping[str, State]] = MappingProxyType(
-    {"done": State(GOOD, "delivered"), "waiting": State(ATTENTION, "waiting"), "dead": State(BAD, "failed")}
+    {
+        "done": State(GOOD, say("delivered")),
+        "waiting": State(ATTENTION, say("waiting")),
+        "dead": State(BAD, say("failed")),
+    }
 )
 # Kind of an action -> what it does, before whom.
 TOLD: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "email": "E-mail to",
-        "webhook": "Webhook to",
-        "command": "Command",
-        "job": "Job",
-        "quarantine": "Quarantine of the device asked for",
-        "channel": "Notification channel",
+        "email": say("E-mail to"),
+        "webhook": say("Webhook to"),
+        "command": say("Command"),
+        "job": say("Job"),
+        "quarantine": say("Quarantine of the device asked for"),
+        "channel": say("Notification channel"),
     }
 )
 _ORDINARY: Final = ("info", "low", "medium")
@@ -108,8 +113,8 @@ class AlertsPage:
 def standing(item: Mapping[str, Any]) -> State:
     """The state of an alert: acknowledged, or open with what its conditions are now."""
     if item["acknowledged_ms"] is not None:
-        return State(GOOD, "acknowledged")
-    return State(BAD, "open, active") if item["over_ms"] is None else State(ATTENTION, "open, cleared")
+        return State(GOOD, say("acknowledged"))
+    return State(BAD, say("open, active")) if item["over_ms"] is None else State(ATTENTION, say("open, cleared"))
 
 
 def why(item: Mapping[str, Any]) -> str:
@@ -120,37 +125,46 @@ def why(item: Mapping[str, Any]) -> str:
 def lasted(item: Mapping[str, Any], now: int) -> str:
     """For how long its conditions were met, or have been."""
     if item["over_ms"] is None:
-        return f"for {span(max(now - item['fired_ms'] / 1000, 0))}"
-    return f"lasted {span(max((item['over_ms'] - item['fired_ms']) / 1000, 0))}"
+        return say("for {span}", span=span(max(now - item["fired_ms"] / 1000, 0)))
+    return say("lasted {span}", span=span(max((item["over_ms"] - item["fired_ms"]) / 1000, 0)))
 
 
-def apart(*parts: str) -> str:
+def headline(*parts: str) -> str:
     """Parts of a headline with commas between; with dots where one of them has a comma itself, as names may."""
-    return (" · " if any("," in each for each in parts) else ", ").join(parts)
+    return apart(parts, " · " if any("," in each for each in parts) else ", ")
 
 
 def overview_sentence(overview: Mapping[str, Any], label: str, now: int) -> str:
     """The first line: "3 open, 1 critical: Temperature 30.5 °C > 25 °C, Freezer 2, for 4 min."."""
     if not overview["open"]:
-        return "No open alerts."
-    grave = [f"{grouped(count)} {word}" for word, count in overview["severities"].items() if word not in _ORDINARY]
-    counts = ", ".join([f"{grouped(overview['open'])} open", *grave])
+        return say("No open alerts.")
+    grave = [
+        say("{count} {severity}", count=grouped(count), severity=SEVERITY[word].word)
+        for word, count in overview["severities"].items()
+        if word not in _ORDINARY
+    ]
+    counts = apart([say("{count} open", count=grouped(overview["open"])), *grave])
     gravest = overview["gravest"]
     if gravest is None:
-        return f"{counts}."
-    return f"{counts}: {apart(why(gravest), label, lasted(gravest, now))}."
+        return sentence(counts)
+    gravest_said = headline(why(gravest), label, lasted(gravest, now))
+    return say("{counts}: {gravest}.", counts=counts, gravest=gravest_said)
 
 
 def line_of(item: Mapping[str, Any], labels: Mapping[str, str], now: int) -> AlertLine:
     """One alert as a table shows it."""
-    by = f"by {item['acknowledged_by']}" if item["acknowledged_ms"] is not None else ""
+    by = (
+        say("by {acknowledged_by}", acknowledged_by=item["acknowledged_by"])
+        if item["acknowledged_ms"] is not None
+        else ""
+    )
     return AlertLine(
         number=item["number"],
         href=f"{LIST}/{item['number']}",
         reason=why(item),
         severity=state_of(SEVERITY, item["severity"]),
         state=standing(item),
-        note=": ".join(each for each in (by, item.get("note", "")) if each),
+        note=apart([each for each in (by, item.get("note", "")) if each], ": "),
         rule=item["rule_name"],
         rule_href="" if item["rule_is_deleted"] else place("rule", item["rule_id"]),
         device=labels.get(item["device_id"]) or short_id(item["device_id"]).short,
@@ -183,7 +197,7 @@ def alerts_page(
         sentence=overview_sentence(overview, label, now),
         detail=""
         if lines or query.is_narrowed
-        else "Rules say when a value is out of bounds; each firing is listed here.",
+        else say("Rules say when a value is out of bounds; each firing is listed here."),
         here=query.address(),
         status=query.status,
         states=tuple((words, query.address(status=state), state == query.status) for state, words in STATES.items()),
@@ -204,21 +218,24 @@ def _filters(
 ) -> tuple[Field, ...]:
     def known(chosen: str, found: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
         there = any(value == chosen for value, _ in found)
-        return tuple(found) if not chosen or there else (*found, (chosen, f"{chosen} (deleted)"))
+        return tuple(found) if not chosen or there else (*found, (chosen, say("{chosen} (deleted)", chosen=chosen)))
 
     def choice(name: str, label: str, none: str, found: Sequence[tuple[str, str]]) -> Field:
         value = getattr(query, name)
         return Field(name=name, label=label, kind="select", value=value, choices=(("", none), *known(value, found)))
 
-    words = [(each, each.capitalize()) for each in reversed(SEVERITIES)]
+    words = [(each, shaped(SEVERITY[each].word, str.capitalize)) for each in reversed(SEVERITIES)]
     return (
-        choice("severity", "Severity", "Any", words),
-        choice("rule", "Rule", "Any", rules),
-        choice("group", "Segment", "Any", groups),
+        choice("severity", say("Severity"), say("Any"), words),
+        choice("rule", say("Rule"), say("Any"), rules),
+        choice("group", say("Segment"), say("Any"), groups),
         Field(
-            name="device", label="Device", value=query.device, limits=limits(maxlength=128, placeholder="name or id")
+            name="device",
+            label=say("Device"),
+            value=query.device,
+            limits=limits(maxlength=128, placeholder=say("name or id")),
         ),
-        *range_fields("Fired", query.range, query.start, query.end),
+        *range_fields(say("Fired"), query.range, query.start, query.end),
     )
 
 
@@ -227,29 +244,29 @@ def alert_sheet(item: Mapping[str, Any], label: str, *, may_change: bool, now: i
     line = line_of(item, {item["device_id"]: label}, now)
     trace = item["trace"]
     compared = Section(
-        title="What was compared",
-        columns=("Condition",),
+        title=say("What was compared"),
+        columns=(say("Condition"),),
         rows=[(text(each),) for each in trace.get("conditions", ())],
-        none="Nothing: the rule fired by what happened.",
-        note="under the machine names of the values",
+        none=say("Nothing: the rule fired by what happened."),
+        note=say("under the machine names of the values"),
     )
     history = Section(
-        title="History",
-        note="times in UTC on the pointer",
-        columns=("When", "What", "Result"),
+        title=say("History"),
+        note=say("times in UTC on the pointer"),
+        columns=(say("When"), say("What"), say("Result")),
         rows=_history(item, now),
         none="",
     )
     form = Form(
         post=f"{LIST}/{item['number']}/acknowledge",
-        label="Acknowledge",
-        title="Acknowledge",
-        about="says that somebody takes care of it; the rule goes on",
+        label=say("Acknowledge"),
+        title=say("Acknowledge"),
+        about=say("says that somebody takes care of it; the rule goes on"),
         fields=(
             Field(
                 name="note",
-                label="Note",
-                hint="optional; everybody who sees the alert sees it",
+                label=say("Note"),
+                hint=say("optional; everybody who sees the alert sees it"),
                 limits=limits(maxlength=MAX_NOTE_CHARACTERS),
             ),
         ),
@@ -257,25 +274,29 @@ def alert_sheet(item: Mapping[str, Any], label: str, *, may_change: bool, now: i
         primary=True,
     )
     rule = (
-        Cell(text=item["rule_name"], reason="deleted rule")
+        Cell(text=item["rule_name"], reason=say("deleted rule"))
         if not line.rule_href
         else text(line.rule, href=line.rule_href)
     )
     trace_href = f"{line.rule_href}/trace?device={item['device_id']}"
     return Sheet(
-        place="Alerts",
-        heading=f"Alert {item['number']}",
-        title=f"{apart(line.reason, line.device, line.lasted)}.",
+        place=say("Alerts"),
+        heading=say("Alert {number}", number=item["number"]),
+        title=say("{alert}.", alert=headline(line.reason, line.device, line.lasted)),
         detail=sentence(str(item.get("summary") or trace.get("why", ""))),
-        crumbs=(("Alerts", LIST), (f"Alert {item['number']}", "")),
+        crumbs=((say("Alerts"), LIST), (say("Alert {number}", number=item["number"]), "")),
         facts=(
-            ("Severity", Cell(state=line.severity)),
-            ("State", Cell(state=line.state, reason=line.note)),
-            ("Rule", rule),
-            ("Device", text(line.device, href=line.device_href)),
-            ("Values", text("Chart around this time", href=chart_href(item))),
-            *((("Evaluations", text("Why it fired, or did not", href=trace_href)),) if line.rule_href else ()),
-            ("Catalog", text(item["catalog"] or "none")),
+            (say("Severity"), Cell(state=line.severity)),
+            (say("State"), Cell(state=line.state, reason=line.note)),
+            (say("Rule"), rule),
+            (say("Device"), text(line.device, href=line.device_href)),
+            (say("Values"), text(say("Chart around this time"), href=chart_href(item))),
+            *(
+                ((say("Evaluations"), text(say("Why it fired, or did not"), href=trace_href)),)
+                if line.rule_href
+                else ()
+            ),
+            (say("Catalog"), text(item["catalog"] or say("none"))),
         ),
         sections=(history, compared),
         forms=(form,) if may_change and line.is_open else (),
@@ -297,48 +318,63 @@ def chart_href(item: Mapping[str, Any]) -> str:
 def _history(item: Mapping[str, Any], now: int) -> list[tuple[Cell, ...]]:
     """What happened, oldest first: fired, told, acknowledged, cleared."""
     at = item["at_ms"]
-    measured = "" if abs(item["fired_ms"] - at) < 1000 else f"measured {span((item['fired_ms'] - at) / 1000)} before"
+    measured = (
+        ""
+        if abs(item["fired_ms"] - at) < 1000
+        else say("measured {span} before", span=span((item["fired_ms"] - at) / 1000))
+    )
     found: list[tuple[int, tuple[Cell, ...]]] = [
-        (item["fired_ms"], (text("Fired", reason=measured), Cell(state=state_of(SEVERITY, item["severity"]))))
+        (item["fired_ms"], (text(say("Fired"), reason=measured), Cell(state=state_of(SEVERITY, item["severity"]))))
     ]
     for each in item["deliveries"]:
-        tries = f"{counted(each['attempts'], 'attempt')}" if each["attempts"] > 1 else ""
-        reason = ", ".join(part for part in (each["error"], tries) if part)
-        told = " ".join(part for part in (TOLD.get(each["kind"], each["kind"]), each["to"]) if part)
+        tries = counted(each["attempts"], "attempt") if each["attempts"] > 1 else ""
+        reason = apart([part for part in (each["error"], tries) if part])
+        told = apart([part for part in (TOLD.get(each["kind"], each["kind"]), each["to"]) if part], " ")
         state = Cell(state=state_of(DELIVERY, each["state"]), reason=reason)
         found.append(
-            (max(each["changed_ms"], item["fired_ms"]), (text(told, reason=f"action {each['action']}"), state))
+            (
+                max(each["changed_ms"], item["fired_ms"]),
+                (text(told, reason=say("action {action}", action=each["action"])), state),
+            )
         )
     if not item["deliveries"]:
         found.append(
             (
                 item["fired_ms"],
-                (text("Nobody was told: the rule had no actions"), Cell(state=State(UNKNOWN, "alert only"))),
+                (text(say("Nobody was told: the rule had no actions")), Cell(state=State(UNKNOWN, say("alert only")))),
             )
         )
     if item["over_ms"] is not None:
         found.append(
-            (item["over_ms"], (text("Cleared: its conditions were no longer met"), Cell(state=State(GOOD, "cleared"))))
+            (
+                item["over_ms"],
+                (text(say("Cleared: its conditions were no longer met")), Cell(state=State(GOOD, say("cleared")))),
+            )
         )
     if item["acknowledged_ms"] is not None:
-        by = text(f"Acknowledged by {item['acknowledged_by']}", reason=item["note"])
-        found.append((item["acknowledged_ms"], (by, Cell(state=State(GOOD, "acknowledged")))))
+        by = text(
+            say("Acknowledged by {acknowledged_by}", acknowledged_by=item["acknowledged_by"]), reason=item["note"]
+        )
+        found.append((item["acknowledged_ms"], (by, Cell(state=State(GOOD, say("acknowledged"))))))
     return [(when(at_ms, now), *cells) for at_ms, cells in sorted(found, key=lambda each: each[0])]
 
 
 def many_confirmation(query: AlertQuery, count: int, up_to: int, seen: str) -> Confirmation:
     """What acknowledging all that match does."""
     what = counted(count, "open alert")
-    filters = [f"{name} {value}" for name, value in query.given().items() if name != "status"]
+    filters = joined([f"{name} {value}" for name, value in query.given().items() if name != "status"])
+    last = grouped(up_to)
     return Confirmation(
-        title=f"Acknowledge {what}?",
+        title=say("Acknowledge {alerts}?", alerts=what),
         touches=touching(
-            f"{what}{' with ' + joined(filters) if filters else ''}, up to number {grouped(up_to)}.",
-            "Each says who acknowledged it, and the reason below.",
-            "Alerts that fire from now on; the rules go on.",
-            "Cannot be undone: they stay acknowledged.",
+            say("{alerts} with {filters}, up to number {last}.", alerts=what, filters=filters, last=last)
+            if filters
+            else say("{alerts}, up to number {last}.", alerts=what, last=last),
+            say("Each says who acknowledged it, and the reason below."),
+            say("Alerts that fire from now on; the rules go on."),
+            say("Cannot be undone: they stay acknowledged."),
         ),
-        label="Acknowledge",
+        label=say("Acknowledge"),
         post=MANY,
         back=query.address(),
         reason=True,
@@ -356,18 +392,18 @@ def device_section(
             text(each.reason, href=each.href),
             Cell(state=each.severity),
             Cell(state=each.state),
-            Cell(at=each.fired, text="never"),
+            Cell(at=each.fired, text=say("never")),
             text(each.rule, href=each.rule_href),
         )
         for each in lines
     ]
-    count = f"{grouped(len(rows))}{' or more' if more else ''}"
+    count = say("{count} or more", count=grouped(len(rows))) if more else grouped(len(rows))
     return Section(
-        title="Alerts",
-        note=f"{count} open, newest first" if rows else "",
-        columns=("Reason", "Severity", "State", "Fired", "Rule"),
+        title=say("Alerts"),
+        note=say("{count} open, newest first", count=count) if rows else "",
+        columns=(say("Reason"), say("Severity"), say("State"), say("Fired"), say("Rule")),
         rows=rows,
-        none="No open alerts of this device.",
+        none=say("No open alerts of this device."),
         next_href=AlertQuery(device=device_id, status="all").address(),
         anchor=anchor,
     )

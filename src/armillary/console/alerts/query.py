@@ -10,16 +10,17 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from armillary.console.frame.times import RANGES, ranged
+from armillary.console.language.say import say, shaped
 from armillary.twin.rule.rule import SEVERITIES
 
 # State -> what it is called. "open" is what needs somebody, and comes first.
 STATES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "open": "Open",
-        "active": "Active",
-        "cleared": "Cleared",
-        "acknowledged": "Acknowledged",
-        "all": "All",
+        "open": shaped(say("open"), str.capitalize),
+        "active": say("Active"),
+        "cleared": say("Cleared"),
+        "acknowledged": say("Acknowledged"),
+        "all": say("All"),
     }
 )
 # Characters of an address that are read of one filter.

@@ -13,10 +13,18 @@ from armillary.console.frame.form import Field, Wrong, choices
 from armillary.console.frame.sheet import place as sheet_place
 from armillary.console.frame.states import ATTENTION, GOOD, UNKNOWN, State
 from armillary.console.frame.words import counted, joined
+from armillary.console.language.say import say
 
 HERE: Final = "/applications"
 # What is made where no catalog is chosen (``sim/templates/applications.py``).
 OWN_CATALOG: Final = "Simulated"
+
+# State of an application in use -> its words.
+_STATES: Final[Mapping[str, str]] = {
+    "running": say("running"),
+    "making devices": say("making devices"),
+    "making up a day of history": say("making up a day of history"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +49,9 @@ def place(name: str, *more: str) -> str:
 
 def card(found: Mapping[str, Any], contents: Mapping[str, Any]) -> Card:
     """An application: ``found`` as it is listed, ``contents`` what is in it."""
-    state = State(UNKNOWN, "not in use")
+    state = State(UNKNOWN, say("not in use"))
     if found["in_use"]:
-        state = State(GOOD if found["state"] == "running" else ATTENTION, found["state"])
+        state = State(GOOD if found["state"] == "running" else ATTENTION, _STATES.get(found["state"], found["state"]))
     dashboards = contents["dashboards"]
     return Card(
         name=found["name"],
@@ -60,8 +68,12 @@ def card(found: Mapping[str, Any], contents: Mapping[str, Any]) -> Card:
 
 def summary(contents: Mapping[str, Any]) -> str:
     """What is in it, in one line."""
-    parts = [counted(contents["devices"], "simulated device")]
-    parts += [counted(len(contents[each]), each.removesuffix("s")) for each in ("dashboards", "rules", "jobs")]
+    parts = [
+        counted(contents["devices"], "simulated device"),
+        counted(len(contents["dashboards"]), "dashboard"),
+        counted(len(contents["rules"]), "rule"),
+        counted(len(contents["jobs"]), "job"),
+    ]
     return joined([each for each in parts if not each.startswith("0 ")])
 
 
@@ -69,12 +81,16 @@ def gallery(cards: Sequence[Card], *, may_use: bool) -> dict[str, Any]:
     """All of them."""
     used = sum(bool(each.dashboard_href) for each in cards)
     return {
-        "sentence": f"{counted(len(cards), 'application')} to begin with, {used or 'none'} in use."
+        "sentence": say(
+            "{applications} to begin with, {used} in use.",
+            applications=counted(len(cards), "application"),
+            used=used or say("none"),
+        )
         if cards
-        else "No application can be used here.",
-        "detail": "Each makes simulated devices, dashboards and rules, which are yours to change."
+        else say("No application can be used here."),
+        "detail": say("Each makes simulated devices, dashboards and rules, which are yours to change.")
         if cards
-        else "Simulated devices are not being played here yet: reload in a moment.",
+        else say("Simulated devices are not being played here yet: reload in a moment."),
         "cards": cards,
         "may_use": may_use,
         "wide": WIDTH,
@@ -95,22 +111,22 @@ def page(
     others = [each for each in catalogs if each != OWN_CATALOG]
     field = Field(
         name="into",
-        label="Catalog of its devices",
+        label=say("Catalog of its devices"),
         kind="select",
         value=sent.get("into", ""),
-        choices=(("", f"{OWN_CATALOG} (made where there is none)"), *choices(others)),
-        hint="simulated devices prove nothing, and say so everywhere",
+        choices=(("", say("{catalog} (made where there is none)", catalog=OWN_CATALOG)), *choices(others)),
+        hint=say("simulated devices prove nothing, and say so everywhere"),
     )
     lists = (
-        ("Kinds of devices", contents["models"]),
-        ("Dashboards", [each["name"] for each in contents["dashboards"]]),
-        ("Rules", contents["rules"]),
-        ("Segments", contents["groups"]),
-        ("Jobs", contents["jobs"]),
+        (say("Kinds of devices"), contents["models"]),
+        (say("Dashboards"), [each["name"] for each in contents["dashboards"]]),
+        (say("Rules"), contents["rules"]),
+        (say("Segments"), contents["groups"]),
+        (say("Jobs"), contents["jobs"]),
     )
     return {
         "card": shown,
-        "detail": f"{contents['operator']}: {shown.contents}.",
+        "detail": say("{operator}: {contents}.", operator=contents["operator"], contents=shown.contents),
         "facts": [(name, found) for name, found in lists if found],
         "in_catalog": in_catalog,
         "field": field if may_use and not shown.dashboard_href else None,

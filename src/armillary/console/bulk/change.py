@@ -14,6 +14,7 @@ from armillary.console.frame.action_checks import Form, confirmed
 from armillary.console.frame.asking import ask, catalogs, confirm, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import local_path
+from armillary.console.language.say import say
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError
 
 # Rows of one form: more than a page of any list shows.
@@ -90,9 +91,14 @@ def _check(visit: Visit, verb: Verb, form: Form) -> None:
 
 def _groups(visit: Visit) -> list[tuple[str, str]]:
     """Device groups that devices can be moved to: ``catalog/product/group``, and words."""
-    found = []
+    found: list[tuple[str, str]] = []
     for catalog in catalogs(visit):
         for each in ask(visit, "list_registry", catalog=catalog)["groups"]:
             place = f"{each['product']} / {each['name']}"
-            found.append((f"{catalog}/{each['product']}/{each['name']}", f"{place} of {catalog}"))
+            found.append(
+                (
+                    f"{catalog}/{each['product']}/{each['name']}",
+                    say("{place} of {catalog}", place=place, catalog=catalog),
+                )
+            )
     return found[:MAX_GROUPS]

@@ -11,6 +11,7 @@ from armillary.console.bulk.kinds import Kind, Verb
 from armillary.console.frame.confirmation import NAMED, Confirmation, touching
 from armillary.console.frame.sheet import Button, Section, Sheet, text
 from armillary.console.frame.words import counted, grouped, joined, sentence
+from armillary.console.language.say import say, shaped
 
 # Beginning of the names of boxes that are ticked; the id of the row follows.
 PICK: Final = "pick:"
@@ -32,26 +33,26 @@ def question(
     what = counted(len(ids), kind.one, kind.many)
     named = joined(
         [names.get(each, each) for each in ids[:NAMED]]
-        + ([f"{grouped(len(ids) - NAMED)} more"] if len(ids) > NAMED else [])
+        + ([say("{count} more", count=grouped(len(ids) - NAMED))] if len(ids) > NAMED else [])
     )
     return Confirmation(
-        title=f"{verb.label}: {what}?",
+        title=say("{action}: {rows}?", action=verb.label, rows=what),
         touches=(
-            *touching(f"{what}: {named}.", verb.does, verb.leaves, verb.undo),
-            ("If one fails", "It is named with the reason; the others are done."),
+            *touching(say("{rows}: {names}.", rows=what, names=named), verb.does, verb.leaves, verb.undo),
+            (say("If one fails"), say("It is named with the reason; the others are done.")),
         ),
         label=verb.label,
         danger=bool(verb.word),
         word=verb.word,
-        wide=f"This affects {what}.",
+        wide=say("This affects {rows}.", rows=what),
         reason=verb.reason,
-        typed=("Tag, as name=value", "") if verb.tag else None,
-        choice="Device group" if verb.group else "",
+        typed=(say("Tag, as name=value"), "") if verb.tag else None,
+        choice=say("Device group") if verb.group else "",
         choices=tuple(groups),
         post=f"{post}/{name}",
         back=back,
         hidden=(*((f"{PICK}{each}", "on") for each in ids), ("back", back), ("once", once)),
-        audited="One line for each",
+        audited=say("One line for each"),
     )
 
 
@@ -60,29 +61,33 @@ def outcome(
 ) -> Sheet:
     """What became of each row."""
     total = len(done) + len(failed)
-    said = f"{counted(len(done), kind.one, kind.many)} {verb.past}."
+    said = say("{rows} {changed}.", rows=counted(len(done), kind.one, kind.many), changed=verb.past)
     if failed:
-        said = (
-            f"{grouped(len(done))} of {counted(total, kind.one, kind.many)} {verb.past}; {grouped(len(failed))} failed."
+        said = say(
+            "{done} of {rows} {changed}; {failed} failed.",
+            done=grouped(len(done)),
+            rows=counted(total, kind.one, kind.many),
+            changed=verb.past,
+            failed=grouped(len(failed)),
         )
     failures = Section(
-        title="Failed",
-        note="nothing of these was changed",
-        columns=(kind.one.capitalize(), "Why"),
+        title=say("Failed"),
+        note=say("nothing of these was changed"),
+        columns=(shaped(kind.one, str.capitalize), say("Why")),
         rows=[(text(names.get(each.item, each.item)), text(sentence(each.why))) for each in failed],
         none="",
     )
     changed = Section(
-        title="Done",
-        columns=(kind.one.capitalize(),),
+        title=say("Done"),
+        columns=(shaped(kind.one, str.capitalize),),
         rows=[(text(names.get(each, each)),) for each in done],
-        none="None.",
+        none=say("None."),
     )
     return Sheet(
-        place=kind.many.capitalize(),
+        place=shaped(kind.many, str.capitalize),
         title=said,
-        crumbs=((kind.many.capitalize(), back), (verb.label, "")),
-        buttons=(Button(label="Back to the list", href=back, primary=True),),
+        crumbs=((shaped(kind.many, str.capitalize), back), (verb.label, "")),
+        buttons=(Button(label=say("Back to the list"), href=back, primary=True),),
         sections=(*((failures,) if failed else ()), changed),
         within="",
     )

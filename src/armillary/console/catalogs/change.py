@@ -14,12 +14,13 @@ from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
 from armillary.console.frame.form import wrong_of
+from armillary.console.language.say import say
 from armillary.console.operations.change import deleted
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 
 _CHANGED: Final = (
-    "The policy was changed since this page was opened.",
-    "It stands here as it is now: look again.",
+    say("The policy was changed since this page was opened."),
+    say("It stands here as it is now: look again."),
 )
 _REFUSED = (InvalidArgumentError, ConflictError, NotFoundError)
 

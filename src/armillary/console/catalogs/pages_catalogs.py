@@ -12,6 +12,7 @@ from armillary.console.frame.confirmation import WIDE_DEVICES, Confirmation, tou
 from armillary.console.frame.form import Field, Form, Wrong, filled, limits
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, number, text
 from armillary.console.frame.words import counted, joined, moment, short_id
+from armillary.console.language.say import say
 from armillary.console.operations import pages_group
 from armillary.console.operations.pages_settings import policy_sentence
 
@@ -43,28 +44,33 @@ def catalog_sheet(
     name, policy = found["name"], found["attestation_policy"]
     form = Form(
         post=place(name, POLICY),
-        label="Review the change",
-        title="What its devices have to prove",
-        about="from each device's next check-in on",
+        label=say("Review the change"),
+        title=say("What its devices have to prove"),
+        about=say("from each device's next check-in on"),
         fields=fields_of(policy, chips, sent),
         hidden=(("version", sent.get("version", str(policy["version"]))),),
         error=wrong,
         anchor=POLICY,
     )
     return Sheet(
-        place="Settings",
-        heading=f"Catalog {name}",
-        title=f"{name} has {counted(found['devices'], 'device')} that can attest, "
-        f"{counted(len(found['products']), 'product')} and {counted(len(found['groups']), 'device group')}.",
+        place=say("Settings"),
+        heading=say("Catalog {name}", name=name),
+        title=say(
+            "{name} has {devices} that can attest, {products} and {device_groups}.",
+            name=name,
+            devices=counted(found["devices"], "device"),
+            products=counted(len(found["products"]), "product"),
+            device_groups=counted(len(found["groups"]), "device group"),
+        ),
         detail=policy_sentence(policy),
-        crumbs=(("Settings", f"/settings#catalog-{name}"), (name, "")),
+        crumbs=((say("Settings"), f"/settings#catalog-{name}"), (name, "")),
         buttons=(
-            Button(label="Add devices", href="/add-devices"),
-            *((Button(label="Delete", href=place(name, "delete"), danger=True),) if may_delete else ()),
+            Button(label=say("Add devices"), href="/add-devices"),
+            *((Button(label=say("Delete"), href=place(name, "delete"), danger=True),) if may_delete else ()),
         ),
         facts=(
-            ("Catalog id", Cell(ident=short_id(found["catalog_id"]))),
-            ("Created", Cell(at=moment(found["created_at"], now))),
+            (say("Catalog id"), Cell(ident=short_id(found["catalog_id"]))),
+            (say("Created"), Cell(at=moment(found["created_at"], now))),
         ),
         sections=(_products(found),),
         forms=(form,) if may_change_policy else (),
@@ -77,17 +83,17 @@ def _products(found: Mapping[str, Any]) -> Section:
     for each in found["groups"]:
         groups.setdefault(each["product"], []).append(each["name"])
     return Section(
-        title="Products",
-        columns=("Product", "Description", "Device groups"),
+        title=say("Products"),
+        columns=(say("Product"), say("Description"), say("Device groups")),
         rows=[
             (
                 text(each["name"], href=product_place(found["name"], each["name"])),
                 text(each["description"]),
-                text(joined(groups.get(each["name"], [])) or "none"),
+                text(joined(groups.get(each["name"], [])) or say("none")),
             )
             for each in found["products"]
         ],
-        none="None yet: Add devices has the form.",
+        none=say("None yet: Add devices has the form."),
     )
 
 
@@ -106,35 +112,35 @@ def product_sheet(
     name = product["name"]
     description = Field(
         name="description",
-        label="Description",
+        label=say("Description"),
         value=product["description"],
         limits=limits(maxlength=pages_group.MAX_DESCRIPTION),
-        hint="the name stays: devices and images are told by it",
+        hint=say("the name stays: devices and images are told by it"),
     )
     form = Form(
         post=product_place(catalog, name),
-        label="Save",
-        title="Change",
+        label=say("Save"),
+        title=say("Change"),
         fields=filled((description,), sent) if sent else (description,),
         error=wrong,
         anchor=PRODUCT,
     )
-    delete = Button(label="Delete", href=product_place(catalog, name, "delete"), danger=True)
+    delete = Button(label=say("Delete"), href=product_place(catalog, name, "delete"), danger=True)
     return Sheet(
-        place="Settings",
-        heading=f"Product {name}",
-        title=f"{name} has {counted(len(groups), 'device group')}.",
+        place=say("Settings"),
+        heading=say("Product {name}", name=name),
+        title=say("{name} has {device_groups}.", name=name, device_groups=counted(len(groups), "device group")),
         detail=product["description"],
-        crumbs=(("Settings", "/settings"), (catalog, place(catalog)), (name, "")),
+        crumbs=((say("Settings"), "/settings"), (catalog, place(catalog)), (name, "")),
         buttons=(
-            Button(label="Add devices", href="/add-devices"),
+            Button(label=say("Add devices"), href="/add-devices"),
             *((delete,) if may_delete else ()),
         ),
-        facts=(("Created", Cell(at=moment(product["created_at"], now))),),
+        facts=((say("Created"), Cell(at=moment(product["created_at"], now))),),
         sections=(
             Section(
-                title="Device groups",
-                columns=("Group", "Description", "OS feed", "Updates", "Devices"),
+                title=say("Device groups"),
+                columns=(say("Group"), say("Description"), say("OS feed"), say("Updates"), say("Devices")),
                 rows=[
                     (
                         text(each["name"], href=pages_group.place(catalog, name, each["name"])),
@@ -145,7 +151,7 @@ def product_sheet(
                     )
                     for each in groups
                 ],
-                none="None yet: Add devices has the form.",
+                none=say("None yet: Add devices has the form."),
             ),
         ),
         forms=(form,) if may_change else (),
@@ -163,17 +169,25 @@ def policy_confirmation(
     name, now = found["name"], found["attestation_policy"]
     after = policy_sentence({**now, **wished}).partition(" (version")[0].rstrip(".")
     return Confirmation(
-        title=f"Change what devices of {name} have to prove?",
+        title=say("Change what devices of {name} have to prove?", name=name),
         touches=touching(
-            f"{counted(found['devices'], 'device')} of {name}, each at its next check-in.",
-            f"Now: {policy_sentence(now)} Then: {after}. Who does not prove it gets updates and nothing else.",
-            "What devices have installed, and certificates until they end, within a day.",
-            "Change it back here; security versions never fall.",
+            say(
+                "{devices} of {name}, each at its next check-in.",
+                devices=counted(found["devices"], "device"),
+                name=name,
+            ),
+            say(
+                "Now: {policy} Then: {after}. Who does not prove it gets updates and nothing else.",
+                policy=policy_sentence(now),
+                after=after,
+            ),
+            say("What devices have installed, and certificates until they end, within a day."),
+            say("Change it back here; security versions never fall."),
         ),
-        label="Change it",
+        label=say("Change it"),
         danger=True,
         word=name if found["devices"] > WIDE_DEVICES else "",
-        wide=f"This is asked of {counted(found['devices'], 'device')}.",
+        wide=say("This is asked of {devices}.", devices=counted(found["devices"], "device")),
         post=place(name, POLICY),
         back=place(name),
         hidden=(
@@ -195,22 +209,28 @@ def catalog_deletion(found: Mapping[str, Any]) -> Confirmation:
         ]
     )
     return Confirmation(
-        title=f"Delete the catalog {name}?",
+        title=say("Delete the catalog {name}?", name=name),
         touches=(
-            ("Deletes", f"{goes}, with their enrolments, service keys, enrolment tokens and crash groups."),
-            ("Ends", "Tokens and grants of people that are for this catalog alone."),
             (
-                "Refused",
-                f"It has {counted(found['devices'], 'device')}: a catalog with devices or images is not deleted."
-                if found["devices"]
-                else "If it has images: delete those first.",
+                say("Deletes"),
+                say("{goes}, with their enrolments, service keys, enrolment tokens and crash groups.", goes=goes),
             ),
-            ("Undo", "This cannot be undone."),
+            (say("Ends"), say("Tokens and grants of people that are for this catalog alone.")),
+            (
+                say("Refused"),
+                say(
+                    "It has {devices}: a catalog with devices or images is not deleted.",
+                    devices=counted(found["devices"], "device"),
+                )
+                if found["devices"]
+                else say("If it has images: delete those first."),
+            ),
+            (say("Undo"), say("This cannot be undone.")),
         ),
-        label="Delete the catalog",
+        label=say("Delete the catalog"),
         danger=True,
         word=name,
-        wide="This deletes a whole catalog.",
+        wide=say("This deletes a whole catalog."),
         post=place(name, "delete"),
         back=place(name),
     )
@@ -218,19 +238,26 @@ def catalog_deletion(found: Mapping[str, Any]) -> Confirmation:
 
 def product_deletion(catalog: str, product: str, groups: Sequence[Mapping[str, Any]]) -> Confirmation:
     """What deleting a product takes away."""
-    names = joined([each["name"] for each in groups]) or "none"
+    names = joined([each["name"] for each in groups]) or say("none")
     return Confirmation(
-        title=f"Delete the product {product}?",
+        title=say("Delete the product {product}?", product=product),
         touches=(
-            ("Deletes", f"The product and {counted(len(groups), 'device group')}: {names}."),
-            pages_group.refused(sum(each["devices"] for each in groups), "one of its groups has"),
-            ("Leaves alone", f"Images of {catalog}, and its other products."),
-            ("Undo", "This cannot be undone; a product of this name can be made again."),
+            (
+                say("Deletes"),
+                say(
+                    "The product and {device_groups}: {names}.",
+                    device_groups=counted(len(groups), "device group"),
+                    names=names,
+                ),
+            ),
+            pages_group.refused(sum(each["devices"] for each in groups), say("one of its groups has")),
+            (say("Leaves alone"), say("Images of {catalog}, and its other products.", catalog=catalog)),
+            (say("Undo"), say("This cannot be undone; a product of this name can be made again.")),
         ),
-        label="Delete the product",
+        label=say("Delete the product"),
         danger=True,
         word=product,
-        wide=f"This deletes {counted(len(groups), 'device group')} as well.",
+        wide=say("This deletes {device_groups} as well.", device_groups=counted(len(groups), "device group")),
         post=product_place(catalog, product, "delete"),
         back=product_place(catalog, product),
     )

@@ -10,14 +10,15 @@ from typing import Any, Final
 
 from armillary.attest.policy import MAX_AGE_DAYS, MAX_SECURITY_VERSIONS
 from armillary.console.frame.form import Field, filled, limits
+from armillary.console.language.say import say
 from armillary.errors import InvalidArgumentError
 from armillary.identity.issue import TRUST_TIERS
 
 TIER_WORDS: Final[Mapping[str, str]] = {
-    "simulated": "any, simulated ones too",
-    "software": "software or better",
-    "tpm": "TPM or better",
-    "silicon": "silicon",
+    "simulated": say("any, simulated ones too"),
+    "software": say("software or better"),
+    "tpm": say("TPM or better"),
+    "silicon": say("silicon"),
 }
 # Form field of a chip: whether its devices are accepted.
 CHIP: Final = "chip."
@@ -32,51 +33,51 @@ def fields_of(policy: Mapping[str, Any], chips: Sequence[str], sent: Mapping[str
     fields = (
         Field(
             name="minimum_tier",
-            label="Trust tier",
+            label=say("Trust tier"),
             kind="select",
             value=policy["minimum_tier"],
             choices=tuple((tier, TIER_WORDS[tier]) for tier in TRUST_TIERS),
         ),
         Field(
             name="maximum_release_age_days",
-            label="Oldest release",
-            unit="days",
+            label=say("Oldest release"),
+            unit=say("days"),
             kind="number",
             value="" if policy["maximum_release_age_days"] is None else str(policy["maximum_release_age_days"]),
             limits=limits(min=1, max=MAX_AGE_DAYS),
-            hint="since it was published; empty: without end",
+            hint=say("since it was published; empty: without end"),
         ),
         Field(
             name="older_releases_until",
-            label="Releases with a successor are good until",
-            unit="UTC",
+            label=say("Releases with a successor are good until"),
+            unit=say("UTC"),
             value="" if until is None else f"{datetime.fromtimestamp(until, UTC):{_TIME}}",
             limits=limits(maxlength=16, placeholder="2027-01-31 12:00"),
-            hint="empty: without end",
+            hint=say("empty: without end"),
         ),
         Field(
             name="firmware_log",
-            label="The log of the machine's firmware is required",
+            label=say("The log of the machine's firmware is required"),
             kind="check",
             value="on" if policy["firmware_log"] else "",
         ),
         *(
             Field(
                 name=f"{CHIP}{chip}",
-                label=f"Chip {chip}",
+                label=say("Chip {chip}", chip=chip),
                 kind="check",
                 value="on" if chip in policy["chips"] else "",
-                hint="no chip ticked: all are accepted" if number == 0 else "",
+                hint=say("no chip ticked: all are accepted") if number == 0 else "",
             )
             for number, chip in enumerate(chips)
         ),
         Field(
             name="minimum_security_versions",
-            label="Lowest security versions",
+            label=say("Lowest security versions"),
             kind="area",
             value=versions,
             limits=limits(placeholder="33=4"),
-            hint="image type = version, one a line; none falls, and a line that is left out stays in force",
+            hint=say("image type = version, one a line; none falls, and a line that is left out stays in force"),
         ),
     )
     return filled(fields, sent) if sent else fields

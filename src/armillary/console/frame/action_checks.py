@@ -18,6 +18,7 @@ from armillary.api.http.validation_words import worded
 from armillary.console.frame.asking import confirm
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
+from armillary.console.language.say import say
 from armillary.console.sources.permissions import refusal, route_of
 from armillary.errors import InvalidArgumentError, NotFoundError
 
@@ -25,7 +26,7 @@ Form = Mapping[str, str]
 Body = TypeVar("Body", bound=BaseModel)
 
 MAX_REASON_CHARS = 300
-CHANGED = "This has changed since the page was opened: look again. Nothing was changed."
+CHANGED = say("This has changed since the page was opened: look again. Nothing was changed.")
 # What of a form stands in the address of its page.
 ADDRESSED = ("only", "what", "name")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from armillary.console.frame.words import grouped, sentence
+from armillary.console.language.say import say
 
 # What uses a document: ``kind``, ``id`` and ``words`` of each, as the sources answer (``*_uses``).
 Uses = Sequence[Mapping[str, Any]]
@@ -47,7 +48,7 @@ class Confirmation:
     hidden: tuple[tuple[str, str], ...] = ()
     typed: tuple[str, str] | None = None
     wide: str = ""
-    audited: str = "One line"
+    audited: str = say("One line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +63,17 @@ class Action:
 
 def touching(touches: str, does: str, leaves: str, undo: str) -> tuple[tuple[str, str], ...]:
     """What most pages that ask say: what it touches, does, leaves alone, and how it is undone."""
-    return (("Touches", touches), ("Does", does), ("Leaves alone", leaves), ("Undo", undo))
+    return ((say("Touches"), touches), (say("Does"), does), (say("Leaves alone"), leaves), (say("Undo"), undo))
 
 
 def used_by(uses: Uses, *, asks: bool = True) -> tuple[tuple[str, str], ...]:
     """What uses it, one a line; nothing where nothing can."""
     if not uses:
-        return (("Used by", "Nothing."),) if asks else ()
-    named = [("Used by" if number == 0 else "", sentence(each["words"])) for number, each in enumerate(uses[:NAMED])]
-    more = [("", f"And {grouped(len(uses) - NAMED)} more.")] if len(uses) > NAMED else []
+        return ((say("Used by"), say("Nothing.")),) if asks else ()
+    named = [
+        (say("Used by") if number == 0 else "", sentence(each["words"])) for number, each in enumerate(uses[:NAMED])
+    ]
+    more = [("", say("And {count} more.", count=grouped(len(uses) - NAMED)))] if len(uses) > NAMED else []
     return (*named, *more)
 
 

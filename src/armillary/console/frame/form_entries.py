@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from armillary.api.http.json_body import strict_json
 from armillary.console.frame.form import Field, limits
+from armillary.console.language.say import say
 from armillary.errors import InvalidArgumentError
 from armillary.twin.author.shorthand import filter_of, filter_text, text_of, value_of
 
@@ -73,7 +74,7 @@ def whole(path: str, label: str, *, unit: str = "", hint: str = "", most: int | 
 
 def secret(path: str, label: str) -> Entry:
     """What is kept apart by whoever takes the document; never sent back."""
-    hint = "kept apart, shown nowhere; empty leaves the one there is"
+    hint = say("kept apart, shown nowhere; empty leaves the one there is")
     return _entry(path, Field(name="", label=label, kind="password", hint=hint), _as_it_is)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from armillary.console.frame.words import counted, grouped, joined
+from armillary.console.frame.words import counted, grouped, joined, sentence
+from armillary.console.language.say import apart, say
 
 # Lines of an editor that has little in it, and those after which it scrolls by itself rather than growing.
 FEWEST_LINES: Final = 12
@@ -80,33 +81,39 @@ def report_of(answer: Mapping[str, Any]) -> Report:
         parts = [
             counted(kinds.count(kind), one, many)
             for kind, one, many in (
-                ("telemetry", "telemetry value", None),
-                ("property", "property", "properties"),
-                ("command", "command", None),
+                ("telemetry", say("telemetry value"), say("telemetry values")),
+                ("property", say("property"), say("properties")),
+                ("command", say("command"), say("commands")),
             )
             if kind in kinds
         ]
-        has = joined(parts) or "no capability"
+        has = joined(parts) or say("no capability")
         warnings = tuple(FaultLine(0, each["name"], "", each["reason"], "") for each in answer["warnings"])
-        said = f"No rule is broken: {answer['display_name']} ({answer['root']}) has {has}."
+        said = say(
+            "No rule is broken: {name} ({model}) has {capabilities}.",
+            name=answer["display_name"],
+            model=answer["root"],
+            capabilities=has,
+        )
         if warnings:
-            return Report("attention", f"{said} {counted(len(warnings), 'warning')}.", warnings)
+            return Report("attention", apart([said, sentence(counted(len(warnings), "warning"))], " "), warnings)
         return Report("good", said)
     faults = tuple(
         FaultLine(
             each["line"],
-            each["path"] or ("the document" if each["line"] else ""),
+            each["path"] or (say("the document") if each["line"] else ""),
             f"DTDL v{each['version']}, {each['rule']}" if each["version"] else each["rule"],
-            f"expected {each['expected']}, got {each['got']}" if each["expected"] else f"{each['reason']}.",
+            say("expected {expected}, got {got}", expected=each["expected"], got=each["got"])
+            if each["expected"]
+            else f"{each['reason']}.",
             each["remedy"],
         )
         for each in answer["faults"]
     )
     left = answer["count"] - len(faults)
-    said = (
-        f"{counted(answer['count'], 'rule is', 'rules are')} broken." if faults and faults[0].rule else "Not clear yet."
-    )
-    return Report("bad", said, faults, f"And {grouped(left)} more." if left else "")
+    broken = say("{rules} broken.", rules=counted(answer["count"], "rule is", "rules are"))
+    said = broken if faults and faults[0].rule else say("Not clear yet.")
+    return Report("bad", said, faults, say("And {count} more.", count=grouped(left)) if left else "")
 
 
 def models_text(models: Sequence[Any]) -> str:

@@ -21,6 +21,7 @@ from armillary.console.frame.states import State, state_of
 from armillary.console.frame.times import RangeChoice
 from armillary.console.frame.values import json_text
 from armillary.console.frame.words import Moment, ShortId, grouped, moment, short_id
+from armillary.console.language.say import say
 from armillary.errors import InvalidArgumentError
 
 # Parts of the console that have several places; "" for a page of none.
@@ -103,8 +104,8 @@ class Editor:
     is_new: bool = False
     name: str = ""
     error: InvalidArgumentError | None = None
-    title: str = "As JSON"
-    about: str = "the same as in the API, on the command line and in an exported application"
+    title: str = say("As JSON")
+    about: str = say("the same as in the API, on the command line and in an exported application")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +211,7 @@ def state(table: Mapping[str, State], word: str | None, reason: str = "") -> Cel
 
 def when(at_ms: int | None, now: int) -> Cell:
     """A cell with a moment."""
-    return Cell(at=None if at_ms is None else moment(at_ms // 1000, now), text="never")
+    return Cell(at=None if at_ms is None else moment(at_ms // 1000, now), text=say("never"))
 
 
 def button(label: str, post: str, *fields: tuple[str, str]) -> Cell:
@@ -310,15 +311,15 @@ def command(value: str) -> Cell:
 
 def json_cell(value: Any) -> Cell:
     """A cell with a value as JSON, or that there is none."""
-    return Cell(text="none") if value is None else code(json_text(value))
+    return Cell(text=say("none")) if value is None else code(json_text(value))
 
 
 def audit_section(lines: Sequence[Mapping[str, Any]], now: int) -> Section:
     """Audit lines with the hashes that chain them."""
     return Section(
-        title="Audit lines",
-        note="what this rests on; the log verifies itself on the audit page",
-        columns=("Line", "When", "What", "By", "Hash"),
+        title=say("Audit lines"),
+        note=say("what this rests on; the log verifies itself on the audit page"),
+        columns=(say("Line"), say("When"), say("What"), say("By"), say("Hash")),
         rows=[
             (
                 text(grouped(each["number"]), href="/audit"),
@@ -329,17 +330,17 @@ def audit_section(lines: Sequence[Mapping[str, Any]], now: int) -> Section:
             )
             for each in lines
         ],
-        none="None.",
+        none=say("None."),
     )
 
 
 def act_button(target: str, value: str, catalog: str) -> Button:
     """The way to an action that is aimed at an advisory or a finding (``console/security/actions.py``)."""
     given = {"target": target, "value": value, **({"catalog": catalog} if catalog else {})}
-    return Button(label="Act on it", href=f"/new-action?{urlencode(given)}")
+    return Button(label=say("Act on it"), href=f"/new-action?{urlencode(given)}")
 
 
 def aware_button(subject: str, reference: str, catalog: str) -> Button:
     """The way to a case about an advisory or a finding (``console/evidence``)."""
     given = {"subject": subject, "reference": reference, **({"catalog": catalog} if catalog else {})}
-    return Button(label="Become aware", href=f"/new-case?{urlencode(given)}")
+    return Button(label=say("Become aware"), href=f"/new-case?{urlencode(given)}")

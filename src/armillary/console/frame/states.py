@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from armillary.console.language.say import say
+
 GOOD, ATTENTION, BAD, UNKNOWN = "good", "attention", "bad", "unknown"
 
 
@@ -23,80 +25,84 @@ class State:
 
 HEALTH: Mapping[str, State] = MappingProxyType(
     {
-        "attested": State(GOOD, "attested"),
-        "update-only": State(BAD, "update only"),
-        "unattested": State(UNKNOWN, "unattested"),
-        "silent": State(ATTENTION, "silent"),
-        "refused": State(BAD, "refused"),
-        "never": State(UNKNOWN, "never checked in"),
-        "simulated": State(UNKNOWN, "simulated"),
-        "revoked": State(BAD, "revoked"),
-        "held": State(BAD, "held"),
-        "quarantined": State(BAD, "in quarantine"),
+        "attested": State(GOOD, say("attested")),
+        "update-only": State(BAD, say("update only")),
+        "unattested": State(UNKNOWN, say("unattested")),
+        "silent": State(ATTENTION, say("silent")),
+        "refused": State(BAD, say("refused")),
+        "never": State(UNKNOWN, say("never checked in")),
+        "simulated": State(UNKNOWN, say("simulated")),
+        "revoked": State(BAD, say("revoked")),
+        "held": State(BAD, say("held")),
+        "quarantined": State(BAD, say("in quarantine")),
         # What the console says before a health: it is no word of the API.
-        "decommissioned": State(BAD, "out of service"),
+        "decommissioned": State(BAD, say("out of service")),
     }
 )
 STEP: Mapping[str, State] = MappingProxyType(
-    {"pass": State(GOOD, "pass"), "fail": State(BAD, "fail"), "not-run": State(UNKNOWN, "not run")}
+    {"pass": State(GOOD, say("pass")), "fail": State(BAD, say("fail")), "not-run": State(UNKNOWN, say("not run"))}
 )
 VERDICT: Mapping[str, State] = MappingProxyType(
-    {"attested": State(GOOD, "attested"), "update-only": State(BAD, "update only")}
+    {"attested": State(GOOD, say("attested")), "update-only": State(BAD, say("update only"))}
 )
 APPLICATION: Mapping[str, State] = MappingProxyType(
     {
-        "running": State(GOOD, "running"),
-        "trial": State(ATTENTION, "on trial"),
-        "stopped": State(ATTENTION, "stopped"),
-        "failed": State(BAD, "failed"),
+        "running": State(GOOD, say("running")),
+        "trial": State(ATTENTION, say("on trial")),
+        "stopped": State(ATTENTION, say("stopped")),
+        "failed": State(BAD, say("failed")),
     }
 )
 ROLLOUT: Mapping[str, State] = MappingProxyType(
     {
-        "proposed": State(ATTENTION, "waits for approval"),
-        "running": State(GOOD, "running"),
-        "held": State(ATTENTION, "halted"),
-        "rolling-back": State(ATTENTION, "rolling back"),
-        "rolled-back": State(BAD, "rolled back"),
-        "completed": State(GOOD, "completed"),
-        "cancelled": State(UNKNOWN, "cancelled"),
+        "proposed": State(ATTENTION, say("waits for approval")),
+        "running": State(GOOD, say("running")),
+        "held": State(ATTENTION, say("halted")),
+        "rolling-back": State(ATTENTION, say("rolling back")),
+        "rolled-back": State(BAD, say("rolled back")),
+        "completed": State(GOOD, say("completed")),
+        "cancelled": State(UNKNOWN, say("cancelled")),
     }
 )
 # Fills of a roll-out's bar: "progress" is the fifth fill, hatched in the accent; it is no state of health.
 ROLLOUT_DEVICE: Mapping[str, State] = MappingProxyType(
     {
-        "confirmed": State(GOOD, "updated"),
-        "restored": State(ATTENTION, "rolled back"),
-        "offered": State("progress", "installing"),
-        "started": State("progress", "may update"),
-        "reverted": State(BAD, "reverted"),
-        "failed": State(BAD, "failed"),
-        "timed-out": State(BAD, "timed out"),
-        "left": State(UNKNOWN, "left the group"),
-        "waiting": State(UNKNOWN, "waiting"),
+        "confirmed": State(GOOD, say("updated")),
+        "restored": State(ATTENTION, say("rolled back")),
+        "offered": State("progress", say("installing")),
+        "started": State("progress", say("may update")),
+        "reverted": State(BAD, say("reverted")),
+        "failed": State(BAD, say("failed")),
+        "timed-out": State(BAD, say("timed out")),
+        "left": State(UNKNOWN, say("left the group")),
+        "waiting": State(UNKNOWN, say("waiting")),
     }
 )
 SEVERITY: Mapping[str, State] = MappingProxyType(
     {
-        "critical": State(BAD, "critical"),
-        "high": State(BAD, "high"),
-        "medium": State(ATTENTION, "medium"),
-        "low": State(UNKNOWN, "low"),
-        "info": State(UNKNOWN, "info"),
+        "critical": State(BAD, say("critical")),
+        "high": State(BAD, say("high")),
+        "medium": State(ATTENTION, say("medium")),
+        "low": State(UNKNOWN, say("low")),
+        "info": State(UNKNOWN, say("info")),
     }
 )
 # Gravest first.
 SEVERITIES = tuple(SEVERITY)
 CERTIFICATE: Mapping[str, State] = MappingProxyType(
     {
-        "Active": State(GOOD, "active"),
-        "Inactive": State(UNKNOWN, "inactive"),
-        "Expired": State(BAD, "expired"),
-        "Revoked": State(BAD, "revoked"),
+        "Active": State(GOOD, say("active")),
+        "Inactive": State(UNKNOWN, say("inactive")),
+        "Expired": State(BAD, say("expired")),
+        "Revoked": State(BAD, say("revoked")),
     }
 )
 OUTCOME: Mapping[str, State] = MappingProxyType(
-    {"confirmed": State(GOOD, "confirmed"), "reverted": State(BAD, "reverted"), "failed": State(BAD, "failed")}
+    {
+        "confirmed": State(GOOD, say("confirmed")),
+        "reverted": State(BAD, say("reverted")),
+        "failed": State(BAD, say("failed")),
+    }
 )
 EVENT: Mapping[str, State] = MappingProxyType(
     {
@@ -112,20 +118,22 @@ EVENT: Mapping[str, State] = MappingProxyType(
 # What each trust tier's word means to a person; a tier that is not here is not known.
 TIERS: Mapping[str, str] = MappingProxyType(
     {
-        "simulated": "simulated root of trust",
-        "software": "software root of trust",
-        "tpm": "TPM root of trust",
-        "silicon": "silicon root of trust",
-        "unattested": "no root of trust",
+        "simulated": say("simulated root of trust"),
+        "software": say("software root of trust"),
+        "tpm": say("TPM root of trust"),
+        "silicon": say("silicon root of trust"),
+        "unattested": say("no root of trust"),
     }
 )
 TIER_MEANING: Mapping[str, str] = MappingProxyType(
     {
-        "simulated": "Its identity is made up by a simulator: it proves the protocol, nothing about hardware.",
-        "software": "Its identity key lies in a file: whoever reads that file can speak as this device.",
-        "tpm": "Its identity key is held by a TPM and cannot be read out; the TPM does not vouch for the boot ROM.",
-        "unattested": "It attests nothing: it speaks hawkBit's protocol, and what it says of itself is its word.",
-        "silicon": "Its identity key was made inside the chip and never leaves it.",
+        "simulated": say("Its identity is made up by a simulator: it proves the protocol, nothing about hardware."),
+        "software": say("Its identity key lies in a file: whoever reads that file can speak as this device."),
+        "tpm": say(
+            "Its identity key is held by a TPM and cannot be read out; the TPM does not vouch for the boot ROM."
+        ),
+        "unattested": say("It attests nothing: it speaks hawkBit's protocol, and what it says of itself is its word."),
+        "silicon": say("Its identity key was made inside the chip and never leaves it."),
     }
 )
 
@@ -133,10 +141,10 @@ TIER_MEANING: Mapping[str, str] = MappingProxyType(
 def state_of(table: Mapping[str, State], word: str | None) -> State:
     """How ``word`` is drawn; anything the table does not know is unknown and keeps its word."""
     if word is None or word == "":
-        return State(UNKNOWN, "not known")
+        return State(UNKNOWN, say("not known"))
     return table.get(word, State(UNKNOWN, word))
 
 
 def tier_words(tier: str | None) -> str:
     """``software root of trust``; an unknown tier says so."""
-    return TIERS.get(tier or "", "root of trust not known")
+    return TIERS.get(tier or "", say("root of trust not known"))

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 from armillary.console.frame.flash import PARAMETER
 from armillary.console.frame.sheet import Section
 from armillary.console.frame.words import grouped
+from armillary.console.language.say import say
 
 COLUMNS: Final = "columns"
 SORT: Final = "sort"
@@ -160,14 +161,19 @@ def bar_of(
         here=address(path, kept),
         all_href=path,
         views=views,
-        count=f"{grouped(rows)} {'in all' if is_whole else 'on this page, there are more'}" if rows else "",
-        note="" if sorts or rows < 2 else "in a fixed order; narrow it to one page to sort it",
+        count=_count(rows, is_whole=is_whole) if rows else "",
+        note="" if sorts or rows < 2 else say("in a fixed order; narrow it to one page to sort it"),
         columns=tuple(
             Column(slug(each), each, at not in hidden) for at, each in enumerate(labels) if slug(each) and at != first
         ),
         hidden=hidden,
         exports=export_links(here, shown if hidden else "") if exports and rows else (),
     )
+
+
+def _count(rows: int, *, is_whole: bool) -> str:
+    count = grouped(rows)
+    return say("{count} in all", count=count) if is_whole else say("{count} on this page, there are more", count=count)
 
 
 def kept_in(href: str, here: str) -> str:

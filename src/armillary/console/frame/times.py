@@ -18,17 +18,24 @@ from urllib.parse import parse_qsl, urlencode
 
 from armillary.console.frame.form import Field, limits
 from armillary.console.frame.words import Moment, moment
+from armillary.console.language.say import say
 from armillary.errors import InvalidArgumentError
 from armillary.twin.author.dashboard import MAX_RANGE_S, MIN_RANGE_S
 
 # What a field of a time says below it.
-HINT: Final = "UTC, such as 2026-11-28 04:00"
+HINT: Final = say("UTC, such as 2026-11-28 04:00")
 # Relative range -> seconds before now, and its words; "" is any time.
 RANGES: Final[Mapping[str, int]] = MappingProxyType(
     {"15m": 900, "1h": 3600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000}
 )
 RANGE_WORDS: Final[Mapping[str, str]] = MappingProxyType(
-    {"15m": "Last 15 minutes", "1h": "Last hour", "24h": "Last 24 hours", "7d": "Last 7 days", "30d": "Last 30 days"}
+    {
+        "15m": say("Last 15 minutes"),
+        "1h": say("Last hour"),
+        "24h": say("Last 24 hours"),
+        "7d": say("Last 7 days"),
+        "30d": say("Last 30 days"),
+    }
 )
 # Names of a range in an address.
 NAMES: Final = ("range", "start", "end")
@@ -86,11 +93,11 @@ def ranged(asked: str, start: str, end: str, now: int) -> tuple[int | None, int 
 
 def range_fields(label: str, asked: str, start: str, end: str) -> tuple[Field, ...]:
     """The fields of a range: a word, or times in UTC; posted as ``range``, ``start`` and ``end``."""
-    words = (("", "Any time"), *RANGE_WORDS.items())
+    words = (("", say("Any time")), *RANGE_WORDS.items())
     return (
         Field(name="range", label=label, kind="select", value=asked, choices=words),
-        _moment_field("start", "From (UTC)", start, "2026-11-28 04:00"),
-        _moment_field("end", "To (UTC)", end, "2026-11-28 05:00"),
+        _moment_field("start", say("From (UTC)"), start, "2026-11-28 04:00"),
+        _moment_field("end", say("To (UTC)"), end, "2026-11-28 05:00"),
     )
 
 

@@ -12,6 +12,7 @@ import re
 from typing import Any, Final
 
 from armillary.console.frame.words import grouped
+from armillary.console.language.say import say
 from armillary.twin.template.value_names import ValueName, quantity
 
 # A value older than this is shown with its age in the colour of attention.
@@ -62,7 +63,7 @@ def exact_text(value: object, name: ValueName) -> str:
     """A value as it was sent, with its unit: ``91.437 °C``; booleans as ``true``/``false``, enums in their words."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value not in name.words:
         return quantity(grouped(value), name.symbol)
-    return "no value" if value is None else name.text(value)
+    return say("no value") if value is None else name.text(value)
 
 
 def number_text(value: float, decimals: int | None) -> str:

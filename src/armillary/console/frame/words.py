@@ -90,7 +90,12 @@ def grouped(number: float) -> str:
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:
-    """``1 device``, ``1,204 devices``: two texts, ``{count} device`` and ``{count} devices``; literals."""
+    """``1 device``, ``1,204 devices``: two texts, ``{count} device`` and ``{count} devices``.
+
+    ``one`` and ``many`` are literals; or both are marked texts, which are put behind the figure.
+    """
+    if isinstance(one, Text):
+        return say("{count} {noun}", count=grouped(number), noun=one if number == 1 else many)
     values = {"count": grouped(number)}
     return Text(f"{{count}} {one}", values, many=f"{{count}} {many or one + 's'}", count=number)
 

@@ -10,6 +10,8 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
+from markupsafe import Markup, escape
+
 from armillary.console.language.say import Text
 
 ENGLISH: Final = "en"
@@ -31,23 +33,31 @@ class Translation:
         self._catalog = catalog
 
     def say(self, message: str, /, **values: object) -> str:
-        """A text of a template."""
-        return self.text(Text(message, values))
+        """A text of a template, whose gaps may hold markup."""
+        return self._said(Text(message, values))
 
     def say_count(self, count: int, one: str, many: str, /, **values: object) -> str:
         """A text of a template that counts."""
-        return self.text(Text(one, values, many=many, count=count))
+        return self._said(Text(one, values, many=many, count=count))
 
     def text(self, value: str) -> str:
         """A marked text in this language, with the texts in its gaps; any other string as it is."""
         if not isinstance(value, Text):
             return value
-        if value.many:
-            form = self._catalog.ngettext(value.message, value.many, value.number)
-        else:
-            form = self._catalog.gettext(value.message)
-        said = form.format_map({name: self.value(each) for name, each in value.values.items()})
+        said = self._form(value).format_map({name: self.value(each) for name, each in value.values.items()})
         return said if value.shape is None else value.shape(said)
+
+    def _form(self, text: Text) -> str:
+        """The form of a text in this language, with its gaps."""
+        if text.many:
+            return self._catalog.ngettext(text.message, text.many, text.number)
+        return self._catalog.gettext(text.message)
+
+    def _said(self, text: Text) -> str:
+        """A text in this language; with markup in a gap, all else in it is made safe."""
+        if not any(isinstance(each, Markup) for each in text.values.values()):
+            return self.text(text)
+        return escape(self._form(text)).format(**{name: self.value(each) for name, each in text.values.items()})
 
     def value(self, value: Any) -> Any:
         """What a template writes: texts in this language, all else as it is."""

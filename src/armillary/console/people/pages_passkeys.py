@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from armillary.console.frame.confirmation import Confirmation, touching
 from armillary.console.frame.sheet import Cell, Once, Section, text
-from armillary.console.frame.words import counted, moment, sentence
+from armillary.console.frame.words import counted, grouped, moment, sentence
+from armillary.console.language.say import apart, say, say_count
 from armillary.engines.records.people.passkeys import Passkey
 from armillary.errors import ArmillaryError
 
@@ -18,26 +19,29 @@ NEW: Final = f"{ACCOUNT}/new-passkey"
 CODES: Final = f"{ACCOUNT}/recovery-codes"
 # Fewer codes than this are worth a notice.
 FEW_CODES: Final = 3
+_CODES: Final = say("These recovery codes are shown this once: print them, or keep them in a password manager.")
 
 
 def section(found: Sequence[Passkey], now: int) -> Section:
     """The token's passkeys."""
     return Section(
-        title="Passkeys",
+        title=say("Passkeys"),
         anchor="passkeys",
-        note="asked for after the token, in this console alone: scripts and the command line are not asked",
-        columns=("Passkey", "Registered", "Last used", ""),
+        note=say("asked for after the token, in this console alone: scripts and the command line are not asked"),
+        columns=(say("Passkey"), say("Registered"), say("Last used"), ""),
         rows=[
             (
                 text(each.name),
                 Cell(at=moment(each.created_at, now)),
-                Cell(at=moment(each.used_at, now), text="never"),
-                text("Remove", href=f"{PLACE}/{each.passkey_id}/remove"),
+                Cell(at=moment(each.used_at, now), text=say("never")),
+                text(say("Remove"), href=f"{PLACE}/{each.passkey_id}/remove"),
             )
             for each in found
         ],
-        none="None: whoever has the token can sign in. Register a passkey, and the token alone opens this console no "
-        "longer.",
+        none=say(
+            "None: whoever has the token can sign in. Register a passkey, and the token alone opens this "
+            "console no longer."
+        ),
     )
 
 
@@ -46,7 +50,12 @@ def notices(codes_left: int) -> tuple[tuple[str, str], ...]:
     if codes_left >= FEW_CODES:
         return ()
     left = counted(codes_left, "recovery code is left", "recovery codes are left") if codes_left else None
-    return (("attention", f"{left or 'No recovery code is left'}. Create new ones before you lose the passkey."),)
+    return (
+        (
+            "attention",
+            say("{left}. Create new ones before you lose the passkey.", left=left or say("No recovery code is left")),
+        ),
+    )
 
 
 def new_view(options: str, name: str, wrong: ArmillaryError | None, *, is_first: bool) -> Mapping[str, Any]:
@@ -63,29 +72,33 @@ def new_view(options: str, name: str, wrong: ArmillaryError | None, *, is_first:
 
 def codes_once(codes: Sequence[str], *, is_first: bool) -> Once:
     """Recovery codes that were just made."""
-    what = "The passkey is registered; other sessions of this token have ended." if is_first else "New codes are made."
+    what = (
+        say("The passkey is registered; other sessions of this token have ended.")
+        if is_first
+        else say("New codes are made.")
+    )
     return Once(
-        says=f"{what} These recovery codes are shown this once: print them, or keep them in a password manager.",
-        lines=(("Each opens the console once, after the token, when the passkey is lost", "\n".join(codes)),),
+        says=apart([what, _CODES], " "),
+        lines=((say("Each opens the console once, after the token, when the passkey is lost"), "\n".join(codes)),),
     )
 
 
 def remove_confirmation(found: Passkey, *, is_last: bool) -> Confirmation:
     """What removing a passkey does."""
     after = (
-        "It is the last one: afterwards the token alone opens this console, and its recovery codes are void."
+        say("It is the last one: afterwards the token alone opens this console, and its recovery codes are void.")
         if is_last
-        else "It opens this console no longer."
+        else say("It opens this console no longer.")
     )
     return Confirmation(
-        title=f"Remove the passkey {found.name}?",
+        title=say("Remove the passkey {name}?", name=found.name),
         touches=touching(
-            f"The passkey {found.name} of the token that you signed in with.",
+            say("The passkey {name} of the token that you signed in with.", name=found.name),
             after,
-            "Open sessions, and the key itself: delete it in its device, too.",
-            "Register it again.",
+            say("Open sessions, and the key itself: delete it in its device, too."),
+            say("Register it again."),
         ),
-        label="Remove",
+        label=say("Remove"),
         danger=True,
         post=f"{PLACE}/{found.passkey_id}/remove",
         back=ACCOUNT,
@@ -95,14 +108,19 @@ def remove_confirmation(found: Passkey, *, is_last: bool) -> Confirmation:
 def codes_confirmation(left: int) -> Confirmation:
     """What making recovery codes does."""
     return Confirmation(
-        title="Create new recovery codes?",
+        title=say("Create new recovery codes?"),
         touches=touching(
-            f"{counted(left, 'recovery code')} that {'is' if left == 1 else 'are'} left.",
-            "Ten new ones are shown once. Those before are void.",
-            "Passkeys and open sessions.",
-            "Cannot be undone; create new ones again.",
+            say_count(
+                left,
+                "{count} recovery code that is left.",
+                "{count} recovery codes that are left.",
+                count=grouped(left),
+            ),
+            say("Ten new ones are shown once. Those before are void."),
+            say("Passkeys and open sessions."),
+            say("Cannot be undone; create new ones again."),
         ),
-        label="Create codes",
+        label=say("Create codes"),
         post=CODES,
         back=ACCOUNT,
     )

@@ -12,28 +12,35 @@ from armillary.console.frame.form import Field, Form, Wrong, choices, filled, li
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, State
 from armillary.console.frame.words import counted, joined, moment, short_id
+from armillary.console.language.say import say
 
 LIST: Final = "/people"
 SESSIONS: Final = "/sessions"
 ROLES: Final = ("Reader", "Contributor", "Administrator")
 # Where a grant is for all catalogs.
-EVERYWHERE: Final = "all catalogs"
+EVERYWHERE: Final = say("all catalogs")
 # What is done with a person on the page that asks -> the change that one has to be allowed.
 CHANGES: Final[Mapping[str, str]] = {
     "disable": "set_person_state",
     "enable": "set_person_state",
     "remove": "remove_person",
 }
-SETTINGS_CRUMB: Final = ("Settings", "/settings")
+_VERBS: Final[Mapping[str, str]] = {"disable": say("Disable"), "enable": say("Enable"), "remove": say("Remove")}
+SETTINGS_CRUMB: Final = (say("Settings"), "/settings")
 # How somebody signed in, where the word itself does not say it.
-_METHODS: Final[Mapping[str, str]] = {"passkey": "token and passkey", "recovery-code": "token and recovery code"}
-_WITHOUT: Final = (
-    "No sign-in provider is set, so people sign in with operator tokens alone. Set oidc_issuer and oidc_client_id and "
-    "start the service again: docs/guides/people.md says how."
+_METHODS: Final[Mapping[str, str]] = {
+    "passkey": say("token and passkey"),
+    "recovery-code": say("token and recovery code"),
+}
+_WITHOUT: Final = say(
+    "No sign-in provider is set, so people sign in with operator tokens alone. Set oidc_issuer and "
+    "oidc_client_id and start the service again: docs/guides/people.md says how."
 )
-_NOBODY: Final = "Nobody yet: invite somebody below, or let groups of the provider grant roles (oidc_grants)."
-_NOBODY_THERE: Final = "Nobody yet: invite somebody below."
-_NAME: Final = Field(name="name", label="Name", hint="Empty: as the provider says", limits=limits(maxlength=128))
+_NOBODY: Final = say("Nobody yet: invite somebody below, or let groups of the provider grant roles (oidc_grants).")
+_NOBODY_THERE: Final = say("Nobody yet: invite somebody below.")
+_NAME: Final = Field(
+    name="name", label=say("Name"), hint=say("Empty: as the provider says"), limits=limits(maxlength=128)
+)
 
 
 def place(person_id: str, *more: str) -> str:
@@ -54,24 +61,24 @@ def list_sheet(
     in_one = "" if places["all"] else places["catalogs"][0]
     form = Form(
         post=LIST,
-        label="Invite",
-        title="Invite somebody",
-        about="the address or the subject that the provider knows; nothing is sent to them",
+        label=say("Invite"),
+        title=say("Invite somebody"),
+        about=say("the address or the subject that the provider knows; nothing is sent to them"),
         fields=filled(_invite_fields(places), sent) if sent else _invite_fields(places),
         error=wrong,
         anchor="invite",
     )
     return Sheet(
-        place="People",
+        place=say("People"),
         title=_list_sentence(items, in_one),
-        detail=f"They sign in at {provider['issuer']}." if provider["issuer"] else "",
-        crumbs=(SETTINGS_CRUMB, ("People", "")),
+        detail=say("They sign in at {issuer}.", issuer=provider["issuer"]) if provider["issuer"] else "",
+        crumbs=(SETTINGS_CRUMB, (say("People"), "")),
         notices=() if provider["issuer"] else (("attention", _WITHOUT),),
-        buttons=(Button(label="Who is signed in", href=SESSIONS),),
+        buttons=(Button(label=say("Who is signed in"), href=SESSIONS),),
         sections=(
             Section(
-                title="People",
-                columns=("Person", "State", "May", "Last signed in", "Invited"),
+                title=say("People"),
+                columns=(say("Person"), say("State"), say("May"), say("Last signed in"), say("Invited")),
                 rows=[_row(each, now) for each in items],
                 none=_NOBODY_THERE if in_one else _NOBODY,
             ),
@@ -93,31 +100,31 @@ def person_sheet(
     here, state, is_whole = place(found["person_id"]), _state(found), places["all"]
     verb = "enable" if found["state"] == "disabled" else "disable"
     return Sheet(
-        place="People",
+        place=say("People"),
         heading=called(found),
         title=_person_sentence(found, state),
         detail="" if found["name"] in ("", found["login"]) else found["login"],
-        crumbs=(SETTINGS_CRUMB, ("People", LIST), (called(found), "")),
+        crumbs=(SETTINGS_CRUMB, (say("People"), LIST), (called(found), "")),
         buttons=(
-            *((Button(label=verb.capitalize(), href=f"{here}/{verb}", danger=verb == "disable"),) if is_whole else ()),
-            Button(label="Remove", href=f"{here}/remove", danger=True),
+            *((Button(label=_VERBS[verb], href=f"{here}/{verb}", danger=verb == "disable"),) if is_whole else ()),
+            Button(label=say("Remove"), href=f"{here}/remove", danger=True),
         ),
         facts=(
-            ("In the audit log" if is_whole else "Known as", text(found["login"])),
+            (say("In the audit log") if is_whole else say("Known as"), text(found["login"])),
             *(_provider_facts(found) if is_whole else ()),
-            ("Last signed in", Cell(at=moment(found["signed_in_at"], now), text="never")),
-            ("Invited", Cell(at=moment(found["created_at"], now))),
-            ("By", text(found["created_by"])),
-            ("Id", Cell(ident=short_id(found["person_id"]))),
+            (say("Last signed in"), Cell(at=moment(found["signed_in_at"], now), text=say("never"))),
+            (say("Invited"), Cell(at=moment(found["created_at"], now))),
+            (say("By"), text(found["created_by"])),
+            (say("Id"), Cell(ident=short_id(found["person_id"]))),
         ),
         sections=(
             Section(
-                title="May",
-                note="by one of these at a time; the person chooses on the account page",
-                columns=("Role", "Of", "Granted", "By", ""),
+                title=say("May"),
+                note=say("by one of these at a time; the person chooses on the account page"),
+                columns=(say("Role"), say("Of"), say("Granted"), say("By"), ""),
                 rows=[_grant_row(each, here, now) for each in found["grants"]],
-                none="Nothing: this person cannot sign in before a role is granted.",
-                form=Form(post=f"{here}/grants", label="Grant", fields=_grant_fields(places), error=wrong),
+                none=say("Nothing: this person cannot sign in before a role is granted."),
+                form=Form(post=f"{here}/grants", label=say("Grant"), fields=_grant_fields(places), error=wrong),
             ),
             sessions_section(sessions, now=now),
         ),
@@ -129,10 +136,14 @@ def sessions_sheet(items: Sequence[Mapping[str, Any]], own: str, now: int) -> Sh
     """Everybody's sessions; ``own`` is the id of the session that looks."""
     people = len({each["person_id"] or each["token_id"] for each in items})
     return Sheet(
-        place="Sessions",
-        title=f"{counted(len(items), 'session')} of {counted(people, 'person or token', 'people and tokens')}.",
-        detail="A session ends after 8 hours without use, after 24 hours, and when the service starts again.",
-        crumbs=(SETTINGS_CRUMB, ("People", LIST), ("Sessions", "")),
+        place=say("Sessions"),
+        title=say(
+            "{sessions} of {people_and_tokens}.",
+            sessions=counted(len(items), "session"),
+            people_and_tokens=counted(people, "person or token", "people and tokens"),
+        ),
+        detail=say("A session ends after 8 hours without use, after 24 hours, and when the service starts again."),
+        crumbs=(SETTINGS_CRUMB, (say("People"), LIST), (say("Sessions"), "")),
         sections=(sessions_section(items, own=own, now=now, names=True),),
         within="",
     )
@@ -148,12 +159,21 @@ def sessions_section(
     asks: bool = True,
 ) -> Section:
     """Sessions as a table; ``ends`` is where one is ended, ``asks`` whether a page asks first."""
-    who = ("Who",) if names else ()
+    who = (say("Who"),) if names else ()
     return Section(
-        title="Signed in now",
-        columns=(*who, "Browser", "Address", "Acts as", "Signed in by", "Since", "Last seen", ""),
+        title=say("Signed in now"),
+        columns=(
+            *who,
+            say("Browser"),
+            say("Address"),
+            say("Acts as"),
+            say("Signed in by"),
+            say("Since"),
+            say("Last seen"),
+            "",
+        ),
         rows=[_session_row(each, own, now, names=names, ends=ends, asks=asks) for each in items],
-        none="No session is open.",
+        none=say("No session is open."),
     )
 
 
@@ -177,42 +197,42 @@ def granted(form: Mapping[str, str]) -> tuple[str, str | None, str | None]:
 def confirmation(found: Mapping[str, Any], verb: str, sessions: int, catalog: str | None) -> Confirmation:
     """What disabling, enabling or removing a person does; with ``catalog`` it is about that catalog alone."""
     who, here = called(found), place(found["person_id"])
-    open_now = f"{counted(sessions, 'session')} of {who}."
+    open_now = say("{sessions} of {who}.", sessions=counted(sessions, "session"), who=who)
     if verb == "enable":
         return Confirmation(
-            title=f"Enable {who}?",
+            title=say("Enable {who}?", who=who),
             touches=touching(
-                f"{who}, with {counted(len(found['grants']), 'grant')}.",
-                "The person can sign in again, with what was granted before.",
-                "Other people, tokens and devices.",
-                "Disable the person again.",
+                say("{who}, with {grants}.", who=who, grants=counted(len(found["grants"]), "grant")),
+                say("The person can sign in again, with what was granted before."),
+                say("Other people, tokens and devices."),
+                say("Disable the person again."),
             ),
-            label="Enable",
+            label=say("Enable"),
             post=f"{here}/enable",
             back=here,
         )
     does = {
         "disable": (
-            "They end now, and the person cannot sign in.",
-            "Grants, what the person did, and tokens that the person made: revoke those under Settings.",
-            "Enable the person again.",
+            say("They end now, and the person cannot sign in."),
+            say("Grants, what the person did, and tokens that the person made: revoke those under Settings."),
+            say("Enable the person again."),
         ),
         "remove": (
-            f"They end now, and what was granted in {catalog} is revoked.",
-            "The audit log, tokens that the person made, and what the person may do elsewhere.",
-            "This cannot be undone; invite the person again.",
+            say("They end now, and what was granted in {catalog} is revoked.", catalog=catalog),
+            say("The audit log, tokens that the person made, and what the person may do elsewhere."),
+            say("This cannot be undone; invite the person again."),
         )
         if catalog
         else (
-            "They end now; the person and all grants are deleted.",
-            "The audit log and tokens that the person made: revoke those under Settings.",
-            "This cannot be undone; invite the person again.",
+            say("They end now; the person and all grants are deleted."),
+            say("The audit log and tokens that the person made: revoke those under Settings."),
+            say("This cannot be undone; invite the person again."),
         ),
     }[verb]
     return Confirmation(
-        title=f"{verb.capitalize()} {who}?",
+        title=say("Disable {who}?", who=who) if verb == "disable" else say("Remove {who}?", who=who),
         touches=touching(open_now, *does),
-        label=verb.capitalize(),
+        label=_VERBS[verb],
         danger=True,
         post=f"{here}/{verb}",
         back=here,
@@ -223,14 +243,16 @@ def revoke_confirmation(found: Mapping[str, Any], grant: Mapping[str, Any]) -> C
     """What taking a grant back does."""
     here = place(found["person_id"])
     return Confirmation(
-        title=f"Revoke {grant['role']} of {_of(grant)} from {called(found)}?",
-        touches=touching(
-            f"Sessions of {called(found)} that act by it.",
-            "They end now, and the person cannot act by it again.",
-            "The person's other grants, and what was done by this one.",
-            "Grant it again.",
+        title=say(
+            "Revoke {role} of {where} from {person}?", role=grant["role"], where=_of(grant), person=called(found)
         ),
-        label="Revoke",
+        touches=touching(
+            say("Sessions of {person} that act by it.", person=called(found)),
+            say("They end now, and the person cannot act by it again."),
+            say("The person's other grants, and what was done by this one."),
+            say("Grant it again."),
+        ),
+        label=say("Revoke"),
         danger=True,
         post=f"{here}/grants/{grant['grant_id']}/revoke",
         back=here,
@@ -239,16 +261,18 @@ def revoke_confirmation(found: Mapping[str, Any], grant: Mapping[str, Any]) -> C
 
 def end_confirmation(session: Mapping[str, Any], *, own: bool) -> Confirmation:
     """What ending a session does."""
+    browser, address = browser_of(session["browser"]), session["address"] or say("an unknown address")
     return Confirmation(
-        title=f"End the session of {session['name']}?",
+        title=say("End the session of {name}?", name=session["name"]),
         touches=touching(
-            f"{browser_of(session['browser'])} at {session['address'] or 'an unknown address'}"
-            f"{', the one you are using' if own else ''}.",
-            "It is signed out at once.",
-            "Other sessions; whoever it was can sign in again.",
-            "Sign in again.",
+            say("{browser} at {address}, the one you are using.", browser=browser, address=address)
+            if own
+            else say("{browser} at {address}.", browser=browser, address=address),
+            say("It is signed out at once."),
+            say("Other sessions; whoever it was can sign in again."),
+            say("Sign in again."),
         ),
-        label="End",
+        label=say("End"),
         danger=True,
         post=f"{SESSIONS}/{session['session_id']}/end",
         back=SESSIONS,
@@ -273,24 +297,24 @@ def browser_of(named: str) -> str:
     browser = next((word for mark, word in browsers if mark in named), "")
     system = next((each for each in systems if each in named), "")
     if browser and system:
-        return f"{browser} on {system.replace('Mac OS X', 'macOS')}"
-    return browser or named[:40] or "A browser that does not say what it is"
+        return say("{browser} on {system}", browser=browser, system=system.replace("Mac OS X", "macOS"))
+    return browser or named[:40] or say("A browser that does not say what it is")
 
 
 def _invite_fields(places: Mapping[str, Any]) -> tuple[Field, ...]:
     return (
         Field(
             name="who",
-            label="Address or subject",
+            label=say("Address or subject"),
             required=True,
-            hint="An address counts where the provider has verified it; else use the subject",
+            hint=say("An address counts where the provider has verified it; else use the subject"),
             limits=limits(maxlength=255),
         ),
         Field(
             name="by",
-            label="It is",
+            label=say("It is"),
             kind="select",
-            choices=(("", "an address, where it has an @"), ("subject", "a subject in any case")),
+            choices=(("", say("an address, where it has an @")), ("subject", say("a subject in any case"))),
         ),
         *((_NAME,) if places["all"] else ()),
         *_grant_fields(places),
@@ -301,12 +325,12 @@ def _grant_fields(places: Mapping[str, Any]) -> tuple[Field, ...]:
     return (
         Field(
             name="role",
-            label="Role",
+            label=say("Role"),
             kind="select",
             choices=choices(ROLES),
-            hint="Reader sees, Contributor changes, Administrator decides who and what is trusted",
+            hint=say("Reader sees, Contributor changes, Administrator decides who and what is trusted"),
         ),
-        Field(name="of", label="Of", kind="select", choices=_places(places)),
+        Field(name="of", label=say("Of"), kind="select", choices=_places(places)),
     )
 
 
@@ -316,33 +340,44 @@ def _places(places: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     for name in places["catalogs"]:
         found.append((name, name))
         inner = [each for each in places["organisations"] if each["catalog"].lower() == name.lower()]
-        found += [(f"{name}/{each['id']}", f"{each['name']} of {name}") for each in inner]
+        found += [
+            (f"{name}/{each['id']}", say("{organisation} of {catalog}", organisation=each["name"], catalog=name))
+            for each in inner
+        ]
     return (*found, ("", EVERYWHERE)) if places["all"] else tuple(found)
 
 
 def _of(grant: Mapping[str, Any]) -> str:
     if grant["catalog_id"] is None:
         return EVERYWHERE
-    catalog = grant["catalog"] or "a catalog that was deleted"
-    return f"{grant['organisation']} of {catalog}" if grant["organisation"] else catalog
+    catalog = grant["catalog"] or say("a catalog that was deleted")
+    return (
+        say("{organisation} of {catalog}", organisation=grant["organisation"], catalog=catalog)
+        if grant["organisation"]
+        else catalog
+    )
 
 
 def _state(found: Mapping[str, Any]) -> State:
     if found["state"] == "disabled":
-        return State(BAD, "disabled")
+        return State(BAD, say("disabled"))
     if not found["grants"]:
-        return State(ATTENTION, "granted nothing")
-    return State(GOOD, "active") if found["signed_in_at"] else State(ATTENTION, "invited")
+        return State(ATTENTION, say("granted nothing"))
+    return State(GOOD, say("active")) if found["signed_in_at"] else State(ATTENTION, say("invited"))
 
 
 def _row(found: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
-    may = joined([f"{each['role']} of {_of(each)}" for each in found["grants"]]) if found["grants"] else "nothing"
+    may = (
+        joined([say("{role} of {where}", role=each["role"], where=_of(each)) for each in found["grants"]])
+        if found["grants"]
+        else say("nothing")
+    )
     reason = found["login"] if found["name"] else ""
     return (
         text(called(found), href=place(found["person_id"]), reason=reason),
         Cell(state=_state(found)),
         text(may),
-        Cell(at=moment(found["signed_in_at"], now), text="never"),
+        Cell(at=moment(found["signed_in_at"], now), text=say("never")),
         Cell(at=moment(found["created_at"], now)),
     )
 
@@ -350,9 +385,9 @@ def _row(found: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
 def _grant_row(grant: Mapping[str, Any], here: str, now: int) -> tuple[Cell, ...]:
     by_groups = grant["origin"] == "provider"
     revoke = (
-        text("by groups", reason="set at each sign-in")
+        text(say("by groups"), reason=say("set at each sign-in"))
         if by_groups
-        else text("Revoke", href=f"{here}/grants/{grant['grant_id']}/revoke")
+        else text(say("Revoke"), href=f"{here}/grants/{grant['grant_id']}/revoke")
     )
     return (
         text(grant["role"]),
@@ -367,35 +402,44 @@ def _session_row(
     each: Mapping[str, Any], own: str, now: int, *, names: bool, ends: str, asks: bool
 ) -> tuple[Cell, ...]:
     is_own, end = each["session_id"] == own, f"{ends}/{each['session_id']}/end"
-    who = (text(each["name"], reason="a token" if each["token_id"] else ""),) if names else ()
-    of = f"{each['organisation']} of {each['catalog']}" if each["organisation"] else each["catalog"] or EVERYWHERE
+    who = (text(each["name"], reason=say("a token") if each["token_id"] else ""),) if names else ()
+    of = (
+        say("{organisation} of {catalog}", organisation=each["organisation"], catalog=each["catalog"])
+        if each["organisation"]
+        else each["catalog"] or EVERYWHERE
+    )
     return (
         *who,
-        text(browser_of(each["browser"]), reason="this browser" if is_own else ""),
-        text(each["address"] or "unknown"),
+        text(browser_of(each["browser"]), reason=say("this browser") if is_own else ""),
+        text(each["address"] or say("unknown")),
         text(each["role"], reason=of),
         text(_METHODS.get(each["method"], each["method"])),
         Cell(at=moment(each["started_at"], now)),
         Cell(at=moment(each["seen_at"], now)),
-        text("End", href=end) if asks else Cell(text="End", post=end),
+        text(say("End"), href=end) if asks else Cell(text=say("End"), post=end),
     )
 
 
 def _list_sentence(items: Sequence[Mapping[str, Any]], catalog: str) -> str:
-    of = f" to {catalog}" if catalog else ""
+    if not items and catalog:
+        return say("Nobody has been invited to {catalog} yet.", catalog=catalog)
     if not items:
-        return f"Nobody has been invited{of} yet."
+        return say("Nobody has been invited yet.")
     active = sum(each["state"] == "active" and bool(each["grants"]) for each in items)
-    of = f" of {catalog}" if catalog else ""
-    return f"{counted(len(items), 'person', 'people')}{of}, {active} of them may sign in."
+    people = counted(len(items), "person", "people")
+    if catalog:
+        return say(
+            "{people} of {catalog}, {active} of them may sign in.", people=people, catalog=catalog, active=active
+        )
+    return say("{people}, {active} of them may sign in.", people=people, active=active)
 
 
 def _provider_facts(found: Mapping[str, Any]) -> tuple[tuple[str, Cell], ...]:
     """How the provider knows a person."""
     return (
-        ("Address", text(found["email"] or "none")),
-        ("Provider", text(found["issuer"] or "not signed in yet")),
-        ("Subject", text(found["subject"] or "not signed in yet")),
+        (say("Address"), text(found["email"] or say("none"))),
+        (say("Provider"), text(found["issuer"] or say("not signed in yet"))),
+        (say("Subject"), text(found["subject"] or say("not signed in yet"))),
     )
 
 
@@ -403,10 +447,10 @@ def _person_sentence(found: Mapping[str, Any], state: State) -> str:
     who = called(found)
     match state.word:
         case "disabled":
-            return f"{who} is disabled and cannot sign in."
+            return say("{who} is disabled and cannot sign in.", who=who)
         case "granted nothing":
-            return f"{who} is granted nothing and cannot sign in."
+            return say("{who} is granted nothing and cannot sign in.", who=who)
         case "invited":
-            return f"{who} is invited and has not signed in yet."
+            return say("{who} is invited and has not signed in yet.", who=who)
         case _:
-            return f"{who} may sign in."
+            return say("{who} may sign in.", who=who)

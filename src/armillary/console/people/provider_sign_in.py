@@ -21,6 +21,7 @@ from armillary.console.frame.console import Console
 from armillary.console.frame.flash import local_path
 from armillary.console.frame.sign_in import drop_cookie, open_session, set_cookie, sign_in_page
 from armillary.console.frame.words import sentence
+from armillary.console.language.say import say
 from armillary.engines.quota import Quota, address_owner
 from armillary.errors import ArmillaryError, NotFoundError
 from armillary.service.people.provider import SignInProvider
@@ -131,7 +132,7 @@ def _not_now(console: Console, request: Request, back: str, error: ArmillaryErro
 def _refused(console: Console, request: Request, error: SignInRefusedError, provider: SignInProvider) -> Response:
     problem: dict[str, Any] = {
         "code": error.code,
-        "title": "You have no access here." if error.code == NOT_KNOWN else "The sign-in was refused.",
+        "title": say("You have no access here.") if error.code == NOT_KNOWN else say("The sign-in was refused."),
         "message": sentence(error.message),
         "remedy": error.remedy,
     }

@@ -14,6 +14,7 @@ from armillary.console.frame.console import PLACES, WITHIN
 from armillary.console.frame.form import Field, Form, limits
 from armillary.console.frame.sheet import Section, Sheet
 from armillary.console.frame.words import counted, grouped, short_id
+from armillary.console.language.say import apart, say
 from armillary.wire.text.device_name import MAX_NAME_CHARACTERS, key_of
 
 Hit = Mapping[str, Any]
@@ -21,20 +22,20 @@ Hit = Mapping[str, Any]
 # Kind of a search -> (one, several) in words, as the places of the console are called.
 WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
-        "device": ("device", "Devices"),
-        "dashboard": ("dashboard", "Dashboards"),
-        "rule": ("rule", "Rules"),
-        "template": ("template", "Templates"),
-        "group": ("segment", "Segments"),
-        "job": ("job", "Jobs"),
-        "export": ("export", "Exports"),
-        "device-group": ("device group", "Device groups"),
-        "product": ("product", "Products"),
-        "catalog": ("catalog", "Catalogs"),
-        "image": ("image", "Images"),
-        "release": ("release", "Releases"),
-        "rollout": ("roll-out", "Roll-outs"),
-        "finding": ("finding", "Findings"),
+        "device": (say("device"), say("Devices")),
+        "dashboard": (say("dashboard"), say("Dashboards")),
+        "rule": (say("rule"), say("Rules")),
+        "template": (say("template"), say("Templates")),
+        "group": (say("segment"), say("Segments")),
+        "job": (say("job"), say("Jobs")),
+        "export": (say("export"), say("Exports")),
+        "device-group": (say("device group"), say("Device groups")),
+        "product": (say("product"), say("Products")),
+        "catalog": (say("catalog"), say("Catalogs")),
+        "image": (say("image"), say("Images")),
+        "release": (say("release"), say("Releases")),
+        "rollout": (say("roll-out"), say("Roll-outs")),
+        "finding": (say("finding"), say("Findings")),
     }
 )
 # Kind of a hit -> where its page is.
@@ -66,30 +67,30 @@ class Action:
 
 # What can be begun from anywhere.
 BEGIN: Final = (
-    Action("Create rule", "/rules/new", "rule"),
-    Action("Create dashboard", "/dashboards#new", "dashboard"),
-    Action("Create template", "/new-template", "put_template"),
-    Action("Create segment", "/groups/new", "group"),
-    Action("Create job", "/jobs/new", "job"),
-    Action("Create export", "/exports/new", "export"),
-    Action("Create hub device", "/new-hub-device", "make_hub_device"),
-    Action("New roll-out", "/new-rollout", "start_rollout"),
-    Action("New release", "/new-release", "make_draft"),
-    Action("Add devices", "/add-devices", "claim_devices"),
-    Action("Use an application", "/applications", "use_application_template"),
-    Action("New case", "/new-case", "begin_case"),
-    Action("New notification channel", "/new-notification-channel", "make_channel"),
+    Action(say("Create rule"), "/rules/new", "rule"),
+    Action(say("Create dashboard"), "/dashboards#new", "dashboard"),
+    Action(say("Create template"), "/new-template", "put_template"),
+    Action(say("Create segment"), "/groups/new", "group"),
+    Action(say("Create job"), "/jobs/new", "job"),
+    Action(say("Create export"), "/exports/new", "export"),
+    Action(say("Create hub device"), "/new-hub-device", "make_hub_device"),
+    Action(say("New roll-out"), "/new-rollout", "start_rollout"),
+    Action(say("New release"), "/new-release", "make_draft"),
+    Action(say("Add devices"), "/add-devices", "claim_devices"),
+    Action(say("Use an application"), "/applications", "use_application_template"),
+    Action(say("New case"), "/new-case", "begin_case"),
+    Action(say("New notification channel"), "/new-notification-channel", "make_channel"),
 )
 ACTIONS: Final = (
     *BEGIN,
     *(
-        Action(f"Go to {name}", href, question)
+        Action(say("Go to {name}", name=name), href, question)
         for name, href, question in dict.fromkeys((*PLACES, *(each for found in WITHIN.values() for each in found)))
     ),
-    Action("Keyboard shortcuts", "/help"),
-    Action("Change theme", form="/theme"),
-    Action("Times in UTC or local", form="/clock"),
-    Action("Sign out", form="/sign-out"),
+    Action(say("Keyboard shortcuts"), "/help"),
+    Action(say("Change theme"), form="/theme"),
+    Action(say("Times in UTC or local"), form="/clock"),
+    Action(say("Sign out"), form="/sign-out"),
 )
 
 
@@ -106,16 +107,18 @@ def where(hit: Hit) -> str:
         names = names[:-1]
     if names or hit["kind"] == "catalog":
         return " / ".join(names)
-    return "not claimed" if hit["kind"] == "device" else "all catalogs"
+    return say("not claimed") if hit["kind"] == "device" else say("all catalogs")
 
 
 def first_page() -> Sheet:
     """The search before anything was typed."""
     return Sheet(
-        place="Search",
-        title="Search",
-        detail="Devices by name, id, product or group; dashboards, rules, templates, segments, images, releases, "
-        "roll-outs, findings. Type a name, or the first digits of an id.",
+        place=say("Search"),
+        title=say("Search"),
+        detail=say(
+            "Devices by name, id, product or group; dashboards, rules, templates, segments, images, "
+            "releases, roll-outs, findings. Type a name, or the first digits of an id."
+        ),
         search=_field(""),
         within="",
     )
@@ -127,17 +130,25 @@ def search_page(found: Mapping[str, Any], kind: str) -> Sheet:
     sections = tuple(_section(each, found["items"], text, is_alone=bool(kind)) for each in found["kinds"])
     total = sum(each["count"] for each in found["kinds"])
     more = any(each["is_cut"] for each in found["kinds"])
-    title = f"{grouped(total)} or more results for “{text}”" if more else f"{counted(total, 'result')} for “{text}”"
+    title = (
+        say("{total} or more results for “{text}”", total=grouped(total), text=text)
+        if more
+        else say("{results} for “{text}”", results=counted(total, "result"), text=text)
+    )
     return Sheet(
-        place="Search",
-        title=title if sections else f"Nothing is called “{text}”",
+        place=say("Search"),
+        title=title if sections else say("Nothing is called “{text}”", text=text),
         detail=""
         if sections
-        else "Names of devices are found by the beginning of a word, other names by any part of them, ids by their "
-        "first digits.",
-        crumbs=(("Search", ""),),
+        else say(
+            "Names of devices are found by the beginning of a word, other names by any part of them, ids by "
+            "their first digits."
+        ),
+        crumbs=((say("Search"), ""),),
         sections=sections,
-        links=((("All kinds", _address(text), False), (WORDS[kind][1], _address(text, kind), True)) if kind else ()),
+        links=(
+            ((say("All kinds"), _address(text), False), (WORDS[kind][1], _address(text, kind), True)) if kind else ()
+        ),
         search=_field(text),
         within="",
     )
@@ -157,13 +168,13 @@ def lines(
             for hit in found["items"] if _kind_of(hit) == each["kind"]
         ]  # fmt: skip
         if each["count"] > len(hits):
-            words = f"All {grouped(each['count'])}{' or more' if each['is_cut'] else ''}"
+            words = say("All {count}", count=_count(each))
             hits.append({"name": words, "where": "", "href": timed(_address(found["text"], each["kind"]))})
         groups.append({"words": WORDS[each["kind"]][1], "hits": hits})
     meant = [each for each in actions if _means(text, each.label)]
     if meant:
         hits = [{"name": each.label, "where": "", "href": each.href, "form": each.form} for each in meant]
-        groups.append({"words": "Actions", "hits": hits})
+        groups.append({"words": say("Actions"), "hits": hits})
     return {"groups": groups}
 
 
@@ -176,24 +187,28 @@ def _means(text: str, label: str) -> bool:
 def _section(kind: Mapping[str, Any], items: Sequence[Hit], text: str, *, is_alone: bool) -> Section:
     one, many = WORDS[kind["kind"]]
     hits = [hit for hit in items if _kind_of(hit) == kind["kind"]]
-    count = f"{grouped(kind['count'])}{' or more' if kind['is_cut'] else ''}"
     is_more = kind["count"] > len(hits) and not is_alone
     return Section(
         title=many,
-        note="" if not kind["is_cut"] else "type more of the name to find one among so many",
-        more=(f"All {count}", _address(text, kind["kind"])) if is_more else ("", ""),
-        columns=("Name", "Where", "What it is"),
+        note="" if not kind["is_cut"] else say("type more of the name to find one among so many"),
+        more=(say("All {count}", count=_count(kind)), _address(text, kind["kind"])) if is_more else ("", ""),
+        columns=(say("Name"), say("Where"), say("What it is")),
         rows=[
             (
                 sheet.text(hit["name"], href=href_of(hit), reason=_id(hit)),
                 sheet.text(where(hit)),
-                sheet.text(hit["note"] or ("hub device" if hit["kind"] == "hub-device" else one)),
+                sheet.text(hit["note"] or (say("hub device") if hit["kind"] == "hub-device" else one)),
             )
             for hit in hits
         ],
         none="",
         anchor=kind["kind"],
     )
+
+
+def _count(kind: Mapping[str, Any]) -> str:
+    count = grouped(kind["count"])
+    return say("{count} or more", count=count) if kind["is_cut"] else count
 
 
 def _kind_of(hit: Hit) -> str:
@@ -208,12 +223,12 @@ def _id(hit: Hit) -> str:
 
 
 def _told(hit: Hit) -> str:
-    return ", ".join(each for each in (where(hit), str(hit["note"])) if each)
+    return apart([each for each in (where(hit), str(hit["note"])) if each])
 
 
 def _field(text: str) -> Form:
-    field = Field(name="q", label="Search", value=text, limits=limits(maxlength=MAX_NAME_CHARACTERS))
-    return Form(post="/search", label="Search", fields=(field,))
+    field = Field(name="q", label=say("Search"), value=text, limits=limits(maxlength=MAX_NAME_CHARACTERS))
+    return Form(post="/search", label=say("Search"), fields=(field,))
 
 
 def _address(text: str, kind: str = "") -> str:

@@ -30,4 +30,4 @@ def lines(visit: Visit) -> Response:
     text = visit.query.get("q", "").strip()
     found = ask(visit, "search", text=text, kinds=(), limit=LINES) if text else {"kinds": (), "items": ()}
     actions = [each for each in pages.ACTIONS if not each.question or may(visit, each.question)]
-    return JSONResponse(pages.lines(found, text, actions, visit.timed))
+    return JSONResponse(visit.said(pages.lines(found, text, actions, visit.timed)))

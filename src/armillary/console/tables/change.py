@@ -13,6 +13,7 @@ from armillary.console.frame.confirmation import Confirmation, touching
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done, local_path
 from armillary.console.frame.table_bar import COLUMNS, NO_OTHER, address, lasting
+from armillary.console.language.say import say
 
 # Columns of one table: no table of the console has so many.
 MAX_COLUMNS = 40
@@ -48,14 +49,14 @@ def delete_question(visit: Visit) -> Confirmation:
     """What deleting a view does."""
     kept = ask(visit, "show_view", view_id=visit.params["view_id"])
     return Confirmation(
-        title=f"Delete the view {kept['name']}?",
+        title=say("Delete the view {name}?", name=kept["name"]),
         touches=touching(
-            f"The view {kept['name']} of {kept['place']}, which is yours alone.",
-            "It is no longer shown above the table.",
-            "What the table lists, and views of other people.",
-            "Cannot be undone; save it again with the same filters.",
+            say("The view {name} of {place}, which is yours alone.", name=kept["name"], place=kept["place"]),
+            say("It is no longer shown above the table."),
+            say("What the table lists, and views of other people."),
+            say("Cannot be undone; save it again with the same filters."),
         ),
-        label="Delete",
+        label=say("Delete"),
         danger=True,
         post=f"/table-views/{kept['view_id']}/delete",
         back=_place(kept),

@@ -39,7 +39,7 @@ CHECK = r"""() => {
   const name = (element) =>
     (element.getAttribute("aria-label") || element.textContent || element.getAttribute("title") || element.value || "").trim();
 
-  if (document.documentElement.lang !== "en") found.push("html has no language");
+  if (!["en", "de"].includes(document.documentElement.lang)) found.push("html has no language");
   if (!document.title) found.push("no title");
   if (document.querySelectorAll("h1").length !== 1) found.push("not exactly one h1");
   if (document.querySelectorAll("main").length !== 1) found.push("not exactly one main");

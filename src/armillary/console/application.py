@@ -332,6 +332,7 @@ def console_app(
         Route("/theme", _with(console, sign_in.choose_theme), methods=["POST"]),
         Route("/clock", _with(console, sign_in.choose_clock), methods=["POST"]),
         Route("/language", _with(console, sign_in.choose_language), methods=["POST"]),
+        Route("/sign-in/language", _with(console, sign_in.choose_language_first), methods=["POST"]),
         *(Route(path, partial(answer, streams, console), methods=["GET"]) for path, answer in LIVE),
         *(Route(path, _reading(console, page), methods=["GET"]) for path, page in READ),
         *(Route(path, _reading(console, page, change), methods=["GET"]) for path, page, change in EDIT),

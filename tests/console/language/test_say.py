@@ -131,7 +131,15 @@ def test_templates_write_in_the_language_and_escape_it() -> None:
     rendering = Rendering(lambda name: f"/static/{name}")
 
     def head(language: str) -> str:
-        frame = {"language": language, "now": 0, "theme": "", "form_token": "", "back": "/fleet", "said": None}
+        frame = {
+            "language": language,
+            "languages": LANGUAGES,
+            "now": 0,
+            "theme": "",
+            "form_token": "",
+            "back": "/fleet",
+            "said": None,
+        }
         return rendering.text("sign_in.html", language, frame, {"provider": "<b>{0}</b>"})
 
     assert '<html lang="en"' in head(ENGLISH)

@@ -27,6 +27,7 @@ from armillary.console.frame.guard import (
     OnceOnly,
 )
 from armillary.console.frame.words import grouped
+from armillary.console.language.preference import preferred
 from armillary.console.language.rendering import Rendering
 from armillary.console.language.say import say
 from armillary.console.language.translation import ENGLISH, LANGUAGES, translation
@@ -176,6 +177,7 @@ class Console:
             "now": self.now(),
             "theme": theme_of(request),
             "language": language_of(request),
+            "languages": LANGUAGES,
             "operator": None,
             "form_token": self.seal.token(cookie),
             "said": None,
@@ -313,6 +315,6 @@ def clock_of(request: Request) -> str:
 
 
 def language_of(request: Request) -> str:
-    """The language that was chosen, or English."""
+    """The language that was chosen; else the one that the browser asks for."""
     language = request.cookies.get(LANGUAGE_COOKIE, "")
-    return language if language in LANGUAGES else ENGLISH
+    return language if language in LANGUAGES else preferred(request.headers.get("accept-language", ""))

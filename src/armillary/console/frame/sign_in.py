@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Literal
 from urllib.parse import quote
 from uuid import UUID
@@ -154,7 +155,15 @@ async def choose_clock(console: Console, request: Request) -> Response:
 
 async def choose_language(console: Console, request: Request) -> Response:
     """Keep the language of the console in a cookie."""
-    form = await read_form(request, console.seal, request.cookies.get(SESSION_COOKIE, ""))
+    return _language_chosen(await read_form(request, console.seal, request.cookies.get(SESSION_COOKIE, "")))
+
+
+async def choose_language_first(console: Console, request: Request) -> Response:
+    """The same on the sign-in page."""
+    return _language_chosen(await read_form(request, console.seal, request.cookies.get(SIGN_IN_COOKIE, "")))
+
+
+def _language_chosen(form: Mapping[str, str]) -> Response:
     language = form.get("language", "")
     if language not in LANGUAGES:
         raise InvalidArgumentError(

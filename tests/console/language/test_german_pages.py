@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every page that a link leads to is read in German: what the console says is said in German."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+from playwright.sync_api import expect
+from starlette.routing import compile_path
+from tests.console.language.page_texts import PageTexts, read, walked
+from tests.console.language.test_languages import LANGUAGE
+from tests.console.page_check import reads_well
+from tests.console.scene import Scene
+from tests.console.watched_browser import PHONE, Watched
+from tests.console.water_scene import WaterScene
+
+from armillary.console.application import EDIT, READ
+from armillary.console.language.translation import translation
+
+# Addresses without names first: they count before one whose name they could be.
+KINDS: Final = [
+    (path, compile_path(path)[0])
+    for path in sorted({path for path, *_ in (*READ, *EDIT)}, key=lambda path: (path.count("{"), path))
+]
+BEGIN: Final = ("/fleet", "/alerts?status=all", "/audit", "/settings", "/search?q=a", "/people", "/help", "/account")
+# Words of English sentences that are no words of German ones.
+_ENGLISH: Final = (
+    "the of is are and by with this it has have not to from its which that they cannot does yet none never "
+    "your you nothing each every who what when where how than then there their them or be been at as for into "
+    "out"
+)
+ENGLISH: Final = frozenset(_ENGLISH.split())
+# Beginnings of addresses whose pages are not German yet.
+LATER: Final = (
+    "actions add-devices advisories advisory-coverage assessment audit cases crash-dump-groups crash-dumps "
+    "crashes dashboard-pictures dashboards device-groups devices dossiers exports finding-kinds findings "
+    "fleet groups guardians hub-catalogs hub-devices images jobs new-action new-case new-dashboard-picture "
+    "new-hub-device new-image new-notification-channel new-release new-rollout new-template "
+    "notification-channels playbooks products releases repository rules settings signing-keys templates traces updates "
+    "vulnerability-reports"
+)
+
+
+def is_english(text: str) -> bool:
+    """Whether a text is a sentence in English, or part of one."""
+    return bool(ENGLISH & frozenset(re.findall(r"[a-z]+", text.lower())))
+
+
+def left_in_english(english: PageTexts, german: PageTexts) -> list[str]:
+    """Texts of a page that are the same in both languages, and English or known in German."""
+    both, say = frozenset(english.texts) & frozenset(german.texts), translation("de").say
+    return sorted(each for each in both if is_english(each) or ("{" not in each and say(each) != each))
+
+
+def english_pages(scene: Scene, begin: tuple[str, ...] = BEGIN) -> tuple[dict[str, list[str]], int]:
+    """Kinds of pages with what they say in English though German is chosen; and how many pages were read."""
+    here, there = scene.browser(), scene.browser()
+    there.cookies[LANGUAGE] = "de"
+    found, count = {}, 0
+    for kind, href, english in walked(here, begin, KINDS):
+        german = read(there.get(href).text)
+        assert (english.language, german.language) == ("en", "de"), href
+        count += 1
+        if left := left_in_english(english, german):
+            found[kind] = left
+    return found, count
+
+
+@pytest.mark.parametrize("named", ["hub_scene", "security_scene", "built_water"])
+def test_what_the_console_says_on_its_pages_is_german(named: str, request: pytest.FixtureRequest) -> None:
+    found, count = english_pages(request.getfixturevalue(named))
+    assert count > 80, "pages were read"
+    wrong = {kind: left for kind, left in found.items() if kind.split("/")[1] not in LATER.split()}
+    assert not wrong, f"mark these by say (docs/concepts/languages.md): {wrong}"
+
+
+def test_what_is_english_in_german_pages_is_found() -> None:
+    english = (
+        "<html lang=en><h1>No device is here.</h1><p>Ada <b>Name</b></p><td data-label=State>x</td><button>Go</button>"
+    )
+    german = "<html lang=de><h1>No device is here.</h1><p>Ada <b>Name</b></p><td data-label=Zustand>x</td><button>Los</button>"
+    assert left_in_english(read(english), read(german)) == ["No device is here."]
+    unmarked = "<html lang=de><h1>Kein Gerät.</h1><p>Ada</p><td data-label=State>x</td><button>Los</button>"
+    assert left_in_english(read(english), read(unmarked)) == ["State"], "it has a translation"
+    data = "<html><p><code>none of it</code><span lang=en>is that</span></p><td>what is sent</td>"
+    assert left_in_english(read(data), read(data)) == []
+
+
+LOOKED_AT: Final = ("/fleet", "/alerts?status=all", "/dashboards/water", "/rules/new", "/settings")
+
+
+@pytest.mark.console
+@pytest.mark.parametrize("look", ["desktop", "phone"])
+def test_pages_in_german_are_accessible_and_fit_on_a_phone(
+    scene: WaterScene, watch: Callable[..., Watched], look: str
+) -> None:
+    phone = {"viewport": PHONE, "has_touch": True, "is_mobile": True} if look == "phone" else {}
+    page = scene.sign_in(watch(scene, **phone))
+    page.context.add_cookies([{"name": LANGUAGE, "value": "de", "url": scene.url, "secure": True}])
+    for number, path in enumerate(LOOKED_AT):
+        page.goto(path)
+        expect(page.locator("html")).to_have_attribute("lang", "de")
+        expect(page.get_by_role("heading", level=1)).to_have_count(1)
+        reads_well(page, f"german-{number}-{look}")

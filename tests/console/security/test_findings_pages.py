@@ -13,9 +13,10 @@ from tests.console.plain_browser import signed_in
 from tests.console.rehearsed_data import device_id, uid
 from tests.console.security_scene import SecurityScene
 
-from armillary.console.security import pages_finding, pages_findings
+from armillary.console.security import finding_words, pages_finding, pages_findings
 from armillary.console.security.pages_findings import Filters
 from armillary.service.watch.detections import Observation
+from armillary.wire.device.finding import KINDS
 
 NOW = 1_900_000_000
 KIND = {
@@ -55,6 +56,16 @@ def test_an_address_keeps_its_filters_and_a_word_that_is_none_asks_for_nothing()
         "/findings?status=acknowledged&kind=hub-anomaly",
         "/findings?status=closed&kind=hub-anomaly",
     ]
+
+
+def test_every_kind_is_called_and_explained_as_the_api_does() -> None:
+    told = {kind: (kind.replace("-", " "), means) for kind, means in KINDS.items()}
+    assert dict(finding_words.WORDS) == told
+    assert finding_words.kind_meaning("new-kind", "What the API says.") == "What the API says."
+    assert (finding_words.kind_words("new-kind"), finding_words.kind_meaning("new-kind")) == (
+        "new kind",
+        "A kind that is not known.",
+    )
 
 
 def test_the_first_line_counts_all_findings_and_not_those_of_the_page() -> None:

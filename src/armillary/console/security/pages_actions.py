@@ -16,6 +16,7 @@ from armillary.console.frame.form import Field, Form, Wrong, filled, limits
 from armillary.console.frame.sheet import SEEN_EVERY_S, Button, Cell, Section, Sheet, device, next_href, number, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.words import counted, grouped, moment, sentence, short_id
+from armillary.console.language.say import apart, say, say_count, shaped
 from armillary.console.security.pages_advisories import place as advisory_place
 
 LIST: Final = "/actions"
@@ -24,17 +25,27 @@ NEW: Final = "/new-action"
 CHANGES: Final[Mapping[str, str]] = MappingProxyType(
     {"approve": "approve_action", "cancel": "cancel_action", "undo": "undo_action"}
 )
+# verb of a page that asks -> the word on its button.
+VERBS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "approve": say("Approve"),
+        "cancel": say("Cancel"),
+        "undo": say("Undo"),
+        "enable": say("Enable"),
+        "disable": say("Disable"),
+    }
+)
 STATES: Final[Mapping[str, State]] = MappingProxyType(
     {
-        "proposed": State(ATTENTION, "proposed"),
-        "waiting": State(ATTENTION, "waits for a second person"),
-        "running": State(UNKNOWN, "running"),
-        "paused": State(BAD, "paused: too many devices"),
-        "done": State(GOOD, "done"),
-        "cancelled": State(UNKNOWN, "cancelled"),
-        "expired": State(UNKNOWN, "expired"),
-        "undone": State(UNKNOWN, "undone"),
-        "failed": State(BAD, "failed"),
+        "proposed": State(ATTENTION, say("proposed")),
+        "waiting": State(ATTENTION, say("waits for a second person")),
+        "running": State(UNKNOWN, say("running")),
+        "paused": State(BAD, say("paused: too many devices")),
+        "done": State(GOOD, say("done")),
+        "cancelled": State(UNKNOWN, say("cancelled")),
+        "expired": State(UNKNOWN, say("expired")),
+        "undone": State(UNKNOWN, say("undone")),
+        "failed": State(BAD, say("failed")),
     }
 )
 # In these it waits for a person; in these and while it runs it can be stopped.
@@ -42,24 +53,24 @@ DECIDING: Final = ("proposed", "waiting", "paused")
 _UNDOABLE: Final = ("done", "failed", "cancelled", "expired")
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "halt": "halt roll-outs",
-        "quarantine": "quarantine devices",
-        "deploy-fix": "deploy the fix to the affected devices",
-        "re-attest": "ask devices to attest now",
-        "roll-back": "roll back roll-outs",
-        "notify": "tell the notification channels",
-        "revoke": "revoke devices",
+        "halt": say("halt roll-outs"),
+        "quarantine": say("quarantine devices"),
+        "deploy-fix": say("deploy the fix to the affected devices"),
+        "re-attest": say("ask devices to attest now"),
+        "roll-back": say("roll back roll-outs"),
+        "notify": say("tell the notification channels"),
+        "revoke": say("revoke devices"),
     }
 )
 # What a form can aim at -> how it is named there.
 TARGETS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "finding": "a finding, by its id",
-        "advisory": "an advisory, by its id",
-        "image": "an image, by its id",
-        "device_group": "a device group, PRODUCT/GROUP",
-        "rollout": "a roll-out, by its id",
-        "devices": "devices, by their ids",
+        "finding": say("a finding, by its id"),
+        "advisory": say("an advisory, by its id"),
+        "image": say("an image, by its id"),
+        "device_group": say("a device group, PRODUCT/GROUP"),
+        "rollout": say("a roll-out, by its id"),
+        "devices": say("devices, by their ids"),
     }
 )
 LIVES: Final[Mapping[str, int]] = MappingProxyType({"": 0, "1 hour": 3600, "1 day": 86_400, "7 days": 604_800})
@@ -88,31 +99,51 @@ def list_sheet(
 ) -> Sheet:
     """A page of actions in a state, "living" or ("") in any; and the playbooks."""
     waiting = [each for each in page["items"] if each["state"] in DECIDING]
-    links = [("not ended", f"{LIST}?state=living", asked == "living"), ("all", LIST, not asked)]
+    links: list[tuple[str, str, bool]] = [
+        (say("not ended"), f"{LIST}?state=living", asked == "living"),
+        (say("all"), LIST, not asked),
+    ]
     links += [(each.word, f"{LIST}?{urlencode({'state': word})}", word == asked) for word, each in STATES.items()]
     return Sheet(
-        place="Actions",
-        title="Older actions." if is_part else _list_sentence(page["items"], waiting, asked),
-        detail="Each says what it would touch before it does, is in the audit log, and is undone where it can be.",
+        place=say("Actions"),
+        title=say("Older actions.") if is_part else _list_sentence(page["items"], waiting, asked),
+        detail=say("Each says what it would touch before it does, is in the audit log, and is undone where it can be."),
         links=tuple(links),
-        buttons=(Button(label="New action", href=NEW),) if may_make else (),
-        notices=(("bad", f"A playbook cannot be read: {playbooks['fault']}"),) if playbooks["fault"] else (),
+        buttons=(Button(label=say("New action"), href=NEW),) if may_make else (),
+        notices=(("bad", say("A playbook cannot be read: {fault}", fault=playbooks["fault"])),)
+        if playbooks["fault"]
+        else (),
         sections=(
             Section(
-                title="Actions",
-                note="newest first",
-                columns=("Action", "State", "Devices", "Done", "Asked by", "When", "Why"),
+                title=say("Actions"),
+                note=say("newest first"),
+                columns=(
+                    say("Action"),
+                    say("State"),
+                    say("Devices"),
+                    say("Done"),
+                    say("Asked by"),
+                    say("When"),
+                    say("Why"),
+                ),
                 rows=[_row(each, now) for each in page["items"]],
-                none="None.",
+                none=say("None."),
                 next_href=next_href(LIST, page["next"], {"state": asked} if asked else {}),
                 sorts=True,
             ),
             Section(
-                title="Playbooks",
-                note="what is done or proposed about a finding by itself",
-                columns=("Playbook", "Used", "About", "From severity", "Does", *(("Action",) if may_switch else ())),
+                title=say("Playbooks"),
+                note=say("what is done or proposed about a finding by itself"),
+                columns=(
+                    say("Playbook"),
+                    say("Used"),
+                    say("About"),
+                    say("From severity"),
+                    say("Does"),
+                    *((say("Action"),) if may_switch else ()),
+                ),
                 rows=[_playbook(each, may_switch=may_switch) for each in playbooks["items"]],
-                none="None.",
+                none=say("None."),
             ),
         ),
         every_s=SEEN_EVERY_S,
@@ -133,54 +164,50 @@ def action_sheet(
     """One action with a page of its ``devices``; ``may``: verb -> whether the operator ``who`` is allowed it."""
     here = place(found["action_id"])
     return Sheet(
-        place="Actions",
-        heading=f"{found['kind']} of {found['asked_by']}",
-        title=f"{sentence(KINDS.get(found['kind'], found['kind']))[:-1]}: {_standing(found)}.",
-        detail=sentence(found["said"]) or f"It {found['does']}.",
-        crumbs=(("Actions", LIST), (found["kind"], "")),
+        place=say("Actions"),
+        heading=say("{kind} of {asked_by}", kind=found["kind"], asked_by=found["asked_by"]),
+        title=sentence(
+            say("{what}: {standing}", what=KINDS.get(found["kind"], found["kind"]), standing=_standing(found))
+        ),
+        detail=sentence(found["said"]) or say("It {does}.", does=found["does"]),
+        crumbs=((say("Actions"), LIST), (found["kind"], "")),
         buttons=tuple(
-            Button(label=verb.capitalize(), href=f"{here}/{verb}", primary=verb == "approve", danger=verb != "approve")
+            Button(label=VERBS[verb], href=f"{here}/{verb}", primary=verb == "approve", danger=verb != "approve")
             for verb in verbs_of(found, who)
             if may[verb]
         ),
-        facts=(
-            ("State", Cell(state=STATES.get(found["state"], State(UNKNOWN, found["state"])))),
-            ("Aimed at", _target(found)),
-            ("Reason", text(found["reason"] or "none given")),
-            ("Asked by", text(found["asked_by"], reason=f"playbook {found['playbook']}" if found["playbook"] else "")),
-            ("Asked", Cell(at=moment(found["asked_at"], now))),
-            ("Approved by", text(found["approved_by"] or "nobody")),
-            ("Expires", Cell(at=moment(found["expires_at"], now)) if found["state"] in DECIDING else text("no more")),
-            ("Catalog", text(catalog or "the whole service")),
-            ("Undo", text("possible" if found["can_be_undone"] else "not possible")),
-            ("Id", Cell(ident=short_id(found["action_id"]))),
-        ),
+        facts=_facts(found, catalog, now),
         sections=(
             Section(
-                title="Devices",
-                note=f"{grouped(found['done'])} done, {grouped(found['skipped'])} skipped, "
-                f"{grouped(found['undone'])} undone of {grouped(found['devices'])}",
-                columns=("Device", "Stands", "When", "Why skipped"),
+                title=say("Devices"),
+                note=say(
+                    "{done} done, {skipped} skipped, {undone} undone of {devices}",
+                    done=grouped(found["done"]),
+                    skipped=grouped(found["skipped"]),
+                    undone=grouped(found["undone"]),
+                    devices=grouped(found["devices"]),
+                ),
+                columns=(say("Device"), say("Stands"), say("When"), say("Why skipped")),
                 rows=[
                     (
                         device(each["device_id"], labels),
                         text(each["state"]),
-                        Cell(at=moment(each["done_at"], now), text="not yet"),
-                        text(each["said"] or "it was not"),
+                        Cell(at=moment(each["done_at"], now), text=say("not yet")),
+                        text(each["said"] or say("it was not")),
                     )
                     for each in devices["items"]
                 ],
-                none="It touches no device.",
+                none=say("It touches no device."),
                 next_href=next_href(here, devices["next"]),
             ),
             Section(
-                title="Effects",
-                columns=("What", "Which"),
+                title=say("Effects"),
+                columns=(say("What"), say("Which")),
                 rows=[
                     (text(name.replace("_", " ")), Cell(text=str(value), code=True))
                     for name, value in found["effects"].items()
                 ],
-                none="None besides these devices.",
+                none=say("None besides these devices."),
             ),
         ),
         every_s=SEEN_EVERY_S if found["state"] in ("running", *DECIDING) else 0,
@@ -188,14 +215,38 @@ def action_sheet(
     )
 
 
+def _facts(found: Mapping[str, Any], catalog: str, now: int) -> tuple[tuple[str, Cell], ...]:
+    return (
+        (say("State"), Cell(state=STATES.get(found["state"], State(UNKNOWN, found["state"])))),
+        (say("Aimed at"), _target(found)),
+        (say("Reason"), text(found["reason"] or say("none given"))),
+        (
+            say("Asked by"),
+            text(
+                found["asked_by"],
+                reason=say("playbook {playbook}", playbook=found["playbook"]) if found["playbook"] else "",
+            ),
+        ),
+        (say("Asked"), Cell(at=moment(found["asked_at"], now))),
+        (say("Approved by"), text(found["approved_by"] or say("nobody"))),
+        (
+            say("Expires"),
+            Cell(at=moment(found["expires_at"], now)) if found["state"] in DECIDING else text(say("no more")),
+        ),
+        (say("Catalog"), text(catalog or say("the whole service"))),
+        (say("Undo"), text(say("possible") if found["can_be_undone"] else say("not possible"))),
+        (say("Id"), Cell(ident=short_id(found["action_id"]))),
+    )
+
+
 def about_section(items: Sequence[Mapping[str, Any]], now: int) -> Section:
     """Actions about something, for its page."""
     return Section(
-        title="Actions",
-        note="that were done or proposed about it",
-        columns=("Action", "State", "Devices", "Done", "Asked by", "When", "Why"),
+        title=say("Actions"),
+        note=say("that were done or proposed about it"),
+        columns=(say("Action"), say("State"), say("Devices"), say("Done"), say("Asked by"), say("When"), say("Why")),
         rows=[_row(each, now) for each in items],
-        none="None.",
+        none=say("None."),
     )
 
 
@@ -218,25 +269,29 @@ def verb_confirmation(found: Mapping[str, Any], verb: str) -> Confirmation:
     wide = found["devices"] > WIDE_DEVICES
     says = {
         "approve": (
-            f"{counted(left, 'device')} that it has not touched yet.",
-            f"It begins or goes on, and {found['does']}.",
-            "Undo takes it back." if found["can_be_undone"] else "This cannot be undone.",
+            say("{devices} that it has not touched yet.", devices=counted(left, "device")),
+            say("It begins or goes on, and {does}.", does=found["does"]),
+            say("Undo takes it back.") if found["can_be_undone"] else say("This cannot be undone."),
         ),
         "cancel": (
-            f"{counted(left, 'device')} that it has not touched yet.",
-            "It stops where it is; what it did stays.",
-            "Undo reverts what it did." if found["can_be_undone"] else "What it did cannot be undone.",
+            say("{devices} that it has not touched yet.", devices=counted(left, "device")),
+            say("It stops where it is; what it did stays."),
+            say("Undo reverts what it did.") if found["can_be_undone"] else say("What it did cannot be undone."),
         ),
-        "undo": (f"{counted(found['done'], 'device')} that it touched.", "What it did is reverted.", "Do it again."),
+        "undo": (
+            say("{devices} that it touched.", devices=counted(found["done"], "device")),
+            say("What it did is reverted."),
+            say("Do it again."),
+        ),
     }[verb]
     touches, does, undo = says
     return Confirmation(
-        title=f"{verb.capitalize()}: {KINDS.get(found['kind'], found['kind'])}?",
-        touches=touching(touches, does, "Everything else.", undo),
-        label=verb.capitalize(),
+        title=say("{verb}: {what}?", verb=VERBS[verb], what=KINDS.get(found["kind"], found["kind"])),
+        touches=touching(touches, does, say("Everything else."), undo),
+        label=VERBS[verb],
         danger=verb != "cancel",
         word=verb if wide else "",
-        wide=f"This affects {counted(found['devices'], 'device')}.",
+        wide=say("This affects {devices}.", devices=counted(found["devices"], "device")),
         post=place(found["action_id"], verb),
         back=place(found["action_id"]),
     )
@@ -244,31 +299,31 @@ def verb_confirmation(found: Mapping[str, Any], verb: str) -> Confirmation:
 
 def new_sheet(catalogs: Sequence[str], sent: Mapping[str, str], wrong: Wrong | None, *, whole: bool) -> Sheet:
     """The form of an action; ``whole``: who asks speaks for all catalogs."""
-    owners = (*((("", "the whole service"),) if whole else ()), *((each, each) for each in catalogs))
+    owners = (*((("", say("the whole service")),) if whole else ()), *((each, each) for each in catalogs))
     fields = (
-        Field(name="kind", label="What", kind="select", choices=tuple(KINDS.items())),
-        Field(name="target", label="Aimed at", kind="select", choices=tuple(TARGETS.items())),
-        Field(name="value", label="Which", required=True, limits=limits(maxlength=2000)),
-        Field(name="catalog", label="Catalog", kind="select", choices=owners),
-        Field(name="reason", label="Reason", required=True, limits=limits(maxlength=200)),
+        Field(name="kind", label=say("What"), kind="select", choices=tuple(KINDS.items())),
+        Field(name="target", label=say("Aimed at"), kind="select", choices=tuple(TARGETS.items())),
+        Field(name="value", label=say("Which"), required=True, limits=limits(maxlength=2000)),
+        Field(name="catalog", label=say("Catalog"), kind="select", choices=owners),
+        Field(name="reason", label=say("Reason"), required=True, limits=limits(maxlength=200)),
         Field(
             name="ends",
-            label="A quarantine ends after",
+            label=say("A quarantine ends after"),
             kind="select",
-            choices=tuple((each, each or "somebody's release") for each in LIVES),
+            choices=tuple((each, each or say("somebody's release")) for each in LIVES),
         ),
     )
     return Sheet(
-        place="Actions",
-        heading="New action",
-        title="What is to be done?",
-        detail="The next page says what it would touch now. To raise a floor: armillary action run raise-floor",
-        crumbs=(("Actions", LIST), ("New", "")),
+        place=say("Actions"),
+        heading=say("New action"),
+        title=say("What is to be done?"),
+        detail=say("The next page says what it would touch now. To raise a floor: armillary action run raise-floor"),
+        crumbs=((say("Actions"), LIST), (say("New"), "")),
         forms=(
             Form(
                 post=NEW,
-                label="Preview",
-                title="The action",
+                label=say("Preview"),
+                title=say("The action"),
                 fields=filled(fields, sent) if sent else fields,
                 error=wrong,
                 primary=True,
@@ -282,33 +337,42 @@ def preview_confirmation(found: Mapping[str, Any], sent: Mapping[str, str], labe
     """The page that says what an action would do now, and asks; ``found`` is its preview."""
     devices = found["devices"]
     named = ", ".join(labels.get(each, each[:12]) for each in found["first"][:5])
-    first = f"First: {named}." if named else ""
-    second = "A second person has to approve it. " if found["needs_second_person"] else ""
-    words = " ".join(sentence(each) for each in found["words"])
+    touches = [say("{devices} of {fleet}.", devices=counted(devices, "device"), fleet=grouped(found["fleet"]))]
+    does = [say("It {does}.", does=found["does"]), *(sentence(each) for each in found["words"])]
+    if named:
+        touches.append(say("First: {named}.", named=named))
+    if found["needs_second_person"]:
+        does.append(say("A second person has to approve it."))
     wide = devices > WIDE_DEVICES
     return Confirmation(
-        title=f"{sentence(KINDS.get(found['kind'], found['kind']))[:-1]}?",
+        title=shaped(KINDS.get(found["kind"], found["kind"]), _asked),
         touches=touching(
-            f"{counted(devices, 'device')} of {grouped(found['fleet'])}. {first}".strip(),
-            f"It {found['does']}. {words} {second}".strip(),
-            "Every other device.",
-            sentence(f"cannot be undone: {found['undo']}") if found["undo"] else "Undo on the action's page.",
+            apart(touches, " "),
+            apart(does, " "),
+            say("Every other device."),
+            sentence(say("cannot be undone: {undo}", undo=found["undo"]))
+            if found["undo"]
+            else say("Undo on the action's page."),
         ),
-        label="Do it",
+        label=say("Do it"),
         danger=True,
         word=found["kind"] if wide else "",
-        wide=f"This affects {counted(devices, 'device')}.",
+        wide=say("This affects {devices}.", devices=counted(devices, "device")),
         post=LIST,
         back=f"{NEW}?{urlencode({name: sent.get(name, '') for name in SENT})}",
         hidden=(*((name, sent.get(name, "")) for name in SENT), ("devices", str(devices))),
     )
 
 
+def _asked(text: str) -> str:
+    return f"{sentence(text).removesuffix('.')}?"
+
+
 SENT: Final = ("kind", "target", "value", "catalog", "reason", "ends")
 
 
 def _row(each: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
-    playbook = f"playbook {each['playbook']}" if each["playbook"] else ""
+    playbook = say("playbook {playbook}", playbook=each["playbook"]) if each["playbook"] else ""
     return (
         text(KINDS.get(each["kind"], each["kind"]), href=place(each["action_id"]), reason=each["reason"]),
         Cell(state=STATES.get(each["state"], State(UNKNOWN, each["state"]))),
@@ -316,36 +380,40 @@ def _row(each: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
         number(grouped(each["done"])),
         text(each["asked_by"], reason=playbook),
         Cell(at=moment(each["asked_at"], now)),
-        text(each["said"] or "nothing more"),
+        text(each["said"] or say("nothing more")),
     )
 
 
 def _playbook(each: Mapping[str, Any], *, may_switch: bool) -> tuple[Cell, ...]:
     name = each["name"]
-    used = State(GOOD, "used") if each["is_enabled"] else State(UNKNOWN, "not used")
+    used = State(GOOD, say("used")) if each["is_enabled"] else State(UNKNOWN, say("not used"))
     cells = (
         text(each["title"], reason=each["description"]),
-        Cell(state=used, reason="as an operator said" if each["said_by_operator"] else "as it is shipped"),
+        Cell(state=used, reason=say("as an operator said") if each["said_by_operator"] else say("as it is shipped")),
         text(", ".join(kind.replace("-", " ") for kind in each["kinds"])),
         text(each["severity"]),
         text(_steps(each)),
     )
     verb = "disable" if each["is_enabled"] else "enable"
-    return (*cells, text(verb.capitalize(), href=f"/playbooks/{quote(name, safe='')}/{verb}")) if may_switch else cells
+    return (*cells, text(VERBS[verb], href=f"/playbooks/{quote(name, safe='')}/{verb}")) if may_switch else cells
 
 
 def playbook_confirmation(each: Mapping[str, Any], verb: str) -> Confirmation:
     """What using a playbook, or using it no more, does."""
-    does = f"New findings are answered: {_steps(each)}." if verb == "enable" else "It answers no finding any more."
+    does = (
+        say("New findings are answered: {steps}.", steps=_steps(each))
+        if verb == "enable"
+        else say("It answers no finding any more.")
+    )
     return Confirmation(
-        title=f"{verb.capitalize()} the playbook {each['title']}?",
+        title=say("{verb} the playbook {title}?", verb=VERBS[verb], title=each["title"]),
         touches=touching(
-            "Findings that come from now on.",
+            say("Findings that come from now on."),
             does,
-            "Actions that were asked for before, and other playbooks.",
-            "Disable it." if verb == "enable" else "Enable it.",
+            say("Actions that were asked for before, and other playbooks."),
+            say("Disable it.") if verb == "enable" else say("Enable it."),
         ),
-        label=verb.capitalize(),
+        label=VERBS[verb],
         post=f"/playbooks/{quote(each['name'], safe='')}/{verb}",
         back=LIST,
         danger=verb == "enable" and any(step["is_automatic"] for step in each["steps"]),
@@ -354,8 +422,10 @@ def playbook_confirmation(each: Mapping[str, Any], verb: str) -> Confirmation:
 
 def _steps(playbook: Mapping[str, Any]) -> str:
     """``halt (by itself), quarantine (proposed)``."""
-    words = {True: "by itself", False: "proposed"}
-    return ", ".join(f"{step['kind']} ({words[step['is_automatic']]})" for step in playbook["steps"])
+    words = {True: say("by itself"), False: say("proposed")}
+    return apart(
+        [say("{kind} ({how})", kind=step["kind"], how=words[step["is_automatic"]]) for step in playbook["steps"]]
+    )
 
 
 def _target(found: Mapping[str, Any]) -> Cell:
@@ -378,14 +448,25 @@ def _standing(found: Mapping[str, Any]) -> str:
     word = STATES.get(found["state"], State(UNKNOWN, found["state"])).word
     if not found["devices"]:
         return word
-    return f"{word}, {grouped(found['done'])} of {counted(found['devices'], 'device')} done"
+    return say(
+        "{word}, {done} of {devices} done",
+        word=word,
+        done=grouped(found["done"]),
+        devices=counted(found["devices"], "device"),
+    )
 
 
 def _list_sentence(items: Sequence[Mapping[str, Any]], waiting: Sequence[Mapping[str, Any]], asked: str) -> str:
     if waiting:
         what = KINDS.get(waiting[0]["kind"], waiting[0]["kind"])
-        many = counted(len(waiting), "action waits", "actions wait")
-        return f"{many} for a person; the newest: {what}, asked for by {waiting[0]['asked_by']}."
+        return say_count(
+            len(waiting),
+            "{many} action waits for a person; the newest: {what}, asked for by {asked_by}.",
+            "{many} actions wait for a person; the newest: {what}, asked for by {asked_by}.",
+            many=grouped(len(waiting)),
+            what=what,
+            asked_by=waiting[0]["asked_by"],
+        )
     if not items:
-        return "No action is like this." if asked not in ("", "living") else "No action waits for anybody."
-    return f"{counted(len(items), 'action')}, none waits for a person."
+        return say("No action is like this.") if asked not in ("", "living") else say("No action waits for anybody.")
+    return say("{actions}, none waits for a person.", actions=counted(len(items), "action"))

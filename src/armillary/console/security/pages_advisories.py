@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, number, state, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.words import counted, grouped, joined, moment, span
+from armillary.console.language.say import apart, say, say_count
 
 LIST: Final = "/advisories"
 COVERAGE: Final = "/advisory-coverage"
@@ -23,25 +24,25 @@ COVERED_LINES: Final = 500
 # State of an image, a release or a device to advisories -> how it is drawn. "None known" is the best that there is.
 STATES: Final[Mapping[str, State]] = MappingProxyType(
     {
-        "affected": State(BAD, "affected"),
-        "under-investigation": State(ATTENTION, "under investigation"),
-        "unknown": State(UNKNOWN, "unknown"),
-        "not-assessed": State(UNKNOWN, "not assessed"),
-        "fixed": State(GOOD, "fixed"),
-        "not-affected": State(GOOD, "not affected"),
-        "none-known": State(GOOD, "none known"),
+        "affected": State(BAD, say("affected")),
+        "under-investigation": State(ATTENTION, say("under investigation")),
+        "unknown": State(UNKNOWN, say("unknown")),
+        "not-assessed": State(UNKNOWN, say("not assessed")),
+        "fixed": State(GOOD, say("fixed")),
+        "not-affected": State(GOOD, say("not affected")),
+        "none-known": State(GOOD, say("none known")),
     }
 )
 _SEVERITIES: Final[Mapping[str, State]] = MappingProxyType(
     {
-        "critical": State(BAD, "critical"),
-        "high": State(BAD, "high"),
-        "medium": State(ATTENTION, "medium"),
-        "low": State(UNKNOWN, "low"),
-        "none": State(UNKNOWN, "none"),
+        "critical": State(BAD, say("critical")),
+        "high": State(BAD, say("high")),
+        "medium": State(ATTENTION, say("medium")),
+        "low": State(UNKNOWN, say("low")),
+        "none": State(UNKNOWN, say("none")),
     }
 )
-_NO_FEED: Final = "No feed of advisories is here: nothing is known of vulnerabilities."
+_NO_FEED: Final = say("No feed of advisories is here: nothing is known of vulnerabilities.")
 _IMPORT: Final = "armillary advisory-feed pack ... && armillary advisory-feed import BUNDLE"
 
 
@@ -67,26 +68,38 @@ def list_sheet(
 ) -> Sheet:
     """A page of advisories; ``feeds`` are None for who may not list them."""
     only = {"catalog": catalog, "field": "1" if in_field else ""}
-    links = [("that affect devices", list_href(**only | {"field": "1"}), in_field)]
-    links.append(("all that affect an image", list_href(**only | {"field": ""}), not in_field))
+    links = [(say("that affect devices"), list_href(**only | {"field": "1"}), in_field)]
+    links.append((say("all that affect an image"), list_href(**only | {"field": ""}), not in_field))
     if len(catalogs) > 1:
-        links.append(("of all catalogs", list_href(**only | {"catalog": ""}), not catalog))
-        links += [(f"of {each}", list_href(**only | {"catalog": each}), each == catalog) for each in catalogs[:8]]
+        links.append((say("of all catalogs"), list_href(**only | {"catalog": ""}), not catalog))
+        links += [
+            (say("of {each}", each=each), list_href(**only | {"catalog": each}), each == catalog)
+            for each in catalogs[:8]
+        ]
     section = Section(
-        title="Advisories",
-        note="the most urgent first: exploited, then likely, then grave",
-        columns=("Advisory", "Exploited", "Likely within 30 days", "Severity", "Devices", "Images and releases"),
+        title=say("Advisories"),
+        note=say("the most urgent first: exploited, then likely, then grave"),
+        columns=(
+            say("Advisory"),
+            say("Exploited"),
+            say("Likely within 30 days"),
+            say("Severity"),
+            say("Devices"),
+            say("Images and releases"),
+        ),
         rows=[_row(each, catalog, now) for each in page["items"]],
         none=_none(page["basis"], in_field=in_field),
         next_href=list_href(**only | {"after": page["next"]}) if page["next"] else "",
         sorts=True,
     )
     return Sheet(
-        place="Advisories",
-        title=f"{_freshness(page['basis'])} {_sentence(page)}".strip(),
+        place=say("Advisories"),
+        title=_title(page),
         notices=basis_notices(page["basis"]),
         links=tuple(links),
-        buttons=(Button(label="What is covered", href=COVERAGE + (f"?catalog={quote(catalog)}" if catalog else "")),),
+        buttons=(
+            Button(label=say("What is covered"), href=COVERAGE + (f"?catalog={quote(catalog)}" if catalog else "")),
+        ),
         sections=(section, *(() if feeds is None else (feeds_section(feeds, now),))),
         within="security",
     )
@@ -95,11 +108,20 @@ def list_sheet(
 def feeds_section(feeds: Sequence[Mapping[str, Any]], now: int) -> Section:
     """The feeds with their editions in force."""
     return Section(
-        title="Feeds",
-        note="a feed that is older than it may be says nothing about now",
-        columns=("Feed", "State", "As of", "Stale after", "Kind", "Records", "Not read", "Signed by"),
+        title=say("Feeds"),
+        note=say("a feed that is older than it may be says nothing about now"),
+        columns=(
+            say("Feed"),
+            say("State"),
+            say("As of"),
+            say("Stale after"),
+            say("Kind"),
+            say("Records"),
+            say("Not read"),
+            say("Signed by"),
+        ),
         rows=[_feed(each, now) for each in feeds],
-        none=f"None was imported yet: {_IMPORT}",
+        none=say("None was imported yet: {what}", what=_IMPORT),
         anchor="feeds",
     )
 
@@ -109,26 +131,37 @@ def coverage_sheet(found: Mapping[str, Any], catalog: str, catalogs: Sequence[st
     items, order = found["items"], {word: index for index, word in enumerate(STATES)}
     counts = Counter(each["state"] for each in items)
     shown = sorted(items, key=lambda each: (order.get(each["state"], -1), each["name"]))[:COVERED_LINES]
-    parts = [f"{grouped(counts[word])} {STATES[word].word}" for word in STATES if counts[word]]
-    links = [("All catalogs", COVERAGE, not catalog)] if len(catalogs) > 1 else []
+    parts = [of_state(counts[word], word) for word in STATES if counts[word]]
+    links: list[tuple[str, str, bool]] = [(say("All catalogs"), COVERAGE, not catalog)] if len(catalogs) > 1 else []
     links += [(name, f"{COVERAGE}?catalog={quote(name)}", name == catalog) for name in catalogs] if links else []
     return Sheet(
-        place="Coverage",
-        title=f"{counted(len(items), 'image or release', 'images and releases')}: {joined(parts)}."
+        place=say("Coverage"),
+        title=say_count(
+            len(items),
+            "{many} image or release: {parts}.",
+            "{many} images and releases: {parts}.",
+            many=grouped(len(items)),
+            parts=joined(parts),
+        )
         if items
-        else "There is no image and no release yet.",
-        detail="Unknown: a bill of materials is missing, or a feed for one of its components is stale or missing. Not "
-        "assessed: some components cannot be judged. None known is the best that there is, until the time beside it.",
-        crumbs=(("Advisories", LIST), ("Coverage", "")),
+        else say("There is no image and no release yet."),
+        detail=say(
+            "Unknown: a bill of materials is missing, or a feed for one of its components is stale or "
+            "missing. Not assessed: some components cannot be judged. None known is the best that there is, "
+            "until the time beside it."
+        ),
+        crumbs=((say("Advisories"), LIST), (say("Coverage"), "")),
         links=tuple(links),
         notices=basis_notices(found["basis"]),
         sections=(
             Section(
-                title="Images and releases",
-                note=f"the worst {grouped(COVERED_LINES)}" if len(items) > COVERED_LINES else "the worst first",
-                columns=("Name", "State", "Why", "As of", "Components", "Not assessed"),
+                title=say("Images and releases"),
+                note=say("the worst {covered_lines}", covered_lines=grouped(COVERED_LINES))
+                if len(items) > COVERED_LINES
+                else say("the worst first"),
+                columns=(say("Name"), say("State"), say("Why"), say("As of"), say("Components"), say("Not assessed")),
                 rows=[_covered(each, now) for each in shown],
-                none="Upload an image: armillary image add",
+                none=say("Upload an image: armillary image add"),
                 sorts=len(items) <= COVERED_LINES,
             ),
         ),
@@ -138,7 +171,7 @@ def coverage_sheet(found: Mapping[str, Any], catalog: str, catalogs: Sequence[st
 
 def severity_cell(advisory: Mapping[str, Any]) -> Cell:
     """How grave an advisory is, with its score."""
-    scored = "no CVSS score" if advisory["cvss"] is None else f"CVSS {advisory['cvss']:.1f}"
+    scored = say("no CVSS score") if advisory["cvss"] is None else say("CVSS {cvss}", cvss=f"{advisory['cvss']:.1f}")
     return state(_SEVERITIES, advisory["severity"] or None, scored)
 
 
@@ -146,38 +179,47 @@ def exploited_cell(advisory: Mapping[str, Any], now: int) -> Cell:
     """Whether an advisory is known to be exploited, since when, and until when that is to be repaired."""
     since, due = moment(advisory["exploited_since"], now), moment(advisory["exploited_due_at"], now)
     if since is not None:
-        listed = f"listed {since.exact[:10]}" + (f", due {due.exact[:10]}" if due else "")
-        return Cell(state=State(BAD, "exploited"), reason=listed)
+        listed = (
+            say("listed {since}, due {due}", since=since.exact[:10], due=due.exact[:10])
+            if due
+            else say("listed {since}", since=since.exact[:10])
+        )
+        return Cell(state=State(BAD, say("exploited")), reason=listed)
     if advisory["exploitation_known"]:
-        return text("not listed", reason="by a fresh catalogue of what is exploited")
-    return Cell(state=State(UNKNOWN, "not known"), reason="no fresh catalogue of what is exploited")
+        return text(say("not listed"), reason=say("by a fresh catalogue of what is exploited"))
+    return Cell(state=State(UNKNOWN, say("not known")), reason=say("no fresh catalogue of what is exploited"))
 
 
 def likely_cell(advisory: Mapping[str, Any], now: int) -> Cell:
     """How likely exploitation is by EPSS, with the date of that."""
     as_of = moment(advisory["epss_as_of"], now)
     if advisory["epss"] is None:
-        return Cell(state=State(UNKNOWN, "not scored"))
+        return Cell(state=State(UNKNOWN, say("not scored")))
     above = advisory["epss_percentile"]
     parts = [
-        f"above {100 * above:.0f} % of all" if above is not None else "",
-        f"EPSS of {as_of.exact[:10]}" if as_of else "",
+        say("above {share} % of all", share=f"{100 * above:.0f}") if above is not None else "",
+        say("EPSS of {as_of}", as_of=as_of.exact[:10]) if as_of else "",
     ]
-    return text(f"{100 * advisory['epss']:.1f} %", reason=", ".join(each for each in parts if each))
+    return text(f"{100 * advisory['epss']:.1f} %", reason=apart([each for each in parts if each]))
 
 
 def states_text(counts: Mapping[str, int]) -> str:
     """``2 affected, 1 unknown``."""
-    found = [f"{grouped(counts[word])} {STATES[word].word}" for word in STATES if counts.get(word)]
-    return ", ".join(found) or "none"
+    return apart([of_state(counts[word], word) for word in STATES if counts.get(word)]) or say("none")
+
+
+def of_state(count: int, word: str) -> str:
+    """``2 affected``."""
+    return say("{count} {state}", count=grouped(count), state=STATES[word].word)
 
 
 def _row(each: Mapping[str, Any], catalog: str, now: int) -> tuple[Cell, ...]:
     query = f"?catalog={quote(catalog)}" if catalog else ""
     aliases = f"{', '.join(each['aliases'][:3])}: " if each["aliases"] else ""
-    stale = " A feed of it is stale." if each["stale"] else ""
+    known = f"{aliases}{each['summary']}"
+    stale = say("{known} A feed of it is stale.", known=known)
     return (
-        text(each["advisory_id"], href=place(each["advisory_id"]) + query, reason=f"{aliases}{each['summary']}{stale}"),
+        text(each["advisory_id"], href=place(each["advisory_id"]) + query, reason=stale if each["stale"] else known),
         exploited_cell(each, now),
         likely_cell(each, now),
         severity_cell(each),
@@ -188,20 +230,20 @@ def _row(each: Mapping[str, Any], catalog: str, now: int) -> tuple[Cell, ...]:
 
 def _feed(each: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
     current = each["current"]
-    condition = State(GOOD, "fresh")
+    condition = State(GOOD, say("fresh"))
     if current is None:
-        condition = State(UNKNOWN, "never whole")
+        condition = State(UNKNOWN, say("never whole"))
     elif each["stale"]:
-        condition = State(ATTENTION, "stale")
+        condition = State(ATTENTION, say("stale"))
     return (
         text(each["feed"], reason="" if current is None else ", ".join(current["ecosystems"])),
         Cell(state=condition),
         Cell(at=None if current is None else moment(current["as_of"], now)),
         text(span(each["max_age_s"])),
         text(each["kind"]),
-        number("none" if current is None else grouped(current["records"])),
-        number("none" if current is None else grouped(current["refused"])),
-        text("nobody" if current is None else current["signer"]),
+        number(say("none") if current is None else grouped(current["records"])),
+        number(say("none") if current is None else grouped(current["refused"])),
+        text(say("nobody") if current is None else current["signer"]),
     )
 
 
@@ -209,17 +251,28 @@ def basis_notices(basis: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """What an answer does not rest on: feeds that are missing or stale, and devices of which nothing is known yet."""
     told = []
     if not basis["feeds"]:
-        told.append(("attention", f"{_NO_FEED} Import one: {_IMPORT}"))
+        told.append(("attention", say("{no_feed} Import one: {what}", no_feed=_NO_FEED, what=_IMPORT)))
     if basis["stale"]:
         names = ", ".join(basis["stale"])
         told.append(
-            ("attention", f"Stale: {names}. What they do not name may be affected all the same: it is unknown.")
+            (
+                "attention",
+                say("Stale: {names}. What they do not name may be affected all the same: it is unknown.", names=names),
+            )
         )
     taken_in = basis["taken_in"]
     if not taken_in["whole"]:
         known, devices = grouped(taken_in["compared"]), counted(taken_in["devices"], "device")
-        told.append(("attention", f"Of {known} of {devices} it is known yet what they run."))
+        told.append(
+            ("attention", say("Of {known} of {devices} it is known yet what they run.", known=known, devices=devices))
+        )
     return tuple(told)
+
+
+def _title(page: Mapping[str, Any]) -> str:
+    """First line: whether what is known is of now, and how many there are."""
+    freshness, many = _freshness(page["basis"]), _sentence(page)
+    return say("{freshness} {many}", freshness=freshness, many=many) if many else freshness
 
 
 def _freshness(basis: Mapping[str, Any]) -> str:
@@ -228,8 +281,14 @@ def _freshness(basis: Mapping[str, Any]) -> str:
     if not feeds:
         return _NO_FEED
     if stale:
-        return f"{grouped(stale)} of {counted(feeds, 'feed')} {'is' if stale == 1 else 'are'} stale."
-    return f"{counted(feeds, 'fresh feed')}."
+        return say_count(
+            stale,
+            "{stale} of {feeds} is stale.",
+            "{stale} of {feeds} are stale.",
+            stale=grouped(stale),
+            feeds=counted(feeds, "feed"),
+        )
+    return say_count(feeds, "{feeds} fresh feed.", "{feeds} fresh feeds.", feeds=grouped(feeds))
 
 
 def _sentence(page: Mapping[str, Any]) -> str:
@@ -238,15 +297,31 @@ def _sentence(page: Mapping[str, Any]) -> str:
         return ""
     devices = sum(each["devices"] > 0 for each in items)
     exploited = sum(each["exploited_since"] is not None for each in items)
-    many = counted(len(items), "advisory", "advisories") + (" on this page" if page["next"] else "")
-    return f"{many}: {grouped(devices)} in the field, {grouped(exploited)} exploited."
+    many = grouped(len(items))
+    shown = (
+        say_count(len(items), "{many} advisory on this page", "{many} advisories on this page", many=many)
+        if page["next"]
+        else counted(len(items), "advisory", "advisories")
+    )
+    return say(
+        "{advisories}: {devices} in the field, {exploited} exploited.",
+        advisories=shown,
+        devices=grouped(devices),
+        exploited=grouped(exploited),
+    )
 
 
 def _none(basis: Mapping[str, Any], *, in_field: bool) -> str:
     if not basis["feeds"]:
-        return "None is known: there is no feed."
-    known = "No advisory that is known affects " + ("a device." if in_field else "an image or a release.")
-    return f"{known} What no fresh feed and no bill of materials covers is unknown: look at what is covered."
+        return say("None is known: there is no feed.")
+    known = (
+        say("No advisory that is known affects a device.")
+        if in_field
+        else say("No advisory that is known affects an image or a release.")
+    )
+    return say(
+        "{known} What no fresh feed and no bill of materials covers is unknown: look at what is covered.", known=known
+    )
 
 
 def _covered(each: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
@@ -254,14 +329,14 @@ def _covered(each: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
     if each["fault"]:
         reasons.insert(0, each["fault"])
     if not each["components"]:
-        reasons.insert(0, "no bill of materials names a component")
+        reasons.insert(0, say("no bill of materials names a component"))
     unnamed = [f"{one['name']} {one['version']} ({one['reason']})" for one in each["not_assessed_components"][:3]]
     href = f"/releases/{each['id']}" if each["kind"] == "release" else ""
     return (
         text(each["name"], href=href, reason=each["kind"]),
         state(STATES, each["state"]),
-        text("; ".join(reasons) or "every component is covered"),
-        Cell(at=moment(each["as_of"], now), text="no feed"),
+        text(apart(reasons, "; ") or say("every component is covered")),
+        Cell(at=moment(each["as_of"], now), text=say("no feed")),
         number(grouped(each["components"])),
         text(grouped(each["not_assessed"]), reason=", ".join(unnamed)),
     )

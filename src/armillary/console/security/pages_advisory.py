@@ -23,6 +23,7 @@ from armillary.console.frame.sheet import (
     text,
 )
 from armillary.console.frame.words import counted, grouped, joined, moment, sentence, short_id
+from armillary.console.language.say import say, say_count
 from armillary.console.releases.pages_images import place as image_place
 from armillary.console.security.pages_advisories import (
     LIST,
@@ -61,27 +62,29 @@ def advisory_sheet(
     state, ``actions`` what was done or proposed about it.
     """
     advisory_id = found["advisory_id"]
-    links = [("All catalogs", place(advisory_id), not catalog)] if len(catalogs) > 1 else []
+    links: list[tuple[str, str, bool]] = (
+        [(say("All catalogs"), place(advisory_id), not catalog)] if len(catalogs) > 1 else []
+    )
     links += [(name, _href(advisory_id, catalog=name), name == catalog) for name in catalogs[:8]] if links else []
     return Sheet(
-        place="Advisories",
+        place=say("Advisories"),
         heading=advisory_id,
         title=_title(found),
         detail=sentence(found["summary"]),
-        crumbs=(("Advisories", LIST), (advisory_id, "")),
+        crumbs=((say("Advisories"), LIST), (advisory_id, "")),
         notices=(*_as_of(found, as_of, now), *_notices(found)),
         links=tuple(links),
         buttons=(
             *((act_button("advisory", advisory_id, catalog),) if may_report else ()),
             *((aware_button("advisory", advisory_id, catalog),) if may_report else ()),
-            Button(label="Findings of it", href="/findings?kind=vulnerability-in-field"),
-            Button(label="Download as JSON", href=_href(advisory_id, "trace.json", catalog=catalog)),
+            Button(label=say("Findings of it"), href="/findings?kind=vulnerability-in-field"),
+            Button(label=say("Download as JSON"), href=_href(advisory_id, "trace.json", catalog=catalog)),
         ),
         facts=_facts(found, now),
         search=Form(
             post=place(advisory_id),
-            label="As of then",
-            fields=(Field(name="at", label="As of, such as 2026-11-28 04:00", value=as_of),),
+            label=say("As of then"),
+            fields=(Field(name="at", label=say("As of, such as 2026-11-28 04:00"), value=as_of),),
             hidden=(("catalog", catalog),) if catalog else (),
         ),
         sections=(
@@ -105,12 +108,23 @@ def devices_sheet(
     words = STATES[wanted].word
     following = _href(advisory_id, "devices", state=wanted, catalog=catalog, after=page["next"] or "")
     return Sheet(
-        place="Advisories",
-        heading=f"Devices of {advisory_id}",
-        title=f"{counted(page['count'], 'device')} {'is' if page['count'] == 1 else 'are'} {words} by {advisory_id}."
+        place=say("Advisories"),
+        heading=say("Devices of {advisory_id}", advisory_id=advisory_id),
+        title=say_count(
+            page["count"],
+            "{count} device is affected by {advisory_id}.",
+            "{count} devices are affected by {advisory_id}.",
+            count=grouped(page["count"]),
+            advisory_id=advisory_id,
+        )
         if wanted == "affected"
-        else f"{counted(page['count'], 'device')}: {words}, of {advisory_id}.",
-        crumbs=(("Advisories", LIST), (advisory_id, _href(advisory_id, catalog=catalog)), ("Devices", "")),
+        else say(
+            "{devices}: {words}, of {advisory_id}.",
+            devices=counted(page["count"], "device"),
+            words=words,
+            advisory_id=advisory_id,
+        ),
+        crumbs=((say("Advisories"), LIST), (advisory_id, _href(advisory_id, catalog=catalog)), (say("Devices"), "")),
         links=tuple(
             (STATES[each].word, _href(advisory_id, "devices", state=each, catalog=catalog), each == wanted)
             for each in LISTED
@@ -118,20 +132,27 @@ def devices_sheet(
         notices=basis_notices(page["basis"]),
         sections=(
             Section(
-                title="Devices",
-                columns=("Device", "Catalog", "Product and group", "Country", "OS", "Last check-in"),
+                title=say("Devices"),
+                columns=(
+                    say("Device"),
+                    say("Catalog"),
+                    say("Product and group"),
+                    say("Country"),
+                    say("OS"),
+                    say("Last check-in"),
+                ),
                 rows=[
                     (
                         device(each["device_id"], labels),
-                        text(each["catalog"] or "none"),
-                        text(f"{each['product']} / {each['group']}" if each["group"] else "no group"),
-                        text(each["country"] or "not said"),
-                        text(each["os_version"] or "not known"),
-                        Cell(at=moment(each["last_check_in_at"], now), text="never"),
+                        text(each["catalog"] or say("none")),
+                        text(f"{each['product']} / {each['group']}" if each["group"] else say("no group")),
+                        text(each["country"] or say("not said")),
+                        text(each["os_version"] or say("not known")),
+                        Cell(at=moment(each["last_check_in_at"], now), text=say("never")),
                     )
                     for each in page["items"]
                 ],
-                none=f"No device: {words}.",
+                none=say("No device: {words}.", words=words),
                 next_href=following if page["next"] else "",
             ),
         ),
@@ -141,7 +162,7 @@ def devices_sheet(
 
 def lines(found: Mapping[str, Any]) -> tuple[Line, ...]:
     """The patch curve's lines: affected, and repaired until then."""
-    named = {"affected devices": "affected", "repaired devices": "patched"}
+    named = {say("affected devices"): "affected", say("repaired devices"): "patched"}
     return tuple(line_of(label, found["curve"], name) for label, name in named.items())
 
 
@@ -149,7 +170,7 @@ def patch_curve(found: Mapping[str, Any], catalog: str, now: int) -> Curve:
     """The patch curve as it is drawn."""
     href = _href(found["advisory_id"], "curve.json", catalog=catalog)
     drawn = lines(found)
-    label = f"Devices affected by {found['advisory_id']} and repaired, by time"
+    label = say("Devices affected by {advisory_id} and repaired, by time", advisory_id=found["advisory_id"])
     return curve(label, href, drawn, begin=found["known_since"], end=found["as_of"], now=now)
 
 
@@ -161,21 +182,25 @@ def _href(advisory_id: str, *more: str, **query: str) -> str:
 def _title(found: Mapping[str, Any]) -> str:
     devices, advisory_id = found["devices"], found["advisory_id"]
     affected, unknown = devices.get("affected", 0), devices.get("unknown", 0)
-    says = f"{advisory_id} affects {counted(affected, 'device')}" if affected else f"{advisory_id} affects no device"
-    if not affected:
-        says += " that is known" if unknown or found["stale"] else ""
+    if affected:
+        says = say("{advisory_id} affects {devices}", advisory_id=advisory_id, devices=counted(affected, "device"))
+    elif unknown or found["stale"]:
+        says = say("{advisory_id} affects no device that is known", advisory_id=advisory_id)
+    else:
+        says = say("{advisory_id} affects no device", advisory_id=advisory_id)
     if unknown:
-        says += f"; of {grouped(unknown)} it is not known"
+        says = say("{known}; of {unknown} it is not known", known=says, unknown=grouped(unknown))
     if found["patched_percent"] is not None:
-        says += f". {found['patched_percent']:g} % of those that it affected are repaired"
-    return says + "."
+        percent = f"{found['patched_percent']:g}"
+        says = say("{known}. {percent} % of those that it affected are repaired", known=says, percent=percent)
+    return sentence(says)
 
 
 def _notices(found: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     told = basis_notices(found["basis"])
     if not found["stale"]:
         return told
-    own = "A feed that it is from is stale: nobody is called fixed or not affected by it. Import a newer bundle."
+    own = say("A feed that it is from is stale: nobody is called fixed or not affected by it. Import a newer bundle.")
     return (("attention", own), *told)
 
 
@@ -183,20 +208,20 @@ def _as_of(found: Mapping[str, Any], typed: str, now: int) -> tuple[tuple[str, s
     then = moment(found["as_of"], now)
     if not typed or then is None:
         return ()
-    return (("attention", f"As the service would have answered at {then.exact}, not now."),)
+    return (("attention", say("As the service would have answered at {then}, not now.", then=then.exact)),)
 
 
 def _facts(found: Mapping[str, Any], now: int) -> tuple[tuple[str, Cell], ...]:
-    percent = "nothing was affected" if found["patched_percent"] is None else f"{found['patched_percent']:g} %"
+    percent = say("nothing was affected") if found["patched_percent"] is None else f"{found['patched_percent']:g} %"
     return (
-        ("Exploited", exploited_cell(found, now)),
-        ("Likely within 30 days", likely_cell(found, now)),
-        ("Severity", severity_cell(found)),
-        ("Repaired", text(percent)),
-        ("Known here", Cell(at=moment(found["known_since"], now))),
-        ("Also called", text(", ".join(found["aliases"]) or "nothing else")),
-        ("Fixed in", text(_fixes(found) or "no fix is known")),
-        ("CVSS vector", Cell(text=found["cvss_vector"], code=True) if found["cvss_vector"] else text("none")),
+        (say("Exploited"), exploited_cell(found, now)),
+        (say("Likely within 30 days"), likely_cell(found, now)),
+        (say("Severity"), severity_cell(found)),
+        (say("Repaired"), text(percent)),
+        (say("Known here"), Cell(at=moment(found["known_since"], now))),
+        (say("Also called"), text(", ".join(found["aliases"]) or say("nothing else"))),
+        (say("Fixed in"), text(_fixes(found) or say("no fix is known"))),
+        (say("CVSS vector"), Cell(text=found["cvss_vector"], code=True) if found["cvss_vector"] else text(say("none"))),
     )
 
 
@@ -209,28 +234,28 @@ def _fixes(found: Mapping[str, Any]) -> str:
 def _devices(found: Mapping[str, Any], catalog: str) -> Section:
     counts = found["devices"]
     return Section(
-        title="Devices",
-        note="by what they proved to run in their last attested check-in",
-        columns=("State", "Devices", "Which"),
+        title=say("Devices"),
+        note=say("by what they proved to run in their last attested check-in"),
+        columns=(say("State"), say("Devices"), say("Which")),
         rows=[
             (
                 state(STATES, word),
                 number(grouped(counts[word])),
-                text("list them", href=_href(found["advisory_id"], "devices", state=word, catalog=catalog)),
+                text(say("list them"), href=_href(found["advisory_id"], "devices", state=word, catalog=catalog)),
             )
             for word in LISTED
             if counts.get(word)
         ],
-        none="There is no device.",
+        none=say("There is no device."),
     )
 
 
 def _patched(found: Mapping[str, Any], catalog: str, now: int) -> Section:
     points = found["curve"]
     return Section(
-        title="Repaired",
-        note="a device counts once it attested an image or release that is known to be repaired",
-        columns=("When", "Affected", "Repaired", "Came", "Left otherwise"),
+        title=say("Repaired"),
+        note=say("a device counts once it attested an image or release that is known to be repaired"),
+        columns=(say("When"), say("Affected"), say("Repaired"), say("Came"), say("Left otherwise")),
         rows=[
             (
                 Cell(at=moment(each["at"], now)),
@@ -241,7 +266,7 @@ def _patched(found: Mapping[str, Any], catalog: str, now: int) -> Section:
             )
             for each in reversed(points[-POINTS:])
         ],
-        none="Nothing was affected.",
+        none=say("Nothing was affected."),
         curve=patch_curve(found, catalog, now),
     )
 
@@ -249,22 +274,24 @@ def _patched(found: Mapping[str, Any], catalog: str, now: int) -> Section:
 def _artifacts(found: Mapping[str, Any], names: Mapping[str, str]) -> Section:
     order = {word: index for index, word in enumerate(STATES)}
     artifacts = sorted(found["artifacts"], key=lambda each: (order.get(each["state"], -1), each["name"]))
-    more = f", {grouped(MOST_ROWS)} are named" if len(artifacts) > MOST_ROWS else ""
+    says = states_text(found["artifact_states"])
+    if len(artifacts) > MOST_ROWS:
+        says = say("{states}, {count} are named", states=says, count=grouped(MOST_ROWS))
     return Section(
-        title="Images and releases",
-        note=states_text(found["artifact_states"]) + more,
-        columns=("Name", "State", "Why", "Components", "Id"),
+        title=say("Images and releases"),
+        note=says,
+        columns=(say("Name"), say("State"), say("Why"), say("Components"), say("Id")),
         rows=[
             (
                 text(each["name"], href=_artifact_href(each, names), reason=_owner(each, names)),
                 state(STATES, each["state"]),
-                text(each["reason"] or "its bill of materials lists an affected version"),
-                Cell(text=", ".join(each["components"][:3]), code=True) if each["components"] else text("none"),
+                text(each["reason"] or say("its bill of materials lists an affected version")),
+                Cell(text=", ".join(each["components"][:3]), code=True) if each["components"] else text(say("none")),
                 Cell(ident=short_id(each["id"])),
             )
             for each in artifacts[:MOST_ROWS]
         ],
-        none="It affects no image and no release that a bill of materials describes.",
+        none=say("It affects no image and no release that a bill of materials describes."),
     )
 
 
@@ -276,51 +303,65 @@ def _artifact_href(each: Mapping[str, Any], names: Mapping[str, str]) -> str:
 
 
 def _owner(each: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    return "release" if each["kind"] == "release" else f"image of {names.get(each['catalog_id'] or '', 'a catalog')}"
+    if each["kind"] == "release":
+        return say("release")
+    return say("image of {catalog}", catalog=names.get(each["catalog_id"] or "", say("a catalog")))
 
 
 def _where(found: Mapping[str, Any]) -> Section:
     members = found["member_states"]
     return Section(
-        title="Countries",
-        note="of the affected devices, as device groups say: armillary device-group set-country --country DE",
-        columns=("Country", "Devices", "Member state of the Union"),
+        title=say("Countries"),
+        note=say("of the affected devices, as device groups say: armillary device-group set-country --country DE"),
+        columns=(say("Country"), say("Devices"), say("Member state of the Union")),
         rows=[
-            (text(name or "not said"), number(grouped(many)), text("yes" if name in members else "no" if name else "-"))
+            (
+                text(name or say("not said")),
+                number(grouped(many)),
+                text(say("yes") if name in members else say("no") if name else "-"),
+            )
             for name, many in found["countries"].items()
         ],
-        none="No device is affected.",
+        none=say("No device is affected."),
     )
 
 
 def _catalogs(found: Mapping[str, Any]) -> Section:
     return Section(
-        title="Catalogs",
-        columns=("Catalog", "Affected devices"),
+        title=say("Catalogs"),
+        columns=(say("Catalog"), say("Affected devices")),
         rows=[
             (
-                text(name or "no catalog", href=_href(found["advisory_id"], catalog=name) if name else ""),
+                text(name or say("no catalog"), href=_href(found["advisory_id"], catalog=name) if name else ""),
                 number(grouped(many)),
             )
             for name, many in found["catalogs"].items()
         ],
-        none="No device is affected.",
+        none=say("No device is affected."),
     )
 
 
 def _records(found: Mapping[str, Any], now: int) -> Section:
     return Section(
-        title="By what it is known",
-        note="records of signed feeds",
-        columns=("Feed", "Record", "Published", "Modified", "Withdrawn", "Feed as of", "SHA-256"),
+        title=say("By what it is known"),
+        note=say("records of signed feeds"),
+        columns=(
+            say("Feed"),
+            say("Record"),
+            say("Published"),
+            say("Modified"),
+            say("Withdrawn"),
+            say("Feed as of"),
+            say("SHA-256"),
+        ),
         rows=[
             (
-                text(each["feed"], reason=f"edition {each['edition']}"),
+                text(each["feed"], reason=say("edition {edition}", edition=each["edition"])),
                 text(each["advisory_id"]),
-                Cell(at=moment(each["published_at"], now), text="not said"),
-                Cell(at=moment(each["modified_at"], now), text="not said"),
-                Cell(at=moment(each["withdrawn_at"], now), text="no"),
-                Cell(at=moment(each["feed_as_of"], now), text="never whole"),
+                Cell(at=moment(each["published_at"], now), text=say("not said")),
+                Cell(at=moment(each["modified_at"], now), text=say("not said")),
+                Cell(at=moment(each["withdrawn_at"], now), text=say("no")),
+                Cell(at=moment(each["feed_as_of"], now), text=say("never whole")),
                 Cell(ident=short_id(each["sha256"])),
             )
             for each in found["records"]

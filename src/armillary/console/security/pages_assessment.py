@@ -11,23 +11,25 @@ from urllib.parse import quote
 from armillary.console.frame.sheet import Cell, Section, Sheet, number, state, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.words import grouped
+from armillary.console.language.say import say, say_count
 
 LIST: Final = "/assessment"
+ALL: Final = 7
 _STATES: Final[Mapping[str, State]] = MappingProxyType(
     {
-        "present": State(GOOD, "present"),
-        "absent": State(BAD, "absent"),
-        "stale": State(ATTENTION, "stale"),
-        "out-of-scope": State(UNKNOWN, "out of scope"),
+        "present": State(GOOD, say("present")),
+        "absent": State(BAD, say("absent")),
+        "stale": State(ATTENTION, say("stale")),
+        "out-of-scope": State(UNKNOWN, say("out of scope")),
     }
 )
-_ABOUT: Final = "What devices have shown, and what follows from it. No word here says that a device is secure."
+_ABOUT: Final = say("What devices have shown, and what follows from it. No word here says that a device is secure.")
 # Last parts of the routes of evidence -> the console's page or section that shows it.
 _SHOWN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
-        "check-ins": ("check-ins", "/history"),
-        "error-reports": ("error reports", "/log#errors"),
-        "update-status": ("update", "/update"),
+        "check-ins": (say("check-ins"), "/history"),
+        "error-reports": (say("error reports"), "/log#errors"),
+        "update-status": (say("update"), "/update"),
     }
 )
 
@@ -36,17 +38,17 @@ def fleet_sheet(found: Mapping[str, Any], catalog: str, catalogs: Sequence[str])
     """All devices, or those of a catalog: what ``GET /assessment`` says."""
     devices = found["devices"]
     shown = [each for each in found["properties"] if devices and each["states"]["present"] == devices]
-    links = [("All catalogs", LIST, not catalog)] if len(catalogs) > 1 else []
+    links: list[tuple[str, str, bool]] = [(say("All catalogs"), LIST, not catalog)] if len(catalogs) > 1 else []
     links += [(name, f"{LIST}?catalog={quote(name)}", name == catalog) for name in catalogs] if links else []
     return Sheet(
-        place="Seven properties",
-        heading="Seven properties",
-        title=_sentence(len(shown)) if devices else "There is no device to assess.",
+        place=say("Seven properties"),
+        heading=say("Seven properties"),
+        title=_sentence(len(shown)) if devices else say("There is no device to assess."),
         detail=_ABOUT,
         links=tuple(links),
         facts=(
-            ("Devices", text(grouped(devices))),
-            ("Trust tiers", text(_tiers(found["tiers"]) or "none")),
+            (say("Devices"), text(grouped(devices))),
+            (say("Trust tiers"), text(_tiers(found["tiers"]) or say("none"))),
         ),
         sections=tuple(_property(each) for each in found["properties"]),
         within="security",
@@ -58,19 +60,19 @@ def device_sheet(found: Mapping[str, Any], name: str) -> Sheet:
     here = f"/devices/{found['device_id']}"
     present = sum(each["state"] == "present" for each in found["properties"])
     return Sheet(
-        place="Seven properties",
-        heading=f"Seven properties of {name}",
-        title=f"{name} shows {present} of the seven properties.",
-        crumbs=(("Fleet", "/fleet"), (name, here), ("Seven properties", "")),
+        place=say("Seven properties"),
+        heading=say("Seven properties of {name}", name=name),
+        title=say("{name} shows {present} of the seven properties.", name=name, present=present),
+        crumbs=((say("Fleet"), "/fleet"), (name, here), (say("Seven properties"), "")),
         detail=_ABOUT,
         facts=(
-            ("Trust tier", text(found["tier"])),
-            ("Health", text(found["health"])),
+            (say("Trust tier"), text(found["tier"])),
+            (say("Health"), text(found["health"])),
         ),
         sections=(
             Section(
-                title="Properties",
-                columns=("Property", "State", "Why", "Evidence"),
+                title=say("Properties"),
+                columns=(say("Property"), say("State"), say("Why"), say("Evidence")),
                 rows=[
                     (
                         text(each["title"], reason=each["question"]),
@@ -88,15 +90,23 @@ def device_sheet(found: Mapping[str, Any], name: str) -> Sheet:
 
 
 def _sentence(shown: int) -> str:
-    count = {0: "None", 7: "All"}.get(shown, str(shown))
-    return f"{count} of the seven properties {'holds' if shown < 2 else 'hold'} on every device."
+    if shown == ALL:
+        return say("All of the seven properties hold on every device.")
+    if not shown:
+        return say("None of the seven properties holds on every device.")
+    return say_count(
+        shown,
+        "{count} of the seven properties holds on every device.",
+        "{count} of the seven properties hold on every device.",
+        count=shown,
+    )
 
 
 def _property(each: Mapping[str, Any]) -> Section:
     return Section(
         title=each["title"],
         note=each["question"],
-        columns=("State", "Why", "Devices", "For example"),
+        columns=(say("State"), say("Why"), say("Devices"), say("For example")),
         rows=[
             (
                 state(_STATES, one["state"]),
@@ -106,15 +116,15 @@ def _property(each: Mapping[str, Any]) -> Section:
             )
             for one in each["reasons"]
         ],
-        none="There is no device.",
+        none=say("There is no device."),
     )
 
 
 def _evidence(routes: Sequence[str], here: str) -> Cell:
     last = routes[-1].rpartition("/")[2]
     if last == "releases":
-        return text("releases", href="/releases")
-    words, further = _SHOWN.get(last, ("device", ""))
+        return text(say("releases"), href="/releases")
+    words, further = _SHOWN.get(last, (say("device"), ""))
     return text(words, href=here + further)
 
 

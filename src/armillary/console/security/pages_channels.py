@@ -16,7 +16,9 @@ from armillary.console.frame.form import Field, Form, Wrong, choices, filled, li
 from armillary.console.frame.sheet import SEEN_EVERY_S, Button, Cell, Section, Sheet, number, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.words import counted, grouped, joined, moment, sentence, short_id
+from armillary.console.language.say import say
 from armillary.console.security.pages_notifications import (
+    TOPIC_WORDS,
     choice_form,
     mail_cell,
     severity_field,
@@ -34,35 +36,35 @@ CHANGES: Final[Mapping[str, str]] = MappingProxyType(
 # Kind -> what it is, in the order of the form.
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "webhook": "a webhook",
-        "e-mail": "e-mail",
-        "syslog": "a syslog receiver",
-        "otlp": "an OpenTelemetry collector",
-        "ocsf-file": "a file of the service, in OCSF",
+        "webhook": say("a webhook"),
+        "e-mail": say("e-mail"),
+        "syslog": say("a syslog receiver"),
+        "otlp": say("an OpenTelemetry collector"),
+        "ocsf-file": say("a file of the service, in OCSF"),
     }
 )
 _OPTIONS: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType(
     {
         "webhook": (
-            Field(name="url", label="Address", required=True, hint="https://; it is not shown again"),
-            Field(name="format", label="Carries", kind="select", choices=choices(("cloudevents", "ocsf"))),
+            Field(name="url", label=say("Address"), required=True, hint=say("https://; it is not shown again")),
+            Field(name="format", label=say("Carries"), kind="select", choices=choices(("cloudevents", "ocsf"))),
         ),
-        "e-mail": (Field(name="to", label="To", required=True, hint="addresses, with spaces between them"),),
+        "e-mail": (Field(name="to", label=say("To"), required=True, hint=say("addresses, with spaces between them")),),
         "syslog": (
-            Field(name="host", label="Host", required=True),
-            Field(name="port", label="Port", kind="number", value="6514", limits=limits(min=1, max=65535)),
-            Field(name="transport", label="Transport", kind="select", choices=choices(("tls", "tcp", "udp"))),
-            Field(name="ca", label="Certificate authority", kind="code", hint="PEM; empty: the system's"),
+            Field(name="host", label=say("Host"), required=True),
+            Field(name="port", label=say("Port"), kind="number", value="6514", limits=limits(min=1, max=65535)),
+            Field(name="transport", label=say("Transport"), kind="select", choices=choices(("tls", "tcp", "udp"))),
+            Field(name="ca", label=say("Certificate authority"), kind="code", hint=say("PEM; empty: the system's")),
         ),
         "otlp": (
-            Field(name="url", label="Address", required=True, hint="of /v1/logs; it is not shown again"),
-            Field(name="header", label="Header with the secret", hint="Empty: Authorization"),
+            Field(name="url", label=say("Address"), required=True, hint=say("of /v1/logs; it is not shown again")),
+            Field(name="header", label=say("Header with the secret"), hint=say("Empty: Authorization")),
         ),
         "ocsf-file": (),
     }
 )
 _WITH_SECRET: Final[Mapping[str, str]] = MappingProxyType(
-    {"webhook": "signs what is sent (HMAC-SHA256); empty: unsigned", "otlp": "the value of that header"}
+    {"webhook": say("signs what is sent (HMAC-SHA256); empty: unsigned"), "otlp": say("the value of that header")}
 )
 
 
@@ -76,23 +78,33 @@ def list_sheet(
 ) -> Sheet:
     """All channels, who is told of what, the mail server, and rules that cannot reach whom they name."""
     troubled = sum(_standing(each).kind != GOOD for each in items)
-    columns = ("Channel", "State", "Topics", "From", "Told", "Waiting", "Given up", "Last told", "Of")
+    columns = (
+        say("Channel"),
+        say("State"),
+        say("Topics"),
+        say("From"),
+        say("Told"),
+        say("Waiting"),
+        say("Given up"),
+        say("Last told"),
+        say("Of"),
+    )
     return Sheet(
-        place="Notifications",
+        place=say("Notifications"),
         title=_list_sentence(items, troubled),
-        detail="Where findings, actions, alerts and clocks go. Each channel is told in order, at least once.",
-        facts=(("Mail server", mail_cell(overview["mail"])),),
+        detail=say("Where findings, actions, alerts and clocks go. Each channel is told in order, at least once."),
+        facts=((say("Mail server"), mail_cell(overview["mail"])),),
         buttons=tuple(
-            Button(label=f"Tell {words}", href=f"{NEW}?{urlencode({'kind': kind})}")
+            Button(label=say("Tell {words}", words=words), href=f"{NEW}?{urlencode({'kind': kind})}")
             for kind, words in KINDS.items()
             if may_make
         ),
         sections=(
             Section(
-                title="Channels",
-                columns=(*columns, "Test") if may_test else columns,
+                title=say("Channels"),
+                columns=(*columns, say("Test")) if may_test else columns,
                 rows=[_row(each, now, may_test=may_test) for each in items],
-                none="None: nobody is told. Create one, or: armillary notification-channel create",
+                none=say("None: nobody is told. Create one, or: armillary notification-channel create"),
             ),
             told_section(overview["events"]),
             silent_section(overview["silent_rules"]),
@@ -118,49 +130,55 @@ def channel_sheet(
     here, status = place(found["channel_id"]), found["status"]
     standing = _standing(found)
     ways = [
-        Button(label="Send a test", post=f"{here}/test", primary=True) if may["test"] else None,
-        Button(label="Send again", post=f"{here}/retry") if may["retry"] and status["given_up"] else None,
-        Button(label="Delete", href=f"{here}/delete", danger=True) if may["delete"] else None,
+        Button(label=say("Send a test"), post=f"{here}/test", primary=True) if may["test"] else None,
+        Button(label=say("Send again"), post=f"{here}/retry") if may["retry"] and status["given_up"] else None,
+        Button(label=say("Delete"), href=f"{here}/delete", danger=True) if may["delete"] else None,
     ]
     return Sheet(
-        place="Notifications",
-        heading=f"Channel {found['name']}",
-        title=f"{found['name']}: {standing.word}; {counted(status['delivered'], 'event')} told, "
-        f"{grouped(status['waiting'])} waiting, {grouped(status['given_up'])} given up.",
+        place=say("Notifications"),
+        heading=say("Channel {name}", name=found["name"]),
+        title=say(
+            "{name}: {standing}; {events} told, {waiting} waiting, {given_up} given up.",
+            name=found["name"],
+            standing=standing.word,
+            events=counted(status["delivered"], "event"),
+            waiting=grouped(status["waiting"]),
+            given_up=grouped(status["given_up"]),
+        ),
         detail=sentence(status["error"]) if status["error"] else "",
-        crumbs=(("Notifications", LIST), (found["name"], "")),
+        crumbs=((say("Notifications"), LIST), (found["name"], "")),
         notices=_came_back(came_back),
         buttons=tuple(each for each in ways if each is not None),
         facts=(
-            ("How", text(KINDS.get(found["kind"], found["kind"]))),
+            (say("How"), text(KINDS.get(found["kind"], found["kind"]))),
             *((name.replace("_", " ").capitalize(), text(_value(value))) for name, value in found["options"].items()),
-            ("Topics", text(", ".join(found["topics"]) or "all")),
-            ("Kinds of findings", text(", ".join(found["finding_kinds"]) or "all")),
-            ("From severity", text(found["min_severity"])),
-            ("Of", text(found["catalog"] or "the whole service")),
-            ("Last told", Cell(at=moment(status["delivered_at"], now), text="never")),
-            ("Last failed", Cell(at=moment(status["failed_at"], now), text="never")),
-            ("Dropped", text(grouped(status["dropped"]), reason="more waited than is kept")),
-            ("Created", Cell(at=moment(found["created_at"], now))),
-            ("By", text(found["created_by"])),
-            ("Id", Cell(ident=short_id(found["channel_id"]))),
+            (say("Topics"), text(", ".join(found["topics"]) or say("all"))),
+            (say("Kinds of findings"), text(", ".join(found["finding_kinds"]) or say("all"))),
+            (say("From severity"), text(found["min_severity"])),
+            (say("Of"), text(found["catalog"] or say("the whole service"))),
+            (say("Last told"), Cell(at=moment(status["delivered_at"], now), text=say("never"))),
+            (say("Last failed"), Cell(at=moment(status["failed_at"], now), text=say("never"))),
+            (say("Dropped"), text(grouped(status["dropped"]), reason=say("more waited than is kept"))),
+            (say("Created"), Cell(at=moment(found["created_at"], now))),
+            (say("By"), text(found["created_by"])),
+            (say("Id"), Cell(ident=short_id(found["channel_id"]))),
         ),
         sections=(
             Section(
-                title="Given up",
-                note="newest first, as far as they are kept",
-                columns=("Event", "Severity", "Attempts", "Kept since", "Last error"),
+                title=say("Given up"),
+                note=say("newest first, as far as they are kept"),
+                columns=(say("Event"), say("Severity"), say("Attempts"), say("Kept since"), say("Last error")),
                 rows=[
                     (
                         text(each["event"]["title"]),
                         text(each["event"]["severity"]),
                         number(grouped(each["attempts"])),
                         Cell(at=moment(each["kept_at"], now)),
-                        text(each["error"] or "none"),
+                        text(each["error"] or say("none")),
                     )
                     for each in given_up
                 ],
-                none="Nothing was given up.",
+                none=say("Nothing was given up."),
             ),
         ),
         forms=(choice_form(f"{here}/choose", found, wrong),) if may["choose"] else (),
@@ -172,29 +190,29 @@ def new_sheet(
     kind: str, catalogs: Sequence[str], sent: Mapping[str, str], wrong: Wrong | None, *, whole: bool
 ) -> Sheet:
     """The form of a channel of a kind; ``whole``: who asks speaks for all catalogs."""
-    owners = (*((("", "the whole service"),) if whole else ()), *((each, each) for each in catalogs))
-    hint = f"{_WITH_SECRET.get(kind, '')}; it is not shown again"
-    secret = (Field(name="secret", label="Secret", kind="password", hint=hint),) if kind in _WITH_SECRET else ()
+    owners = (*((("", say("the whole service")),) if whole else ()), *((each, each) for each in catalogs))
+    hint = say("{kind}; it is not shown again", kind=_WITH_SECRET.get(kind, ""))
+    secret = (Field(name="secret", label=say("Secret"), kind="password", hint=hint),) if kind in _WITH_SECRET else ()
     fields = (
-        Field(name="name", label="Name", required=True, limits=limits(maxlength=64)),
-        Field(name="catalog", label="Of", kind="select", choices=owners),
+        Field(name="name", label=say("Name"), required=True, limits=limits(maxlength=64)),
+        Field(name="catalog", label=say("Of"), kind="select", choices=owners),
         *_OPTIONS[kind],
         *secret,
         topics_field(()),
         severity_field("medium"),
     )
     return Sheet(
-        place="Notifications",
-        heading="New channel",
-        title=f"Tell {KINDS[kind]} of findings, actions and clocks.",
-        detail="Send a test at once: the page says what came back.",
-        crumbs=(("Notifications", LIST), ("New", "")),
+        place=say("Notifications"),
+        heading=say("New channel"),
+        title=say("Tell {kind} of findings, actions and clocks.", kind=KINDS[kind]),
+        detail=say("Send a test at once: the page says what came back."),
+        crumbs=((say("Notifications"), LIST), (say("New"), "")),
         links=tuple((words, f"{NEW}?{urlencode({'kind': each})}", each == kind) for each, words in KINDS.items()),
         forms=(
             Form(
                 post=NEW,
-                label="Create the channel",
-                title="The channel",
+                label=say("Create the channel"),
+                title=say("The channel"),
                 fields=filled(fields, sent) if sent else fields,
                 hidden=(("kind", kind),),
                 error=wrong,
@@ -225,14 +243,14 @@ def delete_confirmation(found: Mapping[str, Any]) -> Confirmation:
     """What deleting a channel does."""
     waiting = counted(found["status"]["waiting"], "event")
     return Confirmation(
-        title=f"Delete the channel {found['name']}?",
+        title=say("Delete the channel {name}?", name=found["name"]),
         touches=touching(
-            f"{waiting} that wait for it, and what it was not told.",
-            f"Nobody is told by {KINDS.get(found['kind'], found['kind'])} any more.",
-            "Findings and actions themselves, and other channels.",
-            "Create it again, with its secret.",
+            say("{waiting} that wait for it, and what it was not told.", waiting=waiting),
+            say("Nobody is told by {kind} any more.", kind=KINDS.get(found["kind"], found["kind"])),
+            say("Findings and actions themselves, and other channels."),
+            say("Create it again, with its secret."),
         ),
-        label="Delete",
+        label=say("Delete"),
         danger=True,
         post=place(found["channel_id"], "delete"),
         back=place(found["channel_id"]),
@@ -242,12 +260,12 @@ def delete_confirmation(found: Mapping[str, Any]) -> Confirmation:
 def _standing(each: Mapping[str, Any]) -> State:
     status = each["status"]
     if status["given_up"] or status["dropped"]:
-        return State(BAD, "not told of everything")
+        return State(BAD, say("not told of everything"))
     if status["failures"]:
-        return State(ATTENTION, "failing")
+        return State(ATTENTION, say("failing"))
     if not status["delivered"]:
-        return State(UNKNOWN, "told of nothing yet")
-    return State(GOOD, "told of everything")
+        return State(UNKNOWN, say("told of nothing yet"))
+    return State(GOOD, say("told of everything"))
 
 
 def _row(each: Mapping[str, Any], now: int, *, may_test: bool) -> tuple[Cell, ...]:
@@ -255,39 +273,50 @@ def _row(each: Mapping[str, Any], now: int, *, may_test: bool) -> tuple[Cell, ..
     kinds = (
         counted(len(each["finding_kinds"]), "kind of findings", "kinds of findings") if each["finding_kinds"] else ""
     )
-    test = (Cell(text="Send a test", post=f"{here}/test"),) if may_test else ()
+    test = (Cell(text=say("Send a test"), post=f"{here}/test"),) if may_test else ()
     return (
         text(each["name"], href=here, reason=KINDS.get(each["kind"], each["kind"])),
         Cell(state=_standing(each), reason=status["error"]),
-        text(joined([f"{topic}s" for topic in each["topics"]]) or "findings and actions", reason=kinds),
+        text(
+            joined([TOPIC_WORDS.get(topic, topic) for topic in each["topics"]]) or say("findings and actions"),
+            reason=kinds,
+        ),
         text(each["min_severity"]),
         number(grouped(status["delivered"])),
         number(grouped(status["waiting"])),
         number(grouped(status["given_up"])),
-        Cell(at=moment(status["delivered_at"], now), text="never"),
-        text(each["catalog"] or "the whole service"),
+        Cell(at=moment(status["delivered_at"], now), text=say("never")),
+        text(each["catalog"] or say("the whole service")),
         *test,
     )
 
 
 def _list_sentence(items: Sequence[Mapping[str, Any]], troubled: int) -> str:
     if not items:
-        return "Nobody is told of findings."
-    rest = f"{grouped(troubled)} of them in trouble or new" if troubled else "all told of everything"
-    return f"{counted(len(items), 'channel')}, {rest}."
+        return say("Nobody is told of findings.")
+    rest = (
+        say("{troubled} of them in trouble or new", troubled=grouped(troubled))
+        if troubled
+        else say("all told of everything")
+    )
+    return say("{channels}, {rest}.", channels=counted(len(items), "channel"), rest=rest)
 
 
 def _came_back(found: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
     if found is None:
         return ()
-    said = f"{sentence(found['said'])} After {found['seconds']:.1f} s."
-    return (("good", f"The test was taken: {said}"),) if found["ok"] else (("bad", f"The test was not taken: {said}"),)
+    said = say("{said} After {seconds} s.", said=sentence(found["said"]), seconds=f"{found['seconds']:.1f}")
+    return (
+        (("good", say("The test was taken: {said}", said=said)),)
+        if found["ok"]
+        else (("bad", say("The test was not taken: {said}", said=said)),)
+    )
 
 
 def _value(value: object) -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return say("yes") if value else say("no")
     if isinstance(value, (list, tuple)):
         return ", ".join(map(str, value))
     shown = "" if value is None else str(value)
-    return "given" if shown.startswith("-----BEGIN") else shown or "none"
+    return say("given") if shown.startswith("-----BEGIN") else shown or say("none")

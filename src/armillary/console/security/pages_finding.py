@@ -10,9 +10,10 @@ from urllib.parse import quote, urlencode
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, act_button, aware_button, device, state, text
 from armillary.console.frame.states import SEVERITY
 from armillary.console.frame.words import counted, grouped, moment, sentence, short_id
+from armillary.console.language.say import say
 from armillary.console.releases.pages_images import place as image_place
-from armillary.console.security.pages_findings import LIST, MOVES, kind_words
-from armillary.wire.device.finding import KINDS
+from armillary.console.security.finding_words import kind_meaning, kind_words
+from armillary.console.security.pages_findings import LIST, MOVES, STATUS_WORDS
 
 
 def finding_sheet(
@@ -30,11 +31,11 @@ def finding_sheet(
     here = f"{LIST}/{found['finding_id']}"
     moves = MOVES.get(found["status"], ()) if may_act else ()
     return Sheet(
-        place="Findings",
+        place=say("Findings"),
         heading=found["title"],
         title=sentence(found["title"]),
         detail=sentence(found["cause"]),
-        crumbs=(("Findings", LIST), (kind_words(found["kind"]), f"{LIST}?kind={found['kind']}")),
+        crumbs=((say("Findings"), LIST), (kind_words(found["kind"]), f"{LIST}?kind={found['kind']}")),
         buttons=(
             *(
                 Button(label=label, post=here, fields=(("status", status), ("back", here)), primary=number == 0)
@@ -44,13 +45,16 @@ def finding_sheet(
             *((aware_button("finding", found["finding_id"], catalog),) if may_report else ()),
         ),
         facts=(
-            ("Severity", state(SEVERITY, found["severity"])),
-            ("Status", text(found["status"])),
-            ("Seen", text("once" if found["count"] == 1 else f"{grouped(found['count'])} times")),
-            ("First", Cell(at=moment(found["first_seen"], now))),
-            ("Last", Cell(at=moment(found["last_seen"], now))),
-            ("Catalog", text(catalog or "the whole service")),
-            ("Id", Cell(ident=short_id(found["finding_id"]))),
+            (say("Severity"), state(SEVERITY, found["severity"])),
+            (say("Status"), text(STATUS_WORDS.get(found["status"], found["status"]))),
+            (
+                say("Seen"),
+                text(say("once") if found["count"] == 1 else say("{count} times", count=grouped(found["count"]))),
+            ),
+            (say("First"), Cell(at=moment(found["first_seen"], now))),
+            (say("Last"), Cell(at=moment(found["last_seen"], now))),
+            (say("Catalog"), text(catalog or say("the whole service"))),
+            (say("Id"), Cell(ident=short_id(found["finding_id"]))),
         ),
         sections=(
             _next(found),
@@ -65,55 +69,57 @@ def finding_sheet(
 
 def _next(found: Mapping[str, Any]) -> Section:
     return Section(
-        title="What to do",
-        columns=("Proposed", "What this kind means"),
-        rows=[(text(sentence(found["proposed_action"])), text(KINDS.get(found["kind"], "A kind that is not known.")))],
+        title=say("What to do"),
+        columns=(say("Proposed"), say("What this kind means")),
+        rows=[(text(sentence(found["proposed_action"])), text(kind_meaning(found["kind"])))],
         none="",
     )
 
 
 def _about(found: Mapping[str, Any], catalog: str) -> Section:
     return Section(
-        title="What it is about",
-        columns=("What", "Which"),
+        title=say("What it is about"),
+        columns=(say("What"), say("Which")),
         rows=[(text(what), cell) for what, cell in _links(found, catalog)],
-        none="The devices below, and no image, roll-out or advisory.",
+        none=say("The devices below, and no image, roll-out or advisory."),
     )
 
 
 def _links(found: Mapping[str, Any], catalog: str) -> Iterator[tuple[str, Cell]]:
     if found["advisory_id"]:
-        yield "Advisory", text(found["advisory_id"], href=f"/advisories/{quote(found['advisory_id'], safe='')}")
+        yield say("Advisory"), text(found["advisory_id"], href=f"/advisories/{quote(found['advisory_id'], safe='')}")
     if found["rollout_id"]:
-        yield "Roll-out", text("the roll-out", href=f"/updates/{found['rollout_id']}")
+        yield say("Roll-out"), text(say("the roll-out"), href=f"/updates/{found['rollout_id']}")
     if found["image_id"] and catalog:
-        yield "Image", text(short_id(found["image_id"]).short, href=image_place(catalog, found["image_id"]))
+        yield say("Image"), text(short_id(found["image_id"]).short, href=image_place(catalog, found["image_id"]))
         if found["kind"] == "application-crashed":
             query = urlencode({"catalog": catalog, "image": found["image_id"]})
-            yield "Crashes", text("its crash groups", href=f"/crashes?{query}")
+            yield say("Crashes"), text(say("its crash groups"), href=f"/crashes?{query}")
     if found["deployment_id"]:
-        yield "Deployment", Cell(ident=short_id(found["deployment_id"]))
+        yield say("Deployment"), Cell(ident=short_id(found["deployment_id"]))
     if found["component_id"]:
-        yield "Component", Cell(ident=short_id(found["component_id"]))
+        yield say("Component"), Cell(ident=short_id(found["component_id"]))
 
 
 def _devices(found: Mapping[str, Any], names: Mapping[str, str]) -> Section:
     shown = found["device_ids"]
     further = found["device_count"] - len(shown)
-    more = f", {grouped(further)} more than are named" if further else ""
+    says = counted(found["device_count"], "device")
+    if further:
+        says = say("{devices}, {further} more than are named", devices=says, further=grouped(further))
     return Section(
-        title="Devices",
-        note=counted(found["device_count"], "device") + more,
-        columns=("Device", "Id"),
+        title=say("Devices"),
+        note=says,
+        columns=(say("Device"), say("Id")),
         rows=[(device(each, names), Cell(ident=short_id(each))) for each in shown],
-        none="No device is named.",
+        none=say("No device is named."),
     )
 
 
 def _done(lines: Sequence[Mapping[str, Any]], now: int) -> Section:
     return Section(
-        title="What was done",
-        columns=("When", "What", "By", "Audit line"),
+        title=say("What was done"),
+        columns=(say("When"), say("What"), say("By"), say("Audit line")),
         rows=[
             (
                 Cell(at=moment(each["at"], now)),

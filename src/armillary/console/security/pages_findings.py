@@ -13,19 +13,24 @@ from armillary.console.frame.confirmation import WIDE_DEVICES, Confirmation, tou
 from armillary.console.frame.form import Field, Form, choices
 from armillary.console.frame.states import SEVERITIES, SEVERITY, State, state_of
 from armillary.console.frame.words import Called, Moment, called, counted, grouped, joined, moment, sentence
+from armillary.console.language.say import say, say_count
+from armillary.console.security.finding_words import kind_meaning, kind_words
 from armillary.wire.device.finding import KINDS
 from armillary.wire.text.device_name import MAX_NAME_CHARACTERS
 
 LIST: Final = "/findings"
 STATUSES = ("open", "acknowledged", "closed")
+STATUS_WORDS: Mapping[str, str] = MappingProxyType(
+    {"open": say("open"), "acknowledged": say("acknowledged"), "closed": say("closed")}
+)
 # Devices named on the page; the count says how many there are.
 NAMED_DEVICES = 3
 
 # status -> (new status, word on the button). A closed finding stays closed: seen again, a new one opens.
 MOVES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
     {
-        "open": (("acknowledged", "Acknowledge"), ("closed", "Close")),
-        "acknowledged": (("closed", "Close"),),
+        "open": (("acknowledged", say("Acknowledge")), ("closed", say("Close"))),
+        "acknowledged": (("closed", say("Close")),),
         "closed": (),
     }
 )
@@ -79,12 +84,12 @@ class KindLine:
 # Columns of the list, and what each is sorted by.
 COLUMNS: Mapping[str, Callable[[FindingLine], object] | None] = MappingProxyType(
     {
-        "Severity": lambda line: line.severity,
-        "Finding": lambda line: line.title,
-        "Extent": lambda line: line.extent,
-        "Last seen": lambda line: line.last,
-        "Do next": None,
-        "Actions": None,
+        say("Severity"): lambda line: line.severity,
+        say("Finding"): lambda line: line.title,
+        say("Extent"): lambda line: line.extent,
+        say("Last seen"): lambda line: line.last,
+        say("Do next"): None,
+        say("Actions"): None,
     }
 )
 
@@ -106,18 +111,54 @@ def findings_sentence(items: Sequence[Mapping[str, Any]], status: str, *, more: 
     """First line: how many need somebody, by severity."""
     if not items:
         return {
-            "open": "Nothing needs you: no finding is open.",
-            "acknowledged": "No finding is acknowledged and waiting.",
-        }.get(status, "No finding was closed yet.")
+            "open": say("Nothing needs you: no finding is open."),
+            "acknowledged": say("No finding is acknowledged and waiting."),
+        }.get(status, say("No finding was closed yet."))
     counts = {word: sum(1 for item in items if item["severity"] == word) for word in SEVERITIES}
     return _counted(counts, len(items), status, on_page=more)
 
 
 def _counted(counts: Mapping[str, int], total: int, status: str, *, on_page: bool = False) -> str:
-    parts = [f"{grouped(count)} {severity}" for severity, count in counts.items() if count]
-    verb = {"open": "needs" if total == 1 else "need"}.get(status, "is" if total == 1 else "are")
-    rest = "you" if status == "open" else status
-    return f"{counted(total, 'finding')}{' on this page' if on_page else ''} {verb} {rest}: {joined(parts)}."
+    here = {"many": grouped(total), "parts": _of_severities(counts)}
+    match status, on_page:
+        case "open", False:
+            return say_count(total, "{many} finding needs you: {parts}.", "{many} findings need you: {parts}.", **here)
+        case "open", True:
+            return say_count(
+                total,
+                "{many} finding on this page needs you: {parts}.",
+                "{many} findings on this page need you: {parts}.",
+                **here,
+            )
+        case _, False:
+            state = STATUS_WORDS.get(status, status)
+            return say_count(
+                total,
+                "{many} finding is {state}: {parts}.",
+                "{many} findings are {state}: {parts}.",
+                state=state,
+                **here,
+            )
+        case _:
+            state = STATUS_WORDS.get(status, status)
+            return say_count(
+                total,
+                "{many} finding on this page is {state}: {parts}.",
+                "{many} findings on this page are {state}: {parts}.",
+                state=state,
+                **here,
+            )
+
+
+def _of_severities(counts: Mapping[str, int]) -> str:
+    """``2 critical and 1 low``."""
+    return joined(
+        [
+            say("{count} {severity}", count=grouped(count), severity=SEVERITY[severity].word)
+            for severity, count in counts.items()
+            if count
+        ]
+    )
 
 
 def named_devices(items: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -133,14 +174,14 @@ def finding_line(item: Mapping[str, Any], names: Mapping[str, str], *, may_act: 
         severity=state_of(SEVERITY, item["severity"]),
         title=item["title"],
         cause=sentence(item["cause"]),
-        extent=counted(item["device_count"], "device") if item["device_count"] else "no device",
+        extent=counted(item["device_count"], "device") if item["device_count"] else say("no device"),
         devices=tuple(called(device, names.get(device, "")) for device in named),
         proposed=sentence(item["proposed_action"]),
         status=item["status"],
         moves=MOVES.get(item["status"], ()) if may_act else (),
         first=moment(item["first_seen"], now),
         last=moment(item["last_seen"], now),
-        seen="once" if item["count"] == 1 else f"{grouped(item['count'])} times",
+        seen=say("once") if item["count"] == 1 else say("{count} times", count=grouped(item["count"])),
         rollout_href=f"/updates/{item['rollout_id']}" if item["rollout_id"] else "",
         href=f"{LIST}/{item['finding_id']}",
         kind=kind_words(item["kind"]),
@@ -151,11 +192,6 @@ def by_severity(items: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Gravest first, then newest; a severity that is not known comes first, so that it is not overlooked."""
     order = {severity: index for index, severity in enumerate(SEVERITIES)}
     return sorted(items, key=lambda item: (order.get(item["severity"], -1), -item["last_seen"]))
-
-
-def kind_words(kind: str) -> str:
-    """A kind as people read it: ``proof replayed``."""
-    return kind.replace("-", " ")
 
 
 def filters(given: Mapping[str, str], catalogs: Sequence[str], *, whole: bool) -> Filters:
@@ -190,34 +226,36 @@ def href(chosen: Filters, **more: str) -> str:
 
 def statuses(chosen: Filters) -> tuple[tuple[str, str, bool], ...]:
     """Word, address and whether it is shown, of each status; the other filters stay."""
-    return tuple((word, href(replace(chosen, status=word)), word == chosen.status) for word in STATUSES)
+    return tuple((STATUS_WORDS[word], href(replace(chosen, status=word)), word == chosen.status) for word in STATUSES)
 
 
 def search_form(chosen: Filters, catalogs: Sequence[str]) -> Form:
     """The filters beside the status."""
     kinds = tuple((each, kind_words(each)) for each in sorted(KINDS))
     fields = [
-        Field(name="device", label="Device: name or id", value=chosen.device),
+        Field(name="device", label=say("Device: name or id"), value=chosen.device),
         Field(
             name="severity",
-            label="Severity",
+            label=say("Severity"),
             kind="select",
             value=chosen.severity,
-            choices=choices(SEVERITIES, none="every severity"),
+            choices=(("", say("every severity")), *((word, SEVERITY[word].word) for word in SEVERITIES)),
         ),
-        Field(name="kind", label="Kind", kind="select", value=chosen.kind, choices=(("", "every kind"), *kinds)),
+        Field(
+            name="kind", label=say("Kind"), kind="select", value=chosen.kind, choices=(("", say("every kind")), *kinds)
+        ),
     ]
     if len(catalogs) > 1:
-        offered = choices(catalogs, none="every catalog")
-        fields.append(Field(name="catalog", label="Catalog", kind="select", value=chosen.catalog, choices=offered))
+        offered = choices(catalogs, none=say("every catalog"))
+        fields.append(Field(name="catalog", label=say("Catalog"), kind="select", value=chosen.catalog, choices=offered))
     hidden = (("status", chosen.status),) if chosen.status != "open" else ()
-    return Form(post=LIST, label="Show", fields=tuple(fields), hidden=hidden)
+    return Form(post=LIST, label=say("Show"), fields=tuple(fields), hidden=hidden)
 
 
 def inbox_sentence(page: Mapping[str, Any], kinds: Sequence[Mapping[str, Any]], chosen: Filters) -> str:
     """First line: how many there are of what is chosen, by severity; all are counted where all kinds are."""
     if not page["items"] and chosen != Filters(chosen.status):
-        return f"No {chosen.status} finding is like this."
+        return say("No {status} finding is like this.", status=STATUS_WORDS[chosen.status])
     if not kinds or chosen.kind:
         return findings_sentence(page["items"], chosen.status, more=page["next"] is not None)
     counts = {word: sum(each["severities"].get(word, 0) for each in kinds) for word in SEVERITIES}
@@ -232,7 +270,7 @@ def kind_lines(kinds: Sequence[Mapping[str, Any]], chosen: Filters, *, may_act: 
     return tuple(
         KindLine(
             words=kind_words(each["kind"]),
-            means=each["means"],
+            means=kind_meaning(each["kind"], each["means"]),
             href=href(replace(chosen, kind=each["kind"])),
             severities=tuple(
                 (state_of(SEVERITY, word), grouped(count))
@@ -250,22 +288,26 @@ def kind_lines(kinds: Sequence[Mapping[str, Any]], chosen: Filters, *, may_act: 
 def kind_confirmation(kind: Mapping[str, Any], chosen: Filters) -> Confirmation:
     """What acknowledging all open findings of a kind does; ``kind`` is its line of ``GET /finding-kinds``."""
     many = counted(kind["findings"], "open finding")
-    parts = [f"{grouped(count)} {word}" for word in SEVERITIES if (count := kind["severities"].get(word, 0))]
-    where = f" in {chosen.catalog}" if chosen.catalog else ""
+    counts = {word: kind["severities"].get(word, 0) for word in SEVERITIES}
+    where = say("{many} in {catalog}", many=many, catalog=chosen.catalog) if chosen.catalog else many
     is_wide = kind["findings"] > WIDE_DEVICES
     return Confirmation(
-        title=f"Acknowledge {many} of the kind {kind_words(kind['kind'])}?",
+        title=say("Acknowledge {many} of the kind {kind}?", many=many, kind=kind_words(kind["kind"])),
         touches=touching(
-            f"{many}{where}: {joined(parts)}. What comes in after this page stays open.",
-            "Lists them as acknowledged: somebody is on them, and they hold no roll-out any more.",
-            "Devices, roll-outs and images: nothing is changed on them.",
-            "None as a whole; one that is closed opens anew when it is seen again.",
+            say(
+                "{findings}: {parts}. What comes in after this page stays open.",
+                findings=where,
+                parts=_of_severities(counts),
+            ),
+            say("Lists them as acknowledged: somebody is on them, and they hold no roll-out any more."),
+            say("Devices, roll-outs and images: nothing is changed on them."),
+            say("None as a whole; one that is closed opens anew when it is seen again."),
         ),
-        label="Acknowledge",
+        label=say("Acknowledge"),
         post=_acknowledge_href(kind["kind"], Filters()),
         back=href(replace(chosen, kind="")),
         word="acknowledge" if is_wide else "",
-        wide=f"This acknowledges {many}.",
+        wide=say("This acknowledges {many}.", many=many),
         hidden=(
             ("severity", chosen.severity),
             ("catalog", chosen.catalog),

@@ -7,21 +7,25 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from armillary.console.frame.form import Field, Form, Wrong, choices
+from armillary.console.frame.form import Field, Form, Wrong
 from armillary.console.frame.sheet import Cell, Section, place as document_place, text
-from armillary.console.frame.states import ATTENTION, GOOD, SEVERITIES, State
+from armillary.console.frame.states import ATTENTION, GOOD, SEVERITIES, SEVERITY, State
 from armillary.console.frame.words import counted, joined
+from armillary.console.language.say import apart, say, shaped
+from armillary.console.security.finding_words import kind_meaning
 from armillary.wire.device.finding import KINDS as FINDING_KINDS, SEVERITIES as RISING
 from armillary.wire.notification.event import TOPICS
 
 # Event of the overview -> what people call it; findings have their severity behind.
+TOPIC_WORDS: Final[Mapping[str, str]] = MappingProxyType({"finding": say("findings"), "action": say("actions")})
+_ONLY: Final[Mapping[str, str]] = MappingProxyType({"finding": say("findings only"), "action": say("actions only")})
 _EVENTS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "finding": "Findings",
-        "rollout-held": "Roll-outs that are halted",
-        "clock": "Times that are near or over: cases, answers, renewals",
-        "action": "Actions, and what waits for a person",
-        "alert": "Alerts of rules that name a channel",
+        "finding": say("Findings"),
+        "rollout-held": say("Roll-outs that are halted"),
+        "clock": say("Times that are near or over: cases, answers, renewals"),
+        "action": say("Actions, and what waits for a person"),
+        "alert": say("Alerts of rules that name a channel"),
     }
 )
 LEAST: Final = RISING[0]
@@ -33,20 +37,30 @@ def mail_cell(mail: Mapping[str, Any]) -> Cell:
     """Whether e-mails can be sent."""
     if not mail["is_set"]:
         return Cell(
-            state=State(ATTENTION, "not set"),
-            reason="E-mails of channels and rules wait. The service's settings smtp_host and smtp_from name one.",
+            state=State(ATTENTION, say("not set")),
+            reason=say("E-mails of channels and rules wait. The service's settings smtp_host and smtp_from name one."),
         )
-    by = f"{mail['host']}:{mail['port']} ({mail['security']}), from {mail['sender']}" if mail["host"] else ""
-    return Cell(state=State(GOOD, "set"), reason=by)
+    by = (
+        say(
+            "{host}:{port} ({security}), from {sender}",
+            host=mail["host"],
+            port=mail["port"],
+            security=mail["security"],
+            sender=mail["sender"],
+        )
+        if mail["host"]
+        else ""
+    )
+    return Cell(state=State(GOOD, say("set")), reason=by)
 
 
 def told_section(events: Sequence[Mapping[str, Any]]) -> Section:
     """Events, each with the channels that are told."""
     rows = [(text(_event(each)), _told(each["told"])) for each in events]
     return Section(
-        title="Who is told of what",
-        note="a channel's page changes what it is told; rules name channels for their alerts",
-        columns=("Event", "Channels"),
+        title=say("Who is told of what"),
+        note=say("a channel's page changes what it is told; rules name channels for their alerts"),
+        columns=(say("Event"), say("Channels")),
         rows=rows,
         none="",
     )
@@ -58,15 +72,15 @@ def silent_section(rules: Sequence[Mapping[str, Any]]) -> Section:
         (
             text(each["name"], href=document_place("rule", each["id"])),
             text(" ".join(f"{why}." for why in each["why"])),
-            text(each["catalog"] or "all catalogs"),
+            text(each["catalog"] or say("all catalogs")),
         )
         for each in rules
     ]
     return Section(
-        title="Rules that reach nobody, or not all whom they name",
-        columns=("Rule", "Why", "Of"),
+        title=say("Rules that reach nobody, or not all whom they name"),
+        columns=(say("Rule"), say("Why"), say("Of")),
         rows=rows,
-        none="Every rule can reach whom it names.",
+        none=say("Every rule can reach whom it names."),
     )
 
 
@@ -74,31 +88,40 @@ def choice_form(post: str, found: Mapping[str, Any], wrong: Wrong | None) -> For
     """What a channel is told, to be changed."""
     ticked = frozenset(found["finding_kinds"])
     kinds = tuple(
-        Field(name=f"{_KIND}{kind}", label=says.rstrip("."), kind="check", value="on" if kind in ticked else "")
+        Field(
+            name=f"{_KIND}{kind}",
+            label=shaped(kind_meaning(kind, says), _without_stop),
+            kind="check",
+            value="on" if kind in ticked else "",
+        )
         for kind, says in FINDING_KINDS.items()
     )
     return Form(
         post=post,
-        label="Save",
-        title="What it is told",
-        about="of findings, the kinds that are ticked; none ticked: all kinds",
+        label=say("Save"),
+        title=say("What it is told"),
+        about=say("of findings, the kinds that are ticked; none ticked: all kinds"),
         fields=(topics_field(found["topics"]), severity_field(found["min_severity"]), *kinds),
         error=wrong,
         anchor="told",
     )
 
 
+def _without_stop(text: str) -> str:
+    return text.rstrip(".")
+
+
 def topics_field(topics: Sequence[str]) -> Field:
     """The choice of topics."""
     value = topics[0] if len(topics) == 1 else ""
-    offered = (("", "findings and actions"), *((each, f"{each}s only") for each in TOPICS))
-    return Field(name="topic", label="Topics", kind="select", value=value, choices=offered)
+    offered = (("", say("findings and actions")), *((each, _ONLY.get(each, each)) for each in TOPICS))
+    return Field(name="topic", label=say("Topics"), kind="select", value=value, choices=offered)
 
 
 def severity_field(value: str) -> Field:
     """The choice of the least severity."""
-    found = choices(tuple(reversed(SEVERITIES)))
-    return Field(name="min_severity", label="From severity", kind="select", value=value, choices=found)
+    found = tuple((word, SEVERITY[word].word) for word in reversed(SEVERITIES))
+    return Field(name="min_severity", label=say("From severity"), kind="select", value=value, choices=found)
 
 
 def topics_of(form: Mapping[str, str]) -> list[str]:
@@ -118,19 +141,19 @@ def choice_of(form: Mapping[str, str]) -> dict[str, Any]:
 
 def _event(each: Mapping[str, Any]) -> str:
     called = _EVENTS.get(each["event"], each["event"])
-    return f"{called}, {each['severity']}" if each["severity"] else called
+    return say("{event}, {severity}", event=called, severity=each["severity"]) if each["severity"] else called
 
 
 def _told(channels: Sequence[Mapping[str, Any]]) -> Cell:
     if not channels:
-        return Cell(state=State(ATTENTION, "nobody"))
+        return Cell(state=State(ATTENTION, say("nobody")))
     return text(joined([_channel(each) for each in channels]))
 
 
 def _channel(each: Mapping[str, Any]) -> str:
-    about = [f"of {each['catalog']}"] if each["catalog"] else []
+    about = [say("of {catalog}", catalog=each["catalog"])] if each["catalog"] else []
     if each.get("rules"):
-        about.append(f"by {counted(each['rules'], 'rule')}")
+        about.append(say("by {rules}", rules=counted(each["rules"], "rule")))
     if each["from"] and each["from"] != LEAST:
-        about.append(f"from {each['from']}")
-    return f"{each['name']} ({', '.join(about)})" if about else str(each["name"])
+        about.append(say("from {severity}", severity=each["from"]))
+    return say("{name} ({about})", name=each["name"], about=apart(about)) if about else str(each["name"])

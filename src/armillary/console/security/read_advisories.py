@@ -14,6 +14,7 @@ from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Wrong
 from armillary.console.frame.sheet import LIST_LINES
 from armillary.console.frame.times import typed_time
+from armillary.console.language.say import say
 from armillary.console.security import pages_actions, pages_advisories, pages_advisory, pages_statements
 
 STATEMENTS = 50
@@ -115,8 +116,8 @@ def advisory_curve(visit: Visit) -> Response:
     """The patch curve for the chart."""
     catalog = chosen_catalog(visit, catalogs(visit))
     found = ask(visit, "show_advisory", advisory_id=visit.params["advisory_id"], catalog=catalog or None, at=None)
-    made = curve.document(pages_advisory.lines(found), "devices", begin=found["known_since"], end=found["as_of"])
-    return JSONResponse(made)
+    made = curve.document(pages_advisory.lines(found), say("devices"), begin=found["known_since"], end=found["as_of"])
+    return JSONResponse(visit.said(made))
 
 
 def advisory_document(visit: Visit) -> Response:

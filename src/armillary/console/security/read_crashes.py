@@ -12,6 +12,7 @@ from armillary.console.frame import curve
 from armillary.console.frame.asking import ask, catalogs, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.sheet import LIST_LINES
+from armillary.console.language.say import say
 from armillary.console.security import pages_crashes
 
 _IMAGE: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
@@ -47,7 +48,8 @@ def crash_curve(visit: Visit) -> Response:
     """Crashes so far, for the chart."""
     reports = ask(visit, "crash_reports", **_named(visit), limit=REPORTS, after=None)["items"]
     begin = reports[-1]["received_at"] if reports else visit.now
-    return JSONResponse(curve.document(pages_crashes.lines(reports), "crashes", begin=begin, end=visit.now))
+    made = curve.document(pages_crashes.lines(reports), say("crashes"), begin=begin, end=visit.now)
+    return JSONResponse(visit.said(made))
 
 
 def _named(visit: Visit) -> dict[str, str]:

@@ -15,15 +15,16 @@ from armillary.console.frame.form import Field, Form, Wrong, filled, limits
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, next_href, number, state, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.words import counted, grouped, joined, moment, short_id, size
+from armillary.console.language.say import apart, say
 
 LIST: Final = "/dossiers"
 # State of a statement -> how it is drawn, those that need somebody first.
 STATES: Final[Mapping[str, State]] = MappingProxyType(
     {
-        "absent": State(BAD, "absent"),
-        "stale": State(ATTENTION, "stale"),
-        "present": State(GOOD, "present"),
-        "out-of-scope": State(UNKNOWN, "out of scope"),
+        "absent": State(BAD, say("absent")),
+        "stale": State(ATTENTION, say("stale")),
+        "present": State(GOOD, say("present")),
+        "out-of-scope": State(UNKNOWN, say("out of scope")),
     }
 )
 # Formats in which customers read what is known of vulnerabilities.
@@ -50,42 +51,57 @@ def list_sheet(
     now: int,
 ) -> Sheet:
     """A page of dossiers; ``key`` verifies them, ``whole``: who asks speaks for all catalogs."""
-    owners = (*((("", "all catalogs"),) if whole else ()), *((each, each) for each in catalogs))
+    owners = (*((("", say("all catalogs")),) if whole else ()), *((each, each) for each in catalogs))
     fields = (
-        Field(name="catalog", label="Of", kind="select", choices=owners),
-        Field(name="product", label="Product", limits=limits(maxlength=50), hint="Empty: all of the catalog"),
+        Field(name="catalog", label=say("Of"), kind="select", choices=owners),
+        Field(name="product", label=say("Product"), limits=limits(maxlength=50), hint=say("Empty: all of the catalog")),
     )
     form = Form(
         post=LIST,
-        label="Create a dossier",
-        title="A new dossier",
-        about="what is held now, signed; it takes some seconds",
+        label=say("Create a dossier"),
+        title=say("A new dossier"),
+        about=say("what is held now, signed; it takes some seconds"),
         fields=filled(fields, sent) if sent else fields,
         error=wrong,
         primary=True,
     )
     items = page["items"]
     return Sheet(
-        place="Dossiers",
-        title="Older dossiers."
+        place=say("Dossiers"),
+        title=say("Older dossiers.")
         if is_part
-        else f"{counted(len(items), 'dossier')}, the newest {_newest(items, now)}."
+        else say(
+            "{dossiers}, the newest {newest}.", dossiers=counted(len(items), "dossier"), newest=_newest(items, now)
+        )
         if items
-        else "No dossier yet.",
-        detail="A signed file of what the live fleet shows, with the evidence: armillary dossier verify verifies it "
-        "offline. It says what is present, absent, stale or out of scope, and never that something is fulfilled.",
+        else say("No dossier yet."),
+        detail=say(
+            "A signed file of what the live fleet shows, with the evidence: armillary dossier verify "
+            "verifies it offline. It says what is present, absent, stale or out of scope, and never that "
+            "something is fulfilled."
+        ),
         buttons=tuple(
-            Button(label=f"{words} for customers", href=f"/vex?{urlencode({'format': form_name})}")
+            Button(label=say("{words} for customers", words=words), href=f"/vex?{urlencode({'format': form_name})}")
             for form_name, words in VEX_FORMATS.items()
         ),
-        facts=(("Verifier key, to be kept elsewhere", Cell(text=key, code=True)),),
+        facts=((say("Verifier key, to be kept elsewhere"), Cell(text=key, code=True)),),
         sections=(
             Section(
-                title="Dossiers",
-                note="newest first",
-                columns=("Created", "Of", "Absent", "Stale", "Present", "Out of scope", "By", "Size", "SHA-256"),
+                title=say("Dossiers"),
+                note=say("newest first"),
+                columns=(
+                    say("Created"),
+                    say("Of"),
+                    say("Absent"),
+                    say("Stale"),
+                    say("Present"),
+                    say("Out of scope"),
+                    say("By"),
+                    say("Size"),
+                    say("SHA-256"),
+                ),
                 rows=[_row(each, now) for each in items],
-                none="Create one below, or: armillary dossier create",
+                none=say("Create one below, or: armillary dossier create"),
                 next_href=next_href(LIST, page["next"]),
             ),
         ),
@@ -97,26 +113,30 @@ def list_sheet(
 def dossier_sheet(found: Mapping[str, Any], now: int) -> Sheet:
     """One dossier: its gaps, then each standard."""
     counts, made = found["states"], moment(found["made_at"], now)
-    parts = [f"{grouped(counts.get(word, 0))} {each.word}" for word, each in STATES.items() if counts.get(word)]
+    parts = _of_states(counts)
     names = {each["id"]: each["title"] for each in found["standards"]}
     return Sheet(
-        place="Dossiers",
-        heading=f"Dossier of {owner(found)}",
-        title=f"{owner(found)}: {joined(parts)} statements.",
-        detail=f"Created {made.exact if made else ''} by {found['made_by']}. It states what was so then.",
-        crumbs=(("Dossiers", LIST), (owner(found), "")),
-        buttons=(Button(label="Download the file", href=place(found["dossier_id"], "file.zip"), primary=True),),
+        place=say("Dossiers"),
+        heading=say("Dossier of {owner}", owner=owner(found)),
+        title=say("{owner}: {parts} statements.", owner=owner(found), parts=joined(parts)),
+        detail=say(
+            "Created {at} by {made_by}. It states what was so then.",
+            at=made.exact if made else "",
+            made_by=found["made_by"],
+        ),
+        crumbs=((say("Dossiers"), LIST), (owner(found), "")),
+        buttons=(Button(label=say("Download the file"), href=place(found["dossier_id"], "file.zip"), primary=True),),
         facts=(
-            ("Gaps", text(grouped(len(found["gaps"])))),
-            ("Size", text(size(found["size"]))),
-            ("SHA-256", Cell(ident=short_id(found["sha256"]))),
-            ("Verify", Cell(text="armillary dossier verify FILE --key KEY", code=True)),
+            (say("Gaps"), text(grouped(len(found["gaps"])))),
+            (say("Size"), text(size(found["size"]))),
+            (say("SHA-256"), Cell(ident=short_id(found["sha256"]))),
+            (say("Verify"), Cell(text="armillary dossier verify FILE --key KEY", code=True)),
         ),
         sections=(
             Section(
-                title="Gaps",
-                note="absent or stale",
-                columns=("Requirement", "State", "Why"),
+                title=say("Gaps"),
+                note=say("absent or stale"),
+                columns=(say("Requirement"), say("State"), say("Why")),
                 rows=[
                     (
                         text(each["id"], href=f"#{each['standard']}", reason=names.get(each["standard"], "")),
@@ -125,7 +145,7 @@ def dossier_sheet(found: Mapping[str, Any], now: int) -> Sheet:
                     )
                     for each in found["gaps"]
                 ],
-                none="None.",
+                none=say("None."),
                 anchor="gaps",
             ),
             *(_standard(each) for each in found["standards"]),
@@ -137,21 +157,21 @@ def dossier_sheet(found: Mapping[str, Any], now: int) -> Sheet:
 def owner(found: Mapping[str, Any]) -> str:
     """What a dossier is about."""
     if found["product"]:
-        return f"{found['product']} of {found['catalog']}"
-    return found["catalog"] or "all catalogs"
+        return say("{product} of {catalog}", product=found["product"], catalog=found["catalog"])
+    return found["catalog"] or say("all catalogs")
 
 
 def _standard(found: Mapping[str, Any]) -> Section:
     return Section(
         title=found["title"],
         note=_counts(found["statements"]),
-        columns=("Requirement", "State", "What is held", "Evidence"),
+        columns=(say("Requirement"), say("State"), say("What is held"), say("Evidence")),
         rows=[
             (
                 text(each["title"], reason=each["reference"]),
                 state(STATES, each["state"]),
                 text(each["says"]),
-                text(counted(len(each["evidence"]), "part") if each["evidence"] else "none"),
+                text(counted(len(each["evidence"]), "part") if each["evidence"] else say("none")),
             )
             for each in found["statements"]
         ],
@@ -162,7 +182,16 @@ def _standard(found: Mapping[str, Any]) -> Section:
 
 def _counts(statements: Sequence[Mapping[str, Any]]) -> str:
     counts = {word: sum(each["state"] == word for each in statements) for word in STATES}
-    return ", ".join(f"{grouped(many)} {STATES[word].word}" for word, many in counts.items() if many)
+    return apart(_of_states(counts))
+
+
+def _of_states(counts: Mapping[str, int]) -> list[str]:
+    """``2 absent``, ``1 stale``; of states with none nothing."""
+    return [
+        say("{count} {state}", count=grouped(counts[word]), state=each.word)
+        for word, each in STATES.items()
+        if counts.get(word)
+    ]
 
 
 def _row(each: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
@@ -179,4 +208,4 @@ def _row(each: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
 
 def _newest(items: Sequence[Mapping[str, Any]], now: int) -> str:
     made = moment(items[0]["made_at"], now)
-    return f"of {made.relative}" if made else ""
+    return say("of {made}", made=made.relative) if made else ""

@@ -25,40 +25,41 @@ from armillary.console.frame.sheet import (
 )
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.words import counted, moment
+from armillary.console.language.say import say
 from armillary.regulation.vulnerability_report import TRANSITIONS
 
 LIST: Final = "/vulnerability-reports"
 STATES: Final[Mapping[str, State]] = MappingProxyType(
     {
-        "new": State(BAD, "new"),
-        "acknowledged": State(ATTENTION, "acknowledged"),
-        "in-work": State(ATTENTION, "in work"),
-        "fixed": State(GOOD, "fixed"),
-        "closed": State(UNKNOWN, "closed"),
+        "new": State(BAD, say("new")),
+        "acknowledged": State(ATTENTION, say("acknowledged")),
+        "in-work": State(ATTENTION, say("in work")),
+        "fixed": State(GOOD, say("fixed")),
+        "closed": State(UNKNOWN, say("closed")),
     }
 )
 # State of what its writer must hear -> how it is drawn.
 _DUE: Final[Mapping[str, State]] = MappingProxyType(
     {
-        "running": State(ATTENTION, "in time"),
-        "due-soon": State(BAD, "due soon"),
-        "overdue": State(BAD, "overdue"),
+        "running": State(ATTENTION, say("in time")),
+        "due-soon": State(BAD, say("due soon")),
+        "overdue": State(BAD, say("overdue")),
     }
 )
-_DUE_ACTIONS: Final = {"acknowledge": "acknowledge receipt", "tell": "tell its writer how it stands"}
+_DUE_ACTIONS: Final = {"acknowledge": say("acknowledge receipt"), "tell": say("tell its writer how it stands")}
 # What can be done with a report, in the words of the form.
 ACTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "acknowledge": "acknowledge: its writer was told that it came",
-        "work": "work on it",
-        "tell": "its writer was told how it stands",
-        "fix": "it is fixed",
-        "close": "close it",
-        "reopen": "reopen it",
+        "acknowledge": say("acknowledge: its writer was told that it came"),
+        "work": say("work on it"),
+        "tell": say("its writer was told how it stands"),
+        "fix": say("it is fixed"),
+        "close": say("close it"),
+        "reopen": say("reopen it"),
     }
 )
 _EXPLOITED: Final[Mapping[str, State]] = MappingProxyType(
-    {"yes": State(BAD, "yes, says its writer"), "no": State(UNKNOWN, "no, says its writer")}
+    {"yes": State(BAD, say("yes, says its writer")), "no": State(UNKNOWN, say("no, says its writer"))}
 )
 
 
@@ -71,23 +72,25 @@ def list_sheet(
     page: Mapping[str, Any], policy: Mapping[str, Any] | None, *, asked: str, is_part: bool, now: int
 ) -> Sheet:
     """A page of reports; ``policy`` is what is published, None for who may not see that."""
-    words = (("open", "open"), *((word, each.word) for word, each in STATES.items()), ("", "all"))
+    words = (("open", say("open")), *((word, each.word) for word, each in STATES.items()), ("", say("all")))
     items = page["items"]
     due = sorted((each for each in items if each["due_at"] is not None), key=lambda each: each["due_at"])
     return Sheet(
-        place="Vulnerability reports",
-        title="Older reports." if is_part else _sentence(items, due, asked, now),
-        detail="What strangers report by the public page and by security.txt. What one says is sealed, and reading it "
-        "leaves a line in the audit log.",
+        place=say("Vulnerability reports"),
+        title=say("Older reports.") if is_part else _sentence(items, due, asked, now),
+        detail=say(
+            "What strangers report by the public page and by security.txt. What one says is sealed, and "
+            "reading it leaves a line in the audit log."
+        ),
         links=tuple((word, f"{LIST}?state={key}" if key != "open" else LIST, key == asked) for key, word in words),
         facts=_policy(policy, now),
         sections=(
             Section(
-                title="Reports",
-                note="newest first",
-                columns=("Report", "State", "Due", "Standing", "Received", "Of"),
+                title=say("Reports"),
+                note=say("newest first"),
+                columns=(say("Report"), say("State"), say("Due"), say("Standing"), say("Received"), say("Of")),
                 rows=[_row(each, now) for each in items],
-                none="None.",
+                none=say("None."),
                 next_href=next_href(LIST, page["next"], {"state": asked}),
                 sorts=True,
             ),
@@ -114,40 +117,40 @@ def report_sheet(
     acting = (_act_form(reference, found["state"]),) if may_act else ()
     forms = (*acting, *((_assign_form(reference, catalogs),) if may_assign else ()))
     return Sheet(
-        place="Vulnerability reports",
-        heading=f"Report {reference}",
-        title=f"{said['title']}",
-        detail=f"Report {reference}. That you read it is in the audit log.",
-        crumbs=(("Vulnerability reports", LIST), (reference, "")),
+        place=say("Vulnerability reports"),
+        heading=say("Report {reference}", reference=reference),
+        title=str(said["title"]),
+        detail=say("Report {reference}. That you read it is in the audit log.", reference=reference),
+        crumbs=((say("Vulnerability reports"), LIST), (reference, "")),
         buttons=(aware_button("vulnerability-report", reference, found["catalog"] or ""),) if may_report else (),
         facts=(
-            ("State", state(STATES, found["state"])),
-            ("Its writer must hear", text(_DUE_ACTIONS.get(found["due_action"] or "", "nothing now"))),
-            ("By", text(due.exact, reason=due.relative) if due else text("no time")),
-            ("Exploited", Cell(state=_EXPLOITED.get(said["exploited"], State(UNKNOWN, "not said")))),
-            ("Product", text(said["product"] or "not said", reason=said["version"])),
-            ("Contact", text(said["contact"] or "none: nobody can answer")),
-            ("Means to publish", text(said["publication"] or "not said")),
-            ("Received", Cell(at=moment(found["received_at"], now))),
-            ("Of", text(_owner(found))),
+            (say("State"), state(STATES, found["state"])),
+            (say("Its writer must hear"), text(_DUE_ACTIONS.get(found["due_action"] or "", say("nothing now")))),
+            (say("By"), text(due.exact, reason=due.relative) if due else text(say("no time"))),
+            (say("Exploited"), Cell(state=_EXPLOITED.get(said["exploited"], State(UNKNOWN, say("not said"))))),
+            (say("Product"), text(said["product"] or say("not said"), reason=said["version"])),
+            (say("Contact"), text(said["contact"] or say("none: nobody can answer"))),
+            (say("Means to publish"), text(said["publication"] or say("not said"))),
+            (say("Received"), Cell(at=moment(found["received_at"], now))),
+            (say("Of"), text(_owner(found))),
         ),
         command=said["description"],
-        says_command="What was written",
+        says_command=say("What was written"),
         sections=(
             Section(
-                title="What was done",
-                columns=("When", "What", "Then", "By", "Note"),
+                title=say("What was done"),
+                columns=(say("When"), say("What"), say("Then"), say("By"), say("Note")),
                 rows=[
                     (
                         Cell(at=moment(each["at"], now)),
                         text(each["action"]),
                         state(STATES, each["state"]),
                         text(each["actor"]),
-                        text(each["text"] or "none"),
+                        text(each["text"] or say("none")),
                     )
                     for each in found["notes"]
                 ],
-                none="Nothing yet.",
+                none=say("Nothing yet."),
             ),
         ),
         forms=tuple(
@@ -164,12 +167,12 @@ def _act_form(reference: str, standing: str) -> Form:
     possible = tuple((word, ACTIONS[word]) for word in TRANSITIONS.get(standing, ()))
     return Form(
         post=place(reference, "actions"),
-        label="Do it",
-        title="What is done",
-        about="a note is kept sealed; to close, one is needed",
+        label=say("Do it"),
+        title=say("What is done"),
+        about=say("a note is kept sealed; to close, one is needed"),
         fields=(
-            Field(name="action", label="What", kind="select", choices=possible),
-            Field(name="note", label="Note", kind="area", limits=limits(maxlength=4000), rows=3),
+            Field(name="action", label=say("What"), kind="select", choices=possible),
+            Field(name="note", label=say("Note"), kind="area", limits=limits(maxlength=4000), rows=3),
         ),
         anchor="actions",
         primary=True,
@@ -179,12 +182,14 @@ def _act_form(reference: str, standing: str) -> Form:
 def _assign_form(reference: str, catalogs: Sequence[str]) -> Form:
     return Form(
         post=place(reference, "assign"),
-        label="Assign",
-        title="Whom it concerns",
-        about="who speaks for this catalog sees it, too",
+        label=say("Assign"),
+        title=say("Whom it concerns"),
+        about=say("who speaks for this catalog sees it, too"),
         fields=(
-            Field(name="catalog", label="Catalog", kind="select", choices=choices(catalogs)),
-            Field(name="product", label="Product", limits=limits(maxlength=64), hint="Empty: all of the catalog"),
+            Field(name="catalog", label=say("Catalog"), kind="select", choices=choices(catalogs)),
+            Field(
+                name="product", label=say("Product"), limits=limits(maxlength=64), hint=say("Empty: all of the catalog")
+            ),
         ),
         anchor="assign",
     )
@@ -195,8 +200,10 @@ def _row(each: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
     return (
         text(each["reference"], href=place(each["reference"])),
         state(STATES, each["state"]),
-        text(_DUE_ACTIONS.get(each["due_action"] or "", "nothing"), reason=due.exact if due else ""),
-        Cell(state=_DUE.get(each["due_state"], State(UNKNOWN, each["due_state"]))) if due else text("nothing is due"),
+        text(_DUE_ACTIONS.get(each["due_action"] or "", say("nothing")), reason=due.exact if due else ""),
+        Cell(state=_DUE.get(each["due_state"], State(UNKNOWN, each["due_state"])))
+        if due
+        else text(say("nothing is due")),
         Cell(at=moment(each["received_at"], now)),
         text(_owner(each)),
     )
@@ -205,7 +212,7 @@ def _row(each: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
 def _owner(found: Mapping[str, Any]) -> str:
     if found["product"]:
         return f"{found['catalog']} / {found['product']}"
-    return found["catalog"] or "not assigned yet"
+    return found["catalog"] or say("not assigned yet")
 
 
 def _policy(policy: Mapping[str, Any] | None, now: int) -> tuple[tuple[str, Cell], ...]:
@@ -215,25 +222,35 @@ def _policy(policy: Mapping[str, Any] | None, now: int) -> tuple[tuple[str, Cell
     return (
         (
             "security.txt",
-            text("published", href="/.well-known/security.txt", reason=f"signed until {until.exact}" if until else "")
+            text(
+                say("published"),
+                href="/.well-known/security.txt",
+                reason=say("signed until {until}", until=until.exact) if until else "",
+            )
             if policy["is_published"]
-            else Cell(state=State(ATTENTION, "not published"), reason="armillary disclosure set --contact ..."),
+            else Cell(state=State(ATTENTION, say("not published")), reason="armillary disclosure set --contact ..."),
         ),
-        ("Takes reports", text("yes" if policy["is_open"] else "no")),
-        ("Contacts", text(", ".join(policy["contacts"]) or "none")),
-        ("Receipt acknowledged within", text(counted(policy["acknowledge_days"], "day"))),
-        ("Told how it stands every", text(counted(policy["status_days"], "day"))),
-        ("Refused since the start", text(counted(policy["refused"], "report"))),
+        (say("Takes reports"), text(say("yes") if policy["is_open"] else say("no"))),
+        (say("Contacts"), text(", ".join(policy["contacts"]) or say("none"))),
+        (say("Receipt acknowledged within"), text(counted(policy["acknowledge_days"], "day"))),
+        (say("Told how it stands every"), text(counted(policy["status_days"], "day"))),
+        (say("Refused since the start"), text(counted(policy["refused"], "report"))),
     )
 
 
 def _sentence(items: Sequence[Mapping[str, Any]], due: Sequence[Mapping[str, Any]], asked: str, now: int) -> str:
     if not items:
-        return "No report is open." if asked == "open" else "No report is like this."
+        return say("No report is open.") if asked == "open" else say("No report is like this.")
     many = counted(len(items), "report")
     if not due:
-        return f"{many}; nothing is due."
+        return say("{many}; nothing is due.", many=many)
     first = due[0]
     at = moment(first["due_at"], now)
     what = _DUE_ACTIONS.get(first["due_action"], first["due_action"])
-    return f"{many}; first due: {what} of {first['reference']}, {at.relative if at else ''}."
+    return say(
+        "{many}; first due: {what} of {reference}, {when}.",
+        many=many,
+        what=what,
+        reference=first["reference"],
+        when=at.relative if at else "",
+    )

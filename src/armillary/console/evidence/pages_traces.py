@@ -12,26 +12,27 @@ from armillary.console.frame.form import Field, Form, limits
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, audit_section, state, text
 from armillary.console.frame.states import BAD, GOOD, SEVERITY, UNKNOWN, State
 from armillary.console.frame.words import counted, grouped, joined, moment, sentence, short_id
+from armillary.console.language.say import say
 
 LIST: Final = "/traces"
 # What is traced, in the order of the form: kind -> what is typed.
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "device": "Device: its name, id, or the first digits",
-        "key": "Key or certificate: its serial, hex",
-        "advisory": "Advisory: its id, such as CVE-2026-1234",
+        "device": say("Device: its name, id, or the first digits"),
+        "key": say("Key or certificate: its serial, hex"),
+        "advisory": say("Advisory: its id, such as CVE-2026-1234"),
     }
 )
 # Events that the page has, the newest; the download has all that were read.
 EVENTS: Final = 200
 _EVENT_KINDS: Final[Mapping[str, State]] = MappingProxyType(
     {
-        "operation": State(UNKNOWN, "operation"),
-        "boot": State(GOOD, "boot"),
-        "refusal": State(BAD, "refusal"),
-        "update": State(UNKNOWN, "update"),
-        "error": State(BAD, "error"),
-        "finding": State(BAD, "finding"),
+        "operation": State(UNKNOWN, say("operation")),
+        "boot": State(GOOD, say("boot")),
+        "refusal": State(BAD, say("refusal")),
+        "update": State(UNKNOWN, say("update")),
+        "error": State(BAD, say("error")),
+        "finding": State(BAD, say("finding")),
     }
 )
 
@@ -53,11 +54,13 @@ def search_sheet(asked: Mapping[str, str]) -> Sheet:
         for kind, label in KINDS.items()
     )
     return Sheet(
-        place="Traces",
-        title="Trace a device, a key or an advisory.",
-        detail="One answer, from the factory run to this minute: where it was used, by whom, until when, with the "
-        "records and audit lines that it rests on. Fill in one of the fields.",
-        search=Form(post=LIST, label="Trace", fields=forms),
+        place=say("Traces"),
+        title=say("Trace a device, a key or an advisory."),
+        detail=say(
+            "One answer, from the factory run to this minute: where it was used, by whom, until when, with "
+            "the records and audit lines that it rests on. Fill in one of the fields."
+        ),
+        search=Form(post=LIST, label=say("Trace"), fields=forms),
         within="security",
     )
 
@@ -68,28 +71,31 @@ def device_sheet(found: Mapping[str, Any], name: str, *, has_proof: bool, now: i
     device_id = known["device_id"]
     here = place("device", device_id)
     first, last = (moment(events[0]["at"], now), moment(events[-1]["at"], now)) if events else (None, None)
-    says = f"{counted(len(events), 'event')} of {name}"
-    if first and last:
-        says += f", from {first.exact} to {last.relative}"
+    told = {"events": counted(len(events), "event"), "name": name}
+    says = (
+        say("{events} of {name}, from {first} to {last}.", **told, first=first.exact, last=last.relative)
+        if first and last
+        else say("{events} of {name}.", **told)
+    )
     return Sheet(
-        place="Traces",
-        heading=f"Trace of {name}",
-        title=f"{says}.",
-        crumbs=(("Traces", LIST), (name, f"/devices/{device_id}"), ("Trace", "")),
+        place=say("Traces"),
+        heading=say("Trace of {name}", name=name),
+        title=says,
+        crumbs=((say("Traces"), LIST), (name, f"/devices/{device_id}"), (say("Trace"), "")),
         notices=_cut(found["cut"]),
         buttons=downloads(here, has_proof=has_proof),
         facts=(
-            ("Device id", Cell(ident=short_id(device_id))),
-            ("Chip", text(known["chip"])),
-            ("Trust tier", text(known["trust_tier"])),
-            ("Certificates", text(grouped(len(found["certificates"])))),
+            (say("Device id"), Cell(ident=short_id(device_id))),
+            (say("Chip"), text(known["chip"])),
+            (say("Trust tier"), text(known["trust_tier"])),
+            (say("Certificates"), text(grouped(len(found["certificates"])))),
         ),
         sections=(
             _events(events, now),
             Section(
-                title="Certificates",
-                note="that it was given for what it proved",
-                columns=("Serial", "For", "Given", "Ends"),
+                title=say("Certificates"),
+                note=say("that it was given for what it proved"),
+                columns=(say("Serial"), say("For"), say("Given"), say("Ends")),
                 rows=[
                     (
                         Cell(ident=short_id(each["serial"])),
@@ -99,7 +105,7 @@ def device_sheet(found: Mapping[str, Any], name: str, *, has_proof: bool, now: i
                     )
                     for each in reversed(found["certificates"][-EVENTS:])
                 ],
-                none="It was never given one.",
+                none=say("It was never given one."),
             ),
             _findings(found["findings"], now),
             *((audit_section(found["audit"][-EVENTS:], now),) if found["audit"] else ()),
@@ -114,28 +120,36 @@ def key_sheet(found: Mapping[str, Any], catalog: str, *, has_proof: bool, now: i
     ended = known["revoked_at"] is not None or known["not_after"] <= now
     parts = [counted(many, what) for what, many in counts.items()]
     return Sheet(
-        place="Traces",
-        heading=f"Trace of key {short_id(known['serial']).short}",
-        title=f"The key of this {known['kind']} certificate signed or is held by {joined(parts)}."
+        place=say("Traces"),
+        heading=say("Trace of key {serial}", serial=short_id(known["serial"]).short),
+        title=say(
+            "The key of this {kind} certificate signed or is held by {parts}.", kind=known["kind"], parts=joined(parts)
+        )
         if parts
-        else f"The key of this {known['kind']} certificate has signed nothing that is recorded.",
-        crumbs=(("Traces", LIST), ("Key", ""), (short_id(known["serial"]).short, "")),
+        else say("The key of this {kind} certificate has signed nothing that is recorded.", kind=known["kind"]),
+        crumbs=((say("Traces"), LIST), (say("Key"), ""), (short_id(known["serial"]).short, "")),
         buttons=downloads(place("key", known["serial"]), has_proof=has_proof),
         facts=(
-            ("State", Cell(state=State(BAD, "ended") if ended else State(GOOD, "in force"))),
-            ("Kind", text(known["kind"])),
-            ("Of", text(known["subject"], reason=f"catalog {catalog}" if catalog else "of the whole service")),
-            ("Valid from", Cell(at=moment(known["not_before"], now))),
-            ("Valid until", Cell(at=moment(known["not_after"], now))),
-            ("Revoked", Cell(at=moment(known["revoked_at"], now), text="no")),
-            ("Serial", Cell(ident=short_id(known["serial"]))),
-            ("Thumbprint", Cell(ident=short_id(known["thumbprint"]))),
+            (say("State"), Cell(state=State(BAD, say("ended")) if ended else State(GOOD, say("in force")))),
+            (say("Kind"), text(known["kind"])),
+            (
+                say("Of"),
+                text(
+                    known["subject"],
+                    reason=say("catalog {catalog}", catalog=catalog) if catalog else say("of the whole service"),
+                ),
+            ),
+            (say("Valid from"), Cell(at=moment(known["not_before"], now))),
+            (say("Valid until"), Cell(at=moment(known["not_after"], now))),
+            (say("Revoked"), Cell(at=moment(known["revoked_at"], now), text=say("no"))),
+            (say("Serial"), Cell(ident=short_id(known["serial"]))),
+            (say("Thumbprint"), Cell(ident=short_id(known["thumbprint"]))),
         ),
         sections=(
             Section(
-                title="Uses",
-                note="newest first",
-                columns=("What", "Which", "When", "Record"),
+                title=say("Uses"),
+                note=say("newest first"),
+                columns=(say("What"), say("Which"), say("When"), say("Record")),
                 rows=[
                     (
                         text(each["what"]),
@@ -145,7 +159,7 @@ def key_sheet(found: Mapping[str, Any], catalog: str, *, has_proof: bool, now: i
                     )
                     for each in reversed(found["uses"])
                 ],
-                none="None.",
+                none=say("None."),
             ),
             *((audit_section(found["audit"], now),) if found["audit"] else ()),
         ),
@@ -169,9 +183,11 @@ def _use_href(use: Mapping[str, Any]) -> str:
 def _events(events: Sequence[Mapping[str, Any]], now: int) -> Section:
     further = len(events) - EVENTS
     return Section(
-        title="What happened",
-        note="newest first" + (f"; {grouped(further)} older ones are in the download" if further > 0 else ""),
-        columns=("When", "Kind", "What", "Rests on"),
+        title=say("What happened"),
+        note=say("newest first; {further} older ones are in the download", further=grouped(further))
+        if further > 0
+        else say("newest first"),
+        columns=(say("When"), say("Kind"), say("What"), say("Rests on")),
         rows=[
             (
                 Cell(at=moment(each["at"], now)),
@@ -181,7 +197,7 @@ def _events(events: Sequence[Mapping[str, Any]], now: int) -> Section:
             )
             for each in reversed(events[-EVENTS:])
         ],
-        none="Nothing is known of it.",
+        none=say("Nothing is known of it."),
     )
 
 
@@ -192,8 +208,8 @@ def _record_href(record: str) -> str:
 
 def _findings(findings: Sequence[Mapping[str, Any]], now: int) -> Section:
     return Section(
-        title="Findings",
-        columns=("Finding", "Severity", "Status", "First", "Last"),
+        title=say("Findings"),
+        columns=(say("Finding"), say("Severity"), say("Status"), say("First"), say("Last")),
         rows=[
             (
                 text(each["title"], href=f"/findings/{each['finding_id']}"),
@@ -204,17 +220,19 @@ def _findings(findings: Sequence[Mapping[str, Any]], now: int) -> Section:
             )
             for each in reversed(findings[-EVENTS:])
         ],
-        none="None names it.",
+        none=say("None names it."),
     )
 
 
 def downloads(here: str, *, has_proof: bool) -> tuple[Button, ...]:
     """Ways to keep what the page at ``here`` says, and what proves it."""
-    ways = [Button(label="Download as JSON", href=f"{here}/trace.json")]
+    ways = [Button(label=say("Download as JSON"), href=f"{here}/trace.json")]
     if has_proof:
-        ways.append(Button(label="Download the proof", href=f"{here}/proof.json"))
+        ways.append(Button(label=say("Download the proof"), href=f"{here}/proof.json"))
     return tuple(ways)
 
 
 def _cut(kinds: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    return (("attention", f"Of {joined(list(kinds))} only the newest 1,000 were read."),) if kinds else ()
+    return (
+        (("attention", say("Of {kinds} only the newest 1,000 were read.", kinds=joined(list(kinds)))),) if kinds else ()
+    )

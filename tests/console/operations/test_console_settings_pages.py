@@ -89,7 +89,7 @@ def test_an_offer_is_answered_by_the_one_it_is_for(fleet: RehearsedFleet):
     assert pages_catalog.offers_sentence(both, "northwind") == "1 device offered to this catalog, 1 offered by it"
     assert pages_catalog.offers_sentence(both[:1], "northwind") == "1 device offered by it"
     assert pages_catalog.offers_sentence([], "northwind") == "none pending"
-    assert pages_catalog.waiting_sentence(pages_catalog.waiting(both, "northwind")) == " 1 pending transfer."
+    assert pages_catalog.waiting_sentence(pages_catalog.waiting(both, "northwind")) == "1 pending transfer."
     for verb in pages_catalog.VERBS:
         asked = pages_catalog.transfer_confirmation(offer, verb, "contoso")
         assert [name for name, _ in asked.touches] == ["Touches", "Does", "Leaves alone", "Undo"]

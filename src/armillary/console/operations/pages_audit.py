@@ -13,6 +13,7 @@ from armillary.console.frame.form import Field, limits
 from armillary.console.frame.states import BAD, GOOD
 from armillary.console.frame.times import RANGES, range_fields, ranged
 from armillary.console.frame.words import Called, Moment, ShortId, called, counted, grouped, joined, moment, short_id
+from armillary.console.language.say import say
 from armillary.wire.hub.credentials import is_attested_id
 
 
@@ -34,13 +35,13 @@ class AuditRow:
 # Columns of the list, and what each is sorted by.
 COLUMNS: Mapping[str, Callable[[AuditRow], object] | None] = MappingProxyType(
     {
-        "Line": lambda row: row.number,
-        "When": lambda row: row.at,
-        "Who": lambda row: row.actor,
-        "Operation": lambda row: row.operation,
-        "Target": lambda row: row.device.name if row.device else row.target.full,
-        "Detail": None,
-        "Hash": None,
+        say("Line"): lambda row: row.number,
+        say("When"): lambda row: row.at,
+        say("Who"): lambda row: row.actor,
+        say("Operation"): lambda row: row.operation,
+        say("Target"): lambda row: row.device.name if row.device else row.target.full,
+        say("Detail"): None,
+        say("Hash"): None,
     }
 )
 
@@ -102,20 +103,25 @@ def query_of(given: Mapping[str, str]) -> AuditQuery:
 def filter_fields(query: AuditQuery) -> tuple[Field, ...]:
     """The fields that filter the log."""
     return (
-        Field(name="who", label="Who", value=query.who, limits=limits(maxlength=MAX_CHARACTERS, placeholder="name")),
+        Field(
+            name="who",
+            label=say("Who"),
+            value=query.who,
+            limits=limits(maxlength=MAX_CHARACTERS, placeholder=say("name")),
+        ),
         Field(
             name="what",
-            label="Operation",
+            label=say("Operation"),
             value=query.what,
             limits=limits(maxlength=64, placeholder="device, device.revoke", list="operations"),
         ),
         Field(
             name="target",
-            label="Target",
+            label=say("Target"),
             value=query.target,
-            limits=limits(maxlength=256, placeholder="whole id or name"),
+            limits=limits(maxlength=256, placeholder=say("whole id or name")),
         ),
-        *range_fields("When", query.range, query.start, query.end),
+        *range_fields(say("When"), query.range, query.start, query.end),
     )
 
 
@@ -152,10 +158,14 @@ def audit_row(line: Mapping[str, Any], names: Mapping[str, str], now: int) -> Au
 def log_sentence(items: Sequence[Mapping[str, Any]], query: AuditQuery, *, is_first: bool) -> str:
     """The first line: how many operations there are, or what is shown of them."""
     if query.given():
-        return "Operations that match." if items else "No operation matches."
+        return say("Operations that match.") if items else say("No operation matches.")
     if not items:
-        return "Nothing was done yet."
-    return f"{grouped(items[0]['number'])} operations are recorded." if is_first else "Recorded operations."
+        return say("Nothing was done yet.")
+    return (
+        say("{number} operations are recorded.", number=grouped(items[0]["number"]))
+        if is_first
+        else say("Recorded operations.")
+    )
 
 
 def proof(result: Mapping[str, Any]) -> Proof:
@@ -163,28 +173,41 @@ def proof(result: Mapping[str, Any]) -> Proof:
     if result["broken_at"] is not None:
         return Proof(
             BAD,
-            f"The chain is broken at line {grouped(result['broken_at'])}: that line, or one before it, was changed "
-            f"after it was written. Compare with a backup.",
+            say(
+                "The chain is broken at line {broken_at}: that line, or one before it, was changed after it was "
+                "written. Compare with a backup.",
+                broken_at=grouped(result["broken_at"]),
+            ),
             None,
         )
     if result["forked_at"] is not None:
         return Proof(
             BAD,
-            f"The lines fit one another, but not the checkpoint of {counted(result['forked_at'], 'line')} that was "
-            f"signed: the log was rewritten or cut off, or an older backup was restored. Keep both as evidence.",
+            say(
+                "The lines fit one another, but not the checkpoint of {lines} that was signed: the log was "
+                "rewritten or cut off, or an older backup was restored. Keep both as evidence.",
+                lines=counted(result["forked_at"], "line"),
+            ),
             None,
         )
     if result["releases_forked_at"] is not None:
         return Proof(
             BAD,
-            f"The release log does not fit the checkpoint of {grouped(result['releases_forked_at'])} that was signed: "
-            f"it was rewritten or cut off, or an older backup was restored. Keep both as evidence.",
+            say(
+                "The release log does not fit the checkpoint of {releases_forked_at} that was signed: it was "
+                "rewritten or cut off, or an older backup was restored. Keep both as evidence.",
+                releases_forked_at=grouped(result["releases_forked_at"]),
+            ),
             None,
         )
     return Proof(
         GOOD,
-        f"All {counted(result['lines'], 'line')} fit, and every checkpoint that was signed: none was changed, removed "
-        f"or put in between. Keep checkpoints elsewhere, or have a witness cosign them, to detect that all was forged.",
+        say(
+            "All {lines} fit, and every checkpoint that was signed: none was changed, removed or put in "
+            "between. Keep checkpoints elsewhere, or have a witness cosign them, to detect that all was "
+            "forged.",
+            lines=counted(result["lines"], "line"),
+        ),
         short_id(result["head"]),
     )
 

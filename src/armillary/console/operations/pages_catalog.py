@@ -16,11 +16,26 @@ from urllib.parse import quote
 
 from armillary.console.frame.confirmation import Action, Confirmation, touching
 from armillary.console.frame.states import BAD, GOOD, UNKNOWN, State
-from armillary.console.frame.words import Called, Moment, ShortId, called, counted, grouped, moment, owner, short_id
+from armillary.console.frame.words import (
+    Called,
+    Moment,
+    ShortId,
+    called,
+    counted,
+    grouped,
+    moment,
+    owner,
+    sentence,
+    short_id,
+)
+from armillary.console.language.say import apart, say
 from armillary.errors import InvalidArgumentError
 
 # A verb of an offer -> whose it is: the giver's (the catalog that offers) or the taker's.
 VERBS: Final[Mapping[str, str]] = MappingProxyType({"accept": "taker", "decline": "taker", "cancel": "giver"})
+_LABELS: Final[Mapping[str, str]] = MappingProxyType(
+    {"accept": say("Accept"), "decline": say("Decline"), "cancel": say("Cancel")}
+)
 # What the form offers as a token's life; the API takes any up to 30 days.
 LIVES: Final[Mapping[str, int]] = MappingProxyType(
     {"1 hour": 3600, "1 day": 86400, "7 days": 7 * 86400, "30 days": 30 * 86400}
@@ -79,11 +94,13 @@ def offer_line(
     here = f"{place(catalog)}/transfers/{transfer['transfer_id']}"
     return OfferLine(
         called(transfer["device_id"], names.get(transfer["device_id"], "")),
-        f"to {owner(transfer['to_catalog'])}" if given else f"from {owner(transfer['from_catalog'])}",
+        say("to {to_catalog}", to_catalog=owner(transfer["to_catalog"]))
+        if given
+        else say("from {from_catalog}", from_catalog=owner(transfer["from_catalog"])),
         moment(transfer["created_at"], now),
         transfer["created_by"],
         moment(transfer["expires_at"], now),
-        tuple(Action(verb.capitalize(), f"{here}/{verb}") for verb in verbs) if may_act else (),
+        tuple(Action(_LABELS[verb], f"{here}/{verb}") for verb in verbs) if may_act else (),
     )
 
 
@@ -95,29 +112,33 @@ def waiting(transfers: Sequence[Mapping[str, Any]], catalog: str) -> int:
 def waiting_sentence(count: int, *, more: bool = False) -> str:
     """What the page's first line adds: offers that somebody here has to answer; ``more``: not all were read."""
     if more and count:
-        return f" {grouped(count)} or more pending transfers."
-    return f" {counted(count, 'pending transfer')}." if count else ""
+        return say("{count} or more pending transfers.", count=grouped(count))
+    return sentence(counted(count, "pending transfer")) if count else ""
 
 
 def offers_sentence(transfers: Sequence[Mapping[str, Any]], catalog: str) -> str:
     """How many wait, and for whom: ``1 offered to this catalog, 2 offered by it``."""
     asked = waiting(transfers, catalog)
     given = len(transfers) - asked
-    parts = [f"{counted(asked, 'device')} offered to this catalog"] if asked else []
+    parts = [say("{devices} offered to this catalog", devices=counted(asked, "device"))] if asked else []
     if given:
-        parts.append(f"{grouped(given)} offered by it" if parts else f"{counted(given, 'device')} offered by it")
-    return ", ".join(parts) or "none pending"
+        parts.append(
+            say("{given} offered by it", given=grouped(given))
+            if parts
+            else say("{devices} offered by it", devices=counted(given, "device"))
+        )
+    return apart(parts) or say("none pending")
 
 
 def enrolment_state(token: Mapping[str, Any], now: int) -> State:
     """Whether the token still enrols a device."""
     if token["revoked_at"] is not None:
-        return State(BAD, "revoked")
+        return State(BAD, say("revoked"))
     if token["used"] >= token["uses"]:
-        return State(UNKNOWN, "spent")
+        return State(UNKNOWN, say("spent"))
     if token["expires_at"] <= now:
-        return State(UNKNOWN, "expired")
-    return State(GOOD, "valid")
+        return State(UNKNOWN, say("expired"))
+    return State(GOOD, say("valid"))
 
 
 def enrolment_lines(
@@ -131,14 +152,14 @@ def enrolment_lines(
         ended += state.kind != GOOD
         if state.kind != GOOD and ended > ENDED_LINES:
             continue
-        revoke = Action("Revoke", f"{place(catalog)}/enrolment-tokens/{token['token_id']}/revoke")
+        revoke = Action(say("Revoke"), f"{place(catalog)}/enrolment-tokens/{token['token_id']}/revoke")
         lines.append(
             EnrolmentLine(
                 short_id(token["token_id"]),
                 group_words(token),
-                token["chip"] or "any",
+                token["chip"] or say("any"),
                 state,
-                f"{grouped(token['used'])} of {grouped(token['uses'])}",
+                say("{used} of {uses}", used=grouped(token["used"]), uses=grouped(token["uses"])),
                 moment(token["expires_at"], now),
                 moment(token["created_at"], now),
                 token["created_by"],
@@ -152,21 +173,24 @@ def enrolment_sentence(tokens: Sequence[Mapping[str, Any]], now: int) -> str:
     """How many are good, and how many of the rest are not shown."""
     good = sum(1 for token in tokens if enrolment_state(token, now).kind == GOOD)
     hidden = len(tokens) - good - ENDED_LINES
-    rest = f"; {grouped(hidden)} older ones that are over: armillary enrolment-token list" if hidden > 0 else ""
-    return f"{counted(good, 'valid token')}, each lets an owner's device enrol itself{rest}"
+    says = say("{tokens}, each lets an owner's device enrol itself", tokens=counted(good, "valid token"))
+    if hidden > 0:
+        older = grouped(hidden)
+        return say("{says}; {older} older ones that are over: armillary enrolment-token list", says=says, older=older)
+    return says
 
 
 def group_words(token: Mapping[str, Any]) -> str:
     """``Coffee machine / Pilot``, or that its devices go to no group yet."""
     if not token["group"]:
-        return "a group that was deleted since"
-    return "no group yet" if token["group"].startswith(".") else f"{token['product']} / {token['group']}"
+        return say("a group that was deleted since")
+    return say("no group yet") if token["group"].startswith(".") else f"{token['product']} / {token['group']}"
 
 
 def group_choices(groups: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:
     """(value, words) of the form's groups; the first is none. Names hold no slash."""
     return (
-        ("", "no group yet"),
+        ("", say("no group yet")),
         *((f"{group['product']}/{group['name']}", f"{group['product']} / {group['name']}") for group in groups),
     )
 
@@ -201,11 +225,18 @@ def new_enrolment(made: Mapping[str, Any], now: int) -> NewEnrolment:
     """A token just made: ``token`` and ``secret`` of the API's answer."""
     token = made["token"]
     ends = moment(token["expires_at"], now)
-    chip = f" with the chip {token['chip']}" if token["chip"] else ""
+    devices = counted(token["uses"], "device")
+    if token["chip"]:
+        devices = say("{devices} with the chip {chip}", devices=devices, chip=token["chip"])
     return NewEnrolment(
         token["catalog"],
-        f"It enrols {counted(token['uses'], 'device')}{chip} into {token['catalog']}, {group_words(token)}, and ends "
-        f"{ends.exact if ends else 'at an unknown time'}.",
+        say(
+            "It enrols {devices} into {catalog}, {group}, and ends {at}.",
+            devices=devices,
+            catalog=token["catalog"],
+            group=group_words(token),
+            at=ends.exact if ends else say("at an unknown time"),
+        ),
         made["secret"],
     )
 
@@ -232,34 +263,46 @@ def transfer_confirmation(transfer: Mapping[str, Any], verb: str, catalog: str) 
     """What a verb of :data:`VERBS` does, said by ``catalog``."""
     name = short_id(transfer["device_id"]).short
     giver, taker = owner(transfer["from_catalog"]), owner(transfer["to_catalog"])
-    taken = (
-        f"It belongs to {taker} from now on, in no device group; certificates of {giver} open nothing more and its "
-        "connections are closed."
+    taken = say(
+        "It belongs to {taker} from now on, in no device group; certificates of {giver} open nothing "
+        "more and its connections are closed.",
+        taker=taker,
+        giver=giver,
     )
     title, does, leaves, undo = {
         "accept": (
-            f"Accept device {name} from {giver}?",
+            say("Accept device {name} from {giver}?", name=name, giver=giver),
             taken,
-            "What it has installed, its key and its history.",
-            f"Only {taker} can offer it back, and {giver} has to accept.",
+            say("What it has installed, its key and its history."),
+            say("Only {taker} can offer it back, and {giver} has to accept.", taker=taker, giver=giver),
         ),
         "decline": (
-            f"Decline device {name} from {giver}?",
-            "The offer ends.",
-            f"The device: it stays with {giver}.",
-            f"This cannot be undone; {giver} can offer it again.",
+            say("Decline device {name} from {giver}?", name=name, giver=giver),
+            say("The offer ends."),
+            say("The device: it stays with {giver}.", giver=giver),
+            say("This cannot be undone; {giver} can offer it again.", giver=giver),
         ),
         "cancel": (
-            f"Cancel the offer of device {name} to {taker}?",
-            f"The offer ends; {taker} can accept it no more.",
-            f"The device: it stays with {giver}.",
-            "Offer it again: armillary device transfer offer.",
+            say("Cancel the offer of device {name} to {taker}?", name=name, taker=taker),
+            say("The offer ends; {taker} can accept it no more.", taker=taker),
+            say("The device: it stays with {giver}.", giver=giver),
+            say("Offer it again: armillary device transfer offer."),
         ),
     }[verb]
     return Confirmation(
         title=title,
-        touches=touching(f"One device of {giver}, offered to {taker} by {transfer['created_by']}.", does, leaves, undo),
-        label={"accept": "Accept", "decline": "Decline", "cancel": "Cancel the offer"}[verb],
+        touches=touching(
+            say(
+                "One device of {giver}, offered to {taker} by {created_by}.",
+                giver=giver,
+                taker=taker,
+                created_by=transfer["created_by"],
+            ),
+            does,
+            leaves,
+            undo,
+        ),
+        label=say("Cancel the offer") if verb == "cancel" else _LABELS[verb],
         danger=verb != "accept",
         post=f"{place(catalog)}/transfers/{transfer['transfer_id']}/{verb}",
         back=f"/settings#catalog-{catalog}",
@@ -270,14 +313,19 @@ def enrolment_confirmation(token: Mapping[str, Any], catalog: str) -> Confirmati
     """What revoking an enrolment token does."""
     left = counted(max(0, token["uses"] - token["used"]), "device")
     return Confirmation(
-        title=f"Revoke the enrolment token {short_id(token['token_id']).short}?",
+        title=say("Revoke the enrolment token {token_id}?", token_id=short_id(token["token_id"]).short),
         touches=touching(
-            f"One token of {catalog}, good for {left} more: {group_words(token)}.",
-            "Whoever holds it enrols no device with it any more, from now on.",
-            f"{counted(token['used'], 'device')} enrolled with it, and every other token.",
-            "This cannot be undone; create a new token instead.",
+            say(
+                "One token of {catalog}, good for {left} more: {group_words}.",
+                catalog=catalog,
+                left=left,
+                group_words=group_words(token),
+            ),
+            say("Whoever holds it enrols no device with it any more, from now on."),
+            say("{devices} enrolled with it, and every other token.", devices=counted(token["used"], "device")),
+            say("This cannot be undone; create a new token instead."),
         ),
-        label="Revoke",
+        label=say("Revoke"),
         danger=True,
         post=f"{place(catalog)}/enrolment-tokens/{token['token_id']}/revoke",
         back=f"/settings#catalog-{catalog}",

@@ -27,6 +27,8 @@ from armillary.console.frame.words import (
     short_id,
     span,
 )
+from armillary.console.language.say import say
+from armillary.console.operations.rollout_words import groups_of, name_of, rollout_sentence, whole_of
 from armillary.rollout.state import TRANSITIONS
 from armillary.rollout.tally import FAILED, LEFT
 from armillary.wire.image.naming import label_of
@@ -58,31 +60,31 @@ EVENTS: Mapping[str, str] = MappingProxyType(
 ACTIONS: Mapping[str, ActionWords] = MappingProxyType(
     {
         "approve": ActionWords(
-            "Approve",
-            "The roll-out begins with its first cohort.",
-            "Nobody has been offered anything so far.",
-            "Halt stops it again.",
+            say("Approve"),
+            say("The roll-out begins with its first cohort."),
+            say("Nobody has been offered anything so far."),
+            say("Halt stops it again."),
             False,
         ),
         "halt": ActionWords(
-            "Halt",
-            "No further device is offered this deployment.",
-            "Devices that are installing now finish; nothing is reverted.",
-            "Resume continues where it stopped.",
+            say("Halt"),
+            say("No further device is offered this deployment."),
+            say("Devices that are installing now finish; nothing is reverted."),
+            say("Resume continues where it stopped."),
             True,
         ),
         "resume": ActionWords(
-            "Resume",
-            "Devices are offered this deployment again, cohort by cohort, under the same gates.",
-            "Devices already updated are not touched.",
-            "Halt stops it again.",
+            say("Resume"),
+            say("Devices are offered this deployment again, cohort by cohort, under the same gates."),
+            say("Devices already updated are not touched."),
+            say("Halt stops it again."),
             False,
         ),
         "roll-back": ActionWords(
-            "Roll back",
-            "Every device that got this deployment is offered what it had before.",
-            "Devices that never got it are not touched.",
-            "This cannot be resumed; a new roll-out can bring the deployment back.",
+            say("Roll back"),
+            say("Every device that got this deployment is offered what it had before."),
+            say("Devices that never got it are not touched."),
+            say("This cannot be resumed; a new roll-out can bring the deployment back."),
             True,
         ),
     }
@@ -90,13 +92,13 @@ ACTIONS: Mapping[str, ActionWords] = MappingProxyType(
 # event of a roll-out's history -> what a person calls it.
 HAPPENED: Mapping[str, str] = MappingProxyType(
     {
-        "approve": "approved",
-        "hold": "halted",
-        "resume": "resumed",
-        "roll-back": "roll-back begun",
-        "restored": "rolled back",
-        "finish": "completed",
-        "cancel": "cancelled",
+        "approve": say("approved"),
+        "hold": say("halted"),
+        "resume": say("resumed"),
+        "roll-back": say("roll-back begun"),
+        "restored": say("rolled back"),
+        "finish": say("completed"),
+        "cancel": say("cancelled"),
     }
 )
 
@@ -187,19 +189,21 @@ def new_href(target: str = "", images: Sequence[str] = ()) -> str:
 def rollout_line(rollout: Mapping[str, Any], now: int) -> RolloutLine:
     """One row of the list."""
     counts, failed = rollout["counts"], rollout["failed"]
-    whole = _whole(counts)
+    whole = whole_of(counts)
     steps = len(rollout["policy"]["cohorts"]) + len(rollout["policy"]["rings"])
     cohort = rollout["cohort"] + 1
     return RolloutLine(
         href=f"/updates/{rollout['rollout_id']}",
-        name=_name(rollout),
-        group=_group(rollout),
+        name=name_of(rollout),
+        group=groups_of(rollout),
         state=rollout_state(rollout),
         bar=_bar(counts, failed),
         done=percent(counts.get("confirmed", 0), whole),
         devices=grouped(whole),
-        failed=grouped(failed) if failed else "none",
-        cohort=f"{cohort} of {steps}" if cohort else f"none of {steps}",
+        failed=grouped(failed) if failed else say("none"),
+        cohort=say("{cohort} of {steps}", cohort=cohort, steps=steps)
+        if cohort
+        else say("none of {steps}", steps=steps),
         created=moment(rollout["created_at"], now),
         changed=moment(rollout["changed_at"], now),
         reason=rollout["reason"],
@@ -216,7 +220,7 @@ def rollout_page(rollout: Mapping[str, Any], *, may_act: bool, role: str, now: i
     changed = moment(rollout["changed_at"], now)
     return RolloutPage(
         id=short_id(rollout["rollout_id"]),
-        sentence=_sentence(rollout),
+        sentence=rollout_sentence(rollout),
         detail=sentence(rollout["reason"]),
         state=state,
         bar=_bar(rollout["counts"], rollout["failed"]),
@@ -224,7 +228,7 @@ def rollout_page(rollout: Mapping[str, Any], *, may_act: bool, role: str, now: i
         gates=gates(rollout["policy"]),
         images=tuple(label_of(image) for image in rollout.get("images", ())),
         actions=actions(rollout, may_act=may_act, role=role, who=who),
-        group=_group(rollout),
+        group=groups_of(rollout),
         deployment=short_id(rollout["deployment_id"]) if rollout["deployment_id"] else None,
         release=short_id(rollout["release_id"]) if rollout.get("release_id") else None,
         previous=short_id(rollout["previous_deployment_id"]) if rollout["previous_deployment_id"] else None,
@@ -249,9 +253,9 @@ def rollout_state(rollout: Mapping[str, Any]) -> State:
     """How the roll-out is drawn: one in which devices failed is not good, nor one that runs and says why it waits."""
     state = state_of(ROLLOUT, rollout["state"])
     if rollout["failed"] and state.kind == GOOD:
-        return State(ATTENTION, f"{state.word}, with failures")
+        return State(ATTENTION, say("{state}, with failures", state=state.word))
     waits = rollout["state"] == "running" and rollout["reason"]
-    return State(ATTENTION, f"{state.word}, starts nobody yet") if waits else state
+    return State(ATTENTION, say("{state}, starts nobody yet", state=state.word)) if waits else state
 
 
 def actions(rollout: Mapping[str, Any], *, may_act: bool, role: str, who: str = "") -> tuple[Action, ...]:
@@ -261,14 +265,13 @@ def actions(rollout: Mapping[str, Any], *, may_act: bool, role: str, who: str = 
     for verb, words in ACTIONS.items():
         if verb == "approve" and rollout["state"] != "proposed":
             continue
+        refused = ""
         if not may_act:
-            refused = f"your role, {role}, may not change roll-outs"
+            refused = say("your role, {role}, may not change roll-outs", role=role)
         elif verb == "approve" and who.casefold() == rollout["created_by"].casefold():
-            refused = "you made it; a second person approves it"
+            refused = say("you made it; a second person approves it")
         elif EVENTS[verb] not in possible:
-            refused = f"the roll-out is {state_of(ROLLOUT, rollout['state']).word}"
-        else:
-            refused = ""
+            refused = say("the roll-out is {state}", state=state_of(ROLLOUT, rollout["state"]).word)
         made.append(Action(words.label, f"/updates/{rollout['rollout_id']}/{verb}", words.danger, refused))
     return tuple(made)
 
@@ -291,18 +294,20 @@ def confirmation(rollout: Mapping[str, Any], verb: str) -> Confirmation:
         "roll-back": reached,
     }[verb]
     says = {
-        "approve": f"{counted(touched, 'device')} may be offered the update, cohort by cohort",
-        "halt": f"{counted(touched, 'device')} not yet offered the update stay on what they have",
-        "resume": f"{counted(touched, 'device')} still to go may be offered the update",
-        "roll-back": f"{counted(touched, 'device')} reached so far are offered the deployment before",
+        "approve": say("{devices} may be offered the update, cohort by cohort", devices=counted(touched, "device")),
+        "halt": say("{devices} not yet offered the update stay on what they have", devices=counted(touched, "device")),
+        "resume": say("{devices} still to go may be offered the update", devices=counted(touched, "device")),
+        "roll-back": say(
+            "{devices} reached so far are offered the deployment before", devices=counted(touched, "device")
+        ),
     }[verb]
     return Confirmation(
-        title=f"{words.label} {_name(rollout)} on {_group(rollout)}?",
+        title=say("{action} {name} on {group}?", action=words.label, name=name_of(rollout), group=groups_of(rollout)),
         touches=touching(sentence(says), words.does, words.leaves, words.undo),
         label=words.label,
         danger=words.danger,
         word=verb if touched > WIDE_DEVICES and verb != "halt" else "",
-        wide=f"This affects {counted(touched, 'device')}.",
+        wide=say("This affects {devices}.", devices=counted(touched, "device")),
         post=f"/updates/{rollout['rollout_id']}/{verb}",
         back=f"/updates/{rollout['rollout_id']}",
         reason=True,
@@ -313,25 +318,51 @@ def gates(policy: Mapping[str, Any]) -> tuple[str, ...]:
     """The policy's numbers as sentences."""
     soak, least = span(policy["soak_s"]), counted(policy["min_failures"], "failure")
     says = [
-        f"The next cohort starts when {policy['success_percent']} % of the newest is confirmed, and is so for {soak}.",
-        f"It halts by itself at {least} or more, when over {policy['failure_percent']} % of finished devices failed.",
-        f"A device that has not confirmed {span(policy['timeout_s'])} after it may begin counts as failed.",
+        say(
+            "The next cohort starts when {success_percent} % of the newest is confirmed, and is so for {soak}.",
+            success_percent=policy["success_percent"],
+            soak=soak,
+        ),
+        say(
+            "It halts by itself at {least} or more, when over {failure_percent} % of finished devices failed.",
+            least=least,
+            failure_percent=policy["failure_percent"],
+        ),
+        say(
+            "A device that has not confirmed {timeout_s} after it may begin counts as failed.",
+            timeout_s=span(policy["timeout_s"]),
+        ),
     ]
     says += [
-        f"{ring['name']} goes before the percentages: all devices of {joined(ring['groups'])}."
+        say(
+            "{name} goes before the percentages: all devices of {groups}.",
+            name=ring["name"],
+            groups=joined(ring["groups"]),
+        )
         for ring in policy["rings"]
         if ring["groups"]
     ]
     if policy["hold_on_severity"]:
         named = counted(policy["min_failures"], "different device")
-        floor = f"severity {policy['hold_on_severity']} or above"
-        says.append(f"An open finding of {floor} that names {named} of it (all, while fewer have started) halts it.")
+        floor = say("severity {hold_on_severity} or above", hold_on_severity=policy["hold_on_severity"])
+        says.append(
+            say(
+                "An open finding of {floor} that names {named} of it (all, while fewer have started) halts it.",
+                floor=floor,
+                named=named,
+            )
+        )
     if policy["false_hold_percent"]:
-        says.append("It halts when devices fail more often than with the release before.")
+        says.append(say("It halts when devices fail more often than with the release before."))
     if policy["lease_s"]:
-        says.append(f"What a device was offered it may install for {span(policy['lease_s'])}; then it asks again.")
+        says.append(
+            say(
+                "What a device was offered it may install for {lease_s}; then it asks again.",
+                lease_s=span(policy["lease_s"]),
+            )
+        )
     if policy["roll_back_on_hold"]:
-        says.append("When it halts by itself it also rolls back.")
+        says.append(say("When it halts by itself it also rolls back."))
     return tuple(says)
 
 
@@ -352,24 +383,28 @@ def troubles(items: Sequence[Mapping[str, Any]], names: Mapping[str, str], now: 
 
 def _trouble(item: Mapping[str, Any]) -> State:
     failure = state_of(ROLLOUT_DEVICE, item["failure"])
-    return State(failure.kind, f"{failure.word}, then rolled back") if item["state"] == "restored" else failure
+    return (
+        State(failure.kind, say("{failure}, then rolled back", failure=failure.word))
+        if item["state"] == "restored"
+        else failure
+    )
 
 
 def _cohort(rollout: Mapping[str, Any], index: int, cohort: Mapping[str, Any]) -> CohortLine:
     counts, failed = cohort["counts"], cohort["failed"]
     whole = sum(counts.values())
     if index > rollout["cohort"]:  # how many devices the groups of a ring have is not known before
-        state = State("unknown", "not started")
+        state = State("unknown", say("not started"))
     elif not whole:
-        state = State("unknown", "no device")
+        state = State("unknown", say("no device"))
     elif failed:
-        state = State("attention", "with failures")
+        state = State("attention", say("with failures"))
     elif counts.get("confirmed", 0) == whole:
-        state = State("good", "done")
+        state = State("good", say("done"))
     elif counts.get("restored", 0) == whole:
-        state = State("attention", "rolled back")
+        state = State("attention", say("rolled back"))
     else:
-        state = State("unknown", "running")
+        state = State("unknown", say("running"))
     return CohortLine(
         number=index + 1,
         reach=cohort["name"].replace("%", " %"),
@@ -377,7 +412,7 @@ def _cohort(rollout: Mapping[str, Any], index: int, cohort: Mapping[str, Any]) -
         state=state,
         bar=_bar(counts, failed),
         done=percent(counts.get("confirmed", 0), whole),
-        failed=grouped(failed) if failed else "none",
+        failed=grouped(failed) if failed else say("none"),
     )
 
 
@@ -386,43 +421,6 @@ def _bar(counts: Mapping[str, int], failed: int) -> tuple[Share, ...]:
     back = min(counts.get("restored", 0), failed - sum(counts.get(word, 0) for word in FAILED))
     counts = {**counts, "restored": counts.get("restored", 0) - back}
     known = [(state_of(ROLLOUT_DEVICE, word), counts.get(word, 0)) for word in PARTS]
-    known.insert(2, (State(BAD, "failed, rolled back"), back))
+    known.insert(2, (State(BAD, say("failed, rolled back")), back))
     known += [(state_of(ROLLOUT_DEVICE, word), count) for word, count in counts.items() if word not in PARTS]
     return shares([(state.word, state.kind, count) for state, count in known if count])
-
-
-def _sentence(rollout: Mapping[str, Any]) -> str:
-    counts, failed = rollout["counts"], rollout["failed"]
-    whole = _whole(counts)
-    name, devices = _name(rollout), counted(whole, "device")
-    share = percent(counts.get("confirmed", 0), whole)
-    back = f"{grouped(counts.get('restored', 0))} of {grouped(whole - counts.get('waiting', 0))} restored"
-    trouble = f", {grouped(failed)} failed" if failed else ", none failed"
-    return {
-        "proposed": f"{name} waits for a second person before it goes to {devices}.",
-        "running": f"Rolling {name} out to {devices}: {share} updated{trouble}.",
-        "held": f"Halted at {share}: {name} on {devices}{trouble}.",
-        "rolling-back": f"Rolling {name} back: {back}{trouble}.",
-        "rolled-back": f"{name} was rolled back: {back}{trouble}.",
-        "completed": f"{name} is on {share} of {devices}{trouble}.",
-        "cancelled": f"{name} was cancelled at {share} of {devices}{trouble}.",
-    }.get(rollout["state"], f"{name}: state {rollout['state']!r} is not known to this console.")
-
-
-def _whole(counts: Mapping[str, int]) -> int:
-    """Devices of the roll-out: what has left its group is none."""
-    return sum(count for state, count in counts.items() if state != LEFT)
-
-
-def _name(rollout: Mapping[str, Any]) -> str:
-    if rollout.get("release_id"):
-        return f"OS {rollout['version']} for {rollout['chip']}"
-    names = [label_of(image) for image in rollout.get("images", ())]
-    return joined(names) if names else f"deployment {short_id(rollout['deployment_id']).short}"
-
-
-def _group(rollout: Mapping[str, Any]) -> str:
-    if rollout.get("release_id"):
-        return f"{rollout['feed']} groups of {rollout['catalog'] or 'all catalogs'}"
-    more = f" and {counted(len(rollout['further']), 'group')} more" if rollout["further"] else ""
-    return f"{rollout['product']} / {rollout['group']}{more}"

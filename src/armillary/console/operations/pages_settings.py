@@ -10,7 +10,8 @@ from typing import Any
 
 from armillary.console.frame.confirmation import Confirmation, touching
 from armillary.console.frame.states import BAD, CERTIFICATE, GOOD, UNKNOWN, State, state_of
-from armillary.console.frame.words import Moment, ShortId, counted, joined, moment, short_id
+from armillary.console.frame.words import Moment, ShortId, counted, joined, moment, sentence, short_id
+from armillary.console.language.say import say
 from armillary.console.operations.pages_group import POLICIES
 
 
@@ -55,11 +56,11 @@ class CertificateLine:
 def token_line(token: Mapping[str, Any], *, own_id: str, may_act: bool, now: int) -> TokenLine:
     """One token; whether it can still be used is the state."""
     if token["revoked_at"] is not None:
-        state = State(BAD, "revoked")
+        state = State(BAD, say("revoked"))
     elif token["expires_at"] is not None and token["expires_at"] <= now:
-        state = State(UNKNOWN, "expired")
+        state = State(UNKNOWN, say("expired"))
     else:
-        state = State(GOOD, "valid")
+        state = State(GOOD, say("valid"))
     return TokenLine(
         token["token_id"],
         token["name"],
@@ -78,21 +79,27 @@ def policy_sentence(policy: Mapping[str, Any]) -> str:
     """What a catalog demands of its devices beyond a good boot, in one sentence."""
     demands = []
     if policy["minimum_tier"] != "simulated":
-        demands.append(f"tier {policy['minimum_tier']} or better")
+        demands.append(say("tier {minimum_tier} or better", minimum_tier=policy["minimum_tier"]))
     if policy["chips"]:
-        demands.append(f"the chips {joined(policy['chips'])}")
+        demands.append(say("the chips {chips}", chips=joined(policy["chips"])))
     for image_type, version in policy["minimum_security_versions"].items():
-        demands.append(f"security version {version} of image type {image_type}")
+        demands.append(
+            say("security version {version} of image type {image_type}", version=version, image_type=image_type)
+        )
     if policy["older_releases_until"] is not None:
         until = datetime.fromtimestamp(policy["older_releases_until"], UTC)
-        demands.append(f"the newest release from {until:%Y-%m-%d %H:%M} UTC on")
+        demands.append(say("the newest release from {until} UTC on", until=f"{until:%Y-%m-%d %H:%M}"))
     if policy["maximum_release_age_days"] is not None:
-        demands.append(f"a release of at most {counted(policy['maximum_release_age_days'], 'day')}")
+        demands.append(say("a release of at most {days}", days=counted(policy["maximum_release_age_days"], "day")))
     if policy["firmware_log"]:
-        demands.append("the log of the machine's firmware")
+        demands.append(say("the log of the machine's firmware"))
     if not demands:
-        return "No requirements beyond a verified boot."
-    return f"Demands {joined(demands)} (version {policy['version']} of its attestation policy)."
+        return say("No requirements beyond a verified boot.")
+    return say(
+        "Demands {demands} (version {version} of its attestation policy).",
+        demands=joined(demands),
+        version=policy["version"],
+    )
 
 
 def group_line(group: Mapping[str, Any], href: str) -> GroupLine:
@@ -125,23 +132,25 @@ def settings_sentence(
     parts = [counted(len(catalogs), "catalog")]
     if tokens is not None:
         parts.append(counted(sum(1 for token in tokens if token.state.kind == GOOD), "valid token"))
-    return joined(parts) + "."
+    return sentence(joined(parts))
 
 
 def token_confirmation(token: Mapping[str, Any], *, own: bool) -> Confirmation:
     """What revoking a token does."""
     return Confirmation(
-        title=f"Revoke the token {token['name']}?",
+        title=say("Revoke the token {name}?", name=token["name"]),
         touches=touching(
-            f"One token with the role {token['role']}{', the one you are signed in with' if own else ''}.",
-            "API calls with it are refused from now on, and console sessions that it opened end.",
-            "Other tokens, devices and what was done with it.",
-            "This cannot be undone; create a new token instead.",
+            say("One token with the role {role}, the one you are signed in with.", role=token["role"])
+            if own
+            else say("One token with the role {role}.", role=token["role"]),
+            say("API calls with it are refused from now on, and console sessions that it opened end."),
+            say("Other tokens, devices and what was done with it."),
+            say("This cannot be undone; create a new token instead."),
         ),
-        label="Revoke",
+        label=say("Revoke"),
         danger=True,
         word="revoke" if own else "",
-        wide="This signs you out.",
+        wide=say("This signs you out."),
         post=f"/settings/tokens/{token['token_id']}/revoke",
         back="/settings",
     )

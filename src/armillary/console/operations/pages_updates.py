@@ -9,22 +9,32 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from armillary.console.frame.states import ROLLOUT
-from armillary.console.frame.words import counted, grouped, joined, sentence
+from armillary.console.frame.words import counted, grouped, joined
+from armillary.console.language.say import say
 from armillary.console.operations.pages_rollout import RolloutLine
 
 LIST: Final = "/updates"
+# States of a roll-out that has not ended, as the first line says them.
+_LIVING: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "proposed": say("waiting for approval"),
+        "running": say("running"),
+        "held": say("halted"),
+        "rolling-back": say("rolling back"),
+    }
+)
 # Columns of the list, and what each is sorted by.
 COLUMNS: Final[Mapping[str, Callable[[RolloutLine], object] | None]] = MappingProxyType(
     {
-        "Roll-out": lambda line: line.name,
-        "State": lambda line: line.state,
-        "Progress": None,
-        "Done": lambda line: line.done,
-        "Failed": lambda line: line.failed,
-        "Cohort": lambda line: line.cohort,
-        "Devices": lambda line: line.devices,
-        "Created": lambda line: line.created,
-        "Changed": lambda line: line.changed,
+        say("Roll-out"): lambda line: line.name,
+        say("State"): lambda line: line.state,
+        say("Progress"): None,
+        say("Done"): lambda line: line.done,
+        say("Failed"): lambda line: line.failed,
+        say("Cohort"): lambda line: line.cohort,
+        say("Devices"): lambda line: line.devices,
+        say("Created"): lambda line: line.created,
+        say("Changed"): lambda line: line.changed,
     }
 )
 # What the exported list has besides.
@@ -51,7 +61,7 @@ def state_links(chosen: str) -> tuple[tuple[str, str, bool], ...]:
     """Words, address and whether it is shown, of all roll-outs and of those in each state."""
     states = ((word, state.word) for word, state in ROLLOUT.items())
     return (
-        ("all", LIST, not chosen),
+        (say("all"), LIST, not chosen),
         *((words, f"{LIST}?{urlencode({'state': word})}", word == chosen) for word, words in states),
     )
 
@@ -59,19 +69,21 @@ def state_links(chosen: str) -> tuple[tuple[str, str, bool], ...]:
 def updates_sentence(lines: Sequence[Mapping[str, Any]], chosen: str = "", *, more: bool = False) -> str:
     """First line of the list: what runs and what is stopped, or how many are in the ``chosen`` state."""
     if chosen:
-        where = " on this page" if more else ""
-        return (
-            f"{counted(len(lines), 'roll-out')}{where}: {ROLLOUT[chosen].word}." if lines else "None is in this state."
-        )
+        if not lines:
+            return say("None is in this state.")
+        many = counted(len(lines), "roll-out")
+        state = ROLLOUT[chosen].word
+        if more:
+            return say("{roll_outs} on this page: {state}.", roll_outs=many, state=state)
+        return say("{roll_outs}: {state}.", roll_outs=many, state=state)
     if not lines:
-        return "Nothing has been rolled out yet."
-    words = ("proposed", "running", "held", "rolling-back")
-    counts = {word: sum(1 for line in lines if line["state"] == word) for word in words}
+        return say("Nothing has been rolled out yet.")
+    counts = {word: sum(1 for line in lines if line["state"] == word) for word in _LIVING}
     if not any(counts.values()):
-        return f"Nothing is rolling out now; {counted(len(lines), 'roll-out')} ended."
+        return say("Nothing is rolling out now; {roll_outs} ended.", roll_outs=counted(len(lines), "roll-out"))
     parts = [
-        f"{grouped(count)} {says}"
-        for word, says in zip(words, ("waiting for approval", "running", "halted", "rolling back"), strict=True)
-        if (count := counts[word])
+        say("{count} {state}", count=grouped(counts[word]), state=says)
+        for word, says in _LIVING.items()
+        if counts[word]
     ]
-    return sentence(f"Roll-outs: {joined(parts)}")
+    return say("Roll-outs: {parts}.", parts=joined(parts))

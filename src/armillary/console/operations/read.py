@@ -16,6 +16,7 @@ from armillary.console.frame.form import Wrong
 from armillary.console.frame.sheet import LIST_LINES, SEEN_EVERY_S, next_href
 from armillary.console.frame.sort import order_of
 from armillary.console.frame.words import sentence, short_id
+from armillary.console.language.say import apart
 from armillary.console.operations import (
     pages_audit,
     pages_catalog,
@@ -123,9 +124,12 @@ def settings_page(
     owners = admin.catalogs()
     factories = {catalog["name"]: _factory(visit, catalog) for catalog in owners}
     waiting = sum(part["waiting"] for part in factories.values())
+    sentences = (
+        settings_pages.settings_sentence(owners, tokens),
+        pages_catalog.waiting_sentence(waiting, more=any(part["is_part"] for part in factories.values())),
+    )
     view = {
-        "sentence": settings_pages.settings_sentence(owners, tokens)
-        + pages_catalog.waiting_sentence(waiting, more=any(part["is_part"] for part in factories.values())),
+        "sentence": apart([each for each in sentences if each], " "),
         "catalogs": [
             {
                 "name": catalog["name"],

@@ -15,6 +15,7 @@ from armillary.console.frame.confirmation import WIDE_DEVICES
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
 from armillary.console.frame.form import wrong_of
+from armillary.console.language.say import say
 from armillary.console.new_rollout import pages_new_rollout as pages, pages_upload, policy_form, read
 from armillary.console.operations.pages_rollout import NEW, new_href
 from armillary.console.releases import pages_images
@@ -73,7 +74,7 @@ def roll_out(visit: Visit, form: Form) -> Response:
         visit,
         form,
         post=NEW,
-        crumbs=(("Roll-outs", "/updates"), ("New roll-out", new_href(target)), ("Review", "")),
+        crumbs=((say("Roll-outs"), "/updates"), (say("New roll-out"), new_href(target)), (say("Review"), "")),
         again=partial(read.rollout_page, visit, target),
         preview=lambda given: ask(visit, "preview_rollout", **given),
         start=lambda given: ask(visit, "start_rollout", **given),
@@ -95,7 +96,7 @@ def roll_out_os(visit: Visit, form: Form) -> Response:
         visit,
         form,
         post=post,
-        crumbs=(("Releases", "/releases"), ("New roll-out", post), ("Review", "")),
+        crumbs=((say("Releases"), "/releases"), (say("New roll-out"), post), (say("Review"), "")),
         again=partial(read.os_page, visit),
         preview=lambda given: ask(visit, "preview_os_rollout", **given),
         start=lambda given: ask(visit, "start_os_rollout", **given),

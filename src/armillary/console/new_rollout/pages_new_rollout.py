@@ -13,6 +13,7 @@ from armillary.console.frame.confirmation import WIDE_DEVICES
 from armillary.console.frame.form import Field, Form, Wrong, choices, limits
 from armillary.console.frame.sheet import Section, Sheet, number, text
 from armillary.console.frame.words import counted, grouped, moment, size, span
+from armillary.console.language.say import say
 from armillary.console.new_rollout.policy_form import Fieldset
 from armillary.console.operations.pages_rollout import NEW, gates, new_href
 from armillary.console.releases.pages_images import upload_href
@@ -58,25 +59,25 @@ def choose_sheet(groups: Sequence[Mapping[str, Any]], releases: Sequence[Mapping
         (
             text(f"{each['product']} / {each['name']}", href=new_href(target_of(each)), reason=each["description"]),
             text(each["catalog"]),
-            text("all updates" if each["update_policy"] == "UpdateAll" else "no application updates"),
+            text(say("all updates") if each["update_policy"] == "UpdateAll" else say("no application updates")),
         )
         for each in groups
     ]
     sections = [
         Section(
-            title="Applications: to which device group?",
-            columns=("Device group", "Catalog", "Takes"),
+            title=say("Applications: to which device group?"),
+            columns=(say("Device group"), say("Catalog"), say("Takes")),
             rows=rows,
-            none="There is no device group yet. Create a product and its groups first: Updates, Device groups.",
+            none=say("There is no device group yet. Create a product and its groups first: Updates, Device groups."),
             sorts=True,
         )
     ]
     if releases is not None:
         sections.append(
             Section(
-                title="Operating system: which release?",
-                note="to the device groups of an OS feed",
-                columns=("Release", "Chip", "Feed now"),
+                title=say("Operating system: which release?"),
+                note=say("to the device groups of an OS feed"),
+                columns=(say("Release"), say("Chip"), say("Feed now")),
                 rows=[
                     (
                         text(each["version"], href=rollout_place(each["release_id"])),
@@ -85,15 +86,15 @@ def choose_sheet(groups: Sequence[Mapping[str, Any]], releases: Sequence[Mapping
                     )
                     for each in releases
                 ],
-                none="No release is published that not everybody has.",
+                none=say("No release is published that not everybody has."),
             )
         )
     return Sheet(
-        place="Roll-outs",
-        heading="New roll-out",
-        title="A new roll-out: for whom?",
-        detail="You choose images and gates next, and see which devices it touches before it starts.",
-        crumbs=(("Roll-outs", "/updates"), ("New roll-out", "")),
+        place=say("Roll-outs"),
+        heading=say("New roll-out"),
+        title=say("A new roll-out: for whom?"),
+        detail=say("You choose images and gates next, and see which devices it touches before it starts."),
+        crumbs=((say("Roll-outs"), "/updates"), (say("New roll-out"), "")),
         sections=tuple(sections),
         within="updates",
     )
@@ -107,12 +108,14 @@ def image_fields(
     for each in images:
         built = moment(each["built_at"] or None, now)
         about = {
-            "built": built.exact if built else "not said",
-            "uploaded": f"{_when(each['uploaded_at'], now)} by {each['uploaded_by']}",
+            "built": built.exact if built else say("not said"),
+            "uploaded": say(
+                "{when} by {uploaded_by}", when=_when(each["uploaded_at"], now), uploaded_by=each["uploaded_by"]
+            ),
             "size": size(each["size"]),
             "for": each["architecture"],
             "id": each["image_id"],
-            "note": "in force" if each["image_id"] in in_force else "",
+            "note": say("in force") if each["image_id"] in in_force else "",
         }
         ticked = "on" if each["image_id"] in chosen else ""
         field = Field(name=IMAGE + each["image_id"], label=label_of(each), kind="check", value=ticked)
@@ -129,9 +132,9 @@ def application_form(
     """The form of a roll-out of images to a device group."""
     catalog, product, group = target.split("/")
     return RolloutForm(
-        title=f"A new roll-out for {product} / {group}",
-        detail="Every device of the group shall run exactly the images that are ticked, and no other.",
-        crumbs=(("Roll-outs", "/updates"), ("New roll-out", NEW), (f"{product} / {group}", "")),
+        title=say("A new roll-out for {product} / {group}", product=product, group=group),
+        detail=say("Every device of the group shall run exactly the images that are ticked, and no other."),
+        crumbs=((say("Roll-outs"), "/updates"), (say("New roll-out"), NEW), (f"{product} / {group}", "")),
         post=NEW,
         hidden=(("target", target),),
         error=wrong,
@@ -151,29 +154,33 @@ def os_form(
     wrong: Wrong | None,
 ) -> RolloutForm:
     """The form of a roll-out of an OS release."""
-    called = f"OS {release['version']} for {release['chip']}"
+    called = say("OS {version} for {chip}", version=release["version"], chip=release["chip"])
     target = (
         Field(
             name="feed",
-            label="OS feed",
+            label=say("OS feed"),
             kind="select",
             value=sent.get("feed", feeds[0]),
             choices=choices(feeds),
-            hint="whose device groups get it; at its end it is the feed's release",
+            hint=say("whose device groups get it; at its end it is the feed's release"),
         ),
         Field(
             name="only",
-            label="Catalog",
+            label=say("Catalog"),
             kind="select",
             value=sent.get("only", ""),
-            choices=choices(catalogs, none="All catalogs"),
-            hint="whose devices get it",
+            choices=choices(catalogs, none=say("All catalogs")),
+            hint=say("whose devices get it"),
         ),
     )
     return RolloutForm(
-        title=f"A new roll-out of {called}",
-        detail="Devices of this chip in the groups of the feed get it, cohort by cohort.",
-        crumbs=(("Releases", "/releases"), (called, f"/releases/{release['release_id']}"), ("New roll-out", "")),
+        title=say("A new roll-out of {called}", called=called),
+        detail=say("Devices of this chip in the groups of the feed get it, cohort by cohort."),
+        crumbs=(
+            (say("Releases"), "/releases"),
+            (called, f"/releases/{release['release_id']}"),
+            (say("New roll-out"), ""),
+        ),
         post=rollout_place(release["release_id"]),
         hidden=(),
         error=wrong,
@@ -194,33 +201,37 @@ def review_sheet(
 ) -> Sheet:
     """What the roll-out would do, and the way to start it."""
     devices, hidden = preview["devices"], tuple(sent.items())
-    start = "Propose" if preview["needs_approval"] else "Start"
+    start, label = (
+        (say("Propose"), say("Propose the roll-out"))
+        if preview["needs_approval"]
+        else (say("Start"), say("Start the roll-out"))
+    )
     word = Field(
         name="word",
-        label=f"This affects {counted(devices, 'device')}. Type start to confirm",
+        label=say("This affects {devices}. Type start to confirm", devices=counted(devices, "device")),
         required=True,
         limits=limits(pattern="start"),
     )
     notices = [("attention", notice)] if notice else []
     if preview["needs_approval"]:
         notices.append(
-            ("attention", "A second person has to approve it: no device is touched before somebody else does so.")
+            ("attention", say("A second person has to approve it: no device is touched before somebody else does so."))
         )
     if not devices:
-        notices.append(("attention", "No device is in it now. Devices that are moved there later get it as well."))
+        notices.append(("attention", say("No device is in it now. Devices that are moved there later get it as well.")))
     return Sheet(
-        place="Roll-outs",
-        heading="Review the roll-out",
+        place=say("Roll-outs"),
+        heading=say("Review the roll-out"),
         title=_sentence(preview),
-        detail="Nothing has been started. This is what it would do.",
+        detail=say("Nothing has been started. This is what it would do."),
         crumbs=crumbs,
         notices=tuple(notices),
         sections=(
             *map(_group_section, preview["groups"]),
             Section(
-                title="Cohorts",
-                note="in this order",
-                columns=("Cohort", "Devices", "Begins"),
+                title=say("Cohorts"),
+                note=say("in this order"),
+                columns=(say("Cohort"), say("Devices"), say("Begins")),
                 rows=[
                     (
                         text(each["name"].replace("%", " %")),
@@ -228,7 +239,7 @@ def review_sheet(
                         text(
                             _begins(index, policy, needs_approval=preview["needs_approval"])
                             if each["devices"] or not preview["devices"]
-                            else "not needed: all have it by then"
+                            else say("not needed: all have it by then")
                         ),
                     )
                     for index, each in enumerate(preview["steps"])
@@ -236,8 +247,8 @@ def review_sheet(
                 none="",
             ),
             Section(
-                title="Gates",
-                columns=("What it waits for, and what stops it",),
+                title=say("Gates"),
+                columns=(say("What it waits for, and what stops it"),),
                 rows=[(text(says),) for says in gates(to_json(policy))],
                 none="",
             ),
@@ -245,14 +256,14 @@ def review_sheet(
         forms=(
             Form(
                 post=f"{post}/start",
-                label=f"{start} the roll-out",
+                label=label,
                 title=start,
-                about="one audit line under your name; Halt stops it at any time, Roll back undoes it",
+                about=say("one audit line under your name; Halt stops it at any time, Roll back undoes it"),
                 fields=(word,) if devices > WIDE_DEVICES else (),
                 hidden=(*hidden, ("seen", seen_of(preview))),
                 primary=True,
             ),
-            Form(post=f"{post}/edit", label="Change it", fields=(), hidden=hidden, title="Not yet right?"),
+            Form(post=f"{post}/edit", label=say("Change it"), fields=(), hidden=hidden, title=say("Not yet right?")),
         ),
         within="updates",
     )
@@ -274,46 +285,46 @@ def seen_of(preview: Mapping[str, Any]) -> str:
 def changes(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
     """(application, what the devices have, what they get) by component."""
     had, gets = ({each["component_id"]: each for each in images} for images in (before, after))
-    found = []
+    found: list[tuple[str, str, str]] = []
     for component in (*gets, *(each for each in had if each not in gets)):
         old, new = had.get(component), gets.get(component)
         name = (new or old or {})["name"]
         if old is not None and new is not None and old["image_id"] == new["image_id"]:
-            found.append((name, _told(old), "unchanged"))
+            found.append((name, _told(old), say("unchanged")))
         else:
-            found.append((name, _told(old) if old else "nothing", _told(new) if new else "removed"))
+            found.append((name, _told(old) if old else say("nothing"), _told(new) if new else say("removed")))
     return found
 
 
 def _told(image: Mapping[str, Any]) -> str:
     """What tells an image from other builds of it: its version, else its id's beginning."""
-    return str(image.get("version") or f"image {image['image_id'][:8]}")
+    return str(image["version"]) if image.get("version") else say("image {id}", id=image["image_id"][:8])
 
 
 def _group_section(group: Mapping[str, Any]) -> Section:
     return Section(
         title=f"{group['product']} / {group['group']}",
         note=counted(group["devices"], "device"),
-        columns=("Application", "Has now", "Gets"),
+        columns=(say("Application"), say("Has now"), say("Gets")),
         rows=[tuple(text(each) for each in row) for row in changes(group["before"], group["after"])],
-        none="No application.",
+        none=say("No application."),
     )
 
 
 def _sentence(preview: Mapping[str, Any]) -> str:
     devices, groups = counted(preview["devices"], "device"), preview["groups"]
     if not groups:
-        return f"{devices} would get it: {preview['target']}."
-    return f"{devices} in {counted(len(groups), 'device group')} would get it."
+        return say("{devices} would get it: {target}.", devices=devices, target=preview["target"])
+    return say("{devices} in {groups} would get it.", devices=devices, groups=counted(len(groups), "device group"))
 
 
 def _begins(index: int, policy: RolloutPolicy, *, needs_approval: bool) -> str:
     if index == 0:
-        return "when a second person approves" if needs_approval else "at once"
-    share = f"{policy.success_percent} % of the one before confirmed"
-    return share if not policy.soak_s else f"{share}, and {span(policy.soak_s)} later"
+        return say("when a second person approves") if needs_approval else say("at once")
+    share = say("{success_percent} % of the one before confirmed", success_percent=policy.success_percent)
+    return share if not policy.soak_s else say("{share}, and {soak_s} later", share=share, soak_s=span(policy.soak_s))
 
 
 def _when(at: int, now: int) -> str:
     found = moment(at, now)
-    return found.relative if found else "at an unknown time"
+    return found.relative if found else say("at an unknown time")

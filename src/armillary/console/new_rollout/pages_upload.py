@@ -11,7 +11,8 @@ from urllib.parse import quote, urlencode
 from armillary.console.frame.form import Field, Form, Wrong, choices, limits
 from armillary.console.frame.guard import SEVERAL_FILES
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, code, text
-from armillary.console.frame.words import counted, joined, moment, short_id, size
+from armillary.console.frame.words import counted, grouped, joined, moment, short_id, size
+from armillary.console.language.say import say, say_count
 from armillary.console.releases import pages_images
 from armillary.console.releases.pages_images import NEW
 from armillary.service.uploads.held_packages import HELD_S, MAX_PACKAGES, MAX_UPLOAD_BYTES
@@ -20,34 +21,34 @@ VERBS: Final = ("keep", "drop")
 # What an application asks for, as its manifest's field -> what it lets the application do.
 CAPABILITIES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "allowed_connections": "Connect to these hosts",
-        "allowed_tcp_server_ports": "Listen on these TCP ports",
-        "allowed_udp_server_ports": "Bind these UDP ports",
-        "allowed_application_connections": "Talk to these applications on the device",
-        "gpio": "Use these GPIO pins",
-        "uart": "Use these serial ports",
-        "i2c_master": "Use these I2C buses",
-        "spi_master": "Use these SPI buses",
-        "pwm": "Use these PWM controllers",
-        "adc": "Use these analogue inputs",
-        "i2s_subordinate": "Use these I2S ports",
-        "mutable_storage_kb": "Keep data over restarts (KiB)",
-        "power_controls": "Control power",
-        "device_authentication": "Use the device's client certificate of this catalog",
-        "cert_store": "Change the certificate store",
-        "wifi_config": "Configure Wi-Fi",
-        "enterprise_wifi_config": "Configure enterprise Wi-Fi",
-        "network_config": "Configure the network",
-        "read_network_proxy_config": "Read the proxy's configuration",
-        "system_time": "Set the clock",
-        "time_sync_config": "Configure time synchronisation",
-        "system_event_notifications": "Hear of system events",
-        "software_update_deferral": "Defer updates",
-        "dhcp_service": "Serve DHCP",
-        "sntp_service": "Serve SNTP",
-        "hardware_address_config": "Set the hardware address",
-        "reset_memory_watermarks": "Reset memory watermarks",
-        "heap_mem_stats": "Read heap statistics",
+        "allowed_connections": say("Connect to these hosts"),
+        "allowed_tcp_server_ports": say("Listen on these TCP ports"),
+        "allowed_udp_server_ports": say("Bind these UDP ports"),
+        "allowed_application_connections": say("Talk to these applications on the device"),
+        "gpio": say("Use these GPIO pins"),
+        "uart": say("Use these serial ports"),
+        "i2c_master": say("Use these I2C buses"),
+        "spi_master": say("Use these SPI buses"),
+        "pwm": say("Use these PWM controllers"),
+        "adc": say("Use these analogue inputs"),
+        "i2s_subordinate": say("Use these I2S ports"),
+        "mutable_storage_kb": say("Keep data over restarts (KiB)"),
+        "power_controls": say("Control power"),
+        "device_authentication": say("Use the device's client certificate of this catalog"),
+        "cert_store": say("Change the certificate store"),
+        "wifi_config": say("Configure Wi-Fi"),
+        "enterprise_wifi_config": say("Configure enterprise Wi-Fi"),
+        "network_config": say("Configure the network"),
+        "read_network_proxy_config": say("Read the proxy's configuration"),
+        "system_time": say("Set the clock"),
+        "time_sync_config": say("Configure time synchronisation"),
+        "system_event_notifications": say("Hear of system events"),
+        "software_update_deferral": say("Defer updates"),
+        "dhcp_service": say("Serve DHCP"),
+        "sntp_service": say("Serve SNTP"),
+        "hardware_address_config": say("Set the hardware address"),
+        "reset_memory_watermarks": say("Reset memory watermarks"),
+        "heap_mem_stats": say("Read heap statistics"),
     }
 )
 
@@ -65,7 +66,7 @@ def upload_sheet(
     fields = (
         Field(
             name="catalog",
-            label="Catalog",
+            label=say("Catalog"),
             kind="select",
             value=sent.get("catalog", catalog),
             choices=choices(catalogs),
@@ -73,25 +74,30 @@ def upload_sheet(
         ),
         Field(
             name=SEVERAL_FILES,
-            label="Image packages: choose files, or drag them here",
+            label=say("Image packages: choose files, or drag them here"),
             kind="file",
             required=True,
-            hint=f"1 to {MAX_PACKAGES} files made by armillary image-package pack-application, each at most "
-            f"{size(most)}, at most {size(MAX_UPLOAD_BYTES)} together",
+            hint=say(
+                "1 to {max_packages} files made by armillary image-package pack-application, each at most "
+                "{most}, at most {max_upload_bytes} together",
+                max_packages=MAX_PACKAGES,
+                most=size(most),
+                max_upload_bytes=size(MAX_UPLOAD_BYTES),
+            ),
             limits=limits(multiple="multiple"),
         ),
     )
     return Sheet(
-        place="Images",
-        heading="Upload images",
-        title="Upload image packages",
-        detail="You see who signed them and what they ask for before anything is kept.",
-        crumbs=((f"Images of {catalog}", pages_images.list_href(catalog)), ("Upload", "")),
+        place=say("Images"),
+        heading=say("Upload images"),
+        title=say("Upload image packages"),
+        detail=say("You see who signed them and what they ask for before anything is kept."),
+        crumbs=((say("Images of {catalog}", catalog=catalog), pages_images.list_href(catalog)), (say("Upload"), "")),
         forms=(
             Form(
                 post=NEW,
-                label="Upload and look",
-                title="Files",
+                label=say("Upload and look"),
+                title=say("Files"),
                 fields=fields,
                 hidden=(("group", group),) if group else (),
                 error=wrong,
@@ -107,20 +113,30 @@ def held_sheet(
     catalog: str, held_id: str, items: Sequence[Mapping[str, Any]], group: str, now: int, wrong: Wrong | None
 ) -> Sheet:
     """What is in the packages that are held."""
-    names = joined([each["name"] for each in items])
+    told = {"names": joined([each["name"] for each in items]), "catalog": catalog, "count": grouped(len(items))}
     here, more = place(catalog, held_id), (("group", group),) if group else ()
-    again = "The files are sent again if you leave; they are held for"
     return Sheet(
-        place="Images",
-        heading="Look at the images",
-        title=f"{names} for {catalog}: {'not kept yet' if len(items) == 1 else f'{len(items)} images, not kept yet'}.",
-        detail=f"{again} {HELD_S // 60} minutes. Save adds {counted(len(items), 'image')} to the catalog; "
-        "no device gets it before a roll-out or a deployment names it.",
-        crumbs=((f"Images of {catalog}", pages_images.list_href(catalog)), ("Look", "")),
+        place=say("Images"),
+        heading=say("Look at the images"),
+        title=say_count(
+            len(items),
+            "{names} for {catalog}: not kept yet.",
+            "{names} for {catalog}: {count} images, not kept yet.",
+            **told,
+        ),
+        detail=say(
+            "The files are sent again if you leave; they are held for {minutes} minutes. Save adds {images} to the "
+            "catalog; no device gets it before a roll-out or a deployment names it.",
+            minutes=HELD_S // 60,
+            images=counted(len(items), "image"),
+        ),
+        crumbs=((say("Images of {catalog}", catalog=catalog), pages_images.list_href(catalog)), (say("Look"), "")),
         notices=(("bad", f"{wrong[0]} {wrong[1]}"),) if wrong else (),
         buttons=(
-            Button(label="Save and go on" if group else "Save", post=f"{here}/keep", fields=more, primary=True),
-            Button(label="Discard", post=f"{here}/drop", fields=more),
+            Button(
+                label=say("Save and go on") if group else say("Save"), post=f"{here}/keep", fields=more, primary=True
+            ),
+            Button(label=say("Discard"), post=f"{here}/drop", fields=more),
         ),
         sections=tuple(section for each in items for section in (_package(each, now), _manifest(each))),
         within="updates",
@@ -128,36 +144,38 @@ def held_sheet(
 
 
 def _package(found: Mapping[str, Any], now: int) -> Section:
-    signature = "proves nothing by itself: this service signs it anew when it is kept, and that is what devices trust"
-    rows = (
-        (text("Image id"), Cell(ident=short_id(found["image_id"]))),
-        (text("Component id"), Cell(ident=short_id(found["component_id"]))),
-        (text("For"), text(found["architecture"])),
-        (text("Size"), text(size(found["size"]))),
-        (text("Built"), Cell(at=moment(found["built_at"] or None, now), text="not said")),
-        (text("Signed with key"), text(f"{found['signer']} ({found['algorithm']})", reason=signature)),
-        (text("SHA-256"), Cell(ident=short_id(found["sha256"]))),
+    signature = say(
+        "proves nothing by itself: this service signs it anew when it is kept, and that is what devices trust"
     )
-    return Section(title=found["name"], columns=("What", "Value"), rows=rows, none="")
+    rows = (
+        (text(say("Image id")), Cell(ident=short_id(found["image_id"]))),
+        (text(say("Component id")), Cell(ident=short_id(found["component_id"]))),
+        (text(say("For")), text(found["architecture"])),
+        (text(say("Size")), text(size(found["size"]))),
+        (text(say("Built")), Cell(at=moment(found["built_at"] or None, now), text=say("not said"))),
+        (text(say("Signed with key")), text(f"{found['signer']} ({found['algorithm']})", reason=signature)),
+        (text(say("SHA-256")), Cell(ident=short_id(found["sha256"]))),
+    )
+    return Section(title=found["name"], columns=(say("What"), say("Value")), rows=rows, none="")
 
 
 def _manifest(found: Mapping[str, Any]) -> Section:
     asked = found["capabilities"]
-    title = f"What {found['name']} asks for"
+    title = say("What {name} asks for", name=found["name"])
     if asked is None:
-        return Section(title=title, columns=(), rows=(), none="Nothing: it configures a board.")
+        return Section(title=title, columns=(), rows=(), none=say("Nothing: it configures a board."))
     return Section(
         title=title,
-        note=f"starts {found['entry_point']}; what is not listed it cannot do",
-        columns=("It may", "Which"),
+        note=say("starts {entry_point}; what is not listed it cannot do", entry_point=found["entry_point"]),
+        columns=(say("It may"), say("Which")),
         rows=[
             (
                 text(CAPABILITIES.get(name, name)),
-                text("yes")
+                text(say("yes"))
                 if value is True
                 else code(", ".join(map(str, value)) if isinstance(value, list) else value),
             )
             for name, value in asked.items()
         ],
-        none="Nothing beyond running.",
+        none=say("Nothing beyond running."),
     )

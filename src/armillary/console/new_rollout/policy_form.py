@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from armillary.console.frame.form import Field, filled, limits
+from armillary.console.language.say import say
 from armillary.errors import InvalidArgumentError
 from armillary.rollout.policy import MAX_COHORTS, MAX_RING_NAME, Ring, RolloutPolicy
 from armillary.wire.text.duration import duration_of, duration_text
@@ -18,11 +19,11 @@ FIRST_RINGS: Final = 1
 # Name of the field that says how many rings there are.
 RINGS: Final = "rings"
 _SEVERITIES: Final = (
-    ("low", "low or above"),
-    ("medium", "medium or above"),
-    ("high", "high or above"),
-    ("critical", "critical"),
-    ("never", "never"),
+    ("low", say("low or above")),
+    ("medium", say("medium or above")),
+    ("high", say("high or above")),
+    ("critical", say("critical")),
+    ("never", say("never")),
 )
 
 
@@ -39,13 +40,13 @@ def fieldsets(sent: Mapping[str, str], groups_hint: str) -> tuple[Fieldset, ...]
     """The policy's part of the form as it was ``sent``, or with the defaults."""
     return (
         Fieldset(
-            "Chosen cohorts",
-            "devices that go first because you chose them, cohort by cohort; leave the name empty for none",
+            say("Chosen cohorts"),
+            say("devices that go first because you chose them, cohort by cohort; leave the name empty for none"),
             tuple(field for number in range(ring_count(sent)) for field in _ring(number, sent, groups_hint)),
         ),
-        Fieldset("Cohorts", "then the rest of the devices, by percentages", _numbers(_COHORTS, sent)),
-        Fieldset("Gates", "what stops it by itself", _numbers(_GATES, sent)),
-        Fieldset("Times", "how long devices may take", _numbers(_TIMES, sent)),
+        Fieldset(say("Cohorts"), say("then the rest of the devices, by percentages"), _numbers(_COHORTS, sent)),
+        Fieldset(say("Gates"), say("what stops it by itself"), _numbers(_GATES, sent)),
+        Fieldset(say("Times"), say("how long devices may take"), _numbers(_TIMES, sent)),
     )
 
 
@@ -97,22 +98,22 @@ def _ring(number: int, sent: Mapping[str, str], groups_hint: str) -> tuple[Field
     return (
         Field(
             name=name,
-            label=f"Chosen cohort {number + 1}: name",
+            label=say("Chosen cohort {number}: name", number=number + 1),
             value=sent.get(name, ""),
             limits=limits(maxlength=MAX_RING_NAME),
-            hint="such as Laboratory",
+            hint=say("such as Laboratory"),
         ),
         Field(
             name=devices,
-            label=f"Chosen cohort {number + 1}: devices",
+            label=say("Chosen cohort {number}: devices", number=number + 1),
             kind="area",
             rows=2,
             value=sent.get(devices, ""),
-            hint="one a line: name, id, or first digits of the id",
+            hint=say("one a line: name, id, or first digits of the id"),
         ),
         Field(
             name=groups,
-            label=f"Chosen cohort {number + 1}: device groups",
+            label=say("Chosen cohort {number}: device groups", number=number + 1),
             kind="area",
             rows=2,
             value=sent.get(groups, ""),
@@ -153,7 +154,7 @@ def _whole(name: str, label: str, low: int, high: int, *, unit: str = "", hint: 
 
 def _time(name: str, label: str, hint: str) -> tuple[str, _Entry]:
     value = duration_text(getattr(DEFAULT, name))
-    field = Field(name=name, label=label, value=value, unit="s, min, h or d", hint=hint, required=True)
+    field = Field(name=name, label=label, value=value, unit=say("s, min, h or d"), hint=hint, required=True)
 
     def read(typed: str) -> int:
         found = 0 if typed == "0" else duration_of(typed)
@@ -193,65 +194,76 @@ _COHORTS: Final = dict(
             _Entry(
                 Field(
                     name="cohorts",
-                    label="Percentages",
+                    label=say("Percentages"),
                     value=", ".join(map(str, DEFAULT.cohorts)),
                     unit="%",
                     required=True,
-                    hint=f"of all devices, rising, the last is 100; at most {MAX_COHORTS} steps",
+                    hint=say(
+                        "of all devices, rising, the last is 100; at most {max_cohorts} steps", max_cohorts=MAX_COHORTS
+                    ),
                 ),
                 _percentages,
             ),
         ),
         _whole(
             "success_percent",
-            "Confirmed before the next cohort",
+            say("Confirmed before the next cohort"),
             1,
             100,
             unit="%",
-            hint="share of the newest cohort that runs the update",
+            hint=say("share of the newest cohort that runs the update"),
         ),
-        _time("soak_s", "Soak time", "so long it has to stay so before the next cohort begins; at most 90 d"),
+        _time("soak_s", say("Soak time"), say("so long it has to stay so before the next cohort begins; at most 90 d")),
     )
 )
 _GATES: Final = dict(
     (
-        _whole("failure_percent", "Failures that stop it, above", 0, 99, unit="%", hint="of devices that are finished"),
+        _whole(
+            "failure_percent",
+            say("Failures that stop it, above"),
+            0,
+            99,
+            unit="%",
+            hint=say("of devices that are finished"),
+        ),
         _whole(
             "min_failures",
-            "Never stopped below",
+            say("Never stopped below"),
             1,
             1_000_000,
-            unit="failures",
-            hint="one unlucky device proves nothing",
+            unit=say("failures"),
+            hint=say("one unlucky device proves nothing"),
         ),
         (
             "hold_on_severity",
             _Entry(
                 Field(
                     name="hold_on_severity",
-                    label="Findings that stop it",
+                    label=say("Findings that stop it"),
                     kind="select",
                     value=DEFAULT.hold_on_severity,
                     choices=_SEVERITIES,
-                    hint="open findings about its devices or images",
+                    hint=say("open findings about its devices or images"),
                 ),
                 _severity,
             ),
         ),
         _whole(
             "false_hold_percent",
-            "Crash comparison: false alarms, at most",
+            say("Crash comparison: false alarms, at most"),
             0,
             50,
             unit="%",
-            hint="it stops when devices crash or fail more often than with the release before; 0 switches that off",
+            hint=say(
+                "it stops when devices crash or fail more often than with the release before; 0 switches that off"
+            ),
         ),
         (
             "roll_back_on_hold",
             _Entry(
                 Field(
                     name="roll_back_on_hold",
-                    label="Roll back at once when it stops by itself",
+                    label=say("Roll back at once when it stops by itself"),
                     kind="check",
                     value="on" if DEFAULT.roll_back_on_hold else "",
                 ),
@@ -262,11 +274,15 @@ _GATES: Final = dict(
 )
 _TIMES: Final = dict(
     (
-        _time("timeout_s", "Counts as failed after", "a device that may begin and has not confirmed; at most 90 d"),
+        _time(
+            "timeout_s",
+            say("Counts as failed after"),
+            say("a device that may begin and has not confirmed; at most 90 d"),
+        ),
         _time(
             "lease_s",
-            "An offer holds for",
-            "so long a device may install what it was offered without asking again; 0 for no end",
+            say("An offer holds for"),
+            say("so long a device may install what it was offered without asking again; 0 for no end"),
         ),
     )
 )

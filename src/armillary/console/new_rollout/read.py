@@ -14,6 +14,7 @@ from armillary.console.frame.asking import ask, catalogs, may, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Wrong
 from armillary.console.frame.sheet import LIST_LINES, Sheet
+from armillary.console.language.say import say
 from armillary.console.new_rollout import pages_new_rollout as pages, pages_upload, policy_form
 from armillary.console.releases import pages_images
 from armillary.errors import NotFoundError
@@ -78,7 +79,7 @@ def rollout_page(visit: Visit, target: str, sent: Mapping[str, str], wrong: Wron
     ticks = pages.image_fields(
         list(known.values()), wanted, frozenset(each["image_id"] for each in in_force), visit.now
     )
-    hint = f"one a line: Product/Group of {named['catalog']}"
+    hint = say("one a line: Product/Group of {catalog}", catalog=named["catalog"])
     view = pages.application_form(target, ticks, policy_form.fieldsets(sent, hint), wrong)
     return visit.page("new_rollout.html", status=400 if wrong else 200, view=view)
 
@@ -92,7 +93,7 @@ def os_page(visit: Visit, sent: Mapping[str, str], wrong: Wrong | None) -> Respo
     """The form as it was sent, and what was wrong with it."""
     release = ask(visit, "show_release", release_id=visit.params["release_id"])
     feeds = [each["name"] for each in ask(visit, "list_feeds")["items"]]
-    sets = policy_form.fieldsets(sent, "one a line: Catalog/Product/Group")
+    sets = policy_form.fieldsets(sent, say("one a line: Catalog/Product/Group"))
     view = pages.os_form(release, feeds, catalogs(visit), sent, sets, wrong)
     return visit.page("new_rollout.html", status=400 if wrong else 200, view=view)
 

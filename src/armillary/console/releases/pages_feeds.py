@@ -11,6 +11,7 @@ from armillary.console.frame.confirmation import Confirmation, touching
 from armillary.console.frame.form import Field, Form, Wrong, choices, filled, limits
 from armillary.console.frame.sheet import Cell, Section, text
 from armillary.console.frame.words import moment
+from armillary.console.language.say import say
 
 FEEDS: Final = "/os-feeds"
 # Where the section is on the page of releases.
@@ -26,19 +27,21 @@ def feeds_section(
         is_own = bool(each["created_by"])
         row = [
             text(each["name"]),
-            text(each["follows"] or "none: it is for everybody"),
-            Cell(at=moment(each["created_at"], now)) if is_own else text("always there"),
-            text(each["created_by"] or "the service"),
+            text(each["follows"] or say("none: it is for everybody")),
+            Cell(at=moment(each["created_at"], now)) if is_own else text(say("always there")),
+            text(each["created_by"] or say("the service")),
         ]
         if may_drop:
             row.append(
-                text("Delete", href=f"{FEEDS}/{quote(each['name'], safe='')}/delete") if is_own else text("none")
+                text(say("Delete"), href=f"{FEEDS}/{quote(each['name'], safe='')}/delete")
+                if is_own
+                else text(say("none"))
             )
         rows.append(row)
     return Section(
-        title="OS feeds",
-        note="a group gets its feed's releases, and those of the feeds that this one follows",
-        columns=("Feed", "Follows", "Created", "By", *(("Action",) if may_drop else ())),
+        title=say("OS feeds"),
+        note=say("a group gets its feed's releases, and those of the feeds that this one follows"),
+        columns=(say("Feed"), say("Follows"), say("Created"), say("By"), *((say("Action"),) if may_drop else ())),
         rows=rows,
         none="",
         anchor=ANCHOR,
@@ -49,15 +52,17 @@ def feeds_section(
 def confirmation(name: str, back: str) -> Confirmation:
     """What deleting a feed does."""
     return Confirmation(
-        title=f"Delete the feed {name}?",
+        title=say("Delete the feed {name}?", name=name),
         touches=touching(
-            "Nothing else: it is refused while a device group, a release that is not revoked, another feed or a "
-            "roll-out uses it.",
-            "Takes it from the feeds that groups and releases can have.",
-            "Devices.",
-            "Create it again.",
+            say(
+                "Nothing else: it is refused while a device group, a release that is not revoked, another feed "
+                "or a roll-out uses it."
+            ),
+            say("Takes it from the feeds that groups and releases can have."),
+            say("Devices."),
+            say("Create it again."),
         ),
-        label="Delete",
+        label=say("Delete"),
         danger=True,
         post=f"{FEEDS}/{quote(name, safe='')}/delete",
         back=back,
@@ -66,13 +71,13 @@ def confirmation(name: str, back: str) -> Confirmation:
 
 def _form(names: Sequence[str], sent: Mapping[str, str], wrong: Wrong | None) -> Form:
     fields = (
-        Field(name="name", label="Name", required=True, limits=limits(maxlength=16), hint="such as Canary"),
-        Field(name="follows", label="Follows", kind="select", choices=choices(names), value=names[0]),
+        Field(name="name", label=say("Name"), required=True, limits=limits(maxlength=16), hint=say("such as Canary")),
+        Field(name="follows", label=say("Follows"), kind="select", choices=choices(names), value=names[0]),
     )
     return Form(
         post=FEEDS,
-        label="Create the feed",
-        title="A new feed",
+        label=say("Create the feed"),
+        title=say("A new feed"),
         fields=filled(fields, sent) if sent else fields,
         error=wrong,
     )

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 from armillary.console.frame.form import Field, Form, choices
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, number, text
 from armillary.console.frame.words import counted_page, joined, moment, short_id, size
+from armillary.console.language.say import say
 from armillary.console.releases.pages_bill import bill_cell, bill_state
 from armillary.wire.image.naming import label_of
 
@@ -38,9 +39,9 @@ def upload_href(catalog: str, group: str = "") -> str:
 def no_catalog_sheet() -> Sheet:
     """The list where there is no catalog yet."""
     return Sheet(
-        place="Images",
-        title="No catalog yet.",
-        detail="A catalog owns images; they are uploaded to one.",
+        place=say("Images"),
+        title=say("No catalog yet."),
+        detail=say("A catalog owns images; they are uploaded to one."),
         command="armillary catalog create --name NAME",
         within="updates",
     )
@@ -57,11 +58,19 @@ def list_sheet(
 ) -> Sheet:
     """A page of a catalog's images."""
     many = counted_page(page, "image")
-    field = Field(name="catalog", label="Catalog", kind="select", value=catalog, choices=choices(catalogs))
+    field = Field(name="catalog", label=say("Catalog"), kind="select", value=catalog, choices=choices(catalogs))
     section = Section(
-        title=f"Images of {catalog}",
-        note="newest first",
-        columns=("Image", "Bill of materials", "For", "Size", "Uploaded", "By", "Image id"),
+        title=say("Images of {catalog}", catalog=catalog),
+        note=say("newest first"),
+        columns=(
+            say("Image"),
+            say("Bill of materials"),
+            say("For"),
+            say("Size"),
+            say("Uploaded"),
+            say("By"),
+            say("Image id"),
+        ),
         rows=[
             (
                 text(label_of(each), href=place(catalog, each["image_id"])),
@@ -74,19 +83,25 @@ def list_sheet(
             )
             for each in page["items"]
         ],
-        none="None was uploaded yet. Here, or: armillary image add" if may_upload else "None was uploaded yet.",
+        none=say("None was uploaded yet. Here, or: armillary image add")
+        if may_upload
+        else say("None was uploaded yet."),
         next_href=list_href(catalog, after=page["next"]) if page["next"] else "",
         sorts=True,
     )
     return Sheet(
-        place="Images",
-        title=f"Older images of {catalog}." if is_part else f"{many} of {catalog}.",
-        detail="Application images that deployments name. Every build has an image id of its own and never changes.",
+        place=say("Images"),
+        title=say("Older images of {catalog}.", catalog=catalog)
+        if is_part
+        else say("{many} of {catalog}.", many=many, catalog=catalog),
+        detail=say(
+            "Application images that deployments name. Every build has an image id of its own and never changes."
+        ),
         links=tuple((name, list_href(name), name == catalog) for name in catalogs)
         if 1 < len(catalogs) <= MOST_LINKS
         else (),
-        search=Form(post=LIST, label="Show", fields=(field,)) if len(catalogs) > MOST_LINKS else None,
-        buttons=(Button(label="Upload images", href=upload_href(catalog), primary=True),) if may_upload else (),
+        search=Form(post=LIST, label=say("Show"), fields=(field,)) if len(catalogs) > MOST_LINKS else None,
+        buttons=(Button(label=say("Upload images"), href=upload_href(catalog), primary=True),) if may_upload else (),
         sections=(section,),
         within="updates",
     )
@@ -98,23 +113,25 @@ def image_sheet(image: Mapping[str, Any], *, bill: Section, search: Form | None,
     downloads: tuple[Button, ...] = ()
     if image["bill"] is not None:
         here = place(catalog, image["image_id"], "bill.json")
-        downloads = (Button(label="Download the bill", href=here),)
+        downloads = (Button(label=say("Download the bill"), href=here),)
     return Sheet(
-        place="Images",
-        heading=f"Image {called}",
-        title=f"{called}, {'which asks to reach ' + asks if asks else 'which asks to reach no host'}.",
-        crumbs=((f"Images of {catalog}", list_href(catalog)), (called, "")),
+        place=say("Images"),
+        heading=say("Image {called}", called=called),
+        title=say("{image}, which asks to reach {hosts}.", image=called, hosts=asks)
+        if asks
+        else say("{image}, which asks to reach no host.", image=called),
+        crumbs=((say("Images of {catalog}", catalog=catalog), list_href(catalog)), (called, "")),
         buttons=downloads,
         facts=(
-            ("Bill of materials", Cell(state=bill_state(image["bill"], image["bill_policy"]))),
-            ("For", text(image["architecture"])),
-            ("Size", text(size(image["size"]))),
-            ("Built", Cell(at=moment(image["built_at"], now), text="not said")),
-            ("Uploaded", Cell(at=moment(image["uploaded_at"], now))),
-            ("By", text(image["uploaded_by"])),
-            ("Image id", Cell(ident=short_id(image["image_id"]))),
-            ("Component id", Cell(ident=short_id(image["component_id"]))),
-            ("SHA-256", Cell(ident=short_id(image["sha256"]))),
+            (say("Bill of materials"), Cell(state=bill_state(image["bill"], image["bill_policy"]))),
+            (say("For"), text(image["architecture"])),
+            (say("Size"), text(size(image["size"]))),
+            (say("Built"), Cell(at=moment(image["built_at"], now), text=say("not said"))),
+            (say("Uploaded"), Cell(at=moment(image["uploaded_at"], now))),
+            (say("By"), text(image["uploaded_by"])),
+            (say("Image id"), Cell(ident=short_id(image["image_id"]))),
+            (say("Component id"), Cell(ident=short_id(image["component_id"]))),
+            (say("SHA-256"), Cell(ident=short_id(image["sha256"]))),
         ),
         search=search,
         sections=(bill,),

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from armillary.console.frame.sheet import Cell, Section, Sheet, number, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, State
-from armillary.console.frame.words import counted, joined, moment, sentence, short_id
+from armillary.console.frame.words import counted, grouped, joined, moment, sentence, short_id
+from armillary.console.language.say import say, say_count
 from armillary.service.repository.roles import CATALOG_PREFIX, ONLINE_ALWAYS, terms
 
 # Roles that people should take away from the service: they decide about all others.
@@ -21,13 +22,13 @@ OFFLINE_ABLE: Final = frozenset({"root", "targets"})
 # What metadata of a role says.
 _SAYS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "root": "whose keys the roles have",
-        "targets": "who signs which artifacts",
-        "snapshot": "which metadata belong together",
-        "timestamp": "what is newest",
-        "os": "the operating systems",
-        "catalogs": "which keys catalogs have",
-        "director": "what one device installs",
+        "root": say("whose keys the roles have"),
+        "targets": say("who signs which artifacts"),
+        "snapshot": say("which metadata belong together"),
+        "timestamp": say("what is newest"),
+        "os": say("the operating systems"),
+        "catalogs": say("which keys catalogs have"),
+        "director": say("what one device installs"),
     }
 )
 
@@ -35,10 +36,10 @@ _SAYS: Final[Mapping[str, str]] = MappingProxyType(
 # Why the keys of a role are always online.
 _ALWAYS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "snapshot": "it changes with every edition",
-        "timestamp": "it is signed daily",
-        "catalogs": "a catalog is made without a ceremony",
-        "director": "it answers check-ins",
+        "snapshot": say("it changes with every edition"),
+        "timestamp": say("it is signed daily"),
+        "catalogs": say("a catalog is made without a ceremony"),
+        "director": say("it answers check-ins"),
     }
 )
 
@@ -61,28 +62,28 @@ def repository_sheet(found: Mapping[str, Any], catalogs: Mapping[str, str], now:
     """The page; ``catalogs`` are names by id."""
     notices = [(kind, says) for kind, says in _notices(found, catalogs, now) if says]
     return Sheet(
-        place="Keys",
-        heading="Keys of releases",
+        place=say("Keys"),
+        heading=say("Keys of releases"),
         title=_sentence(found),
-        detail="A device installs what these roles have signed, and nothing else.",
+        detail=say("A device installs what these roles have signed, and nothing else."),
         notices=tuple(notices),
         sections=(
             _waiting_section(found["waiting"], catalogs, now),
             Section(
-                title="Roles",
-                note="from root down; a role signs what it says, with so many of its keys",
-                columns=("Role", "Keys are", "Signatures", "Ends", "Version", "Names"),
+                title=say("Roles"),
+                note=say("from root down; a role signs what it says, with so many of its keys"),
+                columns=(say("Role"), say("Keys are"), say("Signatures"), say("Ends"), say("Version"), say("Names")),
                 rows=[_role(each, catalogs, now) for each in found["roles"]],
-                none="It is made at the first publication.",
+                none=say("It is made at the first publication."),
             ),
             Section(
-                title="Keys",
-                columns=("Key id", "Role", "Private half"),
+                title=say("Keys"),
+                columns=(say("Key id"), say("Role"), say("Private half")),
                 rows=[
                     (
                         Cell(ident=short_id(key["key_id"])),
                         text(_role_name(each["role"], catalogs)),
-                        text("held by this service" if key["online"] else "elsewhere, offline"),
+                        text(say("held by this service") if key["online"] else say("elsewhere, offline")),
                     )
                     for each in found["roles"]
                     for key in each["keys"]
@@ -100,19 +101,22 @@ def _notices(found: Mapping[str, Any], catalogs: Mapping[str, str], now: int) ->
     held = joined(
         [each["role"] for each in found["roles"] if custody_state(each["role"], each["custody"]).kind != GOOD]
     )
-    ends = f"Metadata of {late} end soon, or have: sign them again. After that devices take nothing new."
-    online = (
-        f"This service holds keys of {held}: whoever takes it over can sign for all devices. "
-        "One command takes them offline: armillary release keys init DIR."
+    ends = say("Metadata of {late} end soon, or have: sign them again. After that devices take nothing new.", late=late)
+    online = say(
+        "This service holds keys of {held}: whoever takes it over can sign for all devices. One command "
+        "takes them offline: armillary release keys init DIR.",
+        held=held,
     )
     stores = found["trust_stores"] and (
-        "A trust store waits for the signature of os. "
-        "Until it has it, devices get what they can check without that store."
+        say(
+            "A trust store waits for the signature of os. Until it has it, devices get what they can check "
+            "without that store."
+        )
     )
     return (
-        (BAD, found["fault"] and f"The last publication failed: {sentence(found['fault'])}"),
+        (BAD, found["fault"] and say("The last publication failed: {fault}", fault=sentence(found["fault"]))),
         (BAD, late and ends),
-        (ATTENTION, stores and str(stores)),
+        (ATTENTION, stores),
         (ATTENTION, held and online),
     )
 
@@ -120,56 +124,70 @@ def _notices(found: Mapping[str, Any], catalogs: Mapping[str, str], now: int) ->
 def _sentence(found: Mapping[str, Any]) -> str:
     if found["waiting"]:
         missing = sum(each["missing"] for each in found["waiting"])
-        return f"{counted(missing, 'signature is', 'signatures are')} missing before the next version is published."
+        return say_count(
+            missing,
+            "{count} signature is missing before the next version is published.",
+            "{count} signatures are missing before the next version is published.",
+            count=grouped(missing),
+        )
     offline = [each["role"] for each in found["roles"] if each["custody"] == "offline"]
     if offline:
-        return f"Keys of {joined(offline)} are offline; {counted(len(found['roles']), 'role')} in all."
-    return f"All keys of {counted(len(found['roles']), 'role')} are online."
+        return say(
+            "Keys of {offline} are offline; {roles} in all.",
+            offline=joined(offline),
+            roles=counted(len(found["roles"]), "role"),
+        )
+    return say("All keys of {roles} are online.", roles=counted(len(found["roles"]), "role"))
 
 
 def _role(role: Mapping[str, Any], catalogs: Mapping[str, str], now: int) -> tuple[Cell, ...]:
     name, keys = role["role"], len(role["keys"])
-    says = _SAYS.get(name, "the images of a catalog")
-    why = f"always: {_ALWAYS[name]}" if name in ONLINE_ALWAYS else ""
+    says = _SAYS.get(name, say("the images of a catalog"))
+    why = say("always: {why}", why=_ALWAYS[name]) if name in ONLINE_ALWAYS else ""
     ends = moment(role["expires_at"], now)
     kind = ends_state(role, now)
     return (
         text(_role_name(name, catalogs), reason=says),
         Cell(state=custody_state(name, role["custody"]), reason=why),
-        text(f"{role['threshold']} of {keys}"),
+        text(say("{threshold} of {keys}", threshold=role["threshold"], keys=keys)),
         Cell(state=State(kind, ends.relative), reason=ends.exact)
         if ends is not None and kind != GOOD
-        else Cell(at=ends, text="signs no file"),
-        number(role["version"] or "none"),
-        number(counted(role["targets"], "artifact") if role["targets"] else "none"),
+        else Cell(at=ends, text=say("signs no file")),
+        number(role["version"] or say("none")),
+        number(counted(role["targets"], "artifact") if role["targets"] else say("none")),
     )
 
 
 def _role_name(role: str, catalogs: Mapping[str, str]) -> str:
     if not role.startswith(CATALOG_PREFIX):
         return role
-    return f"catalog {catalogs.get(role.removeprefix(CATALOG_PREFIX), 'that was deleted since')}"
+    name = catalogs.get(role.removeprefix(CATALOG_PREFIX))
+    return say("catalog {name}", name=name) if name else say("catalog that was deleted since")
 
 
 def _lack(one: Mapping[str, Any]) -> str:
     """Signatures that are missing of a threshold, and of which keys."""
-    return f"{one['missing']} of {joined([short_id(key).short for key in one['key_ids']], 'or')}"
+    return say(
+        "{missing} of {keys}",
+        missing=one["missing"],
+        keys=joined([short_id(key).short for key in one["key_ids"]], "or"),
+    )
 
 
 def _waiting_section(waiting: Sequence[Mapping[str, Any]], catalogs: Mapping[str, str], now: int) -> Section:
     return Section(
-        title="What waits for signatures",
+        title=say("What waits for signatures"),
         note="armillary release keys sign" if waiting else "",
-        columns=("Role", "Version", "Missing", "Signed by", "Ends"),
+        columns=(say("Role"), say("Version"), say("Missing"), say("Signed by"), say("Ends")),
         rows=[
             (
                 text(_role_name(each["role"], catalogs)),
                 number(each["version"]),
                 text(joined([_lack(one) for one in each["lacks"]])),
-                text(joined([short_id(key).short for key in each["signed_by"]]) or "nobody"),
+                text(joined([short_id(key).short for key in each["signed_by"]]) or say("nobody")),
                 Cell(at=moment(each["expires_at"], now)),
             )
             for each in waiting
         ],
-        none="Nothing.",
+        none=say("Nothing."),
     )

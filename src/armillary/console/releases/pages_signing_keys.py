@@ -12,31 +12,38 @@ from typing import Any, Final
 
 from armillary.console.frame.sheet import Cell, Section, Sheet, code, number, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State, state_of
-from armillary.console.frame.words import counted, joined, moment, short_id
+from armillary.console.frame.words import counted, grouped, joined, moment, short_id
+from armillary.console.language.say import say, say_count
 from armillary.service.authority.signing_keys import IMAGES, OS, SIGNING_RENEWAL_S
 
 COMMAND: Final = "armillary release signing-keys"
 _SIGNS: Final[Mapping[str, str]] = MappingProxyType(
-    {OS: "operating systems, trust stores and capability files", IMAGES: "applications"}
+    {OS: say("operating systems, trust stores and capability files"), IMAGES: say("applications")}
 )
 _KEY: Final[Mapping[str, State]] = MappingProxyType(
-    {"in force": State(GOOD, "signs now"), "next": State(ATTENTION, "next"), "old": State(UNKNOWN, "old")}
+    {
+        "in force": State(GOOD, say("signs now")),
+        "next": State(ATTENTION, say("next")),
+        "old": State(UNKNOWN, say("old")),
+    }
 )
 _MEANS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "in force": "what is released and uploaded from now on",
-        "next": "signs nothing before devices have its store",
-        "old": "devices trust it for what it has signed",
+        "in force": say("what is released and uploaded from now on"),
+        "next": say("signs nothing before devices have its store"),
+        "old": say("devices trust it for what it has signed"),
     }
 )
-_STORES: Final[Mapping[str, str]] = MappingProxyType({"keys": "trusted key store", "roots": "certificate store"})
+_STORES: Final[Mapping[str, str]] = MappingProxyType(
+    {"keys": say("trusted key store"), "roots": say("certificate store")}
+)
 # Why devices have not a store: by the word of the API, after a number of devices.
 _LACKS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "waiting": "may still take it",
-        "refused": "could not install it",
-        "unable": "never said what they trust",
-        "away": "were not here for 30 days",
+        "waiting": say("may still take it"),
+        "refused": say("could not install it"),
+        "unable": say("never said what they trust"),
+        "away": say("were not here for 30 days"),
     }
 )
 _HERE: Final = ("waiting", "refused", "unable")  # whom the next key waits for
@@ -46,29 +53,29 @@ def signing_keys_sheet(found: Mapping[str, Any], now: int) -> Sheet:
     """The page of what ``GET /signing-keys`` says."""
     newest = _newest(found["stores"])
     return Sheet(
-        place="Signing keys",
-        heading="Signing keys",
+        place=say("Signing keys"),
+        heading=say("Signing keys"),
         title=_sentence(found["keys"], newest),
-        detail="A device starts what these keys have signed, and nothing else.",
+        detail=say("A device starts what these keys have signed, and nothing else."),
         notices=tuple((kind, says) for kind, says in _notices(found["keys"], newest, now) if says),
         sections=(
             Section(
-                title="Keys",
-                columns=("Serial", "Signs", "State", "Ends"),
+                title=say("Keys"),
+                columns=(say("Serial"), say("Signs"), say("State"), say("Ends")),
                 rows=[_key(each, now) for each in found["keys"]],
                 none="",
             ),
             Section(
-                title="Trust stores",
-                note="by which devices learn of keys and roots; a device has one of each kind",
-                columns=("Store", "State", "Names", "Devices that have it", "That have not"),
+                title=say("Trust stores"),
+                note=say("by which devices learn of keys and roots; a device has one of each kind"),
+                columns=(say("Store"), say("State"), say("Names"), say("Devices that have it"), say("That have not")),
                 rows=[_store(each, newest) for each in found["stores"]],
                 none="",
             ),
             Section(
-                title="What can be done",
-                note="on the command line, by an administrator",
-                columns=("To", "Command"),
+                title=say("What can be done"),
+                note=say("on the command line, by an administrator"),
+                columns=(say("To"), say("Command")),
                 rows=[(text(what), code(command)) for what, command in _commands(found["keys"], newest)],
                 none="",
             ),
@@ -99,12 +106,21 @@ def _sentence(keys: Sequence[Mapping[str, Any]], newest: Mapping[str, Mapping[st
     waiting = [each for each in keys if each["state"] == "next"]
     if not waiting:
         signing = sum(each["state"] == "in force" for each in keys)
-        return f"{counted(len(keys), 'signing key')}, of which {signing} sign now."
-    what = "The next signing key waits" if len(waiting) == 1 else f"The next {len(waiting)} signing keys wait"
+        return say("{keys}, of which {signing} sign now.", keys=counted(len(keys), "signing key"), signing=signing)
+    what = (
+        say("The next signing key waits")
+        if len(waiting) == 1
+        else say("The next {waiting} signing keys wait", waiting=len(waiting))
+    )
     if lacking := _lacking(newest["keys"]):
-        have = "has" if lacking == 1 else "have"
-        return f"{what}: {counted(lacking, 'device')} that {'is' if lacking == 1 else 'are'} here {have} not the store."
-    return f"{what}: every device that is here has the store."
+        return say_count(
+            lacking,
+            "{what}: {count} device that is here has not the store.",
+            "{what}: {count} devices that are here have not the store.",
+            what=what,
+            count=grouped(lacking),
+        )
+    return say("{what}: every device that is here has the store.", what=what)
 
 
 def _notices(
@@ -115,11 +131,22 @@ def _notices(
     late = joined([short_id(each["serial"]).short for each in keys if ends_state(each, now) == ATTENTION])
     refused = newest["keys"]["devices"]["refused"]
     return (
-        (BAD, over and f"The certificate of {over} has ended."),
-        (ATTENTION, late and f"The certificate of {late} ends, and no other key is in force yet: {COMMAND} renew."),
+        (BAD, over and say("The certificate of {over} has ended.", over=over)),
         (
             ATTENTION,
-            f"{counted(refused, 'device')} could not install the newest trusted key store: the page of each says why."
+            late
+            and say(
+                "The certificate of {late} ends, and no other key is in force yet: {command} renew.",
+                late=late,
+                command=COMMAND,
+            ),
+        ),
+        (
+            ATTENTION,
+            say(
+                "{devices} could not install the newest trusted key store: the page of each says why.",
+                devices=counted(refused, "device"),
+            )
             if refused
             else "",
         ),
@@ -139,21 +166,21 @@ def _key(key: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
 def _store(store: Mapping[str, Any], newest: Mapping[str, Mapping[str, Any]]) -> tuple[Cell, ...]:
     is_newest = newest[store["kind"]] is store
     if not is_newest:
-        stands = State(UNKNOWN, "of before")
+        stands = State(UNKNOWN, say("of before"))
     elif store["in_force_at"] is None:
-        stands = State(ATTENTION, "waits for devices")
+        stands = State(ATTENTION, say("waits for devices"))
     else:
-        stands = State(GOOD, "newest")
+        stands = State(GOOD, say("newest"))
     serials = {serial for serials in store["trusted"].values() for serial in serials}
     counts = [(store["devices"][word], says) for word, says in _LACKS.items()]
-    lacking = [f"{counted(count, 'device')} {says}" for count, says in counts if count]
+    lacking = [say("{devices} {lack}", devices=counted(count, "device"), lack=says) for count, says in counts if count]
     return (
-        text(f"{_STORES.get(store['kind'], store['kind'])} {store['number']}"),
+        text(say("{store} {number}", store=_STORES.get(store["kind"], store["kind"]), number=store["number"])),
         Cell(state=stands),
-        text(counted(len(serials), "root" if store["kind"] == "roots" else "key")),
+        text(counted(len(serials), "root") if store["kind"] == "roots" else counted(len(serials), "key")),
         number(store["devices"]["have"]),
         # Who has a newer store has not this one either, and lacks nothing.
-        text((joined(lacking) or "none") if is_newest else "not counted"),
+        text((joined(lacking) or say("none")) if is_newest else say("not counted")),
     )
 
 
@@ -161,23 +188,36 @@ def _commands(keys: Sequence[Mapping[str, Any]], newest: Mapping[str, Mapping[st
     """What can be done with the keys as they stand, each with its command."""
     waiting = [each for each in keys if each["state"] == "next"]
     if waiting:
-        what, option = "sign with the next key at once; within a minute the service does it by itself", ""
+        what, option = say("sign with the next key at once; within a minute the service does it by itself"), ""
         if lacking := _lacking(newest["keys"]):
-            what = f"sign with the next key although {counted(lacking, 'device')} get nothing new before its store"
+            what = say(
+                "sign with the next key although {devices} get nothing new before its store",
+                devices=counted(lacking, "device"),
+            )
             option = " --despite"
         return [
             (what, f"{COMMAND} use{option}"),
-            *((f"give up the next key {_named(each)}", f"{COMMAND} drop {each['serial']}") for each in waiting),
+            *(
+                (
+                    say("give up the next key {named}", named=_named(each)),
+                    f"{COMMAND} drop {each['serial']}",
+                )
+                for each in waiting
+            ),
         ]
     old = [each for each in keys if each["state"] == "old"]
     return [
-        ("make the next keys, and the store that names them", f"{COMMAND} renew"),
+        (say("make the next keys, and the store that names them"), f"{COMMAND} renew"),
         *(
-            (f"have devices trust the old key {_named(each)} no longer", f"{COMMAND} drop {each['serial']}")
+            (
+                say("have devices trust the old key {named} no longer", named=_named(each)),
+                f"{COMMAND} drop {each['serial']}",
+            )
             for each in old
         ),
     ]
 
 
 def _named(key: Mapping[str, Any]) -> str:
-    return f"{short_id(key['serial']).short} ({_SIGNS.get(key['purpose'], key['purpose'])})"
+    signs = _SIGNS.get(key["purpose"], key["purpose"])
+    return say("{key} ({signs})", key=short_id(key["serial"]).short, signs=signs)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from armillary.console.authored.catalog_choice import catalog_field
-from armillary.console.authored.pages_rule_form import ACTION_WORDS, Offered, form_view, in_words
+from armillary.console.authored.pages_rule_form import Offered, form_view
 from armillary.console.authored.rule_fields import (
     GROUPS,
     SILENT,
@@ -22,6 +22,8 @@ from armillary.console.authored.rule_fields import (
     write_value,
     wrong_of,
 )
+from armillary.console.authored.rule_mistakes import in_words
+from armillary.console.authored.rule_words import ACTION_WORDS
 from armillary.errors import InvalidArgumentError
 from armillary.twin.rule.json_form import from_json
 from armillary.twin.rule.rule import OPERATORS, ORDERING

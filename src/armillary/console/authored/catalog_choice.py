@@ -10,16 +10,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from armillary.console.frame.form import Field
+from armillary.console.language.say import say
 from armillary.errors import InvalidArgumentError
 
 # What a form sends for "of all catalogs": no catalog can be called so.
 ALL: Final = "*"
-ALL_WORDS: Final = "All catalogs"
+ALL_WORDS: Final = say("All catalogs")
 
 
 def catalog_words(body: Mapping[str, Any]) -> str:
     """Whose a document is, for people."""
-    return str(body.get("catalog") or ALL_WORDS)
+    return body.get("catalog") or ALL_WORDS
 
 
 def catalog_field(body: Mapping[str, Any], names: Sequence[str], *, is_new: bool) -> Field:
@@ -32,10 +33,16 @@ def catalog_field(body: Mapping[str, Any], names: Sequence[str], *, is_new: bool
         value = ("" if len(own) > 1 else (*own, ALL)[0]) if is_new else ALL
     known = [*own, *([value] if value not in (*own, "", ALL) else [])]
     of_all = [(ALL, ALL_WORDS)] if ALL in (*names, value) else []
-    choices = [*([("", "Choose")] if not value else []), *((each, each) for each in known), *of_all]
-    hint = "whose devices it is about"
+    choices = [*([("", say("Choose"))] if not value else []), *((each, each) for each in known), *of_all]
+    hint = say("whose devices it is about")
     return Field(
-        name="catalog", label="Catalog", kind="select", value=value, choices=tuple(choices), required=True, hint=hint
+        name="catalog",
+        label=say("Catalog"),
+        kind="select",
+        value=value,
+        choices=tuple(choices),
+        required=True,
+        hint=hint,
     )
 
 

@@ -13,43 +13,60 @@ from armillary.console.authored.catalog_choice import catalog_words
 from armillary.console.frame import sheet
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, place
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, HEALTH, UNKNOWN, State, state_of
-from armillary.console.frame.words import counted, grouped, joined
+from armillary.console.frame.words import counted, grouped, joined, sentence
+from armillary.console.language.say import apart, say
 
 # A page of a run that is under way is asked for again so often (seconds): devices answer within seconds.
 RUNNING_EVERY_S = 3
 
 # Of a job of all catalogs, to an operator of one: its runs are over devices of others, too.
-NOT_SHOWN = "not shown"
+NOT_SHOWN = say("not shown")
 RUN: Mapping[str, State] = MappingProxyType(
     {
-        "running": State(GOOD, "running"),
-        "completed": State(GOOD, "completed"),
-        "cancelled": State(UNKNOWN, "cancelled"),
-        "aborted": State(BAD, "stopped: too many failed"),
+        "running": State(GOOD, say("running")),
+        "completed": State(GOOD, say("completed")),
+        "cancelled": State(UNKNOWN, say("cancelled")),
+        "aborted": State(BAD, say("stopped: too many failed")),
     }
 )
 RESULT: Mapping[str, State] = MappingProxyType(
     {
-        "pending": State(UNKNOWN, "waits"),
-        "running": State(ATTENTION, "running"),
-        "waiting": State(ATTENTION, "updates itself"),
-        "succeeded": State(GOOD, "succeeded"),
-        "failed": State(BAD, "failed"),
-        "skipped": State(UNKNOWN, "left out"),
+        "pending": State(UNKNOWN, say("waits")),
+        "running": State(ATTENTION, say("running")),
+        "waiting": State(ATTENTION, say("updates itself")),
+        "succeeded": State(GOOD, say("succeeded")),
+        "failed": State(BAD, say("failed")),
+        "skipped": State(UNKNOWN, say("left out")),
     }
 )
 EXPORT: Mapping[str, State] = MappingProxyType(
     {
-        "running": State(GOOD, "running"),
-        "waiting": State(ATTENTION, "waiting, tries again"),
-        "stopped": State(BAD, "stopped"),
-        "disabled": State(UNKNOWN, "off"),
+        "running": State(GOOD, say("running")),
+        "waiting": State(ATTENTION, say("waiting, tries again")),
+        "stopped": State(BAD, say("stopped")),
+        "disabled": State(UNKNOWN, say("off")),
     }
 )
 SIGNS: Mapping[str, str] = MappingProxyType(
-    {"eq": "=", "ne": "≠", "gt": ">", "ge": "≥", "lt": "<", "le": "≤", "contains": "contains", "exists": "exists"}
+    {
+        "eq": "=",
+        "ne": "≠",
+        "gt": ">",
+        "ge": "≥",
+        "lt": "<",
+        "le": "≤",
+        "contains": say("contains"),
+        "exists": say("exists"),
+    }
 )
-WORD: Mapping[str, str] = MappingProxyType({"group": "segment", "job": "job", "export": "data export"})
+# Kind of document -> its place, and what is said of one.
+PLACES: Mapping[str, str] = MappingProxyType({"group": say("Segments"), "job": say("Jobs"), "export": say("Exports")})
+NEW_WORDS: Mapping[str, str] = MappingProxyType(
+    {"group": say("New segment"), "job": say("New job"), "export": say("New data export")}
+)
+_NO_WORDS: Mapping[str, str] = MappingProxyType(
+    {"group": say("No segment yet."), "job": say("No job yet."), "export": say("No data export yet.")}
+)
 # Kind of document -> its noun on the command line.
 NOUN: Mapping[str, str] = MappingProxyType({"group": "segment", "job": "job", "export": "export"})
 
@@ -70,7 +87,13 @@ def groups_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Shee
         )
         for item in items
     ]
-    return _list("group", page, found, ("Segment", "Members", "Catalog", "Changed", "By"), may_change=may_change)
+    return _list(
+        "group",
+        page,
+        found,
+        (say("Segment"), say("Members"), say("Catalog"), say("Changed"), say("By")),
+        may_change=may_change,
+    )
 
 
 def group_sheet(document: Mapping[str, Any], members: Mapping[str, Any], labels: Mapping[str, str]) -> Sheet:
@@ -85,12 +108,17 @@ def group_sheet(document: Mapping[str, Any], members: Mapping[str, Any], labels:
         )
         for each in items
     ]
-    more = " or more" if members["next"] else ""
+    told = {"name": document["body"]["name"], "devices": counted(len(items), "device")}
     return _document_sheet(
         "group",
         document,
-        f"{document['body']['name']}: {counted(len(items), 'device')}{more} now.",
-        Section(title="Devices", columns=("Device", "Health", *names), rows=found, none="No devices match."),
+        say("{name}: {devices} or more now.", **told) if members["next"] else say("{name}: {devices} now.", **told),
+        Section(
+            title=say("Devices"),
+            columns=(say("Device"), say("Health"), *names),
+            rows=found,
+            none=say("No devices match."),
+        ),
         detail=filters_words(document["body"]),
     )
 
@@ -98,12 +126,12 @@ def group_sheet(document: Mapping[str, Any], members: Mapping[str, Any], labels:
 def filters_words(body: Mapping[str, Any]) -> str:
     """A segment's query in one line."""
     parts = [
-        f"{each['field']} {SIGNS.get(each['operator'], each['operator'])} {_value(each)}".strip()
+        apart([each["field"], SIGNS.get(each["operator"], each["operator"]), *_value(each)], " ")
         for each in body.get("filters", ())
     ]
     if body.get("template"):
-        parts.insert(0, f"template {body['template']}")
-    return joined(parts, "and" if body.get("match", "all") == "all" else "or") or "every device"
+        parts.insert(0, say("template {template}", template=body["template"]))
+    return joined(parts, "and" if body.get("match", "all") == "all" else "or") or say("every device")
 
 
 # Jobs -------------------------------------------------------------------------------------------------------------
@@ -114,7 +142,7 @@ def jobs_sheet(page: Mapping[str, Any], *, may_change: bool, of_one: bool, now: 
     found = []
     for item in page["items"]:
         run = item["run"]
-        without = NOT_SHOWN if of_one and item["body"].get("catalog") is None else "never run"
+        without = NOT_SHOWN if of_one and item["body"].get("catalog") is None else say("never run")
         found.append(
             (
                 sheet.text(
@@ -123,12 +151,14 @@ def jobs_sheet(page: Mapping[str, Any], *, may_change: bool, of_one: bool, now: 
                 sheet.text(item["body"]["group"], href=place("group", item["body"]["group"])),
                 sheet.text(catalog_words(item["body"])),
                 sheet.state(RUN, run["state"]) if run else Cell(state=State(UNKNOWN, without)),
-                sheet.number(f"{grouped(run['done'])} of {grouped(run['total'])}" if run else ""),
+                sheet.number(
+                    say("{done} of {total}", done=grouped(run["done"]), total=grouped(run["total"])) if run else ""
+                ),
                 sheet.number(grouped(run["counts"]["failed"]) if run else ""),
                 sheet.when(run["started_ms"] if run else None, now),
             )
         )
-    columns = ("Job", "Segment", "Catalog", "Newest run", "Done", "Failed", "Begun")
+    columns = (say("Job"), say("Segment"), say("Catalog"), say("Newest run"), say("Done"), say("Failed"), say("Begun"))
     return _list("job", page, found, columns, may_change=may_change)
 
 
@@ -143,22 +173,41 @@ def job_sheet(
     body, job_id, newest = document["body"], document["id"], document["run"]
     is_running = newest is not None and newest["state"] == "running"
     run = place("job", job_id, "run")
-    buttons = [Button(label="Run now", href=run, primary=True)]
+    buttons = [Button(label=say("Run now"), href=run, primary=True)]
     if newest is not None and newest["counts"]["failed"] > 0:
-        buttons.append(Button(label="Run for failed", href=f"{run}?only=failed"))
+        buttons.append(Button(label=say("Run for failed"), href=f"{run}?only=failed"))
     if is_running:
         number, post = str(newest["number"]), place("job", job_id, "cancel")
-        buttons = [Button(label="Cancel run", post=post, fields=(("number", number),), danger=True)]
-    said = f"{body['name']}: {action_words(body['action'])} on segment {body['group']}."
+        buttons = [Button(label=say("Cancel run"), post=post, fields=(("number", number),), danger=True)]
+    said = say(
+        "{name}: {does} on segment {group}.",
+        name=body["name"],
+        does=action_words(body["action"]),
+        group=body["group"],
+    )
     if newest:
-        counts = ", ".join(f"{grouped(count)} {RESULT[word].word}" for word, count in newest["counts"].items() if count)
-        said = f"{body['name']}: run {newest['number']} {state_of(RUN, newest['state']).word}; {counts or 'no device'}."
+        counts = apart(
+            [
+                say("{count} {state}", count=grouped(count), state=RESULT[word].word)
+                for word, count in newest["counts"].items()
+                if count
+            ]
+        )
+        said = say(
+            "{name}: run {number} {state}; {counts}.",
+            name=body["name"],
+            number=newest["number"],
+            state=state_of(RUN, newest["state"]).word,
+            counts=counts or say("no device"),
+        )
     made = _document_sheet(
         "job",
         document,
         said,
         *((_results_section(results, labels, now), _runs_section(runs, now)) if runs is not None else ()),
-        detail=f"It {action_words(body['action'])} on segment {body['group']}." if newest else "",
+        detail=say("It {does} on segment {group}.", does=action_words(body["action"]), group=body["group"])
+        if newest
+        else "",
         every_s=RUNNING_EVERY_S if is_running else 0,
     )
     return replace(made, buttons=(*buttons, *(made.buttons if not is_running else ())))
@@ -166,8 +215,8 @@ def job_sheet(
 
 def _results_section(results: Sequence[Mapping[str, Any]], labels: Mapping[str, str], now: int) -> Section:
     return Section(
-        title="Devices of the newest run",
-        columns=("Device", "State", "Attempts", "Answer", "Changed"),
+        title=say("Devices of the newest run"),
+        columns=(say("Device"), say("State"), say("Attempts"), say("Answer"), say("Changed")),
         rows=[
             (
                 sheet.device(each["device_id"], labels),
@@ -175,45 +224,50 @@ def _results_section(results: Sequence[Mapping[str, Any]], labels: Mapping[str, 
                 sheet.number(each["attempts"]),
                 Cell(
                     text="" if each["answer"] is None else str(each["answer"])[:200],
-                    reason="" if each["status"] is None else f"status {each['status']}",
+                    reason="" if each["status"] is None else say("status {status}", status=each["status"]),
                 ),
                 sheet.when(each["changed_ms"], now),
             )
             for each in results
         ],
-        none="It was never run.",
+        none=say("It was never run."),
     )
 
 
 def _runs_section(runs: Sequence[Mapping[str, Any]], now: int) -> Section:
     return Section(
-        title="Runs",
-        columns=("Run", "State", "Done", "Failed", "Begun by", "Begun"),
+        title=say("Runs"),
+        columns=(say("Run"), say("State"), say("Done"), say("Failed"), say("Begun by"), say("Begun")),
         rows=[
             (
                 sheet.text(each["number"]),
                 sheet.state(RUN, each["state"]),
-                sheet.number(f"{grouped(each['done'])} of {grouped(each['total'])}"),
+                sheet.number(say("{done} of {total}", done=grouped(each["done"]), total=grouped(each["total"]))),
                 sheet.number(grouped(each["counts"]["failed"])),
                 sheet.text(each["begun_by"]),
                 sheet.when(each["started_ms"], now),
             )
             for each in runs
         ],
-        none="None.",
+        none=say("None."),
     )
 
 
 def action_words(action: Mapping[str, Any]) -> str:
     """What a job does, in words."""
     if action["kind"] == "command":
-        return f"calls {action['command']}"
+        return say("calls {command}", command=action["command"])
     if action["kind"] == "update":
         package = action.get("package")
-        return f"moves to {action['device_group']}" if package is None else f"updates to version {package['version']}"
-    return (
-        f"sets {joined(sorted(action['properties']))} ({'cloud property' if 'cloud' in action['kind'] else 'desired'})"
-    )
+        return (
+            say("moves to {device_group}", device_group=action["device_group"])
+            if package is None
+            else say("updates to version {version}", version=package["version"])
+        )
+    properties = joined(sorted(action["properties"]))
+    if "cloud" in action["kind"]:
+        return say("sets {properties} (cloud property)", properties=properties)
+    return say("sets {properties} (desired)", properties=properties)
 
 
 # Exports ----------------------------------------------------------------------------------------------------------
@@ -233,7 +287,11 @@ def exports_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> She
         for item in page["items"]
     ]
     return _list(
-        "export", page, found, ("Export", "State", "What", "Where to", "Catalog", "Changed"), may_change=may_change
+        "export",
+        page,
+        found,
+        (say("Export"), say("State"), say("What"), say("Where to"), say("Catalog"), say("Changed")),
+        may_change=may_change,
     )
 
 
@@ -244,18 +302,29 @@ def export_sheet(document: Mapping[str, Any], letters: Sequence[Mapping[str, Any
     return _document_sheet(
         "export",
         document,
-        f"{body['name']}: {body['source']} to {body['destination']['kind']}, {word}.",
-        Section(title="How it is doing", columns=("What", "Value"), rows=status, none="Nothing is known."),
+        say(
+            "{name}: {source} to {kind}, {word}.",
+            name=body["name"],
+            source=body["source"],
+            kind=body["destination"]["kind"],
+            word=word,
+        ),
+        Section(
+            title=say("How it is doing"),
+            columns=(say("What"), say("Value")),
+            rows=status,
+            none=say("Nothing is known."),
+        ),
         *(() if letters is None else (_letters_section(letters),)),
     )
 
 
 def _letters_section(letters: Sequence[Mapping[str, Any]]) -> Section:
     return Section(
-        title="Dead letters",
-        columns=("Number", "Why"),
+        title=say("Dead letters"),
+        columns=(say("Number"), say("Why")),
         rows=[(sheet.text(each["number"]), sheet.text(each.get("error", ""))) for each in letters],
-        none="Nothing was refused for good.",
+        none=say("Nothing was refused for good."),
     )
 
 
@@ -269,21 +338,22 @@ def export_state(item: Mapping[str, Any]) -> Cell:
 
 def place_of(kind: str) -> str:
     """What the place of all documents of a kind is called."""
-    return f"{NOUN[kind].capitalize()}s"
+    return PLACES[kind]
 
 
 def _list(
     kind: str, page: Mapping[str, Any], found: Sequence[Sequence[Cell]], columns: tuple[str, ...], *, may_change: bool
 ) -> Sheet:
-    word, path = WORD[kind], f"/{kind}s"
+    count, path = len(found), f"/{kind}s"
+    many = {"group": counted(count, "segment"), "job": counted(count, "job"), "export": counted(count, "data export")}
     return sheet.list_sheet(
         place_of(kind),
         columns,
         found,
         path=path,
         cursor=page["next"],
-        says=f"{counted(len(found), word)}." if found else f"No {word} yet.",
-        new=Button(label=f"New {word}", href=f"{path}/new") if may_change else None,
+        says=sentence(many[kind]) if found else _NO_WORDS[kind],
+        new=Button(label=NEW_WORDS[kind], href=f"{path}/new") if may_change else None,
         command=f"armillary {NOUN[kind]} create --help",
     )
 
@@ -298,14 +368,14 @@ def _document_sheet(
         crumbs=((name, f"/{kind}s"),),
         title=title,
         detail=detail,
-        buttons=(Button(label="Delete", href=place(kind, document["id"], "delete"), danger=True),),
+        buttons=(Button(label=say("Delete"), href=place(kind, document["id"], "delete"), danger=True),),
         sections=sections,
-        facts=(("Catalog", sheet.text(catalog_words(document["body"]))),),
+        facts=((say("Catalog"), sheet.text(catalog_words(document["body"]))),),
         every_s=every_s,
     )
 
 
-def _value(filtered: Mapping[str, Any]) -> str:
+def _value(filtered: Mapping[str, Any]) -> list[str]:
     if filtered["operator"] == "exists":
-        return "" if filtered.get("value", True) else "(not)"
-    return json.dumps(filtered.get("value"), ensure_ascii=False)
+        return [] if filtered.get("value", True) else [say("(not)")]
+    return [json.dumps(filtered.get("value"), ensure_ascii=False)]

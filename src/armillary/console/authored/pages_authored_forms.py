@@ -17,6 +17,7 @@ from armillary.console.authored.catalog_choice import catalog_field
 from armillary.console.frame import form_entries as entry
 from armillary.console.frame.form import Field, Form, choices, filled
 from armillary.console.frame.form_entries import Entry
+from armillary.console.language.say import say
 from armillary.errors import InvalidArgumentError
 from armillary.twin.author.data_export import ExportSource, parse_export
 from armillary.twin.author.export_destination import SASL_MECHANISMS
@@ -27,15 +28,21 @@ VARIANTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "job": MappingProxyType(
             {
-                "set-property": "Set desired properties",
-                "set-cloud-property": "Set cloud properties",
-                "command": "Call a command",
-                "move": "Move to a device group",
-                "package": "Update by package",
+                "set-property": say("Set desired properties"),
+                "set-cloud-property": say("Set cloud properties"),
+                "command": say("Call a command"),
+                "move": say("Move to a device group"),
+                "package": say("Update by package"),
             }
         ),
         "export": MappingProxyType(
-            {"webhook": "Webhook", "file": "Files", "mqtt": "MQTT", "kafka": "Kafka", "s3": "S3 storage"}
+            {
+                "webhook": say("Webhook"),
+                "file": say("Files"),
+                "mqtt": "MQTT",
+                "kafka": "Kafka",
+                "s3": say("S3 storage"),
+            }
         ),
     }
 )
@@ -92,7 +99,7 @@ def form(
     fields.insert(1, catalog_field(body, catalogs, is_new=is_new))  # after the name
     return Form(
         post=post,
-        label=f"Create {_WORD[kind]}" if is_new else "Save",
+        label=_CREATE[kind] if is_new else say("Save"),
         fields=tuple(filled(fields, sent)) if sent is not None else tuple(fields),
         title=VARIANTS[kind][variant],
         hidden=(("etag", etag), ("variant", variant)),
@@ -119,103 +126,140 @@ def document_of(kind: str, before: Mapping[str, Any], sent: Mapping[str, str]) -
 
 def entries(kind: str, variant: str, groups: Sequence[tuple[str, str]]) -> tuple[Entry, ...]:
     """The fields of a form, in order."""
-    name = entry.text("name", "Name", required=True, most=MAX_NAME_CHARACTERS)
+    name = entry.text("name", say("Name"), required=True, most=MAX_NAME_CHARACTERS)
     chosen = tuple((each, f"{words} ({each})" if words != each else each) for each, words in groups)
     if kind == "job":
-        group = entry.choice("group", "Devices of segment", (("", "choose one"), *chosen), required=True)
+        group = entry.choice("group", say("Devices of segment"), (("", say("choose one")), *chosen), required=True)
         return (name, group, *_ACTIONS[variant], *_WHEN)
-    group = entry.choice("group", "Devices of segment", (("", "all"), *chosen))
+    group = entry.choice("group", say("Devices of segment"), (("", say("all")), *chosen))
     return (name, *_WHAT, group, *_DESTINATIONS[variant], *_SHAPED)
 
 
 # What each form has -----------------------------------------------------------------------------------------------
 
 _PARSERS: Final[Mapping[str, Callable[[object], Any]]] = MappingProxyType({"job": parse_job, "export": parse_export})
-_WORD: Final = MappingProxyType({"job": "job", "export": "export"})
-_CONDITION_HINT: Final = (
-    "one a line, as on the command line: device:health = attested, telemetry:temperature > 40, cloud:site ~ north (a"
-    " part of it), tag:floor (there is one), not tag:floor"
+_CREATE: Final = MappingProxyType({"job": say("Create job"), "export": say("Create export")})
+_CONDITION_HINT: Final = say(
+    "one a line, as on the command line: {equal}, {above}, {like} (a part of it), {there} (there is one), {missing}",
+    equal="device:health = attested",
+    above="telemetry:temperature > 40",
+    like="cloud:site ~ north",
+    there="tag:floor",
+    missing="not tag:floor",
 )
 _WHEN: Final = (
-    entry.moment("start", "First run", hint="as 2027-01-31 06:00, UTC; empty: when somebody presses Run"),
-    entry.whole("repeat.every_s", "Again every", unit="seconds", hint="empty: never"),
-    entry.share("batch", "In batches of", "size", hint="devices, or a share as 10%; empty: all in one"),
-    entry.whole("batch.pause_s", "Pause between batches", unit="seconds"),
-    entry.share("abort", "Stop when so many have failed", "count", hint="devices, or a share as 5%; empty: never"),
-    entry.whole("retries", "Tries again after a failure", most=20),
+    entry.moment("start", say("First run"), hint=say("as 2027-01-31 06:00, UTC; empty: when somebody presses Run")),
+    entry.whole("repeat.every_s", say("Again every"), unit=say("seconds"), hint=say("empty: never")),
+    entry.share("batch", say("In batches of"), "size", hint=say("devices, or a share as 10%; empty: all in one")),
+    entry.whole("batch.pause_s", say("Pause between batches"), unit=say("seconds")),
+    entry.share(
+        "abort", say("Stop when so many have failed"), "count", hint=say("devices, or a share as 5%; empty: never")
+    ),
+    entry.whole("retries", say("Tries again after a failure"), most=20),
 )
-_PAIRS_HINT: Final = "NAME = VALUE, one a line; the value as JSON, or plain text; null deletes"
-_TIMEOUT: Final = "waits so long for the device's word; empty: "
+_PAIRS_HINT: Final = say("NAME = VALUE, one a line; the value as JSON, or plain text; null deletes")
 _ACTIONS: Final[Mapping[str, tuple[Entry, ...]]] = MappingProxyType(
     {
-        "set-property": (entry.pairs("action.properties", "Properties", hint=_PAIRS_HINT, required=True),),
-        "set-cloud-property": (entry.pairs("action.properties", "Cloud properties", hint=_PAIRS_HINT, required=True),),
+        "set-property": (entry.pairs("action.properties", say("Properties"), hint=_PAIRS_HINT, required=True),),
+        "set-cloud-property": (
+            entry.pairs("action.properties", say("Cloud properties"), hint=_PAIRS_HINT, required=True),
+        ),
         "command": (
-            entry.text("action.command", "Command", hint="COMPONENT*COMMAND in a component", required=True, most=128),
-            entry.whole("action.timeout_s", "Timeout", unit="seconds", hint=f"{_TIMEOUT}30 s", most=300),
-            entry.json_value("action.payload", "Parameters", hint="JSON; empty: none"),
+            entry.text(
+                "action.command",
+                say("Command"),
+                hint=say("COMPONENT*COMMAND in a component"),
+                required=True,
+                most=128,
+            ),
+            entry.whole(
+                "action.timeout_s",
+                say("Timeout"),
+                unit=say("seconds"),
+                hint=say("waits so long for the device's word; empty: 30 s"),
+                most=300,
+            ),
+            entry.json_value("action.payload", say("Parameters"), hint=say("JSON; empty: none")),
         ),
         "move": (
-            entry.text("action.device_group", "To device group", hint="PRODUCT/GROUP", required=True),
-            entry.whole("action.timeout_s", "Timeout", unit="seconds", hint=f"{_TIMEOUT}7 days"),
+            entry.text("action.device_group", say("To device group"), hint=say("PRODUCT/GROUP"), required=True),
+            entry.whole(
+                "action.timeout_s",
+                say("Timeout"),
+                unit=say("seconds"),
+                hint=say("waits so long for the device's word; empty: 7 days"),
+            ),
         ),
         "package": (
-            entry.text("action.package.version", "Version", required=True, most=64),
-            entry.text("action.package.url", "Address of the package", required=True),
-            entry.text("action.package.sha256", "SHA-256", hint="64 hexadecimal digits", required=True, most=64),
-            entry.whole("action.timeout_s", "Timeout", unit="seconds", hint=f"{_TIMEOUT}7 days"),
+            entry.text("action.package.version", say("Version"), required=True, most=64),
+            entry.text("action.package.url", say("Address of the package"), required=True),
+            entry.text("action.package.sha256", "SHA-256", hint=say("64 hexadecimal digits"), required=True, most=64),
+            entry.whole(
+                "action.timeout_s",
+                say("Timeout"),
+                unit=say("seconds"),
+                hint=say("waits so long for the device's word; empty: 7 days"),
+            ),
         ),
     }
 )
 _WHAT: Final = (
-    entry.choice("source", "What is exported", choices([each.value for each in ExportSource])),
-    entry.tick("enabled", "Enabled", default=True),
+    entry.choice("source", say("What is exported"), choices([each.value for each in ExportSource])),
+    entry.tick("enabled", say("Enabled"), default=True),
     entry.choice(
-        "from", "Begins with", (("now", "what comes from now on"), ("beginning", "the oldest that is still kept"))
+        "from",
+        say("Begins with"),
+        (("now", say("what comes from now on")), ("beginning", say("the oldest that is still kept"))),
     ),
 )
 _SHAPED: Final = (
-    entry.choice("match", "One is exported when", (("all", "all conditions are met"), ("any", "one is met"))),
-    entry.filters("filters", "Conditions", hint=f"{_CONDITION_HINT}; none: all are"),
-    entry.sources("enrichments", "Added to each", hint="NAME = cloud:site, one a line; empty: nothing"),
-    entry.tick("names", "With display names and units of the device template", default=False),
-    entry.code("transform", "Transform", hint="a jq program; empty: as it is"),
+    entry.choice(
+        "match", say("One is exported when"), (("all", say("all conditions are met")), ("any", say("one is met")))
+    ),
+    entry.filters("filters", say("Conditions"), hint=say("{conditions}; none: all are", conditions=_CONDITION_HINT)),
+    entry.sources("enrichments", say("Added to each"), hint=say("NAME = cloud:site, one a line; empty: nothing")),
+    entry.tick("names", say("With display names and units of the device template"), default=False),
+    entry.code("transform", say("Transform"), hint=say("a jq program; empty: as it is")),
 )
 _TLS: Final = entry.tick("destination.tls", "TLS", default=True)
 _DESTINATIONS: Final[Mapping[str, tuple[Entry, ...]]] = MappingProxyType(
     {
         "webhook": (
-            entry.text("destination.url", "Address", hint="http or https", required=True),
-            entry.secret("destination.secret", "Secret that signs"),
+            entry.text("destination.url", say("Address"), hint=say("http or https"), required=True),
+            entry.secret("destination.secret", say("Secret that signs")),
         ),
         "file": (
-            entry.whole("destination.rotate_bytes", "A new file after", unit="bytes", hint="empty: 64 MiB"),
-            entry.whole("destination.keep_files", "Files that are kept", hint="empty: all"),
+            entry.whole(
+                "destination.rotate_bytes", say("A new file after"), unit=say("bytes"), hint=say("empty: 64 MiB")
+            ),
+            entry.whole("destination.keep_files", say("Files that are kept"), hint=say("empty: all")),
         ),
         "mqtt": (
-            entry.text("destination.host", "Host", required=True, most=253),
-            entry.whole("destination.port", "Port", hint="empty: 8883", most=65535),
+            entry.text("destination.host", say("Host"), required=True, most=253),
+            entry.whole("destination.port", say("Port"), hint=say("empty: 8883"), most=65535),
             _TLS,
-            entry.text("destination.topic", "Topic", required=True, most=256),
-            entry.text("destination.username", "User name", most=MAX_NAME_CHARACTERS),
-            entry.secret("destination.secret", "Password"),
+            entry.text("destination.topic", say("Topic"), required=True, most=256),
+            entry.text("destination.username", say("User name"), most=MAX_NAME_CHARACTERS),
+            entry.secret("destination.secret", say("Password")),
         ),
         "kafka": (
-            entry.one_a_line("destination.servers", "Servers", hint="HOST:PORT, one a line", required=True),
-            entry.text("destination.topic", "Topic", required=True, most=249),
+            entry.one_a_line("destination.servers", say("Servers"), hint=say("HOST:PORT, one a line"), required=True),
+            entry.text("destination.topic", say("Topic"), required=True, most=249),
             _TLS,
-            entry.choice("destination.sasl", "Proves itself with", choices(SASL_MECHANISMS)),
-            entry.text("destination.username", "User name", most=MAX_NAME_CHARACTERS),
-            entry.secret("destination.secret", "Password"),
-            entry.code("destination.ca", "Authority of the servers", hint="PEM; empty: those of the system"),
+            entry.choice("destination.sasl", say("Proves itself with"), choices(SASL_MECHANISMS)),
+            entry.text("destination.username", say("User name"), most=MAX_NAME_CHARACTERS),
+            entry.secret("destination.secret", say("Password")),
+            entry.code("destination.ca", say("Authority of the servers"), hint=say("PEM; empty: those of the system")),
         ),
         "s3": (
-            entry.text("destination.endpoint", "Endpoint", hint="http or https, without a path", required=True),
-            entry.text("destination.bucket", "Bucket", required=True, most=63),
-            entry.text("destination.prefix", "Prefix", most=256),
-            entry.text("destination.region", "Region", hint="empty: us-east-1", most=64),
-            entry.text("destination.access_key", "Access key", required=True, most=128),
-            entry.secret("destination.secret", "Secret access key"),
+            entry.text(
+                "destination.endpoint", say("Endpoint"), hint=say("http or https, without a path"), required=True
+            ),
+            entry.text("destination.bucket", say("Bucket"), required=True, most=63),
+            entry.text("destination.prefix", say("Prefix"), most=256),
+            entry.text("destination.region", say("Region"), hint=say("empty: us-east-1"), most=64),
+            entry.text("destination.access_key", say("Access key"), required=True, most=128),
+            entry.secret("destination.secret", say("Secret access key")),
         ),
     }
 )
@@ -234,5 +278,5 @@ def _with_choice(field: Field) -> Field:
     """A select that also has what the document says, where that is none of its choices: it is not lost unseen."""
     known = {value for value, _ in field.choices}
     if field.kind == "select" and field.value not in known and field.value:
-        return replace(field, choices=(*field.choices, (field.value, f"{field.value} (not there)")))
+        return replace(field, choices=(*field.choices, (field.value, say("{value} (not there)", value=field.value))))
     return field

@@ -5,57 +5,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field as member
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from armillary.console.authored.rule_fields import GROUPS, OWN, SILENT, Fields, rows_of
-from armillary.console.frame.form import Field, choices
-from armillary.twin.author.shorthand import text_of
-from armillary.twin.rule.rule import CHOOSING, OPERATORS, ORDERING, SECTIONS, SEVERITIES
-
-Choices = Sequence[tuple[str, str]]
-
-OPERATOR_WORDS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        ">": "is above", ">=": "is at least", "<": "is below", "<=": "is at most", "==": "is", "!=": "is not",
-        "in": "is one of", "not in": "is none of", "contains": "contains", SILENT: "sends nothing for",
-    }
-)  # fmt: skip
-# Kind of value -> comparisons that fit it.
-FITTING: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "number": (">", ">=", "<", "<=", "==", "!=", "in", "not in"),
-        "boolean": ("==", "!="),
-        "enum": ("==", "!=", "in", "not in"),
-        "text": ("==", "!=", "contains", "in", "not in"),
-        "": tuple(OPERATORS),
-    }
+from armillary.console.authored.rule_words import (
+    ACTION_WORDS,
+    AGGREGATE_WORDS,
+    FITTING,
+    LENGTHS,
+    OPERATOR_WORDS,
+    STRETCHES,
+    WINDOW_WORDS,
+    ZONES,
+    Choices,
 )
-AGGREGATE_WORDS: Final[Choices] = (
-    ("", "each value"), ("avg", "average of the window"), ("min", "lowest of the window"),
-    ("max", "highest of the window"), ("sum", "sum of the window"), ("count", "number of values in the window"),
-)  # fmt: skip
-ACTION_WORDS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "email": "E-mail", "webhook": "Webhook", "command": "Command to the device", "job": "Job",
-        "quarantine": "Quarantine the device", "channel": "Notification channel",
-    }
-)  # fmt: skip
-WINDOW_WORDS: Final[Choices] = (("sliding", "up to the newest value"), ("tumbling", "side by side, at round times"))
-# Time zones that a browser offers; any other of the IANA's database can be typed.
-ZONES: Final = (
-    "UTC", "Europe/London", "Europe/Berlin", "Europe/Zurich", "Europe/Helsinki", "America/New_York", "America/Chicago",
-    "America/Denver", "America/Los_Angeles", "America/Sao_Paulo", "Asia/Dubai", "Asia/Kolkata", "Asia/Shanghai",
-    "Asia/Singapore", "Asia/Tokyo", "Australia/Sydney",
-)  # fmt: skip
-LENGTHS: Final = ("1 min", "5 min", "15 min", "1 h", "12 h", "1 day")
-# How far back a rule is tried: seconds -> words.
-STRETCHES: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
-    {
-        "hour": (3600, "the last hour"), "day": (86_400, "the last day"), "week": (7 * 86_400, "the last 7 days"),
-        "month": (30 * 86_400, "the last 30 days"),
-    }
-)  # fmt: skip
+from armillary.console.frame.form import Field, choices
+from armillary.console.language.say import apart, say
+from armillary.twin.author.shorthand import text_of
+from armillary.twin.rule.rule import CHOOSING, ORDERING, SECTIONS, SEVERITIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,18 +80,23 @@ def form_view(fields: Fields, offered: Offered, wrong: Mapping[str, str]) -> dic
         "is_more": is_more,
         "has_devices": bool(offered.devices),
         "add_device": Field(
-            name="add_device", label="Add a device of the template", kind="select",
-            choices=(("", "Choose"), *offered.devices),
+            name="add_device",
+            label=say("Add a device of the template"),
+            kind="select",
+            choices=(("", say("Choose")), *offered.devices),
         ),
         "kinds": tuple(ACTION_WORDS.items()),
         "stretch": Field(
-            name="stretch", label="On the values of", kind="select", value=fields.get("stretch") or "day",
+            name="stretch",
+            label=say("On the values of"),
+            kind="select",
+            value=fields.get("stretch") or "day",
             choices=tuple((each, words) for each, (_, words) in STRETCHES.items()),
         ),
         "room": {group: len(rows_of(fields, group)) < most for group, (_, most) in GROUPS.items()},
         "lengths": LENGTHS,
         "zones": ZONES,
-    }  # fmt: skip
+    }
 
 
 def _field(fields: Fields, wrong: Mapping[str, str], name: str, label: str, **more: Any) -> Field:
@@ -133,21 +105,33 @@ def _field(fields: Fields, wrong: Mapping[str, str], name: str, label: str, **mo
 
 def _what(fields: Fields, offered: Offered, wrong: Mapping[str, str]) -> tuple[Field, ...]:
     return (
-        _field(fields, wrong, "name", "Name", required=True, limits=(("maxlength", "128"),)),
-        _field(fields, wrong, "severity", "Severity", kind="select", choices=choices(SEVERITIES)),
+        _field(fields, wrong, "name", say("Name"), required=True, limits=(("maxlength", "128"),)),
+        _field(fields, wrong, "severity", say("Severity"), kind="select", choices=choices(SEVERITIES)),
         _with_error(offered.catalog, wrong),
         _field(
-            fields, wrong, "description", "Description", kind="area", rows=2, limits=(("maxlength", "1024"),),
-            hint="for whoever reads the alert",
+            fields,
+            wrong,
+            "description",
+            say("Description"),
+            kind="area",
+            rows=2,
+            limits=(("maxlength", "1024"),),
+            hint=say("for whoever reads the alert"),
         ),
-    )  # fmt: skip
+    )
 
 
 def _with_error(field: Field, wrong: Mapping[str, str]) -> Field:
     return Field(
-        name=field.name, label=field.label, kind=field.kind, value=field.value, choices=field.choices,
-        hint=field.hint, required=field.required, error=wrong.get(field.name, ""),
-    )  # fmt: skip
+        name=field.name,
+        label=field.label,
+        kind=field.kind,
+        value=field.value,
+        choices=field.choices,
+        hint=field.hint,
+        required=field.required,
+        error=wrong.get(field.name, ""),
+    )
 
 
 def _devices(fields: Fields, offered: Offered, wrong: Mapping[str, str]) -> tuple[Field, ...]:
@@ -155,68 +139,102 @@ def _devices(fields: Fields, offered: Offered, wrong: Mapping[str, str]) -> tupl
     called = dict(offered.devices)
     lines = [each.strip() for each in fields.get("devices", "").splitlines() if each.strip()]
     named = [called[each] for each in lines if called.get(each, each) != each]
-    said = f"{', '.join(named[:8])}. " if named else ""
+    hint = say("Names or ids, one a line; empty: all of them.")
     return (
         _field(
-            fields, wrong, "template", "Device template", kind="select",
-            choices=_with_gone((("", "Any device"), *offered.templates), template),
-            hint="its values and their units are offered below",
+            fields,
+            wrong,
+            "template",
+            say("Device template"),
+            kind="select",
+            choices=_with_gone((("", say("Any device")), *offered.templates), template),
+            hint=say("its values and their units are offered below"),
         ),
         _field(
-            fields, wrong, "group", "Segment", kind="select",
-            choices=_with_gone((("", "All of them"), *offered.groups), group),
+            fields,
+            wrong,
+            "group",
+            say("Segment"),
+            kind="select",
+            choices=_with_gone((("", say("All of them")), *offered.groups), group),
         ),
         _field(
-            fields, wrong, "devices", "Only these devices", kind="area", rows=2,
-            hint=f"{said}Names or ids, one a line; empty: all of them.",
+            fields,
+            wrong,
+            "devices",
+            say("Only these devices"),
+            kind="area",
+            rows=2,
+            hint=apart([f"{', '.join(named[:8])}.", hint], " ") if named else hint,
         ),
-    )  # fmt: skip
+    )
 
 
 def _when(fields: Fields, wrong: Mapping[str, str]) -> tuple[Field, ...]:
     return (
         _field(
-            fields, wrong, "match", "Fires when", kind="select",
-            choices=(("all", "all conditions are met"), ("any", "one condition is met")),
+            fields,
+            wrong,
+            "match",
+            say("Fires when"),
+            kind="select",
+            choices=(("all", say("all conditions are met")), ("any", say("one condition is met"))),
         ),
         _field(
-            fields, wrong, "hold", "Met for", limits=(("list", "lengths"),), hint="for example 20 s; empty: at once",
+            fields,
+            wrong,
+            "hold",
+            say("Met for"),
+            limits=(("list", "lengths"),),
+            hint=say("for example 20 s; empty: at once"),
         ),
         _field(
-            fields, wrong, "window", "Window", limits=(("list", "lengths"),),
-            hint="of averages, sums and the like, for example 5 min; empty: none",
+            fields,
+            wrong,
+            "window",
+            say("Window"),
+            limits=(("list", "lengths"),),
+            hint=say("of averages, sums and the like, for example 5 min; empty: none"),
         ),
-        _field(fields, wrong, "window_kind", "Windows stand", kind="select", choices=tuple(WINDOW_WORDS)),
-    )  # fmt: skip
+        _field(fields, wrong, "window_kind", say("Windows stand"), kind="select", choices=tuple(WINDOW_WORDS)),
+    )
 
 
 def _more(fields: Fields, wrong: Mapping[str, str]) -> tuple[Field, ...]:
     return (
-        _field(fields, wrong, "cool_down", "Quiet after it fired for", hint="per device, for example 1 h; empty: no"),
+        _field(
+            fields,
+            wrong,
+            "cool_down",
+            say("Quiet after it fired for"),
+            hint=say("per device, for example 1 h; empty: no"),
+        ),
         _field(
             fields,
             wrong,
             "quiet_times",
-            "Quiet times",
+            say("Quiet times"),
             kind="area",
             rows=2,
-            hint="one a line: Mon-Fri 22:00-06:00, or Sat,Sun 00:00-24:00; it fires at their end if its conditions "
-            "are still met; empty: none",
+            hint=say(
+                "one a line: Mon-Fri 22:00-06:00, or Sat,Sun 00:00-24:00; it fires at their end if its "
+                "conditions are still met; empty: none"
+            ),
         ),
         _field(
             fields,
             wrong,
             "quiet_zone",
-            "Time zone of quiet times",
+            say("Time zone of quiet times"),
             limits=(("maxlength", "64"), ("list", "zones")),
-            hint="such as Europe/Berlin; empty: UTC",
+            hint=say("such as Europe/Berlin; empty: UTC"),
         ),
-        _field(fields, wrong, "repeat", "Fire at every evaluation that meets the conditions", kind="check"),
-        _field(fields, wrong, "lateness", "Wait for late values", hint="of a window; empty: 5 s"),
-        _field(fields, wrong, "product", "Product", hint="empty: any"),
-        _field(fields, wrong, "device_group", "Device group", hint="of deployments; empty: any"),
-        _field(fields, wrong, "version_first", "First version of the template", hint="empty: any"),
-        _field(fields, wrong, "version_last", "Last version of the template", hint="empty: any"),
+        _field(fields, wrong, "repeat", say("Fire at every evaluation that meets the conditions"), kind="check"),
+        _field(fields, wrong, "lateness", say("Wait for late values"), hint=say("of a window; empty: 5 s")),
+        _field(fields, wrong, "product", say("Product"), hint=say("empty: any")),
+        _field(fields, wrong, "device_group", say("Device group"), hint=say("of deployments; empty: any")),
+        _field(fields, wrong, "version_first", say("First version of the template"), hint=say("empty: any")),
+        _field(fields, wrong, "version_last", say("Last version of the template"), hint=say("empty: any")),
     )
 
 
@@ -228,69 +246,110 @@ def _condition(at: int, row: Fields, offered: Offered, wrong: Mapping[str, str])
     clouds = [(each["name"].removeprefix("cloud."), _called(each)) for each in offered.values.get("cloud", ())]
     than = row.get("than", "")
     fields = [
-        *_names(f"name_{at}", f"own_{at}", "Value", name, offered, wrong, silent=op == SILENT),
+        *_names(f"name_{at}", f"own_{at}", say("Value"), name, offered, wrong, silent=op == SILENT),
     ]
     if not is_property and op != SILENT:
-        fields.append(_select(f"aggregate_{at}", "Of it", aggregate, AGGREGATE_WORDS, wrong))
+        fields.append(_select(f"aggregate_{at}", say("Of it"), aggregate, AGGREGATE_WORDS, wrong))
     fitting = (*FITTING[kind], *(() if is_property else (SILENT,)))
-    fields.append(_select(f"op_{at}", "Comparison", op, [(each, OPERATOR_WORDS[each]) for each in fitting], wrong))
+    fields.append(_select(f"op_{at}", say("Comparison"), op, [(each, OPERATOR_WORDS[each]) for each in fitting], wrong))
     if op == SILENT:
-        hint = "a length of time, for example 10 min"
-        fields.append(Field(name=f"value_{at}", label="Silent for", value=row.get("value", ""), hint=hint,
-                            error=wrong.get(f"value_{at}", ""), limits=(("list", "lengths"),)))  # fmt: skip
+        hint = say("a length of time, for example 10 min")
+        fields.append(
+            Field(
+                name=f"value_{at}",
+                label=say("Silent for"),
+                value=row.get("value", ""),
+                hint=hint,
+                error=wrong.get(f"value_{at}", ""),
+                limits=(("list", "lengths"),),
+            )
+        )
         return {"at": at, "fields": fields}
-    label = "Threshold" if op in ORDERING else "Value to compare with"
+    label = say("Threshold") if op in ORDERING else say("Value to compare with")
     fields.append(_value(f"value_{at}", label, row.get("value", ""), op, kind, known, wrong, default=bool(than)))
     if op in ORDERING:
-        fields.append(_value(f"clear_{at}", "Clears at", row.get("clear", ""), op, kind, known, wrong,
-                             hint="empty: at the threshold"))  # fmt: skip
+        fields.append(
+            _value(
+                f"clear_{at}",
+                say("Clears at"),
+                row.get("clear", ""),
+                op,
+                kind,
+                known,
+                wrong,
+                hint=say("empty: at the threshold"),
+            )
+        )
     if (clouds or than) and op not in CHOOSING:
-        fixed = [("", "the typed value"), *((each, f"the device's {words}") for each, words in clouds)]
-        fields.append(_select(f"than_{at}", "Compared with", than, fixed, wrong))
+        fixed = [
+            ("", say("the typed value")),
+            *((each, say("the device's {words}", words=words)) for each, words in clouds),
+        ]
+        fields.append(_select(f"than_{at}", say("Compared with"), than, fixed, wrong))
     return {"at": at, "fields": fields}
 
 
 def _names(
-    name: str, own: str, label: str, value: str, offered: Offered, wrong: Mapping[str, str], *,
-    silent: bool = False, properties: bool = False,
-) -> list[Field]:  # fmt: skip
+    name: str,
+    own: str,
+    label: str,
+    value: str,
+    offered: Offered,
+    wrong: Mapping[str, str],
+    *,
+    silent: bool = False,
+    properties: bool = False,
+) -> list[Field]:
     """The choice of a value by what people call it; a field to type a name in, where it is none of the template's."""
     groups = [
         (heading, tuple((each["name"], _called(each, each["name"].partition(".")[0])) for each in listed))
         for heading, listed in (
-            ("Telemetry", () if properties else offered.values.get("telemetry", ())),
-            ("Properties of the device", offered.values.get("properties", ())),
-            ("Cloud properties", offered.values.get("cloud", ())),
+            (say("Telemetry"), () if properties else offered.values.get("telemetry", ())),
+            (say("Properties of the device"), offered.values.get("properties", ())),
+            (say("Cloud properties"), offered.values.get("cloud", ())),
         )
         if listed
     ]
     error = wrong.get(name, "")
-    hint = "reported.mode, tags.site or cloud.limit" if properties else "as devices send it: temperature, reported.mode"
+    hint = (
+        say("reported.mode, tags.site or cloud.limit")
+        if properties
+        else say("as devices send it: temperature, reported.mode")
+    )
     if not groups:
         return [Field(name=name, label=label, value=value, error=error, hint=hint, limits=(("maxlength", "128"),))]
     is_known = any(value == each for _, listed in groups for each, _ in listed)
     is_own = bool(value) and not is_known and value != OWN
-    first = ("", "Any message" if silent else "Choose")
+    first = ("", say("Any message") if silent else say("Choose"))
     chosen = Field(
-        name=name, label=label, kind="select", value=OWN if is_own else value, error=error, groups=tuple(groups),
-        choices=(first, (OWN, "Another, typed beside")),
-    )  # fmt: skip
+        name=name,
+        label=label,
+        kind="select",
+        value=OWN if is_own else value,
+        error=error,
+        groups=tuple(groups),
+        choices=(first, (OWN, say("Another, typed beside"))),
+    )
     typed = Field(
-        name=own, label="Another name", value=value if is_own else "", limits=(("maxlength", "128"),), hint=hint
+        name=own, label=say("Another name"), value=value if is_own else "", limits=(("maxlength", "128"),), hint=hint
     )
     return [chosen, typed] if is_own or value == OWN else [chosen]
 
 
 def _called(each: Mapping[str, Any], section: str = "") -> str:
     said = f"{each['display_name']} ({each['symbol']})" if each["symbol"] else str(each["display_name"])
-    return f"{said}, as wanted" if section == "desired" else said
+    return say("{said}, as wanted", said=said) if section == "desired" else said
 
 
 def _select(name: str, label: str, value: str, known: Choices, wrong: Mapping[str, str]) -> Field:
     return Field(
-        name=name, label=label, kind="select", value=value, choices=_with_gone(tuple(known), value),
+        name=name,
+        label=label,
+        kind="select",
+        value=value,
+        choices=_with_gone(tuple(known), value),
         error=wrong.get(name, ""),
-    )  # fmt: skip
+    )
 
 
 def _with_gone(known: tuple[tuple[str, str], ...], value: str) -> tuple[tuple[str, str], ...]:
@@ -299,18 +358,26 @@ def _with_gone(known: tuple[tuple[str, str], ...], value: str) -> tuple[tuple[st
 
 
 def _value(
-    name: str, label: str, value: str, op: str, kind: str, known: Mapping[str, Any], wrong: Mapping[str, str], *,
-    default: bool = False, hint: str = "",
-) -> Field:  # fmt: skip
+    name: str,
+    label: str,
+    value: str,
+    op: str,
+    kind: str,
+    known: Mapping[str, Any],
+    wrong: Mapping[str, str],
+    *,
+    default: bool = False,
+    hint: str = "",
+) -> Field:
     error, unit = wrong.get(name, ""), "" if kind != "number" else known.get("symbol", "")
     words = [(text_of(each["value"]), str(each["display_name"])) for each in known.get("words", ())]
     if default:
-        label, hint = "Where a device has none", "empty: such a device is left out"
+        label, hint = say("Where a device has none"), say("empty: such a device is left out")
     if op in CHOOSING:
         listed = ", ".join(f"{sent} ({said})" if said != sent else sent for sent, said in words[:12])
-        hint = f"commas between; {listed}" if listed else "commas between"
+        hint = say("commas between; {listed}", listed=listed) if listed else say("commas between")
     elif kind == "boolean" or (kind == "enum" and words):
-        offers = [("", "Choose"), *(words if kind == "enum" else (("true", "true"), ("false", "false")))]
+        offers = [("", say("Choose")), *(words if kind == "enum" else (("true", say("true")), ("false", say("false"))))]
         return _select(name, label, value, offers, wrong)
     attributes = (("inputmode", "decimal"),) if kind == "number" and op not in CHOOSING else ()
     return Field(name=name, label=label, value=value, unit=unit, error=error, hint=hint, limits=attributes)
@@ -322,9 +389,9 @@ def _filter(at: int, row: Fields, offered: Offered, wrong: Mapping[str, str]) ->
     kind = known.get("kind", "")
     listed = [(each, OPERATOR_WORDS[each]) for each in FITTING[kind]]
     fields = [
-        *_names(f"filter_{at}", f"filter_own_{at}", "Property", name, offered, wrong, properties=True),
-        _select(f"filter_op_{at}", "Comparison", op, listed, wrong),
-        _value(f"filter_value_{at}", "Value to compare with", row.get("filter_value", ""), op, kind, known, wrong),
+        *_names(f"filter_{at}", f"filter_own_{at}", say("Property"), name, offered, wrong, properties=True),
+        _select(f"filter_op_{at}", say("Comparison"), op, listed, wrong),
+        _value(f"filter_value_{at}", say("Value to compare with"), row.get("filter_value", ""), op, kind, known, wrong),
     ]
     return {"at": at, "fields": fields}
 
@@ -337,73 +404,56 @@ def _action(at: int, row: Fields, offered: Offered, wrong: Mapping[str, str]) ->
     fields: list[Field] = []
     match row.get("kind", ""):
         case "email":
-            fields = [one("to", "To", hint="spaces between addresses"), one("subject", "Subject", hint="empty: made")]
+            fields = [
+                one("to", say("To"), hint=say("spaces between addresses")),
+                one("subject", say("Subject"), hint=say("empty: made")),
+            ]
         case "webhook":
-            fields = [one("url", "Address", hint="https://…"), *_secret(one, signed=bool(row.get("signed")))]
+            fields = [one("url", say("Address"), hint="https://…"), *_secret(one, signed=bool(row.get("signed")))]
         case "command":
             fields = [
                 _command(one, row, offered),
-                one("payload", "Parameters", hint="JSON; empty: none"),
-                one("timeout", "Answer within", hint="empty: 30 s"),
+                one("payload", say("Parameters"), hint=say("JSON; empty: none")),
+                one("timeout", say("Answer within"), hint=say("empty: 30 s")),
             ]
         case "job":
-            listed = (("", "Choose"), *offered.jobs)
-            fields = [one("job", "Job", kind="select", choices=_with_gone(listed, row.get("job", "")),
-                          hint="is run when the rule fires")]  # fmt: skip
+            listed = (("", say("Choose")), *offered.jobs)
+            fields = [
+                one(
+                    "job",
+                    say("Job"),
+                    kind="select",
+                    choices=_with_gone(listed, row.get("job", "")),
+                    hint=say("is run when the rule fires"),
+                )
+            ]
         case "channel":
-            listed = (("", "Choose"), *offered.channels)
-            fields = [one("channel", "Channel", kind="select", choices=_with_gone(listed, row.get("channel", "")),
-                          hint="is told when the rule fires, whatever it hears of otherwise")]  # fmt: skip
+            listed = (("", say("Choose")), *offered.channels)
+            fields = [
+                one(
+                    "channel",
+                    say("Channel"),
+                    kind="select",
+                    choices=_with_gone(listed, row.get("channel", "")),
+                    hint=say("is told when the rule fires, whatever it hears of otherwise"),
+                )
+            ]
         case "quarantine":
-            fields = [one("reason", "Reason", hint="for the audit log; empty: none")]
-    fields.append(one("label", "Name of the action", hint="empty: made", limits=(("maxlength", "64"),)))
+            fields = [one("reason", say("Reason"), hint=say("for the audit log; empty: none"))]
+    fields.append(one("label", say("Name of the action"), hint=say("empty: made"), limits=(("maxlength", "64"),)))
     kind = row.get("kind", "")
     return {"at": at, "kind": kind, "word": ACTION_WORDS.get(kind, kind), "fields": fields}
 
 
 def _secret(one: Any, *, signed: bool) -> list[Field]:
-    hint = "empty: the one that it has" if signed else "empty: not signed; 16 to 128 characters"
-    kept = [one("signed", "Signed with its secret", kind="check")] if signed else []
-    return [one("secret", "Secret that signs it", kind="password", hint=hint), *kept]
+    hint = say("empty: the one that it has") if signed else say("empty: not signed; 16 to 128 characters")
+    kept = [one("signed", say("Signed with its secret"), kind="check")] if signed else []
+    return [one("secret", say("Secret that signs it"), kind="password", hint=hint), *kept]
 
 
 def _command(one: Any, row: Fields, offered: Offered) -> Any:
     known = [(each["name"], str(each["display_name"])) for each in offered.values.get("commands", ())]
     if not known:
-        return one("method", "Command", hint="a direct method of the device", limits=(("maxlength", "128"),))
-    listed = (("", "Choose"), *known)
-    return one("method", "Command", kind="select", choices=_with_gone(listed, row.get("method", "")))
-
-
-# Errors in words --------------------------------------------------------------------------------------------------
-
-_WORDS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "name": "value", "op": "comparison", "than": "compared with", "value": "threshold", "clear": "clears at",
-        "aggregate": "of it", "kind": "kind", "label": "name", "to": "to", "subject": "subject", "url": "address",
-        "secret": "secret", "method": "command", "payload": "parameters", "timeout": "answer within",
-        "reason": "reason", "job": "job", "channel": "channel", "filter": "property",
-        "filter_op": "comparison", "filter_value": "value",
-        "hold": "met for", "cool_down": "quiet after it fired for", "lateness": "wait for late values",
-        "devices": "only these devices", "template": "device template", "group": "segment",
-        "device_group": "device group", "version_first": "first version", "window_kind": "windows stand",
-        "match": "fires when", "quiet_times": "quiet times", "quiet_zone": "time zone of quiet times",
-    }
-)  # fmt: skip
-# Mistakes that the line above the form says; all of them stand at their fields.
-_SAID: Final = 3
-
-
-def in_words(wrong: Mapping[str, str]) -> str:
-    """What is wrong with a form, in one line: "Condition 1, clears at: expected at most 9, got 10"."""
-    said = "; ".join(
-        f"{_place(name)}: {text[:1].lower()}{text[1:].rstrip('.')}" for name, text in list(wrong.items())[:_SAID]
-    )
-    more = f"; and {len(wrong) - _SAID} more" if len(wrong) > _SAID else ""
-    return said[:1].upper() + said[1:] + more
-
-
-def _place(name: str) -> str:
-    first, _, number = name.rpartition("_")
-    group = next((each for each, (members, _) in GROUPS.items() if first in members and number.isdecimal()), "")
-    return f"{group} {int(number) + 1}, {_WORDS.get(first, first)}" if group else _WORDS.get(name, name)
+        return one("method", say("Command"), hint=say("a direct method of the device"), limits=(("maxlength", "128"),))
+    listed = (("", say("Choose")), *known)
+    return one("method", say("Command"), kind="select", choices=_with_gone(listed, row.get("method", "")))

@@ -15,20 +15,24 @@ from armillary.console.frame import sheet
 from armillary.console.frame.sheet import Bulk, Button, Cell, Editor, Section, Sheet, place, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, SEVERITY, UNKNOWN, State, state_of
 from armillary.console.frame.words import counted, grouped, joined, sentence, span
+from armillary.console.language.say import apart, say, shaped
 
-SWITCH: Mapping[str, State] = MappingProxyType({"on": State(GOOD, "on"), "off": State(UNKNOWN, "off")})
+_TARGETS: Mapping[str, str] = MappingProxyType(
+    {"template": say("template"), "product": say("product"), "device_group": say("device group")}
+)
+SWITCH: Mapping[str, State] = MappingProxyType({"on": State(GOOD, say("on")), "off": State(UNKNOWN, say("off"))})
 OUTCOME: Mapping[str, State] = MappingProxyType(
     {
-        "fired": State(BAD, "fired"),
-        "still met": State(ATTENTION, "still met"),
-        "not cleared yet": State(ATTENTION, "not cleared yet"),
-        "waiting": State(ATTENTION, "waiting"),
-        "cooling down": State(ATTENTION, "cooling down"),
-        "quiet": State(ATTENTION, "quiet"),
-        "cleared": State(GOOD, "cleared"),
-        "not met": State(GOOD, "not met"),
-        "gathered": State(UNKNOWN, "gathered"),
-        "ignored": State(UNKNOWN, "ignored"),
+        "fired": State(BAD, say("fired")),
+        "still met": State(ATTENTION, say("still met")),
+        "not cleared yet": State(ATTENTION, say("not cleared yet")),
+        "waiting": State(ATTENTION, say("waiting")),
+        "cooling down": State(ATTENTION, say("cooling down")),
+        "quiet": State(ATTENTION, say("quiet")),
+        "cleared": State(GOOD, say("cleared")),
+        "not met": State(GOOD, say("not met")),
+        "gathered": State(UNKNOWN, say("gathered")),
+        "ignored": State(UNKNOWN, say("ignored")),
     }
 )
 DEVICES = 50
@@ -40,7 +44,16 @@ def list_sheet(
     """All rules."""
     items = page["items"]
     on = sum(bool(item["body"].get("enabled", True)) for item in items)
-    said = f"{counted(len(items), 'rule')}: {on} on; {counted(open_alerts, 'open alert')}." if items else "No rule yet."
+    said = (
+        say(
+            "{rules}: {on} on; {alerts}.",
+            rules=counted(len(items), "rule"),
+            on=on,
+            alerts=counted(open_alerts, "open alert"),
+        )
+        if items
+        else say("No rule yet.")
+    )
     found = [
         (
             Cell(
@@ -58,18 +71,28 @@ def list_sheet(
         )
         for item in items
     ]
-    columns = ("Rule", "State", "Severity", "Fires when", "Concerns", "Catalog", "Changed")
+    columns = (
+        say("Rule"),
+        say("State"),
+        say("Severity"),
+        say("Fires when"),
+        say("Concerns"),
+        say("Catalog"),
+        say("Changed"),
+    )
     return sheet.list_sheet(
-        "Rules",
+        say("Rules"),
         columns,
         found,
         path="/rules",
         cursor=page["next"],
         says=said,
-        new=Button(label="New rule", href="/rules/new") if may_change else None,
+        new=Button(label=say("New rule"), href="/rules/new") if may_change else None,
         command="armillary rule create --help",
-        detail="A rule looks at what devices send and does something about it: it says so, calls a webhook, sends a "
-        "command.",
+        detail=say(
+            "A rule looks at what devices send and does something about it: it says so, calls a webhook, "
+            "sends a command."
+        ),
         bulk=bulk,
     )
 
@@ -88,16 +111,52 @@ def rule_sheet(
     """One rule, with (id, name) of ``devices`` that it may concern, and its newest ``alerts``."""
     body, rule_id = document["body"], document["id"]
     is_on = body.get("enabled", True)
-    about = Section(
-        title="Conditions",
-        note=f"{'all' if body.get('match', 'all') == 'all' else 'one'} of them{window_words(body)}",
-        columns=("Fires when",),
+    word = say("is on") if is_on else say("is off: nothing is evaluated")
+    return Sheet(
+        place=say("Rules"),
+        crumbs=((say("Rules"), "/rules"),),
+        notices=tuple(("attention", sentence(each)) for each in document.get("unreachable", ())),
+        title=say(
+            "{name} {word}; it concerns {target}.",
+            name=body["name"],
+            word=word,
+            target=target_words(body.get("target", {})),
+        ),
+        detail=body.get("description", ""),
+        buttons=_buttons(document, is_on=is_on) if may_change else (),
+        sections=(
+            _conditions(document),
+            _actions(body),
+            alerts_section(alerts, labels, rule_id, now),
+            _whom(rule_id, devices),
+        ),
+        facts=((say("Catalog"), sheet.text(catalog_words(body))), (say("Quiet times"), sheet.text(quiet_words(body)))),
+        rule_form=rule_form,
+        editor=editor,
+        find=place("rule", rule_id, "trace"),
+    )
+
+
+def _conditions(document: Mapping[str, Any]) -> Section:
+    body = document["body"]
+    return Section(
+        title=say("Conditions"),
+        note=apart(
+            [
+                say("all of them") if body.get("match", "all") == "all" else say("one of them"),
+                *([window_words(body)] if body.get("window") else []),
+            ]
+        ),
+        columns=(say("Fires when"),),
         rows=[(sheet.text(sentence(each).rstrip(".")),) for each in document["conditions"]],
         none="",
     )
-    actions = Section(
-        title="Actions",
-        columns=("Action", "Kind", "What"),
+
+
+def _actions(body: Mapping[str, Any]) -> Section:
+    return Section(
+        title=say("Actions"),
+        columns=(say("Action"), say("Kind"), say("What")),
         rows=[
             (
                 sheet.text(each.get("name", "")),
@@ -106,41 +165,35 @@ def rule_sheet(
             )
             for each in body.get("actions", ())
         ],
-        none="No actions: creates an alert only.",
+        none=say("No actions: creates an alert only."),
     )
-    whom = Section(
-        title="Why it fired, or did not",
-        note="last evaluations of each device since the hub's start",
-        columns=("Device", "Trace"),
+
+
+def _whom(rule_id: str, devices: Sequence[tuple[str, str]]) -> Section:
+    return Section(
+        title=say("Why it fired, or did not"),
+        note=say("last evaluations of each device since the hub's start"),
+        columns=(say("Device"), say("Trace")),
         rows=[
-            (sheet.device(device, {device: name}), sheet.text("Show", href=trace_href(rule_id, device)))
+            (sheet.device(device, {device: name}), sheet.text(say("Show"), href=trace_href(rule_id, device)))
             for device, name in devices
         ],
-        none="Look a device up by its id above.",
+        none=say("Look a device up by its id above."),
     )
+
+
+def _buttons(document: Mapping[str, Any], *, is_on: bool) -> tuple[Button, ...]:
+    """What whoever may change a rule can do with it."""
+    rule_id = document["id"]
     switch = Button(
-        label="Switch off" if is_on else "Switch on", post=place("rule", rule_id, "disable" if is_on else "enable")
+        label=say("Switch off") if is_on else say("Switch on"),
+        post=place("rule", rule_id, "disable" if is_on else "enable"),
     )
-    word = "is on" if is_on else "is off: nothing is evaluated"
-    return Sheet(
-        place="Rules",
-        crumbs=(("Rules", "/rules"),),
-        notices=tuple(("attention", f"{each}.") for each in document.get("unreachable", ())),
-        title=f"{body['name']} {word}; it concerns {target_words(body.get('target', {}))}.",
-        detail=body.get("description", ""),
-        buttons=(
-            Button(label="Try on the last day", href=place("rule", rule_id, "try")),
-            *((Button(label="Notifications", href="/notification-channels"),) if document.get("unreachable") else ()),
-            switch,
-            Button(label="Delete", href=place("rule", rule_id, "delete"), danger=True),
-        )
-        if may_change
-        else (),
-        sections=(about, actions, alerts_section(alerts, labels, rule_id, now), whom),
-        facts=(("Catalog", sheet.text(catalog_words(body))), ("Quiet times", sheet.text(quiet_words(body)))),
-        rule_form=rule_form,
-        editor=editor,
-        find=place("rule", rule_id, "trace"),
+    return (
+        Button(label=say("Try on the last day"), href=place("rule", rule_id, "try")),
+        *((Button(label=say("Notifications"), href="/notification-channels"),) if document.get("unreachable") else ()),
+        switch,
+        Button(label=say("Delete"), href=place("rule", rule_id, "delete"), danger=True),
     )
 
 
@@ -153,11 +206,21 @@ def trace_sheet(rule_name: str, trace: Mapping[str, Any], label: str, now: int) 
     """Why a rule fired or did not for a device."""
     items = trace["items"]
     if trace["unconcerned"]:
-        said = f"{rule_name} does not look at {label}: {trace['unconcerned']}."
+        said = say(
+            "{rule} does not look at {label}: {unconcerned}.",
+            rule=rule_name,
+            label=label,
+            unconcerned=trace["unconcerned"],
+        )
     elif not items:
-        said = f"{rule_name} has not been evaluated for {label} since the hub's start."
+        said = say("{rule} has not been evaluated for {label} since the hub's start.", rule=rule_name, label=label)
     else:
-        said = f"{rule_name} on {label}: {state_of(OUTCOME, items[0]['outcome']).word}."
+        said = say(
+            "{rule} on {label}: {outcome}.",
+            rule=rule_name,
+            label=label,
+            outcome=state_of(OUTCOME, items[0]["outcome"]).word,
+        )
     found = [
         (
             sheet.when(item["now_ms"], now),
@@ -167,15 +230,17 @@ def trace_sheet(rule_name: str, trace: Mapping[str, Any], label: str, now: int) 
         for item in items
     ]
     section = Section(
-        title="Evaluations",
-        note=f"newest first; state now: {trace['state'] or 'none'}",
-        columns=("When", "Outcome", "Why"),
+        title=say("Evaluations"),
+        note=say("newest first; state now: {state}", state=trace["state"] or say("none")),
+        columns=(say("When"), say("Outcome"), say("Why")),
         rows=found,
-        none="An evaluation comes with the next message of the device, or when it has been silent for long enough.",
+        none=say(
+            "An evaluation comes with the next message of the device, or when it has been silent for long enough."
+        ),
     )
     return Sheet(
-        place="Rules",
-        crumbs=(("Rules", "/rules"), (rule_name, place("rule", trace["rule_id"]))),
+        place=say("Rules"),
+        crumbs=((say("Rules"), "/rules"), (rule_name, place("rule", trace["rule_id"]))),
         title=said,
         detail=evaluation(items[0]) if items else "",
         sections=(section,),
@@ -187,7 +252,7 @@ def trial_sheet(
     document: Mapping[str, Any],
     trial: Mapping[str, Any],
     labels: Mapping[str, str],
-    stretch: str = "the last day",
+    stretch: str = say("the last day"),
     *,
     chart: TrialChart | None = None,
     links: tuple[tuple[str, str, bool], ...] = (),
@@ -202,20 +267,20 @@ def trial_sheet(
         )
         for each in devices[:DEVICES]
     ]
-    cut = " There was more to look at than a trial may." if trial["is_cut"] else ""
     section = Section(
-        title="Devices",
-        note="nothing was kept or done",
-        columns=("Device", "Firings", "First firing, or last evaluation"),
+        title=say("Devices"),
+        note=say("nothing was kept or done"),
+        columns=(say("Device"), say("Firings"), say("First firing, or last evaluation")),
         rows=found,
-        none="No device that the rule concerns has sent anything.",
+        none=say("No device that the rule concerns has sent anything."),
         plot=chart,
     )
-    name = document["body"]["name"]
+    name, times = document["body"]["name"], counted(trial["firings"], "time")
+    says = say("{name} would have fired {times} in {stretch}.", name=name, times=times, stretch=stretch)
     return Sheet(
-        place="Rules",
-        crumbs=(("Rules", "/rules"), (name, place("rule", document["id"]))),
-        title=f"{name} would have fired {counted(trial['firings'], 'time')} in {stretch}.{cut}",
+        place=say("Rules"),
+        crumbs=((say("Rules"), "/rules"), (name, place("rule", document["id"]))),
+        title=say("{says} There was more to look at than a trial may.", says=says) if trial["is_cut"] else says,
         notices=tuple(("attention", text) for text in trial["warnings"]),
         links=links,
         sections=(section,),
@@ -229,7 +294,7 @@ def _shown(tried: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _tried_words(tried: Mapping[str, Any]) -> str:
     shown = _shown(tried)
-    return evaluation(shown) if shown else sentence(str(tried["unconcerned"] or "it was never evaluated"))
+    return evaluation(shown) if shown else sentence(str(tried["unconcerned"] or say("it was never evaluated")))
 
 
 def _details(item: Mapping[str, Any]) -> str:
@@ -250,7 +315,7 @@ def alerts_section(items: Sequence[Mapping[str, Any]], labels: Mapping[str, str]
     lines = [line_of(each, labels, now) for each in items]
     rows = [
         (
-            Cell(at=each.fired, text="never"),
+            Cell(at=each.fired, text=say("never")),
             text(each.reason, href=each.href),
             Cell(state=each.severity),
             Cell(state=each.state, reason=each.note),
@@ -258,10 +323,15 @@ def alerts_section(items: Sequence[Mapping[str, Any]], labels: Mapping[str, str]
         )
         for each in lines
     ]
-    columns = ("Fired", "Reason", "Severity", "State", "Device")
+    columns = (say("Fired"), say("Reason"), say("Severity"), say("State"), say("Device"))
     all_href = AlertQuery(rule=rule_id, status="all").address()
     return Section(
-        title="Alerts", note="newest first", columns=columns, rows=rows, none="None yet.", next_href=all_href
+        title=say("Alerts"),
+        note=say("newest first"),
+        columns=columns,
+        rows=rows,
+        none=say("None yet."),
+        next_href=all_href,
     )
 
 
@@ -271,30 +341,28 @@ def alerts_section(items: Sequence[Mapping[str, Any]], labels: Mapping[str, str]
 def conditions_words(document: Mapping[str, Any]) -> str:
     """All conditions of a rule in one line."""
     word = "and" if document["body"].get("match", "all") == "all" else "or"
-    return sentence(joined(list(document["conditions"]), word)).rstrip(".")
+    return shaped(sentence(joined(list(document["conditions"]), word)), lambda said: said.rstrip("."))
 
 
 def window_words(body: Mapping[str, Any]) -> str:
-    """``, over 5 min (sliding)``; "" without a window."""
-    window = body.get("window")
-    return f", over {span(window['length_s'])} ({window['kind']})" if window else ""
+    """``over 5 min (sliding)``."""
+    window = body["window"]
+    return say("over {length} ({kind})", length=span(window["length_s"]), kind=window["kind"])
 
 
 def quiet_words(body: Mapping[str, Any]) -> str:
     """When a rule does not fire."""
     quiet = body.get("quiet")
-    return f"{joined(list(quiet['times']))}, {quiet['zone']}" if quiet else "none"
+    return apart([joined(list(quiet["times"])), quiet["zone"]]) if quiet else say("none")
 
 
 def target_words(target: Mapping[str, Any]) -> str:
     """Which devices a rule concerns."""
-    parts = [
-        f"{name.replace('_', ' ')} {target[name]}"
-        for name in ("template", "product", "device_group")
-        if target.get(name)
+    parts: list[str] = [
+        say("{what} {name}", what=word, name=target[what]) for what, word in _TARGETS.items() if target.get(what)
     ]
     if target.get("devices"):
         parts.append(counted(len(target["devices"]), "named device"))
     if target.get("filters"):
         parts.append(counted(len(target["filters"]), "filter"))
-    return joined(parts) if parts else "every device"
+    return joined(parts) if parts else say("every device")

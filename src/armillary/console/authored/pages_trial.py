@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from armillary.console.frame.form import Field
 from armillary.console.frame.values import is_number, value_text
 from armillary.console.frame.words import counted, moment
+from armillary.console.language.say import apart, say
 from armillary.twin.rule.rule import ORDERING, SECTIONS, Aggregate
 from armillary.twin.template.value_names import ValueName
 
@@ -27,7 +28,14 @@ MAX_AXES: Final = 2
 MAX_LINKS: Final = 8
 # Aggregates whose result stands beside the values that it is made of; a sum or a count has another scale.
 _BESIDE: Final = frozenset({None, Aggregate.AVG, Aggregate.MIN, Aggregate.MAX})
-_COMPARED: Final[Mapping[str, str]] = {">": "above", ">=": "from", "<": "below", "<=": "up to", "==": "at", "!=": "not"}
+_COMPARED: Final[Mapping[str, str]] = {
+    ">": say("above"),
+    ">=": say("from"),
+    "<": say("below"),
+    "<=": say("up to"),
+    "==": say("at"),
+    "!=": say("not"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +95,7 @@ def chart_field(trial: Mapping[str, Any], labels: Mapping[str, str], drawn: str)
     offered = tuple((each, labels[each]) for each in devices if each in labels)
     if len(offered) < 2:
         return None
-    return Field(name="chart_of", label="Chart of", kind="select", value=drawn, choices=offered)
+    return Field(name="chart_of", label=say("Chart of"), kind="select", value=drawn, choices=offered)
 
 
 def names_of(body: Mapping[str, Any]) -> list[str]:
@@ -128,12 +136,12 @@ def trial_chart(
         "axes": axes,
         "series": series,
         "thresholds": thresholds,
-        "marks": [{"at_ms": each, "label": "fires"} for each in fired],
+        "marks": [{"at_ms": each, "label": say("fires")} for each in fired],
     }
     scales = [_scale(axis, series, thresholds) for axis in range(len(axes))]
     span = end_ms - start_ms
     return TrialChart(
-        label=f"{', '.join(each['label'] for each in series)} of {device}",
+        label=say("{values} of {device}", values=", ".join(each["label"] for each in series), device=device),
         said=_said(tried, series, thresholds),
         lines=tuple((each["label"], _path(each, scales[each["axis"]], start_ms, span)) for each in series),
         limits=tuple(_height(each["at"], scales[each["axis"]]) for each in thresholds),
@@ -151,13 +159,13 @@ def _thresholds(tried: Mapping[str, Any], shown: Sequence[Values], axes: Sequenc
         name = symbols.get(each["name"])
         if name is None or each["silent_s"] or each["aggregate"] not in _BESIDE or not is_number(each["right"]):
             continue
-        word = _COMPARED.get(each["op"], "at")
+        word = _COMPARED.get(each["op"], say("at"))
         found.append(
             {
                 "axis": axes.index(name.symbol),
                 "at": each["right"],
                 "shape": "bad" if each["op"] in ORDERING else "attention",
-                "label": f"{word} {value_text(each['right'], name.symbol)}",
+                "label": say("{compared} {value}", compared=word, value=value_text(each["right"], name.symbol)),
             }
         )
     return found
@@ -188,11 +196,19 @@ def _said(
     tried: Mapping[str, Any], series: Sequence[Mapping[str, Any]], thresholds: Sequence[Mapping[str, Any]]
 ) -> str:
     ranges = [
-        f"{each['label']} from {value_text(min(each['values']), each['unit'])} to "
-        f"{value_text(max(each['values']), each['unit'])}"
+        say(
+            "{label} from {low} to {high}",
+            label=each["label"],
+            low=value_text(min(each["values"]), each["unit"]),
+            high=value_text(max(each["values"]), each["unit"]),
+        )
         for each in series
     ]
-    limits = f"; fires {', '.join(each['label'] for each in thresholds)}" if thresholds else ""
+    values = apart(ranges)
+    if thresholds:
+        values = say("{values}; fires {limits}", values=values, limits=apart([each["label"] for each in thresholds]))
     first = moment(tried["fired"][0]["now_ms"] // 1000, 0) if tried["fired"] else None
-    at = f", first at {first.exact}" if first else ""
-    return f"{', '.join(ranges)}{limits}. Fires {counted(tried['firings'], 'time')}{at}."
+    told = {"values": values, "times": counted(tried["firings"], "time")}
+    if first is None:
+        return say("{values}. Fires {times}.", **told)
+    return say("{values}. Fires {times}, first at {first}.", **told, first=first.exact)

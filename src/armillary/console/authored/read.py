@@ -26,6 +26,7 @@ from armillary.console.frame.asking import ask, catalogs, may, meant, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Form
 from armillary.console.frame.sheet import Editor, Sheet, place
+from armillary.console.language.say import say
 from armillary.errors import InvalidArgumentError
 
 LINES = 100
@@ -204,8 +205,8 @@ def _new(visit: Visit, kind: str, refused: Refused | None) -> tuple[Mapping[str,
     page = Sheet(
         place=pages.place_of(kind),
         crumbs=((pages.place_of(kind), f"/{kind}s"),),
-        title=f"New {pages.WORD[kind]}",
-        detail=f"The same as a file: armillary {pages.NOUN[kind]} create --file",
+        title=pages.NEW_WORDS[kind],
+        detail=say("The same as a file: armillary {noun} create --file", noun=pages.NOUN[kind]),
         links=tuple((words, f"/{kind}s/new?kind={each}", each == variant) for each, words in variants.items()),
     )
     return {"body": body, "etag": ""}, page

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from armillary.console.authored import pages_rules
 from armillary.console.authored.catalog_choice import ALL, catalog_field, with_catalog
-from armillary.console.authored.pages_rule_form import ACTION_WORDS, STRETCHES, Offered, form_view, in_words
+from armillary.console.authored.pages_rule_form import Offered, form_view
 from armillary.console.authored.pages_trial import chart_field
 from armillary.console.authored.rule_fields import (
     GROUPS,
@@ -29,6 +29,8 @@ from armillary.console.authored.rule_fields import (
     with_rows,
     wrong_of,
 )
+from armillary.console.authored.rule_mistakes import in_words
+from armillary.console.authored.rule_words import ACTION_WORDS, STRETCHES
 from armillary.console.authored.trial import chart_of
 from armillary.console.frame.action_checks import Form
 from armillary.console.frame.asking import ask, catalogs, may, meant, show
@@ -37,6 +39,7 @@ from armillary.console.frame.flash import done
 from armillary.console.frame.form import Field
 from armillary.console.frame.sheet import Sheet, place
 from armillary.console.frame.words import slug
+from armillary.console.language.say import say
 from armillary.errors import ArmillaryError, InvalidArgumentError, NotFoundError
 from armillary.twin.rule.json_form import MAX_DEVICES
 
@@ -148,13 +151,13 @@ def form_page(
     """The form of a rule with what was typed, and what is wrong with it; ``trial``, ``drawn`` as of :func:`builder`."""
     said = in_words(wrong) if wrong else error.message if error else ""
     made = Sheet(
-        place="Rules",
-        crumbs=(("Rules", "/rules"),),
-        title="New rule" if not document["id"] else f"Change {document['body']['name']}",
+        place=say("Rules"),
+        crumbs=((say("Rules"), "/rules"),),
+        title=say("New rule") if not document["id"] else say("Change {name}", name=document["body"]["name"]),
         detail=""
         if may(visit, "rule")
-        else f"Your role, {visit.operator.role}, may look at rules and not create them.",
-        notices=(("bad", f"{said}. Correct it below. Nothing was changed."),) if said else (),
+        else say("Your role, {role}, may look at rules and not create them.", role=visit.operator.role),
+        notices=(("bad", say("{said}. Correct it below. Nothing was changed.", said=said)),) if said else (),
         rule_form=builder(visit, document, fields, wrong, trial, drawn) if may(visit, "rule") else None,
     )
     return show(visit, made, 400 if said else 200)

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from armillary.console.dashboards.durations import seconds_of, words
 from armillary.console.frame.action_checks import json_of
+from armillary.console.language.say import say
 from armillary.errors import InvalidArgumentError
 from armillary.twin.author.shorthand import text_of, value_of
 from armillary.twin.rule.action import COMMAND_TIMEOUT_S
@@ -139,7 +140,7 @@ def body_of(fields: Fields, kinds: Kinds) -> tuple[dict[str, Any], Wrong]:
     if quiet := [each.strip() for each in fields.get("quiet_times", "").splitlines() if each.strip()]:
         made["quiet"] = {"times": quiet, "zone": _line(fields, "quiet_zone") or UTC}
     elif _line(fields, "quiet_zone"):
-        wrong.setdefault("quiet_times", "Type when it is quiet, for example Mon-Fri 22:00-06:00.")
+        wrong.setdefault("quiet_times", say("Type when it is quiet, for example Mon-Fri 22:00-06:00."))
     if _line(fields, "window"):
         made["window"] = {
             "kind": _line(fields, "window_kind") or "sliding",
@@ -153,27 +154,27 @@ def body_of(fields: Fields, kinds: Kinds) -> tuple[dict[str, Any], Wrong]:
 def _check(made: Mapping[str, Any], wrong: Wrong) -> None:
     """What belongs together and is in different fields, in the form's words."""
     if not made["name"]:
-        wrong.setdefault("name", "Type a name.")
+        wrong.setdefault("name", say("Type a name."))
     if not made["conditions"]:
-        wrong.setdefault("name_0", "A rule needs at least one condition: choose a value.")
+        wrong.setdefault("name_0", say("A rule needs at least one condition: choose a value."))
     is_windowed = "window" in made
     for at, each in enumerate(made["conditions"]):
         if "silent_s" in each:
             if is_windowed:
                 wrong.setdefault(
-                    f"op_{at}", "A silence cannot stand beside a window: remove the window, or create two rules."
+                    f"op_{at}", say("A silence cannot stand beside a window: remove the window, or create two rules.")
                 )
         elif not (each.get("telemetry") or each.get("property")):
-            wrong.setdefault(f"name_{at}", "Choose a value.")
+            wrong.setdefault(f"name_{at}", say("Choose a value."))
         elif "telemetry" in each and is_windowed != ("aggregate" in each):
             where, what = (
-                (f"aggregate_{at}", "Choose how the values of the window become one, or take the window away.")
+                (f"aggregate_{at}", say("Choose how the values of the window become one, or take the window away."))
                 if is_windowed
-                else ("window", "Type how long the window is, for example 5 min.")
+                else ("window", say("Type how long the window is, for example 5 min."))
             )
             wrong.setdefault(where, what)
     if is_windowed and not any("aggregate" in each or "silent_s" in each for each in made["conditions"]):
-        wrong.setdefault("window", "Only an average, a sum or the like of a value needs a window: leave it empty.")
+        wrong.setdefault("window", say("Only an average, a sum or the like of a value needs a window: leave it empty."))
 
 
 def _target(fields: Fields, kinds: Kinds, wrong: Wrong) -> dict[str, Any]:
@@ -226,7 +227,7 @@ def _actions(fields: Fields, wrong: Wrong) -> list[dict[str, Any]]:
     names = [_line(each, "label") for each in rows]
     for at, name in enumerate(names):
         if name and name in names[:at]:
-            wrong.setdefault(f"label_{at}", "Another action of this rule has this name: type another.")
+            wrong.setdefault(f"label_{at}", say("Another action of this rule has this name: type another."))
     for at, row in enumerate(rows):
         if not names[at]:
             kind = row["kind"]
@@ -241,13 +242,13 @@ def _action(row: Fields, at: int, name: str, wrong: Wrong) -> dict[str, Any]:  #
         case "email":
             made["to"] = row.get("to", "").replace(",", " ").replace(";", " ").split()
             if not made["to"]:
-                wrong.setdefault(f"to_{at}", "Type at least one address.")
+                wrong.setdefault(f"to_{at}", say("Type at least one address."))
             subject = _line(row, "subject")
             made |= {"subject": subject} if subject else {}
         case "webhook":
             made["url"] = _line(row, "url")
             if not made["url"]:
-                wrong.setdefault(f"url_{at}", "Type the address that is called.")
+                wrong.setdefault(f"url_{at}", say("Type the address that is called."))
             if row.get("secret"):
                 made["secret"] = row["secret"]
             else:
@@ -255,7 +256,7 @@ def _action(row: Fields, at: int, name: str, wrong: Wrong) -> dict[str, Any]:  #
         case "command":
             made["method"] = _line(row, "method")
             if not made["method"]:
-                wrong.setdefault(f"method_{at}", "Choose a command.")
+                wrong.setdefault(f"method_{at}", say("Choose a command."))
             payload = wrong.reading(f"payload_{at}", lambda: json_of(_line(row, "payload"), "parameters"))
             made |= {} if payload is None else {"payload": payload}
             if _line(row, "timeout"):
@@ -266,7 +267,7 @@ def _action(row: Fields, at: int, name: str, wrong: Wrong) -> dict[str, Any]:  #
         case "job" | "channel":
             made[kind] = _line(row, kind)
             if not made[kind]:
-                wrong.setdefault(f"{kind}_{at}", f"Choose a {kind}.")
+                wrong.setdefault(f"{kind}_{at}", say("Choose a job.") if kind == "job" else say("Choose a channel."))
     return made
 
 
@@ -477,7 +478,7 @@ def wrong_of(error: InvalidArgumentError, fields: Fields) -> Wrong:
     if (unsigned := _UNSIGNED.match(error.message)) is not None:
         for at, each in enumerate(rows_of(fields, "action")):
             if each.get("label", "").strip() in (unsigned[1], ""):
-                return Wrong({f"secret_{at}": "Type the secret that signs what is sent: 16 to 128 characters."})
+                return Wrong({f"secret_{at}": say("Type the secret that signs what is sent: 16 to 128 characters.")})
     return Wrong()
 
 

@@ -17,6 +17,7 @@ from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
 from armillary.console.frame.sheet import Sheet, device, place
 from armillary.console.frame.words import counted, slug
+from armillary.console.language.say import say
 from armillary.errors import InvalidArgumentError, NotFoundError
 
 DRAWN_BY: Final = "segment_builder.html"
@@ -88,11 +89,11 @@ def sent(visit: Visit, document: Mapping[str, Any], form: Form) -> Response:
 def _page(
     visit: Visit, document: Mapping[str, Any], fields: Mapping[str, str], error: InvalidArgumentError | None = None
 ) -> Response:
-    said = f"{error.message}. {error.remedy} Nothing was changed." if error else ""
+    said = say("{message}. {remedy} Nothing was changed.", message=error.message, remedy=error.remedy) if error else ""
     made = Sheet(
-        place="Segments",
-        crumbs=(("Segments", "/groups"),),
-        title="New segment" if not document["etag"] else f"Change {document['body']['name']}",
+        place=say("Segments"),
+        crumbs=((say("Segments"), "/groups"),),
+        title=say("New segment") if not document["etag"] else say("Change {name}", name=document["body"]["name"]),
         notices=(("bad", said),) if said else (),
         rule_form=builder(visit, document, fields),
     )
@@ -112,9 +113,11 @@ def _members(visit: Visit, fields: Mapping[str, str], values: Mapping[str, Any])
     items = found["items"]
     named = items[:NAMED]
     labels = visit.sources.application.labels([each["device_id"] for each in named])
-    more = " or more" if found["next"] else ""
+    devices = counted(len(items), "device")
+    if found["next"]:
+        devices = say("{devices} or more", devices=devices)
     return {
-        "sentence": f"{counted(len(items), 'device')}{more} in it now." if items else "No devices match now.",
+        "sentence": say("{devices} in it now.", devices=devices) if items else say("No devices match now."),
         "lines": [device(each["device_id"], labels) for each in named],
         "rest": len(items) - len(named),
         "is_wrong": False,

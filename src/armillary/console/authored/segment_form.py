@@ -13,6 +13,7 @@ from typing import Any, Final
 from armillary.console.authored.rule_fields import OWN, read_value
 from armillary.console.frame.form import Field
 from armillary.console.frame.states import HEALTH
+from armillary.console.language.say import say
 from armillary.errors import InvalidArgumentError
 from armillary.identity.issue import TRUST_TIERS
 from armillary.twin.author.group import DEVICE_FIELDS, EXISTS, MAX_FILTERS, parse_group
@@ -25,10 +26,17 @@ MISSING: Final = "missing"
 MEMBERS: Final = ("field", "own", "op", "value")
 OPERATOR_WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "eq": "is", "ne": "is not", "gt": "is above", "ge": "is at least", "lt": "is below", "le": "is at most",
-        "contains": "contains", EXISTS: "is there", MISSING: "is not there",
+        "eq": say("is"),
+        "ne": say("is not"),
+        "gt": say("is above"),
+        "ge": say("is at least"),
+        "lt": say("is below"),
+        "le": say("is at most"),
+        "contains": say("contains"),
+        EXISTS: say("is there"),
+        MISSING: say("is not there"),
     }
-)  # fmt: skip
+)
 # Kind of value -> comparisons that fit it.
 FITTING: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -41,13 +49,22 @@ FITTING: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 DEVICE_WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "id": "Device id", "health": "Health", "tier": "Trust tier", "chip": "Chip", "catalog": "Catalog",
-        "product": "Product", "device_group": "Device group", "os_version": "OS version",
-        "verdict": "Verdict of its last check-in", "manufacturing_state": "Manufacturing state",
-        "provisioned": "Provisioned", "connected": "Connected to the hub", "template": "Device template",
-        "template_version": "Version of its template",
+        "id": say("Device id"),
+        "health": say("Health"),
+        "tier": say("Trust tier"),
+        "chip": say("Chip"),
+        "catalog": say("Catalog"),
+        "product": say("Product"),
+        "device_group": say("Device group"),
+        "os_version": say("OS version"),
+        "verdict": say("Verdict of its last check-in"),
+        "manufacturing_state": say("Manufacturing state"),
+        "provisioned": say("Provisioned"),
+        "connected": say("Connected to the hub"),
+        "template": say("Device template"),
+        "template_version": say("Version of its template"),
     }
-)  # fmt: skip
+)
 DEVICE_KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {"health": "enum", "tier": "enum", "connected": "boolean", "provisioned": "boolean", "template_version": "number"}
 )
@@ -60,9 +77,9 @@ _WORDS: Final[Mapping[str, Choices]] = MappingProxyType(
 # Section of a rule's name for a value -> where a segment looks for it.
 _SOURCES: Final[Mapping[str, str]] = MappingProxyType({"reported": "reported", "desired": "desired", "cloud": "cloud"})
 _HEADINGS: Final = (
-    ("telemetry", "Newest values"),
-    ("properties", "Properties of the device"),
-    ("cloud", "Kept by operators"),
+    ("telemetry", say("Newest values")),
+    ("properties", say("Properties of the device")),
+    ("cloud", say("Kept by operators")),
 )
 
 
@@ -142,7 +159,7 @@ def _kinds(values: Mapping[str, Any]) -> dict[str, str]:
 def offered(values: Mapping[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Headings, each with what can be looked at: ``field``, ``words``, ``symbol``, ``kind``, ``choices``."""
     yield (
-        "The device",
+        say("The device"),
         [
             {
                 "field": f"device:{name}",
@@ -167,7 +184,7 @@ def _value(key: str, each: Mapping[str, Any]) -> dict[str, Any]:
     words = [(text_of(one["value"]), str(one["display_name"])) for one in each.get("words", ())]
     return {
         "field": field,
-        "words": f"{said}, as wanted" if section == "desired" and key == "properties" else said,
+        "words": say("{said}, as wanted", said=said) if section == "desired" and key == "properties" else said,
         "symbol": each["symbol"],
         "kind": each["kind"],
         "choices": words,
@@ -180,12 +197,12 @@ def form_view(fields: Fields, values: Mapping[str, Any], templates: Choices, cat
     known = {each["field"]: each for _, inner in listed for each in inner}
     rows = [_row(at, row, listed, known) for at, row in enumerate(rows_of(fields))]
     chosen = fields.get("template", "")
-    gone = ((chosen, f"{chosen} (not there)"),) if chosen and chosen not in dict(templates) else ()
+    gone = ((chosen, say("{chosen} (not there)", chosen=chosen)),) if chosen and chosen not in dict(templates) else ()
     return {
         "what": (
             Field(
                 name="name",
-                label="Name",
+                label=say("Name"),
                 value=fields.get("name", ""),
                 required=True,
                 limits=(("maxlength", str(MAX_NAME_CHARACTERS)),),
@@ -193,23 +210,23 @@ def form_view(fields: Fields, values: Mapping[str, Any], templates: Choices, cat
             catalog,
             Field(
                 name="template",
-                label="Device template",
+                label=say("Device template"),
                 kind="select",
                 value=chosen,
-                choices=(("", "Any or none"), *templates, *gone),
-                hint="its values and their units are offered below",
+                choices=(("", say("Any or none")), *templates, *gone),
+                hint=say("its values and their units are offered below"),
             ),
             Field(
                 name="match",
-                label="A device is in it when",
+                label=say("A device is in it when"),
                 kind="select",
                 value=fields.get("match", "all"),
-                choices=(("all", "all conditions are met"), ("any", "one condition is met")),
+                choices=(("all", say("all conditions are met")), ("any", say("one condition is met"))),
             ),
         ),
         "description": Field(
             name="description",
-            label="Description",
+            label=say("Description"),
             kind="area",
             rows=2,
             value=fields.get("description", ""),
@@ -229,21 +246,21 @@ def _row(
     fields = [
         Field(
             name=f"field_{at}",
-            label="Property",
+            label=say("Property"),
             kind="select",
             value=OWN if is_own else field,
             groups=groups,
-            choices=(("", "Choose"), (OWN, "Another, typed beside")),
+            choices=(("", say("Choose")), (OWN, say("Another, typed beside"))),
         )
     ]
     if is_own:
         fields.append(
             Field(
                 name=f"own_{at}",
-                label="Where it stands",
+                label=say("Where it stands"),
                 value="" if field == OWN else field,
                 limits=(("maxlength", "256"),),
-                hint="tag:site, reported:mode, desired:mode, cloud:limit or telemetry:temperature",
+                hint=say("tag:site, reported:mode, desired:mode, cloud:limit or telemetry:temperature"),
             )
         )
     found = known.get(field, {})
@@ -253,7 +270,7 @@ def _row(
     fields.append(
         Field(
             name=f"op_{at}",
-            label="Comparison",
+            label=say("Comparison"),
             kind="select",
             value=operator,
             choices=tuple((each, OPERATOR_WORDS.get(each, each)) for each in operators),
@@ -265,15 +282,15 @@ def _row(
 
 
 def _operand(at: int, value: str, kind: str, found: Mapping[str, Any]) -> Field:
-    words: Choices = (("true", "yes"), ("false", "no")) if kind == "boolean" else found.get("choices", ())
+    words: Choices = (("true", say("yes")), ("false", say("no"))) if kind == "boolean" else found.get("choices", ())
     if words and kind in ("boolean", "enum"):
         gone = ((value, value),) if value and value not in dict(words) else ()
         return Field(
             name=f"value_{at}",
-            label="Value",
+            label=say("Value"),
             kind="select",
             value=value,
-            choices=(("", "Choose"), *words, *gone),
+            choices=(("", say("Choose")), *words, *gone),
         )
     limits = (("inputmode", "decimal"),) if kind == "number" else (("maxlength", "1024"),)
-    return Field(name=f"value_{at}", label="Value", value=value, unit=found.get("symbol", ""), limits=limits)
+    return Field(name=f"value_{at}", label=say("Value"), value=value, unit=found.get("symbol", ""), limits=limits)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from armillary.console.authored.pages_trial import TrialChart, Values, charted, names_of, trial_chart
@@ -33,4 +34,5 @@ def chart_of(
         )
         for each in names_of(body)
     ]
-    return device_id, trial_chart(tried, values, labels.get(device_id, device_id), **span)
+    made = trial_chart(tried, values, labels.get(device_id, device_id), **span)
+    return device_id, None if made is None else replace(made, document=visit.said(made.document))

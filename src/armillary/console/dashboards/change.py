@@ -23,6 +23,7 @@ from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done, told
 from armillary.console.frame.values import json_text
 from armillary.console.frame.words import counted, joined, sentence, slug
+from armillary.console.language.say import say
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.twin.author.dashboard import KINDS, MAX_PLACES, parse_tile
 from armillary.wire.hub.credentials import is_attested_id
@@ -80,7 +81,7 @@ def preview(visit: Visit, form: Form) -> Response:
         view = read_dashboards.preview_of(visit, document, made)
         answer["tile"] = made
         answer["html"] = visit.part("tile_preview.html", tile=view, may_call=True)
-        answer["view"] = pages_dashboard.script_views([view])[view["id"]]
+        answer["view"] = visit.said(pages_dashboard.script_views([view])[view["id"]])
     except (InvalidArgumentError, NotFoundError) as error:
         answer["error"] = {"message": sentence(error.message), "remedy": error.remedy}
     if form.get("want") == "form" and shown["kind"] in KINDS:
@@ -169,13 +170,13 @@ def delete_question(visit: Visit) -> Confirmation:
     """What deleting a dashboard does."""
     document = found(visit)
     return Confirmation(
-        title=f"Delete the dashboard {document['body']['name']}?",
+        title=say("Delete the dashboard {name}?", name=document["body"]["name"]),
         touches=(
-            ("Deletes", f"The page and its {counted(len(document['body']['tiles']), 'tile')}."),
-            ("Left alone", "Devices, their values, rules and segments."),
-            ("Undo", "Put its body again: its versions stay in the application's history for a while."),
+            (say("Deletes"), say("The page and its {tiles}.", tiles=counted(len(document["body"]["tiles"]), "tile"))),
+            (say("Left alone"), say("Devices, their values, rules and segments.")),
+            (say("Undo"), say("Put its body again: its versions stay in the application's history for a while.")),
         ),
-        label="Delete dashboard",
+        label=say("Delete dashboard"),
         danger=True,
         post=place(document["id"], "delete"),
         back=place(document["id"], "edit"),
@@ -233,19 +234,22 @@ def _command(visit: Visit, document: dict[str, Any], asked: str) -> _Command:
         )
     labels = visit.sources.application.tile_labels(document["body"])[shown["id"]]
     command = next(each["display_name"] for each in labels if each["name"] == button["command"])
-    names = joined([each["label"] for each in reached]) if reached else "no device: none is connected"
+    names = joined([each["label"] for each in reached]) if reached else say("no device: none is connected")
     parameters, ask = button.get("parameters"), bool(button.get("ask"))
     written = "" if parameters is None else json_text(parameters)
     touches = [
         (
-            "Calls",
-            f"{command} on {names}."
+            say("Calls"),
+            say("{command} on {names}.", command=command, names=names)
             if command == button["command"]
-            else f"{command} ({button['command']}) on {names}.",
+            else say("{command} ({method}) on {names}.", command=command, method=button["command"], names=names),
         ),
-        *(() if ask else (("Parameters", written or "none"),)),
-        ("Left alone", f"{counted(len(devices) - len(reached), 'device')} that cannot be reached now."),
-        ("Undo", "Cannot be undone."),
+        *(() if ask else ((say("Parameters"), written or say("none")),)),
+        (
+            say("Left alone"),
+            say("{devices} that cannot be reached now.", devices=counted(len(devices) - len(reached), "device")),
+        ),
+        (say("Undo"), say("Cannot be undone.")),
     ]
     confirmation = Confirmation(
         title=f"{button['label']}?",
@@ -254,7 +258,7 @@ def _command(visit: Visit, document: dict[str, Any], asked: str) -> _Command:
         post=place(document["id"], "tiles", shown["id"], "command"),
         back=place(document["id"]),
         hidden=() if number is None else (("button", str(number)),),
-        typed=("Parameters as JSON; leave empty for none", written) if ask else None,
+        typed=(say("Parameters as JSON; leave empty for none"), written) if ask else None,
     )
     return _Command(confirmation, reached, button["command"], parameters, ask)
 
@@ -269,5 +273,5 @@ def send_command(visit: Visit, form: Form) -> Response:
     document = found(visit)
     command = _command(visit, document, form.get("button", ""))
     parameters = json_of(form.get("typed", "").strip(), "Parameters") if command.ask else command.parameters
-    crumbs = (("Dashboards", "/dashboards"), (document["body"]["name"], command.asked.back))
+    crumbs = ((say("Dashboards"), "/dashboards"), (document["body"]["name"], command.asked.back))
     return commands.send(visit, command.reached, command.method, parameters, label=command.asked.label, crumbs=crumbs)

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from armillary.console.language.say import say_count
 from armillary.errors import InvalidArgumentError
 
 # What is offered; others can be typed.
 RANGES: Final = (900, 3600, 6 * 3600, 12 * 3600, 86_400, 7 * 86_400, 30 * 86_400, 90 * 86_400, 365 * 86_400)
 COLUMNS: Final = (60, 300, 900, 3600, 6 * 3600, 86_400)
 # Largest first; what a length is a whole number of, it is said in.
-_UNITS: Final = ((86_400, "day", "days"), (3600, "h", "h"), (60, "min", "min"), (1, "s", "s"))
+_UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _WORDS: Final[Mapping[str, int]] = MappingProxyType(
     {
         **dict.fromkeys(("", "s", "sec", "second", "seconds"), 1),
@@ -29,9 +30,9 @@ _LENGTH: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([a-z]*)\Z")
 
 def words(seconds: int) -> str:
     """A length in the largest unit that it is a whole number of: ``1 day``, ``90 min``."""
-    size, one, many = next(each for each in _UNITS if seconds % each[0] == 0)
+    size, unit = next(each for each in _UNITS if seconds % each[0] == 0)
     count = seconds // size
-    return f"{count} {one if count == 1 else many}"
+    return say_count(count, "{count} day", "{count} days", count=count) if unit == "d" else f"{count} {unit}"
 
 
 def seconds_of(text: str, name: str) -> int:

@@ -13,11 +13,12 @@ from markupsafe import Markup
 
 from armillary.console.dashboards.pages_tiles import tile_view
 from armillary.console.dashboards.tile_inputs import WORDS
-from armillary.console.frame.words import counted, moment
+from armillary.console.frame.words import counted, moment, sentence
+from armillary.console.language.say import say
 from armillary.twin.author.dashboard import Dashboard, reading_order
 
 # What the range is called where each tile has its own.
-OWN_RANGES: Final = "tile defaults"
+OWN_RANGES: Final = say("tile defaults")
 # Ways of a tile to other pages, as its view names them.
 WAYS: Final = frozenset({"href", "head_href", "device_href"})
 # Points of the widest tile: one for each two pixels of a wide screen.
@@ -33,11 +34,11 @@ def place(dashboard_id: str, *more: str) -> str:
 # Columns of the list, and what each is sorted by.
 COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], object] | None] = MappingProxyType(
     {
-        "Dashboard": lambda line: line["name"],
-        "Template": lambda line: line["template"],
-        "Tiles": lambda line: line["tiles"],
-        "Changed": lambda line: line["changed"],
-        "By": lambda line: line["by"],
+        say("Dashboard"): lambda line: line["name"],
+        say("Template"): lambda line: line["template"],
+        say("Tiles"): lambda line: line["tiles"],
+        say("Changed"): lambda line: line["changed"],
+        say("By"): lambda line: line["by"],
     }
 )
 
@@ -56,9 +57,14 @@ def list_view(page: Mapping[str, Any], now: int) -> dict[str, Any]:
         }
         for item in page["items"]
     ]
-    more = " on this page" if page["next"] else ""
-    said = f"{counted(len(lines), 'dashboard')}{more}." if lines else "No dashboard yet."
-    return {"sentence": said, "lines": lines}
+    return {"sentence": _sentence(len(lines), more=bool(page["next"])), "lines": lines}
+
+
+def _sentence(count: int, *, more: bool) -> str:
+    if not count:
+        return say("No dashboard yet.")
+    many = counted(count, "dashboard")
+    return say("{dashboards} on this page.", dashboards=many) if more else sentence(many)
 
 
 def tile_views(shown: Dashboard, data: Mapping[str, Any], dashboard_id: str, now: int) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from armillary.console.frame.confirmation import Confirmation, touching
 from armillary.console.frame.form import Field, Form, Wrong, filled, limits
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, next_href, number, text
 from armillary.console.frame.words import counted_page, moment, size
+from armillary.console.language.say import apart, say
 from armillary.wire.picture.picture import MAX_PICTURE_BYTES
 
 LIST: Final = "/dashboard-pictures"
@@ -26,20 +27,20 @@ def place(picture_id: str, *more: str) -> str:
 
 def list_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Sheet:
     """All pictures."""
-    columns = ("Picture", "Kind", "Size", "Bytes", "Of", "Uploaded", "By")
+    columns = (say("Picture"), say("Kind"), say("Size"), say("Bytes"), say("Of"), say("Uploaded"), say("By"))
     rows = [_row(each, now, may_change=may_change) for each in page["items"]]
     return Sheet(
-        place="Pictures",
-        title=f"{counted_page(page, 'picture')} for tiles and floor plans.",
-        detail="A tile chooses one. They can do nothing: scripts, links, places and texts in files are left out.",
-        crumbs=(("Dashboards", "/dashboards"), ("Pictures", "")),
-        buttons=(Button(label="Upload a picture", href=NEW, primary=True),) if may_change else (),
+        place=say("Pictures"),
+        title=say("{pictures} for tiles and floor plans.", pictures=counted_page(page, "picture")),
+        detail=say("A tile chooses one. They can do nothing: scripts, links, places and texts in files are left out."),
+        crumbs=((say("Dashboards"), "/dashboards"), (say("Pictures"), "")),
+        buttons=(Button(label=say("Upload a picture"), href=NEW, primary=True),) if may_change else (),
         sections=(
             Section(
-                title="Pictures",
-                columns=(*columns, "Delete") if may_change else columns,
+                title=say("Pictures"),
+                columns=(*columns, say("Delete")) if may_change else columns,
                 rows=rows,
-                none="None was uploaded yet. Or by command: armillary picture upload FILE",
+                none=say("None was uploaded yet. Or by command: armillary picture upload FILE"),
                 next_href=next_href(LIST, page["next"]) or "",
             ),
         ),
@@ -48,29 +49,34 @@ def list_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Sheet:
 
 def new_sheet(sent: Mapping[str, str], wrong: Wrong | None, catalogs: Sequence[str], *, whole: bool) -> Sheet:
     """The form of a new picture; ``whole``: who asks speaks for all catalogs."""
-    owners = (*((each, each) for each in catalogs), *((("", "all catalogs"),) if whole else ()))
+    owners = (*((each, each) for each in catalogs), *((("", say("all catalogs")),) if whole else ()))
     fields = (
         Field(
             name="picture",
-            label="Picture",
+            label=say("Picture"),
             kind="file",
             required=True,
             limits=limits(accept=".png,.jpg,.jpeg,.svg,image/png,image/jpeg,image/svg+xml"),
-            hint=f"PNG, JPEG or SVG, at most {size(MAX_PICTURE_BYTES)}; 1600 pixels are enough",
+            hint=say(
+                "PNG, JPEG or SVG, at most {max_picture_bytes}; 1600 pixels are enough",
+                max_picture_bytes=size(MAX_PICTURE_BYTES),
+            ),
         ),
-        Field(name="name", label="Name", required=True, limits=limits(maxlength=128), hint="such as Pump house"),
-        Field(name="catalog", label="For", kind="select", value=owners[0][0] if owners else "", choices=owners),
+        Field(
+            name="name", label=say("Name"), required=True, limits=limits(maxlength=128), hint=say("such as Pump house")
+        ),
+        Field(name="catalog", label=say("For"), kind="select", value=owners[0][0] if owners else "", choices=owners),
     )
     return Sheet(
-        place="Pictures",
-        heading="Upload a picture",
-        title="A picture for tiles and floor plans.",
-        crumbs=(("Dashboards", "/dashboards"), ("Pictures", LIST), ("Upload", "")),
+        place=say("Pictures"),
+        heading=say("Upload a picture"),
+        title=say("A picture for tiles and floor plans."),
+        crumbs=((say("Dashboards"), "/dashboards"), (say("Pictures"), LIST), (say("Upload"), "")),
         forms=(
             Form(
                 post=NEW,
-                label="Upload",
-                title="The picture",
+                label=say("Upload"),
+                title=say("The picture"),
                 fields=filled(fields, sent) if sent else fields,
                 error=wrong,
                 primary=True,
@@ -81,16 +87,16 @@ def new_sheet(sent: Mapping[str, str], wrong: Wrong | None, catalogs: Sequence[s
 
 def delete_confirmation(found: Mapping[str, Any], uses: Sequence[Mapping[str, Any]]) -> Confirmation:
     """What deleting a picture does; one that is shown cannot be deleted."""
-    shown = "; ".join(each["words"] for each in uses) or "no dashboard that you see"
+    shown = apart([each["words"] for each in uses], "; ") or say("no dashboard that you see")
     return Confirmation(
-        title=f"Delete the picture {found['name']}?",
+        title=say("Delete the picture {name}?", name=found["name"]),
         touches=touching(
-            f"{found['id']}, which is shown by {shown}.",
-            "While a dashboard shows it, it is not deleted: choose another picture there first.",
-            "Dashboards, devices and their values.",
-            "Cannot be undone: upload it again.",
+            say("{picture}, which is shown by {shown}.", picture=found["id"], shown=shown),
+            say("While a dashboard shows it, it is not deleted: choose another picture there first."),
+            say("Dashboards, devices and their values."),
+            say("Cannot be undone: upload it again."),
         ),
-        label="Delete picture",
+        label=say("Delete picture"),
         danger=True,
         post=place(found["id"], "delete"),
         back=LIST,
@@ -99,13 +105,13 @@ def delete_confirmation(found: Mapping[str, Any], uses: Sequence[Mapping[str, An
 
 def _row(each: Mapping[str, Any], now: int, *, may_change: bool) -> tuple[Cell, ...]:
     kind = {"image/png": "PNG", "image/jpeg": "JPEG", "image/svg+xml": "SVG"}[each["media_type"]]
-    delete = (text("Delete", href=place(each["id"], "delete")),) if may_change else ()
+    delete = (text(say("Delete"), href=place(each["id"], "delete")),) if may_change else ()
     return (
         text(each["name"], href=f"/pictures/{quote(each['image'])}", reason=each["id"]),
         text(kind),
         text(f"{each['width']} x {each['height']}"),
         number(size(each["bytes"])),
-        text(each["catalog"] or "all catalogs"),
+        text(each["catalog"] or say("all catalogs")),
         Cell(at=moment(each["changed_ms"] // 1000, now)),
         text(each["changed_by"]),
         *delete,

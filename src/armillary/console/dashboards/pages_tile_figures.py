@@ -9,6 +9,7 @@ from typing import Any, Final
 from armillary.console.dashboards.pages_tile_words import WORDS, View, age_of, called, key_of, unit_for
 from armillary.console.frame.values import said_text, value_text
 from armillary.console.frame.words import counted, grouped, span
+from armillary.console.language.say import apart, say
 from armillary.twin.author.dashboard import StateThreshold, Tile
 
 # Height of a sparkline's drawing, which is 100 wide; above and below the line is room for its stroke.
@@ -22,16 +23,21 @@ def kpi(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) -> View:
     if value is None:
         return {"state": "empty"}
     counts = aggregate == "count" or data["of"] is not None
-    about = WORDS[aggregate]
+    about = [WORDS[aggregate]]
     if aggregate != "last":
-        about += f" of {span(tile.options['range_s'])}"
-    many = f", {counted(data['devices'], 'device')}" if data["devices"] != 1 else ""
+        about = [say("{aggregate} of {range}", aggregate=WORDS[aggregate], range=span(tile.options["range_s"]))]
+    if data["devices"] != 1:
+        about.append(counted(data["devices"], "device"))
     shown = value_text(value, "", 0) if data["of"] is not None else said_text(value, name, "", tile.options["decimals"])
     return {
         "text": shown,
-        "unit": f"of {grouped(data['of'])}" if data["of"] is not None else "" if counts else unit_for(tile, name),
+        "unit": say("of {whole}", whole=grouped(data["of"]))
+        if data["of"] is not None
+        else ""
+        if counts
+        else unit_for(tile, name),
         "shape": data["state"],
-        "note": f"{about}{many}",
+        "note": apart(about),
         "key": key_of(data["device_id"], name.name),
         "spark": _sparkline(data),
         **age_of(data["at_ms"], now),
@@ -47,18 +53,18 @@ def gauge(tile: Tile, data: Mapping[str, Any], dashboard_id: str, now: int) -> V
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return {
             "state": "error",
-            "message": f"Its value is {view['text']}, and a gauge shows numbers.",
-            "remedy": "Choose a value that is a number, or show this one in a tile of kind Number.",
+            "message": say("Its value is {text}, and a gauge shows numbers.", text=view["text"]),
+            "remedy": say("Choose a value that is a number, or show this one in a tile of kind Number."),
         }
     unit = view["unit"]
-    outside = "above the scale" if value > high else "below the scale" if value < low else ""
+    outside = say("above the scale") if value > high else say("below the scale") if value < low else ""
     return view | {
         "low": low,
         "high": high,
         "share": _share(value, low, high),
         "ends": (value_text(low, unit), value_text(high, unit)),
         "bands": _bands(tile.options["thresholds"], low, high),
-        "note": ", ".join(part for part in (view["note"], outside) if part),
+        "note": apart([part for part in (view["note"], outside) if part]),
     }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from armillary.console.dashboards.durations import words
 from armillary.console.dashboards.filled_tile import DEVICE, OWN
 from armillary.console.dashboards.tile_inputs import INPUTS, STATE_WORDS, WORDS, Input
+from armillary.console.language.say import say
 from armillary.twin.author.dashboard import KINDS, MAX_BUTTONS, MAX_THRESHOLDS
 
 # Empty rows that a form offers below those that are filled in.
@@ -79,7 +80,7 @@ def _field(known: Input, default: Any, value: Any, offered: Offered) -> dict[str
             given = default if value is None else value
             is_known = any(str(given) == each for each, _ in lengths)
             return {
-                "choices": [*lengths, (OWN, "another length")],
+                "choices": [*lengths, (OWN, say("another length"))],
                 "value": str(given) if is_known else OWN,
                 "own": "" if is_known or not isinstance(given, int) else words(given),
             }
@@ -107,7 +108,14 @@ def _source(source: Mapping[str, str], offered: Offered) -> dict[str, Any]:
         "groups": [(f"group:{each}", said) for each, said in offered.groups],
         "templates": [(f"template:{each}", said) for each, said in offered.templates],
         "devices": offered.devices,
-        "gone": (gone, f"{'segment' if kind == 'group' else kind} {name}, which is not listed") if gone else None,
+        "gone": (
+            gone,
+            say("segment {name}, which is not listed", name=name)
+            if kind == "group"
+            else say("template {name}, which is not listed", name=name),
+        )
+        if gone
+        else None,
     }
 
 
@@ -125,7 +133,7 @@ def _chosen(choices: Sequence[tuple[str, str]], value: Any) -> dict[str, Any]:
     given = "" if value is None else str(value)
     is_known = any(each == given for each, _ in choices)
     return {
-        "choices": [*choices, (OWN, "another, typed below")],
+        "choices": [*choices, (OWN, say("another, typed below"))],
         "value": given if is_known else OWN if given or not choices else "",
         "own": "" if is_known else given,
     }

@@ -11,6 +11,7 @@ from armillary.console.dashboards.pages_tile_words import View
 from armillary.console.frame.sheet import device_href
 from armillary.console.frame.states import SEVERITY, UNKNOWN, State
 from armillary.console.frame.words import counted, grouped, moment, sentence
+from armillary.console.language.say import say
 from armillary.twin.author.dashboard import Tile
 
 
@@ -18,17 +19,26 @@ def alerts(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) -> Vi
     """Firings of rules for the tile's devices, newest first."""
     is_open = tile.options["status"] == "open"
     if not data["alerts"]:
-        said = "No open alerts." if is_open else "No alerts."
-        more = " Many alerts of other devices were looked through; the page of alerts has all." if data["more"] else ""
-        return {"lines": [], "said": f"{said}{more}", "note": counted(data["devices"], "device")}
+        said = say("No open alerts.") if is_open else say("No alerts.")
+        if data["more"]:
+            said = say(
+                "{said} Many alerts of other devices were looked through; the page of alerts has all.", said=said
+            )
+        return {"lines": [], "said": said, "note": counted(data["devices"], "device")}
     lines = [_alert(each, now) for each in data["alerts"]]
-    more = "; the page of alerts has more" if data["more"] else ""
-    return {"lines": lines, "said": "", "note": f"{counted(len(lines), 'open alert' if is_open else 'alert')}{more}"}
+    note = counted(len(lines), "open alert") if is_open else counted(len(lines), "alert")
+    if data["more"]:
+        note = say("{alerts}; the page of alerts has more", alerts=note)
+    return {"lines": lines, "said": "", "note": note}
 
 
 def _alert(each: Mapping[str, Any], now: int) -> View:
     state = SEVERITY.get(each["severity"], State(UNKNOWN, each["severity"]))
-    stage = "acknowledged" if each["acknowledged_ms"] is not None else "over" if each["over_ms"] is not None else "open"
+    stage = say("open")
+    if each["acknowledged_ms"] is not None:
+        stage = say("acknowledged")
+    elif each["over_ms"] is not None:
+        stage = say("over")
     trace = f"/rules/{quote(each['rule_id'])}/trace?{urlencode({'device': each['device_id']})}"
     return {
         "shape": state.kind,
@@ -67,4 +77,4 @@ def command_href(dashboard: str, tile_id: str) -> str:
 
 def _reached(data: Mapping[str, Any]) -> str:
     devices, connected = data.get("devices", 0), data.get("connected", 0)
-    return f"{grouped(connected)} of {counted(devices, 'device')} connected"
+    return say("{connected} of {devices} connected", connected=grouped(connected), devices=counted(devices, "device"))

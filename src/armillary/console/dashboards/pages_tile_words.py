@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from armillary.console.frame.values import is_stale
 from armillary.console.frame.words import counted, moment
+from armillary.console.language.say import say
 from armillary.twin.author.dashboard import Tile
 from armillary.twin.template.value_names import ValueName, from_fields, unnamed
 
@@ -18,7 +19,14 @@ Names = Mapping[str, ValueName]
 
 # What an aggregate is called in front of "of 24 h" and alone.
 WORDS: Mapping[str, str] = MappingProxyType(
-    {"avg": "average", "min": "lowest", "max": "highest", "sum": "sum", "count": "count", "last": "now"}
+    {
+        "avg": say("average"),
+        "min": say("lowest"),
+        "max": say("highest"),
+        "sum": say("sum"),
+        "count": say("count"),
+        "last": say("now"),
+    }
 )
 
 
@@ -53,7 +61,11 @@ def of_devices(tile: Tile, data: Mapping[str, Any]) -> str:
     """The aggregate and of how many devices; "" for a single one."""
     if data["devices"] == 1:
         return ""
-    return f"{WORDS[tile.options['aggregate']]} of {counted(data['devices'], 'device')}"
+    return say(
+        "{aggregate} of {devices}",
+        aggregate=WORDS[tile.options["aggregate"]],
+        devices=counted(data["devices"], "device"),
+    )
 
 
 def age_of(at_ms: int | None, now: int) -> View:

@@ -30,6 +30,7 @@ from armillary.console.dashboards.pages_tile_words import (
 from armillary.console.frame.sheet import device_href
 from armillary.console.frame.values import NO_VALUE, is_stale, said_text, value_text
 from armillary.console.frame.words import counted, grouped, joined, sentence, span
+from armillary.console.language.say import apart, say
 from armillary.twin.author.dashboard import Tile
 from armillary.twin.template.value_names import ValueName, unnamed
 
@@ -37,7 +38,7 @@ from armillary.twin.template.value_names import ValueName, unnamed
 WHOLE_CHARACTERS = 12
 # Units that one chart over time has room for: an axis on the left and one on the right.
 MAX_AXES = 2
-_NOTHING = "Nothing was sent yet. The tile fills when devices send what it shows."
+_NOTHING = say("Nothing was sent yet. The tile fills when devices send what it shows.")
 
 
 def tile_view(tile: Tile, data: Mapping[str, Any] | None, dashboard_id: str, now: int) -> View:
@@ -89,7 +90,7 @@ def _line(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) -> Vie
     last = [f"{each['label']} {value_text(each['values'][-1], each['unit'])}" for each in lines]
     return {
         "chart": {**times, "axes": axes, "series": lines, "thresholds": _limits(tile, units)},
-        "said": f"Last: {', '.join(last)}.",
+        "said": say("Last: {values}.", values=", ".join(last)),
         "note": of_devices(tile, data),
         **age_of(newest, now),
     }
@@ -106,11 +107,13 @@ def _limits(tile: Tile, units: Mapping[str, str]) -> list[View]:
 
 def _too_many(units: Sequence[str]) -> View:
     """More units than a chart has axes: nothing is drawn on a scale that is not its own."""
-    words = joined([each or "no unit" for each in units])
+    words = joined([each or say("no unit") for each in units])
     return {
         "state": "error",
-        "message": f"Its values are in {len(units)} units ({words}), and a chart has two axes.",
-        "remedy": "Choose values of at most two units for it, and show the others in a tile of their own.",
+        "message": say(
+            "Its values are in {units} units ({words}), and a chart has two axes.", units=len(units), words=words
+        ),
+        "remedy": say("Choose values of at most two units for it, and show the others in a tile of their own."),
     }
 
 
@@ -146,10 +149,10 @@ def _bar(tile: Tile, data: Mapping[str, Any], dashboard: str, now: int) -> View:
     more = data["devices"] - len(rows)
     parts = [WORDS[tile.options["aggregate"]]]
     if len(most) > 1:
-        parts.append("each unit has a scale of its own")
+        parts.append(say("each unit has a scale of its own"))
     if more:
-        parts.append(f"{grouped(more)} more devices")
-    return {"rows": rows, "names": [each.display_name for each in names], "note": ", ".join(parts)}
+        parts.append(say("{more} more devices", more=grouped(more)))
+    return {"rows": rows, "names": [each.display_name for each in names], "note": apart(parts)}
 
 
 def _heatmap(tile: Tile, data: Mapping[str, Any], _dashboard: str, _now: int) -> View:
@@ -167,9 +170,11 @@ def _heatmap(tile: Tile, data: Mapping[str, Any], _dashboard: str, _now: int) ->
         "rows": data["rows"],
     }
     more = data["devices"] - len(data["rows"])
-    note = f"average of {span(data['bucket_ms'] / 1000)}{f', {grouped(more)} more devices' if more else ''}"
+    parts = [say("average of {span}", span=span(data["bucket_ms"] / 1000))]
+    if more:
+        parts.append(say("{more} more devices", more=grouped(more)))
     scale = {"low": value_text(min(every), unit), "high": value_text(max(every), unit)}
-    return {"heat": heat, "scale": scale, "note": note}
+    return {"heat": heat, "scale": scale, "note": apart(parts)}
 
 
 # Places -----------------------------------------------------------------------------------------------------------
@@ -177,14 +182,14 @@ def _heatmap(tile: Tile, data: Mapping[str, Any], _dashboard: str, _now: int) ->
 
 def _map(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) -> View:
     if not data["dots"]:
-        return {"state": "empty", "message": "No device has said where it is yet."}
+        return {"state": "empty", "message": say("No device has said where it is yet.")}
     name = called(data, tile.options["value"]) if tile.options["value"] else None
     dots = [_spot(tile, dot, name, now) | {"lat": dot["lat"], "lon": dot["lon"]} for dot in data["dots"]]
-    more = data["placed"] - len(dots)
+    more, placed = data["placed"] - len(dots), counted(data["placed"], "device")
     return {
         "dots": dots,
-        "columns": ["Device", name.display_name if name else "Place"],
-        "note": f"{counted(data['placed'], 'device')}{f', {grouped(more)} not drawn' if more else ''}",
+        "columns": [say("Device"), name.display_name if name else say("Place")],
+        "note": say("{devices}, {more} not drawn", devices=placed, more=grouped(more)) if more else placed,
     }
 
 
@@ -192,8 +197,14 @@ def _floor_plan(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) 
     name = called(data, tile.values[0])
     spots = [_spot(tile, spot, name, now) | {"x": spot["x"], "y": spot["y"]} for spot in data["spots"]]
     silent = sum(spot["text"] == NO_VALUE for spot in spots)
-    note = f"{name.display_name}{f', {grouped(silent)} without a value' if silent else ''}"
-    return {"spots": spots, "picture": picture(data["image"]), "columns": ["Place", name.display_name], "note": note}
+    shown = name.display_name
+    note = say("{values}, {count} without a value", values=shown, count=grouped(silent)) if silent else shown
+    return {
+        "spots": spots,
+        "picture": picture(data["image"]),
+        "columns": [say("Place"), name.display_name],
+        "note": note,
+    }
 
 
 def _spot(tile: Tile, spot: Mapping[str, Any], name: ValueName | None, now: int) -> View:
@@ -227,7 +238,7 @@ def _last_values(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int)
 
 def _property(_tile: Tile, data: Mapping[str, Any], _dashboard: str, _now: int) -> View:
     if not data["rows"]:
-        return {"state": "empty", "message": "No device is in the source of this tile."}
+        return {"state": "empty", "message": say("No device is in the source of this tile.")}
     return _table(data, lambda row, name, at: _cell(said_text(row["values"][at], name, name.symbol)))
 
 
@@ -249,10 +260,10 @@ def _table(data: Mapping[str, Any], cell: Callable[[Mapping[str, Any], ValueName
         for row in data["rows"]
     ]
     if len(rows) != 1:
-        return {"columns": ["Device", *columns], "rows": rows, "note": _more(data)}
+        return {"columns": [say("Device"), *columns], "rows": rows, "note": _more(data)}
     only = rows[0]
     turned = [{"label": name, "href": "", "cells": [each]} for name, each in zip(columns, only["cells"], strict=True)]
-    return {"columns": ["Name", only["label"]], "head_href": only["href"], "rows": turned, "note": ""}
+    return {"columns": [say("Name"), only["label"]], "head_href": only["href"], "rows": turned, "note": ""}
 
 
 # What needs no data -----------------------------------------------------------------------------------------------
@@ -322,4 +333,4 @@ def _live_text(tile: Tile, item: Mapping[str, Any], names: Names) -> str:
 
 def _more(data: Mapping[str, Any]) -> str:
     more = data["devices"] - len(data["rows"])
-    return f"{grouped(more)} more devices" if more else ""
+    return say("{more} more devices", more=grouped(more)) if more else ""

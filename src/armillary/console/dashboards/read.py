@@ -53,7 +53,7 @@ def dashboard(visit: Visit) -> Response:
         "name": shown.name,
         "description": shown.description,
         "tiles": views,
-        "script": pages_dashboard.script_views(views, visit.timed),
+        "script": visit.said(pages_dashboard.script_views(views, visit.timed)),
         "ranges": choice_of(
             place(dashboard_id), visit.query, asked, visit.now, default=pages_dashboard.OWN_RANGES, problem=problem
         ),
@@ -76,7 +76,7 @@ def data(visit: Visit) -> Response:
     document = found(visit)
     views = _views(visit, document, parse(document["body"]), asked_range(visit.query, visit.now))
     changed = {name: document[name] for name in ("etag", "changed_by")}
-    return JSONResponse({"tiles": pages_dashboard.script_views(views, visit.timed), **changed})
+    return JSONResponse({"tiles": visit.said(pages_dashboard.script_views(views, visit.timed)), **changed})
 
 
 def edit(visit: Visit) -> Response:
@@ -85,6 +85,7 @@ def edit(visit: Visit) -> Response:
     shown = parse(document["body"])
     views = _views(visit, document, shown)
     view = pages_dashboard.edit_view(document, shown, views)
+    view["script"] = visit.said(view["script"])
     view["may_change"] = may(visit, KIND, document["body"])
     view["kinds"] = [(kind, *words[:2]) for kind, words in WORDS.items()]
     view["has_map"] = True

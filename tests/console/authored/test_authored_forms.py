@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from armillary.console.authored import pages_authored_forms as forms
+from armillary.console.authored.pages_authored import SOURCES
 from armillary.console.frame.form import Form
 from armillary.errors import InvalidArgumentError
-from armillary.twin.author.data_export import parse_export, split_secret
+from armillary.twin.author.data_export import ExportSource, parse_export, split_secret
 from armillary.twin.author.job import parse_job
 
 GROUPS = (("pumps", "All pumps"), ("north", "north"))
@@ -105,6 +106,11 @@ def shown(kind: str, body: dict[str, Any], etag: str = "e") -> Form:
 
 def typed(form: Form) -> dict[str, str]:
     return {each.name: each.value for each in form.fields if each.kind != "check" or each.value}
+
+
+def test_every_source_of_an_export_has_words() -> None:
+    assert set(SOURCES) == set(ExportSource)
+    assert all(words for words in SOURCES.values())
 
 
 @pytest.mark.parametrize(("kind", "body"), DOCUMENTS, ids=[f"{kind}-{body['name']}" for kind, body in DOCUMENTS])

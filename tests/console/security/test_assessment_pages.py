@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from tests.console.hub_scene import HubScene
 
+from armillary.console.security import pages_assessment
 from armillary.console.security.pages_assessment import device_sheet, fleet_sheet
 from armillary.service.assessment.properties import PROPERTIES
 
@@ -28,6 +29,13 @@ def fleet(present: int, absent: int) -> dict[str, object]:
         "tiers": {"tpm": present + absent} if present + absent else {},
         "properties": [{**named(number), "states": states, "reasons": reasons} for number in range(7)],
     }
+
+
+def test_every_property_is_called_and_asked_as_the_api_does() -> None:
+    asked = {each.name: (each.title, each.question) for each in PROPERTIES}
+    assert dict(pages_assessment.PROPERTIES) == asked
+    newer = {"name": "newer", "title": "Newer", "question": "Is it newer?"}
+    assert (pages_assessment.title_of(newer), pages_assessment.question_of(newer)) == ("Newer", "Is it newer?")
 
 
 def test_a_fleet_shows_what_holds_on_every_device() -> None:

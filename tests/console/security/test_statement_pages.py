@@ -15,7 +15,7 @@ HERE = f"/advisories/{ADVISORY}"
 
 
 def test_the_form_has_the_words_of_the_format() -> None:
-    assert pages_statements.JUSTIFICATIONS == own_statement.JUSTIFICATIONS
+    assert tuple(pages_statements.JUSTIFICATIONS) == own_statement.JUSTIFICATIONS
     assert set(pages_statements.SUBJECTS) == set(own_statement.SUBJECTS)
     assert set(pages_statements.STATUSES) == {each.value for each in Status}
 

@@ -15,6 +15,7 @@ from armillary.console.frame.sheet import Button, Cell, Section, Sheet, place
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, HEALTH, UNKNOWN, State, state_of
 from armillary.console.frame.words import counted, grouped, joined, sentence
 from armillary.console.language.say import apart, say
+from armillary.twin.author.data_export import ExportSource
 
 # A page of a run that is under way is asked for again so often (seconds): devices answer within seconds.
 RUNNING_EVERY_S = 3
@@ -69,6 +70,18 @@ _NO_WORDS: Mapping[str, str] = MappingProxyType(
 )
 # Kind of document -> its noun on the command line.
 NOUN: Mapping[str, str] = MappingProxyType({"group": "segment", "job": "job", "export": "export"})
+
+
+# Source of an export -> what is exported.
+SOURCES: Mapping[str, str] = MappingProxyType(
+    {
+        ExportSource.TELEMETRY: say("telemetry"),
+        ExportSource.PROPERTIES: say("properties"),
+        ExportSource.LIFECYCLE: say("lifecycle"),
+        ExportSource.ALERTS: say("alerts"),
+        ExportSource.CONNECTIVITY: say("connectivity"),
+    }
+)
 
 
 # Segments -----------------------------------------------------------------------------------------------------------
@@ -279,7 +292,7 @@ def exports_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> She
         (
             sheet.text(item["body"]["name"], href=place("export", item["id"]), reason=item["id"]),
             export_state(item),
-            sheet.text(item["body"]["source"]),
+            sheet.text(SOURCES.get(item["body"]["source"], item["body"]["source"])),
             sheet.text(item["body"]["destination"]["kind"]),
             sheet.text(catalog_words(item["body"])),
             sheet.when(item["changed_ms"], now),
@@ -305,7 +318,7 @@ def export_sheet(document: Mapping[str, Any], letters: Sequence[Mapping[str, Any
         say(
             "{name}: {source} to {kind}, {word}.",
             name=body["name"],
-            source=body["source"],
+            source=SOURCES.get(body["source"], body["source"]),
             kind=body["destination"]["kind"],
             word=word,
         ),

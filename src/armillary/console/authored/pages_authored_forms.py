@@ -14,12 +14,13 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from armillary.console.authored.catalog_choice import catalog_field
+from armillary.console.authored.pages_authored import SOURCES
 from armillary.console.frame import form_entries as entry
 from armillary.console.frame.form import Field, Form, choices, filled
 from armillary.console.frame.form_entries import Entry
 from armillary.console.language.say import say
 from armillary.errors import InvalidArgumentError
-from armillary.twin.author.data_export import ExportSource, parse_export
+from armillary.twin.author.data_export import parse_export
 from armillary.twin.author.export_destination import SASL_MECHANISMS
 from armillary.twin.author.job import parse_job
 from armillary.wire.encoding.json_fields import MAX_NAME_CHARACTERS
@@ -204,7 +205,7 @@ _ACTIONS: Final[Mapping[str, tuple[Entry, ...]]] = MappingProxyType(
     }
 )
 _WHAT: Final = (
-    entry.choice("source", say("What is exported"), choices([each.value for each in ExportSource])),
+    entry.choice("source", say("What is exported"), tuple(SOURCES.items())),
     entry.tick("enabled", say("Enabled"), default=True),
     entry.choice(
         "from",

@@ -16,7 +16,7 @@ from armillary.console.frame.times import HINT, time_field
 from armillary.console.frame.words import counted, grouped, joined, moment, sentence, short_id
 from armillary.console.language.say import apart, say, say_count
 from armillary.console.releases.pages_images import place as image_place
-from armillary.console.security.pages_advisories import STATES as ADVISORY_STATES, place as advisory_place
+from armillary.console.security.pages_advisories import ARTIFACTS, STATES as ADVISORY_STATES, place as advisory_place
 from armillary.wire.image.naming import label_of
 
 LIST: Final = "/products"
@@ -194,7 +194,11 @@ def _artifact(each: Mapping[str, Any], catalog: str, now: int) -> tuple[Cell, ..
     where = f"/releases/{each['id']}" if is_release else image_place(catalog, each["id"])
     called = each["name"] if is_release else label_of(each)
     return (
-        text(called or short_id(each["id"]).short, href=where if known else "", reason=each["kind"]),
+        text(
+            called or short_id(each["id"]).short,
+            href=where if known else "",
+            reason=ARTIFACTS.get(each["kind"], each["kind"]),
+        ),
         number(grouped(each["devices"])),
         state(ADVISORY_STATES, each["advisory_state"]),
         Cell(at=moment(each["advisories_as_of"], now), text=say("no feed")),

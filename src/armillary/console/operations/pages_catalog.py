@@ -116,8 +116,8 @@ def waiting_sentence(count: int, *, more: bool = False) -> str:
     return sentence(counted(count, "pending transfer")) if count else ""
 
 
-def offers_sentence(transfers: Sequence[Mapping[str, Any]], catalog: str) -> str:
-    """How many wait, and for whom: ``1 offered to this catalog, 2 offered by it``."""
+def offers_sentence(transfers: Sequence[Mapping[str, Any]], catalog: str, *, is_part: bool = False) -> str:
+    """How many wait, and for whom: ``1 offered to this catalog, 2 offered by it``; ``is_part``: of one page."""
     asked = waiting(transfers, catalog)
     given = len(transfers) - asked
     parts = [say("{devices} offered to this catalog", devices=counted(asked, "device"))] if asked else []
@@ -127,7 +127,8 @@ def offers_sentence(transfers: Sequence[Mapping[str, Any]], catalog: str) -> str
             if parts
             else say("{devices} offered by it", devices=counted(given, "device"))
         )
-    return apart(parts) or say("none pending")
+    says = apart(parts) or say("none pending")
+    return say("{offers} on this page", offers=says) if is_part else says
 
 
 def enrolment_state(token: Mapping[str, Any], now: int) -> State:

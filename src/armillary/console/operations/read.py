@@ -174,7 +174,7 @@ def _factory(visit: Visit, catalog: dict[str, Any]) -> dict[str, Any]:
         "offers": [pages_catalog.offer_line(item, name, names, may_act=may_answer, now=now) for item in offers],
         "waiting": pages_catalog.waiting(offers, name),
         "is_part": bool(after or older),
-        "offers_sentence": pages_catalog.offers_sentence(offers, name) + (" on this page" if after or older else ""),
+        "offers_sentence": pages_catalog.offers_sentence(offers, name, is_part=bool(after or older)),
         "older_offers": f"{older}#catalog-{name}" if older else None,
         "newest_offers": f"/settings#catalog-{name}" if after else None,
         "enrolments": pages_catalog.enrolment_lines(tokens, name, may_act=may_enrol, now=now),

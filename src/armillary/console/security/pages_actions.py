@@ -17,6 +17,7 @@ from armillary.console.frame.sheet import SEEN_EVERY_S, Button, Cell, Section, S
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.words import counted, grouped, moment, sentence, short_id
 from armillary.console.language.say import apart, say, say_count, shaped
+from armillary.console.security.finding_words import kind_words
 from armillary.console.security.pages_advisories import place as advisory_place
 
 LIST: Final = "/actions"
@@ -72,6 +73,9 @@ TARGETS: Final[Mapping[str, str]] = MappingProxyType(
         "rollout": say("a roll-out, by its id"),
         "devices": say("devices, by their ids"),
     }
+)
+_LIFE_WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {"": say("somebody's release"), "1 hour": say("1 hour"), "1 day": say("1 day"), "7 days": say("7 days")}
 )
 LIVES: Final[Mapping[str, int]] = MappingProxyType({"": 0, "1 hour": 3600, "1 day": 86_400, "7 days": 604_800})
 
@@ -310,7 +314,7 @@ def new_sheet(catalogs: Sequence[str], sent: Mapping[str, str], wrong: Wrong | N
             name="ends",
             label=say("A quarantine ends after"),
             kind="select",
-            choices=tuple((each, each or say("somebody's release")) for each in LIVES),
+            choices=tuple(_LIFE_WORDS.items()),
         ),
     )
     return Sheet(
@@ -390,7 +394,7 @@ def _playbook(each: Mapping[str, Any], *, may_switch: bool) -> tuple[Cell, ...]:
     cells = (
         text(each["title"], reason=each["description"]),
         Cell(state=used, reason=say("as an operator said") if each["said_by_operator"] else say("as it is shipped")),
-        text(", ".join(kind.replace("-", " ") for kind in each["kinds"])),
+        text(apart([kind_words(kind) for kind in each["kinds"]])),
         text(each["severity"]),
         text(_steps(each)),
     )
@@ -428,9 +432,20 @@ def _steps(playbook: Mapping[str, Any]) -> str:
     )
 
 
+_TARGET_WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "finding": say("finding"),
+        "advisory": say("advisory"),
+        "image": say("image"),
+        "device_group": say("device group"),
+        "rollout": say("roll-out"),
+    }
+)
+
+
 def _target(found: Mapping[str, Any]) -> Cell:
     (name, value), *_ = found["target"].items()
-    said = name.replace("_", " ")
+    said = _TARGET_WORDS.get(name, name.replace("_", " "))
     match name:
         case "finding":
             return text(said, href=f"/findings/{value}")

@@ -42,6 +42,8 @@ _SEVERITIES: Final[Mapping[str, State]] = MappingProxyType(
         "none": State(UNKNOWN, say("none")),
     }
 )
+# Kind of what runs on devices -> what it is called.
+ARTIFACTS: Final[Mapping[str, str]] = MappingProxyType({"image": say("image"), "release": say("release")})
 _NO_FEED: Final = say("No feed of advisories is here: nothing is known of vulnerabilities.")
 _IMPORT: Final = "armillary advisory-feed pack ... && armillary advisory-feed import BUNDLE"
 
@@ -333,7 +335,7 @@ def _covered(each: Mapping[str, Any], now: int) -> tuple[Cell, ...]:
     unnamed = [f"{one['name']} {one['version']} ({one['reason']})" for one in each["not_assessed_components"][:3]]
     href = f"/releases/{each['id']}" if each["kind"] == "release" else ""
     return (
-        text(each["name"], href=href, reason=each["kind"]),
+        text(each["name"], href=href, reason=ARTIFACTS.get(each["kind"], each["kind"])),
         state(STATES, each["state"]),
         text(apart(reasons, "; ") or say("every component is covered")),
         Cell(at=moment(each["as_of"], now), text=say("no feed")),

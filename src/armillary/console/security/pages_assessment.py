@@ -23,6 +23,38 @@ _STATES: Final[Mapping[str, State]] = MappingProxyType(
         "out-of-scope": State(UNKNOWN, say("out of scope")),
     }
 )
+# Name of a property -> what it is called, and what it asks.
+PROPERTIES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "hardware-root-of-trust": (
+            say("Hardware root of trust"),
+            say(
+                "Is its identity one that no software of the device can copy, and is its boot vouched for by hardware?"
+            ),
+        ),
+        "defence-in-depth": (
+            say("Defence in depth"),
+            say("Does it stay protected where one layer of its security is broken?"),
+        ),
+        "small-trusted-computing-base": (
+            say("Small trusted computing base"),
+            say("Is the software that everything has to trust small, and does it stay so?"),
+        ),
+        "dynamic-compartments": (
+            say("Dynamic compartments"),
+            say("Is a failure contained in one part, and can parts be added in the field?"),
+        ),
+        "certificate-based-authentication": (
+            say("Certificate-based authentication"),
+            say("Is it known by a certificate, not by a password, and only for what it has proven?"),
+        ),
+        "error-reporting": (say("Error reporting"), say("Are its failures reported to who can mend them?")),
+        "renewable-security": (
+            say("Renewable security"),
+            say("Is its software updated by itself, and what was compromised revoked?"),
+        ),
+    }
+)
 _ABOUT: Final = say("What devices have shown, and what follows from it. No word here says that a device is secure.")
 # Last parts of the routes of evidence -> the console's page or section that shows it.
 _SHOWN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
@@ -75,7 +107,7 @@ def device_sheet(found: Mapping[str, Any], name: str) -> Sheet:
                 columns=(say("Property"), say("State"), say("Why"), say("Evidence")),
                 rows=[
                     (
-                        text(each["title"], reason=each["question"]),
+                        text(title_of(each), reason=question_of(each)),
                         state(_STATES, each["state"]),
                         text(each["says"]),
                         _evidence(each["evidence"], here),
@@ -87,6 +119,16 @@ def device_sheet(found: Mapping[str, Any], name: str) -> Sheet:
         ),
         within="",
     )
+
+
+def title_of(each: Mapping[str, Any]) -> str:
+    """What a property is called."""
+    return PROPERTIES[each["name"]][0] if each["name"] in PROPERTIES else each["title"]
+
+
+def question_of(each: Mapping[str, Any]) -> str:
+    """What a property asks."""
+    return PROPERTIES[each["name"]][1] if each["name"] in PROPERTIES else each["question"]
 
 
 def _sentence(shown: int) -> str:
@@ -104,8 +146,8 @@ def _sentence(shown: int) -> str:
 
 def _property(each: Mapping[str, Any]) -> Section:
     return Section(
-        title=each["title"],
-        note=each["question"],
+        title=title_of(each),
+        note=question_of(each),
         columns=(say("State"), say("Why"), say("Devices"), say("For example")),
         rows=[
             (

@@ -26,12 +26,14 @@ STATUSES: Final[Mapping[str, State]] = MappingProxyType(
         "under_investigation": State(ATTENTION, say("under investigation")),
     }
 )
-JUSTIFICATIONS: Final = (
-    "component_not_present",
-    "vulnerable_code_not_present",
-    "vulnerable_code_not_in_execute_path",
-    "vulnerable_code_cannot_be_controlled_by_adversary",
-    "inline_mitigations_already_exist",
+JUSTIFICATIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "component_not_present": say("component not present"),
+        "vulnerable_code_not_present": say("vulnerable code not present"),
+        "vulnerable_code_not_in_execute_path": say("vulnerable code not in execute path"),
+        "vulnerable_code_cannot_be_controlled_by_adversary": say("vulnerable code cannot be controlled by adversary"),
+        "inline_mitigations_already_exist": say("inline mitigations already exist"),
+    }
 )
 SUBJECTS: Final = ("image", "product", "release")
 SUBJECT_WORDS: Final[Mapping[str, str]] = MappingProxyType(
@@ -69,7 +71,7 @@ def new_form(
 ) -> Form:
     """The form of a statement; ``whole``: who asks speaks for all catalogs."""
     owners = (*((("", say("the whole service: releases")),) if whole else ()), *((each, each) for each in catalogs))
-    reasons = tuple((each, each.replace("_", " ")) for each in JUSTIFICATIONS)
+    reasons = tuple(JUSTIFICATIONS.items())
     statuses = tuple((word, each.word) for word, each in STATUSES.items())
     fields = (
         Field(name="subject", label=say("Of"), kind="select", choices=tuple(SUBJECT_WORDS.items())),
@@ -146,7 +148,7 @@ def _row(each: Mapping[str, Any], names: Mapping[str, str], *, may_take_back: bo
             ),
             reason=reason,
         )
-        says = state(STATUSES, each["status"], (each["justification"] or "").replace("_", " "))
+        says = state(STATUSES, each["status"], JUSTIFICATIONS.get(each["justification"] or "", ""))
     back = moment(each["taken_back_at"], now)
     if back is not None:
         ended = text(back.exact, reason=f"{each['taken_back_by']}: {each['taken_back_reason']}")

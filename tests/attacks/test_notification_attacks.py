@@ -132,3 +132,21 @@ def test_targets_that_hang_hold_up_neither_watch_nor_planner_nor_changes(
         assert host.service.registry.catalogs.get("Fabrikam").catalog_id == made.catalog_id
         assert sender._under_way
         assert all(status(host, each).waiting == 3 for each in host.service.notifications.channels.list(None))
+
+
+def test_another_catalogs_channel_hears_no_alert_by_its_choice_or_by_its_name(host: ServiceHost) -> None:
+    host.catalog("Fabrikam")
+    channels, found = host.service.notifications.channels, host.service.notifications
+    form = ChannelForm(name="desk", kind="e-mail", options={"to": ["a@example.com"]}, topics=("alert",))
+    mine, theirs = (channels.create(form, each, operator=BOSS) for each in ("Contoso", "Fabrikam"))
+    said = {
+        "alert": 1, "rule": "Hot", "rule_id": "hot", "severity": "critical", "device_id": "a1", "device_name": None,
+        "fired_at": 1_700_000_000, "why": "Temperature 30 was above 25",
+    }  # fmt: skip
+    for whole in (False, True):  # a rule of the catalog, and one of all catalogs that fires for its device
+        assert found.tell_choosers([], "Contoso", whole, f"{whole}.1", said) == 1
+        assert found.tell("desk", "Contoso", whole, f"{whole}.0", said) == 1
+    assert status(host, theirs).waiting + status(host, theirs).given_up == 0
+    assert status(host, mine).waiting + status(host, mine).given_up == 4  # the control
+    assert found.is_heard("Fabrikam", "info")
+    assert not found.is_heard("Somebody else", "critical")

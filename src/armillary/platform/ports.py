@@ -168,6 +168,22 @@ class AlertChannels(Protocol):
         firing, however often it is told.
         """
 
+    def tell_choosers(
+        self,
+        named: Sequence[str],
+        catalog: str,
+        whole: bool,  # noqa: FBT001
+        delivery: str,
+        said: Mapping[str, Any],
+    ) -> int:
+        """Have the channels tell of an alert that chose alerts, of its catalog and of the whole service; how many.
+
+        Those that the rule's actions name (``named``) are told by these; arguments as for :meth:`tell`.
+        """
+
+    def is_heard(self, catalog: str | None, severity: str) -> bool:
+        """Whether a channel chose such alerts, of a catalog or with None of all; quick, so that loops can ask."""
+
     def is_there(self, channel: str, catalog: str | None) -> bool:
         """Whether a rule of a catalog, or with None one of all catalogs, has such a channel."""
 

@@ -108,6 +108,7 @@ class SecurityService:
         self.bridge = Bridge(context, authority, blobs, self.updates, notices)
         self.watch = Watch(context, notices.news)
         self.notifications = Notifications(context, authority.hub_secret)
+        notices.on_catalog_deleted.append(self.notifications.look_who_hears)
         self.advisories = Advisories(context, blobs, self.watch, authority.keys)
         notices.on_device.append(self.advisories.running.device_changed)
         self.response = Response(context, notices, self.updates, self.advisories, self.attestation.floors)

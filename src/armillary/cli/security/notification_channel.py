@@ -66,7 +66,8 @@ def create(
         Path | None, typer.Option("--secret-file", metavar="FILE", help="Signs webhooks; - is stdin.")
     ] = None,
     topic: Annotated[
-        list[str] | None, typer.Option("--topic", metavar="WORD", help="finding or action, only; repeatable.")
+        list[str] | None,
+        typer.Option("--topic", metavar="WORD", help="finding, action, alert; repeatable. Else finding, action."),
     ] = None,
     finding_kind: Annotated[
         list[str] | None, typer.Option("--finding-kind", metavar="KIND", help="Only such findings; repeatable.")
@@ -102,7 +103,8 @@ def change(
     *,
     catalog: CatalogOption = None,
     topic: Annotated[
-        list[str] | None, typer.Option("--topic", metavar="WORD", help="finding, action, or all; repeatable.")
+        list[str] | None,
+        typer.Option("--topic", metavar="WORD", help="finding, action, alert; all: finding, action; repeatable."),
     ] = None,
     finding_kind: Annotated[
         list[str] | None, typer.Option("--finding-kind", metavar="KIND", help="Such findings, or all; repeatable.")

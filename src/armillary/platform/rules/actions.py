@@ -62,6 +62,9 @@ LOOK_S: Final = 30.0
 # When the list cannot be read, it is tried again after this time (seconds).
 TROUBLE_S: Final = 2.0
 
+# The delivery to channels that chose alerts: its kind, and what it is called beside the rule's own actions.
+CHOSEN: Final = "chosen-channels"
+
 # device id, catalog, what the rule says -> None; tells whoever decides about quarantine.
 Quarantine = Callable[[str, str, Mapping[str, str]], None]
 
@@ -87,21 +90,33 @@ class ActionSettings:
     quarantine: Quarantine | None = None  # Who is told of a quarantine request; None when nobody is there to be told
 
 
-def deliveries_of(rule: Rule, alert: Alert, owner: str, *, is_of_all: bool = False) -> list[RuleDelivery]:
-    """What is to be done about a firing, in the room of an owner; ``is_of_all``: the rule is one of all catalogs."""
+def deliveries_of(
+    rule: Rule, alert: Alert, owner: str, *, is_of_all: bool = False, is_chosen: bool = False
+) -> list[RuleDelivery]:
+    """What is to be done about a firing, in the room of an owner.
+
+    ``is_of_all``: the rule is one of all catalogs; ``is_chosen``: there are channels that chose such alerts.
+    """
+    wanted = [
+        (each.name, each.kind, {**each.options, "is_of_all": is_of_all} if each.kind == "channel" else each.options)
+        for each in rule.actions
+    ]
+    if is_chosen:
+        named = [each.options["channel"] for each in rule.actions if each.kind == "channel"]
+        wanted.append((CHOSEN, CHOSEN, {"named": named, "is_of_all": is_of_all}))
     return [
         RuleDelivery(
             id=f"{alert.id}.{number}",
             catalog=alert.catalog,
-            action=each.name,
-            kind=each.kind,
-            target=_target(each.kind, each.options, alert.device_id),
-            options={**each.options, "is_of_all": is_of_all} if each.kind == "channel" else each.options,
+            action=name,
+            kind=kind,
+            target=_target(kind, options, alert.device_id),
+            options=options,
             due_ms=alert.fired_ms,
             owner=owner,
             rule_id=alert.rule_id,
         )
-        for number, each in enumerate(rule.actions)
+        for number, (name, kind, options) in enumerate(wanted)
     ]
 
 
@@ -119,6 +134,8 @@ def _target(kind: str, options: Mapping[str, Any], device_id: str) -> str:
         return f"{host}:{port}"
     if kind == "channel":
         return f"channel {options['channel']}"
+    if kind == CHOSEN:
+        return "channels"
     return {"email": "mail server", "command": f"device {device_id}"}.get(kind, "security service")
 
 
@@ -160,6 +177,10 @@ class RuleActions:
     def wake(self) -> None:
         """New deliveries are there."""
         self._woken.set()
+
+    def is_heard(self, catalog: str | None, severity: str) -> bool:
+        """Whether a notification channel chose such alerts, of a catalog or with None of all."""
+        return self.settings.channels is not None and self.settings.channels.is_heard(catalog, severity)
 
     def wake_soon(self) -> None:
         """The same from any thread."""
@@ -303,6 +324,7 @@ class RuleActions:
             "quarantine": self._quarantine,
             "job": self._job,
             "channel": self._channel,
+            CHOSEN: self._chosen_channels,
         }
         return await kinds[delivery.kind](delivery, alert)
 
@@ -411,9 +433,23 @@ class RuleActions:
 
     async def _channel(self, delivery: RuleDelivery, alert: Alert) -> str:
         """Have a notification channel of the rule's owner tell of the alert; the channel tries until it has."""
-        channels, name = self.settings.channels, delivery.options["channel"]
-        if channels is None:
+        name = delivery.options["channel"]
+        if not await self._tell(self._channels().tell, name, delivery, alert):
+            raise NeverError(f"there is no notification channel {name!r} any more")
+        return ""
+
+    async def _chosen_channels(self, delivery: RuleDelivery, alert: Alert) -> str:
+        """Have the notification channels tell of the alert that chose alerts; none does where they chose otherwise."""
+        await self._tell(self._channels().tell_choosers, delivery.options["named"], delivery, alert)
+        return ""
+
+    def _channels(self) -> AlertChannels:
+        if self.settings.channels is None:
             raise NeverError("there are no notification channels here: the hub runs without a security service")
+        return self.settings.channels
+
+    async def _tell(self, tell: Callable[..., int], whom: object, delivery: RuleDelivery, alert: Alert) -> int:
+        """Have channels tell of an alert; how many there are."""
         said = {
             "alert": alert.number,
             "rule": alert.rule_name,
@@ -424,14 +460,12 @@ class RuleActions:
             "fired_at": alert.fired_ms // 1000,
             "why": await asyncio.to_thread(self._naming.summary, alert.device_id, alert.trace),
         }
+        whole = bool(delivery.options.get("is_of_all"))
         try:
-            whole = bool(delivery.options.get("is_of_all"))
-            told = await self._in_thread(channels.tell, name, alert.catalog, whole, delivery.id, said)
+            told: int = await self._in_thread(tell, whom, alert.catalog, whole, delivery.id, said)
         except ArmillaryError as error:  # the disk
             raise NotNowError(error.message) from error
-        if not told:
-            raise NeverError(f"there is no notification channel {name!r} any more")
-        return ""
+        return told
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         if self._threads is None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -14,10 +14,13 @@ from armillary.platform.rules.plans import Running
 from armillary.twin.rule.table import Entry, RuleOutcome
 from armillary.twin.rule.trace import explain
 
+# Catalog, severity -> whether a notification channel chose such alerts.
+Heard = Callable[[str, str], bool]
+
 _NEWS: Final = (RuleOutcome.FIRED, RuleOutcome.CLEARED)
 
 
-def news_of(each: Running, firings: int, entries: Sequence[Entry]) -> list[News]:
+def news_of(each: Running, firings: int, entries: Sequence[Entry], is_heard: Heard) -> list[News]:
     """The news in evaluations of one rule for one device, in order; ``firings`` counts all so far, these included."""
     news: list[News] = []
     for entry in entries:
@@ -31,7 +34,9 @@ def news_of(each: Running, firings: int, entries: Sequence[Entry]) -> list[News]
         if entry.outcome is RuleOutcome.FIRED:
             firing += 1
             news.append(
-                _fired(each, entry, firing) if allowance.take(entry.now_ms) else More(allowance.alert_id, 1, None)
+                _fired(each, entry, firing, is_heard)
+                if allowance.take(entry.now_ms)
+                else More(allowance.alert_id, 1, None)
             )
         elif entry.outcome is RuleOutcome.CLEARED and allowance.is_counting:
             news.append(More(allowance.alert_id, 0, entry.now_ms))
@@ -40,7 +45,7 @@ def news_of(each: Running, firings: int, entries: Sequence[Entry]) -> list[News]
     return news
 
 
-def _fired(each: Running, entry: Entry, firing: int) -> Fired:
+def _fired(each: Running, entry: Entry, firing: int, is_heard: Heard) -> Fired:
     """A firing; its id is the same whenever the same messages are evaluated again."""
     loaded, plan = each.loaded, each.plan
     made_of = (loaded.id, str(loaded.version), plan.device_id, str(firing), str(entry.now_ms))
@@ -57,4 +62,6 @@ def _fired(each: Running, entry: Entry, firing: int) -> Fired:
     )
     plan.allowance(loaded).alert_id = alert.id
     owner = owner_of(loaded.catalog, plan.catalog)
-    return Fired(alert, deliveries_of(loaded.rule, alert, owner, is_of_all=loaded.catalog is None))
+    is_chosen = is_heard(alert.catalog, alert.severity)
+    is_of_all = loaded.catalog is None
+    return Fired(alert, deliveries_of(loaded.rule, alert, owner, is_of_all=is_of_all, is_chosen=is_chosen))

@@ -212,7 +212,8 @@ class RuleOperations:
         except InvalidArgumentError:  # kept by another program
             return []
         found, catalog = self._rules.actions.settings, body.get("catalog")
-        said = unreachable(rule, has_mail_server=bool(found.mail.host and found.mail.sender))
+        is_heard = self._rules.actions.is_heard(catalog, rule.severity)
+        said = unreachable(rule, has_mail_server=bool(found.mail.host and found.mail.sender), is_heard=is_heard)
         return [*said, *filter(None, (self._gone(each, catalog) for each in rule.actions))]
 
     def _gone(self, action: RuleAction, catalog: str | None) -> str:

@@ -352,7 +352,7 @@ class Rules:
             taken = None if event is None else loaded.fast_path.take(each.state, event, now_ms, plan.facts)
             if taken is None:
                 state, entries = step(loaded.program, each.state, event, now_ms, plan.facts)
-                news = news_of(each, state.firings, entries) if entries else []
+                news = news_of(each, state.firings, entries, self.actions.is_heard) if entries else []
         except Exception:  # noqa: BLE001 - the outermost loop of evaluation: one rule must not end the others
             self.counters.rule_faults += 1
             _log.exception("hub.rule-fault", rule=loaded.id, device=plan.device_id[:16])

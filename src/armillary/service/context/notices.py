@@ -21,6 +21,7 @@ class Notices:
         on_artifacts: Images or OS releases were added, taken back or deleted.
         on_releases: A roll-out has promoted an OS release.
         on_news: Devices reported something for the watch and the planner.
+        on_catalog_deleted: A catalog was deleted, with all that was of it.
 
     Those of device workers return only when every worker has reacted; so the thread that reads workers' answers must
     not send a notice: it would wait for itself.
@@ -38,6 +39,7 @@ class Notices:
         self.on_releases: list[Callable[[], None]] = []
         self.on_news: list[Callable[[], None]] = []
         self.on_artifacts: list[Callable[[], None]] = []
+        self.on_catalog_deleted: list[Callable[[], None]] = []
 
     def device_changed(self, device_id: str) -> None:
         """Owner, group or state of a device changed: caches of it are read again."""
@@ -89,6 +91,11 @@ class Notices:
     def releases_changed(self) -> None:
         """An OS release is in another feed: what is known of releases is read again."""
         for call in self.on_releases:
+            call()
+
+    def catalog_deleted(self) -> None:
+        """A catalog is there no more: what is remembered of its like is read again."""
+        for call in self.on_catalog_deleted:
             call()
 
     def news(self) -> None:

@@ -44,7 +44,7 @@ FILE_KIND: Final = "ocsf-file"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelForm:
-    """What a channel is to be; empty lists are for everything."""
+    """What a channel is to be; no topics are findings and actions, no kinds of findings all of them."""
 
     name: str
     kind: str
@@ -76,6 +76,7 @@ class Channels:
         self.targets = targets
         self._tests = threading.BoundedSemaphore(MAX_TESTS)
         self.on_work: list[Callable[[], None]] = []  # called after a change that gives the sender something to do
+        self.on_choice: list[Callable[[], None]] = []  # called after a change of what channels there are or choose
 
     def list(self, catalog: str | None) -> tuple[Channel, ...]:
         """The channels of a catalog; with None all."""
@@ -125,6 +126,7 @@ class Channels:
             return kept
 
         made = self._context.records.write(change)
+        self._chosen()
         self._work()
         return made
 
@@ -138,7 +140,7 @@ class Channels:
         min_severity: str | None,
         operator: Operator,
     ) -> Channel:
-        """Change what a channel is told from now on; None leaves as it is, an empty list is for everything.
+        """Change what a channel is told from now on; None leaves as it is, empty lists are as in a form.
 
         Raises:
             InvalidArgumentError: a word that there is not, or nothing to change.
@@ -159,7 +161,9 @@ class Channels:
             self._context.audit(connection, operator.name, "notification-channel.change", str(channel_id), detail)
             return _channel_or_raise(connection, channel_id, catalog)
 
-        return self._context.records.write(change)
+        changed = self._context.records.write(change)
+        self._chosen()
+        return changed
 
     def delete(self, channel_id: UUID, catalog: str | None, *, operator: Operator) -> None:
         """Delete a channel, with all that it has still to be told."""
@@ -171,6 +175,7 @@ class Channels:
             self._context.audit(connection, operator.name, "notification-channel.delete", str(channel_id), detail)
 
         self._context.records.write(change)
+        self._chosen()
 
     def given_up(self, channel_id: UUID, catalog: str | None, *, limit: int, after: str | None) -> Page[Delivery]:
         """What a channel was not told, newest first, as far as it is kept."""
@@ -257,6 +262,10 @@ class Channels:
             found = self._context.records.read(lambda c: catalog_rows.catalog_by_id(c, catalog_id))
             owner = None if found is None else (found.catalog_id, found.name)
         return Told(event, 0, 1, owner)
+
+    def _chosen(self) -> None:
+        for call in self.on_choice:
+            call()
 
     def _work(self) -> None:
         for call in self.on_work:

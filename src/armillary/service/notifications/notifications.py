@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from armillary.engines.records.notifications import totals
 from armillary.engines.records.notifications.totals import Totals
 from armillary.service.context.context import Context
+from armillary.wire.device.finding import SEVERITIES
 
 if TYPE_CHECKING:
     from armillary.service.notifications.alerts import AlertNotices
@@ -27,6 +28,8 @@ class Notifications:
         self._channels: Channels | None = None
         self._sender: Sender | None = None
         self._is_started = False
+        self._looking = threading.Lock()
+        self._heard: Mapping[str | None, int] | None = None  # as AlertNotices.heard has it; None: not looked yet
 
     @property
     def channels(self) -> Channels:
@@ -37,6 +40,7 @@ class Notifications:
 
                 self._channels = open_channels(self._context, self._secret)
                 self._channels.on_work.append(self._work)
+                self._channels.on_choice.append(self.look_who_hears)
             return self._channels
 
     def start(self) -> None:
@@ -44,6 +48,9 @@ class Notifications:
         self._is_started = True
         if self._context.records.read(totals.are_there):
             self._work()
+            self.look_who_hears()
+        else:
+            self._heard = {}
 
     def wake(self) -> None:
         """Something may have to be sent; from any thread."""
@@ -60,6 +67,30 @@ class Notifications:
     def tell(self, channel: str, catalog: str, whole: bool, delivery: str, said: Mapping[str, Any]) -> int:  # noqa: FBT001
         """Have channels of a name tell of an alert (``platform/ports.py``); how many there are."""
         return self._alerts().tell(channel, catalog, whole, delivery, said)
+
+    def tell_choosers(
+        self,
+        named: Sequence[str],
+        catalog: str,
+        whole: bool,  # noqa: FBT001
+        delivery: str,
+        said: Mapping[str, Any],
+    ) -> int:
+        """Have the channels tell of an alert that chose alerts (``platform/ports.py``); how many there are."""
+        return self._alerts().tell_choosers(named, catalog, whole, delivery, said)
+
+    def is_heard(self, catalog: str | None, severity: str) -> bool:
+        """Whether a channel chose alerts of a severity: one of a catalog, or of the whole service."""
+        if self._heard is None:
+            self.look_who_hears()
+        heard = self._heard or {}
+        names = {None, catalog.lower() if catalog else None}
+        return any(SEVERITIES.index(severity) >= heard[name] for name in names if name in heard)
+
+    def look_who_hears(self) -> None:
+        """Read again which alerts channels chose; from any thread."""
+        with self._looking:  # whoever comes last reads last
+            self._heard = self._alerts().heard()
 
     def is_there(self, channel: str, catalog: str | None) -> bool:
         """Whether a rule of a catalog, or with None one of all catalogs, has a channel of a name."""

@@ -118,3 +118,4 @@ class Catalogs:
         self._notices.groups_changed()
         self._notices.hub_trust_changed()
         self._notices.bridge_trust_changed()
+        self._notices.catalog_deleted()

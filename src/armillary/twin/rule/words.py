@@ -102,9 +102,12 @@ def condition_words(condition: Condition, naming: Naming, window_s: int = 0) -> 
     return f"{shown} {word} {operand}{clear}"
 
 
-def unreachable(rule: Rule, *, has_mail_server: bool) -> list[str]:
-    """Why the rule can reach nobody, or not everybody that it names, as sentences; empty where it can."""
-    if not rule.actions:
+def unreachable(rule: Rule, *, has_mail_server: bool, is_heard: bool) -> list[str]:
+    """Why the rule can reach nobody, or not everybody that it names, as sentences; empty where it can.
+
+    ``is_heard``: a notification channel chose alerts as it makes them.
+    """
+    if not rule.actions and not is_heard:
         return ["The rule has no actions: it creates an alert, and nobody is told"]
     if not has_mail_server and any(each.kind == "email" for each in rule.actions):
         return ["No mail server is set up (smtp_host, smtp_from): the rule's e-mails wait, and are given up in the end"]

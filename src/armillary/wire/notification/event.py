@@ -33,11 +33,11 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
         "action.undone": "What an action did was undone.",
         "action.failed": "An action could not be done.",
         "action.notice": "A playbook or an operator wants somebody to know.",
-        "alert.fired": "A rule fired, and one of its actions names the channel.",
+        "alert.fired": "A rule fired: one of its actions names the channel, or the channel chose alerts.",
         "channel.test": "An operator tests a channel.",
     }
 )
-TOPICS: Final = ("finding", "action")  # that a channel can choose; alerts and tests go to the channel that is named
+TOPICS: Final = ("finding", "action", "alert")  # that a channel can choose; a test goes to the channel that is named
 MAX_BYTES: Final = 64 << 10  # of the JSON text; a finding names at most 100 devices of 128 characters: 13 KiB
 # What is left of one that would be larger: characters of each text (up to 12 bytes as JSON), items of each list.
 MAX_CUT: Final = 800

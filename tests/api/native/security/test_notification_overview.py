@@ -68,6 +68,29 @@ def test_a_catalogs_token_sees_its_own_and_not_where_the_mail_server_is(service:
         assert word not in str(answer.body)
 
 
+def test_channels_that_chose_alerts_are_told_of_all_and_rules_without_actions_reach_them(
+    service: RunningService,
+) -> None:
+    mine = service.make_catalog(fresh("C"))
+    graver, milder = fresh("graver"), fresh("milder")
+    for rule, severity in ((graver, "high"), (milder, "low")):
+        made(service, f"/api/v1/rules/{rule}", {**RULE, "catalog": mine, "severity": severity}, "PUT")
+
+    def silent() -> set[str]:
+        found = service.call("GET", f"/api/v1/notification-overview?catalog={mine}").body
+        return {each["id"] for each in found["silent_rules"]}
+
+    assert {graver, milder} <= silent()
+    body = {**DESK, "name": "Alerts", "topics": ["alert"], "min_severity": "high"}
+    made(service, f"/api/v1/notification-channels?catalog={mine}", body)
+    found = service.call("GET", f"/api/v1/notification-overview?catalog={mine}").body
+    (told_of,) = (each["told"] for each in found["events"] if each["event"] == "alert")
+    assert [(each["name"], each["from"], each["rules"]) for each in told_of] == [("Alerts", "high", 0)]
+    assert told(found, "finding", "high") == []
+    assert silent() & {graver, milder} == {milder}
+    assert service.call("GET", f"/api/v1/rules/{graver}?catalog={mine}").body["unreachable"] == []
+
+
 def test_what_a_channel_is_told_is_changed_by_an_administrator_of_its_catalog(service: RunningService) -> None:
     mine, theirs = (service.make_catalog(fresh("C")) for _ in range(2))
     made(service, f"/api/v1/notification-channels?catalog={theirs}", {**DESK, "name": "Theirs"})

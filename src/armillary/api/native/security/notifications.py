@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Native routes of notification channels: who is told of findings and actions.
+"""Native routes of notification channels: who is told of findings, actions and alerts.
 
 Secrets and addresses of webhooks go in and never come out.
 """
@@ -24,7 +24,7 @@ Words = Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=6
 
 
 class ChannelBody(StrictBody):
-    """A channel: where events go, and which."""
+    """A channel: where events go, and which; without topics findings and actions, alerts only where they are named."""
 
     name: Name
     kind: Annotated[str, Field(min_length=1, max_length=16)]
@@ -36,7 +36,7 @@ class ChannelBody(StrictBody):
 
 
 class ChoiceBody(StrictBody):
-    """What a channel is told; what is left out stays, an empty list is for everything."""
+    """What a channel is told; what is left out stays. No topics are findings and actions, no kinds are all of them."""
 
     topics: Words | None = None
     finding_kinds: Words | None = None

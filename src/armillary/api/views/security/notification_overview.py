@@ -72,10 +72,19 @@ class _Told:
         return self.of(kind, (each for each in self._channels if each.choice.hears_of("finding", kind)))
 
     def of_alerts(self, reach: Reach) -> Document:
-        """Alerts: a channel is told of those whose rules name it, whatever else it chose."""
-        line = self.of("alert", (each for each in self._channels if self._rules(each, reach)))
-        rules = {str(each.channel_id): self._rules(each, reach) for each in self._channels}
-        return {**line, "told": [{**each, "from": None, "rules": rules[each["channel_id"]]} for each in line["told"]]}
+        """Alerts: a channel is told of all where it chose them, and of those whose rules name it in any case.
+
+        ``from`` is the severity from which on it chose alerts, None for a channel that did not.
+        """
+        rules = {each.channel_id: self._rules(each, reach) for each in self._channels}
+        chose = {each.channel_id for each in self._channels if each.choice.hears_of("alert")}
+        heard = [each for each in self._channels if each.channel_id in chose or rules[each.channel_id]]
+        line = self.of("alert", heard)
+        said = [
+            {**told, "from": told["from"] if each.channel_id in chose else None, "rules": rules[each.channel_id]}
+            for each, told in zip(heard, line["told"], strict=True)
+        ]
+        return {**line, "told": said}
 
     def _rules(self, channel: Channel, reach: Reach) -> int:
         """How many rules name a channel: those of its catalog, and for one of the whole service those of all."""

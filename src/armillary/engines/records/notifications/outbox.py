@@ -8,7 +8,7 @@ and counts the others: every event has a number within its channel, so that whoe
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -25,17 +25,30 @@ _channel, _event, _delivery = tables.notification_channel, tables.notification_e
 
 
 def enqueue(
-    connection: Connection, event: Event, catalog_id: UUID | None, channel: str | None = None, *, is_own: bool = False
+    connection: Connection,
+    event: Event,
+    catalog_id: UUID | None,
+    channel: str | None = None,
+    *,
+    is_own: bool = False,
+    told: Collection[str] = (),
 ) -> int:
     """Keep an event for every channel that wants it; how many do.
 
     Those of the event's catalog and those of the whole service hear it; an event of no catalog (None) only the latter.
     With ``channel``, a name, only channels of that name do, whatever they usually want to hear; with ``is_own`` none of
-    the whole service.
+    the whole service. Without it those of the names ``told`` do not, because they were told already: with ``is_own``
+    those of the catalog.
     """
-    wanting = [
-        row for row in _of(connection, catalog_id, channel, is_own=is_own) if channel is not None or _wants(row, event)
-    ]
+    if channel is not None:
+        wanting = list(_of(connection, catalog_id, channel, is_own=is_own))
+    else:
+        already = {name.lower() for name in told}
+        wanting = [
+            row
+            for row in _of(connection, catalog_id, None)
+            if _wants(row, event) and not (row.name_key in already and (row.catalog_id is not None or not is_own))
+        ]
     kept = [row for row in wanting if row.waiting < MAX_WAITING]
     event_number = _keep(connection, event, catalog_id) if kept else 0
     for row in wanting:
@@ -59,7 +72,7 @@ def enqueue(
     return len(wanting)
 
 
-def _of(connection: Connection, catalog_id: UUID | None, name: str | None, *, is_own: bool) -> Sequence[Any]:
+def _of(connection: Connection, catalog_id: UUID | None, name: str | None, *, is_own: bool = False) -> Sequence[Any]:
     columns = _channel.c
     mine: ColumnElement[bool] = columns.catalog_id.is_(None)
     if is_own:
@@ -67,7 +80,14 @@ def _of(connection: Connection, catalog_id: UUID | None, name: str | None, *, is
     elif catalog_id is not None:
         mine = or_(mine, columns.catalog_id == catalog_id)
     query = select(
-        columns.number, columns.sequence, columns.waiting, columns.topics, columns.finding_kinds, columns.min_severity
+        columns.number,
+        columns.sequence,
+        columns.waiting,
+        columns.name_key,
+        columns.catalog_id,
+        columns.topics,
+        columns.finding_kinds,
+        columns.min_severity,
     ).where(mine)
     if name is not None:
         query = query.where(columns.name_key == name.lower())

@@ -22,8 +22,8 @@ class Channel:
     name: str
     kind: str
     options: Mapping[str, Any]  # what everybody who sees it may see
-    topics: tuple[str, ...]  # empty for all, as is ``finding_kinds``
-    finding_kinds: tuple[str, ...]
+    topics: tuple[str, ...]  # empty for findings and actions
+    finding_kinds: tuple[str, ...]  # empty for all
     min_severity: str
     created_at: int
     created_by: str

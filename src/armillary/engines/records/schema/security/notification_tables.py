@@ -32,7 +32,7 @@ notification_channel = Table(
     Column("kind", String(16), nullable=False),
     Column("options", Text, nullable=False),  # JSON; nothing secret
     Column("secret", LargeBinary),  # JSON of what nobody is shown, sealed with the key in the keys folder; null without
-    Column("topics", Text, nullable=False),  # JSON list; empty for all
+    Column("topics", Text, nullable=False),  # JSON list; empty for findings and actions
     Column("finding_kinds", Text, nullable=False),  # JSON list; empty for all
     Column("min_severity", String(16), nullable=False),
     Column("created_at", BigInteger, nullable=False),

@@ -111,3 +111,20 @@ def test_sessions_of_a_catalog(service: RunningService, everybody: Runner, alpha
     assert alpha("session", "end", "--session-id", session["session_id"]).code == 0
     assert alpha("session", "list", "--json").json == []
     assert alpha("session", "end", "--session-id", session["session_id"]).code == 1
+
+
+def test_a_catalog_that_is_remembered_is_granted_with_a_role_alone(
+    everybody: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARMILLARY_CATALOG", "beta")
+    ran = everybody("person", "invite", "--email", "ann@x.example")
+    assert (ran.code, "may        nothing" in ran.out) == (0, True), ran.err + ran.out
+    ran = everybody("person", "invite", "--email", "kim@x.example", "--role", "Reader")
+    assert (ran.code, "Reader of beta" in ran.out) == (0, True), ran.err + ran.out
+    ran = everybody("person", "invite", "--email", "lee@x.example", "--role", "Reader", "--catalog", "")
+    assert "Reader of all catalogs" in ran.out, ran.err
+    ran = everybody("person", "invite", "--email", "zoe@x.example", "--catalog", "beta")
+    assert (ran.code, "expected a role as well" in ran.err) == (1, True), "a catalog that is named is meant"
+    monkeypatch.delenv("ARMILLARY_CATALOG")
+    for each in ("ann", "kim", "lee"):
+        assert everybody("person", "remove", "--person", f"{each}@x.example", "--yes").code == 0

@@ -13,6 +13,7 @@ from armillary.cli.terminal import authored
 from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption
 from armillary.cli.terminal.output import Shown, note, noun, print_json, table
 from armillary.cli.terminal.remote import RemoteService, remote_command
+from armillary.cli.terminal.times import moment
 
 app = noun("Pages of tiles over what devices say; the console shows and edits them.")
 
@@ -74,9 +75,16 @@ def data(
     range_s: Annotated[
         int | None, typer.Option("--range", min=60, metavar="SECONDS", help="How far every tile looks back.")
     ] = None,
+    end: Annotated[
+        str | None, typer.Option("--end", metavar="TIME", help="Where tiles over time end, as 2027-06-30; else now.")
+    ] = None,
 ) -> Shown:
-    """Show what every tile of a dashboard shows now."""
-    found = remote.get(f"{DASHBOARDS.place(dashboard)}/data", catalog=catalog, range_s=range_s)
+    """Show what every tile of a dashboard shows.
+
+    With --end tiles over time show the stretch up to it; newest values are those of now.
+    """
+    end_ms = None if end is None else moment("--end", end) * 1000
+    found = remote.get(f"{DASHBOARDS.place(dashboard)}/data", catalog=catalog, range_s=range_s, end_ms=end_ms)
     rows = [_tile(name, each) for name, each in found["tiles"].items()]
     return Shown(found).then(table(rows, TILE_COLUMNS, empty="No tile of this dashboard shows data."))
 

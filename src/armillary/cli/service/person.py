@@ -13,7 +13,7 @@ import typer
 
 from armillary.cli.terminal.output import Shown, note, noun, record, table
 from armillary.cli.terminal.readable import readable
-from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote import AS_GIVEN, RemoteService, meant_catalog, remote_command, segment
 from armillary.cli.terminal.remote_names import OnlyCatalogOption, YesOption, confirm
 from armillary.errors import InvalidArgumentError, NotFoundError
 
@@ -71,7 +71,7 @@ def invite(
         str, typer.Option("--name", "-n", metavar="NAME", help="What the person is called; else as the provider says.")
     ] = "",
     role: Annotated[Role | None, typer.Option("--role", help="A first role to grant.")] = None,
-    catalog: CatalogOption = None,
+    catalog: Annotated[CatalogOption, AS_GIVEN] = None,
     organisation: OrganisationOption = None,
 ) -> Shown:
     """Let somebody sign in. Nothing is sent: tell them to open the console."""
@@ -81,7 +81,8 @@ def invite(
             "--catalog and --organisation: expected a role as well", remedy="Say what is granted there: --role Reader."
         )
     body = {"email": email, "subject": subject, "name": name, "role": role}
-    given = body | {"catalog": catalog or (own if role else None), "organisation": organisation}
+    granted = None if role is None else meant_catalog(remote, catalog) or own
+    given = body | {"catalog": granted, "organisation": organisation}
     made = remote.post(PLACE, {key: value for key, value in given.items() if value is not None}, catalog=own)
     shown = record(made, row=lambda each: {key: _row(each)[key] for key in ("login", "may", "person_id")})
     return shown.then("tell them to open the console and sign in with the provider")

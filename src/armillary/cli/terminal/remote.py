@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import quote
@@ -37,6 +37,8 @@ CaOption = Annotated[
 ]
 
 CATALOG_VARIABLE = "ARMILLARY_CATALOG"
+# Marks a catalog option that the context does not fill: the command decides when it does (meant_catalog).
+AS_GIVEN = "as given"
 
 Verb = Callable[..., Shown | None]
 # What every verb takes that calls the service.
@@ -164,7 +166,7 @@ def remote_command(app: typer.Typer, name: str, *, negative_values: bool = False
             parts = {key: values.pop(key) for key in _CONNECTION}
             as_json = values.pop("as_json") if returns else False
             with connect(**parts) as remote:
-                meant = _in_context(remote, values)
+                meant = _in_context(remote, kinds, values)
                 whole = resolve_references(remote, kinds, resolve_devices(remote, hints, meant))
                 given = parameters.resolved(remote, whole)
                 shown = function(remote, **given)
@@ -177,19 +179,21 @@ def remote_command(app: typer.Typer, name: str, *, negative_values: bool = False
     return register
 
 
-def _in_context(remote: RemoteService, values: dict[str, Any]) -> dict[str, Any]:
-    """Options with the catalog of the context, where a command takes one and none is named; a terminal is told so.
-
-    An empty name means no catalog: what is of all, and all that there is.
-    """
-    if "catalog" not in values:
+def _in_context(remote: RemoteService, kinds: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Options with the catalog that is meant, where a command takes one that is not :data:`AS_GIVEN`."""
+    if "catalog" not in values or AS_GIVEN in typing.get_args(kinds["catalog"]):
         return values
-    if values["catalog"] is None:
-        chosen = os.environ.get(CATALOG_VARIABLE) or remote.catalog
-        if chosen and sys.stderr.isatty():
-            note(f"catalog {chosen} (armillary context)")
-        return {**values, "catalog": chosen or None}
-    return {**values, "catalog": values["catalog"] or None}
+    return {**values, "catalog": meant_catalog(remote, values["catalog"])}
+
+
+def meant_catalog(remote: RemoteService, given: str | None) -> str | None:
+    """The named catalog, else that of the context, which a terminal is told; an empty name means no catalog."""
+    if given is not None:
+        return given or None
+    chosen = os.environ.get(CATALOG_VARIABLE) or remote.catalog
+    if chosen and sys.stderr.isatty():
+        note(f"catalog {chosen} (armillary context)")
+    return chosen or None
 
 
 def segment(name: str) -> str:

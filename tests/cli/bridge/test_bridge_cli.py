@@ -73,8 +73,8 @@ def test_from_a_file_to_a_device_that_has_it(
     assert image in armillary("bridge", "artifact", "list", "-c", catalog).out
     assert armillary("bridge", "artifact", "show", "-c", catalog, "--id", image, "--json").json["size"] == 2500
     assert armillary("deployment", "create", "-c", catalog, *GROUP, "--images", image).code == 0
-    for listed in (("image", "list", "-c", catalog), ("deployment", "list", "-c", catalog, *GROUP)):
-        assert "gateway 2.0" in armillary(*listed).out
+    assert armillary("image", "list", "-c", catalog).out.splitlines()[1].split()[:2] == ["gateway", "2.0"]
+    assert "gateway 2.0" in armillary("deployment", "list", "-c", catalog, *GROUP).out
     token = armillary("bridge", "device", "token", "-c", catalog, "--id", name, "--json").json["token"]
     device = Controller(service, catalog, name, f"TargetToken {token}")
     assert device.install() == content

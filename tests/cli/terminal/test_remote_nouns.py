@@ -185,8 +185,8 @@ def test_images_and_deployments(armillary: Command, service: RunningService, cat
     device = _claimed(armillary, service, catalog)
     image = _image(armillary, catalog, tmp_path)
     listed = armillary("image", "list", "-c", catalog).out.splitlines()
-    assert listed[0].split() == ["imageName", "imageType", "imageId", "componentId"]
-    assert listed[1].split()[:3] == ["Blink", "Applications", image[:8]]
+    assert listed[0].split() == ["imageName", "version", "imageType", "imageId", "componentId"]
+    assert listed[1].split()[:4] == ["Blink", "unknown", "Applications", image[:8]]
     assert armillary("image", "show", "-c", catalog, "-i", image, "--json").json["properties"]["image"] == "Blink"
     place = ("-c", catalog, "-p", "Coffee", "-dg", "Production")
     made = armillary("deployment", "create", *place, "--images", image)

@@ -112,3 +112,25 @@ def test_what_one_that_lacks_is_worth(tmp_path: Path, clock: Clock, package: Mak
             service.releases.publish("mt3620", "27.2", actor="ann")
             at_once = service.audit.list().items[0]
             assert at_once.detail.get("without_bill") == (True if policy == "warned" else None)
+
+
+@pytest.mark.parametrize(
+    ("given", "described", "found"),
+    [
+        ("", {"version": "2.1"}, "2.1"),
+        ("1.0", {"version": "2.1"}, "1.0"),
+        ("", {"version": "not one"}, ""),
+        ("", {"version": 2}, ""),
+        ("", None, ""),
+    ],
+)
+def test_an_image_without_a_version_has_that_of_what_its_bill_describes(
+    host: ServiceHost, package: Make, given: str, described: dict[str, object] | None, found: str
+) -> None:
+    images = host.service.updates.images
+    image = images.upload("Contoso", package(), actor="ann", version=given)
+    document = json.loads(bill("zlib")) | {"metadata": {"component": described}}
+    host.service.updates.bills.put_of_image("Contoso", image.image_id, json.dumps(document).encode(), actor="ann")
+    assert images.get("Contoso", image.image_id).version == found
+    line = host.service.audit.list().items[0]
+    assert line.detail.get("version", "") == ("2.1" if (given, found) == ("", "2.1") else "")

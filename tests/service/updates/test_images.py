@@ -225,3 +225,21 @@ def test_a_refused_upload_leaves_nothing_on_the_disk(host: ServiceHost, package:
         images.upload("Nobody", package(), actor="t")
     assert sorted(path for path in folder.rglob("*") if path.is_file()) == before
     assert images.read(image_id)
+
+
+def test_an_image_has_the_version_that_was_given_or_none(host: ServiceHost, package: Make) -> None:
+    images = host.service.updates.images
+    known = images.upload("Contoso", package(), actor="ann", version="1.4.2~rc:1")
+    unknown = images.upload("Contoso", package(), actor="ann")
+    assert [images.get("Contoso", each.image_id).version for each in (known, unknown)] == ["1.4.2~rc:1", ""]
+    newer, older = host.service.audit.list().items[:2]
+    assert (older.detail.get("version"), newer.detail.get("version")) == ("1.4.2~rc:1", None)
+
+
+@pytest.mark.parametrize("version", ["a b", ".1", "1" * 65, "1\n", "<b>1</b>", "1\u202e2"])
+def test_a_version_that_is_none_is_refused_and_nothing_is_kept(host: ServiceHost, package: Make, version: str) -> None:
+    images = host.service.updates.images
+    with pytest.raises(InvalidArgumentError, match="version: expected 1 to 64 letters") as refused:
+        images.upload("Contoso", package(), actor="ann", version=version)
+    assert refused.value.remedy
+    assert images.list("Contoso").items == ()

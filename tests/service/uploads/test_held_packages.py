@@ -152,3 +152,15 @@ def test_a_disk_that_refuses_leaves_nothing(
     with pytest.raises(OSError, match="full"):
         held.hold("Contoso", [package(), package()], actor="ann")
     assert files(host) == 0
+
+
+def test_each_package_is_kept_with_the_version_that_was_given_for_it(
+    host: ServiceHost, held: HeldPackages, package: Make
+) -> None:
+    upload = held.hold("Contoso", [package(), package()], actor="ann")
+    first, second = (each.package.image_id for each in held.look(upload.held_id, "Contoso", actor="ann"))
+    with pytest.raises(InvalidArgumentError, match="version"):
+        held.keep(upload.held_id, "Contoso", actor="ann", versions={first: "1.0", second: "no version"})
+    assert host.service.updates.images.list("Contoso").items == (), "all or none"
+    kept = held.keep(upload.held_id, "Contoso", actor="ann", versions={second: "2.0", uuid4(): "3.0"})
+    assert [each.version for each in kept] == ["", "2.0"]

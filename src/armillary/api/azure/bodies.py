@@ -136,7 +136,7 @@ def image(row: Image, parts: Mapping[str, str], *, uri: str | None = None) -> Bo
         "imageType": IMAGE_TYPES.get(row.image_type, "Other"),
         "provisioningState": SUCCEEDED,
     }
-    if row.version:  # of a file for bridged devices; the public service's images have none
+    if row.version:  # ours, where somebody said one; the public service's images have none
         properties["version"] = row.version
     name = str(row.image_id)
     return _resource(names.IMAGE, {**parts, "image": name}, "/images", name, properties)

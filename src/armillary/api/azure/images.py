@@ -151,8 +151,12 @@ def _package(body: ImageBody) -> bytes:
 
 
 def _upload(call: AzureCall, body: ImageBody, package: bytes) -> Image:
-    boundary = (body.properties.regionalDataBoundary if body.properties is not None else None) or "None"
-    return call.service.updates.images.upload(call.catalog, package, actor=call.actor, regional_data_boundary=boundary)
+    given = body.properties
+    boundary = (given.regionalDataBoundary if given is not None else None) or "None"
+    version = (given.version if given is not None else None) or ""
+    return call.service.updates.images.upload(
+        call.catalog, package, actor=call.actor, version=version, regional_data_boundary=boundary
+    )
 
 
 def _image_id(image: DeployedImage) -> UUID:

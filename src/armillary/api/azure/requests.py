@@ -7,6 +7,8 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from armillary.wire.image.naming import VERSION_LENGTH
+
 # Identifiers of one claim: the public service takes 1,000.
 MAX_CLAIM = 1000
 # Images of one deployment; a device has room for far fewer.
@@ -82,6 +84,7 @@ class ImageProperties(_Body):
     image: str | None = None
     imageId: Text | None = None  # noqa: N815
     regionalDataBoundary: Boundary | None = None  # noqa: N815
+    version: Annotated[str, Field(max_length=VERSION_LENGTH)] | None = None  # ours: the public service has none
 
 
 class DeployedImage(_Body):

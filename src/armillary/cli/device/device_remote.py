@@ -18,6 +18,7 @@ from armillary.cli.terminal.device_reference import (
 )
 from armillary.cli.terminal.files import write_file
 from armillary.cli.terminal.given import json_of
+from armillary.cli.terminal.image_reference import OnlyImageOption, resolve_image
 from armillary.cli.terminal.output import (
     Shown,
     note,
@@ -167,14 +168,18 @@ def _list(
         str | None, typer.Option("--trust-tier", metavar="WORD", help="simulated, software, tpm or silicon.")
     ] = None,
     os_version: Annotated[str | None, typer.Option("--os-version", metavar="VERSION", help="Only on this OS.")] = None,
+    image: OnlyImageOption = None,
     support: OnlySupportOption = None,
     search: SearchOption = None,
     sort: SortOption = None,
     limit: LimitOption = None,
 ) -> Shown:
     """List devices."""
+    if image is not None:
+        image = resolve_image(remote, image, catalog)
     where = {"catalog": catalog, "product": product, "group": device_group, "search": search, "support": support}
-    found = remote.pages("/devices", limit=limit, health=health, tier=tier, os_version=os_version, sort=sort, **where)
+    only = {"health": health, "tier": tier, "os_version": os_version, "image": image}
+    found = remote.pages("/devices", limit=limit, sort=sort, **only, **where)
     empty = "No device. Make one on this host: armillary device create"
     return table(found, LIST_COLUMNS, row=readable_device, empty=empty)
 

@@ -32,18 +32,19 @@ from armillary.cli.terminal.short_ids import with_short
 from armillary.errors import WireError
 from armillary.wire.image import package as image_package
 from armillary.wire.image.bill_of_materials import MAX_BYTES, MEDIA_TYPE
-from armillary.wire.image.naming import image_label
 
 app = noun("Images of a catalog.")
 
 # The service's own limit decides; this one only keeps a slip (a disk image) from being read into memory.
 MAX_PACKAGE_BYTES = 64 << 20
-COLUMNS = ("imageName", "imageType", "imageId", "componentId")
+# The version of an image of which nobody said one.
+UNKNOWN = "unknown"
+COLUMNS = ("imageName", "version", "imageType", "imageId", "componentId")
 
 
 def _row(image: dict[str, Any]) -> dict[str, Any]:
     row = resource_row(image)
-    row["imageName"] = image_label(row.get("imageName") or "", row.get("version"))
+    row["version"] = row.get("version") or UNKNOWN
     return {name: row.get(name) for name in (*COLUMNS, "description", "regionalDataBoundary", "uri")}
 
 
@@ -54,6 +55,9 @@ def add(
         Path, typer.Option("--image-path", "--image", "-img", metavar="FILE", help="Image package file; - is stdin.")
     ],
     catalog: CatalogOption = None,
+    version: Annotated[
+        str | None, typer.Option("--version", metavar="TEXT", help="What people call this build, as 1.4.2.")
+    ] = None,
     regional_data_boundary: Annotated[
         str | None, typer.Option("--regional-data-boundary", "-r", metavar="None|EU", help="Data boundary.")
     ] = None,
@@ -61,7 +65,7 @@ def add(
 ) -> Shown:
     """Upload an image package.
 
-    The service checks it and signs it for production.
+    The service checks it and signs it for production. The package's format has no version: give it here.
     """
     package = read_file(image_path, limit=MAX_PACKAGE_BYTES)
     parsed = None
@@ -70,6 +74,8 @@ def add(
     if parsed is not None:
         verify_own(parsed)  # the service does not know this user's key, and would sign what was damaged since
     properties = {"image": base64.b64encode(package).decode()}
+    if version is not None:
+        properties["version"] = version
     if regional_data_boundary is not None:
         properties["regionalDataBoundary"] = regional_data_boundary
     path = f"{catalog_path(remote, catalog, resource_group)}/uploadImage"

@@ -16,7 +16,6 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, false, func, or_, select
 
 from armillary.engines.records.queries import names as name_rows
-from armillary.engines.records.queries.images import versioned
 from armillary.engines.records.schema import schema
 from armillary.wire.text.device_name import default_name_digits, id_prefix
 
@@ -85,14 +84,14 @@ def groups(connection: Connection, text: str, *, catalog_id: UUID | None, limit:
 
 
 def images(connection: Connection, text: str, *, catalog_id: UUID | None, limit: int) -> list[Row[Any]]:
-    """Images by name, id or component, newest first: id, name, version, catalog, when uploaded."""
-    named: Select[Any] = select(
-        _image.c.image_id, _image.c.name, _image.c.uploaded_at, _catalog.c.name.label("catalog")
-    )
-    named = versioned(named).join(_catalog, _catalog.c.catalog_id == _image.c.catalog_id)
-    is_meant = or_(_has(_image.c.name, text), _begins(_image.c.image_id, text), _begins(_image.c.component_id, text))
+    """Images by name, version, id or component, newest first: id, name, version, catalog, when uploaded."""
+    columns = (_image.c.image_id, _image.c.name, _image.c.version, _image.c.uploaded_at)
+    named = select(*columns, _catalog.c.name.label("catalog"))
+    named = named.join(_catalog, _catalog.c.catalog_id == _image.c.catalog_id)
+    has = (_has(column, text) for column in (_image.c.name, _image.c.version))
+    is_meant = or_(*has, _begins(_image.c.image_id, text), _begins(_image.c.component_id, text))
     query = _of(named.where(is_meant), _image.c.catalog_id, catalog_id)
-    return _rows(connection, query.order_by(_image.c.uploaded_at.desc()), limit)
+    return _rows(connection, query.order_by(_image.c.uploaded_at.desc(), _image.c.image_id), limit)
 
 
 def releases(connection: Connection, text: str, *, limit: int) -> list[Row[Any]]:

@@ -330,6 +330,7 @@ def _image_of(made: BridgeArtifact) -> Image:
         component_id=made.component_id,
         image_type=IMAGE_TYPE,
         name=made.name,
+        version=made.version,
         size=made.size,
         sha256=made.sha256,
         built_at=made.uploaded_at,

@@ -21,7 +21,7 @@ from armillary.service.context.blobs import Blobs
 from armillary.service.context.context import Context
 from armillary.service.registry.names import catalog_or_raise
 from armillary.service.updates.images import Images, image_or_raise
-from armillary.wire.image.bill_of_materials import read_bill
+from armillary.wire.image.bill_of_materials import described_version, read_bill
 
 
 class Bills:
@@ -58,20 +58,24 @@ class Bills:
     def put_of_image(self, catalog: str, image_id: UUID, document: bytes, *, actor: str) -> BillRow:
         """Keep the bill of an image of a catalog, in the place of the one before.
 
+        An image without a version has the one that the bill gives for what it describes.
+
         Raises:
             NotFoundError: no such catalog, or it has no such image.
             InvalidArgumentError: it is no CycloneDX or SPDX document.
         """
         owner = self._context.records.read(lambda c: catalog_or_raise(c, catalog))
         made = self._checked(document, actor, catalog_id=owner.catalog_id, image_id=image_id)
+        version = described_version(document)
 
         def change(connection: Connection) -> BillRow | None:
             image_or_raise(connection, owner.catalog_id, image_id)
             before = image_rows.bill_of_image(connection, owner.catalog_id, image_id)
             image_rows.put_bill(connection, made)
-            self._context.audit(
-                connection, actor, "image.add-sbom", str(image_id), {"catalog": owner.name, **_detail(made)}
-            )
+            detail = {"catalog": owner.name, **_detail(made)}
+            if version and image_rows.give_version(connection, owner.catalog_id, image_id, version):
+                detail["version"] = version
+            self._context.audit(connection, actor, "image.add-sbom", str(image_id), detail)
             return before
 
         return self._keep(made, document, change)

@@ -41,6 +41,7 @@ from armillary.service.uploads.port import LookedAt
 from armillary.wire.hawkbit.artifact import IMAGE_TYPE as BRIDGE_IMAGE
 from armillary.wire.image import application as application_package, package as image_package
 from armillary.wire.image.asxipfs import Filesystem
+from armillary.wire.image.naming import check_version
 from armillary.wire.image.section import APPLICATIONS, CUSTOMER_BOARD_CONFIG
 
 # ELF e_machine (System V ABI) -> the word chip profiles use; what is not listed runs on no supported chip.
@@ -61,12 +62,15 @@ class Images:
         self._chips = chips
         self._deltas = DeltaCache(context.folder.deltas, limit_bytes=context.settings.delta_cache_mb << 20)
 
-    def upload(self, catalog: str, package: bytes, *, actor: str, regional_data_boundary: str = "None") -> Image:
-        """Check, sign and keep an image package.
+    def upload(
+        self, catalog: str, package: bytes, *, actor: str, version: str = "", regional_data_boundary: str = "None"
+    ) -> Image:
+        """Check, sign and keep an image package; ``version`` is what its vendor calls it, empty for unknown.
 
         Raises:
             NotFoundError: no such catalog.
-            InvalidArgumentError: too large, not an application, or for a processor no chip of this service has.
+            InvalidArgumentError: too large, not an application, for a processor no chip of this service has, or a
+                version that is none.
             ConflictError: the catalog has an image of this id; images never change, build a new one.
             WireError, ManifestError: the package breaks its format.
         """
@@ -75,6 +79,8 @@ class Images:
                 f"regional_data_boundary: expected None or EU, got {regional_data_boundary!r:.40}",
                 remedy="Use one of the two.",
             )
+        if version:
+            check_version(version)
         looked = self.look(package)
         unverified, manifest = looked.package, looked.manifest
         connections = () if manifest is None else manifest.capabilities.allowed_connections
@@ -96,6 +102,7 @@ class Images:
             uploaded_at=self._context.now(),
             uploaded_by=actor,
             signer=signer.serial,
+            version=version,
         )
         with self._blobs.held(digest):
             self._blobs.write(signed)
@@ -267,6 +274,8 @@ class Images:
         kept = Image(**{name: getattr(image, name) for name in Image.__slots__} | {"catalog_id": owner.catalog_id})
         image_rows.add(connection, kept)
         detail = {"catalog": owner.name, "name": image.name, "sha256": image.sha256.hex(), "size": image.size}
+        if image.version:
+            detail["version"] = image.version
         self._context.audit(connection, actor, "image.upload", str(image.image_id), detail)
         return kept
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from armillary.engines.records.schema.rows import Image
 from armillary.errors import ConflictError, DataFolderError, InvalidArgumentError, NotFoundError
 from armillary.service.context.context import Context
 from armillary.service.uploads.port import ImageStore, LookedAt
+from armillary.wire.image.naming import check_version
 
 # Somebody who reads a manifest and asks a colleague is back by then.
 HELD_S: Final = 15 * 60
@@ -100,12 +102,23 @@ class HeldPackages:
         """What is held, in the order in which it was sent. Raises NotFoundError."""
         return tuple(self._images.look(each) for each in self._packages(self._mine(held_id, catalog, actor)))
 
-    def keep(self, held_id: str, catalog: str, *, actor: str) -> tuple[Image, ...]:
-        """Make images of all that is held. Raises NotFoundError, and as ``Images.upload`` does."""
+    def keep(
+        self, held_id: str, catalog: str, *, actor: str, versions: Mapping[UUID, str] = MappingProxyType({})
+    ) -> tuple[Image, ...]:
+        """Make images of all that is held; ``versions`` are those that somebody gave, by image id.
+
+        Raises NotFoundError, and as ``Images.upload`` does.
+        """
         upload = self._mine(held_id, catalog, actor)
-        for package in self._packages(upload):  # all or none: somebody may have kept one of them meanwhile
-            self._refuse_known(catalog, self._images.look(package).package.image_id)
-        kept = tuple(self._images.upload(catalog, each, actor=actor) for each in self._packages(upload))
+        ids = [self._images.look(package).package.image_id for package in self._packages(upload)]
+        for image_id in ids:  # all or none: somebody may have kept one of them meanwhile
+            self._refuse_known(catalog, image_id)
+            if given := versions.get(image_id):
+                check_version(given)
+        kept = tuple(
+            self._images.upload(catalog, each, actor=actor, version=versions.get(image_id, ""))
+            for image_id, each in zip(ids, self._packages(upload), strict=True)
+        )
         self._forget(upload)
         return kept
 

@@ -35,5 +35,5 @@ class ImageStore(Protocol):
     def get(self, catalog: str, image_id: UUID) -> Image:
         """An image of a catalog. Raises NotFoundError."""
 
-    def upload(self, catalog: str, package: bytes, *, actor: str) -> Image:
-        """Keep a package. Raises ArmillaryError."""
+    def upload(self, catalog: str, package: bytes, *, actor: str, version: str) -> Image:
+        """Keep a package; ``version`` is empty for unknown. Raises ArmillaryError."""

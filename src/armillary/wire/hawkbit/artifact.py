@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID, uuid5
 
 from armillary.errors import InvalidArgumentError
+from armillary.wire.image.naming import VERSION_PATTERN, VERSION_RULE
 
 # The kind of chip that bridged devices have in the records: none that this service knows.
 CHIP: Final = "bridge"
@@ -27,7 +28,6 @@ MD5_SUFFIX: Final = ".MD5SUM"
 
 # Of one part of a deployment, "chunk" in DDI: name and version. swupdate copies both into JSON text as they are.
 NAME_PATTERN: Final = "^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}$"
-VERSION_PATTERN: Final = "^[A-Za-z0-9][A-Za-z0-9._+~:-]{0,63}$"
 FILE_PATTERN: Final = "^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$"
 # What kind of software it is; hawkBit's own words are os, bApp and jvm.
 PART_PATTERN: Final = "^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$"
@@ -35,7 +35,7 @@ DEFAULT_PART: Final = "os"
 
 _RULES: Final = (
     ("name", re.compile(NAME_PATTERN), "1 to 64 letters, digits, spaces and . _ + -"),
-    ("version", re.compile(VERSION_PATTERN), "1 to 64 letters, digits and . _ + ~ : -"),
+    ("version", re.compile(VERSION_PATTERN), VERSION_RULE),
     ("filename", re.compile(FILE_PATTERN), "1 to 128 letters, digits and . _ + -"),
     ("part", re.compile(PART_PATTERN), "1 to 32 letters, digits and . _ -"),
 )

@@ -28,6 +28,7 @@ from armillary.wire.image.bill_component import (
     shown,
     text_of,
 )
+from armillary.wire.image.naming import is_version
 
 # A Debian root file system of 300 packages is about 1 MB.
 MAX_BYTES: Final = 8 << 20
@@ -103,6 +104,17 @@ def components_of(document: bytes) -> tuple[BillComponent, ...]:
     found: list[BillComponent] = []
     _add_shown(found, decoded.get("components", []), 0)
     return tuple(found)
+
+
+def described_version(document: bytes) -> str:
+    """The version of what a document that :func:`read_bill` took describes; "" where it says none that is one.
+
+    CycloneDX has it at ``metadata.component.version``; SPDX says it of packages alone.
+    """
+    metadata = json.loads(document.decode("utf-8-sig")).get("metadata")
+    described = metadata.get("component") if isinstance(metadata, dict) else None
+    version = described.get("version") if isinstance(described, dict) else None
+    return version if isinstance(version, str) and is_version(version) else ""
 
 
 def media_type_of(spec_version: str) -> str:

@@ -223,6 +223,7 @@ def _artifacts() -> Select[Any]:
         _artifact,
         _image.c.component_id,
         _image.c.name,
+        _image.c.version,
         _image.c.size,
         _image.c.sha256,
         _image.c.uploaded_at,

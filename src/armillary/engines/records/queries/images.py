@@ -19,7 +19,6 @@ from armillary.engines.records.transparency import release_log
 from armillary.wire.hawkbit.artifact import IMAGE_TYPE as BRIDGE_IMAGE
 
 _image, _deployment, _part = schema.image, schema.deployment, schema.deployment_image
-_artifact = schema.bridge_artifact
 _product, _group, _bill = schema.product, schema.device_group, schema.bill_of_materials
 # The columns that name blobs.
 _BLOBS = (
@@ -40,27 +39,20 @@ def add(connection: Connection, image: Image) -> None:
 
 def one(connection: Connection, catalog_id: UUID, image_id: UUID) -> Image | None:
     """A catalog's image of an id."""
-    query = versioned(select(_image)).where(_image.c.catalog_id == catalog_id, _image.c.image_id == image_id)
+    query = select(_image).where(_image.c.catalog_id == catalog_id, _image.c.image_id == image_id)
     return first(connection, query, _as_image)
 
 
 def of_id(connection: Connection, image_id: UUID) -> tuple[Image, ...]:
     """The images of an id, one for each catalog that has it."""
-    query = versioned(select(_image)).where(_image.c.image_id == image_id).order_by(_image.c.catalog_id)
+    query = select(_image).where(_image.c.image_id == image_id).order_by(_image.c.catalog_id)
     return every(connection, query, _as_image)
 
 
 def some(connection: Connection, catalog_id: UUID, image_ids: Collection[UUID]) -> tuple[Image, ...]:
     """Those of some images that a catalog has."""
-    query = versioned(select(_image)).where(_image.c.catalog_id == catalog_id, _image.c.image_id.in_(list(image_ids)))
+    query = select(_image).where(_image.c.catalog_id == catalog_id, _image.c.image_id.in_(list(image_ids)))
     return every(connection, query, _as_image)
-
-
-def versioned(query: Select[Any]) -> Select[Any]:
-    """A query of images with their ``version`` as well: empty for packages, whose format has none."""
-    mine = (_artifact.c.catalog_id == _image.c.catalog_id) & (_artifact.c.image_id == _image.c.image_id)
-    version = func.coalesce(_artifact.c.version, "").label("version")
-    return query.add_columns(version).join(_artifact, mine, isouter=True)
 
 
 def names_blob(connection: Connection, digest: bytes) -> bool:
@@ -103,7 +95,7 @@ def of_blob(connection: Connection, catalog_id: UUID, digest: bytes) -> frozense
 
 def page(connection: Connection, catalog_id: UUID, *, limit: int, after: str | None) -> Page[Image]:
     """A catalog's images, newest first; the cursor is ``time:image id``."""
-    query = versioned(select(_image)).where(_image.c.catalog_id == catalog_id)
+    query = select(_image).where(_image.c.catalog_id == catalog_id)
     if after is not None:
         at, _, image_id = after.partition(":")
         stamp, last = int(at), UUID(image_id)
@@ -132,6 +124,12 @@ def replace_package(connection: Connection, before: Image, after: Image, *, at: 
         return False
     release_log.of_image(connection, release_log.SIGNED_AGAIN, after, at=at, before=before.sha256.hex())
     return True
+
+
+def give_version(connection: Connection, catalog_id: UUID, image_id: UUID, version: str) -> bool:
+    """Record the version of an image that has none; False where it has one."""
+    here = (_image.c.catalog_id == catalog_id) & (_image.c.image_id == image_id) & (_image.c.version == "")
+    return bool(connection.execute(update(_image).where(here).values(version=version)).rowcount)
 
 
 def is_deployed(connection: Connection, catalog_id: UUID, image_id: UUID) -> bool:
@@ -216,11 +214,8 @@ def _deployments() -> Select[Any]:
 def _with_images(connection: Connection, rows: Sequence[Row[Any]]) -> list[Deployment]:
     images: dict[UUID, list[Image]] = {row.deployment_id: [] for row in rows}
     query = (
-        versioned(
-            select(_part.c.deployment_id, _image).join(
-                _image, (_image.c.catalog_id == _part.c.catalog_id) & (_image.c.image_id == _part.c.image_id)
-            )
-        )
+        select(_part.c.deployment_id, _image)
+        .join(_image, (_image.c.catalog_id == _part.c.catalog_id) & (_image.c.image_id == _part.c.image_id))
         .where(_part.c.deployment_id.in_(list(images)))
         .order_by(_part.c.deployment_id, _part.c.position)
     )

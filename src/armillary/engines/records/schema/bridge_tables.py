@@ -75,7 +75,6 @@ bridge_artifact = Table(
     metadata,
     Column("catalog_id", Uuid, nullable=False),
     Column("image_id", Uuid, nullable=False),
-    Column("version", String(64), nullable=False),
     Column("part", String(32), nullable=False),
     Column("filename", String(128), nullable=False),
     Column("sha1", LargeBinary, nullable=False),

@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from armillary.engines.records.schema.tables import NAME_LENGTH, Number, metadata
+from armillary.wire.image.naming import VERSION_LENGTH
 
 # Several catalogs may have the same vendor's package; an id does not reveal which other catalogs have it.
 image = Table(
@@ -39,6 +40,7 @@ image = Table(
     Column("uploaded_at", BigInteger, nullable=False),
     Column("uploaded_by", Text, nullable=False),
     Column("signer", String(40), nullable=False, server_default=""),  # serial of its signing certificate
+    Column("version", String(VERSION_LENGTH), nullable=False, server_default=""),  # as its vendor says, "" for unknown
     PrimaryKeyConstraint("catalog_id", "image_id"),
     Index(None, "catalog_id", "uploaded_at"),
 )

@@ -222,7 +222,7 @@ class Image:
     uploaded_at: int
     uploaded_by: str
     signer: str = ""  # Serial of the certificate whose key signed it; empty where it was not signed here
-    version: str = ""  # What its vendor calls it; empty for packages, whose format has none
+    version: str = ""  # What its vendor calls it; empty where nobody said one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

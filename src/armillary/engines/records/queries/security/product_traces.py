@@ -14,7 +14,6 @@ from uuid import UUID
 from sqlalchemy import Connection, Select, and_, case, func, or_, select
 
 from armillary.engines.records.queries.devices import health_word
-from armillary.engines.records.queries.images import versioned
 from armillary.engines.records.queries.pages import portions
 from armillary.engines.records.schema import advisory_tables, schema
 
@@ -120,12 +119,14 @@ def deployed_images(connection: Connection, product_id: UUID) -> dict[UUID, list
 
 def images(connection: Connection, catalog_id: UUID, image_ids: Collection[UUID]) -> list[dict[str, Any]]:
     """What is recorded of some images of a catalog; one that it does not have is left out."""
-    columns = ("image_id", "component_id", "name", "architecture", "sha256", "signer", "uploaded_at", "uploaded_by")
-    query = versioned(select(*(_image.c[name] for name in columns))).where(_image.c.catalog_id == catalog_id)
+    columns = (
+        "image_id", "component_id", "name", "version", "architecture", "sha256", "signer", "uploaded_at", "uploaded_by",
+    )  # fmt: skip
+    query = select(*(_image.c[name] for name in columns)).where(_image.c.catalog_id == catalog_id)
     found: list[dict[str, Any]] = []
     for some in portions(sorted(image_ids)):
         found += [
-            {**dict(zip((*columns, "version"), row, strict=True)), "sha256": bytes(row.sha256).hex()}
+            {**dict(zip(columns, row, strict=True)), "sha256": bytes(row.sha256).hex()}
             for row in connection.execute(query.where(_image.c.image_id.in_(some)))
         ]
     return found

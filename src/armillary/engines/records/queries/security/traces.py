@@ -9,7 +9,6 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Select, func, select
 
-from armillary.engines.records.queries.images import versioned
 from armillary.engines.records.queries.pages import portions
 from armillary.engines.records.schema import schema
 
@@ -30,7 +29,7 @@ class SignedImage(NamedTuple):
 def images_signed_by(connection: Connection, serial: str) -> tuple[SignedImage, ...]:
     """The images that the key of a certificate signed, oldest first."""
     query = (
-        versioned(select(_image.c.image_id, _catalog.c.name, _image.c.name, _image.c.uploaded_at))
+        select(_image.c.image_id, _catalog.c.name, _image.c.name, _image.c.uploaded_at, _image.c.version)
         .join(_catalog, _catalog.c.catalog_id == _image.c.catalog_id)
         .where(_image.c.signer == serial)
         .order_by(_image.c.uploaded_at, _image.c.image_id)

@@ -256,7 +256,7 @@ def test_what_a_body_names_of_the_other_owner_is_as_good_as_nothing(world: World
     for method, path, place, body in in_bodies(world):
         found = []
         for given in (theirs[place], str(10**6 + next(NEW)) if place == "alert" else absent_for(theirs, place)):
-            ask = Ask(method, path.format(next(NEW)), body(given))
+            ask = Ask(method, path.format(f"n{next(NEW)}"), body(given))  # no part of a name that ends in hex digits
             answer = world.asker.one(method, ask.target, ask.body)
             assert not shown(world, answer, [given]), (ask, answer)
             if "/dashboards/" in path and answer.status == 200:

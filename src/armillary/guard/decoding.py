@@ -68,9 +68,9 @@ def _unpacked(slots: Sequence[Slot], layout: Layout, data: bytes, at: float) -> 
     if len(numbers) != len(slots):  # Points that share a place
         numbers = list(_shared(slots, numbers))
     return [
-        Reading(slot.point.name, number, GOOD, at)  # type: ignore[arg-type]
+        Reading(slot.name, number, GOOD, at)  # type: ignore[arg-type]
         if slot.plain
-        else Reading(slot.point.name, number / slot.divisor, GOOD, at)  # type: ignore[operator]
+        else Reading(slot.name, number / slot.divisor, GOOD, at)  # type: ignore[operator]
         if slot.linear
         else _scaled(slot, number, at)  # type: ignore[arg-type]
         for slot, number in zip(slots, numbers, strict=True)

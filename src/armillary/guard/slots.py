@@ -22,6 +22,7 @@ class Slot:
 
     point: Point
     index: int  # Bits, bytes (registers, frames) or items (nodes, objects) from the start of the data
+    name: str = field(init=False)  # Of the point
     divisor: float = field(init=False)  # ``1 / scale`` where that is whole: a division rounds correctly; else 0
     digits: int = field(init=False)  # Decimal places of a value with an offset
     plain: bool = field(init=False)  # The raw number is the value, and any is plausible
@@ -29,6 +30,7 @@ class Slot:
 
     def __post_init__(self) -> None:
         point = self.point
+        object.__setattr__(self, "name", point.name)
         object.__setattr__(self, "divisor", divisor_of(point.scale))
         object.__setattr__(self, "digits", digits_of(point.scale, point.offset))
         code = RAW_KINDS[point.raw].code

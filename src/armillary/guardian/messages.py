@@ -22,11 +22,11 @@ def telemetry(readings: Iterable[Reading]) -> bytes:
     """The body of readings of one moment."""
     body: dict[str, object] = {}
     quality: dict[str, str] = {}
-    for reading in readings:
-        if reading.quality is Quality.GOOD:
-            body[reading.point] = reading.value
+    for point, value, found, _ in readings:
+        if found is Quality.GOOD:
+            body[point] = value
         else:
-            quality[reading.point] = reading.quality.value
+            quality[point] = found.value
     if quality:
         body["quality"] = quality
     return _encode(body).encode()

@@ -49,26 +49,25 @@ class Reporter:
         worth = []
         table = self._sent
         for reading in readings:
-            sent = table.get(reading.point)
+            point, value, quality, _ = reading
+            sent = table.get(point)
             if sent is None:
                 continue
-            value = reading.value
-            if sent.quality is reading.quality:
+            if sent.quality is quality:
                 passed = now - sent.at
-                if (value == sent.value and passed < sent.max_s) or not _is_due(sent, value, passed):
+                if passed < sent.max_s and (passed < sent.min_s or not _is_far(sent, value)):
                     continue
-            sent.value, sent.quality, sent.at = value, reading.quality, now
+            sent.value, sent.quality, sent.at = value, quality, now
             worth.append(reading)
         return worth
 
 
-def _is_due(sent: _Sent, value: Value | None, passed: float) -> bool:
-    """Whether a reading of unchanged quality is sent: the heartbeat, or a change that is large and late enough."""
-    if passed >= sent.max_s:
-        return True
-    if passed < sent.min_s:
-        return False
+def _is_far(sent: _Sent, value: Value | None) -> bool:
+    """Whether a value moved by its deadband from what was sent last."""
     before = sent.value
+    if value == before:
+        return False
     if isinstance(value, (bool, str)) or isinstance(before, (bool, str)) or value is None or before is None:
-        return value != before
-    return value != before and abs(value - before) >= max(sent.absolute, sent.percent * abs(before))
+        return True
+    moved = abs(value - before)
+    return moved >= sent.absolute and moved >= sent.percent * abs(before)

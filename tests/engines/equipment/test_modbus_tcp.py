@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -16,6 +17,7 @@ from tests.fixtures.waiting import until
 
 from armillary.engines.equipment import modbus_tcp
 from armillary.engines.equipment.modbus_tcp import ModbusTcpLink
+from armillary.engines.equipment.port import LinkCounters
 from armillary.guard.permit import Permit
 from armillary.wire.equipment.faults import LinkError
 from armillary.wire.equipment.modbus_framing import tcp_frame
@@ -100,6 +102,60 @@ def test_a_late_reply_is_not_the_one_to_the_next_request():
         assert link.counters.foreign == 2
 
     run(test, silent, timeout_s=SHORT_S)
+
+
+class Wire:
+    """A connection whose other side answers when the test says so."""
+
+    def write(self, _: bytes) -> None:
+        """Nobody reads it."""
+
+    def abort(self) -> None:
+        raise AssertionError("one timeout is no reason to disconnect")
+
+
+def test_each_request_has_its_own_time_whenever_the_one_before_was_sent():
+    """By a clock of the test's own."""
+    clock = SimpleNamespace(now=100.0)
+
+    async def test() -> None:
+        asyncio.get_running_loop().time = lambda: clock.now  # type: ignore[method-assign]
+        connection = modbus_tcp._Connection(LinkCounters())
+        connection.connection_made(Wire())  # type: ignore[arg-type]
+
+        async def answered(transaction: int, timeout_s: float) -> None:
+            asking = asyncio.create_task(connection.ask(transaction, reading(7).request, timeout_s))
+            await turns()
+            connection.data_received(tcp_frame(transaction, 1, reply_of(7)))
+            assert await asking == reply_of(7)
+
+        async def waits(transaction: int, timeout_s: float) -> None:
+            """Is given up after its time, and not before."""
+            asking = asyncio.create_task(connection.ask(transaction, reading(7).request, timeout_s))
+            await turns()
+            clock.now += timeout_s * 0.9
+            await turns()
+            assert not asking.done()
+            clock.now += timeout_s * 0.2
+            await turns()
+            with pytest.raises(LinkError, match=f"no reply within {timeout_s:g} s"):
+                await asking
+
+        await answered(1, 1.0)
+        clock.now += 0.5
+        await waits(2, 1.0)  # While what was set for the one before is due
+        await answered(3, 20.0)
+        await waits(4, 1.0)  # Long before what was set for the one before is due
+        clock.now += 100.0
+        await turns()
+        await answered(5, 1.0)
+
+    asyncio.run(test())
+
+
+async def turns() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 def test_without_transaction_numbers_the_late_reply_would_be_taken():

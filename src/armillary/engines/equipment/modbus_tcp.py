@@ -142,6 +142,8 @@ class _Connection(asyncio.Protocol):
         self._transport: _Transport | None = None
         self._waiting: asyncio.Future[bytes] | None = None
         self._expected = (0, 0)  # Transaction and unit
+        self._timeout_s = self._deadline = 0.0  # Of the request that waits
+        self._timer: asyncio.TimerHandle | None = None
         self._unasked_bytes = 0
         self._foreign_frames = 0
 
@@ -157,12 +159,25 @@ class _Connection(asyncio.Protocol):
         self._expected = (transaction, request.unit)
         self._unasked_bytes = self._foreign_frames = 0
         self._waiting = loop.create_future()
-        timer = loop.call_later(timeout_s, self._fail, "timeout", f"no reply within {timeout_s:g} s")
-        try:
-            self._transport.write(tcp_frame(transaction, request.unit, request.pdu))
-            return await self._waiting
-        finally:
-            timer.cancel()
+        self._timeout_s, self._deadline = timeout_s, loop.time() + timeout_s
+        if self._timer is not None and self._timer.when() > self._deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = loop.call_at(self._deadline, self._look)
+        self._transport.write(tcp_frame(transaction, request.unit, request.pdu))
+        return await self._waiting
+
+    def _look(self) -> None:
+        """Fail what waited too long. One timer serves all requests: most are answered long before it is due."""
+        self._timer = None
+        if self._waiting is None or self._waiting.done():
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._deadline:
+            self._timer = loop.call_at(self._deadline, self._look)
+        else:
+            self._fail("timeout", f"no reply within {self._timeout_s:g} s")
 
     @property
     def half_done(self) -> bool:

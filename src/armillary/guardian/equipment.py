@@ -79,7 +79,7 @@ class Equipment:
         self._means = means
         self._stamping = Stamping(entry.name, means.clock)
         self._observer: Observer | None = None
-        self._puts: set[asyncio.Task[None]] = set()
+        self._puts: set[asyncio.Future[None]] = set()  # On their way to the disk
         self._remembering = asyncio.Lock()  # Of the alarms that stand, in the order of their messages
         self._commander: Commander | None = None
         self._installer: Installer | None = None
@@ -214,18 +214,39 @@ class Equipment:
             return
         if len(self._puts) >= PUTS_LIMIT:
             await asyncio.wait(self._puts, return_when=asyncio.FIRST_COMPLETED)
-        self._begin(self._put_found(found))
+        if tells_alarms:
+            self._begin(self._put_found(found))
+        else:
+            self._begin_put(messages)
 
     def _begin(self, put: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(put)
         self._puts.add(task)
         task.add_done_callback(self._puts.discard)
 
+    def _begin_put(self, messages: Sequence[Outgoing]) -> None:
+        """As ``_begin(self._put(messages))``, for what nothing follows: without a task, which costs more than a put."""
+        try:
+            put = self._means.queue.begin_put(messages)
+        except ArmillaryError as error:
+            self._not_kept(error)
+            return
+        self._puts.add(put)
+        put.add_done_callback(self._put_ended)
+
+    def _put_ended(self, put: asyncio.Future[None]) -> None:
+        self._puts.discard(put)
+        if not put.cancelled() and (error := put.exception()) is not None:
+            self._not_kept(error)
+
+    def _not_kept(self, error: BaseException) -> None:
+        log(f"{self.entry.name}: not kept: {error}")
+
     async def _put(self, messages: Sequence[Outgoing]) -> bool:
         try:
             await self._means.queue.put(messages)
         except ArmillaryError as error:
-            log(f"{self.entry.name}: not kept: {error}")
+            self._not_kept(error)
             return False
         return True
 

@@ -123,6 +123,67 @@ def test_backfill_has_its_rate(tmp_path: Path, clocks: Clocks) -> None:
     asyncio.run(story())
 
 
+def without_reads(queue: MessageQueue, patch: pytest.MonkeyPatch) -> None:
+    """Have the queue read nothing from its file for whoever takes."""
+
+    def read(*_: object) -> list[Stored]:
+        raise AssertionError("read from the file")
+
+    patch.setattr(queue._file, "read_again", read)
+
+
+def test_who_follows_takes_what_a_commit_put_without_reading_it_again(
+    tmp_path: Path, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with opened(tmp_path, clocks) as queue:
+            await queue.put([message(clocks, number, equipment=f"espresso{number % 2}") for number in range(4)])
+            assert numbers(await queue.take(Lane.LIVE, 9, "espresso0")) == [0, 2]
+            await queue.put([message(clocks, number, equipment=f"espresso{number % 2}") for number in range(4, 10)])
+            with monkeypatch.context() as patch:
+                without_reads(queue, patch)
+                found = await queue.take(Lane.LIVE, 2, "espresso0")
+                found += await queue.take(Lane.LIVE, 9, "espresso0")
+            assert numbers(found) == [4, 6, 8]
+            assert await queue.take(Lane.LIVE, 9, "espresso0") == []
+            queue.release("espresso0")
+            again = await queue.take(Lane.LIVE, 9, "espresso0")
+            assert numbers(again) == [0, 2, 4, 6, 8]
+            assert again[2:] == found, "as they are in the file"
+            with monkeypatch.context() as patch:
+                without_reads(queue, patch)
+                with pytest.raises(AssertionError, match="read from the file"):
+                    await queue.take(Lane.LIVE, 9, "espresso1")  # It has not taken what was before
+            assert numbers(await queue.take(Lane.LIVE, 9, "espresso1")) == [1, 3, 5, 7, 9]
+            await queue.put([message(clocks, 10, equipment="espresso1")])
+            last = await queue.take(Lane.LIVE, 9)  # By somebody who takes of all
+            assert numbers(last) == [10]
+            assert await queue.take(Lane.LIVE, 9, "espresso1") == []
+            queue.acknowledge(each.sequence for each in last)
+            await queue.flush()
+            assert await queue.take(Lane.LIVE, 9, "espresso1") == [], "it is settled"
+
+    asyncio.run(story())
+
+
+def test_what_a_commit_put_is_taken_after_what_is_taken_again_and_only_while_it_is_live(
+    tmp_path: Path, clocks: Clocks
+) -> None:
+    async def story() -> None:
+        async with opened(tmp_path, clocks) as queue:
+            await queue.put([message(clocks, 1)])
+            (first,) = await queue.take(Lane.LIVE, 9, "espresso1")
+            queue.reject(first.sequence, "not now")
+            await queue.put([message(clocks, 2), message(clocks, 3)])
+            assert numbers(await queue.take(Lane.LIVE, 9, "espresso1")) == [1]
+            assert numbers(await queue.take(Lane.LIVE, 1, "espresso1")) == [2]
+            clocks.sleep(LIVE_S + 1)
+            assert await queue.take(Lane.LIVE, 9, "espresso1") == []
+            assert numbers(await queue.take(Lane.BACKFILL, 9, "espresso1")) == [3]
+
+    asyncio.run(story())
+
+
 def test_a_message_that_is_rejected_comes_again_and_is_set_aside_in_the_end(tmp_path: Path, clocks: Clocks) -> None:
     async def story() -> None:
         async with opened(tmp_path, clocks) as queue:

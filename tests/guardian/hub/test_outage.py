@@ -116,18 +116,25 @@ def test_nothing_is_lost_and_nothing_comes_twice_however_often_the_way_breaks(
 
     async def play() -> None:
         async with staged(tmp_path, envelope=envelope) as stage:
-            put = stage.means.queue.put
+            begin_put = stage.means.queue.begin_put
 
-            async def recorded(messages: list[Outgoing]) -> None:
-                await put(messages)
-                kept.extend(each.at for each in messages if b'"brewTemp":' in each.body.partition(b'"quality"')[0])
+            def recorded(messages: list[Outgoing]) -> asyncio.Future[None]:
+                found = [each.at for each in messages if b'"brewTemp":' in each.body.partition(b'"quality"')[0]]
+
+                def ended(put: asyncio.Future[None]) -> None:
+                    if not put.cancelled() and put.exception() is None:
+                        kept.extend(found)
+
+                put = begin_put(messages)
+                put.add_done_callback(ended)
+                return put
 
             await stage.settled()
             await stage.means.queue.flush()
             first = await stage.means.queue.take(Lane.LIVE, 100)
             kept.extend(each.at for each in first if b'"brewTemp":' in each.body)
             stage.means.queue.release()
-            monkeypatch.setattr(stage.means.queue, "put", recorded)
+            monkeypatch.setattr(stage.means.queue, "begin_put", recorded)
             way = Cuttable(service.hub_port)
             port = await way.start()
             async with connected(stage, device.device_id, port, certificate):

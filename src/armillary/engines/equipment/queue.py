@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from armillary.engines.equipment.queueing.file import Batch, QueueFile
+from armillary.engines.equipment.queueing.file import Batch, Outcome, QueueFile
 from armillary.engines.equipment.queueing.group import Group
 from armillary.engines.equipment.queueing.lanes import Lanes
 from armillary.errors import WireError
@@ -102,6 +102,7 @@ class MessageQueue:
         self._taking = asyncio.Lock()
         self._group = Group(self._commit)
         self._put = self._acknowledged = 0
+        self._is_taken = False  # Somebody took messages, or tried to, since the last commit
         self._reported_at = -REPORT_S
         self._watchers: list[tuple[str | None, Callable[[], None]]] = []
 
@@ -138,6 +139,10 @@ class MessageQueue:
             WireError: a body is longer than MAX_BODY_BYTES; none of the messages was kept.
             QueueError: the queue is closed.
         """
+        await self.begin_put(messages)
+
+    def begin_put(self, messages: Sequence[Outgoing]) -> asyncio.Future[None]:
+        """As :meth:`put`, without waiting: what is returned is done when ``put`` would return, and raises as it."""
         for message in messages:
             if len(message.body) > MAX_BODY_BYTES:
                 raise WireError(
@@ -146,8 +151,7 @@ class MessageQueue:
                     got=f"{len(message.body)} bytes",
                     remedy="Capture fewer points in one event.",
                 )
-        if messages:
-            await self._group.put(messages)
+        return self._group.put(messages)
 
     async def take(self, lane: Lane, limit: int, equipment: str | None = None) -> list[Stored]:
         """The next messages of a lane, of one piece of equipment (its name) or of all; each is taken once.
@@ -163,6 +167,10 @@ class MessageQueue:
             if lane is Lane.BACKFILL and self._bucket.wait_s(now) > 0:
                 return []
             lanes, releases = self._lanes, self._lanes.releases
+            self._is_taken = True
+            if lane is Lane.LIVE and (found := lanes.fresh(equipment, limit)):
+                lanes.take(found, equipment, lane)
+                return found
             again, reached, skip = lanes.again(equipment, lane)[:limit], lanes.reached(equipment, lane), lanes.skipped()
             first_live = lanes.first_live
 
@@ -213,6 +221,7 @@ class MessageQueue:
                 pass
         except QueueError:
             return False
+        self._lanes.renew()
         return True
 
     async def set_aside(self) -> list[tuple[int, str, str, bytes]]:
@@ -231,8 +240,19 @@ class MessageQueue:
 
     async def _commit(self, batch: Batch) -> bool:
         """Commit a batch; False when acknowledgements and rejections must be given again."""
-        moment = self._moment()
-        outcome = await self._in_thread(lambda: self._file.commit(batch, moment))
+        moment, first_live = self._moment(), self._lanes.first_live
+        wanted, self._is_taken = self._is_taken, False
+
+        def commit() -> tuple[Outcome, list[Stored]]:
+            above = self._file.last
+            outcome = self._file.commit(batch, moment)
+            if not wanted or not outcome.kept:
+                return outcome, []
+            fresh = self._file.read(Lane.LIVE, first_live, above, outcome.kept, None, ())
+            return outcome, fresh if len(fresh) == outcome.kept else []
+
+        outcome, fresh = await self._in_thread(commit)
+        self._lanes.renew(fresh)
         if outcome.settled:
             rejected = [sequence for sequence, _ in batch.rejected]
             self._lanes.settled([*batch.acknowledged, *outcome.set_aside], set(rejected) - outcome.set_aside)

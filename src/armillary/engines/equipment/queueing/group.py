@@ -39,20 +39,23 @@ class Group:
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def put(self, messages: Sequence[Outgoing]) -> None:
-        """Wait until these are committed.
+    def put(self, messages: Sequence[Outgoing]) -> asyncio.Future[None]:
+        """Add messages; what is returned is done when they are committed.
 
         Raises:
             QueueError: closed.
         """
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if not messages:
+            future.set_result(None)
+            return future
         if self._closed:
             raise QueueError("the queue is closed")
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._puts.append(future)
         self._batch.put += messages
         self._urgent = self._urgent or any(message.kind in _URGENT for message in messages)
         self._schedule()
-        await future
+        return future
 
     def tell(self, message: Outgoing, reported: Drops) -> None:
         """Add a message that tells these drops, without waiting for it."""

@@ -24,10 +24,27 @@ class Lanes:
         self._taken: dict[int, str] = {}  # Sent and not acknowledged: sequence -> equipment
         self._settling: set[int] = set()  # Acknowledged or rejected, and that is not on the disk yet
         self._again: dict[int, str] = {}  # Rejected, to be taken again before others
+        self._fresh: dict[str, list[Stored]] = {}  # What the last commit put, by equipment
 
     def committed(self, last: int, now: float) -> None:
         """Messages up to ``last`` are on the disk."""
         self._ends.append((last, now))
+
+    def renew(self, fresh: Iterable[Stored] = ()) -> None:
+        """After each commit: have at hand all that it put, or nothing; what the one before put is on the disk only."""
+        self._fresh = {}
+        for message in fresh:
+            self._fresh.setdefault(message.equipment, []).append(message)
+
+    def fresh(self, equipment: str | None, limit: int) -> list[Stored]:
+        """Live messages that are at hand, where these are the next of a piece of equipment: else none."""
+        if equipment is None or self.again(equipment, Lane.LIVE):
+            return []
+        found = [each for each in self._fresh.get(equipment, ()) if each.sequence not in self._taken]
+        if not found or found[0].sequence < self.first_live:
+            return []
+        is_next = found[0].place.after <= self.reached(equipment, Lane.LIVE)  # All before it is taken
+        return found[:limit] if is_next else []
 
     def look(self, now: float) -> None:
         """Move what is not live any more into the other lane."""

@@ -286,13 +286,22 @@ def _watch(client: paho.Client, loop: asyncio.AbstractEventLoop, ended: asyncio.
             loop.remove_writer(stream)
         ended.set()
 
+    def write_soon(_client: paho.Client, _user: object, opened: Any) -> None:
+        # What is published in one go is written in one go, and nearly always fits into the socket at once.
+        loop.call_soon(write, opened)
+
+    def write(opened: Any) -> None:
+        client.loop_write()
+        if client.on_socket_register_write is not None and client.socket() is stream and client.want_write():
+            loop.add_writer(opened, client.loop_write)
+
     def written(_client: paho.Client, _user: object, opened: Any) -> None:
         loop.remove_writer(opened)
 
     if stream is None:
         ended.set()
         return
-    client.on_socket_register_write = lambda _client, _user, opened: loop.add_writer(opened, client.loop_write)
+    client.on_socket_register_write = write_soon
     client.on_socket_unregister_write = written
     client.on_socket_close = gone
     client.on_disconnect = gone

@@ -12,7 +12,6 @@ a connection ends again is rejected, which sets it aside in the end (``engines/e
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from functools import cache
 from urllib.parse import quote
@@ -81,11 +80,15 @@ class Sender:
 
     async def run(self) -> None:
         """Send until cancelled."""
+        loop = asyncio.get_running_loop()
         while True:
             self._look.clear()
             if not await self._send_some():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._look.wait(), LOOK_S)
+                timer = loop.call_later(LOOK_S, self._look.set)
+                try:
+                    await self._look.wait()
+                finally:
+                    timer.cancel()
 
     async def _send_some(self) -> bool:
         """Send what fits now; False where nothing is left that could be sent at once."""

@@ -11,12 +11,14 @@ import pytest
 import zstandard
 from tests.fixtures.images import manifest, package
 from tests.fixtures.reports import installed
+from tests.fixtures.waiting import wait_until
 from tests.update.delta.pairs import delta, digest, edited, reconstruct, text
 
 from armillary.engines.delta import zstd
 from armillary.errors import DeltaError
 from armillary.service.updates.deltas import Deltas
 from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import Answer
 from armillary.update.delta.reconstruction import Reconstruction
 from armillary.wire.update import delta as wire
 from armillary.wire.update.delta import (
@@ -148,7 +150,13 @@ def overlap(host: ServiceHost) -> tuple[int, bytes]:
     with host.claimed(b"o" * 32) as device:
         device.installed = (installed(secret),)  # so it says
         assert device.check_in().offer is not None
-        answer = device.exchange("GET", f"/v1/delta/{secret.sha256.hex()}/{mine.sha256.hex()}")
+        path = f"/v1/delta/{secret.sha256.hex()}/{mine.sha256.hex()}"
+
+        def given() -> Answer | None:
+            answer = device.exchange("GET", path)
+            return None if answer.status == 429 else answer  # 429: it is being made
+
+        answer: Answer = wait_until(given, "the delta is made, or refused")
     return answer.status, answer.body
 
 

@@ -73,3 +73,18 @@ def test_groups_from_the_command_line(
     (tmp_path / "bad.json").write_text("[1]")
     assert "JSON object" in armillary("segment", "create", "--file", str(tmp_path / "bad.json")).err
     assert armillary("segment", "create").code == 2
+
+
+def test_lists_are_narrowed_by_a_text(armillary: Command, catalog: str) -> None:
+    for name in ("Cold room 100%", "Cold store", "Warm"):
+        armillary("segment", "create", "--name", f"{name} {catalog}", "-w", "device:health=never", "-c", catalog)
+    found = armillary("segment", "list", "-c", catalog, "--search", "cOLD", "--json").json
+    assert [each["body"]["name"] for each in found] == [f"Cold room 100% {catalog}", f"Cold store {catalog}"]
+    assert len(armillary("segment", "list", "-c", catalog, "-s", "100%", "--json").json) == 1
+    nothing = armillary("segment", "list", "-c", catalog, "-s", "0_")
+    assert (nothing.code, nothing.out + nothing.err) == (0, "No segment has '0_' in its name or id.\n")
+    for noun in ("rule", "dashboard", "job", "export", "template", "picture", "organisation"):
+        nothing = armillary(noun, "list", "-c", catalog, "-s", "zq nothing")
+        assert (nothing.code, "has 'zq nothing' in its name or id." in nothing.out + nothing.err) == (0, True), noun
+    refused = armillary("rule", "list", "-s", "x" * 129)
+    assert (refused.code, "search" in refused.err) == (1, True)

@@ -52,6 +52,42 @@ def test_the_same_body_again_is_no_new_version(store: DocumentStore) -> None:
     assert store.seq == seq
 
 
+NAMED = {"a": "Überdruck", "b": "100% full", "c": "100 % full", "d_1": "Cold_room", "d-2": "Coldroom", "e": "STRASSE"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", list(NAMED)),
+        ("üBERDRUCK", ["a"]),
+        ("%", ["b", "c"]),
+        ("0%", ["b"]),
+        ("_", ["d_1"]),
+        ("COLD", ["d-2", "d_1"]),
+        ("straße", ["e"]),
+        ("D-", ["d-2"]),
+        ("' OR 1 --", []),
+        ("\0", []),
+    ],
+)
+def test_documents_are_found_by_a_text_in_their_name_or_id(
+    store: DocumentStore, text: str, expected: list[str]
+) -> None:
+    for document_id, name in NAMED.items():
+        store.put("rule", document_id, {"name": name, "note": "cold % _ überdruck"}, by="ann")
+        store.put("job", document_id, {"name": name}, by="ann")
+    store.put("rule", "z", {"name": None, "display_name": ""}, by="ann")
+    expected = sorted([*expected, *(["z"] if not text else [])])
+    found, after = [], None
+    while True:
+        page = store.list("rule", limit=1, after=after, text=text)
+        found += [each.id for each in page.items]
+        after = page.next_after
+        if after is None:
+            break
+    assert found == expected
+
+
 @pytest.mark.parametrize("if_match", ["d-999", '"d-999"', "*", "garbage"])
 def test_if_match_on_what_is_not_there_is_refused(store: DocumentStore, if_match: str) -> None:
     with pytest.raises(ConflictError) as caught:

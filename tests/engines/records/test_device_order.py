@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import text
 
-from armillary.engines.records import device_order
+from armillary.engines.records import device_order, ordered
 from armillary.engines.records.queries import devices as device_rows, names as name_rows
 from armillary.engines.records.schema.rows import HEALTHS, Device, DeviceFilter, Page
 from armillary.engines.records.store import Records
@@ -21,7 +21,7 @@ EVERY = DeviceFilter()
 COMPARED: dict[str, Callable[[Device], object]] = {
     "name": lambda device: device.name.lower(),
     "health": lambda device: device_order.GRAVITY.index(device.health),
-    "last_check_in_at": lambda device: device.last_check_in_at or device_order._NEVER,
+    "last_check_in_at": lambda device: device.last_check_in_at or ordered.NEVER,
     "group": lambda device: device.group or "",
     "os_version": lambda device: device.os_version,
     "trust_tier": lambda device: device.trust_tier,

@@ -31,7 +31,7 @@ MAX_PAGE_ITEMS = 1000
 MAX_SKIP = 10_000
 # Digits of a place in a short list.
 MAX_INDEX_DIGITS = 9
-_CURSOR = re.compile(r"[A-Za-z0-9:-]{1,200}")
+_CURSOR = re.compile(r"[A-Za-z0-9:-]{1,1000}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,16 @@ def paging(request: Request) -> Paging:
     return Paging(top, skip, min(size, MAX_PAGE_ITEMS), after)
 
 
-def paged(call: AzureCall, read: Callable[[int, str | None], Page[T]], body: Callable[[T], Body]) -> Body:
-    """One page of a list in the management API's form; ``read`` takes the limit and the cursor."""
+def paged(
+    call: AzureCall,
+    read: Callable[[int, str | None], Page[T]],
+    body: Callable[[T], Body],
+    carried: Mapping[str, str] | None = None,
+) -> Body:
+    """One page of a list in the management API's form; ``read`` takes the limit and the cursor.
+
+    ``carried`` are parameters that the next page's address has to carry.
+    """
     asked = paging(call.request)
     after = asked.after
     skip = asked.skip
@@ -131,7 +139,7 @@ def paged(call: AzureCall, read: Callable[[int, str | None], Page[T]], body: Cal
     left = None if asked.top is None else asked.top - len(page.items)
     if page.next_cursor is None or left == 0:
         return listed([body(item) for item in page.items], None)
-    return listed([body(item) for item in page.items], _next_link(call.request, asked, page.next_cursor, left))
+    return listed([body(item) for item in page.items], _next_link(call.request, asked, page.next_cursor, left, carried))
 
 
 def whole(call: AzureCall, items: list[Body], carried: Mapping[str, str] | None = None) -> Body:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from urllib.parse import urlencode
 from uuid import UUID
@@ -21,7 +22,7 @@ from armillary.api.azure.call import AzureCall, Call, accepted, base_url, create
 from armillary.api.azure.requests import DeployedImage, DeploymentBody, ImageBody
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.native.parameters import V1
-from armillary.engines.records.schema.rows import Deployment, DeviceGroup, Image
+from armillary.engines.records.schema.rows import Deployment, DeviceGroup, Image, Page
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.wire.image import package as image_package
 
@@ -29,13 +30,32 @@ Body = bodies.Body
 
 
 def list_images(call: Call) -> Body:
-    """Images of a catalog, newest first."""
-    catalog, images = call.catalog, call.service.updates.images
+    """Images of a catalog, newest first; ``sort``, which Azure Sphere does not have, is another order."""
+    catalog, images, order = call.catalog, call.service.updates.images, call.request.query_params.get("sort", "")
+
+    def read(limit: int, after: str | None) -> Page[Image]:
+        if not order:
+            return images.list(catalog, limit=limit, after=after)
+        found = images.list(catalog, limit=limit, after=_of_hex(after), order=order)
+        cursor = found.next_cursor
+        return replace(found, next_cursor=None if cursor is None else cursor.encode().hex())
+
     return paged(
         call,
-        lambda limit, after: images.list(catalog, limit=limit, after=after),
+        read,
         lambda row: image_resource(row, call.parts, base_url(call.request)),
+        carried={"sort": order} if order else None,
     )
+
+
+def _of_hex(cursor: str | None) -> str | None:
+    """The engine's cursor, which has characters that a skip token has not."""
+    try:
+        return None if cursor is None else bytes.fromhex(cursor).decode()
+    except ValueError as error:
+        raise InvalidArgumentError(
+            "$skiptoken: not a cursor of this order", remedy="Follow nextLink unchanged."
+        ) from error
 
 
 def get_image(call: Call) -> Body:

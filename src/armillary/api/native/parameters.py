@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import Body, Depends, Header, Path, Query
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler,
 from armillary.api.http.scope import CheckedCatalog, checked_catalog, checked_filter
 from armillary.api.views.service import PAGE_ROWS
 from armillary.engines.documents.document import ID_PATTERN, none_there
+from armillary.engines.records.ordered import MAX_CURSOR_CHARACTERS, MAX_SORTED
 from armillary.service.context.paging import NUMBER_PATTERN
 from armillary.service.registry.names import CATALOG_PATTERN
 
@@ -38,6 +40,16 @@ class StrictBody(BaseModel):
 # 1 to 1,000 rows; service/context/paging.py holds the limit for everybody.
 Limit = Annotated[int, Query(ge=1, le=1000)]
 After = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
+# A cursor of a list that may be sorted, which holds the value of its last row; else an id, or the number of a row.
+SortedAfter = Annotated[str | None, Query(max_length=MAX_CURSOR_CHARACTERS, description="`next` of the page before")]
+SortedNumberAfter = Annotated[
+    str | None,
+    Query(
+        max_length=MAX_CURSOR_CHARACTERS,
+        description="`next` of the page before",
+        json_schema_extra={"pattern": rf"{NUMBER_PATTERN}|^\[.*\]$"},
+    ),
+]
 # A cursor of a list that is newest first: the number of a row. What is wrong with one is said where it is read.
 NumberAfter = Annotated[
     str | None,
@@ -82,6 +94,20 @@ def precondition(
     return none_there(if_match, if_none_match)
 
 
+def sort_query(orders: Collection[str]) -> Any:
+    """The parameter of a list that is sorted over all its pages by one of ``orders``."""
+    return Query(
+        max_length=32,
+        description=f"An order over all pages, where at most {MAX_SORTED:,} rows match; - before it: falling",
+        json_schema_extra={"enum": [sign + each for each in orders for sign in ("", "-")]},
+    )
+
+
+# A list of documents by what people call them.
+Search = Annotated[
+    str | None,
+    Query(max_length=128, description="Text in the name or id, in upper or lower case; nothing in it is a wildcard"),
+]
 IfMatch = Annotated[str | None, Depends(precondition)]
 
 

@@ -56,9 +56,9 @@ def dead_letters(platform: Platform, export_id: str, catalog: str | None, limit:
     return {"items": items, "next": str(found[limit - 1].number) if len(found) > limit else None}
 
 
-def jobs(platform: Platform, catalog: str | None, limit: int, after: str | None) -> Document:
-    """Jobs by id, each with its newest run as ``run`` (None before the first)."""
-    page = platform.authored.listed("job", catalog, limit, after)
+def jobs(platform: Platform, catalog: str | None, limit: int, after: str | None, search: str | None = None) -> Document:
+    """Jobs by id, each with its newest run as ``run`` (None before the first); with ``search`` those named so."""
+    page = platform.authored.listed("job", catalog, limit, after, search)
     return {**page, "items": [_with_run(platform, each, catalog) for each in page["items"]]}
 
 

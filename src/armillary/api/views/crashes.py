@@ -64,9 +64,12 @@ def crash_dumps(
     image_id: UUID | None,
     limit: int,
     after: str | None,
+    order: str = "",
 ) -> Document:
-    """A page of dumps without their contents."""
-    page = service.crash_dumps.list(catalog, device_id=device_id, image_id=image_id, limit=limit, after=after)
+    """A page of dumps without their contents, newest first or in an order."""
+    page = service.crash_dumps.list(
+        catalog, device_id=device_id, image_id=image_id, limit=limit, after=after, order=order
+    )
     return as_page(page, _dump_row)
 
 

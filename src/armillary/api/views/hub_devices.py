@@ -79,17 +79,23 @@ def devices(
     after: str | None,
     prefix: str = "",
     search: str = "",
+    order: str = "",
 ) -> Document:
-    """A catalog's hub devices by id; a search looks through 1,000 names."""
-    limit = min(limit, MAX_LIMIT)
-    found = service.hub_access.identities.list(catalog, after=after or "", limit=limit, prefix=prefix, search=search)
+    """A catalog's hub devices by id, or in an order; a search looks through 1,000 names."""
+    limit, identities = min(limit, MAX_LIMIT), service.hub_access.identities
+    if order:
+        page = identities.sorted(catalog, order, after=after, limit=limit, prefix=prefix, search=search)
+        found, cursor = page.items, page.next_cursor
+    else:
+        found = identities.list(catalog, after=after or "", limit=limit, prefix=prefix, search=search)
+        cursor = found[-1].identity if len(found) == limit else None
     connected = hub.connected()
     names = {each.device_id: each for each in service.registry.names.described([each.identity for each in found])}
     items = [
         {**identity(each, is_connected=each.identity in connected), **_called(names.get(each.identity))}
         for each in found
     ]
-    return {"items": items, "next": found[-1].identity if len(found) == limit else None}
+    return {"items": items, "next": cursor}
 
 
 def device(service: SecurityService, hub: Hub, device_id: str) -> Document:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from armillary.api.http.documents import as_document
+from armillary.engines.documents.document import folded
 from armillary.errors import ArmillaryError, InvalidArgumentError, ModelError, NotFoundError
 from armillary.platform.templates.device_templates import DeviceTemplate, MigrationSummary
 from armillary.platform.templates.templates import Ready
@@ -27,6 +28,11 @@ Document = dict[str, Any]
 
 def summary(platform: Platform, name: str, versions: list[int]) -> Document:
     """A template as one row of a list; one that cannot be read says why, and stops no other."""
+    return _counted(platform, *_row(platform, name, versions))
+
+
+def _row(platform: Platform, name: str, versions: list[int]) -> tuple[Document, int]:
+    """A row without what its model has, and which version it shows; 0 for the draft."""
     only = versions[-1] if versions and platform.documents.find("template", name) is None else 0
     document = platform.documents.get("template", published_id(name, only) if only else name)
     row = {
@@ -41,22 +47,32 @@ def summary(platform: Platform, name: str, versions: list[int]) -> Document:
         "changed_by": document.changed_by,
         "fault": None,
     }
+    return row, only
+
+
+def _counted(platform: Platform, row: Document, only: int) -> Document:
     try:
-        template = platform.templates.get(name, only).template
+        template = platform.templates.get(row["name"], only).template
     except ArmillaryError as error:
         return {**row, "fault": error.message}
     return {**row, "capabilities": len(template.capabilities), "cloud_properties": len(template.cloud)}
 
 
-def listed(platform: Platform, catalog: str | None, limit: int, after: str | None) -> Document:
-    """Device templates by name, each with its published versions, that who speaks for a catalog sees."""
-    rows = []
+def listed(
+    platform: Platform, catalog: str | None, limit: int, after: str | None, search: str | None = None
+) -> Document:
+    """Device templates by name, each with its published versions, that who speaks for a catalog sees.
+
+    With ``search`` those that have the text in their name or display name.
+    """
+    rows, wanted = [], folded(search or "")
     for name, versions in platform.templates.names().items():
         if after is not None and name <= after:
             continue
-        row = summary(platform, name, versions)
-        if catalog is None or row["catalog"] is None or row["catalog"].lower() == catalog.lower():
-            rows.append(row)
+        row, only = _row(platform, name, versions)
+        is_seen = catalog is None or row["catalog"] is None or row["catalog"].lower() == catalog.lower()
+        if is_seen and (wanted in folded(name) or wanted in folded(row["display_name"])):
+            rows.append(_counted(platform, row, only))
         if len(rows) > limit:
             break
     return {"items": rows[:limit], "next": rows[limit - 1]["name"] if len(rows) > limit else None}

@@ -76,10 +76,14 @@ def list_(
     catalog: CatalogOption = None,
     prefix: Annotated[str, typer.Option("--prefix", metavar="TEXT", help="Only ids that begin so.")] = "",
     search: SearchOption = None,
+    sort: Annotated[
+        str | None,
+        typer.Option("--sort", metavar="WORD", help="name, authentication, created_at...; falling with - before it."),
+    ] = None,
 ) -> Shown:
     """List a catalog's hub devices."""
     path = in_catalog(remote, catalog, "hub-devices")
-    found = remote.pages(path, device_id_prefix=prefix or None, search=search)
+    found = remote.pages(path, device_id_prefix=prefix or None, search=search, sort=sort)
     return table(found, COLUMNS, row=readable, empty="There is none: armillary hub-device create --device ID.")
 
 

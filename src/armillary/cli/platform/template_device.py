@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from armillary.cli.terminal.authored import CatalogOption, id_of
+from armillary.cli.terminal.authored import CatalogOption, SearchOption, id_of, none_of
 from armillary.cli.terminal.device_reference import device_row
 from armillary.cli.terminal.files import read_file, write_file
 from armillary.cli.terminal.json_option import JsonOption
@@ -97,10 +97,11 @@ def _import(
 
 
 @remote_command(verbs, "list")
-def _list(remote: RemoteService, catalog: CatalogOption = None) -> Shown:
+def _list(remote: RemoteService, catalog: CatalogOption = None, search: SearchOption = None) -> Shown:
     """List device templates."""
-    found = remote.pages(PATH, catalog=catalog)
-    return table(found, COLUMNS, row=readable, empty="There is no template; make one: armillary template import FILE.")
+    found = remote.pages(PATH, catalog=catalog, search=search)
+    empty = none_of("template", search) or "There is no template; make one: armillary template import FILE."
+    return table(found, COLUMNS, row=readable, empty=empty)
 
 
 @remote_command(verbs, "show")

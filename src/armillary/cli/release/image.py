@@ -83,9 +83,16 @@ def add(
 
 
 @remote_command(app, "list")
-def list_images(remote: RemoteService, base: CatalogPath) -> Shown:
-    """List the images of a catalog."""
-    found = remote.management.pages(f"{base}/images")
+def list_images(
+    remote: RemoteService,
+    base: CatalogPath,
+    sort: Annotated[
+        str | None,
+        typer.Option("--sort", metavar="WORD", help="name, size, uploaded_at...; falling with - before it."),
+    ] = None,
+) -> Shown:
+    """List the images of a catalog, newest first."""
+    found = remote.management.pages(f"{base}/images", sort=sort)
     return table(found, COLUMNS, row=_listed, empty="No image. Upload one: armillary image add --image-path FILE")
 
 

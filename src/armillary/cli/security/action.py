@@ -229,11 +229,15 @@ def list_actions(
     ] = "living",
     kind: Annotated[str | None, typer.Option("--kind", metavar="WORD", help="Only of a kind.")] = None,
     catalog: OnlyCatalogOption = None,
+    sort: Annotated[
+        str | None,
+        typer.Option("--sort", metavar="WORD", help="kind, state, devices, asked_at...; falling with - before it."),
+    ] = None,
     limit: LimitOption = None,
 ) -> Shown:
     """List actions, newest first."""
     wanted = None if state == "all" else state
-    found = list(remote.pages("/actions", limit=limit, state=wanted, kind=kind, catalog=catalog))
+    found = list(remote.pages("/actions", limit=limit, state=wanted, kind=kind, catalog=catalog, sort=sort))
     return table(found, COLUMNS, row=_listed, empty="No such action.")
 
 

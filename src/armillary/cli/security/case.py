@@ -83,11 +83,15 @@ def list_cases(
     remote: RemoteService,
     catalog: OnlyCatalogOption = None,
     which: Annotated[Literal["open", "closed", "all"], typer.Option("--state", help="Which cases.")] = "open",
+    sort: Annotated[
+        str | None,
+        typer.Option("--sort", metavar="WORD", help="title, kind, state or aware_at; falling with - before it."),
+    ] = None,
     limit: LimitOption = None,
 ) -> Shown:
     """List cases with the report that is due next."""
     wanted = None if which == "all" else str(which == "open").lower()
-    found = list(remote.pages("/cases", limit=limit, catalog=catalog, open=wanted))
+    found = list(remote.pages("/cases", limit=limit, catalog=catalog, open=wanted, sort=sort))
     return table(found, COLUMNS, row=_listed, empty="No such case.")
 
 

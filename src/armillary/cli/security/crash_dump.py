@@ -38,10 +38,14 @@ def list_dumps(
     catalog: OnlyCatalogOption = None,
     device: AnyDeviceOption = None,
     image: Annotated[str | None, typer.Option("--image", "-i", metavar="ID", help="Only of this image.")] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option("--sort", metavar="WORD", help="device, signal, received_at, size...; falling with - before it."),
+    ] = None,
     limit: LimitOption = None,
 ) -> Shown:
     """List crash dumps, newest first."""
-    found = remote.pages("/crash-dumps", limit=limit, catalog=catalog, device=device, image=image)
+    found = remote.pages("/crash-dumps", limit=limit, catalog=catalog, device=device, image=image, sort=sort)
     empty = "No crash dumps. Collect them: armillary device-group update --crash-dumps on"
     return table(list(found), COLUMNS, row=_listed, empty=empty)
 

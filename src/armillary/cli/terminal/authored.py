@@ -33,6 +33,10 @@ IdOption = Annotated[
 ]
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Change the one of this id, where there is one.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Although something uses it.")]
+SearchOption = Annotated[
+    str | None,
+    typer.Option("--search", "-s", metavar="TEXT", help="Only those with this text in their name or id."),
+]
 NameOption = Annotated[str | None, typer.Option("--name", "-n", metavar="TEXT", help="Its name, for people.")]
 
 
@@ -50,6 +54,11 @@ def read_definition(file: Path) -> dict[str, Any]:
 def id_of(name: str) -> str:
     """An id made of a name."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64] or "unnamed"
+
+
+def none_of(word: str, search: str | None) -> str:
+    """What is said where a list has nothing with a text; "" where none was asked for."""
+    return f"No {word} has {search!r} in its name or id." if search else ""
 
 
 def row_of(document: dict[str, Any]) -> dict[str, Any]:
@@ -100,8 +109,9 @@ class Documents:
     def add_list(self, text: str, columns: tuple[str, ...], *, empty: str, row: Row = row_of) -> None:
         """Declare ``list``, with ``text`` as its help."""
 
-        def verb(remote: RemoteService, catalog: CatalogOption = None) -> Shown:
-            return table(remote.pages(self._path, catalog=catalog), columns, row=row, empty=empty)
+        def verb(remote: RemoteService, catalog: CatalogOption = None, search: SearchOption = None) -> Shown:
+            found = remote.pages(self._path, catalog=catalog, search=search)
+            return table(found, columns, row=row, empty=none_of(self._word, search) or empty)
 
         self._declare("list", text, verb)
 

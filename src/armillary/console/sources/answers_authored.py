@@ -15,9 +15,9 @@ from armillary.twin.author.group import parse_group
 # Rules -------------------------------------------------------------------------------------------------------------
 
 
-def list_rules(by: RequestContext, limit: int, after: str | None = None) -> Document:
+def list_rules(by: RequestContext, limit: int, after: str | None = None, search: str = "") -> Document:
     """Rules by id."""
-    return by.platform.rule_operations.listed(by.catalog, limit, after)
+    return by.platform.rule_operations.listed(by.catalog, limit, after, search)
 
 
 def show_rule(by: RequestContext, rule_id: str) -> Document:
@@ -86,9 +86,9 @@ def delete_picture(by: RequestContext, picture_id: str) -> Document:
 # Groups, jobs, exports ---------------------------------------------------------------------------------------------
 
 
-def list_groups(by: RequestContext, limit: int, after: str | None = None) -> Document:
+def list_groups(by: RequestContext, limit: int, after: str | None = None, search: str = "") -> Document:
     """Segments by id."""
-    return by.platform.authored.listed("group", by.catalog, limit, after)
+    return by.platform.authored.listed("group", by.catalog, limit, after, search)
 
 
 def group_members(by: RequestContext, group_id: str, limit: int, catalog: str | None = None) -> Document:
@@ -108,9 +108,9 @@ def group_uses(by: RequestContext, group_id: str) -> Document:
     return views.uses_of(by.platform, "group", group_id, by.catalog)
 
 
-def list_jobs(by: RequestContext, limit: int, after: str | None = None) -> Document:
+def list_jobs(by: RequestContext, limit: int, after: str | None = None, search: str = "") -> Document:
     """Jobs by id, each with its newest run."""
-    return views.jobs(by.platform, by.catalog, limit, after)
+    return views.jobs(by.platform, by.catalog, limit, after, search)
 
 
 def show_job(by: RequestContext, job_id: str) -> Document:
@@ -143,9 +143,9 @@ def cancel_run(by: RequestContext, job_id: str, number: int) -> Document:
     return views.run(by.platform.job_operations.cancel(by.operator, job_id, number, by.catalog))
 
 
-def list_exports(by: RequestContext, limit: int, after: str | None = None) -> Document:
+def list_exports(by: RequestContext, limit: int, after: str | None = None, search: str = "") -> Document:
     """Data exports by id, each with how it is doing."""
-    return dict(as_document(by.platform.export_operations.listed(by.catalog, limit, after)))
+    return dict(as_document(by.platform.export_operations.listed(by.catalog, limit, after, search)))
 
 
 def show_export(by: RequestContext, export_id: str) -> Document:

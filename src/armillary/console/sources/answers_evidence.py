@@ -54,11 +54,17 @@ def declare_product(by: RequestContext, catalog: str, product: str, facts: Mappi
 # Cases -------------------------------------------------------------------------------------------------------------
 
 
-def list_cases(by: RequestContext, is_open: bool | None, limit: int, after: str | None) -> Document:  # noqa: FBT001 - named by every caller
-    """A page of cases, newest first, each with its clocks."""
+def list_cases(
+    by: RequestContext,
+    is_open: bool | None,  # noqa: FBT001 - named by every caller
+    limit: int,
+    after: str | None,
+    order: str = "",
+) -> Document:
+    """A page of cases, newest first or in an order, each with its clocks."""
     from armillary.api.views.security import cases as views_cases  # noqa: PLC0415 - memory: few services have cases
 
-    page = by.service.casework.cases.list(by.catalog, is_open=is_open, limit=limit, after=after)
+    page = by.service.casework.cases.list(by.catalog, is_open=is_open, limit=limit, after=after, order=order)
     return views_cases.cases(page, by.service.context.now())
 
 

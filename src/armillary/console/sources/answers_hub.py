@@ -114,9 +114,11 @@ def tag_device(by: RequestContext, device_id: str, name: str, value: str | None)
 # Hub devices -------------------------------------------------------------------------------------------------------
 
 
-def list_hub_devices(by: RequestContext, catalog: str, limit: int, after: str | None, search: str) -> Document:
-    """A catalog's hub devices by id."""
-    return views.devices(by.service, by.hub, catalog, limit=limit, after=after, search=search)
+def list_hub_devices(
+    by: RequestContext, catalog: str, limit: int, after: str | None, search: str, order: str = ""
+) -> Document:
+    """A catalog's hub devices by id, or in an order."""
+    return views.devices(by.service, by.hub, catalog, limit=limit, after=after, search=search, order=order)
 
 
 def show_hub_device(by: RequestContext, device_id: str) -> Document:

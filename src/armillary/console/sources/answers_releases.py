@@ -119,10 +119,10 @@ def drop_feed(by: RequestContext, name: str) -> Document:
 # Images ------------------------------------------------------------------------------------------------------------
 
 
-def list_images(by: RequestContext, catalog: str, limit: int, after: str | None) -> Document:
-    """A page of a catalog's images, newest first, each with its ``bill``."""
+def list_images(by: RequestContext, catalog: str, limit: int, after: str | None, order: str = "") -> Document:
+    """A page of a catalog's images, newest first or in an order, each with its ``bill``."""
     updates = by.service.updates
-    page = updates.images.list(catalog, limit=limit, after=after)
+    page = updates.images.list(catalog, limit=limit, after=after, order=order)
     kept = updates.bills.of_images(catalog, [each.image_id for each in page.items])
     items = [{**as_document(each), "bill": _bill(kept.get(each.image_id))} for each in page.items]
     return {"items": items, "next": page.next_cursor, "bill_policy": updates.bills.policy}

@@ -13,12 +13,12 @@ from armillary.console.sources.signed_in import Document
 
 
 def list_actions(
-    by: RequestContext, state: str | None, finding_id: str | None, limit: int, after: str | None
+    by: RequestContext, state: str | None, finding_id: str | None, limit: int, after: str | None, order: str = ""
 ) -> Document:
-    """A page of actions, newest first; with ``finding_id`` those about a finding."""
+    """A page of actions, newest first or in an order; with ``finding_id`` those about a finding."""
     finding = None if finding_id is None else uuid_of("finding", finding_id)
     found = by.service.response.actions.list(
-        catalog=by.catalog, state=state, finding_id=finding, limit=limit, after=after
+        catalog=by.catalog, state=state, finding_id=finding, limit=limit, after=after, order=order
     )
     return as_page(found, views.action)
 

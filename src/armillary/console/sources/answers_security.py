@@ -203,9 +203,11 @@ def drop_channel(by: RequestContext, channel_id: str) -> Document:
 # Crash dumps -------------------------------------------------------------------------------------------------------
 
 
-def list_crash_dumps(by: RequestContext, limit: int, after: str | None) -> Document:
-    """A page of crash dumps, newest first, without their contents."""
-    return views_crashes.crash_dumps(by.service, by.catalog, device_id=None, image_id=None, limit=limit, after=after)
+def list_crash_dumps(by: RequestContext, limit: int, after: str | None, order: str = "") -> Document:
+    """A page of crash dumps, newest first or in an order, without their contents."""
+    return views_crashes.crash_dumps(
+        by.service, by.catalog, device_id=None, image_id=None, limit=limit, after=after, order=order
+    )
 
 
 def show_crash_dump(by: RequestContext, dump_id: str) -> Document:

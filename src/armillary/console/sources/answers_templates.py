@@ -24,9 +24,9 @@ from armillary.twin.template.value_names import Naming
 # Templates ---------------------------------------------------------------------------------------------------------
 
 
-def list_templates(by: RequestContext, limit: int, after: str | None = None) -> Document:
+def list_templates(by: RequestContext, limit: int, after: str | None = None, search: str = "") -> Document:
     """Device templates by name."""
-    return views.listed(by.platform, by.catalog, limit, after)
+    return views.listed(by.platform, by.catalog, limit, after, search)
 
 
 def show_template(by: RequestContext, template_name: str) -> Document:

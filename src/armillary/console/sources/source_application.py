@@ -77,9 +77,9 @@ class ServiceApplication:
     def __init__(self, by: RequestContext) -> None:
         self._by, self._hub, self._platform = by, by.hub, by.platform
 
-    def documents(self, kind: str, *, after: str | None, limit: int) -> Document:
+    def documents(self, kind: str, *, after: str | None, limit: int, search: str = "") -> Document:
         """A page of documents: id, version, etag, changed_ms, changed_by and body of each."""
-        return self._platform.authored.listed(kind, self._by.catalog, limit, after)
+        return self._platform.authored.listed(kind, self._by.catalog, limit, after, search)
 
     def document(self, kind: str, document_id: str) -> Document:
         """One document. Raises NotFoundError."""

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from armillary.engines.database.port import Connection
 from armillary.engines.database.sqlite_refusal import refusal
@@ -30,6 +31,8 @@ class Layout:
     additions: str = ""  # SQL for tables that were added later and that no older version reads; run at each opening
     cache_kib: int = 256  # Page cache of each connection
     pragmas: Sequence[str] = ()  # Further settings of the writer
+    # What statements may call besides SQLite's own: name -> a function of one argument whose result rests on it alone
+    functions: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
 
 
 class SqliteFile:
@@ -68,6 +71,8 @@ class SqliteFile:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         connection.execute(f"PRAGMA cache_size=-{self._layout.cache_kib}")
+        for name, function in self._layout.functions.items():
+            connection.create_function(name, 1, function, deterministic=True)
         return connection
 
     def _open_writer(self) -> sqlite3.Connection:

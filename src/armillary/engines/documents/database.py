@@ -16,6 +16,7 @@ from pathlib import Path
 from armillary.engines.database.outbox import TABLE as OUTBOX
 from armillary.engines.database.sqlite_file import Layout, open_file
 from armillary.engines.database.transactions import Transactions
+from armillary.engines.documents.document import folded
 from armillary.errors import DataFolderError
 
 _SCHEMA = """
@@ -52,8 +53,15 @@ CREATE TABLE progress (
 INSERT INTO progress VALUES ('seq', 0);
 """
 
+
 # "ArmA"; 1 (2026-11): first
-LAYOUT = Layout(application_id=0x41726D41, version=1, schema=_SCHEMA, additions=OUTBOX)
+LAYOUT = Layout(
+    application_id=0x41726D41,
+    version=1,
+    schema=_SCHEMA,
+    additions=OUTBOX,
+    functions={"folded": lambda name: folded(str(name))},
+)
 
 
 def open_database(folder: Path) -> Transactions:

@@ -122,6 +122,11 @@ def decode_body(text: str) -> dict[str, Any]:
     return body
 
 
+def folded(text: str) -> str:
+    """A text in which upper and lower case of every alphabet are alike."""
+    return text.casefold()
+
+
 def word_of(kind: str) -> str:
     """What people call a kind of document."""
     return "segment" if kind == "group" else kind

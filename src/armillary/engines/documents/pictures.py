@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from armillary.engines.database.transactions import Transactions
+from armillary.engines.documents.document import folded
 
 KIND: Final = "picture"
 _LISTED: Final = """
@@ -15,7 +16,8 @@ SELECT id, body ->> '$.name', body ->> '$.catalog', body ->> '$.media_type', bod
 FROM document
 WHERE kind = 'picture' AND id > ?1
     AND (?2 IS NULL OR body ->> '$.catalog' IS NULL OR lower(body ->> '$.catalog') = lower(?2))
-ORDER BY id LIMIT ?3
+    AND (instr(folded(id), ?3) OR instr(folded(coalesce(body ->> '$.name', '')), ?3))
+ORDER BY id LIMIT ?4
 """
 _COUNTED: Final = (
     "SELECT count(*) FROM document WHERE kind = 'picture' AND lower(coalesce(body ->> '$.catalog', '')) = lower(?1)"
@@ -43,9 +45,10 @@ class PictureDocuments:
     def __init__(self, database: Transactions) -> None:
         self._database = database
 
-    def listed(self, catalog: str | None, *, limit: int, after: str | None) -> tuple[PictureLine, ...]:
-        """Pictures of a catalog (None: of any) and of all, by id."""
-        return tuple(PictureLine(*row) for row in self._database.rows(_LISTED, (after or "", catalog, limit)))
+    def listed(self, catalog: str | None, *, limit: int, after: str | None, text: str) -> tuple[PictureLine, ...]:
+        """Pictures of a catalog (None: of any) and of all, by id, that have ``text`` in their name or id."""
+        values = (after or "", catalog, folded(text), limit)
+        return tuple(PictureLine(*row) for row in self._database.rows(_LISTED, values))
 
     def count(self, catalog: str | None) -> int:
         """How many pictures a catalog has; with None those of all catalogs."""

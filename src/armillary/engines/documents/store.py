@@ -24,6 +24,7 @@ from armillary.engines.documents.document import (
     check_match,
     decode_body,
     encode_body,
+    folded,
     not_found,
 )
 from armillary.engines.documents.pictures import PictureDocuments
@@ -46,6 +47,9 @@ MAX_LIMIT = 1000
 MAX_CHANGES = 20_000
 
 _PRESENT = "SELECT kind, id, version, seq, changed_ms, changed_by, body FROM document "
+# What people call a document: a template's display name, else its name.
+_CALLED = "coalesce(nullif(body ->> '$.display_name', ''), body ->> '$.name', '')"
+_HAS_TEXT = f" AND (instr(folded(id), ?) OR instr(folded({_CALLED}), ?))"
 _PAST = "SELECT kind, id, version, seq, changed_ms, changed_by, body FROM history "
 _TO_HISTORY = "INSERT INTO history (kind, id, version, seq, changed_ms, changed_by, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _REPLACE = (
@@ -163,14 +167,18 @@ class DocumentStore:
         row = self._database.row(_PRESENT + "WHERE kind = ? AND id = ?", values)
         return None if row is None else _document(row)
 
-    def list(self, kind: str, *, limit: int = MAX_LIMIT, after: str | None = None, prefix: str = "") -> DocumentPage:
+    def list(
+        self, kind: str, *, limit: int = MAX_LIMIT, after: str | None = None, prefix: str = "", text: str = ""
+    ) -> DocumentPage:
         """Documents of a kind by id, whose ids begin with ``prefix``; at most ``limit`` and MAX_LIMIT.
 
-        ``after`` is ``next_after`` of the page before.
+        ``after`` is ``next_after`` of the page before. ``text`` stands in the id or the name of each, in upper or lower
+        case; no character of it is a wildcard.
         """
+        has_text, texts = (_HAS_TEXT, (folded(text), folded(text))) if text else ("", ())
         rows = self._database.rows(
-            _PRESENT + "WHERE kind = ? AND id > ? AND id >= ? AND id < ? ORDER BY id LIMIT ?",
-            (check_kind(kind), after or "", prefix, prefix + "\U0010ffff", _bounded(limit) + 1),
+            f"{_PRESENT}WHERE kind = ? AND id > ? AND id >= ? AND id < ?{has_text} ORDER BY id LIMIT ?",
+            (check_kind(kind), after or "", prefix, prefix + "\U0010ffff", *texts, _bounded(limit) + 1),
         )
         return _page(rows, limit)
 

@@ -48,9 +48,11 @@ class AuthoredDocuments:
 
     _store: DocumentStore
 
-    def listed(self, kind: str, catalog: str | None, limit: int, after: str | None) -> dict[str, Any]:
-        """Documents of a kind by id."""
-        kept = every(lambda at: self._store.list(kind, limit=MAX_LIMIT, after=at), after)
+    def listed(
+        self, kind: str, catalog: str | None, limit: int, after: str | None, search: str | None = None
+    ) -> dict[str, Any]:
+        """Documents of a kind by id; with ``search`` those that have the text in their name or id."""
+        kept = every(lambda at: self._store.list(kind, limit=MAX_LIMIT, after=at, text=search or ""), after)
         found = list(islice((each for each in kept if is_visible(each, catalog)), limit + 1))
         return {
             "items": [document_of(each) for each in found[:limit]],

@@ -26,9 +26,9 @@ class PictureOperations:
     _authored: AuthoredDocuments
     _store: DocumentStore
 
-    def listed(self, catalog: str | None, limit: int, after: str | None) -> dict[str, Any]:
-        """Pictures by id, without their contents."""
-        found = self._store.pictures.listed(catalog, limit=limit + 1, after=after)
+    def listed(self, catalog: str | None, limit: int, after: str | None, search: str | None = None) -> dict[str, Any]:
+        """Pictures by id, without their contents; with ``search`` those that have the text in their name or id."""
+        found = self._store.pictures.listed(catalog, limit=limit + 1, after=after, text=search or "")
         return {
             "items": [_line(each) for each in found[:limit]],
             "next": found[limit - 1].id if len(found) > limit else None,

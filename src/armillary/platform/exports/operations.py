@@ -39,9 +39,9 @@ class ExportOperations:
     _documents: AuthoredDocuments
     _changing_secrets: threading.Lock  # Held from looking at a document with secrets until both are changed
 
-    def listed(self, catalog: str | None, limit: int, after: str | None) -> dict[str, Any]:
-        """Data exports by id, each with how it is doing as ``status``."""
-        page = self._documents.listed(KIND, catalog, limit, after)
+    def listed(self, catalog: str | None, limit: int, after: str | None, search: str | None = None) -> dict[str, Any]:
+        """Data exports by id, each with how it is doing as ``status``; ``search`` stands in the name or id of each."""
+        page = self._documents.listed(KIND, catalog, limit, after, search)
         found = [self._store.find(KIND, each["id"]) for each in page["items"]]
         return {**page, "items": [self._shown(each, catalog) for each in found if each is not None]}
 

@@ -75,9 +75,9 @@ class RuleOperations:
     _naming: DeviceNaming
     _changing_secrets: threading.Lock  # Held from looking at a document with secrets until both are changed
 
-    def listed(self, catalog: str | None, limit: int, after: str | None) -> dict[str, Any]:
-        """Rules by id, each with its conditions in words."""
-        page = self._authored.listed(KIND, catalog, limit, after)
+    def listed(self, catalog: str | None, limit: int, after: str | None, search: str | None = None) -> dict[str, Any]:
+        """Rules by id, each with its conditions in words; ``search`` stands in the name or id of each."""
+        page = self._authored.listed(KIND, catalog, limit, after, search)
         known: dict[Any, Naming] = {}  # many rules look at one template, all of whose versions are read for its names
         return {**page, "items": [self._names.shown(each, catalog, known) for each in page["items"]]}
 

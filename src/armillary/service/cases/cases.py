@@ -132,14 +132,20 @@ class Cases:
         return self._as_case(self._context.records.read(lambda c: self._row(c, case_id, catalog)))
 
     def list(
-        self, catalog: str | None = None, *, is_open: bool | None = None, limit: int = 50, after: str | None = None
+        self,
+        catalog: str | None = None,
+        *,
+        is_open: bool | None = None,
+        limit: int = 50,
+        after: str | None = None,
+        order: str = "",
     ) -> Page[Case]:
-        """Cases, newest first; with ``is_open`` only open ones, or only those that are closed."""
-        before = number_after(after)
+        """Cases, newest first or in an order; with ``is_open`` only open ones, or only those that are closed."""
+        chosen = {"before": None, "order": order, "after": after} if order else {"before": number_after(after)}
 
         def query(connection: Connection) -> Page[Case]:
             catalog_id = None if catalog is None else catalog_or_raise(connection, catalog).catalog_id
-            page = case_rows.page(connection, catalog_id, is_open=is_open, limit=bounded(limit), before=before)
+            page = case_rows.page(connection, catalog_id, is_open=is_open, limit=bounded(limit), **chosen)
             entries = case_rows.entries(connection, [each.number for each in page.items])
             items = tuple(self._standing(connection, each, entries[each.number]) for each in page.items)
             return Page(items, page.next_cursor)

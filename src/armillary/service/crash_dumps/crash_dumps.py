@@ -59,9 +59,10 @@ class CrashDumps:
         image_id: UUID | None = None,
         limit: int = 50,
         after: str | None = None,
+        order: str = "",
     ) -> Page[CrashDumpRow]:
-        """Dumps without their contents, the newest first."""
-        before = number_after(after)
+        """Dumps without their contents, the newest first or in an order."""
+        before = None if order else number_after(after)
 
         def query(connection: Connection) -> Page[CrashDumpRow]:
             owner = None if catalog is None else catalog_or_raise(connection, catalog).catalog_id
@@ -72,6 +73,8 @@ class CrashDumps:
                 image_id=image_id,
                 limit=bounded(limit),
                 before=before,
+                order=order,
+                after=after,
             )
 
         return self._context.records.read(query)

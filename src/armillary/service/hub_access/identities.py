@@ -159,6 +159,29 @@ class HubIdentities:
 
         return self._context.records.read(query)
 
+    def sorted(
+        self,
+        catalog: str | None,
+        order: str,
+        *,
+        limit: int,
+        after: str | None = None,
+        prefix: str = "",
+        search: str = "",
+    ) -> Page[HubIdentity]:
+        """Hub devices as :meth:`list` finds them, in an order over all pages."""
+
+        def query(connection: Connection) -> Page[HubIdentity]:
+            owner = None if catalog is None else catalog_or_raise(connection, catalog).catalog_id
+            named = None
+            if search:
+                named = name_rows.matching(connection, search, catalog_id=owner, limit=name_rows.MAX_MATCHES)
+            return hub_rows.sorted_identities(
+                connection, owner, order, limit=limit, after=after, prefix=search or prefix, named=named
+            )
+
+        return self._context.records.read(query)
+
     def list_modules(self, catalog: str | None, *, after: str = "", limit: int) -> Page[HubIdentity]:
         """Modules of a catalog's devices, None for all, by ``device/module``; the cursor is the last that was read."""
 

@@ -160,11 +160,12 @@ class Actions:
         finding_id: UUID | None = None,
         limit: int = 50,
         after: str | None = None,
+        order: str = "",
     ) -> Page[Action]:
-        """Actions, newest first; ``state`` may also be ``living``: those that have not ended."""
+        """Actions, newest first or in an order; ``state`` may also be ``living``: those that have not ended."""
         if kind is not None:
             kind_named(kind)
-        before, states = number_after(after), _states(state)
+        before, states = None if order else number_after(after), _states(state)
 
         def query(connection: Connection) -> Page[Action]:
             owner = None if catalog is None else catalog_or_raise(connection, catalog).catalog_id
@@ -176,6 +177,8 @@ class Actions:
                 finding_id=finding_id,
                 limit=bounded(limit),
                 before=before,
+                order=order,
+                after=after,
             )
 
         return self._context.records.read(query)

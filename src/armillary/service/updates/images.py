@@ -149,13 +149,14 @@ class Images:
 
         return {each.image_id: each for each in self._context.records.read(query)}
 
-    def list(self, catalog: str, *, limit: int = 100, after: str | None = None) -> Page[Image]:
-        """A catalog's images, newest first."""
-        _check_cursor(after)
+    def list(self, catalog: str, *, limit: int = 100, after: str | None = None, order: str = "") -> Page[Image]:
+        """A catalog's images, newest first or in an order."""
+        if not order:
+            _check_cursor(after)
 
         def query(connection: Connection) -> Page[Image]:
             owner = catalog_or_raise(connection, catalog)
-            return image_rows.page(connection, owner.catalog_id, limit=bounded(limit), after=after)
+            return image_rows.page(connection, owner.catalog_id, limit=bounded(limit), after=after, order=order)
 
         return self._context.records.read(query)
 

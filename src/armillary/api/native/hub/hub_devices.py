@@ -14,8 +14,9 @@ from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import actor_of, hub_of, operator_of, platform_of, service_of
 from armillary.api.native.bodies import HubDeviceBody, ModuleBody, Pem
 from armillary.api.native.device_ids import DevicePath, known_device
-from armillary.api.native.parameters import CATALOG, V1, After, CatalogPath, Limit, StrictBody
+from armillary.api.native.parameters import CATALOG, V1, CatalogPath, Limit, SortedAfter, StrictBody, sort_query
 from armillary.api.views import hub_devices as views_hub
+from armillary.engines.records.order_words import HUB_DEVICES
 from armillary.service.hub_access.operations import IdentityChange
 
 Search = Annotated[str, Query(max_length=128, description="Beginning of a word of the name, or of the id")]
@@ -61,13 +62,21 @@ def list_hub_devices(
     request: Request,
     catalog: CatalogPath,
     limit: Limit = 100,
-    after: After = None,
+    after: SortedAfter = None,
     device_id_prefix: Prefix = "",
     search: Search = "",
+    sort: Annotated[str | None, sort_query(HUB_DEVICES)] = None,
 ) -> dict[str, Any]:
-    """A catalog's hub devices by id; a search looks through 1,000 names."""
+    """A catalog's hub devices by id, or sorted; a search looks through 1,000 names."""
     return views_hub.devices(
-        service_of(request), hub_of(request), catalog, limit=limit, after=after, prefix=device_id_prefix, search=search
+        service_of(request),
+        hub_of(request),
+        catalog,
+        limit=limit,
+        after=after,
+        prefix=device_id_prefix,
+        search=search,
+        order=sort or "",
     )
 
 

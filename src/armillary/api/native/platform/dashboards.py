@@ -28,6 +28,7 @@ from armillary.api.native.parameters import (
     Change,
     DocumentBody,
     DocumentPath,
+    Search,
 )
 from armillary.api.views import dashboard as views_dashboard
 from armillary.errors import ArmillaryError
@@ -44,9 +45,9 @@ PointsQuery = Annotated[
 ]
 
 
-def list_dashboards(request: Request, page: CatalogPage) -> dict[str, Any]:
+def list_dashboards(request: Request, page: CatalogPage, search: Search = None) -> dict[str, Any]:
     """Dashboards by id."""
-    return platform_of(request).authored.listed(KIND, *page)
+    return platform_of(request).authored.listed(KIND, *page, search)
 
 
 def show_dashboard(request: Request, dashboard_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:

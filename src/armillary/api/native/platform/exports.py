@@ -22,14 +22,15 @@ from armillary.api.native.parameters import (
     DocumentPath,
     Limit,
     NumberAfter,
+    Search,
 )
 from armillary.api.views import authored as views_authored, service as views
 from armillary.platform.exports.operations import ExportOperations
 
 
-def list_exports(request: Request, page: CatalogPage) -> dict[str, Any]:
+def list_exports(request: Request, page: CatalogPage, search: Search = None) -> dict[str, Any]:
     """Data exports by id, each with how it is doing as `status`."""
-    return row_document(_exports(request).listed(*page))
+    return row_document(_exports(request).listed(*page, search))
 
 
 def show_export(request: Request, export_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:

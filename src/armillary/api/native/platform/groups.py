@@ -11,7 +11,16 @@ from starlette.requests import Request
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import actor_of, platform_of
 from armillary.api.native.device_labels import with_names
-from armillary.api.native.parameters import V1, CatalogPage, CatalogQuery, Change, DocumentBody, DocumentPath, Force
+from armillary.api.native.parameters import (
+    V1,
+    CatalogPage,
+    CatalogQuery,
+    Change,
+    DocumentBody,
+    DocumentPath,
+    Force,
+    Search,
+)
 from armillary.api.views import authored as views_authored
 from armillary.platform.authored.documents import document_of
 from armillary.twin.author.group import parse_group
@@ -19,9 +28,9 @@ from armillary.twin.author.group import parse_group
 KIND = "group"
 
 
-def list_groups(request: Request, page: CatalogPage) -> dict[str, Any]:
+def list_groups(request: Request, page: CatalogPage, search: Search = None) -> dict[str, Any]:
     """Segments by id."""
-    return platform_of(request).authored.listed(KIND, *page)
+    return platform_of(request).authored.listed(KIND, *page, search)
 
 
 def show_group(request: Request, group_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:

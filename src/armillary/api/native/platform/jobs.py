@@ -24,6 +24,7 @@ from armillary.api.native.parameters import (
     DocumentPath,
     Force,
     Limit,
+    Search,
     StrictBody,
 )
 from armillary.api.views import authored as views_authored, service as views
@@ -49,9 +50,9 @@ class RunBody(StrictBody):
     only: Literal["all", "failed"] = "all"
 
 
-def list_jobs(request: Request, page: CatalogPage) -> dict[str, Any]:
+def list_jobs(request: Request, page: CatalogPage, search: Search = None) -> dict[str, Any]:
     """Jobs by id, each with its newest run as `run` (null before the first)."""
-    return views_authored.jobs(platform_of(request), *page)
+    return views_authored.jobs(platform_of(request), *page, search)
 
 
 def show_job(request: Request, job_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:

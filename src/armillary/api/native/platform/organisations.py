@@ -21,6 +21,7 @@ from armillary.api.native.parameters import (
     Change,
     DocumentBody,
     DocumentPath,
+    Search,
     StrictBody,
 )
 from armillary.platform.authored.organisations import KIND
@@ -32,9 +33,9 @@ class AssignBody(StrictBody):
     organisation: Annotated[str, Field(min_length=1, max_length=128)] | None
 
 
-def list_organisations(request: Request, page: CatalogPage) -> dict[str, Any]:
+def list_organisations(request: Request, page: CatalogPage, search: Search = None) -> dict[str, Any]:
     """Organisations by id."""
-    return platform_of(request).authored.listed(KIND, *page)
+    return platform_of(request).authored.listed(KIND, *page, search)
 
 
 def show_organisation(request: Request, organisation: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import actor_of, platform_of
-from armillary.api.native.parameters import V1, CatalogPage, CatalogQuery, Change, Force, StrictBody
+from armillary.api.native.parameters import V1, CatalogPage, CatalogQuery, Change, Force, Search, StrictBody
 from armillary.api.views import authored as views_authored
 from armillary.engines.documents.document import ID_PATTERN
 from armillary.engines.documents.pictures import KIND
@@ -48,9 +48,9 @@ class PictureBody(StrictBody):
     content: str
 
 
-def list_pictures(request: Request, page: CatalogPage) -> dict[str, Any]:
+def list_pictures(request: Request, page: CatalogPage, search: Search = None) -> dict[str, Any]:
     """Pictures by id, without their contents; a tile shows one by its `image`."""
-    return platform_of(request).picture_operations.listed(*page)
+    return platform_of(request).picture_operations.listed(*page, search)
 
 
 def show_picture(request: Request, picture_id: PicturePath, catalog: CatalogQuery = None) -> dict[str, Any]:

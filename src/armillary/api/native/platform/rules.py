@@ -24,6 +24,7 @@ from armillary.api.native.parameters import (
     DocumentBody,
     DocumentPath,
     MillisField,
+    Search,
     StrictBody,
 )
 from armillary.errors import InvalidArgumentError
@@ -51,9 +52,9 @@ class TrialBody(StrictBody):
 # Rules ----------------------------------------------------------------------------------------------------------------
 
 
-def list_rules(request: Request, page: CatalogPage) -> dict[str, Any]:
+def list_rules(request: Request, page: CatalogPage, search: Search = None) -> dict[str, Any]:
     """Rules by id; `conditions` says each in the names and units of the rule's device template."""
-    return platform_of(request).rule_operations.listed(*page)
+    return platform_of(request).rule_operations.listed(*page, search)
 
 
 def show_rule(request: Request, rule_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from armillary.api.native.parameters import (
     Change,
     DocumentBody,
     IfMatch,
+    Search,
     StrictBody,
 )
 from armillary.api.views import authored as views_authored, template as views_template
@@ -68,9 +69,9 @@ class MigrateBody(StrictBody):
 # Templates ---------------------------------------------------------------------------------------------------
 
 
-def list_templates(request: Request, page: CatalogPage) -> dict[str, Any]:
+def list_templates(request: Request, page: CatalogPage, search: Search = None) -> dict[str, Any]:
     """Device templates by name, each with its published versions."""
-    return views_template.listed(platform_of(request), *page)
+    return views_template.listed(platform_of(request), *page, search)
 
 
 def show_template(request: Request, template_name: NamePath, catalog: CatalogQuery = None) -> dict[str, Any]:

@@ -22,12 +22,15 @@ from armillary.api.native.parameters import (
     CatalogFilter,
     CatalogPath,
     Limit,
-    NewestPage,
+    SortedNumberAfter,
     StrictBody,
     Text,
+    sort_query,
 )
 from armillary.api.native.service.requests import Reason
 from armillary.api.views.security import actions as views
+from armillary.api.views.service import PAGE_ROWS
+from armillary.engines.records.order_words import ACTIONS
 from armillary.response.action import KINDS
 from armillary.response.state import STATES
 
@@ -119,15 +122,17 @@ def run_action(request: Request, body: ActionBody, catalog: CatalogFilter = None
 
 def list_actions(
     request: Request,
-    page: NewestPage,
     catalog: CatalogFilter = None,
     state: StateFilter = None,
     kind: KindFilter = None,
     finding: Finding = None,
+    limit: Limit = PAGE_ROWS,
+    after: SortedNumberAfter = None,
+    sort: Annotated[str | None, sort_query(ACTIONS)] = None,
 ) -> dict[str, Any]:
-    """Actions, newest first; state may also be `living`: those that have not ended."""
+    """Actions, newest first or sorted; state may also be `living`: those that have not ended."""
     found = service_of(request).response.actions.list(
-        catalog=catalog, state=state, kind=kind, finding_id=finding, limit=page.limit, after=page.after
+        catalog=catalog, state=state, kind=kind, finding_id=finding, limit=limit, after=after, order=sort or ""
     )
     return as_page(found, views.action)
 

@@ -13,7 +13,8 @@ from starlette.requests import Request
 
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
-from armillary.api.native.parameters import V1, CatalogFilter, Limit, NumberAfter, StrictBody
+from armillary.api.native.parameters import V1, CatalogFilter, Limit, SortedNumberAfter, StrictBody, sort_query
+from armillary.engines.records.order_words import CASES
 
 CASE_KINDS: Final = ("exploited-vulnerability", "severe-incident")
 CASE_STAGES: Final = ("24h", "72h", "final")
@@ -100,13 +101,14 @@ def list_cases(
     catalog: CatalogFilter = None,
     is_open: OpenFilter = None,
     limit: Limit = 50,
-    after: NumberAfter = None,
+    after: SortedNumberAfter = None,
+    sort: Annotated[str | None, sort_query(CASES)] = None,
 ) -> dict[str, Any]:
-    """Cases, newest first, each with its clocks."""
+    """Cases, newest first or sorted, each with its clocks."""
     from armillary.api.views.security import cases as views  # noqa: PLC0415 - memory: few services have cases
 
     service = service_of(request)
-    page = service.casework.cases.list(catalog, is_open=is_open, limit=limit, after=after)
+    page = service.casework.cases.list(catalog, is_open=is_open, limit=limit, after=after, order=sort or "")
     return views.cases(page, service.context.now())
 
 

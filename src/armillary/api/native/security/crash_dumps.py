@@ -15,8 +15,19 @@ from starlette.responses import Response
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.device_labels import with_names
-from armillary.api.native.parameters import CATALOG, V1, CatalogFilter, CatalogPath, NewestPage, StrictBody
+from armillary.api.native.parameters import (
+    CATALOG,
+    V1,
+    CatalogFilter,
+    CatalogPath,
+    Limit,
+    SortedNumberAfter,
+    StrictBody,
+    sort_query,
+)
 from armillary.api.native.service.schedules import GroupPath, ProductPath
+from armillary.api.views.service import PAGE_ROWS
+from armillary.engines.records.order_words import CRASH_DUMPS
 from armillary.wire.hub.credentials import DEVICE_ID_PATTERN
 
 MEDIA_TYPE = "application/cbor"
@@ -46,16 +57,18 @@ class CollectionBody(StrictBody):
 
 def list_crash_dumps(
     request: Request,
-    page: NewestPage,
     catalog: CatalogFilter = None,
     device: DeviceFilter = None,
     image: ImageFilter = None,
+    limit: Limit = PAGE_ROWS,
+    after: SortedNumberAfter = None,
+    sort: Annotated[str | None, sort_query(CRASH_DUMPS)] = None,
 ) -> dict[str, Any]:
-    """Crash dumps, newest first, without their contents."""
+    """Crash dumps, newest first or sorted, without their contents."""
     from armillary.api.views import crashes as views  # noqa: PLC0415 - memory: most services have none
 
     found = views.crash_dumps(
-        service_of(request), catalog, device_id=device, image_id=image, limit=page.limit, after=page.after
+        service_of(request), catalog, device_id=device, image_id=image, limit=limit, after=after, order=sort or ""
     )
     return with_names(request, found)
 

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, delete, func, select, update
+from sqlalchemy import Connection, Row, Select, String, cast, delete, func, select, update
 
+from armillary.engines.records import device_order, ordered
 from armillary.engines.records.queries.pages import first, newest_first
 from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.rows import Page, from_row, to_row
@@ -18,6 +20,18 @@ from armillary.engines.records.schema.security import dump_tables
 _dump, _key = dump_tables.crash_dump, dump_tables.crash_dump_key
 _device, _group = schema.device, schema.device_group
 DAY_S = 86_400
+# Word of an order -> what dumps are sorted by (``order_words.CRASH_DUMPS``).
+ORDERS: Final[Mapping[str, ordered.Order]] = MappingProxyType(
+    {
+        "device": ordered.by_text(device_order.shown_name()),
+        "signal": ordered.by_number(_dump.c.signal),
+        "stack": ordered.by_text(_dump.c.stack),
+        "crashed_at": ordered.by_number(_dump.c.crashed_at),
+        "received_at": ordered.by_number(_dump.c.received_at),
+        "size": ordered.by_number(_dump.c.size),
+        "image": ordered.by_text(cast(_dump.c.image_id, String)),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +108,14 @@ def page(
     device_id: str | None,
     image_id: UUID | None,
     limit: int,
-    before: int | None,
+    before: int | None = None,
+    order: str = "",
+    after: str | None = None,
 ) -> Page[CrashDumpRow]:
-    """Dumps, the newest first: of a catalog, a device, an image."""
+    """Dumps, the newest first: of a catalog, a device, an image.
+
+    With an ``order`` (``order_words.CRASH_DUMPS``) in that one, after the cursor ``after`` instead of ``before``.
+    """
     query = _dumps()
     if catalog_id is not None:
         query = query.where(_dump.c.catalog_id == catalog_id)
@@ -104,6 +123,12 @@ def page(
         query = query.where(_device.c.device_id == device_id)
     if image_id is not None:
         query = query.where(_dump.c.image_id == image_id)
+    if order:
+        key = ordered.Key(_dump.c.number)
+        query = device_order.with_names(query)
+        return ordered.page(
+            connection, query, order, ORDERS, key, _as_dump, limit=limit, after=after, what="crash dumps"
+        )
     return newest_first(connection, query, _dump, _as_dump, limit=limit, before=before)
 
 

@@ -4,20 +4,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Integer, Table, and_, cast, delete, func, insert, or_, select, update
 
+from armillary.engines.records import ordered
 from armillary.engines.records.queries import names as name_rows
 from armillary.engines.records.queries.pages import every, first
 from armillary.engines.records.schema import schema
-from armillary.engines.records.schema.rows import from_row
+from armillary.engines.records.schema.rows import Page, from_row
 
 _admission, _identity, _enrolment = schema.hub_admission, schema.hub_identity, schema.hub_enrolment
+_name = schema.device_name
 _certificate = schema.hub_certificate
 _registration, _service_key = schema.hub_registration, schema.hub_service_key
 
@@ -115,6 +118,17 @@ class HubServiceKey:
 _as_admission, _as_identity = partial(from_row, Admission), partial(from_row, HubIdentity)
 _as_enrolment, _as_registration = partial(from_row, HubEnrolment), partial(from_row, HubRegistration)
 
+# Word of an order -> what hub devices are sorted by (``order_words.HUB_DEVICES``).
+ORDERS: Final[Mapping[str, ordered.Order]] = MappingProxyType(
+    {
+        "name": ordered.by_text(func.coalesce(_name.c.name, _identity.c.identity)),
+        "device_id": ordered.by_text(_identity.c.identity),
+        "authentication": ordered.by_text(_identity.c.authentication),
+        "enabled": ordered.by_number(cast(_identity.c.is_enabled, Integer)),
+        "created_at": ordered.by_number(_identity.c.created_at),
+    }
+)
+
 # -- admission --------------------------------------------------------------------------------------------------------
 
 
@@ -168,6 +182,36 @@ def identities(
     else:  # "0" is the character after "/"
         query = query.where(_identity.c.identity > f"{device}/", _identity.c.identity < f"{device}0")
     return every(connection, query, _as_identity)
+
+
+def sorted_identities(
+    connection: Connection,
+    catalog_id: UUID | None,
+    order: str,
+    *,
+    limit: int,
+    after: str | None,
+    prefix: str = "",
+    named: Sequence[str] | None = None,
+) -> Page[HubIdentity]:
+    """Hub devices without modules in an order of ``ORDERS`` (``ordered.py``), whose ids begin with ``prefix``.
+
+    With ``named`` only these, and those whose ids begin with a ``prefix`` that is not empty.
+    """
+    query = select(_identity).outerjoin(_name, _name.c.identity == _identity.c.identity)
+    query = query.where(~_identity.c.identity.contains("/"))
+    if catalog_id is not None:
+        query = query.where(_identity.c.catalog_id == catalog_id)
+    begins = and_(_identity.c.identity >= prefix, _identity.c.identity < f"{prefix}~")
+    if named is not None:
+        is_named = _identity.c.identity.in_(named)
+        query = query.where(or_(is_named, begins) if prefix else is_named)
+    elif prefix:
+        query = query.where(begins)
+    key = ordered.Key(_identity.c.identity, str)
+    return ordered.page(
+        connection, query, order, ORDERS, key, _as_identity, limit=limit, after=after, what="hub devices"
+    )
 
 
 def some_identities(connection: Connection, names: Sequence[str]) -> tuple[HubIdentity, ...]:

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, select, update
 
+from armillary.engines.records import ordered
 from armillary.engines.records.queries.pages import every, first, newest_first
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.rows import Deployment, Image, Page, from_row, to_row
@@ -93,9 +95,24 @@ def of_blob(connection: Connection, catalog_id: UUID, digest: bytes) -> frozense
     return frozenset(connection.execute(query).scalars())
 
 
-def page(connection: Connection, catalog_id: UUID, *, limit: int, after: str | None) -> Page[Image]:
-    """A catalog's images, newest first; the cursor is ``time:image id``."""
+# Word of an order -> what images are sorted by (``order_words.IMAGES``).
+ORDERS: Final[Mapping[str, ordered.Order]] = MappingProxyType(
+    {
+        "name": ordered.by_text(_image.c.name),
+        "architecture": ordered.by_text(_image.c.architecture),
+        "size": ordered.by_number(_image.c.size),
+        "uploaded_at": ordered.by_number(_image.c.uploaded_at),
+        "uploaded_by": ordered.by_text(_image.c.uploaded_by),
+    }
+)
+
+
+def page(connection: Connection, catalog_id: UUID, *, limit: int, after: str | None, order: str = "") -> Page[Image]:
+    """A catalog's images, newest first, where the cursor is ``time:image id``; or in an ``order``."""
     query = select(_image).where(_image.c.catalog_id == catalog_id)
+    if order:
+        key = ordered.Key(_image.c.image_id, UUID)
+        return ordered.page(connection, query, order, ORDERS, key, _as_image, limit=limit, after=after, what="images")
     if after is not None:
         at, _, image_id = after.partition(":")
         stamp, last = int(at), UUID(image_id)

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, literal, select, update
 
+from armillary.engines.records import ordered
 from armillary.engines.records.queries.pages import every, first, newest_first
 from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.rows import Page, from_row, to_row
@@ -18,6 +20,17 @@ from armillary.engines.records.schema.security.response_tables import action as 
 from armillary.response.state import DECIDING
 
 _device = schema.device
+# Word of an order -> what actions are sorted by (``order_words.ACTIONS``).
+ORDERS: Final[Mapping[str, ordered.Order]] = MappingProxyType(
+    {
+        "kind": ordered.by_text(_action.c.kind),
+        "state": ordered.by_text(_action.c.state),
+        "devices": ordered.by_number(_action.c.devices),
+        "done": ordered.by_number(_action.c.done),
+        "asked_by": ordered.by_text(_action.c.asked_by),
+        "asked_at": ordered.by_number(_action.c.asked_at),
+    }
+)
 # Devices that are put into an action by one transaction: a fifth of a second.
 GATHERED_AT_ONCE: Final = 20_000
 
@@ -72,9 +85,14 @@ def page(
     kind: str | None = None,
     finding_id: UUID | None = None,
     limit: int,
-    before: int | None,
+    before: int | None = None,
+    order: str = "",
+    after: str | None = None,
 ) -> Page[Action]:
-    """Actions of a catalog (None: all), newest first."""
+    """Actions of a catalog (None: all), newest first.
+
+    With an ``order`` (``order_words.ACTIONS``) in that one, after the cursor ``after`` instead of ``before``.
+    """
     query = select(_action)
     for column, value in (
         (_action.c.catalog_id, catalog_id),
@@ -85,6 +103,9 @@ def page(
             query = query.where(column == value)
     if states:
         query = query.where(_action.c.state.in_(states))
+    if order:
+        key = ordered.Key(_action.c.number)
+        return ordered.page(connection, query, order, ORDERS, key, _as_action, limit=limit, after=after, what="actions")
     return newest_first(connection, query, _action, _as_action, limit=limit, before=before)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -37,6 +38,7 @@ MANY = """(each, dots) => {
   document.body.append(room);
   map.view = { dots: JSON.parse(dots) };
 }"""
+SMALL = MANY.replace('inset: "0"', 'left: "0", top: "0", width: "340px", height: "240px"')
 READ = """async ([rules, pack, contents]) => {
   const { readPack, PackError } = await import(pack);
   return contents.map((bytes) => {
@@ -133,12 +135,13 @@ def test_projection_nearest_place_and_marks(console: RunningConsole, watch: Call
     assert rules(page, "rules.worstFirst(argument).map((each) => each.label)", dots) == ["b", "c", "a"]
 
 
+COLOURS = """(found) => { const c = document.querySelector(found); const all = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+return new Set(new Uint32Array(all.buffer)).size; }"""
+
+
 def painted(page: Page) -> int:
     """How many colours the ground of the map has."""
-    count: int = page.evaluate(
-        """() => { const c = document.querySelector('device-map canvas'); const all = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
-        return new Set(new Uint32Array(all.buffer)).size; }"""
-    )
+    count: int = page.evaluate(COLOURS, "device-map canvas")
     return count
 
 
@@ -179,6 +182,30 @@ def test_a_map_of_many_devices_is_zoomed_read_and_asks_no_other_host(scene: Wate
     assert where.locator(".map-mark").count() < 400
     page.keyboard.press("Escape")
     assert watched.foreign == []
+
+
+def test_a_map_of_one_device_shows_the_country_around_it(scene: WaterScene, watch: Callable[..., Watched]):
+    watched = watch(scene, viewport=DESKTOP, reduced_motion="reduce")
+    page = scene.sign_in(watched)
+    page.goto("/dashboards/water")
+    wait_live(page)
+    dots = [
+        {"label": "Lone", "href": "/devices/lone", "text": "", "stale": False, "shape": "good", "lat": lat, "lon": 21.0}
+        for lat in (67.3, 67.3001)
+    ]
+    # A tile as wide as a phone, in Lapland, where places are far apart.
+    tile(page, "where").locator("device-map").evaluate(SMALL, json.dumps(dots))
+    scale = page.locator("#many .leaflet-control-scale-line")
+    expect(scale).to_have_text(re.compile(r"^(20|30|50|100) km$"))
+    expect(page.locator("#many .leaflet-control-attribution")).to_contain_text("Centre: ")
+    # Names and coasts on the land, which alone is one colour.
+    page.wait_for_function(f"({COLOURS})('#many canvas') > 3")
+    # Somebody who looks closer stays there.
+    page.locator("#many").get_by_role("button", name="Zoom in").click()
+    before = scale.inner_text()
+    page.evaluate("document.querySelector('#many').repaint()")
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert scale.inner_text() == before
 
 
 @pytest.mark.parametrize(

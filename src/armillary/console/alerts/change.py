@@ -13,7 +13,7 @@ from armillary.console.frame.action_checks import Form, asked_again, number_of
 from armillary.console.frame.asking import ask, confirm
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
-from armillary.errors import ConflictError, InvalidArgumentError
+from armillary.errors import ConflictError
 
 # Beginning of the names of boxes that are ticked; the number of the alert follows.
 TICK: Final = "alert_"
@@ -22,8 +22,7 @@ TICK: Final = "alert_"
 def acknowledge(visit: Visit, form: Form) -> Response:
     """Acknowledge one alert."""
     ask(visit, "acknowledge_alert", number=number_of(visit.params, "alert", "list"), note=form.get("note", ""))
-    back = form.get("back", "")
-    return done(back if back.startswith("/alerts") else query_of(form).address(), "acknowledged-alert")
+    return done(_back(form), "acknowledged-alert")
 
 
 def acknowledge_many(visit: Visit, form: Form) -> Response:
@@ -32,10 +31,10 @@ def acknowledge_many(visit: Visit, form: Form) -> Response:
     if "ticked" in form:
         ticked = [name.removeprefix(TICK) for name in form if name.startswith(TICK)]
         if not ticked:
-            raise InvalidArgumentError("no alert is selected", remedy="Tick the alerts to acknowledge, then send it.")
+            return done(_back(form), "none-ticked")
         numbers = [number_of({"number": each}, "alert", "list") for each in ticked]
         ask(visit, "acknowledge_alerts", numbers=numbers, count=None, note=form.get("note", ""))
-        return done(query.address(), "acknowledged-alerts")
+        return done(_back(form), "acknowledged-alerts")
     asked = many_question(visit, query)
     again = asked_again(visit, asked, form)
     if again is not None:
@@ -54,3 +53,9 @@ def acknowledge_many(visit: Visit, form: Form) -> Response:
     except ConflictError as error:  # since the page was asked again a moment ago
         return confirm(visit, many_question(visit, query), f"{error.message}. {error.remedy}")
     return done(query.address(), "acknowledged-alerts")
+
+
+def _back(form: Form) -> str:
+    """The list, or the alert, that a form was sent from; else the list with the form's filters."""
+    back = form.get("back", "")
+    return back if back.partition("?")[0] == "/alerts" or back.startswith("/alerts/") else query_of(form).address()

@@ -13,7 +13,7 @@ from armillary.console.bulk.kinds import Verb, kind_named, tag_of, verb_named
 from armillary.console.frame.action_checks import Form, confirmed
 from armillary.console.frame.asking import ask, catalogs, confirm, show
 from armillary.console.frame.console import Visit
-from armillary.console.frame.flash import local_path
+from armillary.console.frame.flash import done as lead_back, local_path
 from armillary.console.language.say import say
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError
 
@@ -36,10 +36,13 @@ def of_verb(visit: Visit) -> str:
 def choose(visit: Visit, form: Form) -> Response:
     """The page that asks about the rows that were ticked; nothing is changed."""
     kind, name = kind_named(visit.params["kind"]), form.get("verb", "")
-    verb, ids = verb_named(kind, name), _picked(form)
+    verb, back = verb_named(kind, name), local_path(form.get("back", kind.place))
+    if not any(each.startswith(pages_bulk.PICK) for each in form):
+        return lead_back(back, "none-ticked")
+    ids = _picked(form)
     asked = pages_bulk.question(
         kind, name, verb, ids, kind.names(visit, ids), post=f"/bulk/{visit.params['kind']}",
-        back=local_path(form.get("back", kind.place)), once=secrets.token_hex(16),
+        back=back, once=secrets.token_hex(16),
         groups=_groups(visit) if verb.group else (),
     )  # fmt: skip
     return confirm(visit, asked)

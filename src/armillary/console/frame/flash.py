@@ -80,6 +80,7 @@ MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
         "deleted": _DELETED,
         "acknowledged-alert": say("Acknowledged. It is listed under that state."),
         "acknowledged-alerts": say("Acknowledged. They are listed under that state."),
+        "none-ticked": say("Nothing was selected, and nothing was changed. Tick rows of the list, then send it."),
         "published": say("Published. This version never changes; devices can have it."),
         "begun": say("Begun. The page shows how it is getting on."),
         "cancelled": say("Cancelled. No other device begins; those that run still get their result."),
@@ -150,7 +151,7 @@ MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
         "token-revoked": say("Revoked. Its sessions ended with it."),
     }
 )
-ATTENTION: Final = frozenset({"let-in", "recovered"})
+ATTENTION: Final = frozenset({"let-in", "none-ticked", "recovered"})
 
 
 def message(query: Mapping[str, str]) -> Mapping[str, str] | None:

@@ -1,22 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page of alerts, live: it is asked for again when alerts have changed, unless somebody is at work in it.
+// The page of alerts, live: it is asked for again when alerts have changed, unless somebody types in it. Rows that are
+// ticked stay so (new-rows.js).
 
 import { listen } from "./live.js";
 import { isTyped } from "./shell.js";
 
 let waits = false;
 
+const TICKS = "input[type=checkbox]";
 const part = () => document.querySelector("[data-alerts-live]");
+const isBusy = (list) => isTyped(list, TICKS) || list.querySelector(`input:not(${TICKS}):focus, select:focus`) !== null;
 
-/** Asks for the list again, or says that there is a newer one where that would take away what somebody ticked. */
+/** Asks for the list again, or says that there is a newer one where that would take away what somebody types. */
 function refresh() {
   const list = part();
   if (!list || !window.htmx) return;
-  const isBusy = isTyped(list) || list.querySelector("input:focus, select:focus") !== null;
-  waits = isBusy;
-  if (isBusy) say("waiting", "alerts have changed");
+  waits = isBusy(list);
+  if (waits) say("waiting", "alerts have changed");
   else window.htmx.trigger(list, "refresh");
 }
+
+// Somebody has begun to type since the list was asked for.
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (detail.target !== part() || !isBusy(detail.target)) return;
+  detail.shouldSwap = false;
+  waits = true;
+  say("waiting", "alerts have changed");
+});
 
 let told = ["waiting", "connecting"];
 
@@ -28,15 +38,19 @@ function say(state, text) {
   status.textContent = text;
 }
 
-/** Shows the box that ticks all, which needs script. */
+/** Shows the box that ticks all, which needs script; it is ticked where all are. */
 function offer() {
   const all = document.querySelector("[data-tick-all]");
-  if (all) all.hidden = document.querySelectorAll("[data-tick]").length < 2;
+  const boxes = [...document.querySelectorAll("[data-tick]")];
+  if (!all) return;
+  all.hidden = boxes.length < 2;
+  all.checked = boxes.length > 0 && boxes.every((box) => box.checked);
 }
 
 document.addEventListener("change", (event) => {
-  if (!event.target.matches?.("[data-tick-all]")) return;
-  for (const box of document.querySelectorAll("[data-tick]")) box.checked = event.target.checked;
+  if (event.target.matches?.("[data-tick-all]")) {
+    for (const box of document.querySelectorAll("[data-tick]")) box.checked = event.target.checked;
+  } else if (event.target.matches?.("[data-tick]")) offer();
 });
 document.addEventListener("focusout", () => {
   if (waits) setTimeout(refresh, 0);

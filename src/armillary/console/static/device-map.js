@@ -3,17 +3,23 @@
 // their number and their worst state; it opens the list of them. Panning, zooming and keys are Leaflet's.
 
 import { Drawn } from "./drawn.js";
-import { ground } from "./map-base.js";
+import { DETAIL_ZOOM, ground } from "./map-base.js";
 import { clusters, stateOf, worstFirst } from "./map-rules.js";
 
 // A mark with a number of three digits is 52 pixels wide: nearer ones would lie on each other.
 const REACH = 54;
 const LISTED = 50;
+// A map of one spot begins here, and steps back until it names so many places, or shows the greatest part with detail.
+const CLOSEST_ZOOM = 9;
+const FEW_PLACES = 3;
+// Devices nearer to each other than this, a kilometre, are at one spot.
+const SAME_SPOT_DEGREES = 0.01;
 const SAID = { bad: "bad", attention: "needs attention", unknown: "unknown", good: "good", calm: "" };
 
 class DeviceMap extends Drawn {
   #map = null;
   #ground = null;
+  #stepsBack = false;
   #marks = new Map();
   #groups = { zoom: null, of: null, list: [] };
   draw(view) {
@@ -47,11 +53,23 @@ class DeviceMap extends Drawn {
     note.getContainer().replaceChildren(said);
     note._update = () => undefined;
     const spots = view.dots.map((dot) => [dot.lat, dot.lon]);
-    this.#map.fitBounds(L.latLngBounds(spots).pad(0.3), { maxZoom: 12, animate: false });
-    this.#ground = ground(this, this.dataset.pack, (place, failed) => {
+    const bounds = L.latLngBounds(spots);
+    this.#stepsBack = bounds.getNorthEast().equals(bounds.getSouthWest(), SAME_SPOT_DEGREES);
+    this.#map.fitBounds(bounds.pad(0.3), { maxZoom: this.#stepsBack ? CLOSEST_ZOOM : 12, animate: false });
+    this.#map.on("mousedown dragstart keydown", () => (this.#stepsBack = false)); // somebody looks around
+    this.#ground = ground(this, this.dataset.pack, (place, failed, named) => {
       said.textContent = failed || (place ? `Centre: ${place}. Natural Earth` : "Natural Earth");
+      const zoom = this.#map.getZoom();
+      if (named !== null) requestAnimationFrame(() => zoom === this.#map.getZoom() && this.#stepBack(named));
     }).addTo(this.#map);
     this.#map.on("moveend", () => this.#mark());
+  }
+  /** Shows more of the country around the only spot, where `named` places are too few to see where it is. */
+  #stepBack(named) {
+    if (!this.#stepsBack) return;
+    const zoom = this.#map.getZoom();
+    this.#stepsBack = named < FEW_PLACES && zoom > DETAIL_ZOOM;
+    if (this.#stepsBack) this.#map.setZoom(zoom - 1, { animate: false });
   }
   /** Marks of what is seen: those that stay are kept, so that focus and hover are. */
   #mark() {

@@ -58,7 +58,10 @@ async function load(address) {
   return answer;
 }
 
-/** A layer of Leaflet that draws the ground; `told` is called with the nearest place and with what failed. */
+/**
+ * A layer of Leaflet that draws the ground; `told` is called each time with the nearest place, with what failed, and with
+ * how many places are named, null while they come.
+ */
 export function ground(element, address, told) {
   if (!packs.has(address)) packs.set(address, new Pack(address));
   const pack = packs.get(address);
@@ -111,15 +114,16 @@ function draw(layer, element, pack, told) {
   const seen = (sight) => [-sight.left / width, -sight.top / width, (size.x - sight.left) / width, (size.y - sight.top) / width];
   const regions = zoom >= DETAIL_ZOOM ? [...new Set(sights.flatMap((sight) => pack.regions(...seen(sight))))] : [];
   let parts = regions.map((name) => pack.part(name, again));
-  const world = zoom < DETAIL_ZOOM || parts.includes(null) ? pack.part("world", again) : EMPTY;
-  if (!regions.length || parts.includes(null)) parts = world ? [world] : [];
+  const comes = parts.includes(null);
+  const world = zoom < DETAIL_ZOOM || comes ? pack.part("world", again) : EMPTY;
+  if (!regions.length || comes) parts = world ? [world] : [];
   const failed = parts.find((part) => part.failed)?.failed ?? "";
   const style = Object.fromEntries(["map-land", "map-sea", "map-coast", "map-border", "map-name", "map-halo"].map((name) => [name, colour(element, name)]));
   for (const sight of sights) for (const part of parts) drawLines(pen, part.lines, sight, seen(sight), style);
   const places = parts.flatMap((part) => part.places).sort((a, b) => a.rank - b.rank);
-  drawNames(pen, places, sights, zoom, style);
+  const named = drawNames(pen, places, sights, zoom, style);
   const centre = map.getCenter().wrap();
-  told(zoom >= DETAIL_ZOOM ? nearest({ lat: centre.lat, lon: centre.lng }, places) : "", failed);
+  told(zoom >= DETAIL_ZOOM ? nearest({ lat: centre.lat, lon: centre.lng }, places) : "", failed, comes || failed ? null : named);
 }
 
 function drawLines(pen, lines, sight, box, style) {
@@ -153,6 +157,7 @@ function drawLines(pen, lines, sight, box, style) {
   pen.setLineDash([]);
 }
 
+/** Names places where there is room; returns how many. */
 function drawNames(pen, places, sights, zoom, style) {
   const most = NAMED_AT_ZOOM_0 * 2 ** zoom;
   const spots = [];
@@ -178,4 +183,5 @@ function drawNames(pen, places, sights, zoom, style) {
     pen.strokeText(name, x + 6, y);
     pen.fillText(name, x + 6, y);
   }
+  return Math.min(kept.length, MOST_NAMES);
 }

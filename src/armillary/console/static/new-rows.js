@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lists that keep up do not move under who reads them. When a part with rows (`tr[data-row]`) asks for itself again,
 // rows that are shown stay where they are, with what they say now; those that came since wait behind a bar, "3 new",
-// which loads them. Everything around the rows keeps up at once.
+// which loads them. Everything around the rows keeps up at once. Rows that were ticked stay ticked.
 
 const PART = "[data-live-list]";
 const rowsOf = (root) => [...root.querySelectorAll("tr[data-row]")];
@@ -9,6 +9,8 @@ const idsOf = (root) => rowsOf(root).map((row) => row.dataset.row);
 
 let loads = null; // the part whose new rows somebody wants to see
 let fresh = new Set(); // rows to mark once they are there
+let ticked = []; // names of the boxes that were ticked in the part that is replaced
+let place = ""; // and of the one on which somebody was
 
 /** A row that the list no longer has: it stays until the list is loaded, says so, and offers nothing. */
 function parted(row) {
@@ -56,9 +58,13 @@ function keep(list, next) {
   button.querySelector("[data-says]").textContent = said;
 }
 
+const boxesOf = (root) => [...root.querySelectorAll("tr[data-row] input[type=checkbox]")];
+
 document.addEventListener("htmx:beforeSwap", (event) => {
   const list = event.detail.target;
   if (!list?.matches?.(PART) || !event.detail.shouldSwap) return;
+  ticked = boxesOf(list).filter((box) => box.checked).map((box) => box.name);
+  place = boxesOf(list).find((box) => box === document.activeElement)?.name ?? "";
   const came = new DOMParser().parseFromString(event.detail.serverResponse, "text/html");
   const next = came.getElementById(list.id);
   // An empty list is nothing that is read, and nothing to keep rows in.
@@ -71,6 +77,15 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     event.detail.serverResponse = came.documentElement.outerHTML;
   }
   loads = null;
+});
+
+document.addEventListener("htmx:afterSwap", () => {
+  if (ticked.length === 0 && !place) return;
+  for (const box of boxesOf(document)) {
+    if (ticked.includes(box.name)) box.checked = true;
+    if (box.name === place) box.focus({ preventScroll: true });
+  }
+  [ticked, place] = [[], ""];
 });
 
 document.addEventListener("htmx:afterSettle", () => {

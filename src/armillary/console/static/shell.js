@@ -37,9 +37,10 @@ tick();
 setInterval(tick, 5000);
 document.addEventListener("htmx:afterSettle", tick);
 
-/** Whether somebody has typed or chosen something in a part that is not sent yet. */
-export function isTyped(part) {
+/** Whether somebody has typed or chosen something in a part that is not sent yet, but for fields that `but` selects. */
+export function isTyped(part, but = "") {
   return [...part.querySelectorAll("input, textarea, select")].some((field) => {
+    if (but && field.matches(but)) return false;
     if (field.tagName === "SELECT") {
       const made = [...field.options].findIndex((option) => option.defaultSelected);
       return field.selectedIndex !== Math.max(made, 0);

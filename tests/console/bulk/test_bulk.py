@@ -67,6 +67,24 @@ def test_rules_are_switched_off_and_deleted_with_what_failed_named(scene: WaterS
         store.get("rule", "one")
 
 
+def test_a_form_without_ticks_leads_back_to_the_list(scene: WaterScene) -> None:
+    browser = scene.browser()
+    for path, fields in (
+        ("/bulk/devices", {"verb": "tag", "back": "/fleet?q=pump&sort=device"}),
+        (
+            "/acknowledge-alerts",
+            {"ticked": "1", "back": "/alerts?status=all&severity=high&sort=fired", "status": "all"},
+        ),
+    ):
+        led = browser.post(path, **fields)
+        assert led.status == 303, led.text
+        assert led.headers["Location"] == f"{fields['back']}&told=none-ticked"
+        page = browser.get(led.headers["Location"])
+        assert (page.status, "Nothing was selected, and nothing was changed." in page.text) == (200, True)
+    elsewhere = browser.post("/acknowledge-alerts", ticked="1", back="/alerts.example/", status="all", severity="high")
+    assert elsewhere.headers["Location"] == "/alerts?status=all&severity=high&told=none-ticked"
+
+
 def test_a_form_that_is_sent_twice_changes_nothing_twice(scene: WaterScene) -> None:
     browser, device = scene.browser(), scene.pumps[0].device_id
     pick = {f"pick:{device}": "on"}

@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
-from armillary.console.frame.sheet import Section, Sheet, cell_of
+from armillary.console.frame.sheet import FIND, Section, Sheet, cell_of
 from armillary.console.frame.sort import Head, has_all_rows, sorted_sheet, sorted_table
-from armillary.console.frame.table_bar import TableBar, bar_of, cut, hidden_of, kept_in, shown_in
+from armillary.console.frame.table_bar import TableBar, bar_of, cut, hidden_of, kept_in, shown_in, with_kept
 from armillary.console.frame.times import TimeRange, asked_range
 from armillary.console.frame.words import sentence
 from armillary.console.sources.permissions import may_ask
@@ -44,6 +44,8 @@ def show(visit: Visit, made: Sheet, status: int = 200) -> Response:
     if len(tables) == 1:
         table = _with_bar(visit, tables[0])
         made = replace(made, sections=tuple(table if each is tables[0] else each for each in made.sections))
+        if made.search is not None:
+            made = replace(made, search=with_kept(made.search, visit.here))
     if visit.sheets is not None:
         visit.sheets.append(made)
         return Response(status_code=status)
@@ -95,6 +97,21 @@ def _with_bar(visit: Visit, table: Section) -> Section:
     whole = has_all_rows(table.next_href, visit.here)
     made = bar(visit, table.columns, rows=len(table.rows), is_whole=whole, by_source=bool(table.by_source))
     return cut(replace(table, bar=made, next_href=kept_in(table.next_href, visit.here)), made.hidden)
+
+
+def found_text(visit: Visit) -> str:
+    """The text to which the address narrows a list, "" for none.
+
+    Raises:
+        InvalidArgumentError: it is longer than any name.
+    """
+    text = visit.query.get(FIND, "").strip()
+    if len(text) > MAX_NAME_CHARACTERS:
+        raise InvalidArgumentError(
+            f"{FIND}: expected a text of at most {MAX_NAME_CHARACTERS} characters, got {len(text)}",
+            remedy="Look for a shorter part of the name.",
+        )
+    return text
 
 
 def shown_range(visit: Visit) -> tuple[TimeRange, str]:

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 from armillary.api.http.json_body import strict_json
 from armillary.console.frame.curve import Curve
-from armillary.console.frame.form import Form
+from armillary.console.frame.form import Field, Form
 from armillary.console.frame.states import State, state_of
 from armillary.console.frame.times import RangeChoice
 from armillary.console.frame.values import json_text
@@ -28,6 +28,8 @@ from armillary.errors import InvalidArgumentError
 Within = Literal["hub", "updates", "security", ""]
 # A page that somebody looks at is asked for again so often (seconds), as the fleet's is.
 SEEN_EVERY_S = 15
+# Name of the text in an address to which a list is narrowed.
+FIND = "q"
 # Rows of one page of a long table; the next is as many further on, at the same cost.
 LIST_LINES = 50
 
@@ -140,7 +142,8 @@ class Sheet:
     ``command`` is a text to copy, under ``says_command``;
     ``head`` is the head that all pages of one device share (``device/pages_tabs.py``), None on any other page;
     ``heading`` is the window's title, by default the place's name; ``every_s`` is how often all but its forms is asked
-    for again while something is under way, 0 never.
+    for again while something is under way, 0 never; ``is_list`` says that rows of its table stay while they are read,
+    and new ones wait behind a bar (``static/new-rows.js``).
     """
 
     place: str
@@ -166,6 +169,17 @@ class Sheet:
     every_s: int = 0
     heading: str = ""
     head: Any = None
+    is_list: bool = False
+
+    @property
+    def row_ids(self) -> tuple[Section, tuple[str, ...]] | None:
+        """The table whose rows stay while they are read, with an id of each; None where there is none such."""
+        tables = [each for each in self.sections if each.sorts and each.rows]
+        if not (self.is_list and self.every_s) or len(tables) != 1:
+            return None
+        firsts = [row[0] for row in tables[0].rows]
+        ids = tuple(each.pick or each.href or (each.ident.full if each.ident else each.text) for each in firsts)
+        return (tables[0], ids) if len(set(ids)) == len(ids) and all(ids) else None
 
     @property
     def has_curve(self) -> bool:
@@ -284,23 +298,45 @@ def list_sheet(
     detail: str = "",
     heading: str = "",
     bulk: Bulk | None = None,
+    search: str = "",
 ) -> Sheet:
-    """A page with all documents of a kind.
+    """A page with all documents of a kind, or with those that have ``search`` in their name or id.
 
     Where none is ``found``, it says by ``detail`` what such a document is, and the ``command`` that makes one.
     ``says`` is the first line; ``new`` the way to a new one, None where the operator may make none.
     """
-    next_page = next_href(path, cursor)
+    next_page = next_href(path, cursor, {FIND: search} if search else {})
+    new_way = (new,) if new is not None else ()
+    if search:
+        all_way = Button(label=say("Show all"), href=path)
+        says = says if found else say("Nothing here has {text} in its name or id.", text=json_text(search))
+        detail = say("Only those with {text} in their name or id.", text=json_text(search)) if found else ""
+        new_way, command = (all_way, *new_way), ""
+    elif found:
+        detail = ""
     section = Section(
         title=heading or title, columns=columns, rows=found, none="", next_href=next_page, sorts=True, bulk=bulk
     )
     return Sheet(
         place=title,
         title=says,
-        detail="" if found else detail,
-        buttons=(new,) if new is not None else (),
+        detail=detail,
+        buttons=new_way,
+        search=find_form(path, search) if found or search else None,
         sections=(section,) if found else (),
         command="" if found else command,
+        every_s=SEEN_EVERY_S,
+        is_list=True,
+    )
+
+
+def find_form(path: str, search: str, hidden: tuple[tuple[str, str], ...] = ()) -> Form:
+    """The form that narrows a list to those with a text in their name or id."""
+    return Form(
+        post=path,
+        label=say("Find"),
+        fields=(Field(name=FIND, label=say("Text in the name or id"), value=search),),
+        hidden=hidden,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 from armillary.console.frame.flash import PARAMETER
+from armillary.console.frame.form import Form
 from armillary.console.frame.sheet import Section
 from armillary.console.frame.words import grouped
 from armillary.console.language.say import say
@@ -185,6 +186,12 @@ def kept_in(href: str, here: str) -> str:
     names = {name for name, _ in there}
     more = [each for each in lasting(here) if each[0] in (COLUMNS, SORT) and each[0] not in names]
     return address(path, [*there, *more])
+
+
+def with_kept(form: Form, here: str) -> Form:
+    """A form that narrows a list, with the order and the columns that the list has now."""
+    more = tuple(each for each in lasting(here) if each[0] in (COLUMNS, SORT))
+    return replace(form, hidden=(*form.hidden, *more))
 
 
 def cut(section: Section, hidden: frozenset[int]) -> Section:

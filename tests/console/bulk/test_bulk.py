@@ -165,7 +165,6 @@ def test_nothing_of_another_catalog_and_nothing_by_a_reader_is_changed(scene: Wa
 @pytest.mark.parametrize(
     ("path", "fields", "status"),
     [
-        ("/bulk/devices", {"verb": "tag"}, 400),
         ("/bulk/devices", {"verb": "explode", "pick:a": "on"}, 404),
         ("/bulk/planets", {"verb": "tag", "pick:a": "on"}, 404),
         ("/bulk/devices/explode", {"pick:a": "on"}, 404),

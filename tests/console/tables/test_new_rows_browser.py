@@ -14,6 +14,7 @@ from tests.console.console_server import RunningConsole
 from tests.console.page_check import reads_well
 from tests.console.rehearsed_data import uid
 from tests.console.watched_browser import LOOKS, Watched
+from tests.console.water_scene import WaterScene
 
 from armillary.console.device import pages_fleet
 
@@ -134,6 +135,33 @@ def test_the_audit_log_keeps_up_unless_it_is_verified_or_paged(
     expect(page.get_by_role("heading", level=1)).to_have_text(f"{len(shown) + 1} operations are recorded.")
     bar(page).click()
     expect(page.locator("tr[data-row]")).to_have_count(len(shown) + 1)
+
+
+def test_lists_that_are_sheets_keep_their_rows_as_well(scene: WaterScene, watch: Callable[..., Watched]) -> None:
+    store, page = scene.running.platform.documents, scene.sign_in(watch(scene))
+    rule = {"catalog": "northwind", "conditions": [{"telemetry": "flow", "op": ">", "value": 1e9}], "enabled": False}
+    try:
+        store.put("rule", "zn-first", {**rule, "name": "Zn first"}, by="test")
+        page.goto("/rules?q=zn&sort=-rule")
+        assert page.evaluate(ROWS) == ["zn-first"]
+        store.put("rule", "zn-second", {**rule, "name": "Zn second"}, by="test")
+        asks_again(page, "sheet")
+        assert page.evaluate(ROWS) == ["zn-first"]
+        expect(bar(page)).to_have_text("1 newShow")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("2 rules")
+        bar(page).click()
+        expect(page.locator("tr.fresh")).to_have_count(1)
+        assert page.evaluate(ROWS) == ["zn-second", "zn-first"]
+        store.delete("rule", "zn-first", by="test")
+        asks_again(page, "sheet")
+        expect(page.locator("tr[data-row=zn-first] [data-gone]")).to_have_text("no longer in this list")
+        # A page of one thing is none: its tables are as they are now.
+        page.goto("/rules/zn-second")
+        assert page.evaluate(ROWS) == []
+    finally:
+        for each in ("zn-first", "zn-second"):
+            if store.find("rule", each):
+                store.delete("rule", each, by="test")
 
 
 def test_an_empty_list_shows_what_comes_at_once(console: RunningConsole, watch: Callable[..., Watched]) -> None:

@@ -7,13 +7,20 @@ import csv
 import html
 import io
 import re
+from typing import Any
 
 import pytest
 from tests.console.console_server import RunningConsole
+from tests.console.hub_scene import HubScene
 from tests.console.plain_browser import Browser, signed_in
+from tests.console.security_scene import SecurityScene
 from tests.console.water_scene import NAMES, WaterScene
 
 from armillary.console.device import pages_fleet
+from armillary.console.evidence import pages_cases
+from armillary.console.hub_devices import read as hub_devices
+from armillary.console.releases import pages_images
+from armillary.console.security import pages_actions, pages_dumps
 from armillary.engines.records import device_order
 
 
@@ -95,3 +102,56 @@ def test_roll_outs_have_the_line_above_their_table_filters_and_an_order(console:
     assert browser.get("/updates?state=nonsense").text.count('<tr><th scope="row">') == 3
     rows = list(csv.reader(io.StringIO(browser.get("/updates?export=csv").text)))
     assert [len(rows), rows[0][-1]] == [4, "Roll-out id"]
+
+
+def test_hub_devices_are_sorted_over_all_pages(hub_scene: HubScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_devices, "LINES", 2)
+    browser, catalog = hub_scene.browser(), "northwind"
+    names = {"zs-1": "Zsort b", "zs-2": "zsort A", "zs-3": "zsort b", "zs-4": "zsort c", "zs-5": "Zsort B"}
+    for device_id, name in names.items():
+        body = {"device_id": device_id, "authentication": "sas", "name": name}
+        made = hub_scene.running.call("POST", f"/api/v1/catalogs/{catalog}/hub-devices", body)
+        assert made.status in (200, 201), made.raw
+    try:
+        for sort, expected in (
+            ("device", ["zs-2", "zs-1", "zs-3", "zs-5", "zs-4"]),
+            ("-device", ["zs-4", "zs-1", "zs-3", "zs-5", "zs-2"]),
+        ):
+            found, path = list[str](), f"/hub-devices?catalog={catalog}&q=zsort&sort={sort}"
+            while path:
+                page = browser.get(path)
+                assert page.status == 200
+                assert "aria-sort" in page.text
+                found += re.findall(r'/(zs-\d)">', page.text)
+                following = re.search(r'<a href="([^"]+)" rel="next">', page.text)
+                path = html.unescape(following[1]) if following else ""
+            assert found == expected
+        # A page of another order is none of this one: the list begins anew, and says so.
+        other = browser.get(f"/hub-devices?catalog={catalog}&q=zsort&sort=device&after=zs-1")
+        assert (other.status, "After: expected `next` of the page before" in other.text) == (200, True)
+        assert "aria-sort" not in other.text
+    finally:
+        for device_id in names:
+            hub_scene.running.call("DELETE", f"/api/v1/hub-devices/{device_id}")
+
+
+@pytest.mark.parametrize(
+    ("path", "pages"),
+    [
+        ("/actions", pages_actions),
+        ("/crash-dumps", pages_dumps),
+        ("/cases?only=all", pages_cases),
+        ("/images", pages_images),
+    ],
+)
+def test_every_column_that_a_source_sorts_is_answered(security_scene: SecurityScene, path: str, pages: Any) -> None:
+    browser = security_scene.browser("Administrator")
+    assert browser.get(path).status == 200
+    for column in pages.BY_SOURCE:
+        for sign in ("", "-"):
+            word = f"{sign}{re.sub('[^a-z]+', '-', column.lower())}"
+            page = browser.get(f"{path}{'&' if '?' in path else '?'}sort={word}")
+            assert page.status == 200, word
+            assert "newest first" not in page.text.split("Playbooks")[0]
+    # One that there is not is the list in its own order.
+    assert "newest first" in browser.get(f"{path}{'&' if '?' in path else '?'}sort=nonsense").text

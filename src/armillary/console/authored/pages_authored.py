@@ -87,7 +87,7 @@ SOURCES: Mapping[str, str] = MappingProxyType(
 # Segments -----------------------------------------------------------------------------------------------------------
 
 
-def groups_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Sheet:
+def groups_sheet(page: Mapping[str, Any], *, may_change: bool, now: int, search: str = "") -> Sheet:
     """All segments."""
     items = page["items"]
     found = [
@@ -106,6 +106,7 @@ def groups_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Shee
         found,
         (say("Segment"), say("Members"), say("Catalog"), say("Changed"), say("By")),
         may_change=may_change,
+        search=search,
     )
 
 
@@ -150,7 +151,7 @@ def filters_words(body: Mapping[str, Any]) -> str:
 # Jobs -------------------------------------------------------------------------------------------------------------
 
 
-def jobs_sheet(page: Mapping[str, Any], *, may_change: bool, of_one: bool, now: int) -> Sheet:
+def jobs_sheet(page: Mapping[str, Any], *, may_change: bool, of_one: bool, now: int, search: str = "") -> Sheet:
     """All jobs, each with its newest run; ``of_one``: to an operator of one catalog, who sees runs of its jobs only."""
     found = []
     for item in page["items"]:
@@ -172,7 +173,7 @@ def jobs_sheet(page: Mapping[str, Any], *, may_change: bool, of_one: bool, now: 
             )
         )
     columns = (say("Job"), say("Segment"), say("Catalog"), say("Newest run"), say("Done"), say("Failed"), say("Begun"))
-    return _list("job", page, found, columns, may_change=may_change)
+    return _list("job", page, found, columns, may_change=may_change, search=search)
 
 
 def job_sheet(
@@ -286,7 +287,7 @@ def action_words(action: Mapping[str, Any]) -> str:
 # Exports ----------------------------------------------------------------------------------------------------------
 
 
-def exports_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Sheet:
+def exports_sheet(page: Mapping[str, Any], *, may_change: bool, now: int, search: str = "") -> Sheet:
     """All data exports."""
     found = [
         (
@@ -305,6 +306,7 @@ def exports_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> She
         found,
         (say("Export"), say("State"), say("What"), say("Where to"), say("Catalog"), say("Changed")),
         may_change=may_change,
+        search=search,
     )
 
 
@@ -355,7 +357,13 @@ def place_of(kind: str) -> str:
 
 
 def _list(
-    kind: str, page: Mapping[str, Any], found: Sequence[Sequence[Cell]], columns: tuple[str, ...], *, may_change: bool
+    kind: str,
+    page: Mapping[str, Any],
+    found: Sequence[Sequence[Cell]],
+    columns: tuple[str, ...],
+    *,
+    may_change: bool,
+    search: str,
 ) -> Sheet:
     count, path = len(found), f"/{kind}s"
     many = {"group": counted(count, "segment"), "job": counted(count, "job"), "export": counted(count, "data export")}
@@ -368,6 +376,7 @@ def _list(
         says=sentence(many[kind]) if found else _NO_WORDS[kind],
         new=Button(label=NEW_WORDS[kind], href=f"{path}/new") if may_change else None,
         command=f"armillary {NOUN[kind]} create --help",
+        search=search,
     )
 
 

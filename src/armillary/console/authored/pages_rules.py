@@ -39,9 +39,15 @@ DEVICES = 50
 
 
 def list_sheet(
-    page: Mapping[str, Any], open_alerts: int, *, may_change: bool, now: int, bulk: Bulk | None = None
+    page: Mapping[str, Any],
+    open_alerts: int,
+    *,
+    may_change: bool,
+    now: int,
+    bulk: Bulk | None = None,
+    search: str = "",
 ) -> Sheet:
-    """All rules."""
+    """All rules, or those that have ``search`` in their name or id."""
     items = page["items"]
     on = sum(bool(item["body"].get("enabled", True)) for item in items)
     said = (
@@ -94,6 +100,7 @@ def list_sheet(
             "sends a command."
         ),
         bulk=bulk,
+        search=search,
     )
 
 

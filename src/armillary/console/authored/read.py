@@ -22,7 +22,7 @@ from armillary.console.authored.rule_builder import owners
 from armillary.console.authored.trial import chart_of
 from armillary.console.bulk.kinds import bulk_of
 from armillary.console.frame import sheet
-from armillary.console.frame.asking import ask, catalogs, may, meant, show
+from armillary.console.frame.asking import ask, catalogs, found_text, may, meant, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Form
 from armillary.console.frame.sheet import Editor, Sheet, place
@@ -60,13 +60,14 @@ def kind_of(visit: Visit) -> str:
 
 def rules(visit: Visit) -> Response:
     """All rules."""
-    page = ask(visit, "list_rules", limit=LINES, after=visit.query.get("after"))
+    search = found_text(visit)
+    page = ask(visit, "list_rules", limit=LINES, after=visit.query.get("after"), search=search)
     waiting = ask(visit, "list_alerts", status="open", limit=LINES)
     can = may(visit, "rule")
     return show(
         visit,
         pages_rules.list_sheet(
-            page, len(waiting["items"]), may_change=can, now=visit.now, bulk=bulk_of(visit, "rules")
+            page, len(waiting["items"]), may_change=can, now=visit.now, bulk=bulk_of(visit, "rules"), search=search
         ),
     )
 
@@ -133,8 +134,9 @@ def try_rule(visit: Visit) -> Response:
 
 def _listed(visit: Visit, kind: str, laid_out: Callable[..., Sheet]) -> Response:
     """The page that lists all documents of a kind."""
-    found = ask(visit, f"list_{kind}s", limit=LINES, after=visit.query.get("after"))
-    return show(visit, laid_out(found, may_change=may(visit, kind), now=visit.now))
+    search = found_text(visit)
+    found = ask(visit, f"list_{kind}s", limit=LINES, after=visit.query.get("after"), search=search)
+    return show(visit, laid_out(found, may_change=may(visit, kind), now=visit.now, search=search))
 
 
 def groups(visit: Visit) -> Response:

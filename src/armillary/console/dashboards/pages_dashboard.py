@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from armillary.console.dashboards.pages_tiles import tile_view
 from armillary.console.dashboards.tile_inputs import WORDS
+from armillary.console.frame import sheet
 from armillary.console.frame.words import counted, moment, sentence
 from armillary.console.language.say import say
 from armillary.twin.author.dashboard import Dashboard, reading_order
@@ -43,8 +44,8 @@ COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], object] | None] = MappingPro
 )
 
 
-def list_view(page: Mapping[str, Any], now: int) -> dict[str, Any]:
-    """All dashboards."""
+def list_view(page: Mapping[str, Any], now: int, search: str = "") -> dict[str, Any]:
+    """All dashboards, or those that have ``search`` in their name or id."""
     lines = [
         {
             "href": place(item["id"]),
@@ -57,7 +58,10 @@ def list_view(page: Mapping[str, Any], now: int) -> dict[str, Any]:
         }
         for item in page["items"]
     ]
-    return {"sentence": _sentence(len(lines), more=bool(page["next"])), "lines": lines}
+    said = _sentence(len(lines), more=bool(page["next"]))
+    if search and not lines:
+        said = sheet.nothing_found(search)
+    return {"sentence": said, "detail": sheet.only_found(search) if search and lines else "", "lines": lines}
 
 
 def _sentence(count: int, *, more: bool) -> str:

@@ -12,10 +12,11 @@ from starlette.responses import JSONResponse, Response
 from armillary.console.dashboards import pages_dashboard, pages_tile_form, pictures, uploads
 from armillary.console.dashboards.pages_dashboard import place
 from armillary.console.dashboards.tile_inputs import WORDS
-from armillary.console.frame.asking import ask, listed, may, meant, shown_range
+from armillary.console.frame.asking import ask, found_text, listed, may, meant, shown_range
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import PARAMETER
-from armillary.console.frame.sheet import next_href
+from armillary.console.frame.sheet import FIND, find_form, next_href
+from armillary.console.frame.table_bar import with_kept
 from armillary.console.frame.times import RANGES, TimeRange, asked_range, choice_of
 from armillary.errors import ArmillaryError, NotFoundError
 from armillary.twin.author.dashboard import KINDS, Dashboard, free_row, parse
@@ -31,13 +32,15 @@ CHOICES = 200
 
 def dashboards(visit: Visit) -> Response:
     """All dashboards."""
-    page = visit.sources.application.documents(KIND, after=visit.query.get("after"), limit=LIST_LINES)
-    view = pages_dashboard.list_view(page, visit.now)
-    further = next_href("/dashboards", page["next"])
+    search = found_text(visit)
+    page = visit.sources.application.documents(KIND, after=visit.query.get("after"), limit=LIST_LINES, search=search)
+    view = pages_dashboard.list_view(page, visit.now, search)
+    further = next_href("/dashboards", page["next"], {FIND: search} if search else {})
     table = listed(visit, pages_dashboard.COLUMNS, view["lines"], further)
     view |= {"heads": table.heads, "lines": table.rows, "next_href": table.next_href}
     view["may_make"] = may(visit, KIND)
     view["templates"] = [name for name, _ in _templates(visit)]
+    view["search"] = with_kept(find_form("/dashboards", search), visit.here) if view["lines"] or search else None
     return visit.page("dashboards.html", view=view, bar=table.bar)
 
 

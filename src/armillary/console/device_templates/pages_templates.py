@@ -18,8 +18,8 @@ _KINDS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def templates_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Sheet:
-    """All device templates."""
+def templates_sheet(page: Mapping[str, Any], *, may_change: bool, now: int, search: str = "") -> Sheet:
+    """All device templates, or those that have ``search`` in their name."""
     items = page["items"]
     found = [
         (
@@ -45,6 +45,7 @@ def templates_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> S
         command="armillary template import --help",
         detail=say("A device template says what devices of a kind send, report and do: models in DTDL."),
         heading=say("Device templates"),
+        search=search,
     )
 
 

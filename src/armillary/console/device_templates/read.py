@@ -6,7 +6,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from armillary.console.device_templates import pages_templates
-from armillary.console.frame.asking import ask, may, show
+from armillary.console.frame.asking import ask, found_text, may, show
 from armillary.console.frame.console import Visit
 from armillary.errors import NotFoundError
 
@@ -17,9 +17,10 @@ DEVICES = 50
 
 def templates(visit: Visit) -> Response:
     """All device templates."""
-    page = ask(visit, "list_templates", limit=LINES, after=visit.query.get("after"))
+    search = found_text(visit)
+    page = ask(visit, "list_templates", limit=LINES, after=visit.query.get("after"), search=search)
     can = may(visit, "put_template")
-    return show(visit, pages_templates.templates_sheet(page, may_change=can, now=visit.now))
+    return show(visit, pages_templates.templates_sheet(page, may_change=can, now=visit.now, search=search))
 
 
 def template(visit: Visit) -> Response:

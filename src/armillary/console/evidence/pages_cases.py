@@ -19,6 +19,8 @@ from armillary.console.frame.words import DAY_S, HOUR_S, MINUTE_S, counted, grou
 from armillary.console.language.say import say
 
 LIST: Final = "/cases"
+# Column -> what the source sorts all pages by.
+BY_SOURCE: Final[Mapping[str, str]] = MappingProxyType({"Case": "title", "State": "state", "Aware since": "aware_at"})
 NEW: Final = "/new-case"
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from armillary.console.evidence import pages_case, pages_cases
 from armillary.console.evidence.read_traces import kept
-from armillary.console.frame.asking import ask, catalogs, may, show
+from armillary.console.frame.asking import ask, catalogs, in_order, may, ordered_sheet, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Wrong
 from armillary.console.frame.sheet import LIST_LINES
@@ -24,9 +24,14 @@ def cases(visit: Visit) -> Response:
     """Cases with their clocks."""
     wanted, after = visit.query.get("only", ""), visit.query.get("after")
     asked = wanted if wanted in _ONLY else ""
-    page = ask(visit, "list_cases", is_open=_ONLY[asked], limit=LIST_LINES, after=after)
-    new = pages_cases.NEW if may(visit, "begin_case") else ""
-    return show(visit, pages_cases.list_sheet(page, asked=asked, new=new, is_part=bool(after), now=visit.now))
+    found = in_order(
+        visit,
+        pages_cases.BY_SOURCE,
+        lambda **at: ask(visit, "list_cases", is_open=_ONLY[asked], limit=LIST_LINES, **at),
+    )
+    new, is_part = pages_cases.NEW if may(visit, "begin_case") else "", bool(after) and not found.is_sorted
+    made = pages_cases.list_sheet(found.page, asked=asked, new=new, is_part=is_part, now=visit.now)
+    return show(visit, ordered_sheet(made, found))
 
 
 def case(visit: Visit) -> Response:

@@ -12,8 +12,9 @@ from starlette.responses import Response
 
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
-from armillary.console.frame.sheet import FIND, Section, Sheet, cell_of
-from armillary.console.frame.sort import Head, has_all_rows, sorted_sheet, sorted_table
+from armillary.console.frame.sheet import FIND, SEEN_EVERY_S, Section, Sheet, cell_of
+from armillary.console.frame.sort import Head, has_all_rows, order_of, sorted_sheet, sorted_table
+from armillary.console.frame.states import ATTENTION
 from armillary.console.frame.table_bar import TableBar, bar_of, cut, hidden_of, kept_in, shown_in, with_kept
 from armillary.console.frame.times import TimeRange, asked_range
 from armillary.console.frame.words import sentence
@@ -37,6 +38,22 @@ class Listed(Generic[T]):
     next_href: str
 
 
+@dataclass(frozen=True, slots=True)
+class InOrder:
+    """A page of a list.
+
+    Attributes:
+        by_source: Labels of the columns by which its source sorts all pages; none where it could not.
+        problem: Why it is not in the order that the address asks for, or "".
+        is_sorted: Whether the source sorted it so.
+    """
+
+    page: dict[str, Any]
+    by_source: tuple[str, ...]
+    problem: str
+    is_sorted: bool
+
+
 def show(visit: Visit, made: Sheet, status: int = 200) -> Response:
     """A sheet in its frame; only the sheet, where its table is exported (``tables/table_export.py``)."""
     made = sorted_sheet(made, visit.here)
@@ -50,6 +67,37 @@ def show(visit: Visit, made: Sheet, status: int = 200) -> Response:
         visit.sheets.append(made)
         return Response(status_code=status)
     return visit.page("sheet.html", status=status, view=made)
+
+
+def in_order(visit: Visit, by_source: Mapping[str, str], wanted: Callable[..., dict[str, Any]]) -> InOrder:
+    """A page of a list in the order that the address asks for; else in its source's own, with why.
+
+    ``by_source`` is label -> the source's word; ``wanted`` asks with ``after`` and ``order``.
+    """
+    word, falls = order_of(visit.query, by_source)
+    after = visit.query.get("after")
+    try:
+        page = wanted(after=after, order=f"-{word}" if word and falls else word)
+    except InvalidArgumentError as error:
+        if not word:
+            raise
+        # Too many to be sorted, or a page of another order: the list begins anew.
+        return InOrder(wanted(after=None, order=""), (), f"{sentence(error.message)} {error.remedy}", is_sorted=False)
+    return InOrder(page, tuple(by_source), "", is_sorted=bool(word))
+
+
+def ordered_sheet(made: Sheet, found: InOrder, *, keeps_up: bool = True) -> Sheet:
+    """The sheet of a list that :func:`in_order` asked for; ``keeps_up``: it asks for itself again."""
+    table = next(each for each in made.sections if each.sorts)
+    sorted_table = replace(table, by_source=found.by_source, note="" if found.is_sorted else table.note)
+    notices = ((ATTENTION, found.problem),) if found.problem else ()
+    return replace(
+        made,
+        notices=(*made.notices, *notices),
+        sections=tuple(sorted_table if each is table else each for each in made.sections),
+        every_s=(made.every_s or SEEN_EVERY_S) if keeps_up else 0,
+        is_list=keeps_up,
+    )
 
 
 def bar(

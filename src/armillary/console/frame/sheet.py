@@ -309,8 +309,7 @@ def list_sheet(
     new_way = (new,) if new is not None else ()
     if search:
         all_way = Button(label=say("Show all"), href=path)
-        says = says if found else say("Nothing here has {text} in its name or id.", text=json_text(search))
-        detail = say("Only those with {text} in their name or id.", text=json_text(search)) if found else ""
+        says, detail = (says, only_found(search)) if found else (nothing_found(search), "")
         new_way, command = (all_way, *new_way), ""
     elif found:
         detail = ""
@@ -328,6 +327,16 @@ def list_sheet(
         every_s=SEEN_EVERY_S,
         is_list=True,
     )
+
+
+def nothing_found(search: str) -> str:
+    """What a list says that has nothing with a text."""
+    return say("Nothing here has {text} in its name or id.", text=json_text(search))
+
+
+def only_found(search: str) -> str:
+    """What stands below the first line of a list that is narrowed to what has a text."""
+    return say("Only those with {text} in their name or id.", text=json_text(search))
 
 
 def find_form(path: str, search: str, hidden: tuple[tuple[str, str], ...] = ()) -> Form:

@@ -24,6 +24,10 @@ from armillary.console.frame.words import counted, joined, moment, short_id
 from armillary.console.language.say import say
 
 LIST: Final = "/hub-devices"
+# Column -> what the source sorts all pages by.
+BY_SOURCE: Final[Mapping[str, str]] = MappingProxyType(
+    {"Device": "name", "Authentication": "authentication", "Created": "created_at"}
+)
 NEW: Final = "/new-hub-device"
 # Catalogs that have a link each; of more one is chosen from a list.
 MOST_LINKS: Final = 8

@@ -15,7 +15,7 @@ from armillary.console.device.pages_device_life import name_form
 from armillary.console.device.pages_tabs import OVERVIEW
 from armillary.console.device.subject import Subject, admission_of, catalog_name, show_tab, subject_of
 from armillary.console.device.tabs import overview_sections
-from armillary.console.frame.asking import ask, catalogs, may, show
+from armillary.console.frame.asking import ask, catalogs, in_order, may, ordered_sheet, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Wrong
 from armillary.console.frame.sheet import SEEN_EVERY_S, Button, Once, Sheet
@@ -48,7 +48,12 @@ def list_page(
         return show(visit, pages.no_catalog_sheet())
     names = catalogs(visit)
     prefix, after = visit.query.get("q", "").strip()[:128], visit.query.get("after")
-    page = ask(visit, "list_hub_devices", catalog=catalog, limit=LINES, after=after, search=prefix)
+    found = in_order(
+        visit,
+        pages.BY_SOURCE,
+        lambda **at: ask(visit, "list_hub_devices", catalog=catalog, limit=LINES, search=prefix, **at),
+    )
+    page = found.page
     admission = ask(visit, "show_admission", catalog=catalog)
     may_keys = may(visit, "list_hub_service_keys")
     keys = ask(visit, "list_hub_service_keys", catalog=catalog) if may_keys else None
@@ -78,6 +83,8 @@ def list_page(
             access.keys_section(keys, catalog, visit.operator.role, form=form, now=visit.now),
         ),
     )
+    # Keys that are shown this once, and what was wrong with a form, stay.
+    made = ordered_sheet(made, found, keeps_up=once is None and wrong is None)
     return show(visit, made, 400 if wrong else 200)
 
 

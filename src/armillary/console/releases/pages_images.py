@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -15,6 +16,10 @@ from armillary.console.releases.pages_bill import bill_cell, bill_state
 from armillary.wire.image.naming import label_of
 
 LIST: Final = "/images"
+# Column -> what the source sorts all pages by.
+BY_SOURCE: Final[Mapping[str, str]] = MappingProxyType(
+    {"Image": "name", "For": "architecture", "Size": "size", "Uploaded": "uploaded_at", "By": "uploaded_by"}
+)
 # Where images are uploaded (``console/new_rollout``).
 NEW: Final = "/new-image"
 # Catalogs that have a link each; of more one is chosen from a list.

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from armillary.console.frame.asking import ask, catalogs, may, show
+from armillary.console.frame.asking import ask, catalogs, in_order, may, ordered_sheet, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Wrong
 from armillary.console.frame.sheet import LIST_LINES
@@ -95,13 +95,14 @@ def images(visit: Visit) -> Response:
         return show(visit, pages_images.no_catalog_sheet())
     asked = visit.query.get("catalog", "")
     catalog = asked if asked in names else names[0]
-    page = ask(visit, "list_images", catalog=catalog, limit=LIST_LINES, after=after)
-    return show(
+    found = in_order(
         visit,
-        pages_images.list_sheet(
-            page, catalog, names, is_part=bool(after), may_upload=may(visit, "hold_packages"), now=visit.now
-        ),
+        pages_images.BY_SOURCE,
+        lambda **at: ask(visit, "list_images", catalog=catalog, limit=LIST_LINES, **at),
     )
+    is_part, may_upload = bool(after) and not found.is_sorted, may(visit, "hold_packages")
+    made = pages_images.list_sheet(found.page, catalog, names, is_part=is_part, may_upload=may_upload, now=visit.now)
+    return show(visit, ordered_sheet(made, found))
 
 
 def image(visit: Visit) -> Response:

@@ -9,7 +9,16 @@ from typing import Any
 from starlette.responses import Response
 
 from armillary.console.frame.action_checks import CHANGED, Form, confirmed, verb_of
-from armillary.console.frame.asking import ask, catalogs, confirm, may, sent_catalog, show
+from armillary.console.frame.asking import (
+    ask,
+    catalogs,
+    confirm,
+    in_order,
+    may,
+    ordered_sheet,
+    sent_catalog,
+    show,
+)
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
@@ -25,16 +34,18 @@ def actions(visit: Visit) -> Response:
     """Actions, and the playbooks that ask for some."""
     wanted, after = visit.query.get("state", ""), visit.query.get("after")
     asked = wanted if wanted in (*pages_actions.STATES, "living") else ""
+    given = {"state": asked or None, "finding_id": None, "limit": LIST_LINES}
+    found = in_order(visit, pages_actions.BY_SOURCE, lambda **at: ask(visit, "list_actions", **given, **at))
     made = pages_actions.list_sheet(
-        ask(visit, "list_actions", state=asked or None, finding_id=None, limit=LIST_LINES, after=after),
+        found.page,
         ask(visit, "list_playbooks"),
         asked=asked,
         may_make=may(visit, "run_action"),
         may_switch=may(visit, "switch_playbook"),
-        is_part=bool(after),
+        is_part=bool(after) and not found.is_sorted,
         now=visit.now,
     )
-    return show(visit, made)
+    return show(visit, ordered_sheet(made, found))
 
 
 def action(visit: Visit) -> Response:

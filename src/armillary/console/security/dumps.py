@@ -6,7 +6,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from armillary.console.frame.action_checks import Form, confirmed
-from armillary.console.frame.asking import ask, may, show
+from armillary.console.frame.asking import ask, in_order, may, ordered_sheet, show
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
@@ -18,10 +18,11 @@ from armillary.errors import InvalidArgumentError
 def dumps(visit: Visit) -> Response:
     """Crash dumps without their contents."""
     after = visit.query.get("after")
-    page = ask(visit, "list_crash_dumps", limit=LIST_LINES, after=after)
-    labels = visit.sources.application.labels(sorted({each["device_id"] for each in page["items"]}))
-    may_read = may(visit, "show_crash_dump")
-    return show(visit, pages_dumps.list_sheet(page, labels, may_read=may_read, is_part=bool(after), now=visit.now))
+    found = in_order(visit, pages_dumps.BY_SOURCE, lambda **at: ask(visit, "list_crash_dumps", limit=LIST_LINES, **at))
+    labels = visit.sources.application.labels(sorted({each["device_id"] for each in found.page["items"]}))
+    may_read, is_part = may(visit, "show_crash_dump"), bool(after) and not found.is_sorted
+    made = pages_dumps.list_sheet(found.page, labels, may_read=may_read, is_part=is_part, now=visit.now)
+    return show(visit, ordered_sheet(made, found))
 
 
 def dump(visit: Visit) -> Response:

@@ -21,6 +21,17 @@ from armillary.console.security.finding_words import kind_words
 from armillary.console.security.pages_advisories import place as advisory_place
 
 LIST: Final = "/actions"
+# Column -> what the source sorts all pages by.
+BY_SOURCE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "Action": "kind",
+        "State": "state",
+        "Devices": "devices",
+        "Done": "done",
+        "Asked by": "asked_by",
+        "When": "asked_at",
+    }
+)
 NEW: Final = "/new-action"
 # Verb of a button -> the change that one has to be allowed.
 CHANGES: Final[Mapping[str, str]] = MappingProxyType(

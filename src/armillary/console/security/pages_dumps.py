@@ -20,6 +20,18 @@ from armillary.console.language.say import say
 from armillary.console.security.pages_crashes import LIST as CRASHES
 
 LIST: Final = "/crash-dumps"
+# Column -> what the source sorts all pages by.
+BY_SOURCE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "Device": "device",
+        "Signal": "signal",
+        "Has": "stack",
+        "Crashed": "crashed_at",
+        "Received": "received_at",
+        "Size": "size",
+        "Image": "image",
+    }
+)
 # Days for which dumps may be kept.
 MAX_DAYS: Final = 366
 _STACKS: Final[Mapping[str, str]] = MappingProxyType(

@@ -24,6 +24,8 @@ from babel.messages.pofile import read_po, write_po
 from jinja2.ext import babel_extract
 
 from armillary.attest.appraise import STEPS
+from armillary.service.assessment.properties import PROPERTIES
+from armillary.wire.device.finding import KINDS
 from armillary.wire.device.update_reason import REASONS
 
 CONSOLE = Path(__file__).resolve().parent.parent / "src" / "armillary" / "console"
@@ -98,6 +100,10 @@ def of_the_api() -> Iterator[str]:
         yield from (reason.meaning, reason.remedy)
     for _, name, prevents in STEPS:
         yield from (name, prevents)
+    for kind, means in KINDS.items():
+        yield from (kind.replace("-", " "), means)
+    for each in PROPERTIES:
+        yield from (each.title, each.question)
 
 
 def texts_of(source: str, name: str) -> Iterator[str | tuple[str, str]]:

@@ -33,14 +33,10 @@ _ENGLISH: Final = (
     "out"
 )
 ENGLISH: Final = frozenset(_ENGLISH.split())
-# Beginnings of addresses whose pages are not German yet.
+# Beginnings of addresses whose pages are not German yet, or show sentences that are data.
 LATER: Final = (
-    "actions add-devices advisories advisory-coverage assessment audit cases crash-dump-groups crash-dumps "
-    "crashes dashboard-pictures dashboards device-groups devices dossiers exports finding-kinds findings "
-    "fleet groups guardians hub-catalogs hub-devices images jobs new-action new-case new-dashboard-picture "
-    "new-hub-device new-image new-notification-channel new-release new-rollout new-template "
-    "notification-channels playbooks products releases repository rules settings signing-keys templates traces updates "
-    "vulnerability-reports"
+    "actions add-devices advisories assessment cases dashboards devices dossiers findings fleet guardians "
+    "hub-catalogs hub-devices new-hub-device new-template rules templates"
 )
 
 

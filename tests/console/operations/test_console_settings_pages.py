@@ -131,6 +131,7 @@ def test_a_form_for_an_enrolment_token_says_what_the_api_takes(fleet: RehearsedF
     assert pages_catalog.wished(form, groups) == {
         "product": "Coffee machine", "group": "Production", "chip": "mt3620", "uses": 3, "lifetime_s": 86400,
     }  # fmt: skip
+    assert pages_catalog.LIFE_WORDS.keys() == pages_catalog.LIVES.keys()
     assert pages_catalog.wished({"uses": "1", "life": "1 hour"}, groups) == {"uses": 1, "lifetime_s": 3600}
     wrong = (
         {"group": "Coffee machine/Elsewhere"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from tests.console.hub_scene import HubScene
 
-from armillary.console.security import pages_assessment
+from armillary.console.language.translation import translation
 from armillary.console.security.pages_assessment import device_sheet, fleet_sheet
 from armillary.service.assessment.properties import PROPERTIES
 
@@ -31,11 +31,12 @@ def fleet(present: int, absent: int) -> dict[str, object]:
     }
 
 
-def test_every_property_is_called_and_asked_as_the_api_does() -> None:
-    asked = {each.name: (each.title, each.question) for each in PROPERTIES}
-    assert dict(pages_assessment.PROPERTIES) == asked
-    newer = {"name": "newer", "title": "Newer", "question": "Is it newer?"}
-    assert (pages_assessment.title_of(newer), pages_assessment.question_of(newer)) == ("Newer", "Is it newer?")
+def test_every_property_is_called_and_asked_in_german() -> None:
+    german = translation("de").text
+    for section, each in zip(fleet_sheet(fleet(1, 0), "", []).sections, PROPERTIES, strict=True):
+        assert (section.title, section.note) == (each.title, each.question)
+        assert german(section.title) != each.title
+        assert german(section.note) != each.question
 
 
 def test_a_fleet_shows_what_holds_on_every_device() -> None:

@@ -13,6 +13,7 @@ from tests.console.plain_browser import signed_in
 from tests.console.rehearsed_data import device_id, uid
 from tests.console.security_scene import SecurityScene
 
+from armillary.console.language.translation import translation
 from armillary.console.security import finding_words, pages_finding, pages_findings
 from armillary.console.security.pages_findings import Filters
 from armillary.service.watch.detections import Observation
@@ -58,14 +59,15 @@ def test_an_address_keeps_its_filters_and_a_word_that_is_none_asks_for_nothing()
     ]
 
 
-def test_every_kind_is_called_and_explained_as_the_api_does() -> None:
-    told = {kind: (kind.replace("-", " "), means) for kind, means in KINDS.items()}
-    assert dict(finding_words.WORDS) == told
+def test_every_kind_is_called_and_explained_in_german() -> None:
+    german = translation("de").text
+    for kind, means in KINDS.items():
+        words = finding_words.kind_words(kind)
+        assert (words, finding_words.kind_meaning(kind)) == (kind.replace("-", " "), means)
+        assert german(words) != words
+        assert german(finding_words.kind_meaning(kind)) != means
     assert finding_words.kind_meaning("new-kind", "What the API says.") == "What the API says."
-    assert (finding_words.kind_words("new-kind"), finding_words.kind_meaning("new-kind")) == (
-        "new kind",
-        "A kind that is not known.",
-    )
+    assert finding_words.kind_meaning("new-kind") == "A kind that is not known."
 
 
 def test_the_first_line_counts_all_findings_and_not_those_of_the_page() -> None:

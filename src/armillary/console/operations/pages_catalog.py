@@ -37,6 +37,9 @@ _LABELS: Final[Mapping[str, str]] = MappingProxyType(
     {"accept": say("Accept"), "decline": say("Decline"), "cancel": say("Cancel")}
 )
 # What the form offers as a token's life; the API takes any up to 30 days.
+LIFE_WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {"1 hour": say("1 hour"), "1 day": say("1 day"), "7 days": say("7 days"), "30 days": say("30 days")}
+)
 LIVES: Final[Mapping[str, int]] = MappingProxyType(
     {"1 hour": 3600, "1 day": 86400, "7 days": 7 * 86400, "30 days": 30 * 86400}
 )

@@ -152,7 +152,7 @@ def settings_page(
         "tokens": tokens,
         "new_token": new_token,
         "new_enrolment": new_enrolment,
-        "lives": tuple(pages_catalog.LIVES),
+        "lives": tuple(pages_catalog.LIFE_WORDS.items()),
         "may_make_tokens": may_act,
         "may_see_people": may(visit, "list_people"),
         "may_make_policies": may(visit, "change_attestation_policy"),

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from armillary.console.frame.sheet import Cell, Section, Sheet, number, state, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.words import grouped
-from armillary.console.language.say import say, say_count
+from armillary.console.language.say import known, say, say_count
 
 LIST: Final = "/assessment"
 ALL: Final = 7
@@ -21,38 +21,6 @@ _STATES: Final[Mapping[str, State]] = MappingProxyType(
         "absent": State(BAD, say("absent")),
         "stale": State(ATTENTION, say("stale")),
         "out-of-scope": State(UNKNOWN, say("out of scope")),
-    }
-)
-# Name of a property -> what it is called, and what it asks.
-PROPERTIES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
-    {
-        "hardware-root-of-trust": (
-            say("Hardware root of trust"),
-            say(
-                "Is its identity one that no software of the device can copy, and is its boot vouched for by hardware?"
-            ),
-        ),
-        "defence-in-depth": (
-            say("Defence in depth"),
-            say("Does it stay protected where one layer of its security is broken?"),
-        ),
-        "small-trusted-computing-base": (
-            say("Small trusted computing base"),
-            say("Is the software that everything has to trust small, and does it stay so?"),
-        ),
-        "dynamic-compartments": (
-            say("Dynamic compartments"),
-            say("Is a failure contained in one part, and can parts be added in the field?"),
-        ),
-        "certificate-based-authentication": (
-            say("Certificate-based authentication"),
-            say("Is it known by a certificate, not by a password, and only for what it has proven?"),
-        ),
-        "error-reporting": (say("Error reporting"), say("Are its failures reported to who can mend them?")),
-        "renewable-security": (
-            say("Renewable security"),
-            say("Is its software updated by itself, and what was compromised revoked?"),
-        ),
     }
 )
 _ABOUT: Final = say("What devices have shown, and what follows from it. No word here says that a device is secure.")
@@ -107,7 +75,7 @@ def device_sheet(found: Mapping[str, Any], name: str) -> Sheet:
                 columns=(say("Property"), say("State"), say("Why"), say("Evidence")),
                 rows=[
                     (
-                        text(title_of(each), reason=question_of(each)),
+                        text(known(each["title"]), reason=known(each["question"])),
                         state(_STATES, each["state"]),
                         text(each["says"]),
                         _evidence(each["evidence"], here),
@@ -119,16 +87,6 @@ def device_sheet(found: Mapping[str, Any], name: str) -> Sheet:
         ),
         within="",
     )
-
-
-def title_of(each: Mapping[str, Any]) -> str:
-    """What a property is called."""
-    return PROPERTIES[each["name"]][0] if each["name"] in PROPERTIES else each["title"]
-
-
-def question_of(each: Mapping[str, Any]) -> str:
-    """What a property asks."""
-    return PROPERTIES[each["name"]][1] if each["name"] in PROPERTIES else each["question"]
 
 
 def _sentence(shown: int) -> str:
@@ -146,8 +104,8 @@ def _sentence(shown: int) -> str:
 
 def _property(each: Mapping[str, Any]) -> Section:
     return Section(
-        title=title_of(each),
-        note=question_of(each),
+        title=known(each["title"]),
+        note=known(each["question"]),
         columns=(say("State"), say("Why"), say("Devices"), say("For example")),
         rows=[
             (

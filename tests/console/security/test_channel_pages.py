@@ -8,8 +8,9 @@ import re
 import pytest
 from tests.console.security_scene import SecurityScene
 
-from armillary.console.security import pages_channels
+from armillary.console.security import pages_channels, pages_notifications
 from armillary.service.notifications.options import KINDS
+from armillary.wire.notification.event import TOPICS
 
 SECRET = "a-secret-of-thirty-two-characters"
 STATUS = {
@@ -25,6 +26,13 @@ def test_every_kind_of_channel_has_its_form() -> None:
         names = [each.name for each in made.forms[0].fields]
         assert names[:2] == ["name", "catalog"]
         assert ("secret" in names) == (kind in ("webhook", "otlp"))
+
+
+def test_every_topic_can_be_chosen_alone_and_has_words() -> None:
+    offered = dict(pages_notifications.topics_field(("alert",)).choices)
+    assert tuple(offered) == ("", *TOPICS)
+    assert offered["alert"] == "alerts only"
+    assert pages_notifications.TOPIC_WORDS.keys() == set(TOPICS)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from armillary.console.frame.form import Field, Form, Wrong, choices, filled, li
 from armillary.console.frame.sheet import SEEN_EVERY_S, Button, Cell, Section, Sheet, number, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.words import counted, grouped, joined, moment, sentence, short_id
-from armillary.console.language.say import say
+from armillary.console.language.say import apart, say
+from armillary.console.security.finding_words import kind_words
 from armillary.console.security.pages_notifications import (
     TOPIC_WORDS,
     choice_form,
@@ -152,8 +153,14 @@ def channel_sheet(
         facts=(
             (say("How"), text(KINDS.get(found["kind"], found["kind"]))),
             *((name.replace("_", " ").capitalize(), text(_value(value))) for name, value in found["options"].items()),
-            (say("Topics"), text(", ".join(found["topics"]) or say("all"))),
-            (say("Kinds of findings"), text(", ".join(found["finding_kinds"]) or say("all"))),
+            (
+                say("Topics"),
+                text(apart([TOPIC_WORDS.get(each, each) for each in found["topics"]]) or say("findings and actions")),
+            ),
+            (
+                say("Kinds of findings"),
+                text(apart([kind_words(each) for each in found["finding_kinds"]]) or say("all")),
+            ),
             (say("From severity"), text(found["min_severity"])),
             (say("Of"), text(found["catalog"] or say("the whole service"))),
             (say("Last told"), Cell(at=moment(status["delivered_at"], now), text=say("never"))),

@@ -16,9 +16,14 @@ from armillary.console.security.finding_words import kind_meaning
 from armillary.wire.device.finding import KINDS as FINDING_KINDS, SEVERITIES as RISING
 from armillary.wire.notification.event import TOPICS
 
+# Topic -> what it is called, and a channel that hears of nothing else.
+TOPIC_WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {"finding": say("findings"), "action": say("actions"), "alert": say("alerts")}
+)
+_ONLY: Final[Mapping[str, str]] = MappingProxyType(
+    {"finding": say("findings only"), "action": say("actions only"), "alert": say("alerts only")}
+)
 # Event of the overview -> what people call it; findings have their severity behind.
-TOPIC_WORDS: Final[Mapping[str, str]] = MappingProxyType({"finding": say("findings"), "action": say("actions")})
-_ONLY: Final[Mapping[str, str]] = MappingProxyType({"finding": say("findings only"), "action": say("actions only")})
 _EVENTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "finding": say("Findings"),
@@ -114,7 +119,7 @@ def _without_stop(text: str) -> str:
 def topics_field(topics: Sequence[str]) -> Field:
     """The choice of topics."""
     value = topics[0] if len(topics) == 1 else ""
-    offered = (("", say("findings and actions")), *((each, _ONLY.get(each, each)) for each in TOPICS))
+    offered = (("", say("findings and actions")), *((each, _ONLY[each]) for each in TOPICS))
     return Field(name="topic", label=say("Topics"), kind="select", value=value, choices=offered)
 
 

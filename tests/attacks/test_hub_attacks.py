@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixtures.waiting import DEADLINE_S
 from tests.hub.running_hub import DEVICE, OTHER, RunningHub, authority, client, running, wait_until
 from tests.hub.wire_client import device_context
 
@@ -142,7 +143,7 @@ def test_a_device_cannot_answer_another_devices_method(running: RunningHub, clie
     other.telemetry({"t": 1})
     assert not call.done()
     client.publish(f"$iothub/methods/res/200/?$rid={request_id}", b'"true"')
-    assert call.result(5).status == 200
+    assert call.result(DEADLINE_S).status == 200
 
 
 def refused(running: RunningHub, device_id: str = DEVICE, **options: Any) -> Any:

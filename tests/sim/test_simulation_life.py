@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.api.running_service import wait_until
+from tests.fixtures.waiting import DEADLINE_S
 from tests.sim.playing import Playing, playing
 
 from armillary.engines.documents.store import DocumentStore
@@ -40,7 +41,7 @@ def test_a_closed_valve_stops_the_flow_also_after_a_restart(tmp_path: Path):
         wait_until(lambda: latest(first, valve).get("Flow", 0), "something flows")
         result = first.in_loop(first.running.hub.invoke_method(valve, "CloseValve", None, 5.0))
         assert (result.status, result.payload) == (200, {"ValvePosition": 0})
-        wait_until(lambda: latest(first, valve)["Flow"] == 0.0, "nothing flows", 10)
+        wait_until(lambda: latest(first, valve)["Flow"] == 0.0, "nothing flows")
         wait_until(lambda: first.applications.describe(NAME)["state"] == "running", "history", 60)
         began = first.applications.describe(NAME)["began_ms"]
     with playing(tmp_path) as second:
@@ -53,7 +54,7 @@ def test_a_closed_valve_stops_the_flow_also_after_a_restart(tmp_path: Path):
         )
         assert latest(second, valve)["Flow"] == 0.0
         second.in_loop(second.running.hub.invoke_method(valve, "SetValvePosition", 50, 5.0))
-        wait_until(lambda: latest(second, valve)["Flow"], "half of it flows", 10)
+        wait_until(lambda: latest(second, valve)["Flow"], "half of it flows")
         refused = second.in_loop(second.running.hub.invoke_method(valve, "SetValvePosition", 150, 5.0))
         assert refused.status == 400
         assert second.running.hub.twins.get(valve).reported.properties["ValveState"] == "throttled"
@@ -75,7 +76,7 @@ def test_a_desired_property_is_taken_and_acknowledged(found: Playing):
         return twins.get(meter).reported.properties.get("ReadingInterval")
 
     wanted = {"value": 30, "ac": 200, "av": twin.desired.version}
-    wait_until(lambda: reported() == wanted, "the property is acknowledged", 10)
+    wait_until(lambda: reported() == wanted, "the property is acknowledged")
     assert "NoSuch" not in twins.get(meter).reported.properties
 
 
@@ -88,7 +89,7 @@ def test_a_revoked_device_goes_silent_and_comes_back_when_restored(found: Playin
     time.sleep(1.0)  # a few rounds of the loop: it does not come back by itself
     assert meter not in running.hub.connected()
     running.service.registry.lifecycle.restore(meter, actor="test")
-    wait_until(lambda: meter in running.hub.connected(), "it is back", 15)
+    wait_until(lambda: meter in running.hub.connected(), "it is back")
 
 
 def foreign_device(found: Playing, tier: str, number: int = 2) -> str:
@@ -109,7 +110,7 @@ def test_a_device_of_another_tier_is_never_played(found: Playing, tier: str, pla
     device_id = foreign_device(found, tier)
     found.applications.use(NAME, actor="test", devices=4)
     if played:
-        wait_until(lambda: device_id in found.running.hub.connected(), "the control is played", 10)
+        wait_until(lambda: device_id in found.running.hub.connected(), "the control is played")
     else:
         time.sleep(1.0)
         assert device_id not in found.running.hub.connected()
@@ -122,7 +123,7 @@ def test_that_attack_gets_through_without_the_check(found: Playing, monkeypatch:
     device_id = foreign_device(found, "software")
     monkeypatch.setattr(Applications, "_may_play", lambda *_: True)
     found.applications.use(NAME, actor="test", devices=4)
-    wait_until(lambda: device_id in found.running.hub.connected(), "it is played", 10)
+    wait_until(lambda: device_id in found.running.hub.connected(), "it is played")
 
 
 def test_a_device_of_another_tier_is_not_taken_out_of_service(found: Playing):
@@ -143,7 +144,7 @@ def test_a_channel_is_for_the_identity_that_it_was_opened_for(found: Playing):
         channel.send(encode_packet(Connect(client_id="b" * 128)))
 
     found.running.hub.soon(attack)
-    assert closed.wait(5)
+    assert closed.wait(DEADLINE_S)
     assert "b" * 128 not in found.running.hub.connected()
     opened = threading.Event()
 
@@ -152,7 +153,7 @@ def test_a_channel_is_for_the_identity_that_it_was_opened_for(found: Playing):
         channel.send(encode_packet(Connect(client_id="a" * 128)))
 
     found.running.hub.soon(honest)
-    assert opened.wait(5)
+    assert opened.wait(DEADLINE_S)
     found.running.hub.disconnect("a" * 128)
 
 
@@ -176,4 +177,4 @@ def test_a_silent_device_cannot_be_called(found: Playing):
         found.in_loop(found.running.hub.invoke_method(valve, "OpenValve", None, 2.0))
     device.plan = before
     device.due_s = 0.0
-    wait_until(lambda: valve in found.running.hub.connected(), "it is back", 10)
+    wait_until(lambda: valve in found.running.hub.connected(), "it is back")

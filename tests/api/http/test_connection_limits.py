@@ -88,8 +88,8 @@ def test_idle_unauthenticated_callers_take_no_place_from_others(
 def test_a_head_that_does_not_come_ends_the_connection(
     own: RunningService, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
-    monkeypatch.setattr(connection, "HEAD_TIMEOUT_S", 0.4)
-    with dial(own) as sock:
+    with monkeypatch.context() as patch, dial(own) as sock:
+        patch.setattr(connection, "HEAD_TIMEOUT_S", 0.4)
         sock.sendall(sent)
         sock.settimeout(ENDS_S)
         answer(sock)
@@ -97,7 +97,7 @@ def test_a_head_that_does_not_come_ends_the_connection(
 
 
 def test_blank_lines_are_no_head(own: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "HEAD_TIMEOUT_S", 0.4)
+    monkeypatch.setattr(connection, "HEAD_TIMEOUT_S", 1.0)
     with dial(own) as sock:
         sock.sendall(WHOLE)
         assert sock.recv(65536).startswith(b"HTTP/1.1 200")
@@ -113,13 +113,13 @@ def test_a_head_that_drips_ends_too(own: RunningService, monkeypatch: pytest.Mon
 
 def test_a_body_that_drips_ends_and_a_slow_one_is_taken(own: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "BODY_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(connection, "BODY_BYTES_A_SECOND", 40)
-    body = json.dumps({"name": "n" * 30, "role": "Reader"}).encode()
+    monkeypatch.setattr(connection, "BODY_BYTES_A_SECOND", 2)
+    body = json.dumps({"name": "n" * 60, "role": "Reader"}).encode()
     head = (
         f"POST /api/v1/tokens HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {own.token}\r\n"
         f"content-type: application/json\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n"
     ).encode()
-    with dial(own) as slow:  # 100 bytes a second for 0.6 s: slow, and fast enough
+    with dial(own) as slow:  # Longer than the time alone allows; each ten bytes give it five seconds more
         slow.sendall(head)
         for start in range(0, len(body), 10):
             slow.sendall(body[start : start + 10])
@@ -208,7 +208,7 @@ def test_two_hundred_callers_at_once_are_all_answered(own: RunningService) -> No
 
 
 def test_a_connection_that_never_begins_tls_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("armillary.api.http.server.HANDSHAKE_TIMEOUT_S", 0.4)
+    monkeypatch.setattr("armillary.api.http.server.HANDSHAKE_TIMEOUT_S", 2.0)
     with running_service(tmp_path) as running, socket.create_connection(("localhost", running.port), timeout=10) as raw:
         assert raw.recv(1) == b""
         assert healthy(running)

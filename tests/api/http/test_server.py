@@ -113,13 +113,15 @@ def test_tls_1_2_and_1_3_are_spoken_and_older_are_not(own: RunningService) -> No
 def test_answers_do_not_wait_for_delayed_acknowledgements(own: RunningService) -> None:
     connection = own.connection()
     times = []
-    for _ in range(30):
+    for _ in range(60):
         before = time.perf_counter()
         connection.request("GET", "/api/v1/health")
         connection.getresponse().read()
         times.append(time.perf_counter() - before)
     connection.close()
-    assert sorted(times)[len(times) // 2] < 0.035, times  # Nagle with delayed ACK costs 0.040 s each
+    # Nagle with delayed ACK costs 0.040 s each, once a connection is past its beginning. A busy host costs some of
+    # them more than that, and not the quickest.
+    assert sorted(times[30:])[5] < 0.035, times
 
 
 def test_an_idle_connection_does_not_delay_the_end(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.fixtures.transports import RecordingTransport
+from tests.fixtures.waiting import DEADLINE_S
 from tests.hub.running_hub import DEVICE, OTHER, Authority, RunningHub, wait_until
 from tests.hub.wire_client import WireClient, device_context
 
@@ -159,12 +160,12 @@ def test_a_device_with_too_much_in_flight_is_not_read_from(still: Still) -> None
 def test_a_full_disk_gives_no_acknowledgement(running: RunningHub, client: Any) -> None:
     commits = running.hub.series.commits
     client.telemetry({"before": 1})
-    commits.submit(lambda connection: connection.execute("PRAGMA max_page_count=1")).result(5)
+    commits.submit(lambda connection: connection.execute("PRAGMA max_page_count=1")).result(DEADLINE_S)
     mid = client.publish(EVENTS, json.dumps({"lost": "x" * 1000}).encode() + b" " * 200_000)
     client.is_cut_off()
     assert mid not in client.published
     assert running.hub.counters()["commits_failed"] == 1
-    commits.submit(lambda connection: connection.execute("PRAGMA max_page_count=1000000")).result(5)
+    commits.submit(lambda connection: connection.execute("PRAGMA max_page_count=1000000")).result(DEADLINE_S)
     again = running.client().ready()
     again.telemetry({"after": 1})
     again.close()

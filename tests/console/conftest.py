@@ -17,6 +17,7 @@ from tests.console.security_scene import SecurityScene
 from tests.console.watched_browser import DESKTOP, Watched, chromium_browser
 from tests.console.water_scene import PICTURE, WaterScene
 from tests.fixtures.certificates import self_signed
+from tests.fixtures.waiting import DEADLINE_S
 
 from armillary.console.dashboards.pictures import Picture
 
@@ -94,7 +95,7 @@ def watch(chromium: Browser) -> Iterator[Callable[..., Watched]]:
         """A context that may complain of what is ``allowed``; addresses of its pages are the console's."""
         given = {"ignore_https_errors": True, "viewport": DESKTOP, "base_url": console.url, **options}
         context = chromium.new_context(**given)  # type: ignore[arg-type]
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(DEADLINE_S * 1000)
         made.append(Watched(context, console, allowed))
         return made[-1]
 

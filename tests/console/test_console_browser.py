@@ -149,7 +149,7 @@ def test_a_page_follows_the_service_without_a_reload(console: RunningConsole, wa
     asks_each_second(page, "5")
     page.evaluate("window.kept = true")
     console.fleet.roll[0]["counts"].update(confirmed=842, waiting=294)
-    expect(page.locator("h1")).to_contain_text("70 % updated", timeout=12_000)
+    expect(page.locator("h1")).to_contain_text("70 % updated")
     assert page.evaluate("window.kept") is True
 
 
@@ -160,7 +160,7 @@ def test_a_revoked_token_ends_an_open_page(console: RunningConsole, watch: Calla
     console.fleet.revoked_tokens.add(uid("reader-secret"))
     expect(page.locator("#live-status")).to_have_text("signed out")
     asks_each_second(page, "10")
-    page.wait_for_url(re.compile(r"/sign-in\?back="), timeout=15_000)
+    page.wait_for_url(re.compile(r"/sign-in\?back="))
 
 
 def test_keys_work(console: RunningConsole, watch: Callable[..., Watched]):

@@ -158,7 +158,7 @@ def test_a_job_is_run_and_its_results_are_shown(scene: WaterScene, watch: Callab
     page.wait_for_url("**/jobs/slower?told=begun")
 
     heading = page.get_by_role("heading", level=1)
-    expect(heading).to_contain_text("completed; 3 succeeded.", timeout=20_000)
+    expect(heading).to_contain_text("completed; 3 succeeded.")
     assert page.get_by_role("row").filter(has_text="succeeded").count() == 3
 
 
@@ -173,7 +173,7 @@ def test_the_page_of_a_run_follows_it_to_its_end(scene: WaterScene, watch: Calla
     expect(heading).to_contain_text("running; ")
     asks_each_second(page, "3")
     scene.running.call("POST", f"{run}/cancel")
-    expect(heading).to_contain_text("cancelled; 1 succeeded, 2 left out.", timeout=20_000)
+    expect(heading).to_contain_text("cancelled; 1 succeeded, 2 left out.")
     assert page.locator("[data-every]").count() == 0
     scene.running.call("DELETE", "/api/v1/jobs/waits")
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 from tests.console.plain_browser import Served
 from tests.fixtures.effort import is_long
+from tests.fixtures.waiting import DEADLINE_S
 
 WHOLE, SHELL = Path("/usr/bin/chromium"), Path("/usr/bin/chromium-headless-shell")
 
@@ -63,6 +64,7 @@ def chromium_browser() -> Iterator[Browser]:
     chromium = chromium_path()
     if not chromium.exists():
         pytest.skip(f"{chromium} is absent: apt-get install chromium (or name one in ARMILLARY_CHROMIUM)")
+    expect.set_options(timeout=DEADLINE_S * 1000)  # Of this process, as all else waits; playwright's own is 5 s
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(chromium), args=ARGUMENTS)
         yield browser

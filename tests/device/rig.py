@@ -17,7 +17,7 @@ from armillary.device.state.status import read_status
 from armillary.update.install.trial import TrialRules
 
 FAST = DeviceSettings(
-    trial=TrialRules(healthy_s=0.05, exits_allowed=2, deadline_s=5.0), retry_first_s=0.05, retry_limit_s=0.2
+    trial=TrialRules(healthy_s=0.05, exits_allowed=2, deadline_s=60.0), retry_first_s=0.05, retry_limit_s=0.2
 )
 
 

@@ -15,6 +15,7 @@ from tests.console.plain_browser import Answer, Browser
 from tests.console.watched_browser import DESKTOP
 from tests.fixtures.ports import reserved_port
 from tests.fixtures.sign_in_provider import PersonAtProvider, RunningProvider, running_provider
+from tests.fixtures.waiting import DEADLINE_S
 
 ATTEMPT = "__Host-armillary-provider"
 SESSION = "__Host-armillary"
@@ -111,7 +112,7 @@ def test_a_real_browser_signs_in_acts_by_another_grant_and_signs_out_everywhere(
     place: Place, chromium: Chromium
 ) -> None:
     context = chromium.new_context(ignore_https_errors=True, viewport=DESKTOP, base_url=place.running.address)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(DEADLINE_S * 1000)
     errors: list[str] = []
     context.on("weberror", lambda error: errors.append(str(error.error)))
     page = context.new_page()

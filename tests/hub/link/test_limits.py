@@ -209,7 +209,7 @@ def test_while_too_many_unauthenticated_peers_connect_the_others_wait_and_are_se
     assert not waiting
     for each in peers:
         each.close()
-    thread.join(10)
+    thread.join(DEADLINE_S)
     waiting[0].close()
     assert running.hub.counters()["connections_refused"] == 0
 

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.fixtures.waiting import wait_until
+from tests.fixtures.waiting import DEADLINE_S, wait_until
 
 from armillary.engines import acceptor
 from armillary.service.endpoint import listener
@@ -48,7 +48,7 @@ def test_a_device_that_comes_at_the_limit_waits_and_is_served(
         assert thread.is_alive(), "it was accepted beyond the limit"
         for stranger in strangers:
             stranger.close()
-        thread.join(10)
+        thread.join(DEADLINE_S)
         assert verdicts == ["attested"]
     wait_until(lambda: not serving(host)._entering, "no handshakes")
 
@@ -82,7 +82,7 @@ def test_silent_connections_are_not_accepted(
             assert verdicts == []
         for stranger in strangers:
             stranger.close()
-        thread.join(10)
+        thread.join(DEADLINE_S)
         assert verdicts == ["attested"]
 
 

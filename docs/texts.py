@@ -24,6 +24,7 @@ from babel.messages.pofile import read_po, write_po
 from jinja2.ext import babel_extract
 
 from armillary.attest.appraise import STEPS
+from armillary.service.assessment import properties
 from armillary.service.assessment.properties import PROPERTIES
 from armillary.wire.device.finding import KINDS
 from armillary.wire.device.update_reason import REASONS
@@ -104,6 +105,16 @@ def of_the_api() -> Iterator[str]:
         yield from (kind.replace("-", " "), means)
     for each in PROPERTIES:
         yield from (each.title, each.question)
+    yield from answers_of(Path(properties.__file__).read_text("utf-8"))
+
+
+def answers_of(source: str) -> Iterator[str]:
+    """Sentences of ``Answer`` in a module that name nothing of a device."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Answer":
+            says = node.args[1]
+            if isinstance(says, ast.Constant):
+                yield str(says.value)
 
 
 def texts_of(source: str, name: str) -> Iterator[str | tuple[str, str]]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from docs.texts import of_the_api
 from tests.console.hub_scene import HubScene
 
 from armillary.console.language.translation import translation
@@ -37,6 +38,16 @@ def test_every_property_is_called_and_asked_in_german() -> None:
         assert (section.title, section.note) == (each.title, each.question)
         assert german(section.title) != each.title
         assert german(section.note) != each.question
+
+
+def test_what_a_property_answers_is_said_in_german_where_it_names_nothing() -> None:
+    found = fleet(1, 0)
+    found["properties"][0]["reasons"][0]["says"] = says = (
+        "It is revoked: it gets no certificate, and nothing is expected of it."
+    )
+    assert says in set(of_the_api())
+    cell = fleet_sheet(found, "", []).sections[0].rows[0][1]
+    assert (cell.text, translation("de").text(cell.text)[:15]) == (says, "Es ist gesperrt")
 
 
 def test_a_fleet_shows_what_holds_on_every_device() -> None:

@@ -77,7 +77,7 @@ def device_sheet(found: Mapping[str, Any], name: str) -> Sheet:
                     (
                         text(known(each["title"]), reason=known(each["question"])),
                         state(_STATES, each["state"]),
-                        text(each["says"]),
+                        text(known(each["says"])),
                         _evidence(each["evidence"], here),
                     )
                     for each in found["properties"]
@@ -110,7 +110,7 @@ def _property(each: Mapping[str, Any]) -> Section:
         rows=[
             (
                 state(_STATES, one["state"]),
-                text(one["says"]),
+                text(known(one["says"])),
                 number(grouped(one["devices"])),
                 text(one["example"][:12], href=f"/devices/{one['example']}/assessment"),
             )

@@ -23,6 +23,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from jinja2.ext import babel_extract
 
+from armillary.api.views.service import DEPLOYMENT_WORDS
 from armillary.attest.appraise import STEPS
 from armillary.service.assessment import properties
 from armillary.service.assessment.properties import PROPERTIES
@@ -101,6 +102,8 @@ def of_the_api() -> Iterator[str]:
         yield from (reason.meaning, reason.remedy)
     for _, name, prevents in STEPS:
         yield from (name, prevents)
+    for _, words in DEPLOYMENT_WORDS.values():
+        yield words
     for kind, means in KINDS.items():
         yield from (kind.replace("-", " "), means)
     for each in PROPERTIES:

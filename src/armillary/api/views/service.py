@@ -8,7 +8,8 @@ for lists. It reads; it changes nothing. Errors are the service's own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from armillary.api.http.documents import as_document, as_page, row_document
@@ -123,6 +124,24 @@ def _living_rollouts(service: SecurityService, catalog: str) -> list[Rollout]:
     ]
 
 
+# Why a device has what it has: status, and the reason in words; of ``failed-before`` the device's own follows.
+DEPLOYMENT_WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "nothing-deployed": ("none", "The device group has no deployment."),
+        "never-seen": ("unknown", "The device has not checked in yet."),
+        "up-to-date": ("up-to-date", "The device runs exactly the deployment's images."),
+        "revoked": ("waiting", "The device is revoked."),
+        "os-only": ("waiting", "The device group's update policy is No3rdPartyAppUpdates."),
+        "held": ("waiting", "The device is held: a copy was found. Release it first."),
+        "update-only": ("waiting", "The device's boot is not trusted: it gets OS updates only."),
+        "silent": ("waiting", "The device is silent: it has missed its check-ins."),
+        "failed-before": ("failed", "The device tried and took them back; it does not try them again"),
+        "offered": ("waiting", "The device was offered the images; it reports them when their trial has ended."),
+        "check-in-due": ("waiting", "The device gets the images at its next check-in."),
+    }
+)
+
+
 def _deployment_state(
     found: Device, wanted: Deployment | None, versions: Mapping[UUID, str], update_policy: str, *, failure: str
 ) -> Document:
@@ -149,27 +168,20 @@ def _deployment_words(
 ) -> tuple[str, str]:
     """The first row whose condition holds; the order is the order in which causes hide each other."""
     rows = (
-        (wanted is None, "none", "The device group has no deployment."),
-        (found.last_check_in_at is None, "unknown", "The device has not checked in yet."),
-        (same, "up-to-date", "The device runs exactly the deployment's images."),
-        (found.revoked_at is not None, "waiting", "The device is revoked."),
-        (
-            update_policy == "No3rdPartyAppUpdates",
-            "waiting",
-            "The device group's update policy is No3rdPartyAppUpdates.",
-        ),
-        (found.health == "held", "waiting", "The device is held: a copy was found. Release it first."),
-        (found.verdict != "attested", "waiting", "The device's boot is not trusted: it gets OS updates only."),
-        (found.health == "silent", "waiting", "The device is silent: it has missed its check-ins."),
-        (bool(failure), "failed", f"The device tried and took them back; it does not try them again: {failure}"),
-        (
-            wanted is not None and found.offered_deployment_id == wanted.deployment_id,
-            "waiting",
-            "The device was offered the images; it reports them when their trial has ended.",
-        ),
-        (True, "waiting", "The device gets the images at its next check-in."),
+        (wanted is None, "nothing-deployed"),
+        (found.last_check_in_at is None, "never-seen"),
+        (same, "up-to-date"),
+        (found.revoked_at is not None, "revoked"),
+        (update_policy == "No3rdPartyAppUpdates", "os-only"),
+        (found.health == "held", "held"),
+        (found.verdict != "attested", "update-only"),
+        (found.health == "silent", "silent"),
+        (bool(failure), "failed-before"),
+        (wanted is not None and found.offered_deployment_id == wanted.deployment_id, "offered"),
+        (True, "check-in-due"),
     )
-    return next((status, reason) for holds, status, reason in rows if holds)
+    status, reason = DEPLOYMENT_WORDS[next(cause for holds, cause in rows if holds)]
+    return status, reason if status != "failed" else f"{reason}: {failure}"
 
 
 def check_ins(

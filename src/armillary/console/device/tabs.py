@@ -35,7 +35,7 @@ from armillary.console.frame.sheet import SEEN_EVERY_S, Button, Section, Sheet
 from armillary.console.frame.times import RANGES, asked_range, choice_of
 from armillary.console.frame.values import exact_text
 from armillary.console.frame.words import counted, grouped, joined, moment
-from armillary.console.language.say import say, say_count
+from armillary.console.language.say import known, say, say_count
 from armillary.errors import InvalidArgumentError
 from armillary.twin.template.value_names import from_fields
 from armillary.wire.image.naming import label_of
@@ -227,7 +227,7 @@ def software(visit: Visit, subject: Subject) -> Response:
             running=running,
             applications=counted(len(lines), "application"),
         ),
-        detail=kept["deployment"]["reason"],
+        detail=known(kept["deployment"]["reason"]),
         sections=(
             sections.applications(lines, say("as the device said at its last check-in")),
             sections.components(

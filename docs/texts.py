@@ -25,6 +25,7 @@ from jinja2.ext import babel_extract
 
 from armillary.api.views.service import DEPLOYMENT_WORDS
 from armillary.attest.appraise import STEPS
+from armillary.console.language.script_texts import said_in
 from armillary.service.assessment import properties
 from armillary.service.assessment.properties import PROPERTIES
 from armillary.wire.device.finding import KINDS
@@ -88,6 +89,8 @@ def _messages() -> set[str | tuple[str, str]]:
     found: set[str | tuple[str, str]] = set(of_the_api())
     for path in sorted(CONSOLE.rglob("*.py")):
         found.update(texts_of(path.read_text("utf-8"), str(path.relative_to(CONSOLE))))
+    for path in sorted((CONSOLE / "static").glob("*.js")):
+        found.update(said_in(path.read_text("utf-8")))
     for path in sorted(CONSOLE.rglob("*.html")):
         with path.open("rb") as file:
             for line, function, given, _ in babel_extract(file, _KEYWORDS, (), _OPTIONS):

@@ -84,7 +84,7 @@ class LiveStreams:
             points = _while_theirs(sources, device_id, points, caller_of(request))
 
         def event(item: Document) -> str:
-            return f"event: point\ndata: {json.dumps(point_event(item, called(item['metric'])))}\n\n"
+            return f"event: point\ndata: {json.dumps(visit.said(point_event(item, called(item['metric']))))}\n\n"
 
         def shed() -> None:  # rehearsed sources count none
             sources.application.shed()
@@ -110,7 +110,7 @@ class LiveStreams:
         names = {tile_id: names_of({"labels": each}) for tile_id, each in labels.items()}
 
         def event(items: list[Document]) -> str:
-            data = json.dumps({"items": live_items(tiles, items, names)})
+            data = json.dumps({"items": visit.said(live_items(tiles, items, names))})
             return f"event: values\ndata: {data}\n\n" if items else ""
 
         values = await run_in_threadpool(application.live, wanted, self._closing)

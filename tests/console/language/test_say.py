@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from string import Formatter
 
@@ -14,6 +15,7 @@ from docs import texts
 from armillary.console.frame.words import counted, counted_page, joined, moment, sentence
 from armillary.console.language.rendering import Rendering
 from armillary.console.language.say import apart, known, say, say_count, shaped
+from armillary.console.language.script_texts import said_in, script_texts
 from armillary.console.language.translation import ENGLISH, LANGUAGES, Translation, translation
 
 
@@ -104,6 +106,18 @@ def test_what_a_form_sends_is_the_same_in_every_language() -> None:
     )
 
 
+def test_texts_of_scripts_are_known_and_come_with_a_page_in_another_language() -> None:
+    assert list(said_in("""x = worded("a \\"b\\""); worded(each); y.worded(\n  "{count} new", { count });""")) == [
+        'a "b"',
+        "{count} new",
+    ]
+    assert {"{count} new", "Copied", "{span} ago"} <= frozenset(script_texts())
+    source = "{{ script_texts|tojson }}"
+    of = {code: Rendering(lambda name: name)._environment(code).from_string(source).render() for code in ("en", "de")}
+    assert of["en"] == "{}"
+    assert json.loads(of["de"])["{span} ago"] == "vor {span}"
+
+
 def test_only_literals_are_texts() -> None:
     module = """say("a {x}", x=say("b"))\nsay_count(n, "c", "d")\ncounted(n, "e")\ncounted(n, "f", "g")
 counted(n, kind)\ncounted_page(p, "h")"""
@@ -146,7 +160,7 @@ def test_templates_write_in_the_language_and_escape_it() -> None:
     assert "Sign in with &lt;b&gt;{0}&lt;/b&gt;" in head(ENGLISH)
     assert '<html lang="de"' in head("de")
     assert "Mit &lt;b&gt;{0}&lt;/b&gt; anmelden" in head("de")
-    assert "Sign in" not in head("de")
+    assert "Sign in" not in head("de").partition("<script type")[0]
 
 
 def test_the_catalogs_are_of_the_code_and_whole(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field as member
-from typing import Any
+from typing import Any, Final
 
 from armillary.console.authored.rule_fields import GROUPS, OWN, SILENT, Fields, rows_of
 from armillary.console.authored.rule_words import (
@@ -19,10 +19,13 @@ from armillary.console.authored.rule_words import (
     ZONES,
     Choices,
 )
-from armillary.console.frame.form import Field, choices
+from armillary.console.frame.form import Field
+from armillary.console.frame.states import SEVERITY
 from armillary.console.language.say import apart, say
 from armillary.twin.author.shorthand import text_of
 from armillary.twin.rule.rule import CHOOSING, ORDERING, SECTIONS, SEVERITIES
+
+_SEVERITIES: Final = tuple((each, SEVERITY[each].word) for each in SEVERITIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +109,7 @@ def _field(fields: Fields, wrong: Mapping[str, str], name: str, label: str, **mo
 def _what(fields: Fields, offered: Offered, wrong: Mapping[str, str]) -> tuple[Field, ...]:
     return (
         _field(fields, wrong, "name", say("Name"), required=True, limits=(("maxlength", "128"),)),
-        _field(fields, wrong, "severity", say("Severity"), kind="select", choices=choices(SEVERITIES)),
+        _field(fields, wrong, "severity", say("Severity"), kind="select", choices=_SEVERITIES),
         _with_error(offered.catalog, wrong),
         _field(
             fields,

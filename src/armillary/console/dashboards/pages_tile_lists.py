@@ -34,11 +34,11 @@ def alerts(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) -> Vi
 
 def _alert(each: Mapping[str, Any], now: int) -> View:
     state = SEVERITY.get(each["severity"], State(UNKNOWN, each["severity"]))
-    stage = say("open")
+    stage, stage_words = "open", ""
     if each["acknowledged_ms"] is not None:
-        stage = say("acknowledged")
+        stage, stage_words = "acknowledged", say("acknowledged")
     elif each["over_ms"] is not None:
-        stage = say("over")
+        stage, stage_words = "over", say("over")
     trace = f"/rules/{quote(each['rule_id'])}/trace?{urlencode({'device': each['device_id']})}"
     return {
         "shape": state.kind,
@@ -48,6 +48,7 @@ def _alert(each: Mapping[str, Any], now: int) -> View:
         "label": each["label"],
         "device_href": device_href(each["device_id"]),
         "stage": stage,
+        "stage_words": stage_words,
         "when": moment(each["fired_ms"] // 1000, now),
     }
 

@@ -110,7 +110,7 @@ class FleetPage:
     first_href: str | None
     export_href: str
     empty: str
-    healths: tuple[str, ...]
+    healths: tuple[tuple[str, str], ...]
     is_cut: bool = False
     problem: str = ""
 
@@ -163,7 +163,7 @@ def fleet_page(
         empty=empty,
         is_cut=bool(page.get("is_cut")),
         problem=problem,
-        healths=tuple(word for word, _ in _SAYS),
+        healths=tuple((word, HEALTH[word].word) for word, _ in _SAYS),
     )
 
 

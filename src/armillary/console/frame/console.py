@@ -282,7 +282,7 @@ class Visit:
 
     def said(self, document: Any) -> Any:
         """A document for a script, with its texts in the language that was chosen."""
-        return translation(self.language).document(document)
+        return document if self.language == ENGLISH else translation(self.language).document(document)
 
     def timed(self, href: str) -> str:
         """A way to another page, which shows the same stretch of time as this one (``times.py``)."""

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.ext import Extension
 
 from armillary.console.language.say import Text
+from armillary.console.language.script_texts import script_texts
 from armillary.console.language.translation import ENGLISH, translation
 
 # Attributes of HTML that machines read, with what stands in them; and what a template writes there.
@@ -59,4 +60,5 @@ class Rendering:
         )
         environment.filters["english"] = _english
         environment.globals |= {"static": self._static, "say": texts.say, "say_count": texts.say_count}
+        environment.globals["script_texts"] = {} if language == ENGLISH else texts.forms(script_texts())
         return environment

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import gettext
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
@@ -58,6 +58,10 @@ class Translation:
         if not any(isinstance(each, Markup) for each in text.values.values()):
             return self.text(text)
         return escape(self._form(text)).format(**{name: self.value(each) for name, each in text.values.items()})
+
+    def forms(self, messages: Iterable[str]) -> dict[str, str]:
+        """Texts with their gaps -> the same in this language, for a script that fills them."""
+        return {each: self._catalog.gettext(each) for each in messages}
 
     def value(self, value: Any) -> Any:
         """What a template writes: texts in this language, all else as it is."""

@@ -4,7 +4,9 @@
 
 import { listen } from "./live.js";
 import { isTyped } from "./shell.js";
+import { worded } from "./worded.js";
 
+const CHANGED = worded("alerts have changed");
 let waits = false;
 
 const TICKS = "input[type=checkbox]";
@@ -16,7 +18,7 @@ function refresh() {
   const list = part();
   if (!list || !window.htmx) return;
   waits = isBusy(list);
-  if (waits) say("waiting", "alerts have changed");
+  if (waits) say("waiting", CHANGED);
   else window.htmx.trigger(list, "refresh");
 }
 
@@ -25,10 +27,10 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   if (detail.target !== part() || !isBusy(detail.target)) return;
   detail.shouldSwap = false;
   waits = true;
-  say("waiting", "alerts have changed");
+  say("waiting", CHANGED);
 });
 
-let told = ["waiting", "connecting"];
+let told = ["waiting", worded("connecting")];
 
 function say(state, text) {
   told = [state, text];
@@ -57,7 +59,7 @@ document.addEventListener("focusout", () => {
 });
 document.addEventListener("htmx:afterSettle", () => {
   offer();
-  say(...(told[1] === "alerts have changed" ? ["", "live"] : told));
+  say(...(told[1] === CHANGED ? ["", worded("live")] : told));
 });
 offer();
 if (part()) listen(part().dataset.alertsLive, { alerts: refresh }, say, refresh);

@@ -6,6 +6,7 @@ import { listen } from "./live.js";
 import { onTheme } from "./paint.js";
 import { TimePlot } from "./time-plot.js";
 import { exact } from "./zone.js";
+import { worded } from "./worded.js";
 
 const element = document.querySelector("[data-chart]");
 if (element) start(element);
@@ -25,7 +26,7 @@ async function start(box) {
   async function load() {
     const answer = await fetch(`${box.dataset.series}?metric=${encodeURIComponent(metric)}&${box.dataset.range}`);
     if (!answer.ok) {
-      say("lost", "no data: the service did not answer");
+      say("lost", worded("no data: the service did not answer"));
       return;
     }
     const found = await answer.json();
@@ -47,7 +48,7 @@ async function start(box) {
         time.dataset.at = String(point.at_ms / 1000);
         time.dateTime = new Date(point.at_ms).toISOString();
         time.title = exact(point.at_ms / 1000);
-        time.textContent = "just now";
+        time.textContent = worded("just now");
       }
     }
     if (!isFixed) plot?.add(point.metric, point.at_ms, point.value);

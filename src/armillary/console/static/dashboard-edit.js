@@ -6,6 +6,7 @@ import { Draft } from "./dashboard-draft.js";
 import { listen } from "./live.js";
 import { fill, take } from "./tile-fill.js";
 import { Panel, ask } from "./tile-panel.js";
+import { worded } from "./worded.js";
 
 const REFRESH_MS = 10_000;
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -38,7 +39,7 @@ function start() {
     at("undo").disabled = !draft.canUndo;
     at("redo").disabled = !draft.canRedo;
     at("save").querySelector("button").disabled = !draft.isChanged;
-    at("edit-state").textContent = draft.isChanged ? "Not saved yet" : "";
+    at("edit-state").textContent = draft.isChanged ? worded("Not saved yet") : "";
     if (at("none-yet")) at("none-yet").hidden = draft.tiles.length > 0;
   }
 
@@ -94,7 +95,7 @@ function start() {
   }
 
   const form = () => at("panel-form");
-  const lost = () => status("lost", "connection lost, trying again");
+  const lost = () => status("lost", worded("connection lost, trying again"));
 
   function status(state, text) {
     at("live-status").className = `pulse small ${state}`;
@@ -112,7 +113,7 @@ function start() {
   function remove(id) {
     draft.change(draft.tiles.filter((tile) => tile.id !== id));
     show();
-    say("Removed. Undo brings it back.");
+    say(worded("Removed. Undo brings it back."));
     (board.querySelector(".tile-grip") ?? at("add").querySelector("select")).focus();
   }
 
@@ -170,7 +171,7 @@ function start() {
     if (event.shiftKey) grid.update(item, { w: within(w + step[0], 1, COLUMNS - node.x), h: within(h + step[1], 1, MAX_HEIGHT) });
     else grid.update(item, { x: within(node.x + step[0], 0, COLUMNS - w), y: Math.max(0, node.y + step[1]) });
     grip.focus();
-    say(`${grip.dataset.name}: column ${node.x + 1}, row ${node.y + 1}, ${node.w ?? 1} wide, ${node.h ?? 1} high`);
+    say(worded("{tile}: column {column}, row {row}, {width} wide, {height} high", { tile: grip.dataset.name, column: node.x + 1, row: node.y + 1, width: node.w ?? 1, height: node.h ?? 1 }));
     return undefined;
   });
 
@@ -179,7 +180,7 @@ function start() {
   const step = (way) => {
     if (!draft[way]()) return;
     show();
-    say(way === "undo" ? "Undone" : "Redone");
+    say(way === "undo" ? worded("Undone") : worded("Redone"));
   };
   at("undo").addEventListener("click", () => step("undo"));
   at("redo").addEventListener("click", () => step("redo"));
@@ -194,10 +195,10 @@ function start() {
     const box = at("conflict");
     if (at("save").elements.etag.value === etag || box.dataset.etag === etag) return;
     box.dataset.etag = etag;
-    const say_ = Object.assign(document.createElement("p"), { textContent: `Changed by someone else since you opened it: ${by}. Your changes are still here, and not saved.` });
-    const theirs = Object.assign(document.createElement("a"), { className: "button", href: location.pathname, textContent: "Discard mine and show theirs" });
+    const say_ = Object.assign(document.createElement("p"), { textContent: worded("Changed by someone else since you opened it: {name}. Your changes are still here, and not saved.", { name: by }) });
+    const theirs = Object.assign(document.createElement("a"), { className: "button", href: location.pathname, textContent: worded("Discard mine and show theirs") });
     theirs.addEventListener("click", () => (leaving = true));
-    const mine = Object.assign(document.createElement("button"), { type: "button", className: "button", textContent: "Save mine over theirs" });
+    const mine = Object.assign(document.createElement("button"), { type: "button", className: "button", textContent: worded("Save mine over theirs") });
     mine.addEventListener("click", () => {
       at("save").elements.etag.value = etag;
       save().catch(lost);
@@ -221,7 +222,7 @@ function start() {
     } else if (answer.status === 412) {
       conflict(said);
     } else {
-      at("edit-state").textContent = `${said.message ?? "It could not be saved."} ${said.remedy ?? "Sign in again in another tab, then save."}`;
+      at("edit-state").textContent = `${said.message ?? worded("It could not be saved.")} ${said.remedy ?? worded("Sign in again in another tab, then save.")}`;
     }
   }
   at("save").addEventListener("submit", (event) => {

@@ -3,6 +3,7 @@
 
 import { listen } from "./live.js";
 import { fill, take } from "./tile-fill.js";
+import { worded } from "./worded.js";
 
 const REFRESH_MS = 10_000; // charts of many devices, tables with new rows
 const page = document.querySelector("[data-dashboard]");
@@ -36,8 +37,8 @@ async function refresh() {
 
 if (page) {
   show(JSON.parse(document.getElementById("tile-data").textContent));
-  setInterval(() => refresh().catch(() => say("lost", "connection lost, trying again")), REFRESH_MS);
+  setInterval(() => refresh().catch(() => say("lost", worded("connection lost, trying again"))), REFRESH_MS);
   // Of a stretch that has a begin and an end nothing comes any more: values are asked for again, and none is added.
-  if (page.hasAttribute("data-fixed")) say("waiting", "a fixed time range is shown");
+  if (page.hasAttribute("data-fixed")) say("waiting", worded("a fixed time range is shown"));
   else listen(page.dataset.live, { values: (said) => take(page, said.items) }, say, () => refresh().catch(() => {}));
 }

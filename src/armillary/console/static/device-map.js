@@ -5,6 +5,7 @@
 import { Drawn } from "./drawn.js";
 import { DETAIL_ZOOM, ground } from "./map-base.js";
 import { clusters, stateOf, worstFirst } from "./map-rules.js";
+import { worded } from "./worded.js";
 
 // A mark with a number of three digits is 52 pixels wide: nearer ones would lie on each other.
 const REACH = 54;
@@ -14,7 +15,7 @@ const CLOSEST_ZOOM = 9;
 const FEW_PLACES = 3;
 // Devices nearer to each other than this, a kilometre, are at one spot.
 const SAME_SPOT_DEGREES = 0.01;
-const SAID = { bad: "bad", attention: "needs attention", unknown: "unknown", good: "good", calm: "" };
+const SAID = { bad: worded("bad"), attention: worded("needs attention"), unknown: worded("unknown"), good: worded("good"), calm: "" };
 
 class DeviceMap extends Drawn {
   #map = null;
@@ -48,7 +49,7 @@ class DeviceMap extends Drawn {
     this.#map.createPane("land").style.zIndex = "180";
     L.control.scale({ imperial: false }).addTo(this.#map);
     const note = L.control.attribution({ prefix: false, position: "topright" }).addTo(this.#map);
-    note.getContainer().title = "Natural Earth 1:10m, public domain. Coasts and borders are right to about a kilometre; streets are not in it.";
+    note.getContainer().title = worded("Natural Earth 1:10m, public domain. Coasts and borders are right to about a kilometre; streets are not in it.");
     const said = document.createElement("span");
     note.getContainer().replaceChildren(said);
     note._update = () => undefined;
@@ -58,7 +59,7 @@ class DeviceMap extends Drawn {
     this.#map.fitBounds(bounds.pad(0.3), { maxZoom: this.#stepsBack ? CLOSEST_ZOOM : 12, animate: false });
     this.#map.on("mousedown dragstart keydown", () => (this.#stepsBack = false)); // somebody looks around
     this.#ground = ground(this, this.dataset.pack, (place, failed, named) => {
-      said.textContent = failed || (place ? `Centre: ${place}. Natural Earth` : "Natural Earth");
+      said.textContent = failed || (place ? worded("Centre: {place}. Natural Earth", { place }) : "Natural Earth");
       const zoom = this.#map.getZoom();
       if (named !== null) requestAnimationFrame(() => zoom === this.#map.getZoom() && this.#stepBack(named));
     }).addTo(this.#map);
@@ -102,7 +103,7 @@ class DeviceMap extends Drawn {
     mark.group = group;
     mark.setLatLng([group.lat, group.lon]);
     const many = group.dots.length > 1;
-    const text = many ? `${group.dots.length} devices${SAID[group.state] && `, worst: ${SAID[group.state]}`}` : phrase(group.dots[0]);
+    const text = many ? worded("{count} devices", { count: group.dots.length }) + (SAID[group.state] && worded(", worst: {state}", { state: SAID[group.state] })) : phrase(group.dots[0]);
     const told = document.createElement("span");
     told.textContent = text;
     mark.setTooltipContent(told);
@@ -124,7 +125,7 @@ class DeviceMap extends Drawn {
     const box = document.createElement("div");
     const head = document.createElement("button");
     head.type = "button";
-    head.textContent = "Show them closer";
+    head.textContent = worded("Show them closer");
     head.addEventListener("click", () => {
       this.#map.closePopup();
       this.#map.fitBounds(L.latLngBounds(group.dots.map((dot) => [dot.lat, dot.lon])).pad(0.2), { maxZoom: 18 });
@@ -141,7 +142,7 @@ class DeviceMap extends Drawn {
     }
     if (group.dots.length > LISTED) {
       const rest = document.createElement("li");
-      rest.textContent = `and ${group.dots.length - LISTED} more: show them closer`;
+      rest.textContent = worded("and {count} more: show them closer", { count: group.dots.length - LISTED });
       list.append(rest);
     }
     box.append(head, list);
@@ -150,7 +151,7 @@ class DeviceMap extends Drawn {
   }
 }
 
-const phrase = (dot) => `${dot.label}${dot.text ? `: ${dot.text}` : ""}${SAID[stateOf(dot)] ? `, ${SAID[stateOf(dot)]}` : ""}${dot.stale ? " (stale)" : ""}`;
+const phrase = (dot) => `${dot.label}${dot.text ? `: ${dot.text}` : ""}${SAID[stateOf(dot)] ? `, ${SAID[stateOf(dot)]}` : ""}${dot.stale ? ` (${worded("stale")})` : ""}`;
 
 const PATHS = {
   good: "M1 8a7 7 0 1 0 14 0a7 7 0 1 0-14 0",

@@ -2,6 +2,8 @@
 // The live events of a page, while somebody sees it. A browser gives one host six connections over HTTP/1.1, and each
 // open stream holds one: a page in the background gives its own back.
 
+import { worded } from "./worded.js";
+
 /**
  * Listens to a stream of server-sent events whenever the page is seen.
  *
@@ -21,12 +23,12 @@ export function listen(address, takes, say, seen) {
 
   function open() {
     events = new EventSource(address);
-    events.addEventListener("open", () => say("", "live"));
-    events.addEventListener("error", () => say("lost", "connection lost, trying again"));
+    events.addEventListener("open", () => say("", worded("live")));
+    events.addEventListener("error", () => say("lost", worded("connection lost, trying again")));
     events.addEventListener("end", () => {
       over = true;
       close();
-      say("lost", "signed out");
+      say("lost", worded("signed out"));
     });
     for (const [name, take] of Object.entries(takes)) events.addEventListener(name, (event) => take(JSON.parse(event.data)));
   }

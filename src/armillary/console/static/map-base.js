@@ -5,6 +5,7 @@
 import { BORDER, LAKE, LAND, readPack } from "./map-pack.js";
 import { nearest, widthAt, withoutOverlap } from "./map-rules.js";
 import { colour } from "./paint.js";
+import { worded } from "./worded.js";
 
 export const DETAIL_ZOOM = 6;
 // How many of the greatest places are named at zoom 0; each zoom doubles it, and what finds no room is left out.
@@ -54,7 +55,7 @@ const packs = new Map();
 
 async function load(address) {
   const answer = await fetch(address);
-  if (!answer.ok) throw new Error(`The map could not be loaded (${answer.status}).`);
+  if (!answer.ok) throw new Error(worded("The map could not be loaded ({status}).", { status: answer.status }));
   return answer;
 }
 

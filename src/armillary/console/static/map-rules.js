@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What maps decide: the projection, which devices are drawn as one mark, and the nearest place. Pure.
 
+import { worded } from "./worded.js";
+
 /** The latitude where Web Mercator ends: there the world is a square (EPSG:3857). */
 export const EDGE_LATITUDE = 85.0511287798066;
 const EARTH_KM = 6371.0088; // mean radius, IUGG
@@ -71,7 +73,7 @@ export function kilometres(a, b) {
   return 2 * EARTH_KM * Math.asin(Math.min(1, Math.sqrt(half)));
 }
 
-const WINDS = ["north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west"];
+const WINDS = [worded("north"), worded("north-east"), worded("east"), worded("south-east"), worded("south"), worded("south-west"), worded("west"), worded("north-west")];
 
 /** "Zürich, 4 km south-west": the place nearest to a point, and where it lies from there; "" where none is known. */
 export function nearest(point, places) {

@@ -3,6 +3,8 @@
 // rows that are shown stay where they are, with what they say now; those that came since wait behind a bar, "3 new",
 // which loads them. Everything around the rows keeps up at once. Rows that were ticked stay ticked.
 
+import { worded } from "./worded.js";
+
 const PART = "[data-live-list]";
 const rowsOf = (root) => [...root.querySelectorAll("tr[data-row]")];
 const idsOf = (root) => rowsOf(root).map((row) => row.dataset.row);
@@ -20,7 +22,7 @@ function parted(row) {
   const says = document.createElement("span");
   says.className = "reason";
   says.dataset.gone = "";
-  says.textContent = "no longer in this list";
+  says.textContent = worded("no longer in this list");
   (left.querySelector("th") ?? left.cells[0]).append(says);
   return left;
 }
@@ -28,8 +30,8 @@ function parted(row) {
 /** What the bar says of rows that wait and of rows that have gone; "" where there are none. */
 export function words(waiting, isAll, gone) {
   const said = [];
-  if (waiting) said.push(isAll ? `${waiting} or more new` : `${waiting} new`);
-  if (gone) said.push(`${gone} no longer listed`);
+  if (waiting) said.push(isAll ? worded("{count} or more new", { count: waiting }) : worded("{count} new", { count: waiting }));
+  if (gone) said.push(worded("{count} no longer listed", { count: gone }));
   return said.join(", ");
 }
 

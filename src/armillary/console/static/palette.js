@@ -3,6 +3,8 @@
 // It follows the combobox pattern of the ARIA Authoring Practices: the focus stays in the field, and
 // aria-activedescendant names the line that is chosen. Without script, the search field of the frame does the same.
 
+import { worded } from "./worded.js";
+
 const WAIT_MS = 120;
 const dialog = document.getElementById("palette");
 const field = dialog?.querySelector("[role=combobox]");
@@ -51,7 +53,7 @@ function show(groups) {
     list.append(part);
   });
   field.setAttribute("aria-expanded", String(at > 0));
-  count.textContent = at === 0 ? "No results." : "";
+  count.textContent = at === 0 ? worded("No results.") : "";
   choose(0);
 }
 
@@ -71,7 +73,7 @@ async function ask() {
   if (number !== asked) return; // somebody typed on
   if (answer === null || !answer.ok || !answer.headers.get("content-type")?.startsWith("application/json")) {
     show([]);
-    count.textContent = answer?.status === 400 ? "This cannot be searched for." : "The service does not answer. Try again.";
+    count.textContent = answer?.status === 400 ? worded("This cannot be searched for.") : worded("The service does not answer. Try again.");
     return;
   }
   show((await answer.json()).groups);

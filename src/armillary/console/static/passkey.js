@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Asks the browser for a passkey and puts its answer into the form: WebAuthn has no form of its own.
 
+import { worded } from "./worded.js";
+
 const bytes = (text) =>
   Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
 const text = (buffer) =>
@@ -9,10 +11,10 @@ const keys = (listed) => listed.map((each) => ({ ...each, id: bytes(each.id) }))
 
 // Name of the browser's error -> what to do about it.
 const WORDS = {
-  NotAllowedError: "It was cancelled, or took too long. Try again.",
-  InvalidStateError: "This key or device has a passkey for this token already. Use another one.",
-  SecurityError: "The browser allows no passkey at this address. Open the console at its public address.",
-  NotSupportedError: "This key is of a kind that the console does not take. Use another one.",
+  NotAllowedError: worded("It was cancelled, or took too long. Try again."),
+  InvalidStateError: worded("This key or device has a passkey for this token already. Use another one."),
+  SecurityError: worded("The browser allows no passkey at this address. Open the console at its public address."),
+  NotSupportedError: worded("This key is of a kind that the console does not take. Use another one."),
 };
 
 async function asked(kind, options) {
@@ -40,16 +42,16 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (!window.PublicKeyCredential) {
-      says.textContent = "This browser has no passkeys, or does not trust this console's certificate.";
+      says.textContent = worded("This browser has no passkeys, or does not trust this console's certificate.");
       return;
     }
     button.disabled = true;
-    says.textContent = "The browser asks you now.";
+    says.textContent = worded("The browser asks you now.");
     try {
       form.elements.answer.value = answer(await asked(form.dataset.passkey, JSON.parse(form.dataset.options)));
       form.submit();
     } catch (error) {
-      says.textContent = WORDS[error.name] || `The browser refused: ${error.message}`;
+      says.textContent = WORDS[error.name] || worded("The browser refused: {reason}", { reason: error.message });
       button.disabled = false;
     }
   });

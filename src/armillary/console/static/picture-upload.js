@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A picture that is uploaded from a tile's panel: chosen as a file, sent, and taken for the tile.
 
+import { worded } from "./worded.js";
+
 const element = (name, properties = {}, ...inner) => {
   const made = Object.assign(document.createElement(name), properties);
   made.append(...inner);
@@ -13,11 +15,11 @@ export function pictureUpload(fields, form, catalog) {
     const file = element("input", { type: "file", accept: ".png,.jpg,.jpeg,.svg,image/png,image/jpeg,image/svg+xml" });
     const said = element("p", { className: "hint" });
     said.setAttribute("role", "status");
-    box.replaceChildren(element("label", { className: "field" }, "Or upload one: PNG, JPEG or SVG", file), said);
+    box.replaceChildren(element("label", { className: "field" }, worded("Or upload one: PNG, JPEG or SVG"), file), said);
     file.addEventListener("input", (event) => event.stopPropagation()); // the tile has not changed yet
     file.addEventListener("change", () => {
       if (!file.files.length) return;
-      said.textContent = "Sending it.";
+      said.textContent = worded("Sending it.");
       send(box.dataset.upload, file.files[0], form, catalog)
         .then((answer) => taken(fields, answer, said))
         .catch((error) => (said.textContent = error.message));
@@ -34,7 +36,7 @@ async function send(address, file, form, catalog) {
   const answer = await fetch(address, { method: "POST", body });
   const found = await answer.json().catch(() => null);
   if (answer.ok && found) return found;
-  throw new Error(found?.message ? `${found.message} ${found.remedy}` : "The service did not take it. Try again.");
+  throw new Error(found?.message ? `${found.message} ${found.remedy}` : worded("The service did not take it. Try again."));
 }
 
 /** Chooses the picture in the tile's form. */
@@ -42,6 +44,6 @@ function taken(fields, answer, said) {
   const choice = fields.querySelector('select[name="image"]');
   choice.prepend(new Option(answer.name, answer.image));
   choice.value = answer.image;
-  said.textContent = answer.removed.length ? `Uploaded, without ${answer.removed.join(", ")}.` : "Uploaded.";
+  said.textContent = answer.removed.length ? worded("Uploaded, without {parts}.", { parts: answer.removed.join(", ") }) : worded("Uploaded.");
   choice.dispatchEvent(new Event("input", { bubbles: true }));
 }

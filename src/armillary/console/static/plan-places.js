@@ -2,6 +2,8 @@
 // Places on a floor plan, set on the picture: a click puts the chosen place there, or a new one; arrows move it. The
 // fields of each place say the same, for keys and for exact figures. What is sent is the JSON below, which stays.
 
+import { worded } from "./worded.js";
+
 const STEP = 0.01;
 const FAR = 0.05; // with Shift
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -47,12 +49,12 @@ class Places {
       this.#list = JSON.parse(this.#text.value || "[]");
       if (!Array.isArray(this.#list)) throw new Error("no list");
     } catch {
-      this.#box.replaceChildren(element("p", { className: "hint", textContent: "The JSON of the places is not valid: correct it below." }));
+      this.#box.replaceChildren(element("p", { className: "hint", textContent: worded("The JSON of the places is not valid: correct it below.") }));
       return;
     }
     const image = this.#choice.value === "own:" ? this.#own.value : this.#choice.value;
-    const says = image ? "Click on the picture to put a place there." : "Choose a picture, then click on it to put places there.";
-    const add = element("button", { type: "button", className: "button small", textContent: "Add a place" });
+    const says = image ? worded("Click on the picture to put a place there.") : worded("Choose a picture, then click on it to put places there.");
+    const add = element("button", { type: "button", className: "button small", textContent: worded("Add a place") });
     add.addEventListener("click", () => this.#add(0.5, 0.5));
     this.#plan.hidden = !image;
     this.#box.replaceChildren(element("p", { className: "hint", textContent: says }), this.#plan, this.#rows, add);
@@ -68,12 +70,12 @@ class Places {
   }
 
   #name(place, at) {
-    return place.label || this.#called[place.device] || place.device || (place.property ? `${place.property} = ${place.equals}` : `Place ${at + 1}`);
+    return place.label || this.#called[place.device] || place.device || (place.property ? `${place.property} = ${place.equals}` : worded("Place {number}", { number: at + 1 }));
   }
 
   #mark(place, at) {
     const mark = element("button", { type: "button", className: "place-mark", textContent: String(at + 1) });
-    mark.setAttribute("aria-label", `${this.#name(place, at)}: ${percent(place.x)} from the left, ${percent(place.y)} from the top. Arrows move it.`);
+    mark.setAttribute("aria-label", worded("{place}: {left} from the left, {top} from the top. Arrows move it.", { place: this.#name(place, at), left: percent(place.x), top: percent(place.y) }));
     mark.setAttribute("aria-pressed", String(at === this.#chosen));
     mark.style.left = percent(place.x);
     mark.style.top = percent(place.y);
@@ -94,25 +96,25 @@ class Places {
 
   #row(place, at) {
     const device = place.property
-      ? element("p", { className: "small", textContent: `Device whose ${place.property} is ${place.equals}` })
-      : this.#field("Device (name or id)", this.#called[place.device] ?? place.device ?? "", { list: "devices-known" }, (typed) => {
+      ? element("p", { className: "small", textContent: worded("Device whose {property} is {value}", { property: place.property, value: place.equals }) })
+      : this.#field(worded("Device (name or id)"), this.#called[place.device] ?? place.device ?? "", { list: "devices-known" }, (typed) => {
           if (typed !== this.#called[place.device]) place.device = typed;
         });
-    const label = this.#field("Label", place.label ?? "", { maxlength: 80 }, (typed) => {
+    const label = this.#field(worded("Label"), place.label ?? "", { maxlength: 80 }, (typed) => {
       if (typed) place.label = typed;
       else delete place.label;
     });
     const axis = (name, words) =>
       this.#field(words, String(Math.round((place[name] ?? 0) * 1000) / 10), { type: "number", min: 0, max: 100, step: 0.1 }, (typed) => (place[name] = share(Number(typed) / 100)));
-    const remove = element("button", { type: "button", className: "button small", textContent: "Remove" });
-    remove.setAttribute("aria-label", `Remove place ${at + 1}`);
+    const remove = element("button", { type: "button", className: "button small", textContent: worded("Remove") });
+    remove.setAttribute("aria-label", worded("Remove place {number}", { number: at + 1 }));
     remove.addEventListener("click", () => {
       this.#list.splice(at, 1);
       this.#chosen = -1;
       this.#keep();
     });
-    const pair = element("div", { className: "halves" }, axis("x", "From the left (%)"), axis("y", "From the top (%)"));
-    const row = element("fieldset", { className: "press" }, element("legend", { textContent: `Place ${at + 1}${at === this.#chosen ? ", chosen: click on the picture to move it" : ""}` }), device, label, pair, remove);
+    const pair = element("div", { className: "halves" }, axis("x", worded("From the left (%)")), axis("y", worded("From the top (%)")));
+    const row = element("fieldset", { className: "press" }, element("legend", { textContent: at === this.#chosen ? worded("Place {number}, chosen: click on the picture to move it", { number: at + 1 }) : worded("Place {number}", { number: at + 1 }) }), device, label, pair, remove);
     row.addEventListener("focusin", () => this.#choose(at, row));
     return row;
   }

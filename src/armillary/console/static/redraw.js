@@ -4,6 +4,7 @@
 // layout.html sets htmx's settle delay to 0: before it has settled, a choice in the new part would be heard by nobody.
 
 import { isTyped } from "./shell.js";
+import { worded } from "./worded.js";
 
 const sent = new WeakMap(); // request -> what stood in the builder's fields when it was sent
 const kept = new WeakMap(); // request -> what is put into the new one
@@ -45,7 +46,7 @@ for (const kind of ["htmx:sendError", "htmx:timeout"]) {
   document.addEventListener(kind, ({ detail }) => {
     const said = detail.target.querySelector?.(":scope > [data-unanswered]");
     if (!said) return;
-    said.textContent = "The service does not answer. Try again; what you typed is still here.";
+    said.textContent = worded("The service does not answer. Try again; what you typed is still here.");
     said.hidden = false;
     said.scrollIntoView({ block: "nearest" });
   });

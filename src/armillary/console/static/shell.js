@@ -3,6 +3,7 @@
 // Everything here is a comfort: without it each page still reads and every form still posts.
 
 import { showZone } from "./zone.js";
+import { worded } from "./worded.js";
 
 const STEPS = [[86400, "d"], [3600, "h"], [60, "min"]];
 
@@ -10,7 +11,7 @@ const STEPS = [[86400, "d"], [3600, "h"], [60, "min"]];
 export function relative(atSeconds, nowSeconds) {
   const age = nowSeconds - atSeconds;
   const whole = Math.floor(Math.abs(age));
-  if (whole < 5) return "just now";
+  if (whole < 5) return worded("just now");
   let text = `${whole} s`;
   for (const [size, unit] of STEPS) {
     if (whole >= size * 2) {
@@ -18,7 +19,7 @@ export function relative(atSeconds, nowSeconds) {
       break;
     }
   }
-  return age > 0 ? `${text} ago` : `in ${text}`;
+  return age > 0 ? worded("{span} ago", { span: text }) : worded("in {span}", { span: text });
 }
 
 // The server's clock, not this machine's, is what ages are counted against.
@@ -68,7 +69,7 @@ async function copy(button) {
   await navigator.clipboard.writeText(button.dataset.copy);
   button.classList.add("done");
   const said = document.getElementById("said");
-  if (said) said.textContent = "Copied";
+  if (said) said.textContent = worded("Copied");
   setTimeout(() => button.classList.remove("done"), 1200);
 }
 document.addEventListener("click", (event) => {
@@ -91,7 +92,7 @@ function picked() {
   if (all) all.hidden = boxes.length < 2;
   const count = boxes.filter((box) => box.checked).length;
   const said = document.querySelector("[data-picked]");
-  if (said) said.textContent = count ? `${count} selected:` : "Selected rows:";
+  if (said) said.textContent = count ? worded("{count} selected:", { count }) : worded("Selected rows:");
   for (const button of document.querySelectorAll(".bulk button")) button.disabled = count === 0;
 }
 document.addEventListener("change", (event) => {

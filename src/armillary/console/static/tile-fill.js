@@ -2,6 +2,8 @@
 // Puts what tiles say where it belongs: on a dashboard, on its editor, in a preview. The views are made by the server
 // (console/dashboards/pages_tiles.py); nothing here decides what is shown.
 
+import { worded } from "./worded.js";
+
 const make = (name, properties = {}, children = []) => {
   const made = Object.assign(document.createElement(name), properties);
   made.append(...children);
@@ -75,7 +77,7 @@ function fillKpi(tile, view) {
   if (Boolean(line) !== Boolean(view.spark)) return false;
   if (line) {
     line.setAttribute("points", view.spark.points);
-    line.closest("svg").setAttribute("aria-label", `From ${view.spark.low} to ${view.spark.high}`);
+    line.closest("svg").setAttribute("aria-label", worded("From {low} to {high}", view.spark));
   }
   return true;
 }
@@ -98,7 +100,7 @@ function fillAlerts(tile, view) {
       make("a", { href: line.device_href, textContent: line.label }),
       ", ",
       time,
-      line.stage === "open" ? "" : `, ${line.stage}`,
+      line.stage_words ? `, ${line.stage_words}` : "",
     ]);
     const why = make("a", { href: line.href, textContent: line.text });
     return make("li", { className: line.stage }, [shapeOf(line.shape), make("div", {}, [why, about])]);

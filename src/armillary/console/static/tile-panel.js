@@ -5,6 +5,7 @@
 import { pictureUpload } from "./picture-upload.js";
 import { planPlaces } from "./plan-places.js";
 import { fill } from "./tile-fill.js";
+import { worded } from "./worded.js";
 
 const PAUSE_MS = 350; // after the last key before the preview is asked for
 const OWN = ["own:", "device:"]; // choices that have a field beside them
@@ -67,9 +68,9 @@ export class Panel {
     [this.#about, this.#isNew, this.#opener, this.#answer] = [{ id: tile.id, kind: tile.kind }, isNew, opener, null];
     this.#fields.replaceChildren();
     this.#shown.replaceChildren();
-    this.#form.querySelector("h2").textContent = isNew ? "New tile" : "Edit tile";
+    this.#form.querySelector("h2").textContent = isNew ? worded("New tile") : worded("Edit tile");
     for (const name of ["remove", "duplicate"]) this.#form.querySelector(`[data-${name}]`).hidden = isNew;
-    this.#form.querySelector('[value="apply"]').textContent = isNew ? "Add tile" : "Apply";
+    this.#form.querySelector('[value="apply"]').textContent = isNew ? worded("Add tile") : worded("Apply");
     [this.#wantsForm, this.#touched] = [false, new Set()];
     this.#say(null);
     this.#dialog.showModal();
@@ -156,7 +157,7 @@ export class Panel {
     this.#wrong.textContent = error ? `${error.message} ${error.remedy}` : "";
   }
   #lost() {
-    this.#say({ message: "The service does not answer.", remedy: "Try again; what you typed is still here." });
+    this.#say({ message: worded("The service does not answer."), remedy: worded("Try again; what you typed is still here.") });
   }
   #submit(event) {
     if (event.submitter?.value === "cancel") return;

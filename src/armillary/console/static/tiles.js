@@ -9,6 +9,7 @@ import { Drawn } from "./drawn.js";
 import { colour, tickText } from "./paint.js";
 import { TimePlot } from "./time-plot.js";
 import { exact } from "./zone.js";
+import { worded } from "./worded.js";
 
 // ---- lines and bars over time ---------------------------------------------------------------------------------
 
@@ -92,7 +93,7 @@ class HeatMap extends Drawn {
     const row = heat.rows[y];
     const value = row?.values[x];
     this.#canvas.title =
-      value === undefined ? (row?.label ?? "") : `${row.label}: ${value === null ? "no value" : quantity(value, heat.unit)}, ${exact((heat.start_ms + x * heat.bucket_ms) / 1000)}`;
+      value === undefined ? (row?.label ?? "") : `${row.label}: ${value === null ? worded("no value") : quantity(value, heat.unit)}, ${exact((heat.start_ms + x * heat.bucket_ms) / 1000)}`;
   }
 }
 

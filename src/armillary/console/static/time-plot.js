@@ -11,6 +11,7 @@
 import { alone, bounds, nearest, quantity, ticks, withGaps } from "./chart-rules.js";
 import { axis, colour, fitted } from "./paint.js";
 import { exact, plotDate } from "./zone.js";
+import { worded } from "./worded.js";
 
 const KEEP_POINTS = 5000; // of one series: older ones leave on the left
 const LEAST_DRAG = 8; // pixels: less is a click
@@ -29,7 +30,7 @@ export class TimePlot {
   #zoom = null;
   #box = element("div", { className: "plot" });
   #readout = element("div", { className: "readout" });
-  #resume = element("button", { className: "button resume", type: "button", textContent: "Live paused – resume", hidden: true });
+  #resume = element("button", { className: "button resume", type: "button", textContent: worded("Live paused – resume"), hidden: true });
 
   /** @param {HTMLElement} host Is filled; its role and label move to the drawing. */
   constructor(host, { bars = false } = {}) {
@@ -283,7 +284,7 @@ export class TimePlot {
       ctx.fillStyle = this.#chart.axes.length > 1 && of.length === 1 ? paints[of[0]] : colour(this.#host, "chart-axis");
       const inner = 5 * devicePixelRatio;
       const whole = ctx.canvas.width;
-      const text = fitted(ctx, unit || (this.#chart.axes.length > 1 ? "no unit" : ""), whole / this.#chart.axes.length - inner);
+      const text = fitted(ctx, unit || (this.#chart.axes.length > 1 ? worded("no unit") : ""), whole / this.#chart.axes.length - inner);
       const { width } = ctx.measureText(text);
       ctx.textAlign = index ? "left" : "right";
       ctx.fillText(text, index ? Math.min(bbox.left + bbox.width + inner, whole - width) : Math.max(bbox.left - inner, width), 1);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Says how much of a form's files has been sent. Without script the form is sent all the same.
 
+import { worded } from "./worded.js";
+
 for (const form of document.querySelectorAll("form[data-upload]")) {
   const part = form.querySelector("[data-progress]");
   const bar = part.querySelector("progress");
@@ -35,9 +37,9 @@ for (const form of document.querySelectorAll("form[data-upload]")) {
       if (!step.lengthComputable) return;
       const percent = Math.floor((100 * step.loaded) / step.total);
       bar.value = percent;
-      says.textContent = percent < 100 ? `${percent} % sent` : "Sent. The service reads it now.";
+      says.textContent = percent < 100 ? worded("{percent} % sent", { percent }) : worded("Sent. The service reads it now.");
     });
-    sending.addEventListener("error", () => failed("The connection was lost. Nothing was kept: send it again."));
+    sending.addEventListener("error", () => failed(worded("The connection was lost. Nothing was kept: send it again.")));
     sending.addEventListener("load", () => {
       // Where the form led on, the browser followed: go there. Else the answer says what was wrong.
       if (sending.status < 400 && sending.responseURL && new URL(sending.responseURL).pathname !== new URL(form.action).pathname) {

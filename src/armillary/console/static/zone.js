@@ -2,6 +2,8 @@
 // The zone in which times are shown: UTC, or the browser's own where somebody chose "Times: local". Only the browser
 // knows its zone: what the server writes, and every page without script, is in UTC and says so.
 
+import { worded } from "./worded.js";
+
 const isLocal = document.documentElement.dataset.clock === "local";
 
 const LOCAL = new Intl.DateTimeFormat("sv", {
@@ -31,7 +33,7 @@ export const plotDate = (atSeconds) => {
 /** Says the zone, in places that have said UTC, and gives the exact times of a page in it. */
 export function showZone(page) {
   if (!isLocal) return;
-  const words = `times in ${Intl.DateTimeFormat().resolvedOptions().timeZone}`;
+  const words = worded("times in {zone}", { zone: Intl.DateTimeFormat().resolvedOptions().timeZone });
   for (const place of page.querySelectorAll("[data-zone]")) if (place.textContent !== words) place.textContent = words;
   for (const time of page.querySelectorAll("time[data-at]")) time.title = exact(Number(time.dataset.at));
 }

@@ -81,6 +81,7 @@ def test_a_form_without_ticks_leads_back_to_the_list(scene: WaterScene) -> None:
         assert led.headers["Location"] == f"{fields['back']}&told=none-ticked"
         page = browser.get(led.headers["Location"])
         assert (page.status, "Nothing was selected, and nothing was changed." in page.text) == (200, True)
+        assert "Audit line</a>" not in page.text
     elsewhere = browser.post("/acknowledge-alerts", ticked="1", back="/alerts.example/", status="all", severity="high")
     assert elsewhere.headers["Location"] == "/alerts?status=all&severity=high&told=none-ticked"
 

@@ -32,7 +32,7 @@ def test_every_page_of_updates_reads_well_and_is_accessible(
         ("release", release, "for imx8mp is for everybody"),
         ("release-new", f"/new-release?chip={CHIP}", f"A new release for {CHIP}"),
         ("release-revoke", f"{release}/revoke", "Revoke "),
-        ("images", "/images?catalog=contoso", "0 images of contoso."),
+        ("images", "/images?catalog=contoso", "No image of contoso yet."),
         ("device-groups", "/device-groups", "device group"),
         ("device-group", group, "which may update"),
         ("device-group-ask", f"{group}/check-now", "Have all devices of Field check in now?"),

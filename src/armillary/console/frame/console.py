@@ -260,7 +260,7 @@ class Visit:
                 for part, found in WITHIN.items()
             },
             "flash": flash.message(self.query),
-            "has_audit": may("settings.audit_lines"),
+            "has_audit": may("settings.audit_lines") and self.query.get(flash.PARAMETER) not in flash.UNCHANGED,
             "timed": self.timed,
             "range": times.given_in(self.query),
         }

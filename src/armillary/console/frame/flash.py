@@ -152,6 +152,8 @@ MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 ATTENTION: Final = frozenset({"let-in", "none-ticked", "recovered"})
+# Of which there is no line in the audit log: nothing was changed.
+UNCHANGED: Final = frozenset({"none-ticked"})
 
 
 def message(query: Mapping[str, str]) -> Mapping[str, str] | None:

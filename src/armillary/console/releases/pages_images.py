@@ -98,7 +98,9 @@ def list_sheet(
         place=say("Images"),
         title=say("Older images of {catalog}.", catalog=catalog)
         if is_part
-        else say("{many} of {catalog}.", many=many, catalog=catalog),
+        else say("{many} of {catalog}.", many=many, catalog=catalog)
+        if page["items"]
+        else say("No image of {catalog} yet.", catalog=catalog),
         detail=say(
             "Application images that deployments name. Every build has an image id of its own and never changes."
         ),

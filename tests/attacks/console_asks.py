@@ -70,7 +70,7 @@ NEEDED: Mapping[str, str] = {
 }
 # Queries of pages that read one, with the place that an owner's id has in each.
 QUERIES = {
-    "/fleet": ("q={word}", "group={device_group}", "product={product}"),
+    "/fleet": ("q={word}", "group={device_group}", "product={product}", "image={image_id}"),
     "/fleet.csv": ("q={word}", "group={device_group}"),
     "/hub-devices": ("catalog={catalog}", "q={word}"),
     "/images": ("catalog={catalog}",),

@@ -222,6 +222,31 @@ def test_what_is_held_is_shown_to_who_sent_it_alone_and_may_be_discarded(hub_sce
     assert image_id not in {each.image_id for each in images.list("northwind").items}
 
 
+def test_versions_are_typed_while_packages_are_looked_at_and_stand_where_images_are(hub_scene: HubScene) -> None:
+    browser, images = hub_scene.browser(), hub_scene.running.service.updates.images
+    browser.get("/new-image?catalog=northwind")
+    image_id, package = application("Kettle")
+    where = browser.upload("/new-image", {"packages": package}, catalog="northwind", group="").headers["location"]
+    assert "Version of Kettle" in browser.get(where).text
+    field = f"version_{image_id}"
+    refused = browser.post(f"{where}/keep", **{field: "no version"})
+    assert (refused.status, "version: expected 1 to 64" in refused.text) == (400, True)
+    assert 'value="no version"' in refused.text, "what was typed stays"
+    assert browser.post(f"{where}/keep", **{field: " 7.1 "}).status == 303
+    try:
+        assert images.get("northwind", image_id).version == "7.1"
+        listed = browser.get("/images?catalog=northwind").text
+        assert re.search(r">Kettle</a>.*?>7\.1<", listed, re.DOTALL)
+        assert "unknown" in listed, "the scene's other images have none"
+        page = browser.get(f"/images/northwind/{image_id}").text
+        assert f'href="/fleet?image={image_id}"' in page
+        fleet = browser.get(f"/fleet?image={image_id}").text
+        assert ("with Kettle 7.1" in fleet, "No device matches." in fleet) == (True, True)
+        assert browser.get("/fleet?image=5").status == 404
+    finally:
+        images.delete("northwind", image_id, actor="test")
+
+
 def test_a_file_that_is_no_package_is_refused_where_it_was_chosen(hub_scene: HubScene) -> None:
     browser = hub_scene.browser()
     browser.get("/new-image?catalog=northwind")

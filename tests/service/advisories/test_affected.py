@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tests.service.advisories.fleet import HOUR_S, AdvisoryFleet, bill, osv
 
@@ -35,6 +37,15 @@ def test_devices_that_run_an_affected_package_are_named(judged: AdvisoryFleet) -
     ]
     assert found["severity"] == "critical"
     assert found["records"][0]["fixed"] == {"django": ["3.2.13"]}
+
+
+def test_images_are_named_with_their_version(judged: AdvisoryFleet) -> None:
+    document = json.loads(bill(BAD)) | {"metadata": {"component": {"version": "2.1"}}}
+    image, other = judged.image(document=json.dumps(document).encode()), judged.image(BAD)
+    judged.feed(osv(NAME))
+    for artifacts in (judged.show(NAME)["artifacts"], judged.advisories.answers.coverage("Contoso")):
+        names = {each["id"]: each["name"] for each in artifacts}
+        assert names[str(image)] == f"{names[str(other)]} 2.1"
 
 
 def test_an_image_that_comes_after_the_feed_is_judged_by_it(judged: AdvisoryFleet) -> None:

@@ -18,7 +18,7 @@ from armillary.wire.export.csv_table import shielded
 
 # A screen of rows; the next page is a cursor away at the same cost, whatever the size of the fleet.
 PAGE_SIZE = 50
-FILTERS = ("q", "health", "product", "group", "chip")
+FILTERS = ("q", "health", "product", "group", "chip", "image")
 
 # Order and words of the first line; "attested" always comes first, also when it is 0.
 _SAYS = (
@@ -98,6 +98,7 @@ class FleetPage:
         chosen: Active filters, as in the query string.
         is_cut: More names match a search than were looked through.
         problem: Why the table is not in the order that the address asks for, or "".
+        image: What the image is called that devices are filtered by, or "".
         empty: ``fleet`` when there is no device at all, ``filter`` when none matches, "" otherwise.
     """
 
@@ -113,6 +114,7 @@ class FleetPage:
     healths: tuple[tuple[str, str], ...]
     is_cut: bool = False
     problem: str = ""
+    image: str = ""
 
 
 def chosen_filters(query: Mapping[str, str]) -> dict[str, str]:
@@ -133,8 +135,12 @@ def fleet_page(
     after: str | None,
     now: int,
     problem: str = "",
+    image: str = "",
 ) -> FleetPage:
-    """The page of the ``chosen`` filters behind the cursor ``after``; ``summary`` is the fleet in numbers."""
+    """The page of the ``chosen`` filters behind the cursor ``after``; ``summary`` is the fleet in numbers.
+
+    ``image`` is what the image is called that they choose.
+    """
     health = summary["health"]
     parts = tuple(
         Part(
@@ -163,6 +169,7 @@ def fleet_page(
         empty=empty,
         is_cut=bool(page.get("is_cut")),
         problem=problem,
+        image=image,
         healths=tuple((word, HEALTH[word].word) for word, _ in _SAYS),
     )
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from armillary.console.bulk.kinds import bulk_of
 from armillary.console.device import pages_fleet
-from armillary.console.frame.asking import listed, may, show
+from armillary.console.frame.asking import ask, listed, may, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.sort import order_of
 from armillary.console.frame.table_bar import kept_in
@@ -32,6 +32,7 @@ def fleet(visit: Visit) -> Response:
     chosen = pages_fleet.chosen_filters(visit.query)
     after, problem = visit.query.get("after"), ""
     source = visit.sources.fleet
+    image = ask(visit, "image_label", image_id=chosen["image"])["label"] if "image" in chosen else ""
     wanted = partial(source.devices, pages_fleet.service_filter(chosen), limit=pages_fleet.PAGE_SIZE)
     word, falls = order_of(visit.query, pages_fleet.BY_SOURCE)
     try:
@@ -40,7 +41,9 @@ def fleet(visit: Visit) -> Response:
         problem = f"{sentence(error.message)} {error.remedy}"
         after = after if after and is_attested_id(after) else None  # a place in the order of ids, in which they are now
         page = wanted(after=after)
-    view = pages_fleet.fleet_page(source.summary(), page, chosen, after=after, now=visit.now, problem=problem)
+    view = pages_fleet.fleet_page(
+        source.summary(), page, chosen, after=after, now=visit.now, problem=problem, image=image
+    )
     table = listed(
         visit,
         pages_fleet.COLUMNS,

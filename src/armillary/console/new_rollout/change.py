@@ -51,12 +51,18 @@ def answer_held(visit: Visit, form: Form) -> Response:
         ask(visit, "drop_held", **named)
         return done(pages_images.list_href(catalog), "images-dropped")
     try:
-        kept = ask(visit, "keep_held", **named)["items"]
+        kept = ask(visit, "keep_held", **named, versions=_versions(form))["items"]
     except InvalidArgumentError as error:
-        return read.held_page(visit, group, wrong_of(error))
+        return read.held_page(visit, group, form, wrong_of(error))
     if group:
         return done(new_href(f"{catalog}/{group}", [each["image_id"] for each in kept]), "images-kept")
     return done(pages_images.list_href(catalog), "images-kept")
+
+
+def _versions(form: Form) -> dict[str, str]:
+    """The versions that were typed, by image id."""
+    typed = {name: value.strip() for name, value in form.items() if name.startswith(pages_upload.VERSION)}
+    return {name.removeprefix(pages_upload.VERSION): value for name, value in typed.items() if value}
 
 
 def roll_out(visit: Visit, form: Form) -> Response:

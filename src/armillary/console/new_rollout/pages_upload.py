@@ -16,8 +16,11 @@ from armillary.console.language.say import say, say_count
 from armillary.console.releases import pages_images
 from armillary.console.releases.pages_images import NEW
 from armillary.service.uploads.held_packages import HELD_S, MAX_PACKAGES, MAX_UPLOAD_BYTES
+from armillary.wire.image.naming import VERSION_LENGTH
 
 VERBS: Final = ("keep", "drop")
+# Name of the field with the version of an image.
+VERSION: Final = "version_"
 # What an application asks for, as its manifest's field -> what it lets the application do.
 CAPABILITIES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -110,9 +113,15 @@ def upload_sheet(
 
 
 def held_sheet(
-    catalog: str, held_id: str, items: Sequence[Mapping[str, Any]], group: str, now: int, wrong: Wrong | None
+    catalog: str,
+    held_id: str,
+    items: Sequence[Mapping[str, Any]],
+    group: str,
+    now: int,
+    wrong: Wrong | None,
+    sent: Mapping[str, str],
 ) -> Sheet:
-    """What is in the packages that are held."""
+    """What is in the packages that are held; ``sent`` is what was typed."""
     told = {"names": joined([each["name"] for each in items]), "catalog": catalog, "count": grouped(len(items))}
     here, more = place(catalog, held_id), (("group", group),) if group else ()
     return Sheet(
@@ -131,15 +140,31 @@ def held_sheet(
             images=counted(len(items), "image"),
         ),
         crumbs=((say("Images of {catalog}", catalog=catalog), pages_images.list_href(catalog)), (say("Look"), "")),
-        notices=(("bad", f"{wrong[0]} {wrong[1]}"),) if wrong else (),
-        buttons=(
-            Button(
-                label=say("Save and go on") if group else say("Save"), post=f"{here}/keep", fields=more, primary=True
+        buttons=(Button(label=say("Discard"), post=f"{here}/drop", fields=more),),
+        forms=(
+            Form(
+                post=f"{here}/keep",
+                label=say("Save and go on") if group else say("Save"),
+                title=say("Save"),
+                about=say("the packages do not say their version; an empty one is unknown"),
+                fields=tuple(_version(each, sent) for each in items),
+                hidden=more,
+                error=wrong,
+                primary=True,
             ),
-            Button(label=say("Discard"), post=f"{here}/drop", fields=more),
         ),
         sections=tuple(section for each in items for section in (_package(each, now), _manifest(each))),
         within="updates",
+    )
+
+
+def _version(found: Mapping[str, Any], sent: Mapping[str, str]) -> Field:
+    name = f"{VERSION}{found['image_id']}"
+    return Field(
+        name=name,
+        label=say("Version of {image}", image=found["name"]),
+        value=sent.get(name, ""),
+        limits=limits(maxlength=VERSION_LENGTH),
     )
 
 

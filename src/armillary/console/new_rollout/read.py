@@ -41,14 +41,14 @@ def upload_page(visit: Visit, sent: Mapping[str, str], wrong: Wrong | None) -> R
 
 def held_images(visit: Visit) -> Response:
     """What is in packages that were sent."""
-    return held_page(visit, visit.query.get("group", ""), None)
+    return held_page(visit, visit.query.get("group", ""), NOTHING, None)
 
 
-def held_page(visit: Visit, group: str, wrong: Wrong | None) -> Response:
-    """The page; ``wrong`` is why they could not be kept."""
+def held_page(visit: Visit, group: str, sent: Mapping[str, str], wrong: Wrong | None) -> Response:
+    """The page as it was sent; ``wrong`` is why they could not be kept."""
     named = held_named(visit)
     items = ask(visit, "show_held", **named)["items"]
-    made = pages_upload.held_sheet(named["catalog"], named["held_id"], items, group, visit.now, wrong)
+    made = pages_upload.held_sheet(named["catalog"], named["held_id"], items, group, visit.now, wrong, sent)
     return show(visit, made, 400 if wrong else 200)
 
 

@@ -69,6 +69,7 @@ def list_sheet(
         note=say("newest first"),
         columns=(
             say("Image"),
+            say("Version"),
             say("Bill of materials"),
             say("For"),
             say("Size"),
@@ -78,7 +79,8 @@ def list_sheet(
         ),
         rows=[
             (
-                text(label_of(each), href=place(catalog, each["image_id"])),
+                text(each["name"], href=place(catalog, each["image_id"])),
+                version_cell(each),
                 bill_cell(each["bill"], page["bill_policy"]),
                 text(each["architecture"]),
                 number(size(each["size"])),
@@ -114,9 +116,15 @@ def list_sheet(
     )
 
 
+def version_cell(image: Mapping[str, Any]) -> Cell:
+    """What its vendor calls this build, or that nobody said it."""
+    return text(image["version"] or say("unknown"))
+
+
 def image_sheet(image: Mapping[str, Any], *, bill: Section, search: Form | None, now: int) -> Sheet:
     """One image; ``bill`` is the section of its bill of materials."""
     catalog, called, asks = image["catalog"], label_of(image), joined(image["allowed_connections"])
+    runs = urlencode({"image": image["image_id"]})
     downloads: tuple[Button, ...] = ()
     if image["bill"] is not None:
         here = place(catalog, image["image_id"], "bill.json")
@@ -128,8 +136,9 @@ def image_sheet(image: Mapping[str, Any], *, bill: Section, search: Form | None,
         if asks
         else say("{image}, which asks to reach no host.", image=called),
         crumbs=((say("Images of {catalog}", catalog=catalog), list_href(catalog)), (called, "")),
-        buttons=downloads,
+        buttons=(*downloads, Button(label=say("Devices that run it"), href=f"/fleet?{runs}")),
         facts=(
+            (say("Version"), version_cell(image)),
             (say("Bill of materials"), Cell(state=bill_state(image["bill"], image["bill_policy"]))),
             (say("For"), text(image["architecture"])),
             (say("Size"), text(size(image["size"]))),

@@ -12,6 +12,7 @@ from armillary.api.views import repository as views_repository, service as views
 from armillary.console.sources.request_context import RequestContext, uuid_of
 from armillary.console.sources.signed_in import Document
 from armillary.engines.records.schema.update_rows import BillRow
+from armillary.wire.image import naming
 from armillary.wire.image.bill_of_materials import components_of
 
 # Releases ----------------------------------------------------------------------------------------------------------
@@ -135,6 +136,12 @@ def show_image(by: RequestContext, catalog: str, image_id: str) -> Document:
     has_bill = number in updates.bills.of_images(catalog, (number,))
     listed = _listed(updates.bills.of_image(catalog, number) if has_bill else None)
     return {**row_document(found), **listed, "catalog": catalog, "bill_policy": updates.bills.policy}
+
+
+def image_label(by: RequestContext, image_id: str) -> Document:
+    """What an image is called (``label``); the first digits of its id where the asker's catalogs have none."""
+    found = by.service.updates.images.of_id(uuid_of("image", image_id), by.catalog)
+    return {"label": naming.image_label(found.name, found.version) if found is not None else image_id[:8]}
 
 
 # Bills of materials ------------------------------------------------------------------------------------------------

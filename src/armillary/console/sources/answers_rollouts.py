@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from armillary.api.azure import names
@@ -38,9 +38,10 @@ def show_held(by: RequestContext, catalog: str, held_id: str) -> Document:
     return {"items": [_looked_at(each) for each in found]}
 
 
-def keep_held(by: RequestContext, catalog: str, held_id: str) -> Document:
-    """Make images of the packages that are held."""
-    kept = by.service.updates.held_packages.keep(held_id, catalog, actor=by.operator.name)
+def keep_held(by: RequestContext, catalog: str, held_id: str, versions: Mapping[str, str]) -> Document:
+    """Make images of the packages that are held; ``versions`` are by image id."""
+    given = {uuid_of("image", image_id): version for image_id, version in versions.items()}
+    kept = by.service.updates.held_packages.keep(held_id, catalog, actor=by.operator.name, versions=given)
     return {"items": [as_document(each) for each in kept]}
 
 

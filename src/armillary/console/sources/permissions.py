@@ -207,6 +207,7 @@ ROUTES_OF: Final[Mapping[str, str]] = MappingProxyType(
         "start_os_rollout": f"POST {_RELEASE}/rollout",
         "list_images": f"GET {names.IMAGE}",
         "show_image": f"GET {names.IMAGE}",
+        "image_label": "GET /devices",
         "image_bill": f"GET {_IMAGE}/sbom",
         "put_image_bill": f"POST {_IMAGE}/sbom",
         "show_repository": "GET /repository",

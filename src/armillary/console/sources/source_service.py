@@ -51,6 +51,7 @@ class ServiceFleet:
             health=wanted.get("health"),
             chip=wanted.get("chip"),
             search=wanted.get("search"),
+            image_id=uuid_of("image", wanted["image"]) if "image" in wanted else None,
         )
         page = views.devices(self._service, chosen, limit=limit, after=after, order=order)
         connected = self._by.hub.connected()

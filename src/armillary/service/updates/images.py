@@ -149,6 +149,16 @@ class Images:
 
         return {each.image_id: each for each in self._context.records.read(query)}
 
+    def of_id(self, image_id: UUID, catalog: str | None) -> Image | None:
+        """An image of an id: the catalog's, or with None the first that any catalog has; None where there is none."""
+
+        def query(connection: Connection) -> Image | None:
+            if catalog is not None:
+                return image_rows.one(connection, catalog_or_raise(connection, catalog).catalog_id, image_id)
+            return next(iter(image_rows.of_id(connection, image_id)), None)
+
+        return self._context.records.read(query)
+
     def list(self, catalog: str, *, limit: int = 100, after: str | None = None, order: str = "") -> Page[Image]:
         """A catalog's images, newest first or in an order."""
         if not order:

@@ -17,6 +17,7 @@ from armillary.engines.records.queries.pages import every
 from armillary.engines.records.schema import advisory_tables, dialect, schema
 from armillary.engines.records.schema.advisory_rows import Artifact, BillContent, ComponentRow, Pair
 from armillary.engines.records.schema.rows import from_row
+from armillary.wire.image.naming import image_label
 
 _bill, _content, _component = schema.bill_of_materials, advisory_tables.bill_content, advisory_tables.component
 _part, _pair, _version, _feed = (
@@ -190,6 +191,7 @@ def _image_query(*, isouter: bool = True) -> Any:
             _image.c.catalog_id,
             _image.c.image_id.label("artifact_id"),
             _image.c.name,
+            _image.c.version,
             _image.c.architecture,
             _image.c.sha256.label("package_sha256"),
             _image.c.uploaded_at.label("known_at"),
@@ -223,7 +225,7 @@ def _artifact(row: Row[Any]) -> Artifact:
     return Artifact(
         catalog_id=None if release else row.catalog_id,
         artifact_id=row.artifact_id,
-        name=f"{row.chip} {row.version}" if release else row.name,
+        name=f"{row.chip} {row.version}" if release else image_label(row.name, row.version),
         architecture="" if release else row.architecture,
         chip=row.chip if release else "",
         version=row.version if release else "",

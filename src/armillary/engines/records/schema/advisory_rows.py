@@ -158,7 +158,7 @@ class Artifact:
 
     catalog_id: UUID | None  # None for a release
     artifact_id: UUID
-    name: str
+    name: str  # With the version beside it, of an image that has one
     architecture: str  # Of an image; empty for a release
     chip: str  # Of a release
     version: str  # Of a release

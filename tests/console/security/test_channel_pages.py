@@ -28,10 +28,14 @@ def test_every_kind_of_channel_has_its_form() -> None:
         assert ("secret" in names) == (kind in ("webhook", "otlp"))
 
 
-def test_every_topic_can_be_chosen_alone_and_has_words() -> None:
-    offered = dict(pages_notifications.topics_field(("alert",)).choices)
-    assert tuple(offered) == ("", *TOPICS)
-    assert offered["alert"] == "alerts only"
+def test_every_topic_can_be_chosen_alone_or_with_others_and_has_words() -> None:
+    field = pages_notifications.topics_field(("alert", "finding"))
+    offered = dict(field.choices)
+    assert len(offered) == 2 ** len(TOPICS) - 1
+    assert {"", *TOPICS, " ".join(TOPICS)} <= offered.keys()
+    assert (offered[""], offered["alert"], offered[field.value]) == (
+        "findings and actions", "alerts only", "findings and alerts",
+    )  # fmt: skip
     assert pages_notifications.TOPIC_WORDS.keys() == set(TOPICS)
 
 
@@ -129,6 +133,15 @@ def test_one_page_says_who_is_told_of_what_and_a_channel_is_told_something_else(
         ]
         assert ["Night" in each for each in changed] == [True, False, True, True]
         assert "checked> A roll-out was stopped" in browser.get(here).text.replace('" checked', " checked")
+        assert "Night" not in _told(page, "Alerts of rules")
+        saved = browser.post(f"{here}/choose", topic="finding alert", min_severity="high")
+        assert saved.status == 303, saved.text
+        (mine,) = (each for each in notifications.channels.list("northwind") if each.name == "Night <desk>")
+        assert mine.topics == ("finding", "alert")
+        assert '<option value="finding alert" selected>findings and alerts</option>' in browser.get(here).text
+        page = browser.get("/notification-channels").text
+        night = "Night &lt;desk&gt; (of northwind, chose alerts, from high)"
+        assert (night in _told(page, "Alerts of rules"), "Night" in _told(page, "Actions, and what")) == (True, False)
         refused = browser.post(f"{here}/choose", topic="weather", min_severity="low")
         assert (refused.status, "topics: expected finding, action" in refused.text) == (400, True)
     finally:

@@ -31,6 +31,8 @@ DELIVERY: Final[Mapping[str, State]] = MappingProxyType(
         "dead": State(BAD, say("failed")),
     }
 )
+# Kind of what is told without an action of the rule.
+CHOSEN: Final = "chosen-channels"
 # Kind of an action -> what it does, before whom.
 TOLD: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -40,6 +42,7 @@ TOLD: Final[Mapping[str, str]] = MappingProxyType(
         "job": say("Job"),
         "quarantine": say("Quarantine of the device asked for"),
         "channel": say("Notification channel"),
+        CHOSEN: say("Notification channels that chose alerts"),
     }
 )
 _ORDINARY: Final = ("info", "low", "medium")
@@ -331,12 +334,8 @@ def _history(item: Mapping[str, Any], now: int) -> list[tuple[Cell, ...]]:
         reason = apart([part for part in (each["error"], tries) if part])
         told = apart([part for part in (TOLD.get(each["kind"], each["kind"]), each["to"]) if part], " ")
         state = Cell(state=state_of(DELIVERY, each["state"]), reason=reason)
-        found.append(
-            (
-                max(each["changed_ms"], item["fired_ms"]),
-                (text(told, reason=say("action {action}", action=each["action"])), state),
-            )
-        )
+        action = "" if each["kind"] == CHOSEN else say("action {action}", action=each["action"])
+        found.append((max(each["changed_ms"], item["fired_ms"]), (text(told, reason=action), state)))
     if not item["deliveries"]:
         found.append(
             (

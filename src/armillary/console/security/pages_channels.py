@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notification channels: who is told of findings and actions, how each is doing, the form of a new one. Pure.
+"""Notification channels: who is told of findings, actions and alerts, how each is doing, the form of a new one. Pure.
 
 Secrets and whole addresses of webhooks go in and are shown nowhere.
 """
@@ -15,16 +15,16 @@ from armillary.console.frame.confirmation import Confirmation, touching
 from armillary.console.frame.form import Field, Form, Wrong, choices, filled, limits
 from armillary.console.frame.sheet import SEEN_EVERY_S, Button, Cell, Section, Sheet, number, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
-from armillary.console.frame.words import counted, grouped, joined, moment, sentence, short_id
+from armillary.console.frame.words import counted, grouped, moment, sentence, short_id
 from armillary.console.language.say import apart, say
 from armillary.console.security.finding_words import kind_words
 from armillary.console.security.pages_notifications import (
-    TOPIC_WORDS,
     choice_form,
     mail_cell,
     severity_field,
     silent_section,
     told_section,
+    topic_words,
     topics_field,
 )
 
@@ -153,10 +153,7 @@ def channel_sheet(
         facts=(
             (say("How"), text(KINDS.get(found["kind"], found["kind"]))),
             *((name.replace("_", " ").capitalize(), text(_value(value))) for name, value in found["options"].items()),
-            (
-                say("Topics"),
-                text(apart([TOPIC_WORDS.get(each, each) for each in found["topics"]]) or say("findings and actions")),
-            ),
+            (say("Topics"), text(topic_words(found["topics"]))),
             (
                 say("Kinds of findings"),
                 text(apart([kind_words(each) for each in found["finding_kinds"]]) or say("all")),
@@ -211,7 +208,7 @@ def new_sheet(
     return Sheet(
         place=say("Notifications"),
         heading=say("New channel"),
-        title=say("Tell {kind} of findings, actions and clocks.", kind=KINDS[kind]),
+        title=say("Tell {kind} of findings, actions, clocks and alerts.", kind=KINDS[kind]),
         detail=say("Send a test at once: the page says what came back."),
         crumbs=((say("Notifications"), LIST), (say("New"), "")),
         links=tuple((words, f"{NEW}?{urlencode({'kind': each})}", each == kind) for each, words in KINDS.items()),
@@ -285,7 +282,7 @@ def _row(each: Mapping[str, Any], now: int, *, may_test: bool) -> tuple[Cell, ..
         text(each["name"], href=here, reason=KINDS.get(each["kind"], each["kind"])),
         Cell(state=_standing(each), reason=status["error"]),
         text(
-            joined([TOPIC_WORDS.get(topic, topic) for topic in each["topics"]]) or say("findings and actions"),
+            topic_words(each["topics"]),
             reason=kinds,
         ),
         text(each["min_severity"]),

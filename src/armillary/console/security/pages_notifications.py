@@ -14,6 +14,7 @@ from armillary.console.frame.words import counted, joined
 from armillary.console.language.say import apart, say, shaped
 from armillary.console.security.finding_words import kind_meaning
 from armillary.wire.device.finding import KINDS as FINDING_KINDS, SEVERITIES as RISING
+from armillary.wire.notification.choice import USUAL
 from armillary.wire.notification.event import TOPICS
 
 # Topic -> what it is called, and a channel that hears of nothing else.
@@ -30,10 +31,13 @@ _EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "rollout-held": say("Roll-outs that are halted"),
         "clock": say("Times that are near or over: cases, answers, renewals"),
         "action": say("Actions, and what waits for a person"),
-        "alert": say("Alerts of rules that name a channel"),
+        "alert": say("Alerts of rules"),
     }
 )
 LEAST: Final = RISING[0]
+# Topics that the form offers together, the usual ones first and sent as none.
+_CHOICES: Final = ((), TOPICS, ("finding",), ("action",), ("alert",), ("finding", "alert"), ("action", "alert"))
+_BETWEEN: Final = " "
 # Name of a ticked kind of finding in the form.
 _KIND: Final = "kind_"
 
@@ -64,7 +68,7 @@ def told_section(events: Sequence[Mapping[str, Any]]) -> Section:
     rows = [(text(_event(each)), _told(each["told"])) for each in events]
     return Section(
         title=say("Who is told of what"),
-        note=say("a channel's page changes what it is told; rules name channels for their alerts"),
+        note=say("a channel's page changes what it is told; rules can name channels for their alerts as well"),
         columns=(say("Event"), say("Channels")),
         rows=rows,
         none="",
@@ -118,9 +122,19 @@ def _without_stop(text: str) -> str:
 
 def topics_field(topics: Sequence[str]) -> Field:
     """The choice of topics."""
-    value = topics[0] if len(topics) == 1 else ""
-    offered = (("", say("findings and actions")), *((each, _ONLY[each]) for each in TOPICS))
-    return Field(name="topic", label=say("Topics"), kind="select", value=value, choices=offered)
+    value = _BETWEEN.join(sorted(topics, key=TOPICS.index))
+    offered = tuple((_BETWEEN.join(each), _choice_words(each)) for each in _CHOICES)
+    shown = "" if value == _BETWEEN.join(USUAL) else value
+    return Field(name="topic", label=say("Topics"), kind="select", value=shown, choices=offered)
+
+
+def topic_words(topics: Sequence[str]) -> str:
+    """``findings and actions``, of a channel that chose no topics too."""
+    return joined([TOPIC_WORDS.get(each, each) for each in topics or USUAL])
+
+
+def _choice_words(topics: Sequence[str]) -> str:
+    return _ONLY[topics[0]] if len(topics) == 1 else topic_words(topics)
 
 
 def severity_field(value: str) -> Field:
@@ -130,8 +144,8 @@ def severity_field(value: str) -> Field:
 
 
 def topics_of(form: Mapping[str, str]) -> list[str]:
-    """The topics that a form chose; none for all."""
-    return [form["topic"]] if form.get("topic") else []
+    """The topics that a form chose; none for the usual ones."""
+    return form["topic"].split(_BETWEEN) if form.get("topic") else []
 
 
 def choice_of(form: Mapping[str, str]) -> dict[str, Any]:
@@ -159,6 +173,8 @@ def _channel(each: Mapping[str, Any]) -> str:
     about = [say("of {catalog}", catalog=each["catalog"])] if each["catalog"] else []
     if each.get("rules"):
         about.append(say("by {rules}", rules=counted(each["rules"], "rule")))
+    if each["from"] and "rules" in each:
+        about.append(say("chose alerts"))
     if each["from"] and each["from"] != LEAST:
         about.append(say("from {severity}", severity=each["from"]))
     return say("{name} ({about})", name=each["name"], about=apart(about)) if about else str(each["name"])

@@ -15,6 +15,7 @@ from armillary.engines.rules.rows import Alert, RuleDelivery
 from armillary.engines.rules.store import RuleStore
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.platform.authored.groups import Groups
+from armillary.platform.rules import actions
 from armillary.platform.templates.value_names import DeviceNaming
 from armillary.twin.rule.words import reason, summary
 from armillary.twin.template.value_names import Naming
@@ -164,7 +165,7 @@ def delivery(each: RuleDelivery) -> dict[str, Any]:
 
 
 def _told(each: RuleDelivery) -> str:
-    """Whom a delivery reaches: addresses, a host, a command of the device, a job."""
+    """Whom a delivery reaches: addresses, a host, a command of the device, a job; "" where its kind says it."""
     match each.kind:
         case "email":
             return ", ".join(each.options["to"])
@@ -172,7 +173,7 @@ def _told(each: RuleDelivery) -> str:
             return str(each.options["method"])
         case "job":
             return str(each.options["job"])
-        case "quarantine":
+        case "quarantine" | actions.CHOSEN:
             return ""
         case _:
             return each.target

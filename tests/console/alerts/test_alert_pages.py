@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from armillary.console.alerts.pages_alerts import alert_sheet, device_section, many_confirmation, overview_sentence
-from armillary.console.alerts.query import AlertQuery, query_of
+from armillary.console.alerts.query import AlertQuery, check_words, query_of
 from armillary.errors import InvalidArgumentError
 
 NOW = 10_000
@@ -33,11 +33,15 @@ def test_the_first_line_says_how_many_how_grave_and_the_gravest_in_words() -> No
     assert overview_sentence({"open": 0, "severities": {}, "gravest": None}, "", NOW) == "No open alerts."
 
 
-def test_filters_stand_in_the_address_and_unknown_words_filter_nothing() -> None:
+def test_filters_stand_in_the_address_and_unknown_words_are_refused() -> None:
     given = {"status": "cleared", "severity": "high", "rule": "hot", "device": "f2", "group": "g", "range": "24h"}
     query = query_of(given)
     assert query.address() == "/alerts?status=cleared&severity=high&rule=hot&device=f2&group=g&range=24h"
     assert query_of({"status": "x", "severity": "worst", "range": "9y"}) == AlertQuery()
+    check_words({**given, "severity": " high "})
+    for name, word in (("status", "x"), ("severity", "5"), ("range", "9y")):
+        with pytest.raises(InvalidArgumentError, match=f"{name}: expected .*got '{word}'"):
+            check_words({name: word})
     asked = query.asked(NOW * 100)
     assert (asked["since_ms"], asked["until_ms"], asked["severities"]) == ((NOW * 100 - 86_400) * 1000, None, ("high",))
     assert query_of({"start": "1970-01-01 01:00"}).asked(NOW)["since_ms"] == 3_600_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.api.running_service import wait_until
+from tests.api.running_service import fresh, wait_until
 from tests.console.water_scene import WaterScene
 
 from armillary.identity.operator import Operator
@@ -63,3 +63,40 @@ def test_a_rules_page_says_what_its_actions_can_no_longer_do(scene: WaterScene) 
     finally:
         scene.running.platform.rules.actions.settings.hosts = hosts
         rules.delete(ANN, "gone", None, None)
+
+
+def test_a_channel_that_chose_alerts_is_told_of_a_rule_without_actions(scene: WaterScene) -> None:
+    channels = scene.running.service.notifications.channels
+    made = put(scene, "unheard", severity="critical")
+    assert made["unreachable"] == ["The rule has no actions: it creates an alert, and nobody is told"]
+    form = ChannelForm(
+        name="chose alerts", kind="e-mail", options={"to": ["desk@example.com"]}, topics=("alert",),
+        min_severity="critical",
+    )  # fmt: skip
+    mine = channels.create(form, "northwind", operator=ANN)
+    other = scene.running.make_catalog(fresh("other"))
+    theirs = channels.create(form, other, operator=ANN)
+    try:
+        assert put(scene, "unheard", severity="critical")["unreachable"] == []
+        scene.send(0, {"noise_db": 902.0})  # which no tile of the scene shows
+        told = lambda channel_id: channels.get(channel_id, None).status  # noqa: E731
+        wait_until(lambda: told(mine.channel_id).waiting + told(mine.channel_id).given_up, "the channel has the alert")
+        assert (told(theirs.channel_id).waiting, told(theirs.channel_id).given_up) == (0, 0)
+        alerts = scene.running.platform.alerts
+        number = alerts.listed(alerts.filter_of("northwind", rule_id="unheard"), limit=1)["items"][0]["number"]
+        browser = scene.browser("Reader")
+        words = "Notification channels that chose alerts"
+        wait_until(lambda: words in browser.get(f"/alerts/{number}").text, "the page says that it was told")
+        assert scene.browser("Contributor").post(f"/alerts/{number}/acknowledge", note="").status == 303
+    finally:
+        scene.running.platform.rule_operations.delete(ANN, "unheard", None, None)
+        for each in (mine, theirs):
+            channels.delete(each.channel_id, None, operator=ANN)
+        scene.running.service.registry.catalogs.delete(other, actor="test")
+
+
+def test_a_filter_of_alerts_that_is_none_is_said_and_shows_no_alert(scene: WaterScene) -> None:
+    browser = scene.browser("Reader")
+    answer = browser.get("/alerts?severity=5")
+    assert (answer.status, "Severity: expected info, low" in answer.text) == (400, True)
+    assert browser.get("/alerts?status=open&range=9y").status == 400

@@ -58,6 +58,7 @@ def test_every_reason_has_a_page(code: str) -> None:
     states = [cell.state for name, cell in made.facts if name == "State"]
     assert states[0] is not None
     assert (states[0].word == "up to date") == (code == "up-to-date")
+    assert code not in [cell.text for _, cell in made.facts], "a word says it; the code stands below it for scripts"
 
 
 def test_a_person_has_a_device_check_in(hub_scene: HubScene) -> None:

@@ -84,6 +84,21 @@ def test_exact_times_are_in_utc_or_in_the_zone_of_the_browser(scene: WaterScene,
     page.get_by_role("button", name="Times: UTC").wait_for()
 
 
+def test_zone_theme_and_language_are_chosen_on_a_phone(scene: WaterScene, watch: Callable[..., Watched]) -> None:
+    page = scene.sign_in(watch(scene, viewport={"width": 390, "height": 844}))
+    page.goto("/audit")
+    for name in ("Theme: auto", "Times: UTC", "Deutsch", "Sign out"):
+        button = page.get_by_role("button", name=name)
+        expect(button).to_be_visible()
+        box = button.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390, f"{name} lies beside the screen"
+    page.get_by_role("button", name="Times: UTC").click()
+    page.get_by_role("button", name="Times: local").click()
+    expect(page.get_by_role("button", name="Times: UTC")).to_be_visible()
+
+
 @LOOKS
 def test_it_reads_well(scene: WaterScene, watch: Callable[..., Watched], look: str, options: dict[str, object]) -> None:
     page = scene.sign_in(watch(scene, **options))

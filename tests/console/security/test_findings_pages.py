@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from uuid import uuid4
 
+import pytest
 from tests.console.console_server import RunningConsole
 from tests.console.hub_scene import HubScene
 from tests.console.plain_browser import signed_in
@@ -16,6 +17,7 @@ from tests.console.security_scene import SecurityScene
 from armillary.console.language.translation import translation
 from armillary.console.security import finding_words, pages_finding, pages_findings
 from armillary.console.security.pages_findings import Filters
+from armillary.errors import InvalidArgumentError
 from armillary.service.watch.detections import Observation
 from armillary.wire.device.finding import KINDS
 
@@ -42,15 +44,19 @@ SEEN = Observation(
 )
 
 
-def test_an_address_keeps_its_filters_and_a_word_that_is_none_asks_for_nothing() -> None:
+def test_an_address_keeps_its_filters_and_a_word_that_is_none_is_refused() -> None:
     given = {"status": "closed", "severity": "high", "kind": "hub-anomaly", "catalog": "Contoso", "device": " Pump "}
     chosen = pages_findings.filters(given, ["Contoso"], whole=True)
     assert chosen == Filters("closed", "high", "hub-anomaly", "Contoso", "Pump")
     assert pages_findings.href(chosen) == (
         "/findings?status=closed&severity=high&kind=hub-anomaly&catalog=Contoso&device=Pump"
     )
-    odd = dict.fromkeys(given, "x' OR 1")
-    assert pages_findings.filters(odd, ["Contoso"], whole=True) == Filters(device="x' OR 1")
+    assert pages_findings.filters(dict.fromkeys(given, ""), ["Contoso"], whole=True) == Filters()
+    assert pages_findings.filters({"device": "x' OR 1"}, ["Contoso"], whole=True) == Filters(device="x' OR 1")
+    for name in ("status", "severity", "kind", "catalog"):
+        with pytest.raises(InvalidArgumentError, match=f"{name}: expected .*got '5'"):
+            pages_findings.filters({name: "5"}, ["Contoso"], whole=True)
+    assert pages_findings.filters({"catalog": "5"}, ["Contoso"], whole=False) == Filters()
     assert pages_findings.filters(given, ["Contoso"], whole=False).catalog == "", "one of a catalog chooses none"
     assert [href for _, href, _ in pages_findings.statuses(Filters(kind="hub-anomaly"))] == [
         "/findings?kind=hub-anomaly",
@@ -148,3 +154,9 @@ def test_from_a_finding_one_becomes_aware(security_scene: SecurityScene) -> None
     way = f'href="/new-case?subject=finding&amp;reference={security_scene.finding}&amp;catalog=northwind"'
     assert way in security_scene.browser("Contributor").get(here).text
     assert "/new-case" not in security_scene.browser("Reader").get(here).text
+
+
+def test_a_filter_that_is_none_is_said_and_shows_nothing(hub_scene: HubScene) -> None:
+    answer = hub_scene.browser("Reader").get("/findings?severity=5")
+    assert (answer.status, "Severity: expected" in answer.text) == (400, True)
+    assert hub_scene.browser("Reader").get("/findings?severity=high").status == 200

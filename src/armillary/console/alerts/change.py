@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from armillary.console.alerts.query import query_of
+from armillary.console.alerts.query import check_words, query_of
 from armillary.console.alerts.read import filter_of, many_question
 from armillary.console.frame.action_checks import Form, asked_again, number_of
 from armillary.console.frame.asking import ask, confirm
@@ -27,6 +27,7 @@ def acknowledge(visit: Visit, form: Form) -> Response:
 
 def acknowledge_many(visit: Visit, form: Form) -> Response:
     """Acknowledge the alerts that were ticked, or all that match, as the page that asked said."""
+    check_words(form)
     query = query_of(form)
     if "ticked" in form:
         ticked = [name.removeprefix(TICK) for name in form if name.startswith(TICK)]

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from armillary.console.frame.form import offered
 from armillary.console.frame.times import RANGES, ranged
 from armillary.console.language.say import say, shaped
 from armillary.twin.rule.rule import SEVERITIES
@@ -72,8 +73,14 @@ class AlertQuery:
         }
 
 
+def check_words(given: Mapping[str, str]) -> None:
+    """Raise InvalidArgumentError for a state, severity or range that there is not: it would seem to filter."""
+    for name, known in (("status", STATES), ("severity", SEVERITIES), ("range", RANGES)):
+        offered(name, given.get(name, "").strip(), known)
+
+
 def query_of(given: Mapping[str, str]) -> AlertQuery:
-    """The filters of a query string or form; words that are none of ours filter nothing."""
+    """The filters of a query string or form; what :func:`check_words` refuses filters nothing."""
     known = {each.name: given.get(each.name, "").strip()[:MAX_CHARACTERS] for each in fields(AlertQuery)}
     known["status"] = known["status"] if known["status"] in STATES else "open"
     known["severity"] = known["severity"] if known["severity"] in SEVERITIES else ""

@@ -10,7 +10,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from armillary.console.alerts import pages_alerts as pages
-from armillary.console.alerts.query import AlertQuery, query_of
+from armillary.console.alerts.query import AlertQuery, check_words, query_of
 from armillary.console.frame.action_checks import number_of
 from armillary.console.frame.asking import ask, listed, may, meant, show
 from armillary.console.frame.confirmation import Confirmation, seen_of
@@ -31,6 +31,7 @@ def alerts(visit: Visit) -> Response:
     """Firings of rules, as the address filters them."""
     query, problem, page, matching = query_of(visit.query), "", NONE, 0
     try:
+        check_words(visit.query)
         wanted = filter_of(visit, query)
         after, rising = visit.query.get("after"), order_of(visit.query, BY_SOURCE) == ("fired", False)
         page = ask(visit, "list_alerts", limit=LINES, after=after, status=query.status, rising=rising, **wanted)
@@ -65,6 +66,7 @@ def alert(visit: Visit) -> Response:
 
 def question(visit: Visit) -> Confirmation:
     """What acknowledging all that match does."""
+    check_words(visit.query)
     return many_question(visit, query_of(visit.query))
 
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from armillary.console.device.pages_device_data import place
-from armillary.console.frame.sheet import Button, Cell, Section, Sheet, state, text
+from armillary.console.frame.sheet import Button, Cell, Section, Sheet, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.words import moment, short_id, span
 from armillary.console.language.say import known, say, shaped
@@ -82,8 +82,7 @@ def _within(remedy: str) -> str:
 def _facts(standing: Mapping[str, Any], now: int) -> tuple[tuple[str, Cell], ...]:
     kind = _KINDS.get(standing["code"], _WAITS)
     found = [
-        (say("State"), state({standing["code"]: kind}, standing["code"])),
-        (say("Code"), text(standing["code"])),
+        (say("State"), Cell(state=kind, reason=say("code {code} for scripts", code=standing["code"]))),
         (say("Device group"), _group(standing["group"])),
         (say("Last check-in"), Cell(at=moment(standing["last_check_in_at"], now), text=say("never"))),
     ]

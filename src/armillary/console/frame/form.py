@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from armillary.console.frame.model import ModelEditor
-from armillary.errors import ArmillaryError
+from armillary.errors import ArmillaryError, InvalidArgumentError
 
 # What a field is drawn as; ``area`` is several lines of text, ``code`` the same in the typewriter's letters. What was
 # typed into a ``password``, or chosen as a ``file``, is not sent back.
@@ -83,6 +83,15 @@ class Form:
 def choices(words: Sequence[str], *, none: str | None = None) -> tuple[tuple[str, str], ...]:
     """Choices that say what they send; ``none`` are the words of the empty one, which is first."""
     return ((("", none),) if none is not None else ()) + tuple((word, word) for word in words)
+
+
+def offered(what: str, given: str, known: Collection[str]) -> str:
+    """A word that an address or a form chose, "" for none. Raises InvalidArgumentError for one that is not offered."""
+    if given and given not in known:
+        raise InvalidArgumentError(
+            f"{what}: expected {', '.join(known)}, got {given!a:.40}", remedy="Choose one of them, or none."
+        )
+    return given
 
 
 def limits(**found: object) -> tuple[tuple[str, str], ...]:

@@ -277,7 +277,7 @@ def named(name: str, display_name: str | None, *, href: str = "") -> Cell:
 
 def device_href(device_id: str) -> str:
     """Where a device's page is, which a module is on as well."""
-    return f"/devices/{device_id.partition('/')[0]}"
+    return f"/devices/{quote(device_id.partition('/')[0], safe='')}"
 
 
 def device(device_id: str, labels: Mapping[str, str]) -> Cell:

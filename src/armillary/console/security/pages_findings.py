@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from armillary.console.frame.confirmation import WIDE_DEVICES, Confirmation, touching
-from armillary.console.frame.form import Field, Form, choices
+from armillary.console.frame.form import Field, Form, choices, offered
 from armillary.console.frame.states import SEVERITIES, SEVERITY, State, state_of
 from armillary.console.frame.words import Called, Moment, called, counted, grouped, joined, moment, sentence
 from armillary.console.language.say import say, say_count
@@ -195,17 +195,18 @@ def by_severity(items: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def filters(given: Mapping[str, str], catalogs: Sequence[str], *, whole: bool) -> Filters:
-    """What an address or a form asks for; a word that is none asks for nothing.
+    """What an address or a form asks for.
 
     ``whole`` is whether who asks speaks for all of ``catalogs``, so that one may be chosen.
+
+    Raises:
+        InvalidArgumentError: a word that there is not, which would seem to filter.
     """
-    status, catalog = given.get("status", ""), given.get("catalog", "")
-    severity, kind = given.get("severity", ""), given.get("kind", "")
     return Filters(
-        status=status if status in STATUSES else "open",
-        severity=severity if severity in SEVERITIES else "",
-        kind=kind if kind in KINDS else "",
-        catalog=catalog if whole and catalog in catalogs else "",
+        status=offered("status", given.get("status", ""), STATUSES) or "open",
+        severity=offered("severity", given.get("severity", ""), SEVERITIES),
+        kind=offered("kind", given.get("kind", ""), KINDS),
+        catalog=offered("catalog", given.get("catalog", ""), catalogs) if whole else "",
         device=given.get("device", "").strip()[:MAX_NAME_CHARACTERS],
     )
 
@@ -246,8 +247,8 @@ def search_form(chosen: Filters, catalogs: Sequence[str]) -> Form:
         ),
     ]
     if len(catalogs) > 1:
-        offered = choices(catalogs, none=say("every catalog"))
-        fields.append(Field(name="catalog", label=say("Catalog"), kind="select", value=chosen.catalog, choices=offered))
+        named = choices(catalogs, none=say("every catalog"))
+        fields.append(Field(name="catalog", label=say("Catalog"), kind="select", value=chosen.catalog, choices=named))
     hidden = (("status", chosen.status),) if chosen.status != "open" else ()
     return Form(post=LIST, label=say("Show"), fields=tuple(fields), hidden=hidden)
 

@@ -23,7 +23,7 @@ ACTIONS = 20
 
 
 def filters_of(visit: Visit, given: Mapping[str, str]) -> Filters:
-    """What of findings an address or a form asks for; a word that is none asks for nothing."""
+    """What of findings an address or a form asks for. Raises InvalidArgumentError for a word that there is not."""
     return pages_findings.filters(given, catalogs(visit), whole=visit.operator.catalog is None)
 
 

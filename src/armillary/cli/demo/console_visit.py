@@ -26,7 +26,9 @@ def see_the_fleet(console_url: str, token: str, root_ca: str) -> str:
     )
     browser.addheaders = [("Accept", "text/html"), ("Origin", console_url.rstrip("/"))]
     sign_in = _read(browser, urllib.parse.urljoin(console_url, "/sign-in"))
-    fields = dict(re.findall(r'<input[^>]*type="hidden"[^>]*name="([^"]+)"[^>]*value="([^"]*)"', sign_in))
+    form = re.search(r'<form[^>]*action="/sign-in">(.*?)</form>', sign_in, re.DOTALL)
+    hidden = re.findall(r'<input[^>]*type="hidden"[^>]*name="([^"]+)"[^>]*value="([^"]*)"', form[1] if form else "")
+    fields = {name: html.unescape(value) for name, value in hidden}
     body = urllib.parse.urlencode({**fields, "token": token}).encode()
     fleet = _read(browser, urllib.parse.urljoin(console_url, "/sign-in"), body)
     headline = re.search(r"<h1[^>]*>(.*?)</h1>", fleet, re.DOTALL)

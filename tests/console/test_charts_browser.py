@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from tests.console.console_server import RunningConsole
 from tests.console.rehearsed_data import device_id
-from tests.console.watched_browser import ARTEFACTS, PHONE, Watched, picture
+from tests.console.watched_browser import ARTEFACTS, PHONE, Watched, picture, wait_true
 from tests.console.water_scene import WaterScene
 
 from armillary.console.frame.assets import Assets
@@ -190,7 +190,7 @@ def test_the_readout_stays_and_zoom_pauses_what_is_live(scene: WaterScene, watch
     ) == [True, True]
     scene.send(0, {"flow": 44.5, "pressure_bar": 4.5})
     arrived = "() => document.querySelector('[data-tile=day] line-chart').plot.chart.series[0].values.at(-1) === 44.5"
-    page.wait_for_function(arrived)
+    wait_true(page, arrived)
     assert readout.inner_text() == shown
     picture(page, ARTEFACTS / "chart-readout-light.png", animations="disabled")
     # Dragging zooms; what comes is kept and moves nothing; three ways lead back.
@@ -206,7 +206,7 @@ def test_the_readout_stays_and_zoom_pauses_what_is_live(scene: WaterScene, watch
         assert chart_["start_ms"] / 1000 < zoomed[0] < zoomed[1] < chart_["end_ms"] / 1000
         assert zoomed[1] - zoomed[0] == pytest.approx(0.2 * (chart_["end_ms"] - chart_["start_ms"]) / 1000, rel=0.1)
         scene.send(0, {"flow": 50 + number})
-        page.wait_for_function(arrived.replace("44.5", str(50 + number)))
+        wait_true(page, arrived.replace("44.5", str(50 + number)))
         assert host.evaluate("(each) => each.plot.shown") == zoomed
         if number == 0:
             page.evaluate("async () => { await fetch(document.querySelector('[data-dashboard]').dataset.data); }")
@@ -238,7 +238,7 @@ def test_zoom_of_a_device_page_pauses_what_is_live(console: RunningConsole, watc
     assert page.evaluate("document.querySelector('.chart canvas').toDataURL()") == before
     page.keyboard.press("Escape")
     expect(resume).to_be_hidden()
-    page.wait_for_function("(before) => document.querySelector('.chart canvas').toDataURL() !== before", arg=before)
+    wait_true(page, "(before) => document.querySelector('.chart canvas').toDataURL() !== before", arg=before)
 
 
 def test_pictures_in_the_dark_and_plans_on_a_phone(scene: WaterScene, watch: Callable[..., Watched]):

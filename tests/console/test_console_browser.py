@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.console.console_server import RunningConsole
 from tests.console.page_check import asks_each_second, problems_of
 from tests.console.rehearsed_data import device_id, hold, transfer, uid
-from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched, picture, some_of
+from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched, picture, some_of, wait_true
 
 pytestmark = pytest.mark.console
 
@@ -114,7 +114,7 @@ def test_a_live_value_is_seen_to_change(console: RunningConsole, watch: Callable
     for step, celsius in enumerate((120.5, 121.5, 131.25)):
         console.say("boiler_celsius", celsius, at_ms + 1000 * step)
     expect(value).to_have_text("131.25 °C")
-    page.wait_for_function("(before) => document.querySelector('.uplot canvas').toDataURL() !== before", arg=before)
+    wait_true(page, "(before) => document.querySelector('.uplot canvas').toDataURL() !== before", arg=before)
 
 
 def test_a_halt_is_taken_and_undone_and_leaves_two_audit_lines(console: RunningConsole, watch: Callable[..., Watched]):

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 from tests.console.plain_browser import Served
 from tests.fixtures.effort import is_long
-from tests.fixtures.waiting import DEADLINE_S
+from tests.fixtures.waiting import DEADLINE_S, wait_until
 
 WHOLE, SHELL = Path("/usr/bin/chromium"), Path("/usr/bin/chromium-headless-shell")
 
@@ -38,6 +38,15 @@ def picture(page: Page | Locator, path: Path, **options: Any) -> None:
     if is_long():
         ARTEFACTS.mkdir(exist_ok=True)
         page.screenshot(path=path, **options)
+
+
+def wait_true(page: Page, expression: str, arg: object = None) -> None:
+    """Wait until JavaScript in the page is true.
+
+    Playwright's own ``wait_for_function`` evaluates it in the page from the second look on, which the console's policy
+    for scripts refuses.
+    """
+    wait_until(lambda: page.evaluate(expression, arg), expression)
 
 
 Place = TypeVar("Place")

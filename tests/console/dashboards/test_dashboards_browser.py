@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 from tests.api.running_service import wait_until
 from tests.console.page_check import reads_well
-from tests.console.watched_browser import DESKTOP, LOOKS, Watched
+from tests.console.watched_browser import DESKTOP, LOOKS, Watched, wait_true
 from tests.console.water_scene import WaterScene
 
 pytestmark = pytest.mark.console
@@ -74,7 +74,7 @@ def test_a_value_that_arrives_is_seen_to_change_everywhere_it_is_shown(
     expect(tile(page, "plan")).to_contain_text("61.5")
     expect(tile(page, "gauge").locator("[data-arc]")).to_have_attribute("stroke-dasharray", "76.875 200")
     last = "document.querySelector('[data-tile=day] line-chart').plot.chart.series[0].values.at(-1)"
-    page.wait_for_function(f"{last} === 61.5")
+    wait_true(page, f"{last} === 61.5")
     # What many devices say together comes with the next reading of all tiles.
     page.clock.fast_forward(10_000)
     expect(tile(page, "north").locator(".kpi")).to_have_class("kpi bad")
@@ -86,7 +86,7 @@ def test_a_range_of_the_address_holds_for_every_tile(scene: WaterScene, watch: C
     page.get_by_role("link", name="1 h", exact=True).click()
     assert page.url.endswith("?range=1h")
     chart = "document.querySelector('[data-tile=day] line-chart').view?.chart"
-    page.wait_for_function(f"{chart} && {chart}.end_ms - {chart}.start_ms === 3600000")
+    wait_true(page, f"{chart} && {chart}.end_ms - {chart}.start_ms === 3600000")
 
 
 def edit(scene: WaterScene, watch: Callable[..., Watched], **options: Any) -> Page:
@@ -438,6 +438,6 @@ def test_the_first_paint_is_within_a_second(scene: WaterScene, watch: Callable[.
     times = []
     for _ in range(3):
         page.goto("/dashboards/water")
-        page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length === 1")
+        wait_true(page, "() => performance.getEntriesByName('first-contentful-paint').length === 1")
         times.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
     assert min(times) < 1000, times

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from tests.console.console_server import RunningConsole
 from tests.console.dashboards.test_dashboards_browser import tile, wait_live
-from tests.console.watched_browser import ARTEFACTS, DESKTOP, PHONE, Watched, picture
+from tests.console.watched_browser import ARTEFACTS, DESKTOP, PHONE, Watched, picture, wait_true
 from tests.console.water_scene import WaterScene
 
 from armillary.console.frame.assets import Assets
@@ -199,7 +199,7 @@ def test_a_map_of_one_device_shows_the_country_around_it(scene: WaterScene, watc
     expect(scale).to_have_text(re.compile(r"^(20|30|50|100) km$"))
     expect(page.locator("#many .leaflet-control-attribution")).to_contain_text("Centre: ")
     # Names and coasts on the land, which alone is one colour.
-    page.wait_for_function(f"({COLOURS})('#many canvas') > 3")
+    wait_true(page, f"({COLOURS})('#many canvas') > 3")
     # Somebody who looks closer stays there.
     page.locator("#many").get_by_role("button", name="Zoom in").click()
     before = scale.inner_text()

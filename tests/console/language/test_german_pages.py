@@ -48,7 +48,8 @@ DATA: Final = frozenset(
         "ETSI EN 303 645 V2.1.1, provisions; the table is the ICS of ETSI TS 103 701",
         "NIST IR 8259A, core baseline of device cybersecurity capabilities",
         "Django has a fault.", "It tried to reach scene.example", "It tried to reach scene.example.",
-        "Kept for 1 channels.", "List them: armillary segment list, or make it first.", "Not in its manifest.",
+        "Kept for 1 channels.", "There is no channel: armillary notification-channel.",
+        "List them: armillary segment list, or make it first.", "Not in its manifest.",
         "The device group has no deployment.",
     )
 )  # fmt: skip
@@ -57,7 +58,7 @@ SCENES: Final = {"hub": HubScene, "security": SecurityScene, "water": WaterScene
 
 def is_english(text: str) -> bool:
     """Whether a text is a sentence in English, or part of one."""
-    return bool(ENGLISH & frozenset(re.findall(r"[a-z]+", text.lower())))
+    return bool(ENGLISH & frozenset(re.findall(r"\b[a-z]+\b", text.lower())))
 
 
 def left_in_english(english: PageTexts, german: PageTexts) -> list[str]:

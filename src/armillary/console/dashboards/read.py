@@ -39,6 +39,7 @@ def dashboards(visit: Visit) -> Response:
     table = listed(visit, pages_dashboard.COLUMNS, view["lines"], further)
     view |= {"heads": table.heads, "lines": table.rows, "next_href": table.next_href}
     view["may_make"] = may(visit, KIND)
+    view["may_use"] = may(visit, "use_application_template")
     view["templates"] = [name for name, _ in _templates(visit)]
     view["search"] = with_kept(find_form("/dashboards", search), visit.here) if view["lines"] or search else None
     return visit.page("dashboards.html", view=view, bar=table.bar)

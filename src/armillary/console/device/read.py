@@ -61,6 +61,7 @@ def fleet(visit: Visit) -> Response:
         bulk=bulk_of(visit, "devices"),
         groups=visit.sources.updates.groups(),
         may_add=may(visit, "claim_devices"),
+        may_use=may(visit, "use_application_template"),
     )
 
 

@@ -152,6 +152,7 @@ IN_FORMS: tuple[tuple[str, Mapping[str, str], str], ...] = (
     ("/add-devices/group", {"product": "*/x", "os_feed": "Retail", "update_policy": "UpdateAll"}, "catalog"),
     ("/add-devices/claim", {"target": "*/x/y", "ids": "0" * 128}, "catalog"),
     ("/add-devices/claim", {"target": GROUP, "ids": "*"}, "device_id"),
+    ("/add-devices/one-command", {"target": "*/x/y"}, "catalog"),
     ("/settings/catalogs/{catalog}/enrolment-tokens", {"group": "*/x"}, "product"),
     ("/finding-kinds/{finding_kind}/acknowledge", {"catalog": "*", "severity": ""}, "catalog"),
     ("/new-action", {"catalog": "*", "kind": "re-attest", "target": "device_group", "value": "x/y"}, "catalog"),

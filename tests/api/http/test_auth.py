@@ -27,6 +27,7 @@ PUBLIC_ROUTES = {
     "GET /api/v1/health",
     "GET /api/v1/openapi.json",
     # For web servers of others: authorities that every device shows, and random serial numbers.
+    "GET /api/v1/public/root.pem",  # what every handshake with this service leads to
     "GET /api/v1/public/crl/{authority}.crl",
     "GET /api/v1/public/catalogs/{catalog_id}/crl.pem",
     "GET /api/v1/public/catalogs/{catalog_id}/chain.pem",

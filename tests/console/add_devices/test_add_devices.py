@@ -7,14 +7,16 @@ import time
 from collections.abc import Callable
 from html import unescape
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from playwright.sync_api import expect
-from tests.api.running_service import fresh
+from tests.api.running_service import device_request, fresh
 from tests.console.hub_scene import HubScene
 from tests.console.page_check import reads_well
 from tests.console.plain_browser import signed_in
 from tests.console.watched_browser import Watched
 
-from armillary.console.add_devices import pages_add_devices as pages
+from armillary.console.add_devices import pages_add_devices as pages, pages_one_command as one_command
 from armillary.console.sources.answers_registry import newly_claimed
 from armillary.console.sources.request_context import RequestContext
 from armillary.identity.operator import Operator
@@ -131,3 +133,85 @@ def test_the_page_reads_well(hub_scene: HubScene, watch: Callable[..., Watched])
     expect(page.get_by_role("heading", level=1)).to_contain_text("Add devices")
     expect(page.get_by_role("row", name="Log in once")).to_contain_text("--service https://")
     reads_well(page, "add-devices")
+
+
+def command_of(text: str) -> str:
+    """The command that an answer shows."""
+    return unescape(text.partition("armillary device create --data my-device --service")[2].partition("<")[0])
+
+
+def test_one_command_is_made_for_a_device_and_shown_once(hub_scene: HubScene) -> None:
+    browser, running = hub_scene.browser("Contributor"), hub_scene.running
+    name = running.make_catalog(fresh("zone"), product="Cable")
+    assert 'id="one-command"' in browser.get(HERE).text
+    answer = browser.post(f"{HERE}/one-command", target=f"{name}/Cable/Production")
+    command = command_of(answer.text)
+    root = x509.load_pem_x509_certificates(running.root.read_bytes())[0].fingerprint(hashes.SHA256()).hex()
+    assert f" --root-sha256 {root} --token arme_" in command
+    assert command.endswith(" --boot")
+    assert f"in {name} / Cable / Production, until" in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    (token,) = running.service.enrolments.list(name)
+    assert (token.product, token.group, token.uses) == ("Cable", "Production", 1)
+    assert token.expires_at - token.created_at == 3600
+    line = running.service.audit.list(limit=1).items[0]
+    assert (line.operation, line.target) == ("enrolment-token.create", str(token.token_id))
+    assert f"token={token.token_id}" in answer.text
+    assert "arme_" not in browser.get(HERE).text
+
+
+def test_the_device_of_the_command_and_no_other_turns_attested(hub_scene: HubScene) -> None:
+    browser, running, now = hub_scene.browser("Contributor"), hub_scene.running, int(time.time())
+    name = running.make_catalog(fresh("zone"), product="Coffee")
+    made = running.service.enrolments.create(name, product="Coffee", group="Production", actor="test")
+    here = f"{pages.PROGRESS}?since={now}&token={made.token.token_id}"
+    running.claimed(name)
+    waiting = browser.get(here).text
+    assert (waiting.count("waits</span>"), 'data-every="2"' in waiting) == (2, True)
+    assert ">Show how far it is</a>" in waiting, "for a browser without script"
+    body = {"csr": device_request(), "chip": "mt3620"}
+    of_token = running.call("POST", "/api/v1/factory/devices", body, token=made.secret).body["device_id"]
+    page = browser.get(here).text
+    assert (page.count("waits</span>"), f"/devices/{of_token}" in page) == (1, True)
+    of_one = signed_in(hub_scene, running.token_for("contoso"))
+    assert of_token not in of_one.get(here).text, "another catalog's device is not seen by its token's id"
+
+
+def test_a_command_is_refused_for_groups_of_others_and_for_who_may_make_no_token(hub_scene: HubScene) -> None:
+    running, tokens = hub_scene.running, hub_scene.running.service.enrolments
+    before = len(tokens.list("northwind"))
+    browser = signed_in(hub_scene, running.token_for("contoso"))
+    browser.get(HERE)
+    for target in ("northwind/Coolers/Field", "absent/Cable/Production", "northwind", ""):
+        answer = browser.post(f"{HERE}/one-command", target=target)
+        assert (answer.status, "arme_" in answer.text) == (400, False), target
+    assert "does not exist" in browser.post(f"{HERE}/one-command", target="northwind/Coolers/Field").text
+    owner = hub_scene.browser().post(f"{HERE}/one-command", target="northwind/Coolers/Nowhere")
+    assert (owner.status, "device group Coolers / Nowhere does not exist" in owner.text) == (400, True)
+    assert hub_scene.browser("Reader").post(f"{HERE}/one-command", target="northwind/Coolers/Field").status == 403
+    assert len(tokens.list("northwind")) == before
+
+
+def test_who_may_make_no_token_sees_the_longer_way_alone() -> None:
+    group = {"catalog": "Contoso", "product": "Cable", "name": "Production"}
+    shown = {may: anchors_of(group, may_enrol=may) for may in (True, False)}
+    assert shown == {True: [one_command.ONE, pages.ATTESTS], False: [pages.ATTESTS]}
+
+
+def anchors_of(group: dict[str, str], *, may_enrol: bool) -> list[str]:
+    """The sections that the page has for somebody who may only claim, and enrol or not."""
+    may = dict.fromkeys(("use", "hub", "catalog", "product", "group"), False) | {"claim": True, "enrol": may_enrol}
+    made = pages.page(
+        groups=[group],
+        products=[],
+        catalogs=["Contoso"],
+        feeds=[],
+        may=may,
+        shut=[],
+        addresses={"api": "https://localhost:8443", "root_sha256": "0" * 64},
+        sent={},
+        wrong=None,
+        claimed=None,
+        since=0,
+    )
+    return [each.anchor for each in made.sections]

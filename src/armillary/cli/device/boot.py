@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -52,7 +53,12 @@ def boot(
         mirrors=check_mirrors(mirror or ()),
         serial_ports=parse_peripherals(peripheral or ()),
     )
-    device = Device(data, settings=settings)
+    be_device(data, settings, as_json=as_json)
+
+
+def be_device(data: Path, settings: DeviceSettings | None = None, *, as_json: bool) -> None:
+    """Be the device of a folder, until Ctrl-C; what happens goes to stdout as JSON lines, or to stderr as text."""
+    device = Device(data, settings=settings or DeviceSettings())
     device.journal.listen(print_event if as_json else lambda entry: write_event(entry, sys.stderr.write))
     if as_json:
         device.journal.listen(_note_weaker)  # a person at the terminal must see it in every mode

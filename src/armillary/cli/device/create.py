@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from armillary.cli.device.here import devices_here
+from armillary.cli.device.pinned_root import pinned
+from armillary.cli.terminal.connection import CA_VARIABLE, resolve
 from armillary.cli.terminal.device_options import ChipOption, DataOption, SandboxName, StateName
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import note, record
@@ -39,17 +43,35 @@ def create(
     manufacturing_state: Annotated[
         StateName, typer.Option("--manufacturing-state", help="State it is made in; it only moves forward.")
     ] = "DeviceComplete",
+    root_sha256: Annotated[
+        str | None,
+        typer.Option(
+            "--root-sha256",
+            metavar="HEX",
+            help="Instead of --ca: fetch the service's root certificate from it, if its SHA-256 is this one.",
+        ),
+    ] = None,
+    boot: Annotated[
+        bool, typer.Option("--boot", help="Then be the device, until Ctrl-C, as armillary device boot.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a device in a new folder.
 
     Makes its secret, gets its identity certificate and its OS from the service. The token is an
     operator's, or an enrolment token: then the device is claimed as well. A creation that was cut
-    short is continued by the same command.
+    short is continued by the same command. With --boot a device that the folder holds already is
+    booted, and nothing is made.
     """
+    if boot and DeviceFolder(data).is_finished():
+        note(f"{data} holds a device already: it boots")
+        _be_device(data, as_json=as_json)
+        return
+    if root_sha256 is not None and ca is not None:
+        raise typer.BadParameter("--ca and --root-sha256 both name the service's root certificate: leave one out")
     if root_of_trust == "tpm2" and manufacturing_state != "DeviceComplete":
         raise typer.BadParameter("a device with a TPM is made DeviceComplete: leave --manufacturing-state out")
-    with connect(service, token, ca) as remote:
+    with _reach(service, token, ca, root_sha256) as remote:
         configuration = provision(
             DeviceFolder(data),
             chip=chip,
@@ -69,6 +91,22 @@ def create(
         note(f"weaker sandbox: {sentence}")
     facts = {name: getattr(configuration, name) for name in ("device_id", "chip", "os_version")}
     record({**facts, "data": str(data)}).show(as_json=as_json)
+    if boot:
+        _be_device(data, as_json=as_json)
+
+
+def _reach(service: str | None, token: str | None, ca: Path | None, root_sha256: str | None) -> RemoteService:
+    """The service; one that is known by its root certificate's SHA-256 is asked for that first, without the token."""
+    if root_sha256 is None:
+        return connect(service, token, ca)
+    others = {name: value for name, value in os.environ.items() if name != CA_VARIABLE}
+    return RemoteService(pinned(resolve(service, token, None, others), root_sha256))
+
+
+def _be_device(data: Path, *, as_json: bool) -> None:
+    from armillary.cli.device.boot import be_device  # noqa: PLC0415 - what a device runs with, for --boot only
+
+    be_device(data, as_json=as_json)
 
 
 def factory_of(remote: RemoteService, state: StateName = "DeviceComplete") -> Factory:

@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from armillary.console.add_devices import claim_list, pages_add_devices as pages, read
+from armillary.console.add_devices import claim_list, pages_add_devices as pages, pages_one_command as one_command, read
 from armillary.console.frame.action_checks import Form
 from armillary.console.frame.asking import ask
 from armillary.console.frame.console import Visit
@@ -87,6 +87,21 @@ def claim(visit: Visit, form: Form, files: Mapping[str, bytes]) -> Response:
     except ArmillaryError as error:
         return read.page_of(visit, form, (pages.CLAIM, wrong_of(error)))
     return read.page_of(visit, claimed=found["items"])
+
+
+def make_command(visit: Visit, form: Form) -> Response:
+    """Make an enrolment token for one device, and show the command with it on this answer only."""
+    try:
+        catalog, product, group = _parts(form, "target", 3)
+        known = ask(visit, "list_registry", catalog=catalog)["groups"]
+        if not any((each["product"], each["name"]) == (product, group) for each in known):
+            raise NotFoundError(f"device group {product} / {group} does not exist in {catalog}", remedy=_REMEDY)
+        wish = {"product": product, "group": group, "uses": one_command.USES, "lifetime_s": one_command.LIFE_S}
+        made = visit.sources.settings.create_enrolment_token(catalog, wish)
+    except ArmillaryError as error:
+        return read.page_of(visit, form, (one_command.ONE, wrong_of(error)))
+    shown = one_command.once(made, ask(visit, "service_addresses"), visit.now)
+    return read.page_of(visit, command=(shown, read.of_command(visit, visit.now, made["token"]["token_id"])))
 
 
 def _typed(form: Form, name: str, label: str) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from armillary.console.add_devices import pages_one_command as one_command
 from armillary.console.applications.pages_applications import HERE as APPLICATIONS
 from armillary.console.frame.form import Field, Form, Wrong, choices, filled, limits
-from armillary.console.frame.sheet import Button, Cell, Section, Sheet, command, device_href, text
-from armillary.console.frame.states import BAD, GOOD, HEALTH, UNKNOWN, State, state_of
+from armillary.console.frame.sheet import Button, Cell, Once, Section, Sheet, command, device_href, text
+from armillary.console.frame.states import BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.words import counted, joined, short_id
 from armillary.console.hub_devices.pages_connect import ROOT_FILE, ROOT_HREF
 from armillary.console.hub_devices.pages_hub_devices import ID_PATTERN
@@ -43,16 +44,21 @@ def page(
     wrong: tuple[str, Wrong] | None,
     claimed: Sequence[Mapping[str, Any]] | None,
     since: int,
+    made: tuple[Once, Section] | None = None,
 ) -> Sheet:
     """The page; ``wrong`` is the kind of the form that was refused, and why; ``claimed`` what became of a claim.
 
-    ``shut`` are catalogs that admit no hub device with a symmetric key, for somebody who may change that.
+    ``made`` is a command that makes a device, shown this once, and how far its device is. ``shut`` are catalogs that
+    admit no hub device with a symmetric key, for somebody who may change that.
     """
     forms = _forms(catalogs, products, groups, feeds, may, shut, sent, wrong)
-    refused = "" if wrong is None or any(each.anchor == wrong[0] for each in forms) else " ".join(wrong[1])
-    sections = []
+    sections = [] if made is None else [made[1]]
     if claimed is not None:
         sections.append(_claimed(claimed))
+    if addresses is not None and may["enrol"] and groups:
+        sections.append(one_command.offer(f"{HERE}/{one_command.ONE}", _targets(groups), sent, wrong))
+    shown = {each.anchor for each in forms} | {each.anchor for each in sections}
+    refused = "" if wrong is None or wrong[0] in shown else " ".join(wrong[1])
     if addresses is not None:
         sections.append(attesting(addresses, groups, (), since))
     return Sheet(
@@ -69,6 +75,7 @@ def page(
             ),
         ),
         notices=(("bad", refused),) if refused else (),
+        once=None if made is None else made[0],
         sections=tuple(sections),
         forms=forms,
         within="",
@@ -89,13 +96,7 @@ def attesting(
     place = f"--catalog {group['catalog']} --product '{group['product']}' --device-group '{group['name']}'"
     proven = next((each for each in claimed if each["health"] == "attested"), None)
     newest = proven or (claimed[0] if claimed else None)
-    waits, own = Cell(state=State(UNKNOWN, say("waits"))), text("")
-    has_claimed = Cell(state=State(GOOD, say("claimed")), reason=newest["name"]) if newest else waits
-    booted = waits
-    if proven is not None:
-        booted = Cell(state=State(GOOD, say("attested")), reason=proven["name"])
-    elif newest is not None and newest["last_check_in"] is not None:
-        booted = Cell(state=state_of(HEALTH, newest["health"]), reason=say("Its page says which check failed."))
+    own, (has_claimed, booted) = text(""), one_command.states(newest)
     rows = [
         (
             text(say("Save the service's certificate")),
@@ -245,15 +246,8 @@ def _group_fields(products: Sequence[Mapping[str, Any]], feeds: Sequence[str]) -
 
 
 def _claim_fields(groups: Sequence[Mapping[str, Any]]) -> tuple[Field, ...]:
-    named = tuple(
-        (
-            f"{each['catalog']}/{each['product']}/{each['name']}",
-            f"{each['catalog']} / {each['product']} / {each['name']}",
-        )
-        for each in groups
-    )
     return (
-        Field(name="target", label=say("Device group"), kind="select", choices=named),
+        Field(name="target", label=say("Device group"), kind="select", choices=_targets(groups)),
         Field(
             name="ids",
             label=say("Device ids"),
@@ -267,4 +261,15 @@ def _claim_fields(groups: Sequence[Mapping[str, Any]]) -> tuple[Field, ...]:
             limits=limits(accept=".txt,.csv,text/plain,text/csv"),
             hint=say("text or CSV in UTF-8, a device id first in each line; each device is claimed once"),
         ),
+    )
+
+
+def _targets(groups: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:
+    """Device groups as choices; no name of one holds a slash."""
+    return tuple(
+        (
+            f"{each['catalog']}/{each['product']}/{each['name']}",
+            f"{each['catalog']} / {each['product']} / {each['name']}",
+        )
+        for each in groups
     )

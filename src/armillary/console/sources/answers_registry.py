@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
 from armillary.api.azure import names
 from armillary.api.http.documents import as_document, row_document
 from armillary.api.views import policy as views_policy
@@ -85,6 +88,7 @@ def newly_claimed(by: RequestContext, since: int) -> Document:
                 "device_id": device.device_id,
                 "health": device.health,
                 "last_check_in": device.last_check_in_at,
+                "claimed_by": line.actor,
             }
     names_of = by.service.registry.names.of(list(found))
     return {"items": [{**each, "name": names_of.get(key, key)} for key, each in found.items()]}
@@ -98,8 +102,10 @@ def _is_of(by: RequestContext, device_id: str, catalog: str) -> bool:
 
 
 def service_addresses(by: RequestContext) -> Document:
-    """Where commands reach the API."""
-    return {"api": f"https://{by.hub.storage_host}"}
+    """Where commands reach the API, and the SHA-256 of the root certificate that it is verified with now."""
+    pem = service_root(by)["pem"]
+    first = x509.load_pem_x509_certificates(pem.encode("ascii"))[0]
+    return {"api": f"https://{by.hub.storage_host}", "root_sha256": first.fingerprint(hashes.SHA256()).hex()}
 
 
 def service_root(by: RequestContext) -> Document:

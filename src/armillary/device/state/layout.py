@@ -83,6 +83,10 @@ class DeviceFolder:
                 f"{self.root}: {error.strerror or error}", remedy="Choose a folder you may write to."
             ) from error
 
+    def is_finished(self) -> bool:
+        """Whether the folder holds a device whose creation came to its end."""
+        return (self.root / "layout.json").exists()
+
     def begin_creation(self, options: Mapping[str, object]) -> bool:
         """Record the options with which a device is made; True when an earlier creation with them was cut short.
 

@@ -82,6 +82,14 @@ SerialPath = Annotated[
 ]
 
 
+def service_root(request: Request) -> Response:
+    """The root certificates that this service is verified with, the one that signs server certificates now first; PEM.
+
+    Whoever fetches them without having one compares the SHA-256 of a certificate with what the console showed.
+    """
+    return Response(service_of(request).authority.server.files().root.read_bytes(), media_type=PEM_TYPE)
+
+
 def revocation_list(request: Request, authority: SerialPath) -> Response:
     """The revocation list of an authority, named by its serial number in hex; DER (RFC 5280 §5)."""
     return Response(service_of(request).authority.revocation_lists.current(authority), media_type=CRL_TYPE)
@@ -106,6 +114,7 @@ ROUTES = (
     _row("GET", V1 + "/authorities", list_authorities, READER, narrowed=True),
     _row("GET", V1 + "/service-authorities", list_service_authorities, READER),
     _row("POST", V1 + "/service-authorities/renew", renew_authority, ADMINISTRATOR),
+    _public("GET", _PUBLIC + "/root.pem", service_root),
     _public("GET", _PUBLIC + "/crl/{authority}.crl", revocation_list),
     _public("GET", _PUBLIC + "/catalogs/{catalog_id}/crl.pem", revocation_lists),
     _public("GET", _PUBLIC + "/catalogs/{catalog_id}/chain.pem", authority_chain),

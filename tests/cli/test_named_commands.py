@@ -15,7 +15,7 @@ from armillary.cli.main import COMMANDS, command_of
 
 ROOT = Path(__file__).resolve().parents[2]
 # ``armillary NOUN VERB`` and the options behind it.
-NAMED = re.compile(r"armillary((?: [a-z][a-z0-9-]*)+)((?: +--?[a-z-]+(?: +[^\s,.;:`)-][^\s,;:`)]*)?)*)")
+NAMED = re.compile(r"armillary((?: [a-z][a-z0-9-]*)+)((?: +--?[a-z][a-z0-9-]*(?: +[^\s,.;:`)-][^\s,;:`)]*)?)*)")
 # What a file has that has such a string, in one piece or in several.
 MAY_NAME = re.compile(r"""armillary[ "']""")
 FORMAT = re.compile(r"armillary(?: [a-z][a-z-]*)+ \d")  # ``armillary release metadata 1`` is no command
@@ -50,7 +50,9 @@ def missing(text: str, commands: Mapping[tuple[str, ...], click.Command]) -> lis
             found += [" ".join(words[: len(path) + 1])] if len(words) > len(path) else []
             continue
         known = {name for each in command.params for name in (*each.opts, *each.secondary_opts)} | {"--help"}
-        found += [f"{' '.join(path)} {one}" for one in re.findall(r"(?<= )--[a-z-]+", match[2]) if one not in known]
+        found += [
+            f"{' '.join(path)} {one}" for one in re.findall(r"(?<= )--[a-z][a-z0-9-]*", match[2]) if one not in known
+        ]
     return found
 
 

@@ -228,6 +228,27 @@ def inside_paths(runtime: Runtime, image: ImageTree, folders: Folders) -> list[t
     return paths
 
 
+def outside_paths(
+    runtime: Runtime, image_root: str, temporary: str, folders: Folders, *, name_files: Iterable[str] = ()
+) -> list[tuple[str, int]]:
+    """What Landlock allows without namespaces, in paths of the host; ``name_files`` are read to resolve names."""
+    paths = [(folder, RUN) for folder in runtime.folders]
+    paths += [(path, READ) for path in (*runtime.files, *name_files)]
+    paths += [(f"{DEVICE_FOLDER}/{device}", READ_FILE | WRITE_FILE) for device in DEVICES]
+    paths += [(image_root, RUN), (temporary, CHANGE)]
+    if folders.data is not None:
+        paths.append((folders.data, CHANGE))
+    if folders.device_authentication is not None:
+        paths.append((folders.device_authentication, READ))
+    paths += [(node, SERIAL) for node in folders.serial_ports.values()]
+    return paths
+
+
+def outside_limits(grant: Grant) -> Mapping[str, int]:
+    """:func:`resource_limits` without those that count by user: they would count the device's own processes."""
+    return {name: value for name, value in resource_limits(grant).items() if name != "NPROC"}
+
+
 def serial_path(name: str) -> str:
     """Where the serial port of this name is inside the namespaces."""
     return f"{DEVICE_FOLDER}/{name}"

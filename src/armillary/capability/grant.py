@@ -227,12 +227,12 @@ def _check_peripherals(
             own[place] = peripheral
 
 
-def _places(peripheral: Peripheral, platform: PlatformLimits) -> set[tuple[str, str]]:
-    """What a peripheral occupies: its pins, and its block (a UART, I2C and SPI controller of one name are one)."""
+def _places(peripheral: Peripheral, platform: PlatformLimits) -> tuple[tuple[str, str], ...]:
+    """What a peripheral occupies: its block (a UART, I2C and SPI controller of one name are one), and its pins."""
     if peripheral.kind == "Gpio":
-        return {("pin", peripheral.name)}
+        return (("pin", peripheral.name),)
     kind = "serial block" if peripheral.kind in ("Uart", "I2cMaster", "SpiMaster") else peripheral.kind
-    return {(kind, peripheral.name)} | {("pin", str(pin)) for pin in platform.pins.get(peripheral.name, ())}
+    return ((kind, peripheral.name), *(("pin", str(pin)) for pin in platform.pins.get(peripheral.name, ())))
 
 
 def _privileges(asked: Capabilities) -> frozenset[str]:

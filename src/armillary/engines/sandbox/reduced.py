@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from armillary.capability import confine
-from armillary.capability.confine import CHANGE, READ, READ_FILE, RUN, SERIAL, WRITE_FILE
+from armillary.capability.confine import Folders
 from armillary.capability.network import AllowedHosts, parse_address
 from armillary.capability.seccomp import compile_filter
 from armillary.engines.sandbox.network import kernel
@@ -106,23 +106,18 @@ class ReducedSandbox:
     def _configuration(self, launch_: Launch, abi: int, temporary: str) -> dict[str, Any]:
         runtime = host.runtime()
         root = launch_.image_root.resolve()
-        paths = [(folder, RUN) for folder in runtime.folders]
-        paths += [(path, READ) for path in (*runtime.files, *_existing(NAME_FILES))]
-        paths += [(f"{confine.DEVICE_FOLDER}/{device}", READ_FILE | WRITE_FILE) for device in confine.DEVICES]
-        paths += [(str(root), RUN), (temporary, CHANGE)]
-        if launch_.data is not None:
-            paths.append((str(launch_.data.resolve()), CHANGE))
-        if launch_.device_authentication is not None:
-            paths.append((str(launch_.device_authentication.resolve()), READ))
-        paths += [(str(node.resolve()), SERIAL) for node in launch_.serial_ports.values()]
+        folders = Folders(
+            data=_resolved(launch_.data),
+            device_authentication=_resolved(launch_.device_authentication),
+            serial_ports={name: str(node.resolve()) for name, node in launch_.serial_ports.items()},
+        )
+        paths = confine.outside_paths(runtime, str(root), temporary, folders, name_files=_existing(NAME_FILES))
         # Port 0, any free one: clients bind before they connect. Accepting is refused by the filter (listen).
         ports = (0, *launch_.grant.tcp_server_ports)
-        # Limits that count by user would count the device's own processes.
-        limited = {name: value for name, value in confine.resource_limits(launch_.grant).items() if name != "NPROC"}
         return {
             **plain_configuration(launch_, runtime, root, temporary),
             "drop_capabilities": True,
-            "limits": limited,
+            "limits": dict(confine.outside_limits(launch_.grant)),
             "landlock": confine.landlock_rules(abi, paths, bind_ports=ports),
         }
 
@@ -134,6 +129,10 @@ def with_host_addresses(hosts: AllowedHosts, entries: Mapping[str, frozenset[str
     """
     found = {parse_address(text) for name in hosts.names for text in entries.get(name, ())}
     return dataclasses.replace(hosts, addresses=hosts.addresses | {address for address in found if address is not None})
+
+
+def _resolved(path: Path | None) -> str | None:
+    return None if path is None else str(path.resolve())
 
 
 def _existing(paths: tuple[str, ...]) -> list[str]:

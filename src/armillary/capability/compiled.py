@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a grant becomes in each engine, as text for people: the same values that the engines carry out.
+
+:mod:`confine`, :mod:`seccomp` and :mod:`network` compile them here for an example host, whose folders and nodes are
+named by what they are (``its storage``); nothing is written down twice. A capability's part is what the compiled grant
+has more than that of an application without capabilities (:func:`added`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from uuid import UUID
+
+from armillary.capability import confine, network
+from armillary.capability.confine import Folders, ImageTree, Runtime
+from armillary.capability.grant import Grant
+from armillary.capability.seccomp import ALLOWED, ALLOWED_IOCTLS, SERIAL_IOCTLS, Policy
+
+ENGINES = ("linux", "reduced", "process")
+# Mechanism -> values, each one line.
+Compiled = Mapping[str, tuple[str, ...]]
+
+_RUNTIME = Runtime(interpreter="/usr/bin/python3", folders=("/usr",), links=(("usr/lib", "/lib"),))
+_IMAGE = ImageTree(root="its image", entries=("bin", "app_manifest.json"))
+_STORAGE, _CERTIFICATE, _TEMPORARY = "its storage", "the device's certificate", "its temporary folder"
+_LANDLOCK_ABI = 7
+_RIGHTS = {
+    confine.READ: "read",
+    confine.RUN: "read and run",
+    confine.CHANGE: "read and change, not run",
+    confine.SERIAL: "a serial line",
+    confine.READ_FILE | confine.WRITE_FILE: "read and write",
+}
+_BOUND = {"--bind": "read and write", "--ro-bind": "read-only", "--dev-bind": "a device"}
+_DECIDED = "connect, sendto, sendmsg, sendmmsg, bind, listen: the device decides (seccomp notification)"
+
+
+def compile_grant(grant: Grant, engine: str) -> Compiled:
+    """All that ``engine`` (one of :data:`ENGINES`) is told about an application; nothing for ``process``."""
+    if engine == "process":
+        return {}
+    namespaces = engine == "linux"
+    folders = _folders(grant)
+    policy = confine.filter_policy(grant, namespaces=namespaces, serial=bool(folders.serial_ports))
+    found = {
+        "mounts": tuple(_mounts(folders)) if namespaces else (),
+        "landlock": tuple(_landlock(grant, folders, namespaces=namespaces)),
+        "system-calls": tuple(_system_calls(policy)),
+        "limits": tuple(_limits(grant, namespaces=namespaces)),
+        "host-names": tuple(_hosts(grant)),
+        "ports": tuple(_ports(grant)),
+    }
+    return {mechanism: values for mechanism, values in found.items() if values}
+
+
+def added(grant: Grant, engine: str) -> Compiled:
+    """What a grant has in an engine that one of nothing has not."""
+    nothing = Grant(component_id=grant.component_id, hosts=network.allowed_hosts(()))
+    without = compile_grant(nothing, engine)
+    found = {
+        mechanism: tuple(value for value in values if value not in without.get(mechanism, ()))
+        for mechanism, values in compile_grant(grant, engine).items()
+    }
+    return {mechanism: values for mechanism, values in found.items() if values}
+
+
+def always(engine: str) -> Compiled:
+    """What every application is told to keep to in an engine, whatever it asks for."""
+    return compile_grant(Grant(component_id=UUID(int=0), hosts=network.allowed_hosts(())), engine)
+
+
+def _folders(grant: Grant) -> Folders:
+    serial_ports = sorted(each.name for each in grant.peripherals if each.kind == "Uart")
+    return Folders(
+        data=_STORAGE if grant.mutable_storage_kb else None,
+        device_authentication=_CERTIFICATE if grant.device_authentication is not None else None,
+        serial_ports={name: f"the node of {name}" for name in serial_ports},
+    )
+
+
+def _mounts(folders: Folders) -> Iterator[str]:
+    """The bubblewrap arguments that place something, one text for each."""
+    words = confine.bubblewrap_arguments(_RUNTIME, _IMAGE, folders, generated={}, user_namespace=0)
+    for index, word in enumerate(words):
+        if word in _BOUND:
+            source, place = words[index + 1], words[index + 2]
+            yield f"{place}: {source}, {_BOUND[word]}" if source != place else f"{place}: {_BOUND[word]}"
+        elif word == "--tmpfs":
+            yield f"{words[index + 1]}: {words[index - 1]} bytes of memory"
+
+
+def _landlock(grant: Grant, folders: Folders, *, namespaces: bool) -> Iterator[str]:
+    if namespaces:
+        paths, ports = confine.inside_paths(_RUNTIME, _IMAGE, folders), None
+    else:
+        paths = confine.outside_paths(_RUNTIME, _IMAGE.root, _TEMPORARY, folders)
+        ports = (0, *sorted(grant.tcp_server_ports))
+    rules = confine.landlock_rules(_LANDLOCK_ABI, paths, bind_ports=ports)
+    yield from (f"{path}: {_RIGHTS[rights]}" for path, rights in paths)
+    for port, _ in rules["ports"]:  # type: ignore[attr-defined]
+        yield f"TCP port {port}: bind" if port else "any free TCP port: bind"
+
+
+def _system_calls(policy: Policy) -> Iterator[str]:
+    yield f"{sum(len(names.split()) for names in ALLOWED.values())} calls allowed, all others EPERM"
+    if policy.notify:
+        yield _DECIDED
+    yield f"ioctl: {', '.join(ALLOWED_IOCTLS)}"
+    if policy.serial:
+        yield f"ioctl: {', '.join(SERIAL_IOCTLS)}"
+    if not policy.sessions:
+        yield "setsid, setpgid: EPERM"
+
+
+def _limits(grant: Grant, *, namespaces: bool) -> Iterator[str]:
+    limits = confine.resource_limits(grant) if namespaces else confine.outside_limits(grant)
+    yield from (f"{name} {value}" for name, value in limits.items())
+
+
+def _hosts(grant: Grant) -> Iterator[str]:
+    for name, stand_in in grant.hosts.stand_ins.items():
+        yield f"{name}: stands inside as {stand_in}; the device resolves it and connects"
+    yield from (f"{address}: the device connects" for address in sorted(grant.hosts.addresses, key=str))
+
+
+def _ports(grant: Grant) -> Iterator[str]:
+    yield from (f"TCP {port}: may listen" for port in sorted(grant.tcp_server_ports))
+    yield from (f"UDP {port}: may wait" for port in sorted(grant.udp_server_ports))

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Explains a manifest on a chip and board: what the application gets, by which mechanism, and what is refused and why.
+
+Pure, and from the same rules as an installation: :func:`grant.grant` decides, :mod:`compiled` says what the kernel is
+told. An installation stops at the first fault; here each asked value is tried alone, then all together beside the board
+and the other applications, so that all faults are found at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from armillary.capability.compiled import ENGINES, Compiled, added, always
+from armillary.capability.grant import Grant, PlatformLimits, board_grant, grant
+from armillary.capability.key_rules import KEY_RULES, KeyRule
+from armillary.errors import ManifestError
+from armillary.wire.image.app_manifest import CAPABILITY_KEYS, AppManifest, Capabilities
+from armillary.wire.image.board_configuration import BoardConfiguration
+
+GRANTED, RECORDED, REFUSED = "granted", "recorded", "refused"
+# A manifest that asks for more than any chip has is read all the same: the refusal is what is explained.
+ANY_STORAGE_KB = 2**32
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One reason why the application would not be installed."""
+
+    path: str  # JSON path, e.g. ``Capabilities.Gpio``
+    expected: str
+    got: str
+    error_id: int | None  # Azure Sphere's device error code for the same fault, where it has one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyAnswer:
+    """What becomes of one manifest key."""
+
+    key: str
+    asked: str  # the values, for people
+    answer: str  # GRANTED, REFUSED, or RECORDED where nothing of it is carried out yet
+    gets: str
+    without: str  # what an application meets that did not ask for it
+    held_by: Mapping[str, Compiled]  # engine -> mechanism -> values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What becomes of one manifest on one platform."""
+
+    name: str
+    component_id: UUID
+    application_type: str
+    platform: str
+    board: str | None  # name of the board configuration
+    answers: tuple[KeyAnswer, ...]  # of the keys that were asked for, in the order of the manifest's reference
+    refusals: tuple[Refusal, ...]  # none: it would be installed
+    always: Mapping[str, Compiled]  # engine -> what every application has and keeps to
+
+    @property
+    def granted(self) -> bool:
+        """Whether it would be installed."""
+        return not self.refusals
+
+
+def explain(
+    manifest: AppManifest,
+    platform: PlatformLimits,
+    *,
+    board: BoardConfiguration | None = None,
+    others: Iterable[Grant] = (),
+) -> Explanation:
+    """Explain a manifest without ``$NAME`` peripherals, on a chip, beside what its board keeps and other applications.
+
+    Raises ManifestError if the board is none of this chip.
+    """
+    beside = [*([] if board is None else [board_grant(board, platform)]), *others]
+    answers: list[KeyAnswer] = []
+    refusals: list[Refusal] = []
+    for key, (attribute, _, _) in CAPABILITY_KEYS.items():
+        if getattr(manifest.capabilities, attribute) == getattr(Capabilities(), attribute):
+            continue
+        faults = tuple(_faults_of(manifest, key, platform, beside))
+        refusals += faults
+        answers.append(_answer(manifest, key, platform, faults))
+    refusals += _refusal(manifest, platform, beside)
+    return Explanation(
+        name=manifest.name,
+        component_id=manifest.component_id,
+        application_type=manifest.application_type,
+        platform=platform.name,
+        board=None if board is None else board.name,
+        answers=tuple(answers),
+        refusals=tuple(dict.fromkeys(refusals)),
+        always={engine: always(engine) for engine in ENGINES},
+    )
+
+
+def _faults_of(manifest: AppManifest, key: str, platform: PlatformLimits, beside: list[Grant]) -> Iterator[Refusal]:
+    """The faults of each value of one key, asked for alone."""
+    attribute = CAPABILITY_KEYS[key][0]
+    value = getattr(manifest.capabilities, attribute)
+    for one in [(each,) for each in value] if isinstance(value, tuple) else [value]:
+        yield from _refusal(_asking(manifest, attribute, one), platform, beside)
+
+
+def _refusal(manifest: AppManifest, platform: PlatformLimits, beside: list[Grant]) -> list[Refusal]:
+    """Why a manifest is refused, or nothing."""
+    try:
+        grant(manifest, platform, others=beside)
+    except ManifestError as error:
+        return [Refusal(error.path, error.expected, error.got, error.error_id)]
+    return []
+
+
+def _answer(manifest: AppManifest, key: str, platform: PlatformLimits, faults: tuple[Refusal, ...]) -> KeyAnswer:
+    rule = KEY_RULES[key]
+    attribute = CAPABILITY_KEYS[key][0]
+    held_by: dict[str, Compiled] = {}
+    if not faults:
+        alone = _asking(manifest, attribute, getattr(manifest.capabilities, attribute))
+        held_by = _held_by(alone, platform, rule)
+    answer = REFUSED if faults else GRANTED if any(held_by.values()) else RECORDED
+    return KeyAnswer(
+        key=key,
+        asked=_shown(getattr(manifest.capabilities, attribute), key),
+        answer=answer,
+        gets="nothing: the application is not installed" if faults else rule.gets,
+        without=rule.without,
+        held_by=held_by,
+    )
+
+
+def _held_by(alone: AppManifest, platform: PlatformLimits, rule: KeyRule) -> dict[str, Compiled]:
+    """By engine, what one key adds to an application of nothing; empty where the values clash with one another."""
+    try:
+        granted = grant(alone, platform)
+    except ManifestError:
+        return {}
+    device: Compiled = {"device": (rule.device,)} if rule.device else {}
+    return {engine: {**added(granted, engine), **device} for engine in ENGINES}
+
+
+def _asking(manifest: AppManifest, attribute: str, value: object) -> AppManifest:
+    """The manifest as if it asked for this alone."""
+    return dataclasses.replace(manifest, capabilities=Capabilities(**{attribute: value}))  # type: ignore[arg-type]
+
+
+def _shown(value: object, key: str) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    if value is True:
+        return "true"
+    return f"{value} KiB" if key == "MutableStorage" else str(value)

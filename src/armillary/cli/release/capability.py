@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary capability``: what an application gets of what its manifest asks for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from armillary import content
+from armillary.boot.profile import parse as parse_profile
+from armillary.capability.compiled import Compiled
+from armillary.capability.explain import ANY_STORAGE_KB, Explanation, KeyAnswer, Refusal, explain
+from armillary.capability.grant import Grant, PlatformLimits, grant, platform_limits
+from armillary.cli.release.package_folder import load_definitions, read_file
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import Shown, inert, noun, record, table
+from armillary.errors import InvalidArgumentError, ManifestError
+from armillary.wire.image import app_manifest, board_configuration, hardware_definition, package as image_package
+from armillary.wire.image.app_manifest import AppManifest
+from armillary.wire.image.application import open_unverified
+from armillary.wire.image.board_configuration import BoardConfiguration
+from armillary.wire.image.hardware_definition import DefinitionSet
+
+app = noun("Capabilities: what an application gets of what its manifest asks for.")
+
+DEFAULT_CHIP = "mt3620"
+PACKAGE_SUFFIX = ".imagepackage"
+
+
+@app.callback()
+def capability() -> None:
+    """Capabilities: what an application gets of what its manifest asks for."""
+
+
+@app.command("explain")
+def explain_command(
+    manifest: Annotated[
+        Path, typer.Argument(metavar="MANIFEST", help="App manifest (JSON), or an .imagepackage file.")
+    ],
+    board: Annotated[
+        str | None,
+        typer.Option(
+            "--board",
+            metavar="BOARD",
+            help=f"What a board keeps: a file, or one of {', '.join(content.board_names())}.",
+        ),
+    ] = None,
+    chip: Annotated[
+        str | None,
+        typer.Option("--chip", metavar="NAME", help=f"Chip profile; the board's, or {DEFAULT_CHIP}, by default."),
+    ] = None,
+    hardware_definitions: Annotated[
+        str,
+        typer.Option(
+            "--hardware-definitions",
+            metavar="PATHS",
+            help="Comma-separated definition files, and folders to look up imports in, for $NAME peripherals.",
+        ),
+    ] = "",
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option("--beside", metavar="MANIFEST", help="Manifest of an application that stays installed."),
+    ] = None,
+    engine: Annotated[
+        Literal["linux", "reduced", "process"],
+        typer.Option("--engine", metavar="NAME", help="Sandbox whose mechanisms are shown: linux, reduced or process."),
+    ] = "linux",
+    as_json: JsonOption = False,
+) -> None:
+    """Explain what an application gets on a board.
+
+    Says for each capability what the application gets, by which mechanism, and what would be refused and why. Fails
+    when the application would not be installed.
+    """
+    kept = None if board is None else _board(board)
+    profile = parse_profile(content.chip_document(chip or (DEFAULT_CHIP if kept is None else kept.chip)))
+    platform = platform_limits(profile)
+    definitions = load_definitions([part.strip() for part in hardware_definitions.split(",") if part.strip()])
+    found = explain(
+        _manifest(manifest, definitions),
+        platform,
+        board=kept,
+        others=_grants(beside or (), definitions, platform),
+    )
+    _shown(found, engine).show(as_json=as_json)
+
+
+def _board(given: str) -> BoardConfiguration:
+    """A board configuration by its preset's name, or from a file where none is called so."""
+    if given in content.board_names():
+        return board_configuration.parse(content.board_document(given))
+    if not Path(given).is_file():
+        raise InvalidArgumentError(
+            f"--board: expected a file or one of {', '.join(content.board_names())}, got {given!a:.60}",
+            remedy="Name a board configuration; docs/reference/board-configuration.md has its format.",
+        )
+    return board_configuration.parse(read_file(Path(given)))
+
+
+def _manifest(path: Path, definitions: Iterable[DefinitionSet]) -> AppManifest:
+    """The manifest of a file, its names resolved; of an image package, which has values only."""
+    data = read_file(path)
+    try:
+        if path.suffix == PACKAGE_SUFFIX:
+            return open_unverified(image_package.parse(data)).manifest
+        source = app_manifest.parse(data, resolved=False, mutable_storage_limit_kb=ANY_STORAGE_KB)
+        return hardware_definition.resolve(source, definitions, mutable_storage_limit_kb=ANY_STORAGE_KB)
+    except ManifestError as error:
+        raise ManifestError(
+            f"{path.name}: {error.path}", expected=error.expected, got=error.got, error_id=error.error_id
+        ) from error
+
+
+def _grants(paths: Iterable[Path], definitions: Iterable[DefinitionSet], platform: PlatformLimits) -> list[Grant]:
+    """The grants of applications that stay installed, each beside those before it."""
+    found: list[Grant] = []
+    for path in paths:
+        found.append(grant(_manifest(path, definitions), platform, others=found))
+    return found
+
+
+def _shown(found: Explanation, engine: str) -> Shown:
+    summary = {
+        "application": found.name,
+        "component_id": str(found.component_id),
+        "chip": found.platform,
+        "board": found.board,
+        "installed": "yes" if found.granted else "no",
+    }
+    rows = [_key_row(each, engine) for each in found.answers]
+    answers = table(
+        rows, ("capability", "answer", "asked", "by"), empty="It asks for nothing: it has no network and no device."
+    )
+    gets = _lines("gets", [(each.key, each.gets) for each in found.answers])
+    refusals = _lines("refused", [(each.path, _because(each)) for each in found.refusals])
+    warning = "The process engine encloses nothing: what the application asks for it has, and more." * (
+        engine == "process"
+    )
+    shown = record(summary).then(_lines("", []), answers, gets, refusals, warning or None)
+    return Shown(document(found), shown.print_text, exit_code=0 if found.granted else 1)
+
+
+def _lines(title: str, pairs: Sequence[tuple[str, str]]) -> Shown:
+    """Sentences, each behind its name and whole on every terminal, below an empty line and a title."""
+
+    def print_text() -> None:
+        width = max((len(name) for name, _ in pairs), default=0)
+        sys.stdout.write(f"\n{title}\n" if title and pairs else "\n" if not title else "")
+        for name, text in pairs:
+            sys.stdout.write(f"  {inert(name):<{width}}  {inert(text)}\n")
+
+    return Shown(None, print_text)
+
+
+def document(found: Explanation) -> dict[str, Any]:
+    """An explanation as JSON values."""
+    return {
+        "application": found.name,
+        "component_id": str(found.component_id),
+        "application_type": found.application_type,
+        "chip": found.platform,
+        "board": found.board,
+        "installed": found.granted,
+        "capabilities": [
+            {
+                "capability": each.key,
+                "asked": each.asked,
+                "answer": each.answer,
+                "gets": each.gets,
+                "without": each.without,
+                "held_by": each.held_by,
+            }
+            for each in found.answers
+        ],
+        "refused": [
+            {"path": each.path, "expected": each.expected, "got": each.got, "azure_error": each.error_id}
+            for each in found.refusals
+        ],
+        "always": found.always,
+    }
+
+
+def _key_row(answer: KeyAnswer, engine: str) -> Mapping[str, Any]:
+    compiled: Compiled = answer.held_by.get(engine, {})
+    return {
+        "capability": answer.key,
+        "answer": answer.answer,
+        "asked": answer.asked,
+        "by": ", ".join(compiled) or "nothing",
+    }
+
+
+def _because(refusal: Refusal) -> str:
+    error = "" if refusal.error_id is None else f" (Azure Sphere error {refusal.error_id})"
+    return f"expected {refusal.expected}, got {refusal.got}{error}"

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary capability explain``: what it prints, which names it resolves, and what it says of faults."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from tests.cli.conftest import exits
+from tests.fixtures import images
+
+DEFINITION = {"Metadata": {"Type": "Azure Sphere Hardware Definition", "Version": 1}}
+EXPLAIN = ("capability", "explain")
+
+
+def written(path: Path, component: int = 1, **capabilities: Any) -> str:
+    made = images.manifest("blink", UUID(int=component), Capabilities=capabilities)
+    path.write_text(json.dumps(made), "utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def definitions(tmp_path: Path) -> str:
+    """A board's definition that maps to its chip's, in another folder."""
+    (tmp_path / "sdk").mkdir()
+    chip = [{"Name": "C9", "Type": "Gpio", "MainCoreHeaderValue": "(9)", "AppManifestValue": 9}]
+    (tmp_path / "sdk" / "chip.json").write_text(json.dumps({**DEFINITION, "Peripherals": chip}))
+    board = {
+        **DEFINITION,
+        "Imports": [{"Path": "chip.json"}],
+        "Peripherals": [{"Name": "LED", "Type": "Gpio", "Mapping": "C9"}],
+    }
+    (tmp_path / "board.json").write_text(json.dumps(board))
+    return f"{tmp_path / 'board.json'},{tmp_path / 'sdk'}"
+
+
+def test_a_source_manifest_is_explained_with_its_names_resolved(
+    tmp_path: Path, definitions: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(tmp_path / "m.json", Gpio=["$LED"], AllowedConnections=["hub.example.com"], WifiConfig=True)
+    exits(0, *EXPLAIN, file, "--hardware-definitions", definitions, "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert (found["application"], found["chip"], found["board"]) == ("blink", "MediaTek MT3620", None)
+    assert found["installed"] is True
+    answers = {each["capability"]: each for each in found["capabilities"]}
+    assert answers["Gpio"]["asked"] == "9"
+    assert answers["AllowedConnections"]["held_by"]["linux"]["host-names"][0].startswith("hub.example.com: ")
+    assert set(found["always"]) == {"linux", "reduced", "process"}
+    exits(0, *EXPLAIN, file, "--hardware-definitions", definitions)
+    text = capsys.readouterr().out
+    assert "AllowedConnections  granted   hub.example.com  host-names\n" in text
+    assert "  AllowedConnections  connections to these hosts, any port, TCP and UDP\n" in text
+
+
+def test_what_the_board_keeps_and_another_owns_is_refused_with_the_error_of_azure_sphere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(tmp_path / "m.json", Gpio=[5, 8])
+    other = written(tmp_path / "other.json", component=2, Gpio=[8])
+    exits(0, *EXPLAIN, file)
+    capsys.readouterr()
+    exits(1, *EXPLAIN, file, "--board", "lan-enc28j60-isu0-int5", "--beside", other, "--json")
+    refused = json.loads(capsys.readouterr().out)["refused"]
+    assert [(each["got"].split(",")[0], each["azure_error"]) for each in refused] == [("5", 5242888), ("8", 5242888)]
+    exits(1, *EXPLAIN, file, "--board", "lan-enc28j60-isu0-int5")
+    text = capsys.readouterr().out
+    assert "installed     no" in text
+    assert "which shares pin 5 with component 5f1fd2a4-4a0b-4d0f-9e0c-6f3b1c9a7e21 (Azure Sphere error 5242888)" in text
+
+
+def test_the_chip_of_the_board_is_taken_and_another_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(tmp_path / "m.json", Uart=["UART2"])
+    exits(0, *EXPLAIN, file, "--chip", "imx8mp")
+    capsys.readouterr()
+    exits(1, *EXPLAIN, file, "--chip", "imx8mp", "--board", "lan-enc28j60-isu0-int5")
+    assert "Chip: expected imx8mp, which this device has, got mt3620" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "said"),
+    [
+        ({"Gpio": ["$LED"]}, "m.json: Capabilities.Gpio: expected a name of a hardware definition, got $LED"),
+        ({"Gpio": ["8"]}, "m.json: Capabilities.Gpio[0]: expected a peripheral's value or $NAME, got 8"),
+        ({"Camera": True}, "m.json: Capabilities: expected known keys only, got the unknown key 'Camera'"),
+    ],
+)
+def test_a_manifest_that_breaks_a_rule_is_said_with_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], capabilities: dict[str, Any], said: str
+) -> None:
+    exits(1, *EXPLAIN, written(tmp_path / "m.json", **capabilities))
+    assert said in capsys.readouterr().err
+
+
+def test_files_that_are_not_there_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exits(1, *EXPLAIN, str(tmp_path / "nothing.json"))
+    assert "nothing.json: expected a readable file" in capsys.readouterr().err
+    exits(1, *EXPLAIN, written(tmp_path / "m.json"), "--board", "nothing")
+    assert "--board: expected a file or one of lan-enc28j60-isu0-int5, got 'nothing'" in capsys.readouterr().err
+
+
+def test_an_image_package_is_explained_as_its_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "app.imagepackage"
+    file.write_bytes(images.package(images.manifest("packed", UUID(int=1), Capabilities={"Gpio": [8]})))
+    exits(0, *EXPLAIN, str(file), "--json")
+    assert json.loads(capsys.readouterr().out)["application"] == "packed"
+    file.write_bytes(b"{}")
+    exits(1, *EXPLAIN, str(file))
+    assert "error:" in capsys.readouterr().err
+
+
+def test_the_engine_that_encloses_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exits(0, *EXPLAIN, written(tmp_path / "m.json", MutableStorage={"SizeKB": 8}), "--engine", "process")
+    printed = capsys.readouterr()
+    assert "MutableStorage  recorded" not in printed.out
+    assert "encloses nothing" in printed.err

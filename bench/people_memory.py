@@ -52,7 +52,7 @@ class Browser:
 
     def sign_in(self, token: str) -> None:
         """Open a session by a token."""
-        found = re.search(r'name="form_token" value="([0-9a-f]{64})"', self.get("/sign-in"))
+        found = re.search(r'name="form_token" value="([0-9a-f]{128})"', self.get("/sign-in"))
         if found is None:
             raise RuntimeError("the sign-in page has no form")
         form = urlencode({"form_token": found[1], "token": token, "back": "/fleet"}).encode()

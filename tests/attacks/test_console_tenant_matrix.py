@@ -58,7 +58,7 @@ class Visitor(Caller):
         made = cls(service, service.token)
         made.cookie = f"__Host-armillary={service.service.sessions.open(operator, int(time.time()))}"
         (page,) = made.all((Ask("GET", "/account"),))
-        made.form_token = re.findall(r'name="form_token" value="([0-9a-f]{64})"', page.text)[0]
+        made.form_token = re.findall(r'name="form_token" value="([0-9a-f]{128})"', page.text)[0]
         return made
 
     def _sent(self, ask: Ask) -> tuple[list[tuple[bytes, bytes]], bytes]:

@@ -40,7 +40,7 @@ def test_no_secret_is_in_the_log_the_audit_log_or_the_database(tmp_path: Path) -
         wrong = "arm_" + "w" * 43
         assert ask(service, "GET", "/api/v1/me", Authorization=f"Bearer {wrong}")[0] == 401
         assert ask(service, "GET", f"/api/v1/me?token={first}", Authorization=f"Bearer {first}x")[0] == 401
-        form = urlencode({"token": first, "form_token": "0" * 64}).encode()
+        form = urlencode({"token": first, "form_token": "0" * 128}).encode()
         assert ask(service, "POST", "/sign-in", form, Content_Type="application/x-www-form-urlencoded")[0] == 403
         assert ask(service, "POST", "/api/v1/tokens", b"{" + first.encode(), **bearer)[0] == 400
         shown = b"".join(

@@ -59,7 +59,7 @@ class Browser:
 
     def get(self, path: str, **headers: str) -> Answer:
         answer = self.send("GET", path, **headers)
-        found = re.search(rb'name="form_token" value="([0-9a-f]{64})"', answer.body)
+        found = re.search(rb'name="form_token" value="([0-9a-f]{128})"', answer.body)
         if found:
             self.form_token = found[1].decode()
         return answer

@@ -54,7 +54,7 @@ def test_a_reader_reads_every_page(hub_scene: HubScene, path: str):
 @pytest.mark.parametrize("path", sorted({path for path, *_ in (*CHANGE, *UPLOAD)}))
 def test_no_form_of_another_site_is_taken(hub_scene: HubScene, path: str):
     look = hub_scene.browser()
-    answer = look.post(filled(path), token="0" * 64)
+    answer = look.post(filled(path), token="0" * 128)
     assert (answer.status, "request.foreign-form" in answer.text) == (403, True)
     answer = look.post(filled(path), headers={"Origin": "https://evil.example"})
     assert (answer.status, "request.foreign-form" in answer.text) == (403, True)

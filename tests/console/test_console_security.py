@@ -4,6 +4,7 @@ positive control beside it."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from urllib.parse import quote, unquote, urlencode
@@ -163,12 +164,27 @@ def test_a_form_without_this_browsers_token_changes_nothing(
 ):
     console.fleet.neighbours.append("contoso")
     before = (len(console.fleet.lines), dict(admin.cookies))
-    for token in ("", "0" * 64, admin.form_token[:-1] + ("0" if admin.form_token[-1] != "0" else "1")):
+    for token in ("", "0" * 64, "0" * 128, admin.form_token[:-1] + ("0" if admin.form_token[-1] != "0" else "1")):
         answer = admin.post(path, token=token, **fields)
         assert answer.status == 403
         assert "Nothing was changed" in answer.text
     assert (len(console.fleet.lines), dict(admin.cookies)) == before
     assert admin.post(path, **fields).status in (200, 303)  # positive control: the same form with its token
+
+
+def test_a_compressed_page_shows_the_token_of_its_forms_masked_anew(admin: Browser):
+    """BREACH: what an attacker has put into a page must find nothing in it that stays the same."""
+    packed = admin.get("/fleet", Accept_Encoding="gzip")
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "Accept-Encoding" in packed.headers["vary"]
+    pages = [gzip.decompress(packed.body).decode(), admin.get("/fleet").text, admin.get("/fleet").text]
+    tokens = [re.findall(r'name="form_token" value="([0-9a-f]{128})"', page)[0] for page in pages]
+    halves = [half for token in tokens for half in (token[:64], token[64:])]
+    assert len(set(halves)) == 2 * len(pages)
+    for token in tokens:  # positive control: each of them is taken
+        assert admin.post("/theme", token=token, theme="dark", back="/fleet").status == 303
+    swapped = tokens[0][:64] + tokens[1][64:]
+    assert admin.post("/theme", token=swapped, theme="dark", back="/fleet").status == 403
 
 
 @pytest.mark.parametrize(

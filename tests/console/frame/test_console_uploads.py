@@ -36,7 +36,7 @@ def part(name: str, value: str, filename: str = "") -> bytes:
 
 
 def test_a_form_of_another_session_or_site_is_refused(look: Browser, here: str) -> None:
-    refused = look.upload(here, {"document": BILL}, token="0" * 64)
+    refused = look.upload(here, {"document": BILL}, token="0" * 128)
     assert (refused.status, "request.foreign-form" in refused.text) == (403, True)
     end = f"--{BOUNDARY}--\r\n".encode()
     body = part("form_token", look.form_token) + part("document", BILL.decode(), "x.json") + end

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import threading
 from collections import OrderedDict
@@ -42,6 +43,8 @@ THEME_COOKIE = "__Host-armillary-theme"
 CLOCK_COOKIE = "__Host-armillary-clock"
 LANGUAGE_COOKIE = "__Host-armillary-language"
 FORM_TOKEN_FIELD = "form_token"  # noqa: S105 - a field's name
+DIGEST_BYTES: Final = hashlib.sha256().digest_size
+_TOKEN: Final = re.compile(f"[0-9a-f]{{{4 * DIGEST_BYTES}}}")  # a pad and the masked digest
 # Error code of a form that was refused before it was read.
 FOREIGN_FORM = "request.foreign-form"
 # The largest form is a desired-properties patch: 32 KiB as in IoT Hub, three bytes for each when percent-encoded.
@@ -77,18 +80,34 @@ HEADERS: Mapping[str, str] = {
 
 
 class FormSeal:
-    """CSRF tokens: an HMAC of the browser's cookie under a key that only this process knows."""
+    """CSRF tokens: an HMAC of the browser's cookie under a key that only this process knows.
+
+    Pages are compressed, and the length of a compressed page tells what in it equals what an attacker had put into it
+    (BREACH, CVE-2013-3587). So a token is masked: a random pad, then the HMAC combined with it by exclusive or. No two
+    pages have the same.
+    """
 
     def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
+        self._key = secrets.token_bytes(DIGEST_BYTES)
 
     def token(self, cookie: str) -> str:
-        """The token that a form of this browser carries."""
-        return hmac.new(self._key, b"form:" + cookie.encode(), hashlib.sha256).hexdigest()
+        """The token that a form of this browser carries, masked anew: 128 hex digits."""
+        pad = secrets.token_bytes(DIGEST_BYTES)
+        return (pad + _combined(pad, self._digest(cookie))).hex()
 
     def holds(self, cookie: str, token: str) -> bool:
         """Whether the form's token belongs to the cookie. Constant time; an empty cookie has no token."""
-        return bool(cookie) and hmac.compare_digest(self.token(cookie).encode(), token.encode())
+        if not cookie or _TOKEN.fullmatch(token) is None:
+            return False
+        given = bytes.fromhex(token)
+        return hmac.compare_digest(self._digest(cookie), _combined(given[:DIGEST_BYTES], given[DIGEST_BYTES:]))
+
+    def _digest(self, cookie: str) -> bytes:
+        return hmac.digest(self._key, b"form:" + cookie.encode(), hashlib.sha256)
+
+
+def _combined(pad: bytes, other: bytes) -> bytes:
+    return bytes(one ^ two for one, two in zip(pad, other, strict=True))
 
 
 class OnceOnly:

@@ -3,6 +3,7 @@
 // panel (tile-panel.js). What is changed is a draft: undone and redone here, and saved as one change.
 
 import { Draft } from "./dashboard-draft.js";
+import { library } from "./late.js";
 import { listen } from "./live.js";
 import { fill, take } from "./tile-fill.js";
 import { Panel, ask } from "./tile-panel.js";
@@ -257,4 +258,7 @@ function start() {
   told();
 }
 
-if (board) start();
+/** Without its grid nothing can be moved: the links beside it change a tile on a page of its own. */
+const stay = () => (at("live-status").textContent = worded("This could not be drawn. Reload the page."));
+
+if (board) library("gridstack").then(start, stay);

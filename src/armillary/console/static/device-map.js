@@ -18,6 +18,7 @@ const SAME_SPOT_DEGREES = 0.01;
 const SAID = { bad: worded("bad"), attention: worded("needs attention"), unknown: worded("unknown"), good: worded("good"), calm: "" };
 
 class DeviceMap extends Drawn {
+  static needs = "leaflet";
   #map = null;
   #ground = null;
   #stepsBack = false;

@@ -1,14 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // What charts, heat maps and maps have in common as elements.
 
+import { library, near } from "./late.js";
 import { onTheme } from "./paint.js";
+import { worded } from "./worded.js";
 
 /** An element that draws `view` again when it, its size or the colours of the page change. */
 export class Drawn extends HTMLElement {
+  /** Name of the library that draws it (late.js), or null. */
+  static needs = null;
   #view = null;
+  #isReady = false;
   connectedCallback() {
     new ResizeObserver(() => this.#again()).observe(this);
     onTheme(() => this.repaint());
+    this.#prepare().catch(() => (this.textContent = worded("This could not be drawn. Reload the page.")));
+  }
+  async #prepare() {
+    const { needs } = this.constructor;
+    if (needs) {
+      await near(this);
+      await library(needs);
+    }
+    this.#isReady = true;
+    this.#again();
   }
   set view(view) {
     this.#view = view;
@@ -22,6 +37,6 @@ export class Drawn extends HTMLElement {
     this.#again();
   }
   #again() {
-    if (this.#view && this.clientWidth > 0) this.draw(this.#view);
+    if (this.#isReady && this.#view && this.clientWidth > 0) this.draw(this.#view);
   }
 }

@@ -14,6 +14,7 @@ import { worded } from "./worded.js";
 // ---- lines and bars over time ---------------------------------------------------------------------------------
 
 class LineChart extends Drawn {
+  static needs = "uplot";
   #plot = null;
   draw({ chart }) {
     this.#plot ??= new TimePlot(this, { bars: this.hasAttribute("bars") });

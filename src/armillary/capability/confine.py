@@ -18,6 +18,7 @@ from armillary.capability.seccomp import Policy
 # Where things are inside.
 DEVICE_AUTHENTICATION_FOLDER = "/run/armillary/daa"
 DATA_FOLDER = "/mnt/data"
+APPLICATION_SOCKET = "/run/armillary/application.sock"
 TEMPORARY_FOLDER = "/tmp"  # noqa: S108 - the sandbox's own, a tmpfs with a size
 # Top-level names of an image that would hide what the sandbox itself puts there.
 RESERVED_NAMES = frozenset({"dev", "etc", "lib32", "lib64", "mnt", "proc", "root", "run", "sbin", "sys", "tmp", "usr"})
@@ -148,11 +149,13 @@ class Folders:
         data: Becomes its mutable storage, or None.
         device_authentication: Holds its client certificate, or None.
         serial_ports: Node on the host of each serial port it is handed, by the board's name, ``UART2``.
+        interface: Socket at which the device answers it, or None.
     """
 
     data: str | None = None
     device_authentication: str | None = None
     serial_ports: Mapping[str, str] = field(default_factory=dict)
+    interface: str | None = None
 
 
 def filter_policy(grant: Grant, *, namespaces: bool, serial: bool = False) -> Policy:
@@ -292,6 +295,8 @@ def bubblewrap_arguments(
         arguments += ["--ro-bind", folders.device_authentication, DEVICE_AUTHENTICATION_FOLDER]
     for name, node in folders.serial_ports.items():
         arguments += ["--dev-bind", node, serial_path(name)]
+    if folders.interface is not None:
+        arguments += ["--ro-bind", folders.interface, APPLICATION_SOCKET]
     return (*arguments, "--remount-ro", "/", "--chdir", "/", "--")
 
 

@@ -26,6 +26,8 @@ from armillary.device.checkin.hints import HintWatch
 from armillary.device.checkin.renewal import TrustRenewal
 from armillary.device.checkin.update_wait import UpdateWait
 from armillary.device.install.installer import Installer
+from armillary.device.interface.interface import ApplicationInterface, no_sockets_left
+from armillary.device.interface.methods import DeviceParts, method_table
 from armillary.device.offers import Offers
 from armillary.device.repository.directives import Directives
 from armillary.device.running import DeviceSettings, RunningDevice
@@ -122,6 +124,7 @@ class Device:
         platform = platform_limits(chip_profile(self.configuration.chip))
         with (
             self.folder.hold(),
+            no_sockets_left(self.folder.run),
             hold_serial_ports(self._settings.serial_ports, platform, self.journal) as self._serial_ports,
         ):
             while await self._run_one_boot():
@@ -166,11 +169,17 @@ class Device:
                 publish=self._write_status,
                 takes_deployments=lambda: self._allowed().permissions.takes_deployments,
                 after_check_in=after_check_in,
+                interface=self._interface(),
             )
             if self._stop_requested:
                 self._running.stop()
             async with hints:
                 return await self._running.run()
+
+    def _interface(self) -> ApplicationInterface:
+        """What answers applications; what it asks of this device."""
+        parts = DeviceParts(device_id=self.device_id, journal=self.journal)
+        return ApplicationInterface(self.folder.run, method_table(parts), self.journal, self.clock.monotonic)
 
     def _directives(self, endpoint: DeviceEndpoint, mirrors: aiohttp.ClientSession) -> Directives:
         """What takes directives; the repository behind it, and the TUF library, are loaded with the first one."""

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from armillary.device.applications.admission import Application
 from armillary.device.applications.applications import ApplicationStore
+from armillary.device.applications.port import Interface
 from armillary.device.applications.supervisor import Supervisor
 from armillary.device.checkin.checkin import CheckIns, describe_steps
 from armillary.device.checkin.fetch import ArtifactFetch
@@ -79,6 +80,7 @@ class RunningDevice:
         publish: Callable[[Mapping[str, object]], None],
         takes_deployments: Callable[[], bool] = lambda: True,
         after_check_in: Callable[[], Awaitable[None]] | None = None,
+        interface: Interface | None = None,
     ) -> None:
         self._settings = settings
         self._check_ins = check_ins
@@ -125,6 +127,7 @@ class RunningDevice:
             monotonic=self._clock.monotonic,
             deferrals=self._wait,
             crashed=self._crashed,
+            interface=interface,
         )
 
     def check_in_now(self) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,10 +19,11 @@ from tests.fixtures.waiting import until
 from armillary.capability.grant import PlatformLimits, grant
 from armillary.device.applications import supervisor as supervisors
 from armillary.device.applications.admission import Application
+from armillary.device.applications.port import Run
 from armillary.device.applications.supervisor import Supervisor, blocked, describe
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
-from armillary.engines.sandbox.port import ConnectionAttempt, ExitStatus, Launch, OutputLine
+from armillary.engines.sandbox.port import METHOD, ConnectionAttempt, ExitStatus, Launch, OutputLine
 from armillary.errors import SandboxUnavailableError
 from armillary.wire.image import app_manifest
 from armillary.wire.image.asxipfs import Filesystem
@@ -42,7 +44,7 @@ def application(number: int, version: int = 1, **capabilities: Any) -> Applicati
 
 
 class Rig:
-    def __init__(self, sandbox: Any, tmp_path: Any) -> None:
+    def __init__(self, sandbox: Any, tmp_path: Any, interface: Any = None) -> None:
         self.sandbox = sandbox
         self.reports: list[Incident] = []
         self.entries: list[dict[str, Any]] = []
@@ -60,6 +62,7 @@ class Rig:
             monotonic=lambda: self.now,
             deferrals=self,
             crashed=lambda app, seen: self.crashes.append((app.image_id, seen)),
+            interface=interface,
         )
 
     def defer(self, component_id: uuid.UUID, minutes: int) -> None:
@@ -185,6 +188,60 @@ def test_literal_forms() -> None:
     waiting = ConnectionAttempt("::", 5353, allowed=False, at=0.0, protocol="listen-udp")
     assert blocked(one, waiting).description == f"ListenerBlocked (udp port 5353 at ::; {ids}"
     assert (blocked(one, door).event_type, blocked(one, door).count) == ("ListenerBlocked", 3)
+    asked = ConnectionAttempt("time.set without SystemTime", 0, allowed=False, at=0.0, protocol=METHOD)
+    assert blocked(one, asked).description == f"CapabilityBlocked (method time.set without SystemTime; {ids}"
+    hung = describe(one, ExitStatus(None, 9), None, "no heartbeat within 5 s")
+    ends = f"image_id={one.image_id}; watchdog=no heartbeat within 5 s)"
+    assert (hung.event_type, hung.description[-len(ends) :]) == ("AppCrash", ends)
+
+
+class OneInterface:
+    """Gives every run the same socket and keeps what it was handed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.runs: list[Run] = []
+        self.open_runs = 0
+
+    @contextlib.asynccontextmanager
+    async def open(self, run: Run) -> AsyncIterator[Path]:
+        self.runs.append(run)
+        self.open_runs += 1
+        try:
+            yield self.path
+        finally:
+            self.open_runs -= 1
+
+
+async def test_a_run_that_hangs_is_ended_reported_and_started_again(
+    tmp_path: Path, fake_sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisors, "RESTART_FIRST_S", 0.01)
+    interface = OneInterface(tmp_path / "1.sock")
+    rig = Rig(fake_sandbox, tmp_path, interface)
+    await rig.supervisor.run_set([application(1), application(2)])
+    await until(lambda: len(fake_sandbox.alive) == 2, "both run")
+    hanging = next(run for run in interface.runs if run.application.name == "app1")
+    assert fake_sandbox.runs[0].launch.interface == interface.path
+    assert hanging.pid() == 4711
+    hanging.end("no heartbeat within 5 s")
+    hanging.end("again")
+    await until(lambda: len(fake_sandbox.runs) == 3, "it is started again")
+    assert [run.stopped for run in fake_sandbox.runs] == [True, False, False]
+    assert [each["reason"] for each in rig.entries if each["event"] == "application-hung"] == [
+        "no heartbeat within 5 s"
+    ]
+    [report] = rig.reports
+    assert report.event_type == "AppCrash"
+    assert report.description.endswith("watchdog=no heartbeat within 5 s)")
+    await until(lambda: rig.supervisor.runs[0].state == "running", "it runs")
+    [first, _] = rig.supervisor.health([application(1).image_id, application(2).image_id])
+    assert first.exits == 1, "a trial counts it"
+    hanging.end("late")  # of a run that is over; the next must not end by it
+    await rig.supervisor.stop()
+    assert interface.open_runs == 0
+    assert len(rig.reports) == 1
+    assert len([each for each in rig.entries if each["event"] == "application-hung"]) == 1
 
 
 async def test_an_application_that_may_puts_off_updates_until_it_ends(rig: Rig, fake_sandbox: Any) -> None:

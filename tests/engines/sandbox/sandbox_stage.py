@@ -98,6 +98,7 @@ class Stage:
         interpreter: str = "#!/usr/bin/env python3\n",
         arguments: tuple[str, ...] = (),
         serial_ports: Mapping[str, Path] | None = None,
+        interface: Path | None = None,
         **granted: Any,
     ) -> Launch:
         self._count += 1
@@ -120,6 +121,7 @@ class Stage:
             temporary=self.folder,
             device_authentication=device_authentication,
             serial_ports=serial_ports or {},
+            interface=interface,
             environment={"TEST_FOLDER": str(self.folder), **(environment or {})},
         )
 

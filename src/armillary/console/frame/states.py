@@ -111,6 +111,7 @@ EVENT: Mapping[str, State] = MappingProxyType(
         "InstallReverted": State(BAD, "InstallReverted"),
         "ConnectionBlocked": State(ATTENTION, "ConnectionBlocked"),
         "ListenerBlocked": State(ATTENTION, "ListenerBlocked"),
+        "CapabilityBlocked": State(ATTENTION, "CapabilityBlocked"),
         "BootFailure": State(BAD, "BootFailure"),
     }
 )

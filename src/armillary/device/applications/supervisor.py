@@ -10,15 +10,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
+from dataclasses import replace
+from pathlib import Path
 from uuid import UUID
 
 from armillary.device.applications.admission import Application
 from armillary.device.applications.crash_capture import CrashCapture
+from armillary.device.applications.port import Deferrals, Interface, NoInterface, Run
 from armillary.device.state.backoff import Backoff
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
 from armillary.engines.sandbox.port import (
+    METHOD,
     AppEvent,
     ConnectionAttempt,
     ExitStatus,
@@ -40,6 +43,8 @@ RESTART_LIMIT_S = 60.0
 STABLE_S = 60.0  # after running so long the back-off starts over
 # Protocols of refused listeners -> what they would have listened with.
 LISTENS = {"listen": "tcp", "listen-udp": "udp"}
+# Protocols of refused attempts -> the event in the log; connection-blocked for all others.
+_BLOCKED_EVENTS = {"listen": "listener-blocked", "listen-udp": "listener-blocked", METHOD: "capability-blocked"}
 SIGNAL_CODE_UNKNOWN = 0  # a parent does not hear of it; Azure Sphere's form has a field for it
 
 
@@ -53,6 +58,8 @@ class ApplicationRun:
         self.exits = 0
         self.start_failure: str | None = None
         self.capture = CrashCapture(application)  # of the present run
+        self.hung = asyncio.Event()  # the present run is to be ended
+        self.hang_reason = ""  # why, once it is
         self.task: asyncio.Task[None] | None = None
 
     @property
@@ -63,23 +70,13 @@ class ApplicationRun:
         return "failed" if self.start_failure is not None else "stopped"
 
 
-class Deferrals(Protocol):
-    """What hears that applications put off updates (``device/checkin/update_wait.py``)."""
-
-    def defer(self, component_id: UUID, minutes: int) -> None:
-        """An application puts off updates for so long from now; 0 takes it back."""
-
-    def forget(self, component_id: UUID) -> None:
-        """An application has ended."""
-
-
 class Supervisor:
     """Runs a set of applications.
 
     ``launch`` extracts an application's image and finds its folders; ``journal`` gets starts, exits, output and blocked
     connections; ``changed`` is called after every start and exit, so that a trial can be judged, and when an
     application puts off updates, of which ``deferrals`` hears; ``monotonic`` gives seconds that are never set;
-    ``crashed`` gets what was captured of native crashes.
+    ``crashed`` gets what was captured of native crashes; ``interface`` gives each run its application interface.
     """
 
     def __init__(
@@ -93,6 +90,7 @@ class Supervisor:
         monotonic: Callable[[], float],
         deferrals: Deferrals,
         crashed: Callable[[Application, MachineState], None],
+        interface: Interface | None = None,
     ) -> None:
         self._sandbox = sandbox
         self._launch = launch
@@ -102,6 +100,7 @@ class Supervisor:
         self._monotonic = monotonic
         self._deferrals = deferrals
         self._crashed = crashed
+        self._interface = interface or NoInterface()
         self._runs: dict[UUID, ApplicationRun] = {}
 
     @property
@@ -162,7 +161,7 @@ class Supervisor:
             status = await self._run_once(run)
             if status is not None:
                 run.exits += 1
-                self._report(describe(application, status, run.capture.record(status)))
+                self._report(describe(application, status, run.capture.record(status), run.hang_reason))
                 if status.state is not None:
                     self._crashed(application, status.state)
                 self._journal.write(
@@ -179,11 +178,24 @@ class Supervisor:
 
     async def _run_once(self, run: ApplicationRun) -> ExitStatus | None:
         """Start, wait for the end; None when it could not be started. Cancelled: stop it first."""
+        run.capture, run.hang_reason = CrashCapture(run.application), ""
+        run.hung = hung = asyncio.Event()
+        seen = Run(
+            application=run.application,
+            on_event=lambda event: self._on_event(run, event),
+            end=lambda reason: self._end_hung(run, hung, reason),
+            defer=lambda minutes: self._defer(run.application, minutes),
+            pid=lambda: None if run.running is None else run.running.pid,
+        )
+        async with self._interface.open(seen) as interface:
+            return await self._run_with(run, interface)
+
+    async def _run_with(self, run: ApplicationRun, interface: Path | None) -> ExitStatus | None:
+        """As :meth:`_run_once`, with an interface that is open meanwhile."""
         application = run.application
-        run.capture = CrashCapture(application)
         try:
             launch = await asyncio.to_thread(self._launch, application)
-            running = await self._start(launch, run)
+            running = await self._start(replace(launch, interface=interface), run)
         except (ArmillaryError, OSError) as error:
             message = error.message if isinstance(error, ArmillaryError) else str(error)
             if run.start_failure != message:
@@ -200,13 +212,22 @@ class Supervisor:
         )
         self._changed()
         try:
-            return await running.wait()
+            return await _end_of(running, run.hung)
         except asyncio.CancelledError:
             await running.stop(STOP_GRACE_S)
             raise
         finally:
             run.running, run.running_since = None, None
             self._deferrals.forget(application.component_id)
+
+    def _end_hung(self, run: ApplicationRun, hung: asyncio.Event, reason: str) -> None:
+        """End a run that does not answer any more; nothing if it is over."""
+        if run.running is not None and run.hung is hung and not hung.is_set():
+            run.hang_reason = reason
+            self._journal.write(
+                "application-hung", name=run.application.name, image_id=run.application.image_id, reason=reason
+            )
+            hung.set()
 
     async def _start(self, launch: Launch, run: ApplicationRun) -> RunningApplication:
         """Start; when cancelled meanwhile, let the start finish and stop what it started: nothing is left behind."""
@@ -226,7 +247,7 @@ class Supervisor:
             self._hear(application, event)
         elif not event.allowed:
             self._journal.write(
-                "listener-blocked" if event.protocol in LISTENS else "connection-blocked",
+                _BLOCKED_EVENTS.get(event.protocol, "connection-blocked"),
                 name=application.name,
                 host=event.host,
                 port=event.port,
@@ -241,13 +262,33 @@ class Supervisor:
             return
         minutes = deferral.asked_minutes(line.text)
         if minutes is not None:
-            self._journal.write("update-deferred", name=application.name, minutes=minutes)
-            self._deferrals.defer(application.component_id, minutes)
-            self._changed()
+            self._defer(application, minutes)
+
+    def _defer(self, application: Application, minutes: int) -> None:
+        self._journal.write("update-deferred", name=application.name, minutes=minutes)
+        self._deferrals.defer(application.component_id, minutes)
+        self._changed()
 
 
-def describe(application: Application, status: ExitStatus, crash: CrashRecord | None = None) -> Incident:
-    """The error report of an exit, in Azure Sphere's literal forms, and what was captured of it."""
+async def _end_of(running: RunningApplication, hung: asyncio.Event) -> ExitStatus:
+    """Wait for the end of a run, or make it when it hangs."""
+    ended = asyncio.ensure_future(running.wait())
+    hanging = asyncio.ensure_future(hung.wait())
+    try:
+        await asyncio.wait({ended, hanging}, return_when=asyncio.FIRST_COMPLETED)
+        return await ended if ended.done() else await running.stop(STOP_GRACE_S)
+    finally:
+        ended.cancel()
+        hanging.cancel()
+
+
+def describe(
+    application: Application, status: ExitStatus, crash: CrashRecord | None = None, hang_reason: str = ""
+) -> Incident:
+    """The error report of an exit, in Azure Sphere's literal forms, and what was captured of it.
+
+    Of a run that the watchdog ended it says why, after what Azure Sphere would say.
+    """
     component_id, image_id = application.component_id, application.image_id
     if status.signal is not None:
         event_type = "AppCrash"
@@ -261,15 +302,19 @@ def describe(application: Application, status: ExitStatus, crash: CrashRecord | 
     else:
         event_type = "AppExit"
         description = f"AppExit (exit_code={status.exit_code}; component_id={component_id}; image_id={image_id})"
+    if hang_reason:
+        description = f"{description[:-1]}; watchdog={hang_reason})"
     return Incident(
         event_type=event_type, description=description, component_id=component_id, image_id=image_id, crash=crash
     )
 
 
 def blocked(application: Application, attempt: ConnectionAttempt) -> Incident:
-    """The error report of a refused connection or listener: what the application wanted and is not allowed."""
+    """The error report of a refused connection, listener or method: what it wanted and is not allowed."""
     event_type = "ListenerBlocked" if attempt.protocol in LISTENS else "ConnectionBlocked"
-    if attempt.protocol in LISTENS:
+    if attempt.protocol == METHOD:
+        event_type, place = "CapabilityBlocked", f"method {attempt.host}"
+    elif attempt.protocol in LISTENS:
         place = f"{LISTENS[attempt.protocol]} port {attempt.port} at {attempt.host}"
     elif attempt.protocol == "lookup":
         place = f"lookup of {attempt.host}"

@@ -24,8 +24,8 @@
         downloads/<digest>/<n>  pieces of downloads under way (device/repository/partial.py)
     daa/                    24-hour certificate for applications (device/checkin/daa.py)
     mutable/<component id>/ mutable storage of applications
-    run/                    what can be made again: extracted images, applications' temporary folders; emptied at every
-                            start
+    run/                    what can be made again: extracted images, applications' temporary folders and sockets
+                            (device/interface/interface.py); emptied at every start
     log/                    the device's log, and whose it is
     status.json             state for people and scripts, replaced atomically
 """

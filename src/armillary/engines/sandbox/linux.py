@@ -89,6 +89,7 @@ class LinuxSandbox:
             data=_text(launch_.data),
             device_authentication=_text(launch_.device_authentication),
             serial_ports={name: str(node.resolve()) for name, node in launch_.serial_ports.items()},
+            interface=_text(launch_.interface),
         )
         generated = {path: _memory_file(content) for path, content in self._generated(launch_.grant).items()}
         arguments = confine.bubblewrap_arguments(
@@ -144,6 +145,7 @@ class LinuxSandbox:
                 data=confine.DATA_FOLDER,
                 device_authentication=confine.DEVICE_AUTHENTICATION_FOLDER,
                 serial_ports={name: confine.serial_path(name) for name in folders.serial_ports},
+                interface=confine.APPLICATION_SOCKET,
             ),
         }
 

@@ -12,6 +12,9 @@ What an application finds, in every engine:
 - In ``linux`` these are ``/run/armillary/daa`` and ``/mnt/data``, and ``/`` is its read-only image beside the
   host's read-only runtime (``/usr``, loader, Python). A serial port is ``/dev/<NAME>`` there, and belongs to the
   application's own user where it has one.
+- ``ARMILLARY_APPLICATION_SOCKET`` is the path of the application interface, a Unix socket, where the launch has one
+  (in ``linux`` ``/run/armillary/application.sock``). The engine makes the connection for the application, to this
+  socket and no other of the host.
 - TCP and UDP reach the hosts of AllowedConnections and no others; each refused attempt is a ConnectionAttempt
   event (``process`` enforces and sees none of this and says so).
 
@@ -35,6 +38,10 @@ from armillary.wire.image.app_manifest import AppManifest
 LINE_LIMIT_BYTES = 8 * 1024
 # Output events per second before the reader lets the pipe fill: the application then waits, nothing is dropped.
 LINE_RATE_LIMIT = 200
+
+
+# Protocol of an attempt at a method of the application interface that the manifest does not allow.
+METHOD = "method"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,8 @@ class Launch:
     device_authentication: Path | None = None
     # Node on the host of each granted serial port that has one, by the board's name, ``UART2``
     serial_ports: Mapping[str, Path] = field(default_factory=dict)
+    # Socket on the host at which the device answers this application, or None (``device/interface``)
+    interface: Path | None = None
     # Added to the environment; may not replace what the engine sets
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -97,13 +106,14 @@ class OutputLine:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionAttempt:
-    """The application tried to reach a host, or to listen at a port that is not declared."""
+    """The application tried to reach a host, to listen at a port, or to have its device do what is not declared."""
 
     host: str  # Declared name or address when allowed; otherwise the name or address it asked for
     port: int  # Destination port; 0 for a name lookup, which has none
     allowed: bool
     at: float  # Unix seconds of the first of ``count``
-    # ``tcp``, ``udp``, ``lookup``, or ``listen`` and ``listen-udp``, of which host and port are its own
+    # ``tcp``, ``udp``, ``lookup``, ``listen`` and ``listen-udp``, of which host and port are its own, or
+    # :data:`METHOD`, of which ``host`` is what was asked for
     protocol: str = "tcp"
     count: int = 1  # Attempts this event stands for: repetitions are counted and reported together, never dropped
 

@@ -41,7 +41,7 @@ WEAKER = (
     "Applications run as the user who started the device, not as users of their own.",
     "Datagrams that strangers send to a port an application bound are not filtered; it can answer declared hosts only.",
     "Temporary and mutable storage are limited by file, not in total; the number of processes is not limited.",
-    "Unix sockets to other programs are refused altogether, also between an application's own processes.",
+    "Unix sockets are refused but for the application interface, also between an application's own processes.",
     "When the device's process is killed, an application ends with it but processes that it started may not.",
     "The device's own paths are visible to the application: its image is not at the root.",
 )
@@ -98,6 +98,7 @@ class ReducedSandbox:
             hosts=with_host_addresses(launch_.grant.hosts, hosts_file_entries()),
             server_ports=frozenset(launch_.grant.tcp_server_ports),
             udp_server_ports=frozenset(launch_.grant.udp_server_ports),
+            interface=None if launch_.interface is None else str(launch_.interface),
             own_network=False,
             wraps=False,
             cleanup=lambda: shutil.rmtree(temporary, ignore_errors=True),

@@ -35,6 +35,7 @@ CRASHES: Final = frozenset({"AppCrash", "AppExit"})
 BLOCKED: Final = {
     "ConnectionBlocked": ("connection-blocked", "tried to reach a host its manifest does not name"),
     "ListenerBlocked": ("listener-blocked", "tried to listen at a port its manifest does not name"),
+    "CapabilityBlocked": ("capability-blocked", "asked its device for something its manifest does not name"),
 }
 # Type of an error report -> what it counts as for the baselines of behaviour (detect/baseline.py).
 COUNTED: Final = {
@@ -42,6 +43,7 @@ COUNTED: Final = {
     "AppExit": "crashes",
     "ConnectionBlocked": "blocked connections",
     "ListenerBlocked": "blocked connections",
+    "CapabilityBlocked": "blocked connections",
     "DeviceReboot": "restarts",
     "BootFailure": "restarts",
 }

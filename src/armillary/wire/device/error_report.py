@@ -43,6 +43,7 @@ EVENT_TYPES: Final = (
     "AppExit",
     "AppUpdate",
     "BootFailure",
+    "CapabilityBlocked",
     "ConnectionBlocked",
     "DeviceAttestationFailure",
     "DeviceReboot",

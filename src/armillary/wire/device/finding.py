@@ -29,6 +29,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "application-crashed": "An application crashes or exits again and again.",
         "connection-blocked": "An application tried to reach a host that its manifest does not name.",
         "listener-blocked": "An application tried to listen at a port that its manifest does not name.",
+        "capability-blocked": "An application asked its device for something that its manifest does not name.",
         "install-reverted": "An update was reverted by devices.",
         "device-silent": "A device has not checked in for longer than it was asked to.",
         "containment-weak": "A device lacks containment mechanisms.",

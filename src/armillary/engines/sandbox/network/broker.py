@@ -92,6 +92,7 @@ class Broker:
     server_ports: frozenset[int]  # TCP ports that the application may listen at
     udp_server_ports: frozenset[int]  # UDP ports that it may bind
     gateway: Gateway
+    interface: str | None = None  # Path of the one Unix socket of the host that it may connect to
     own_network: bool  # Whether the application has a network namespace of its own
     report: Callable[[Decision, str], None]  # Called with (decision, protocol) for each attempt
     _pending: set[asyncio.Task[None]] = field(default_factory=set)
@@ -242,8 +243,11 @@ class Broker:
         if call.own.family != socket.AF_UNIX:
             raise OSError(errno.EAFNOSUPPORT, "Unix address on another socket")
         if not self.own_network:
-            # Its name would be looked up in the host's own name spaces.
-            raise OSError(errno.EACCES, "no Unix sockets without namespaces")
+            if self.interface is None or path != os.fsencode(self.interface):
+                # Its name would be looked up in the host's own name spaces.
+                raise OSError(errno.EACCES, "no Unix sockets without namespaces, but for the application interface")
+            await self._inside.connect_path(call.own, self.interface)
+            return 0
         await self._inside.connect_unix(call.own, call.notification.thread, path)
         return 0
 

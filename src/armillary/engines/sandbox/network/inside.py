@@ -51,6 +51,10 @@ class InsideNetwork:
             inside = kernel.open_in_root(thread, path)
             await self._connect(own, f"/proc/self/fd/{inside}", inside)
 
+    async def connect_path(self, own: socket.socket, path: str) -> None:
+        """Connect to a Unix socket of the host by a path that the device itself has chosen."""
+        await self._connect(own, path, -1)
+
     async def _connect(self, own: socket.socket, where: tuple[str, int] | bytes | str, held: int) -> None:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sandbox-inside")

@@ -15,6 +15,8 @@ from armillary.errors import InstallError
 
 # With the board's name of a serial port: the variable that holds its path.
 SERIAL_VARIABLE = "ARMILLARY_UART_"
+# The variable that holds the path of the application interface.
+INTERFACE_VARIABLE = "ARMILLARY_APPLICATION_SOCKET"
 
 
 def check_launch(launch: Launch) -> None:
@@ -59,10 +61,11 @@ def environment(
     data: str,
     device_authentication: str,
     serial_ports: Mapping[str, str],
+    interface: str,
 ) -> dict[str, str]:
     """The application's whole environment; the engine's variables replace those of the launch.
 
-    ``serial_ports`` has the path of each port as the application sees it.
+    ``serial_ports`` has the path of each port as the application sees it, ``interface`` that of its socket.
     """
     found = dict(launch.environment)
     found |= {"PATH": search_path, "LANG": "C.UTF-8", "HOME": temporary, "TMPDIR": temporary}
@@ -74,6 +77,8 @@ def environment(
         found["ARMILLARY_DATA"] = data
     if launch.device_authentication is not None:
         found["ARMILLARY_DEVICE_AUTHENTICATION"] = device_authentication
+    if launch.interface is not None:
+        found[INTERFACE_VARIABLE] = interface
     found |= {SERIAL_VARIABLE + name.replace("-", "_"): path for name, path in serial_ports.items()}
     return found
 
@@ -94,5 +99,6 @@ def plain_configuration(launch: Launch, runtime: Runtime, root: Path, temporary:
             data=str(launch.data),
             device_authentication=str(launch.device_authentication),
             serial_ports={name: str(node) for name, node in launch.serial_ports.items()},
+            interface=str(launch.interface),
         ),
     }

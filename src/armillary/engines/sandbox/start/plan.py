@@ -22,6 +22,7 @@ class StartPlan:
     # TCP and UDP ports that it may listen at, beside loopback in its own network
     server_ports: frozenset[int] = frozenset()
     udp_server_ports: frozenset[int] = frozenset()
+    interface: str | None = None  # Path on the host of the one Unix socket outside that it may connect to
     own_network: bool  # Whether the command makes a network namespace
     wraps: bool  # Whether the command stays as the application's parent, and reports a signal as 128 + number
     traces: bool = False  # Whether a crash is looked at (``crash/tracer.py``); only of one that wraps

@@ -207,6 +207,7 @@ def _broker(plan: StartPlan, pid: int, answer: dict[str, Any], log: AttemptLog) 
         server_ports=plan.server_ports,
         udp_server_ports=plan.udp_server_ports,
         gateway=gateway,
+        interface=plan.interface,
         own_network=plan.own_network,
         report=log.record,
     )

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opens the interface of each running application: a socket in a folder that only the device can enter.
+
+The folder is ``run/app`` of the device's own. Where that path is too long for a socket address (unix(7): 108 bytes), it
+is a folder of the same rights below the host's temporary folder, named after the device's: what a device that was
+killed left there is removed at its next start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import os
+import stat
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+from armillary.device.applications.port import Run
+from armillary.device.interface.door import Door
+from armillary.device.interface.session import Session
+from armillary.device.interface.table import MethodTable
+from armillary.device.state.journal import Journal
+
+PATH_LIMIT_BYTES = 100  # of sockaddr_un's 108, with room for a name of some digits
+
+
+class ApplicationInterface:
+    """The interface of all applications of one device (``device/applications/port.py``)."""
+
+    def __init__(self, run_folder: Path, table: MethodTable, journal: Journal, monotonic: Callable[[], float]) -> None:
+        self._folder = socket_folder(run_folder)
+        self._table = table
+        self._journal = journal
+        self._monotonic = monotonic
+        self._numbers = itertools.count(1)
+
+    @contextlib.asynccontextmanager
+    async def open(self, run: Run) -> AsyncIterator[Path | None]:
+        """See ``Interface``; a host that refuses the socket leaves the application without, and the log says so."""
+        session = Session(run)
+        path = self._folder / f"{next(self._numbers)}.sock"
+        door = Door(path, session, self._table, self._monotonic)
+        opened: Path | None = None
+        try:
+            try:
+                make_private(self._folder)
+                door.open()
+                opened = path
+            except OSError as error:
+                self._journal.write("interface-not-opened", name=run.application.name, reason=str(error))
+            yield opened
+        finally:
+            await door.close()
+            session.close()
+
+
+@contextlib.contextmanager
+def no_sockets_left(run_folder: Path) -> Iterator[None]:
+    """Remove the folder, and what a device that was killed has left in it, before and after the device runs."""
+    _remove(run_folder)
+    try:
+        yield
+    finally:
+        _remove(run_folder)
+
+
+def _remove(run_folder: Path) -> None:
+    folder = socket_folder(run_folder)
+    with contextlib.suppress(OSError):
+        for left in folder.iterdir():
+            left.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def socket_folder(run_folder: Path) -> Path:
+    """Where the sockets of the device with this folder are; the same at every start."""
+    own = run_folder / "app"
+    if len(os.fsencode(own)) < PATH_LIMIT_BYTES:
+        return own
+    name = hashlib.sha256(os.fsencode(own)).hexdigest()[:16]
+    return Path(tempfile.gettempdir(), f"armillary-app-{os.geteuid()}-{name}")
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that nobody else may enter, or check that it is one.
+
+    Raises:
+        OSError: it cannot be made, or somebody else made it.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise PermissionError(f"{folder}: expected a folder of user {os.geteuid()} that nobody else may enter")

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An open interface of a pretended application, and clients that speak to it frame by frame."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.fixtures import images
+
+from armillary.capability.grant import PlatformLimits, grant
+from armillary.device.applications.admission import Application
+from armillary.device.applications.port import Run
+from armillary.device.interface.interface import ApplicationInterface
+from armillary.device.interface.method import Method
+from armillary.device.interface.table import MethodTable
+from armillary.device.state.journal import Journal
+from armillary.engines.sandbox.port import AppEvent
+from armillary.wire.device.interface.frame import FrameReader, encode_frame
+from armillary.wire.image import app_manifest
+from armillary.wire.image.asxipfs import Filesystem
+
+DEVICE_ID = "d0" * 64
+
+
+def application(number: int = 1, **capabilities: Any) -> Application:
+    manifest = app_manifest.parse(images.manifest(f"app{number}", uuid.UUID(int=number), Capabilities=capabilities))
+    return Application(
+        component_id=uuid.UUID(int=number),
+        image_id=uuid.UUID(int=number * 100),
+        name=f"app{number}",
+        manifest=manifest,
+        grant=grant(manifest, PlatformLimits(name="t")),
+        filesystem=Filesystem({}),
+    )
+
+
+class Client:
+    """One connection of an application."""
+
+    def __init__(self, path: Path) -> None:
+        self.stream = socket.socket(socket.AF_UNIX)
+        self.stream.connect(str(path))
+        self.stream.setblocking(False)
+        self._frames = FrameReader()
+        self._waiting: list[dict[str, Any]] = []
+
+    async def send(self, message: Mapping[str, Any] | bytes) -> None:
+        data = message if isinstance(message, bytes) else encode_frame(message)
+        await asyncio.get_running_loop().sock_sendall(self.stream, data)
+
+    async def take(self) -> dict[str, Any] | None:
+        """The next message; None when the device has closed the connection."""
+        async with asyncio.timeout(30):
+            while not self._waiting:
+                try:
+                    data = await asyncio.get_running_loop().sock_recv(self.stream, 65536)
+                except ConnectionResetError:
+                    return None
+                if not data:
+                    return None
+                self._waiting += self._frames.feed(data)
+        return self._waiting.pop(0)
+
+    async def ask(self, method: str, request: int = 1, **parameters: Any) -> dict[str, Any]:
+        """Ask and take the answer, which must be the next message: its result, or its error."""
+        await self.send({"id": request, "method": method, "parameters": parameters})
+        found = await self.take()
+        assert found is not None
+        assert found["id"] == request
+        return found["error"] if "error" in found else found["result"]
+
+    def close(self) -> None:
+        self.stream.close()
+
+
+class Asked:
+    """An open interface."""
+
+    def __init__(self, path: Path, app: Application) -> None:
+        self.path = path
+        self.application = app
+        self.events: list[AppEvent] = []
+        self.ends: list[str] = []
+        self.deferred: list[int] = []
+        self.pid: int | None = None
+        self.clients: list[Client] = []
+
+    def client(self) -> Client:
+        self.clients.append(Client(self.path))
+        return self.clients[-1]
+
+
+class Host:
+    """One device's interface; opens it for several applications."""
+
+    def __init__(self, folder: Path, rows: Callable[[Journal], Iterable[Method]]) -> None:
+        self.entries: list[dict[str, Any]] = []
+        self.journal = Journal(None, lambda: 0)
+        self.journal.listen(self.entries.append)
+        self.table = MethodTable(rows(self.journal), device_id=DEVICE_ID)
+        loop = asyncio.get_running_loop()
+        self.interface = ApplicationInterface(folder, self.table, self.journal, loop.time)
+
+    @contextlib.asynccontextmanager
+    async def open(self, app: Application) -> AsyncIterator[Asked]:
+        asked = Asked(Path(), app)
+        run = Run(
+            application=app,
+            on_event=asked.events.append,
+            end=asked.ends.append,
+            defer=asked.deferred.append,
+            pid=lambda: asked.pid,
+        )
+        async with self.interface.open(run) as path:
+            assert path is not None
+            asked.path = path
+            try:
+                yield asked
+            finally:
+                for client in asked.clients:
+                    client.close()
+
+
+def events(host: Host, kind: str) -> list[dict[str, Any]]:
+    return [entry for entry in host.entries if entry["event"] == kind]

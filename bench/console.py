@@ -15,9 +15,13 @@ import time
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.result import result
 from bench.service_process import running_service
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 LIMIT_MS = 1000.0
 ROUNDS = 5
@@ -25,6 +29,7 @@ TEMPLATE = "water-quality-monitoring"
 CHROMIUM = os.environ.get("ARMILLARY_CHROMIUM", "/usr/bin/chromium")
 VIEW = {"width": 1440, "height": 900}
 SETTLE_S = 5.0
+_PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
 
 
 def run() -> list[dict[str, object]]:
@@ -60,6 +65,14 @@ def call(
     return document
 
 
+def first_paint_ms(page: Page) -> float:
+    """The first contentful paint of a page, once it has been painted; milliseconds after its address was asked for."""
+    # Not wait_for_function, which evaluates within the page from the second look on: the console's policy refuses that.
+    while not (painted := page.evaluate(_PAINTED)):
+        page.wait_for_timeout(20)
+    return float(painted)
+
+
 def _paints(ready: Mapping[str, object], path: str) -> list[float]:
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - other benchmarks need no browser
 
@@ -74,8 +87,7 @@ def _paints(ready: Mapping[str, object], path: str) -> list[float]:
             page.get_by_role("button", name="Sign in").click()
             page.wait_for_url("**/fleet")
             page.goto(f"{ready['api']}{path}")
-            page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length === 1")
-            times.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+            times.append(first_paint_ms(page))
             context.close()
         browser.close()
     return times

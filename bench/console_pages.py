@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench.console import CHROMIUM, SETTLE_S, TEMPLATE, VIEW, call, use
+from bench.console import CHROMIUM, SETTLE_S, TEMPLATE, VIEW, call, first_paint_ms, use
 from bench.result import result
 from bench.service_process import running_service
 
@@ -29,7 +29,6 @@ PLACES = (
     "/new-rollout", "/images", "/releases", "/device-groups", "/audit", "/settings", "/add-devices", "/applications",
     "/account", "/help",
 )  # fmt: skip
-_PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
 _SENT = """async () => {
   const late = Object.values(document.getElementById('libraries')?.dataset ?? {});
   const named = [...document.querySelectorAll('script[src]')].map((each) => each.getAttribute('src'));
@@ -91,9 +90,7 @@ def _looks(origin: str, token: str, places: list[str]) -> list[tuple[str, float,
                     answer = page.goto(origin + place)
                     if answer is None or answer.status != 200:
                         raise RuntimeError(f"{place}: {answer and answer.status}")
-                    while not (painted := page.evaluate(_PAINTED)):
-                        page.wait_for_timeout(20)
-                    paints.append(painted)
+                    paints.append(first_paint_ms(page))
                     without, all_of_it = page.evaluate(_SENT)
                     sent, whole = max(sent, without / 1000), max(whole, all_of_it / 1000)
                     context.close()

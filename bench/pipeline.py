@@ -71,7 +71,7 @@ def run() -> list[dict[str, object]]:
         print("  they are connected", file=sys.stderr)
         bare = Load(service, pem, senders).run()
         with RemoteService(connection) as remote:  # a new connection: idle ones are closed
-            _model(remote, [each.device_id for each in devices])
+            give_model(remote, [each.device_id for each in devices])
             Load(service, pem, senders).until_checked()
             _author(remote)
         with Reader(service, pem) as reader:
@@ -275,7 +275,7 @@ def _body(seed: int, turn: int) -> bytes:
     return json.dumps(values).encode()
 
 
-def _model(remote: RemoteService, ids: list[str]) -> None:
+def give_model(remote: RemoteService, ids: list[str]) -> None:
     """The template for each device."""
     remote.post(f"/templates/{NAME}/import", {"documents": [{"name": "sensor.json", "content": json.dumps(MODEL)}]})
     remote.post(f"/templates/{NAME}/publish")

@@ -13,6 +13,7 @@ from tests.fixtures import images
 
 from armillary import content
 from armillary.boot import profile
+from armillary.capability import application_limits
 from armillary.capability.grant import Grant, Peripheral, PlatformLimits, board_grant, grant, platform_limits
 from armillary.errors import ManifestError
 from armillary.wire.image import board_configuration
@@ -37,8 +38,16 @@ def test_nothing_is_granted_by_default() -> None:
     assert found == Grant(component_id=FIRST, hosts=found.hosts)
     assert not found.hosts.names | {str(address) for address in found.hosts.addresses}
     for item in dataclasses.fields(Grant):
-        if item.name not in ("component_id", "hosts"):
+        if item.name not in ("component_id", "hosts", "limits"):
             assert not getattr(found, item.name), item.name
+
+
+def test_what_the_chip_has_for_an_application_bounds_it_and_a_small_chip_leaves_room_to_start() -> None:
+    small = grant(manifest(), CHIP).limits
+    assert small.memory_bytes == application_limits.MEMORY_BYTES
+    large = application_limits.limits_of_chip(2 * application_limits.MEMORY_BYTES)
+    assert grant(manifest(), dataclasses.replace(CHIP, application=large)).limits == large
+    assert large.memory_bytes == 2 * application_limits.MEMORY_BYTES
 
 
 def test_everything_asked_for_is_granted() -> None:

@@ -27,6 +27,9 @@ class FakeRun:
         self.end(ExitStatus(None, 15))
         return await self.wait()
 
+    def usage(self) -> None:
+        return None
+
     def end(self, status: ExitStatus) -> None:
         if not self._ended.done():
             self._ended.set_result(status)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from uuid import UUID
 
 from armillary.capability import confine, network
+from armillary.capability.application_limits import ApplicationLimits
 from armillary.capability.confine import Folders, ImageTree, Runtime
 from armillary.capability.grant import Grant
 from armillary.capability.seccomp import ALLOWED, ALLOWED_IOCTLS, SERIAL_IOCTLS, Policy
@@ -47,6 +48,7 @@ def compile_grant(grant: Grant, engine: str) -> Compiled:
         "landlock": tuple(_landlock(grant, folders, namespaces=namespaces)),
         "system-calls": tuple(_system_calls(policy)),
         "limits": tuple(_limits(grant, namespaces=namespaces)),
+        "control-groups": tuple(_as_a_whole(grant.limits)),
         "host-names": tuple(_hosts(grant)),
         "ports": tuple(_ports(grant)),
     }
@@ -55,7 +57,7 @@ def compile_grant(grant: Grant, engine: str) -> Compiled:
 
 def added(grant: Grant, engine: str) -> Compiled:
     """What a grant has in an engine that one of nothing has not."""
-    nothing = Grant(component_id=grant.component_id, hosts=network.allowed_hosts(()))
+    nothing = Grant(component_id=grant.component_id, hosts=network.allowed_hosts(()), limits=grant.limits)
     without = compile_grant(nothing, engine)
     found = {
         mechanism: tuple(value for value in values if value not in without.get(mechanism, ()))
@@ -64,9 +66,9 @@ def added(grant: Grant, engine: str) -> Compiled:
     return {mechanism: values for mechanism, values in found.items() if values}
 
 
-def always(engine: str) -> Compiled:
-    """What every application is told to keep to in an engine, whatever it asks for."""
-    return compile_grant(Grant(component_id=UUID(int=0), hosts=network.allowed_hosts(())), engine)
+def always(engine: str, limits: ApplicationLimits) -> Compiled:
+    """What every application is told to keep to in an engine, whatever it asks for, where a chip gives it so much."""
+    return compile_grant(Grant(component_id=UUID(int=0), hosts=network.allowed_hosts(()), limits=limits), engine)
 
 
 def _folders(grant: Grant) -> Folders:
@@ -115,6 +117,14 @@ def _system_calls(policy: Policy) -> Iterator[str]:
 def _limits(grant: Grant, *, namespaces: bool) -> Iterator[str]:
     limits = confine.resource_limits(grant) if namespaces else confine.outside_limits(grant)
     yield from (f"{name} {value}" for name, value in limits.items())
+
+
+def _as_a_whole(limits: ApplicationLimits) -> Iterator[str]:
+    """What holds for all processes together, where the host has control groups."""
+    yield f"memory {limits.memory_bytes}, shared memory and temporary files with it"
+    yield f"processes and threads {limits.processes}"
+    yield f"processors {limits.processor_percent} % of all, weight {limits.processor_weight}"
+    yield f"devices {', '.join(limits.devices)}, and nodes that it is handed"
 
 
 def _hosts(grant: Grant) -> Iterator[str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from armillary.capability.application_limits import MEMORY_BYTES, PROCESSES, STANDARD_DEVICES
 from armillary.capability.grant import Grant
 from armillary.capability.seccomp import Policy
 
@@ -25,7 +26,7 @@ RESERVED_NAMES = frozenset({"dev", "etc", "lib32", "lib64", "mnt", "proc", "root
 # How the C library's loader is named in /lib (/lib/ld-linux-aarch64.so.1).
 LOADER_PREFIX = "ld-linux"
 # Character devices that are not devices of the board.
-DEVICES = ("null", "zero", "full", "random", "urandom")
+DEVICES = STANDARD_DEVICES
 # Folder of the devices, inside and outside.
 DEVICE_FOLDER = "/dev"
 # What the launcher keeps until it has used it: to change mounts of its namespace, and to give up everything for good.
@@ -36,15 +37,19 @@ READABLE_PROC = ("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "
 
 # Volatile storage: enough for a certificate bundle and some state; memory, so it must have an end.
 TEMPORARY_SIZE_BYTES = 1024 * 1024
-# A Python application with TLS and MQTT needs about 40 MiB of data; twice that, and room for threads' stacks.
-DATA_SEGMENT_LIMIT_BYTES = 256 * 1024 * 1024
+# Private memory of one process: no more than an application may have as a whole.
+DATA_SEGMENT_LIMIT_BYTES = MEMORY_BYTES
 # An event loop, its connections and files; Azure Sphere's limit is lower, its applications are smaller.
 DESCRIPTOR_LIMIT = 256
 # Threads and processes together, counted for the application's own user.
-PROCESS_LIMIT = 64
+PROCESS_LIMIT = PROCESSES
 # Also what a thread's stack takes of the data limit: as many threads as processes must fit.
 STACK_LIMIT_BYTES = 2 * 1024 * 1024
 PENDING_SIGNAL_LIMIT = 128
+# An application gives way to the device that runs it: less processor time where both want it, and the first to be
+# ended where the machine has no memory left (proc_pid_oom_score_adj(5); the range ends at 1000).
+NICENESS = 5
+MEMORY_SCORE = 500
 LOCKED_MEMORY_LIMIT_BYTES = 64 * 1024
 FILE_SIZE_MINIMUM_BYTES = TEMPORARY_SIZE_BYTES
 
@@ -171,7 +176,7 @@ def resource_limits(grant: Grant) -> Mapping[str, int]:
     """Limits by name (``RLIMIT_`` left out); soft and hard alike."""
     return {
         "CORE": 0,
-        "DATA": DATA_SEGMENT_LIMIT_BYTES,
+        "DATA": grant.limits.memory_bytes,
         "FSIZE": max(grant.mutable_storage_kb * 1024, FILE_SIZE_MINIMUM_BYTES),
         "MEMLOCK": LOCKED_MEMORY_LIMIT_BYTES,
         "MSGQUEUE": 0,

@@ -95,7 +95,7 @@ def explain(
         board=None if board is None else board.name,
         answers=tuple(answers),
         refusals=tuple(dict.fromkeys(refusals)),
-        always={engine: always(engine) for engine in ENGINES},
+        always={engine: always(engine, platform.application) for engine in ENGINES},
     )
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, fields
 from uuid import UUID
 
 from armillary.boot.profile import ChipProfile
+from armillary.capability.application_limits import DEFAULT_LIMITS, ApplicationLimits, limits_of_chip
 from armillary.capability.network import AllowedHosts, allowed_hosts
 from armillary.errors import ManifestError
 from armillary.wire.image.app_manifest import CAPABILITY_KEYS, PERIPHERAL_KEYS, AppManifest, Capabilities
@@ -62,6 +63,7 @@ class PlatformLimits:
         pins: Peripheral name to the pins it occupies. A GPIO occupies the pin of its number.
         mutable_storage_limit_kb: Largest mutable storage of one application, KiB.
         real_time_cores: How many real-time capable applications it can run.
+        application: What one application may use, all its processes together.
     """
 
     name: str
@@ -71,6 +73,7 @@ class PlatformLimits:
     real_time_cores: int = 0
     image_limit_bytes: int = IMAGE_LIMIT_BYTES
     chip: str = ""
+    application: ApplicationLimits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,7 @@ class Grant:
         mutable_storage_kb: Storage that survives restarts, KiB; 0 for none.
         device_authentication: Catalog whose client certificate it may use, or None.
         privileges: Keys of the boolean capabilities and ``PowerControls.X`` it was given.
+        limits: What it may use, all its processes together.
     """
 
     component_id: UUID
@@ -95,6 +99,7 @@ class Grant:
     device_authentication: UUID | None = None
     privileges: frozenset[str] = frozenset()
     real_time: bool = False
+    limits: ApplicationLimits = DEFAULT_LIMITS
 
 
 def platform_limits(profile: ChipProfile) -> PlatformLimits:
@@ -109,6 +114,7 @@ def platform_limits(profile: ChipProfile) -> PlatformLimits:
         mutable_storage_limit_kb=profile.limits.mutable_storage_kb,
         real_time_cores=sum(core.kind == "real-time" for core in profile.cores),
         image_limit_bytes=profile.limits.application_flash_bytes,
+        application=limits_of_chip(profile.limits.application_ram_bytes),
     )
 
 
@@ -149,6 +155,7 @@ def grant(manifest: AppManifest, platform: PlatformLimits, *, others: Iterable[G
         device_authentication=asked.device_authentication,
         privileges=_privileges(asked),
         real_time=real_time,
+        limits=platform.application,
     )
 
 

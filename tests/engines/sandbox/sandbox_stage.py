@@ -21,7 +21,15 @@ from armillary.capability.grant import Grant
 from armillary.capability.network import allowed_hosts
 from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.network import kernel
-from armillary.engines.sandbox.port import AppEvent, ConnectionAttempt, ExitStatus, Launch, OutputLine, Sandbox
+from armillary.engines.sandbox.port import (
+    AppEvent,
+    ConnectionAttempt,
+    ExitStatus,
+    Launch,
+    OutputLine,
+    Sandbox,
+    Usage,
+)
 from armillary.engines.sandbox.reduced import REQUIRED_ABI, ReducedSandbox
 from armillary.engines.sandbox.start import host
 from armillary.engines.sandbox.within.image_root import extract_image, share_with_group
@@ -66,6 +74,11 @@ class Outcome:
     @property
     def errors(self) -> list[str]:
         return [event.text for event in self.events if isinstance(event, OutputLine) and event.stream == "stderr"]
+
+    def used(self) -> Usage:
+        assert self.status is not None
+        assert self.status.usage is not None
+        return self.status.usage
 
     @property
     def attempts(self) -> list[ConnectionAttempt]:

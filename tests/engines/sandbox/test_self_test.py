@@ -14,8 +14,13 @@ from tests.engines.sandbox.sandbox_stage import linux as linux_sandbox, reduced 
 
 from armillary.capability.seccomp import Policy, compile_filter
 from armillary.engines.sandbox import linux, linux_report, reduced, selection
+from armillary.engines.sandbox.control_groups import controllers, report as group_report
+from armillary.engines.sandbox.control_groups.groups import DeviceGroups, device_groups
+from armillary.engines.sandbox.control_groups.hierarchies import Found
+from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.port import SandboxReport
+from armillary.engines.sandbox.reduced import ReducedSandbox
 from armillary.engines.sandbox.selection import open_sandbox
 from armillary.engines.sandbox.start.plan import StartPlan
 from armillary.engines.sandbox.within.self_test import NO_SUCH_PROBE, judge_all, observe
@@ -53,6 +58,13 @@ def commanded(remove: tuple[str, ...], replacement: tuple[str, ...] = ()) -> Mut
     return mutate
 
 
+def ungrouped(plan: StartPlan) -> StartPlan:
+    """Outside of the control groups that were made for it."""
+    if plan.group is None:
+        pytest.skip("this host gives no control groups: as root, or systemd-run --user --scope")
+    return dataclasses.replace(plan, group=None)
+
+
 TEMPORARY = ("--perms", "1777", "--size", "1048576", "--tmpfs", "/tmp")
 NO_LIMITS = {"CORE": 1 << 40, "DATA": 1 << 40, "FSIZE": 1 << 40, "NOFILE": 1 << 16, "NPROC": 1 << 20}
 
@@ -69,6 +81,8 @@ LINUX_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
         {"landlock", "written-files-not-executable", "written-files-not-loaded"},
     ),
     "no resource limits": (configured(limits={}), {"resource-limits"}),
+    "no priority": (configured(priority=None), {"gives-way"}),
+    "no control group": (ungrouped, set(group_report.JUDGES)),
     "a writable root": (commanded(("--remount-ro", "/", "--chdir"), ("--chdir",)), {"read-only-root"}),
     "the host's network": (commanded(("--unshare-net",)), {"namespaces", "network-namespace"}),
     "the host's processes": (commanded(("--unshare-pid",)), {"namespaces"}),
@@ -100,6 +114,8 @@ REDUCED_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
         {"landlock", "host-files", "signals", "read-only-image", "written-files-not-executable"},
     ),
     "no resource limits": (configured(limits=NO_LIMITS), {"resource-limits"}),
+    "no priority": (configured(priority=None), {"gives-way"}),
+    "no control group": (ungrouped, {"memory-limit", "processor-limit", "device-list"}),
     "the supervisor's session": (configured(new_session=False), {"session"}),
     "no signal scope": (
         lambda plan: configured(landlock=plan.configuration["landlock"] | {"scoped": 0})(plan),
@@ -177,6 +193,37 @@ def test_a_probe_notices_what_is_removed_without_namespaces(name: str) -> None:
     assert expected <= missing(mutated.self_test())
 
 
+@pytest.mark.parametrize("controller", sorted(controllers.MECHANISMS))
+def test_a_probe_notices_a_group_that_bounds_nothing(controller: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = LinuxSandbox(linux_sandbox().bubblewrap)
+    if controllers.MECHANISMS[controller] not in sandbox.groups.mechanisms():
+        pytest.skip(f"this host's control groups have no {controller}: as root")
+    plain = controllers.settings
+
+    def without(version: int, name: str, *arguments: Any) -> tuple[controllers.Setting, ...]:
+        return () if name == controller else plain(version, name, *arguments)
+
+    monkeypatch.setattr(controllers, "settings", without)
+    assert missing(sandbox.self_test()) == {controllers.MECHANISMS[controller]}
+
+
+@pytest.mark.parametrize("name", ["linux", "reduced"])
+def test_a_host_without_control_groups_is_used_and_says_so(name: str) -> None:
+    none = DeviceGroups(Found((), "none are mounted"), "/bin/sh")
+    sandbox = LinuxSandbox(linux_sandbox().bubblewrap, groups=none) if name == "linux" else ReducedSandbox(groups=none)
+    if name == "reduced":
+        reduced_sandbox()
+    report = sandbox.self_test()
+    assert not missing(report)
+    assert set(group_report.JUDGES) <= {each.name for each in report.absent}
+    assert all("none are mounted" in each.detail for each in report.absent if each.name in group_report.JUDGES)
+    assert any(sentence.startswith("No control groups: none are mounted") for sentence in report.weaker)
+
+
+def test_the_first_look_is_remembered() -> None:
+    assert device_groups() is device_groups()
+
+
 def test_opening_linux_gives_a_proved_sandbox() -> None:
     linux_sandbox()
     sandbox = open_sandbox("linux")
@@ -246,6 +293,6 @@ def test_what_reduced_does_not_have_of_linux_is_said_in_its_report() -> None:
     report = open_sandbox("reduced").self_test()
     had = {mechanism.name for mechanism in report.mechanisms}
     absent = {mechanism.name for mechanism in report.absent}
-    assert set(linux_report.judges(as_root=True)) <= had | absent
+    assert set(linux_report.judges(as_root=True)) | set(group_report.JUDGES) <= had | absent
     assert not had & absent
     assert not any(mechanism.enforced for mechanism in report.absent)

@@ -58,6 +58,7 @@ print(json.dumps({
     "sandbox": report.sandbox,
     "missing": [f"{each.name}: {each.detail}" for each in report.mechanisms if not each.enforced],
     "weaker": report.weaker,
+    "absent": [each.name for each in report.absent],
     "forks": asyncio.run(forks(sandbox)) if sys.argv[1] == "linux" else None,
 }))
 """
@@ -108,6 +109,8 @@ def test_everything_holds_for_a_user_who_is_not_root(name: str, groups: str) -> 
     assert run.returncode == 0, run.stderr
     report = json.loads(run.stdout)
     assert (report["sandbox"], report["missing"]) == (name, [])
+    assert {"memory-limit", "process-limit", "processor-limit", "device-list"} <= set(report["absent"])
     if name == "linux":
         assert any("not started by root" in sentence for sentence in report["weaker"])
+        assert any("No control groups: this user may not make groups" in sentence for sentence in report["weaker"])
         assert report["forks"] == ["EAGAIN True"]

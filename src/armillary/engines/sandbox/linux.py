@@ -17,20 +17,24 @@ from armillary.capability import confine, network
 from armillary.capability.confine import Folders, ImageTree, Runtime
 from armillary.capability.grant import Grant
 from armillary.capability.seccomp import compile_filter
+from armillary.engines.sandbox.control_groups import report as group_report
+from armillary.engines.sandbox.control_groups.groups import ApplicationGroup, DeviceGroups, device_groups
 from armillary.engines.sandbox.crash.ptrace import can_trace
 from armillary.engines.sandbox.linux_report import ALWAYS_WEAKER, AS_USER, NOT_LOADED, judges
 from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, SandboxReport
 from armillary.engines.sandbox.start import host
-from armillary.engines.sandbox.start.entry import check_launch, environment
+from armillary.engines.sandbox.start.entry import GIVES_WAY, check_launch, environment
+from armillary.engines.sandbox.start.grouping import launch_in_group
 from armillary.engines.sandbox.start.plan import StartPlan
-from armillary.engines.sandbox.start.starting import launch
 from armillary.engines.sandbox.within.image_root import give_tree, share_tree_with_group
 from armillary.engines.sandbox.within.self_test import judge_all, observe
 from armillary.errors import InstallError
 
 USERS = "application:x:{user}:{group}::/tmp:/nonexistent\n"
 GROUPS = "application:x:{group}:\n"
+# bwrap itself, and what it leaves in the application's process namespace to wait for its children.
+WRAPPER_PROCESSES = 2
 NAME_SERVICE = b"passwd: files\ngroup: files\nhosts: files dns\n"
 
 
@@ -40,15 +44,17 @@ class LinuxSandbox:
 
     bubblewrap: str
     own_user: bool = field(default_factory=lambda: os.geteuid() == 0)  # Give each application its own user; needs root
+    groups: DeviceGroups = field(default_factory=device_groups)
     name: str = "linux"
     _report: SandboxReport | None = None
 
     def self_test(self) -> SandboxReport:
         """Run the probes once and cache the report."""
         if self._report is None:
-            mechanisms = judge_all(judges(as_root=self.own_user), observe(self))
-            weaker: tuple[str, ...] = ALWAYS_WEAKER if self.own_user else (*ALWAYS_WEAKER, AS_USER)
-            self._report = SandboxReport(self.name, mechanisms, weaker)
+            asked = {**judges(as_root=self.own_user), **group_report.judges(self.groups)}
+            weaker = (*ALWAYS_WEAKER, *(() if self.own_user else (AS_USER,)), *group_report.weaker(self.groups))
+            absent = group_report.absent(self.groups)
+            self._report = SandboxReport(self.name, judge_all(asked, observe(self)), weaker, absent)
         return self._report
 
     async def start(self, launch_: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
@@ -62,7 +68,14 @@ class LinuxSandbox:
                 remedy="Move these files to another folder of the image.",
             )
         self._give_folders(launch_)
-        return await launch(self.plan(launch_, tree), on_event)
+        return await launch_in_group(
+            self.groups,
+            self._report,
+            launch_,
+            lambda group: self.plan(launch_, tree, group),
+            on_event,
+            wrapper_processes=WRAPPER_PROCESSES,
+        )
 
     def _give_folders(self, launch_: Launch) -> None:
         """As root, let the application's own user access its folders and serial ports."""
@@ -82,7 +95,7 @@ class LinuxSandbox:
             each.name == NOT_LOADED and each.enforced for each in self._report.mechanisms
         )
 
-    def plan(self, launch_: Launch, tree: ImageTree) -> StartPlan:
+    def plan(self, launch_: Launch, tree: ImageTree, group: ApplicationGroup | None = None) -> StartPlan:
         """How an application is started."""
         runtime = host.runtime()
         folders = Folders(
@@ -111,6 +124,7 @@ class LinuxSandbox:
             own_network=True,
             wraps=True,
             traces=can_trace(kernel.machine()) and _is_native(launch_),
+            group=group,
             descriptors=tuple(generated.values()),
         )
 
@@ -131,6 +145,7 @@ class LinuxSandbox:
         return {
             "identity": identity,
             "noexec": {"paths": confine.writable_places(folders), "required": self._forbids_execution()},
+            "priority": GIVES_WAY,
             "drop_capabilities": True,
             "limits": dict(confine.resource_limits(launch_.grant)),
             "landlock": rules,

@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from armillary.capability import confine
+from armillary.engines.sandbox.control_groups import report as group_report
 from armillary.engines.sandbox.within.self_test import (
+    GIVES_WAY,
     SHARED,
     Judge,
     Observations,
@@ -22,7 +24,7 @@ from armillary.engines.sandbox.within.self_test import (
 NOT_LOADED = "written-files-not-loaded"
 # Landlock: a second layer under the mounts; the sandbox holds without it on kernels that have none. Mounts that forbid
 # execution: hosts whose policy gives bwrap's children no capabilities cannot have them.
-OPTIONAL = frozenset({"landlock", NOT_LOADED})
+OPTIONAL = frozenset({"landlock", NOT_LOADED, GIVES_WAY}) | group_report.OPTIONAL
 
 ALWAYS_WEAKER = (
     "Mutable storage is limited by file, not in total.",

@@ -121,6 +121,23 @@ class ConnectionAttempt:
 AppEvent = OutputLine | ConnectionAttempt
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What the processes of one application use together, as its control group counts it.
+
+    None and 0 where no group counts it.
+    """
+
+    memory_bytes: int | None = None
+    memory_peak_bytes: int | None = None
+    processes: int | None = None  # Processes and threads
+    processor_s: float | None = None
+    killed_for_memory: int = 0  # Processes that the kernel ended because the application was at its limit
+    processes_refused: int = 0  # Times that its limit of processes was met; counted once for several by some kernels
+    processor_periods: int = 0  # Periods in which its part of the processors was watched
+    processor_periods_used_up: int = 0  # Of these, those in which it had used it up and waited
+
+
 @dataclass(frozen=True, slots=True)
 class ExitStatus:
     """How an application ended: exactly one of exit code and signal is set."""
@@ -128,6 +145,7 @@ class ExitStatus:
     exit_code: int | None
     signal: int | None  # Number of the signal that ended it
     state: MachineState | None = None  # Of the thread that crashed, where an engine has seen it (``linux``)
+    usage: Usage | None = field(default=None, compare=False)  # Of the whole run, where control groups counted it
 
 
 class RunningApplication(Protocol):
@@ -141,6 +159,10 @@ class RunningApplication(Protocol):
 
     async def stop(self, grace_s: float) -> ExitStatus:
         """SIGTERM, then SIGKILL after ``grace_s`` seconds; returns when it is gone."""
+        ...
+
+    def usage(self) -> Usage | None:
+        """What it uses now; None where no control group counts it."""
         ...
 
 

@@ -50,6 +50,7 @@ class ProcessSandbox:
             interpreter=runtime.interpreter,
             configuration={
                 **plain_configuration(launch_, runtime, root, temporary),
+                "priority": None,
                 "drop_capabilities": False,
                 "limits": {},
                 "landlock": None,

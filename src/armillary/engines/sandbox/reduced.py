@@ -11,7 +11,7 @@ import dataclasses
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,15 @@ from armillary.capability import confine
 from armillary.capability.confine import Folders
 from armillary.capability.network import AllowedHosts, parse_address
 from armillary.capability.seccomp import compile_filter
+from armillary.engines.sandbox.control_groups import report as group_report
+from armillary.engines.sandbox.control_groups.groups import ApplicationGroup, DeviceGroups, device_groups
 from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.network.outside import hosts_file_entries
 from armillary.engines.sandbox.port import AppEvent, Launch, Mechanism, RunningApplication, SandboxReport
 from armillary.engines.sandbox.start import host
 from armillary.engines.sandbox.start.entry import check_launch, plain_configuration
+from armillary.engines.sandbox.start.grouping import launch_in_group
 from armillary.engines.sandbox.start.plan import StartPlan
-from armillary.engines.sandbox.start.starting import launch
 from armillary.engines.sandbox.within.self_test import SHARED, Judge, Observations, expect, judge_all, limits, observe
 from armillary.errors import SandboxUnavailableError
 
@@ -40,7 +42,7 @@ WEAKER = (
     "An application can learn that a file path exists, though not what is in the file.",
     "Applications run as the user who started the device, not as users of their own.",
     "Datagrams that strangers send to a port an application bound are not filtered; it can answer declared hosts only.",
-    "Temporary and mutable storage are limited by file, not in total; the number of processes is not limited.",
+    "Temporary and mutable storage are limited by file, not in total.",
     "Unix sockets are refused but for the application interface, also between an application's own processes.",
     "When the device's process is killed, an application ends with it but processes that it started may not.",
     "The device's own paths are visible to the application: its image is not at the root.",
@@ -64,14 +66,17 @@ class ReducedSandbox:
     """Contains applications without namespaces."""
 
     reason: str = ""  # Why ``linux`` could not be had, for the report; "" when ``reduced`` was asked for
+    groups: DeviceGroups = field(default_factory=device_groups)
     name: str = "reduced"
     _report: SandboxReport | None = None
 
     def self_test(self) -> SandboxReport:
         """Run the probes once and cache the report."""
         if self._report is None:
-            weaker = (self.reason, *WEAKER) if self.reason else WEAKER
-            self._report = SandboxReport(self.name, judge_all(JUDGES, observe(self)), weaker, ABSENT)
+            weaker = ((self.reason,) if self.reason else ()) + WEAKER + group_report.weaker(self.groups)
+            asked = {**JUDGES, **group_report.judges(self.groups)}
+            absent = ABSENT + group_report.absent(self.groups)
+            self._report = SandboxReport(self.name, judge_all(asked, observe(self)), weaker, absent)
         return self._report
 
     async def start(self, launch_: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
@@ -84,9 +89,11 @@ class ReducedSandbox:
                 remedy="Use Linux 6.12 or newer with Landlock enabled, or allow unprivileged user namespaces.",
             )
         temporary = tempfile.mkdtemp(prefix="armillary-app-", dir=launch_.temporary)
-        return await launch(self.plan(launch_, abi, temporary), on_event)
+        return await launch_in_group(
+            self.groups, self._report, launch_, lambda group: self.plan(launch_, abi, temporary, group), on_event
+        )
 
-    def plan(self, launch_: Launch, abi: int, temporary: str) -> StartPlan:
+    def plan(self, launch_: Launch, abi: int, temporary: str, group: ApplicationGroup | None = None) -> StartPlan:
         """How an application is started."""
         runtime = host.runtime()
         policy = confine.filter_policy(launch_.grant, namespaces=False, serial=bool(launch_.serial_ports))
@@ -101,6 +108,7 @@ class ReducedSandbox:
             interface=None if launch_.interface is None else str(launch_.interface),
             own_network=False,
             wraps=False,
+            group=group,
             cleanup=lambda: shutil.rmtree(temporary, ignore_errors=True),
         )
 

@@ -68,7 +68,7 @@ def _checked_reduced(reason: str) -> Sandbox:
 
     sandbox = ReducedSandbox(reason)
     try:
-        missing = sandbox.self_test().missing()
+        missing = sandbox.self_test().missing(OPTIONAL)
     except SandboxUnavailableError as error:
         raise SandboxUnavailableError(f"{reason} {error.message}".strip(), remedy=REMEDY) from error
     if missing:

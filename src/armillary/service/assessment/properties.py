@@ -21,6 +21,8 @@ STATES: Final = (PRESENT, ABSENT, STALE, OUT_OF_SCOPE)
 HARDWARE_TIERS: Final = frozenset({"tpm", "silicon"})
 # What the trusted computing base may grow by from one release to the next before somebody has to look, percent.
 MAX_GROWTH_PERCENT: Final = 10
+# What divides a machine between applications; devices from before control groups do not name it.
+DIVIDES = frozenset({"memory-limit", "processor-limit"})
 # The sandbox that contains nothing.
 NO_SANDBOX: Final = "process"
 DAY_S: Final = 86_400
@@ -156,6 +158,12 @@ def _compartments(facts: Facts) -> Answer:
         return Answer(ABSENT, "Its applications are plain processes: the failure of one can be the failure of all.")
     if facts.missing:
         return Answer(ABSENT, f"Its compartments leak where a mechanism is missing: {', '.join(facts.missing)}.")
+    if facts.enforcement.keys() >= DIVIDES:
+        return Answer(
+            PRESENT,
+            "Each application has a compartment of its own, with its part of memory and processor, and deployments add "
+            "new ones.",
+        )
     return Answer(
         PRESENT,
         "Each application has a compartment of its own, and deployments add new ones. Memory and processor are not "

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from armillary.capability import confine
 from armillary.capability.confine import Runtime
 from armillary.capability.grant import Grant
 from armillary.engines.sandbox.port import Launch
@@ -17,6 +18,9 @@ from armillary.errors import InstallError
 SERIAL_VARIABLE = "ARMILLARY_UART_"
 # The variable that holds the path of the application interface.
 INTERFACE_VARIABLE = "ARMILLARY_APPLICATION_SOCKET"
+
+# What the launcher sets so that an application gives way to the device.
+GIVES_WAY = {"niceness": confine.NICENESS, "memory_score": confine.MEMORY_SCORE}
 
 
 def check_launch(launch: Launch) -> None:
@@ -88,6 +92,7 @@ def plain_configuration(launch: Launch, runtime: Runtime, root: Path, temporary:
     return {
         "identity": None,
         "noexec": None,
+        "priority": GIVES_WAY,
         "new_session": True,
         "supervisor": os.getpid(),
         "directory": str(root),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from armillary.capability.network import AllowedHosts
+from armillary.engines.sandbox.control_groups.groups import ApplicationGroup
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,5 +27,6 @@ class StartPlan:
     own_network: bool  # Whether the command makes a network namespace
     wraps: bool  # Whether the command stays as the application's parent, and reports a signal as 128 + number
     traces: bool = False  # Whether a crash is looked at (``crash/tracer.py``); only of one that wraps
+    group: ApplicationGroup | None = None  # Control groups that it runs in; ``cleanup`` ends them
     descriptors: tuple[int, ...] = ()  # Descriptors the command reads; closed after the start
     cleanup: Callable[[], None] = lambda: None  # Called when the application is gone

@@ -80,6 +80,7 @@ async def _spawn(plan: StartPlan, channel: int) -> asyncio.subprocess.Process:
     """Start the wrapper with the launcher in it. When cancelled, it waits for the process and kills it completely."""
     spawning = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
+            *(() if plan.group is None else plan.group.entry),
             *plan.command,
             plan.interpreter,
             *("-I", "-S", "-c", LAUNCHER_SOURCE, str(channel)),

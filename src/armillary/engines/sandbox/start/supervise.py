@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from armillary.engines.sandbox.network.attempts import AttemptLog
 from armillary.engines.sandbox.network.broker import Broker
-from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, LINE_RATE_LIMIT, AppEvent, ExitStatus, OutputLine
+from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, LINE_RATE_LIMIT, AppEvent, ExitStatus, OutputLine, Usage
 from armillary.engines.sandbox.start.plan import StartPlan
 
 if TYPE_CHECKING:
@@ -59,6 +59,10 @@ class SupervisedApplication:
             self._kill()
             return await asyncio.wait_for(self.wait(), KILL_TIMEOUT_S)
 
+    def usage(self) -> Usage | None:
+        """What it uses now, or had used when it ended."""
+        return None if self._plan.group is None else self._plan.group.usage()
+
     def _signal(self, number: signal.Signals) -> None:
         if self._pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
@@ -67,6 +71,8 @@ class SupervisedApplication:
     def _kill(self) -> None:
         """Kill it with its children: with the wrapper ends the process namespace; without one, kill the session."""
         self._signal(signal.SIGKILL)
+        if self._plan.group is not None:
+            self._plan.group.kill()
         if self._plan.wraps:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
@@ -78,6 +84,8 @@ class SupervisedApplication:
         self._ended.set()
         if not self._plan.wraps:
             kill_group(self.pid)
+        if self._plan.group is not None:
+            await asyncio.to_thread(self._plan.group.end)
         await asyncio.gather(*self._readers)
         if self._broker is not None:
             await self._broker.close()
@@ -86,7 +94,7 @@ class SupervisedApplication:
             os.close(self._pidfd)
             self._pidfd = -1
         self._plan.cleanup()
-        status = exit_status(code, wraps=self._plan.wraps)
+        status = replace(exit_status(code, wraps=self._plan.wraps), usage=self.usage())
         if self._tracer is None:
             return status
         state = await asyncio.to_thread(self._tracer.state)

@@ -94,6 +94,13 @@ def limit_resources(limits: dict[str, int]) -> None:
         resource.setrlimit(kind, (value, value))
 
 
+def give_way(asked: dict[str, int]) -> None:
+    """Let the device that supervises go first, and be ended before it where the machine runs out of memory."""
+    os.setpriority(os.PRIO_PROCESS, 0, asked["niceness"])
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 - no pathlib needed yet
+        file.write(str(asked["memory_score"]))
+
+
 def give_up_identity(identity: dict[str, Any]) -> None:
     """Become another user with exactly these groups; needs privilege, which is gone afterwards."""
     os.setgroups(identity["groups"])
@@ -187,6 +194,9 @@ def prepare(asked: dict[str, Any], step: list[str]) -> dict[str, int]:
     step[0] = "mounts"
     if asked["noexec"] is not None:
         forbid_execution(asked["noexec"])
+    step[0] = "priority"
+    if asked["priority"] is not None:
+        give_way(asked["priority"])
     step[0] = "limits"
     limit_resources(asked["limits"])
     step[0] = "bounding set"

@@ -15,6 +15,7 @@ import json
 import mmap
 import os
 import resource
+import signal
 import socket
 import sys
 from typing import Any
@@ -145,6 +146,37 @@ def fill_temporary() -> str:
     return saw
 
 
+def fill_shared_memory(size: int) -> str:
+    """Let a child fill memory that belongs to no process alone: ``ok``, or the signal that ended it."""
+    child = os.fork()
+    if child == 0:
+        memory = mmap.mmap(-1, size)
+        for place in range(0, size, mmap.PAGESIZE):
+            memory[place] = 1
+        os._exit(0)
+    ended = os.waitpid(child, 0)[1]
+    return signal.Signals(os.WTERMSIG(ended)).name if os.WIFSIGNALED(ended) else "ok"
+
+
+def multiply(most: int) -> str:
+    """Start processes that do nothing until one is refused: the errno, and how many there were."""
+    children: list[int] = []
+    saw = "ok"
+    try:
+        while len(children) < most:
+            child = os.fork()
+            if child == 0:
+                signal.pause()
+                os._exit(0)
+            children.append(child)
+    except OSError as error:
+        saw = errno.errorcode.get(error.errno or 0, str(error))
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    return f"{saw} {len(children)}"
+
+
 def connect(host: str, port: int, kind: int = socket.SOCK_STREAM) -> str:
     """Connect and read the listener's greeting: what a program sees."""
 
@@ -199,6 +231,10 @@ def answers(question: dict[str, Any]) -> Any:
     yield "temporary", fill_temporary()
     yield "signal", attempt(lambda: os.kill(question["supervisor"], 0))
     yield "limits", json.dumps({name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[1] for name in LIMITS})
+    yield "niceness", str(os.getpriority(os.PRIO_PROCESS, 0))
+    yield "withheld-device", attempt(lambda: open("/dev/" + question["withheld"], "rb").close())
+    yield "processes", multiply(question["processes"])
+    yield "shared-memory", fill_shared_memory(question["shared_memory_bytes"])
     yield "declared", connect(allowed[0], allowed[1])
     yield "undeclared", connect(refused[0], refused[1])
     yield "undeclared-datagram", connect(refused[0], refused[1], socket.SOCK_DGRAM)

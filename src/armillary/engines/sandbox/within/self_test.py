@@ -9,14 +9,15 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
-from armillary.capability.confine import application_user
+from armillary.capability.application_limits import STANDARD_DEVICES, ApplicationLimits
+from armillary.capability.confine import MEMORY_SCORE, NICENESS, application_user
 from armillary.capability.grant import Grant
 from armillary.capability.network import allowed_hosts
-from armillary.engines.sandbox.port import AppEvent, ConnectionAttempt, Launch, Mechanism, OutputLine, Sandbox
+from armillary.engines.sandbox.port import AppEvent, ConnectionAttempt, Launch, Mechanism, OutputLine, Sandbox, Usage
 from armillary.engines.sandbox.within.image_root import extract_image
 from armillary.errors import ArmillaryError, SandboxUnavailableError
 from armillary.wire.image.app_manifest import AppManifest
@@ -27,6 +28,16 @@ PROBE_COMPONENT = UUID("5e1f7e57-0000-4000-8000-000000000001")
 # Reserved for examples (RFC 2606 §2): resolves nowhere, whatever the sandbox does.
 UNDECLARED_NAME = "undeclared.armillary.example"
 NO_SUCH_PROBE = "not answered"
+# An application gives way to the device: the name of that mechanism in reports.
+GIVES_WAY = "gives-way"
+# A device that every application may open, and the probe may not: only a list of devices refuses it.
+WITHHELD_DEVICE = "full"
+# So low that the probe reaches them soon and the machine does not feel it.
+PROBE_LIMITS = ApplicationLimits(
+    memory_bytes=48 * 1024 * 1024,
+    processes=24,
+    devices=tuple(name for name in STANDARD_DEVICES if name != WITHHELD_DEVICE),
+)
 
 # How the kernel shows a group that a user namespace does not map (/proc/sys/kernel/overflowgid).
 OVERFLOW_GROUP = "65534"
@@ -41,6 +52,8 @@ class Observations:
     outside: Mapping[str, str]  # Namespaces of this process
     refused: tuple[str, int]  # Address and port of the listener that was not declared
     errors: tuple[str, ...] = ()  # Lines on standard error
+    usage: Usage | None = None  # What control groups counted
+    memory_score: int = 0  # How soon the kernel ends it where memory runs out, read outside
 
     def of(self, probe: str) -> str:
         """What one probe saw."""
@@ -97,19 +110,32 @@ async def _observe(sandbox: Sandbox) -> Observations:
             "allowed": allowed.sockets[0].getsockname(),
             "refused": refused.sockets[0].getsockname(),
             "name": UNDECLARED_NAME,
+            "shared_memory_bytes": PROBE_LIMITS.memory_bytes * 4 // 3,
+            "processes": PROBE_LIMITS.processes * 2,
+            "withheld": WITHHELD_DEVICE,
         }
         events: list[AppEvent] = []
+        usage, memory_score = None, 0
         try:
             async with asyncio.timeout(SELF_TEST_TIMEOUT_S):
                 running = await sandbox.start(_launch(Path(folder), question), events.append)
                 try:
-                    await running.wait()
+                    memory_score = _memory_score(running.pid)
+                    usage = (await running.wait()).usage
                 finally:
                     await running.stop(0)
         finally:
             allowed.close()
             refused.close()
-    return _observations(events, refused=refused_address(question))
+    seen = _observations(events, refused=refused_address(question))
+    return replace(seen, usage=usage, memory_score=memory_score)
+
+
+def _memory_score(process: int) -> int:
+    try:
+        return int(Path(f"/proc/{process}/oom_score_adj").read_text())
+    except OSError:
+        return 0
 
 
 def _secret(folder: Path) -> str:
@@ -133,7 +159,7 @@ def _launch(folder: Path, question: Mapping[str, object]) -> Launch:
     source = Path(__file__).with_name("probe.py").read_bytes()
     root = extract_image({"bin/app": b"#!/usr/bin/env python3\n" + source}, {"bin/app"}, folder / "image")
     manifest = AppManifest(name="self-test", component_id=PROBE_COMPONENT, entry_point="/bin/app")
-    grant = Grant(component_id=PROBE_COMPONENT, hosts=allowed_hosts(["127.0.0.1"]))
+    grant = Grant(component_id=PROBE_COMPONENT, hosts=allowed_hosts(["127.0.0.1"]), limits=PROBE_LIMITS)
     environment = {"ARMILLARY_PROBE": json.dumps(question)}
     return Launch(image_root=root, manifest=manifest, grant=grant, environment=environment)
 
@@ -244,6 +270,13 @@ def limits(**wanted: int) -> Judge:
     return judge
 
 
+def gives_way(seen: Observations) -> tuple[bool, str]:
+    """It has less claim to processors than the device, and is ended before it where memory runs out."""
+    niceness = seen.of("niceness")
+    held = niceness.isdecimal() and int(niceness) >= NICENESS and seen.memory_score >= MEMORY_SCORE
+    return held, f"niceness {niceness}, score where memory runs out {seen.memory_score}"
+
+
 # Mechanism -> what has to have been seen, for the engines that enforce something.
 SHARED: Mapping[str, Judge] = {
     "capabilities": expect("capabilities", "none"),
@@ -258,6 +291,7 @@ SHARED: Mapping[str, Judge] = {
     "network-broker": broker,
     "host-files": expect("secret", "ENOENT", "EACCES"),
     "written-files-not-executable": expect("own-file", "EACCES"),
+    GIVES_WAY: gives_way,
 }
 
 

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The groups of a device's applications: made before a start, entered before the program, ended and removed after it.
+
+A device has one group in each hierarchy while one of its applications runs, named by chance and locked in the first
+hierarchy for as long as the device lives; each application has a group in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from armillary.capability.application_limits import ApplicationLimits
+from armillary.engines.sandbox.control_groups import controllers
+from armillary.engines.sandbox.control_groups.controllers import MECHANISMS, Setting
+from armillary.engines.sandbox.control_groups.hierarchies import Found, Hierarchy, find
+from armillary.engines.sandbox.control_groups.leftovers import PREFIX, remove_leftovers
+from armillary.engines.sandbox.port import Usage
+from armillary.errors import SandboxUnavailableError
+
+# Moves itself into each group named, then becomes what is to be started. The shell is a few hundred kilobytes: the
+# program is in its groups before it makes its namespaces, so that it does not see the host's groups.
+ENTER = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 126; shift; done; shift; exec "$@"'
+# A killed process leaves its group within one scheduling; a group that stays is removed at the next start.
+END_POLLS, END_POLL_S = 500, 0.002
+
+
+@dataclass(slots=True)
+class ApplicationGroup:
+    """The groups of one run of one application."""
+
+    _device: DeviceGroups
+    places: dict[Hierarchy, Path]
+    missing: dict[str, str] = field(default_factory=dict)  # Mechanism -> why it does not hold here
+    _last: Usage | None = None
+    _ended: bool = False
+
+    @property
+    def entry(self) -> tuple[str, ...]:
+        """What stands before a command so that it runs in the groups."""
+        files = (str(place / "cgroup.procs") for place in self.places.values())
+        return (self._device.shell, "-c", ENTER, "armillary-enter", *files, "--")
+
+    def usage(self) -> Usage:
+        """What it uses, or what it had used when it ended."""
+        if self._ended and self._last is not None:
+            return self._last
+        by_controller = {
+            name: (hierarchy.version, place)
+            for hierarchy, place in self.places.items()
+            for name in (*hierarchy.controllers, *(("core",) if hierarchy.version == 2 else ()))
+        }
+        self._last = controllers.usage(by_controller)
+        return self._last
+
+    def kill(self) -> None:
+        """End every process of it, whatever session or parent it has."""
+        for hierarchy, place in self.places.items():
+            if hierarchy.version == 2:
+                with contextlib.suppress(OSError):
+                    (place / "cgroup.kill").write_text("1")
+                    return
+        for hierarchy, place in self.places.items():
+            if "pids" in hierarchy.controllers:  # so that none can be made faster than they are ended
+                with contextlib.suppress(OSError):
+                    controllers.write(place, Setting("pids.max", "0"))
+        for place in self.places.values():
+            for process in controllers.processes_in(place):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(process, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Remember what it used, end what is left of it and remove the groups."""
+        if self._ended:
+            return
+        self.usage()
+        self._ended = True
+        for _ in range(END_POLLS):
+            if not any(controllers.processes_in(place) for place in self.places.values()):
+                break
+            self.kill()
+            time.sleep(END_POLL_S)
+        self._device.remove(self)
+
+
+@dataclass(slots=True)
+class DeviceGroups:
+    """Makes groups for applications in one process."""
+
+    found: Found
+    shell: str
+    processors: int = field(default_factory=lambda: os.cpu_count() or 1)
+    _name: str = ""
+    _held: int = -1  # Descriptor of the locked group
+    _applications: int = 0
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def reason(self) -> str:
+        """Why there are no groups, or ""."""
+        return self.found.reason or ("" if self.shell else "no shell was found, which enters them")
+
+    def mechanisms(self) -> tuple[str, ...]:
+        """What groups can hold on this host, by name; a self-test shows whether they do."""
+        held = self.found.controllers() if not self.reason else frozenset()
+        return tuple(name for controller, name in MECHANISMS.items() if controller in held)
+
+    def open(
+        self, name: str, limits: ApplicationLimits, nodes: Iterable[Path], required: Iterable[str] = ()
+    ) -> ApplicationGroup | None:
+        """Make the groups of an application, or None on a host without.
+
+        ``nodes`` are the devices of the host that it may open.
+
+        Raises:
+            SandboxUnavailableError: a mechanism of ``required`` does not hold any more.
+        """
+        if self.reason:
+            return None
+        group = ApplicationGroup(self, {})
+        try:
+            with self._guard:
+                self._applications += 1
+                self._hold()
+                self._make(group, f"{name}-{secrets.token_hex(4)}")
+            self._bound(group, limits, controllers.device_rules(nodes))
+        except OSError as error:
+            group.missing |= dict.fromkeys(self.mechanisms(), str(error))
+        lost = {mechanism: group.missing[mechanism] for mechanism in required if mechanism in group.missing}
+        if lost:
+            group.end()
+            raise SandboxUnavailableError(
+                f"control groups held at the start and do not now: {'; '.join(f'{k} ({v})' for k, v in lost.items())}",
+                remedy="Look at what changed on this host, or restart the device to use what is left.",
+            )
+        return group
+
+    def remove(self, group: ApplicationGroup) -> None:
+        """Remove an application's groups, and the device's with the last."""
+        with self._guard:
+            for place in group.places.values():
+                with contextlib.suppress(OSError):  # a process that the kernel holds: removed at the next start
+                    place.rmdir()
+            self._applications -= 1
+            if self._applications == 0:
+                self._release()
+
+    def _make(self, group: ApplicationGroup, name: str) -> None:
+        for hierarchy in self.found.hierarchies:
+            place = hierarchy.base / self._name / name
+            place.parent.mkdir(exist_ok=True)
+            if hierarchy.version == 2:
+                for controller in sorted(hierarchy.controllers):
+                    controllers.write(place.parent, Setting("cgroup.subtree_control", f"+{controller}"))
+            place.mkdir()
+            group.places[hierarchy] = place
+
+    def _bound(self, group: ApplicationGroup, limits: ApplicationLimits, devices: Iterable[str]) -> None:
+        for hierarchy, place in group.places.items():
+            for controller in sorted(hierarchy.controllers):
+                try:
+                    for each in controllers.settings(hierarchy.version, controller, limits, devices, self.processors):
+                        controllers.write(place, each)
+                except OSError as error:
+                    group.missing[MECHANISMS[controller]] = str(error)
+
+    def _hold(self) -> None:
+        """Make and lock this device's group; another device may take it for a dead one's until it is locked."""
+        first = self.found.hierarchies[0].base
+        while self._held < 0:
+            name = f"{PREFIX}{secrets.token_hex(8)}"
+            (first / name).mkdir()
+            try:
+                descriptor = os.open(first / name, os.O_RDONLY | os.O_DIRECTORY)
+            except FileNotFoundError:
+                continue
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.stat(first / name)  # noqa: PTH116 - whether it is still there
+            except (BlockingIOError, FileNotFoundError):
+                os.close(descriptor)
+                continue
+            self._held, self._name = descriptor, name
+
+    def _release(self) -> None:
+        for hierarchy in reversed(self.found.hierarchies) if self._name else ():
+            with contextlib.suppress(OSError):
+                (hierarchy.base / self._name).rmdir()
+        if self._held >= 0:
+            os.close(self._held)
+        self._held, self._name = -1, ""
+
+
+@cache
+def device_groups() -> DeviceGroups:
+    """The groups of this process; what dead devices left is removed the first time."""
+    found = find()
+    remove_leftovers(found)
+    return DeviceGroups(found, shutil.which("sh", path="/bin:/usr/bin") or "")

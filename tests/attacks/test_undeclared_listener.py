@@ -6,8 +6,10 @@ Control: the same program listens where nothing contains it, and at the declared
 
 from __future__ import annotations
 
+import pytest
 from tests.engines.sandbox.conftest import sandbox, stage
 from tests.engines.sandbox.sandbox_stage import Outcome, Stage
+from tests.fixtures.ports import reserved_port
 
 from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.port import Sandbox
@@ -40,9 +42,9 @@ def at(port: int) -> str:
     return BACK_DOOR.replace("PORT", str(port))
 
 
-def listeners(found: Outcome) -> list[tuple[str, bool]]:
+def listeners(found: Outcome, port: int = 4444) -> list[tuple[str, bool]]:
     """What was refused: the address, and whether the port was the wanted one."""
-    return [(each.host, each.port == 4444) for each in found.attempts if each.protocol == "listen"]
+    return [(each.host, each.port == port) for each in found.attempts if each.protocol == "listen"]
 
 
 def test_no_port_is_opened_that_is_not_declared_and_each_try_is_told(stage: Stage, sandbox: Sandbox) -> None:
@@ -53,9 +55,18 @@ def test_no_port_is_opened_that_is_not_declared_and_each_try_is_told(stage: Stag
 
 
 def test_a_declared_port_is_opened_and_told_to_nobody(stage: Stage, sandbox: Sandbox) -> None:
-    found = stage.run(sandbox, at(4444), tcp_server_ports=frozenset({4444}))
+    port = reserved_port()
+    found = stage.run(sandbox, at(port), tcp_server_ports=frozenset({port}))
     assert found.lines == ["listens", "listens", "13"], found.errors
-    assert [host for host, _ in listeners(found)] == ["0.0.0.0"]
+    assert listeners(found, port) == [("0.0.0.0", False)]
+
+
+@pytest.mark.parametrize("step", [-1, 1])
+def test_the_port_below_and_above_stay_closed(stage: Stage, sandbox: Sandbox, step: int) -> None:
+    port = reserved_port()
+    found = stage.run(sandbox, at(port + step), tcp_server_ports=frozenset({port}))
+    assert found.lines == ["13", "13", "13"], found.errors
+    assert listeners(found, port + step) == [("0.0.0.0", True), ("::", True), ("0.0.0.0", False)]
 
 
 WAITS = """
@@ -81,7 +92,8 @@ def test_no_datagram_socket_waits_at_a_port_that_is_not_declared(stage: Stage, s
     assert found.lines == ["13", "13", "waits", "waits" if own else "13"], found.errors
     told = [(each.host, each.port) for each in found.attempts if each.protocol == "listen-udp"]
     assert told[:2] == [("0.0.0.0", 5353), ("::", 5353)]
-    found = stage.run(sandbox, WAITS, udp_server_ports=frozenset({5353}))
+    port = reserved_port()
+    found = stage.run(sandbox, WAITS.replace("5353", str(port)), udp_server_ports=frozenset({port}))
     assert found.lines == ["waits"] * 4, found.errors
     assert not found.attempts
 

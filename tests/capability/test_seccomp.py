@@ -233,3 +233,11 @@ def test_a_rule_left_out_shows(architecture: str) -> None:
 def test_unknown_architecture() -> None:
     with pytest.raises(ValueError, match="riscv64"):
         compile_filter("riscv64")
+
+
+def test_a_server_shares_its_ports_with_nobody(architecture: str) -> None:
+    options = {"SO_REUSEPORT": (1, 15), "SO_REUSEADDR": (1, 2), "TCP_CORK + 12 of another level": (6, 15)}
+    for name, (level, option) in options.items():
+        assert decide(architecture, "setsockopt", 3, level, option) == ALLOW
+        serving = decide(architecture, "setsockopt", 3, level, option, policy=Policy(server=True))
+        assert serving == (refused(errno.ENOPROTOOPT) if name == "SO_REUSEPORT" else ALLOW), name

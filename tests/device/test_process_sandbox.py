@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from tests.device.rig import Rig, provisioned
 from tests.fixtures.native_program import NO_TRACER, SECRET, native_program
+from tests.fixtures.ports import reserved_port
 from tests.fixtures.waiting import until
 
+from armillary.capability.device_addresses import parse_device_addresses
 from armillary.device.running import DeviceSettings
 from armillary.engines.sandbox.crash.ptrace import can_trace
 from armillary.engines.sandbox.network.kernel import machine
@@ -159,3 +161,28 @@ async def test_an_application_speaks_on_the_serial_port_that_its_device_was_told
     finally:
         os.close(outer)
         os.close(inner)
+
+
+SERVES = """#!/usr/bin/env python3
+import socket
+server = socket.create_server(("", PORT))
+while True:
+    peer, _ = server.accept()
+    peer.sendall(b"served"); peer.close()
+"""
+
+
+@pytest.mark.anyio
+async def test_an_applications_server_is_reached_where_the_owner_of_the_host_said(
+    tiny_service: Any, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    port = reserved_port()
+    settings = replace(SETTINGS, addresses=parse_device_addresses(["127.0.0.2"]))
+    async with provisioned(tiny_service, sandbox, tmp_path / "d") as rig:
+        program = SERVES.replace("PORT", str(port)).encode()
+        rig.service.deploy(rig.service.application(program, AllowedTcpServerPorts=[port]))
+        await rig.start(settings)
+        await until(lambda: running(rig) and rig.events("server-port-open"), "the port", WAIT_S)
+        reader, writer = await asyncio.open_connection("127.0.0.2", port)
+        assert await reader.read() == b"served"
+        writer.close()

@@ -24,7 +24,6 @@ Compiled = Mapping[str, tuple[str, ...]]
 _RUNTIME = Runtime(interpreter="/usr/bin/python3", folders=("/usr",), links=(("usr/lib", "/lib"),))
 _IMAGE = ImageTree(root="its image", entries=("bin", "app_manifest.json"))
 _STORAGE, _CERTIFICATE, _TEMPORARY = "its storage", "the device's certificate", "its temporary folder"
-_LANDLOCK_ABI = 7
 _RIGHTS = {
     confine.READ: "read",
     confine.RUN: "read and run",
@@ -45,7 +44,7 @@ def compile_grant(grant: Grant, engine: str) -> Compiled:
     policy = confine.filter_policy(grant, namespaces=namespaces, serial=bool(folders.serial_ports))
     found = {
         "mounts": tuple(_mounts(folders)) if namespaces else (),
-        "landlock": tuple(_landlock(grant, folders, namespaces=namespaces)),
+        "landlock": tuple(_landlock(folders, namespaces=namespaces)),
         "system-calls": tuple(_system_calls(policy)),
         "limits": tuple(_limits(grant, namespaces=namespaces)),
         "control-groups": tuple(_as_a_whole(grant.limits)),
@@ -91,16 +90,13 @@ def _mounts(folders: Folders) -> Iterator[str]:
             yield f"{words[index + 1]}: {words[index - 1]} bytes of memory"
 
 
-def _landlock(grant: Grant, folders: Folders, *, namespaces: bool) -> Iterator[str]:
+def _landlock(folders: Folders, *, namespaces: bool) -> Iterator[str]:
     if namespaces:
-        paths, ports = confine.inside_paths(_RUNTIME, _IMAGE, folders), None
+        paths = confine.inside_paths(_RUNTIME, _IMAGE, folders)
     else:
         paths = confine.outside_paths(_RUNTIME, _IMAGE.root, _TEMPORARY, folders)
-        ports = (0, *sorted(grant.tcp_server_ports))
-    rules = confine.landlock_rules(_LANDLOCK_ABI, paths, bind_ports=ports)
     yield from (f"{path}: {_RIGHTS[rights]}" for path, rights in paths)
-    for port, _ in rules["ports"]:  # type: ignore[attr-defined]
-        yield f"TCP port {port}: bind" if port else "any free TCP port: bind"
+    yield "TCP: neither connect nor bind by itself"
 
 
 def _system_calls(policy: Policy) -> Iterator[str]:
@@ -108,6 +104,8 @@ def _system_calls(policy: Policy) -> Iterator[str]:
     if policy.notify:
         yield _DECIDED
     yield f"ioctl: {', '.join(ALLOWED_IOCTLS)}"
+    if policy.server:
+        yield "setsockopt SO_REUSEPORT: ENOPROTOOPT"
     if policy.serial:
         yield f"ioctl: {', '.join(SERIAL_IOCTLS)}"
     if not policy.sessions:
@@ -134,5 +132,7 @@ def _hosts(grant: Grant) -> Iterator[str]:
 
 
 def _ports(grant: Grant) -> Iterator[str]:
-    yield from (f"TCP {port}: may listen" for port in sorted(grant.tcp_server_ports))
-    yield from (f"UDP {port}: may wait" for port in sorted(grant.udp_server_ports))
+    for port in sorted(grant.tcp_server_ports):
+        yield f"TCP {port}: the device opens it when the application listens"
+    for port in sorted(grant.udp_server_ports):
+        yield f"UDP {port}: the device opens it when the application binds it"

@@ -169,7 +169,12 @@ def filter_policy(grant: Grant, *, namespaces: bool, serial: bool = False) -> Po
     With ``namespaces`` the application has networks and processes of its own. Without them it may listen only with a
     declared port, and must stay in its session, by which the supervisor ends it.
     """
-    return Policy(listen=namespaces or bool(grant.tcp_server_ports), serial=serial, sessions=namespaces)
+    return Policy(
+        listen=namespaces or bool(grant.tcp_server_ports),
+        server=not namespaces or bool(grant.tcp_server_ports),
+        serial=serial,
+        sessions=namespaces,
+    )
 
 
 def resource_limits(grant: Grant) -> Mapping[str, int]:
@@ -195,15 +200,14 @@ def application_user(component_id: UUID) -> int:
     return APPLICATION_USER_FIRST + int.from_bytes(digest[:4], "big") % (APPLICATION_USER_COUNT - 1)
 
 
-def landlock_rules(
-    abi: int, paths: Iterable[tuple[str, int]], *, bind_ports: Iterable[int] | None = ()
-) -> dict[str, object]:
+def landlock_rules(abi: int, paths: Iterable[tuple[str, int]]) -> dict[str, object]:
     """A ruleset in the launcher's terms: nothing but these paths, no TCP, no signals or sockets to the outside.
+
+    The supervisor connects and binds for an application, by what it decided; by itself the application does neither.
 
     Args:
         abi: Landlock's ABI version on this kernel, at least 1. Rights the kernel does not know are left out.
         paths: (path, rights); the rights hold beneath the path.
-        bind_ports: TCP ports it may bind; None for any, in a network of its own.
     """
     handled = 0
     for version, rights in _FILE_RIGHTS_BY_ABI.items():
@@ -212,12 +216,11 @@ def landlock_rules(
     network, scope = abi >= NETWORK_ABI, abi >= SCOPE_ABI
     return {
         "handled_files": handled,
-        "handled_network": (CONNECT_TCP if bind_ports is None else BIND_TCP | CONNECT_TCP) if network else 0,
+        "handled_network": BIND_TCP | CONNECT_TCP if network else 0,
         "scoped": SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL if scope else 0,
         # struct landlock_ruleset_attr grew with the ABI; an older kernel refuses a longer one.
         "attribute_bytes": 24 if scope else 16 if network else 8,
         "paths": [[path, rights] for path, rights in paths],
-        "ports": [[port, BIND_TCP] for port in bind_ports or ()] if network else [],
     }
 
 

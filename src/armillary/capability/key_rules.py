@@ -34,11 +34,11 @@ KEY_RULES: Mapping[str, KeyRule] = {
         f"{DENIED}, or no such name, for every other host; reported as ConnectionBlocked",
     ),
     "AllowedTcpServerPorts": KeyRule(
-        "it may listen at these TCP ports; nothing is forwarded to it yet",
+        "it listens at these TCP ports, and is reached there at the device's address (--listen)",
         f"{DENIED} from listen at every other port; reported as ListenerBlocked",
     ),
     "AllowedUdpServerPorts": KeyRule(
-        "it may wait for datagrams at these UDP ports; nothing is forwarded to it yet",
+        "it waits for datagrams at these UDP ports of the device's address (--listen), and answers who wrote",
         f"{DENIED} from bind at every other port; reported as ListenerBlocked",
     ),
     "AllowedApplicationConnections": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),

@@ -2,8 +2,8 @@
 """The system-call policy for applications, compiled to BPF.
 
 A curated list of what a network application in C or Python needs; whatever is not in it returns EPERM, and a
-call through another calling convention ends the process. Six calls are decided by their arguments and four
-(connect and the ones that can send to an address) are handed to the supervisor, which decides with the
+call through another calling convention ends the process. Seven calls are decided by their arguments and six
+(connect, bind, listen and the ones that can send to an address) are handed to the supervisor, which decides with the
 destination in hand (``SECCOMP_RET_USER_NOTIF``, seccomp_unotify(2)).
 
 Deliberately absent, among others: mount, pivot_root, unshare, setns, ptrace, process_vm_*, bpf, perf_event_open,
@@ -72,10 +72,9 @@ ALLOWED: Mapping[str, str] = {
     ),
     # Facts about the machine that a C library asks for when it starts, and randomness.
     "facts": ("uname sysinfo getrusage getrlimit getrandom "),
-    # Use a socket it already has. Making one, connecting it and sending to an address are checked below. bind
-    # reaches only its own empty network: a socket that the supervisor connected outside has a port that it keeps when
-    # the other side resets, and one with a port cannot be bound or listened on.
-    "sockets": ("accept accept4 getsockname getpeername getsockopt setsockopt shutdown recvfrom recvmsg recvmmsg "),
+    # Use a socket it already has. Making one, its options, binding and connecting it and sending to an
+    # address are checked below.
+    "sockets": ("accept accept4 getsockname getpeername getsockopt shutdown recvfrom recvmsg recvmmsg "),
 }
 
 # clone(2): low 32 bits of the flags. CLONE_NEWTIME shares its bit with the exit signal and exists for clone3 only.
@@ -93,6 +92,7 @@ AF_UNIX, AF_INET, AF_INET6 = 1, 2, 10
 SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET = 1, 2, 5
 SOCKET_TYPE_MASK = 0xF  # the type argument also carries SOCK_NONBLOCK and SOCK_CLOEXEC
 IPPROTO_TCP, IPPROTO_UDP = 6, 17
+SOL_SOCKET, SO_REUSEPORT = 1, 15  # asm-generic/socket.h
 
 # Sending with this flag connects: a way around connect(2), and with AF_UNSPEC a way to disconnect a socket that
 # the supervisor connected outside. Refused wherever it can be given.
@@ -164,6 +164,8 @@ class Policy:
         notify: Hand connects, addressed sends, binding and listening to a supervisor; otherwise the first two fail with
             EACCES.
         listen: Without a supervisor, it may listen: in a network of its own, or with declared server ports.
+        server: It has listeners of the host's network, or is in it: it may share their ports with no program of the
+            host (SO_REUSEPORT), from which it would take connections.
         serial: It was handed a serial port and may set that line up.
         sessions: It may leave its session and process group. Without a process namespace it may not: that is how the
             supervisor finds all its processes.
@@ -175,6 +177,7 @@ class Policy:
 
     notify: bool = True
     listen: bool = False
+    server: bool = False
     serial: bool = False
     sessions: bool = True
     log_unknown: bool = False
@@ -234,12 +237,19 @@ def _checked(policy: Policy) -> dict[str, tuple[Case, ...]]:
         "bind": (decide,) if policy.notify else (allow,),
         # The supervisor looks at the socket's port, and listens with it: there is no address in memory to change.
         "listen": (decide,) if policy.notify else (allow,) if policy.listen else (refuse,),
+        "setsockopt": (*_shared_port_cases(policy), allow),
         # The kernel reads 32 bits of the request, so 32 bits are compared: a set high bit changes nothing.
         "ioctl": tuple(Case(bpf.RET_ALLOW, (Check(1, request),)) for request in _ioctls(policy)),
         "prctl": tuple(Case(bpf.RET_ALLOW, (Check(0, operation),)) for operation in ALLOWED_PRCTLS.values()),
         # Its own limits only; hard limits cannot be raised without a capability.
         "prlimit64": (Case(bpf.RET_ALLOW, (Check(0, 0),)), refuse),
     }
+
+
+def _shared_port_cases(policy: Policy) -> tuple[Case, ...]:
+    """As a kernel without that option answers."""
+    shares = (Check(1, SOL_SOCKET), Check(2, SO_REUSEPORT))
+    return (Case(bpf.failure(errno.ENOPROTOOPT), shares),) if policy.server else ()
 
 
 def _ioctls(policy: Policy) -> tuple[int, ...]:

@@ -162,6 +162,7 @@ class Device:
                     flash_limit_bytes=startup.profile.limits.application_flash_bytes,
                     device_id=self.configuration.device_id,
                     serial_ports=self._serial_ports.of,
+                    addresses=self._settings.addresses,
                 ),
                 sandbox=sandbox,
                 journal=self.journal,

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
+from armillary.capability.device_addresses import LOOPBACK, DeviceAddresses
 from armillary.device.applications.admission import Application
 from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.port import Interface
@@ -50,7 +51,7 @@ class DeviceSettings:
 
     ``trial`` says when a new set of images is confirmed or taken back; ``mirrors`` are addresses of folders that have
     the files of the update repository as well; ``serial_ports`` has the node of this host for the board's name of each
-    serial port.
+    serial port; ``addresses`` are those at which the server ports of applications are reached.
     """
 
     trial: TrialRules = DEFAULT_RULES
@@ -58,6 +59,7 @@ class DeviceSettings:
     retry_limit_s: float = RETRY_LIMIT_S
     mirrors: tuple[str, ...] = ()
     serial_ports: Mapping[str, Path] = field(default_factory=dict)
+    addresses: DeviceAddresses = LOOPBACK
 
 
 class RunningDevice:

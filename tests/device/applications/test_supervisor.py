@@ -23,7 +23,7 @@ from armillary.device.applications.port import Run
 from armillary.device.applications.supervisor import Supervisor, blocked, describe
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
-from armillary.engines.sandbox.port import METHOD, ConnectionAttempt, ExitStatus, Launch, OutputLine
+from armillary.engines.sandbox.port import METHOD, ConnectionAttempt, ExitStatus, Launch, OutputLine, ServerPort
 from armillary.errors import SandboxUnavailableError
 from armillary.wire.image import app_manifest
 from armillary.wire.image.asxipfs import Filesystem
@@ -258,3 +258,19 @@ async def test_an_application_that_may_puts_off_updates_until_it_ends(rig: Rig, 
     assert [entry["minutes"] for entry in rig.entries if entry["event"] == "update-deferred"] == [60]
     fake_sandbox.runs[0].end(ExitStatus(1, None))
     await until(lambda: not rig.deferred, "what it asked for ends with it")
+
+
+async def test_server_ports_are_in_the_log_and_a_port_that_is_taken_is_reported(rig: Rig, fake_sandbox: Any) -> None:
+    await rig.supervisor.run_set([application(1)])
+    await until(lambda: fake_sandbox.events, "start")
+    fake_sandbox.events[0](ServerPort("tcp", "192.0.2.7", 8080, ""))
+    fake_sandbox.events[0](ServerPort("udp", "192.0.2.7", 5353, "another program has it"))
+    told = [each for each in rig.entries if each["event"].startswith("server-port")]
+    assert [(each["event"], each["protocol"], each["port"]) for each in told] == [
+        ("server-port-open", "tcp", 8080),
+        ("server-port-failed", "udp", 5353),
+    ]
+    (report,) = rig.reports
+    assert report.event_type == "ListenerFailed"
+    assert report.description.startswith("ListenerFailed (udp port 5353 at 192.0.2.7; component_id=")
+    assert report.description.endswith("another program has it")

@@ -17,6 +17,7 @@ from uuid import UUID
 import pytest
 from tests.fixtures.ports import reserved_port
 
+from armillary.capability.device_addresses import LOOPBACK, DeviceAddresses
 from armillary.capability.grant import Grant
 from armillary.capability.network import allowed_hosts
 from armillary.engines.sandbox.linux import LinuxSandbox
@@ -112,6 +113,7 @@ class Stage:
         arguments: tuple[str, ...] = (),
         serial_ports: Mapping[str, Path] | None = None,
         interface: Path | None = None,
+        addresses: DeviceAddresses = LOOPBACK,
         **granted: Any,
     ) -> Launch:
         self._count += 1
@@ -135,6 +137,7 @@ class Stage:
             device_authentication=device_authentication,
             serial_ports=serial_ports or {},
             interface=interface,
+            addresses=addresses,
             environment={"TEST_FOLDER": str(self.folder), **(environment or {})},
         )
 

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from armillary.capability.device_addresses import parse_device_addresses
 from armillary.cli.device.events import print_event, write_event
 from armillary.cli.device.here import devices_here
 from armillary.cli.terminal.device_options import DataOption
@@ -42,6 +43,15 @@ def boot(
             help="Node of this host for a serial port of the board, such as Uart:UART2=/dev/ttyS1. Repeatable.",
         ),
     ] = None,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--listen",
+            metavar="ADDRESS",
+            help="Address of this host at which server ports of applications are reached: 127.0.0.1 when not given, "
+            ":: for all. Once for IPv4, once for IPv6.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print events to stdout as JSON lines.")] = False,
 ) -> None:
     """Be the device, until Ctrl-C.
@@ -52,6 +62,7 @@ def boot(
         trial=TrialRules(healthy_s=trial),
         mirrors=check_mirrors(mirror or ()),
         serial_ports=parse_peripherals(peripheral or ()),
+        addresses=parse_device_addresses(listen or ()),
     )
     be_device(data, settings, as_json=as_json)
 

@@ -112,6 +112,7 @@ EVENT: Mapping[str, State] = MappingProxyType(
         "ConnectionBlocked": State(ATTENTION, "ConnectionBlocked"),
         "ListenerBlocked": State(ATTENTION, "ListenerBlocked"),
         "CapabilityBlocked": State(ATTENTION, "CapabilityBlocked"),
+        "ListenerFailed": State(ATTENTION, "ListenerFailed"),
         "BootFailure": State(BAD, "BootFailure"),
     }
 )

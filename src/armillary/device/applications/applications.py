@@ -14,6 +14,7 @@ from uuid import UUID
 
 from cryptography.x509 import Certificate
 
+from armillary.capability.device_addresses import LOOPBACK, DeviceAddresses
 from armillary.capability.grant import Grant, PlatformLimits
 from armillary.device.applications.admission import Application, Board, admit
 from armillary.device.install.installer import Installer
@@ -53,6 +54,7 @@ class ApplicationStore:
     device_id: str
     # Nodes for the serial ports of a grant; notes those that have none
     serial_ports: Callable[[Grant], Mapping[str, Path]] = lambda _: {}
+    addresses: DeviceAddresses = LOOPBACK  # Where server ports are reached
 
     def load(self, record: InstallRecord) -> LoadedSet:
         """Verify every active image and say which may run."""
@@ -118,6 +120,7 @@ class ApplicationStore:
             temporary=self.folder.run,
             device_authentication=(None if application.grant.device_authentication is None else device_authentication),
             serial_ports=self.serial_ports(application.grant),
+            addresses=self.addresses,
             environment=environment,
         )
 

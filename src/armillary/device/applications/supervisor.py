@@ -29,6 +29,7 @@ from armillary.engines.sandbox.port import (
     OutputLine,
     RunningApplication,
     Sandbox,
+    ServerPort,
 )
 from armillary.errors import ArmillaryError
 from armillary.update.install.trial import ApplicationHealth
@@ -241,7 +242,9 @@ class Supervisor:
 
     def _on_event(self, run: ApplicationRun, event: AppEvent) -> None:
         application = run.application
-        if not isinstance(event, ConnectionAttempt):
+        if isinstance(event, ServerPort):
+            self._note_port(application, event)
+        elif isinstance(event, OutputLine):
             run.capture.hear(event.stream, event.text)
             self._journal.write("output", name=application.name, stream=event.stream, text=event.text)
             self._hear(application, event)
@@ -255,6 +258,15 @@ class Supervisor:
                 count=event.count,
             )
             self._report(blocked(application, event))
+
+    def _note_port(self, application: Application, event: ServerPort) -> None:
+        """A server port was opened, or another program of this host has it: then it is in the report of errors too."""
+        place = {"protocol": event.protocol, "address": event.address, "port": event.port}
+        if not event.problem:
+            self._journal.write("server-port-open", name=application.name, **place)
+            return
+        self._journal.write("server-port-failed", name=application.name, **place, reason=event.problem)
+        self._report(port_failed(application, event))
 
     def _hear(self, application: Application, line: OutputLine) -> None:
         """What an application says to the device: that it puts off updates, where it may."""
@@ -326,6 +338,18 @@ def blocked(application: Application, attempt: ConnectionAttempt) -> Incident:
         component_id=application.component_id,
         image_id=application.image_id,
         count=attempt.count,
+    )
+
+
+def port_failed(application: Application, event: ServerPort) -> Incident:
+    """The error report of a declared server port that could not be opened."""
+    place = f"{event.protocol} port {event.port} at {event.address}"
+    ids = f"component_id={application.component_id}; image_id={application.image_id}"
+    return Incident(
+        event_type="ListenerFailed",
+        description=f"ListenerFailed ({place}; {ids}): {event.problem}",
+        component_id=application.component_id,
+        image_id=application.image_id,
     )
 
 

@@ -121,6 +121,7 @@ class LinuxSandbox:
             hosts=launch_.grant.hosts,
             server_ports=frozenset(launch_.grant.tcp_server_ports),
             udp_server_ports=frozenset(launch_.grant.udp_server_ports),
+            addresses=launch_.addresses,
             own_network=True,
             wraps=True,
             traces=can_trace(kernel.machine()) and _is_native(launch_),
@@ -137,11 +138,7 @@ class LinuxSandbox:
         abi = kernel.landlock_abi()
         rules = None
         if abi:
-            rules = confine.landlock_rules(
-                abi,
-                confine.inside_paths(runtime, tree, folders),
-                bind_ports=None,
-            )
+            rules = confine.landlock_rules(abi, confine.inside_paths(runtime, tree, folders))
         return {
             "identity": identity,
             "noexec": {"paths": confine.writable_places(folders), "required": self._forbids_execution()},

@@ -28,7 +28,6 @@ OPTIONAL = frozenset({"landlock", NOT_LOADED, GIVES_WAY}) | group_report.OPTIONA
 
 ALWAYS_WEAKER = (
     "Mutable storage is limited by file, not in total.",
-    "Server ports an application opens are reachable by itself only: nothing is forwarded to it.",
     "An application sees the host's programs below /usr, read-only.",
 )
 AS_USER = (

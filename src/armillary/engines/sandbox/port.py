@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from armillary.capability.device_addresses import LOOPBACK, DeviceAddresses
 from armillary.capability.grant import Grant
 from armillary.wire.device.crash_dump import MachineState
 from armillary.wire.image.app_manifest import AppManifest
@@ -91,6 +92,8 @@ class Launch:
     serial_ports: Mapping[str, Path] = field(default_factory=dict)
     # Socket on the host at which the device answers this application, or None (``device/interface``)
     interface: Path | None = None
+    # Where the application's server ports are reached
+    addresses: DeviceAddresses = LOOPBACK
     # Added to the environment; may not replace what the engine sets
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -118,7 +121,17 @@ class ConnectionAttempt:
     count: int = 1  # Attempts this event stands for: repetitions are counted and reported together, never dropped
 
 
-AppEvent = OutputLine | ConnectionAttempt
+@dataclass(frozen=True, slots=True)
+class ServerPort:
+    """A declared server port was opened at the device's address, or could not be."""
+
+    protocol: str  # ``tcp`` or ``udp``
+    address: str  # Of the device
+    port: int
+    problem: str  # Why it could not be opened, and what to do; "" when it was
+
+
+AppEvent = OutputLine | ConnectionAttempt | ServerPort
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

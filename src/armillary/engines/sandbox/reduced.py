@@ -41,7 +41,7 @@ WEAKER = (
     "An application shares the host's processes and network interfaces; it cannot signal, read or use them.",
     "An application can learn that a file path exists, though not what is in the file.",
     "Applications run as the user who started the device, not as users of their own.",
-    "Datagrams that strangers send to a port an application bound are not filtered; it can answer declared hosts only.",
+    "Datagrams that strangers send to a UDP server port reach the application, but it can answer declared hosts only.",
     "Temporary and mutable storage are limited by file, not in total.",
     "Unix sockets are refused but for the application interface, also between an application's own processes.",
     "When the device's process is killed, an application ends with it but processes that it started may not.",
@@ -106,6 +106,7 @@ class ReducedSandbox:
             server_ports=frozenset(launch_.grant.tcp_server_ports),
             udp_server_ports=frozenset(launch_.grant.udp_server_ports),
             interface=None if launch_.interface is None else str(launch_.interface),
+            addresses=launch_.addresses,
             own_network=False,
             wraps=False,
             group=group,
@@ -121,13 +122,11 @@ class ReducedSandbox:
             serial_ports={name: str(node.resolve()) for name, node in launch_.serial_ports.items()},
         )
         paths = confine.outside_paths(runtime, str(root), temporary, folders, name_files=_existing(NAME_FILES))
-        # Port 0, any free one: clients bind before they connect. Accepting is refused by the filter (listen).
-        ports = (0, *launch_.grant.tcp_server_ports)
         return {
             **plain_configuration(launch_, runtime, root, temporary),
             "drop_capabilities": True,
             "limits": dict(confine.outside_limits(launch_.grant)),
-            "landlock": confine.landlock_rules(abi, paths, bind_ports=ports),
+            "landlock": confine.landlock_rules(abi, paths),
         }
 
 

@@ -49,6 +49,7 @@ EVENT_TYPES: Final = (
     "DeviceReboot",
     "InstallReverted",
     "ListenerBlocked",
+    "ListenerFailed",
     "OSUpdate",
     "SandboxWeakened",
 )

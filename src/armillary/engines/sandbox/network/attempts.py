@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports connection attempts: the first at once, repetitions counted and reported together."""
+"""Reports connection attempts, the first at once, repetitions counted and reported together; and server ports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from armillary.capability.network import Decision
-from armillary.engines.sandbox.port import ConnectionAttempt
+from armillary.engines.sandbox.port import ConnectionAttempt, ServerPort
 
 # Repetitions within this time become one event.
 FOLD_WINDOW_S = 10.0
@@ -25,9 +25,10 @@ _Key = tuple[str, int, bool, str]
 class AttemptLog:
     """Turns decisions into events for ``emit``."""
 
-    emit: Callable[[ConnectionAttempt], None]
+    emit: Callable[[ConnectionAttempt | ServerPort], None]
     _repeated: dict[_Key, ConnectionAttempt | None] = field(default_factory=dict)
     _timer: asyncio.TimerHandle | None = None
+    _ports: dict[tuple[str, str, int], str] = field(default_factory=dict)
 
     def record(self, decision: Decision, protocol: str) -> None:
         """Note one attempt; needs a running loop."""
@@ -44,6 +45,13 @@ class AttemptLog:
             self._repeated[key] = attempt if earlier is None else replace(earlier, count=earlier.count + 1)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FOLD_WINDOW_S, self.flush)
+
+    def note_port(self, protocol: str, address: str, port: int, problem: str) -> None:
+        """Report that a server port was opened or could not be, unless that was the last of it."""
+        key = (protocol, address, port)
+        if self._ports.get(key) != problem:
+            self._ports[key] = problem
+            self.emit(ServerPort(protocol, address, port, problem))
 
     def flush(self) -> None:
         """Report what was counted and begin a new window."""

@@ -16,11 +16,7 @@ that it cannot be bound to another port of the host. Datagram sockets stay in th
 (``datagram.Gateway``); without such a network (``reduced``) they are connected here, and every send that could name
 another address is made here on a copy of the socket.
 
-A stream listens at a port that the manifest names, or at loopback in a network of its own; at any other it is refused,
-and reported as every refused connection is. What listens is the copy that was looked at. A datagram socket waits where
-it is bound, so that is decided at its bind; without a network of its own that of a stream is as well. A bind that is
-let go on is the caller's own call: whoever swaps the address then is not reported, and has gained nothing (``linux``:
-nothing comes in from outside; ``reduced``: Landlock refuses the port of a stream).
+Where it waits (bind, listen) is decided and made by ``server_ports``.
 """
 
 from __future__ import annotations
@@ -48,7 +44,7 @@ from armillary.engines.sandbox.network.destination import (
     read_destination,
     read_message,
 )
-from armillary.engines.sandbox.network.inside import InsideNetwork, is_loopback, network_of, waits_inside
+from armillary.engines.sandbox.network.inside import InsideNetwork, waits_inside
 from armillary.engines.sandbox.network.kernel import Notification
 from armillary.engines.sandbox.network.outside import (
     CONNECT_TIMEOUT_S,
@@ -57,15 +53,12 @@ from armillary.engines.sandbox.network.outside import (
     connect_outside,
     keep_options,
 )
+from armillary.engines.sandbox.network.server_ports import INET, ServerPorts, is_listening
 
-INET = (socket.AF_INET, socket.AF_INET6)
 # Notifications taken per wake-up, so that one application cannot starve the supervisor's loop.
 BURST_LIMIT = 32
 # Calls of one application that may wait for the outside at a time; more wait in the kernel.
 PENDING_LIMIT = 64
-# The protocol of what is reported of a refused listen, and of a refused bind of a datagram socket.
-LISTEN = "listen"
-LISTEN_UDP = "listen-udp"
 # Messages of one sendmmsg that are carried out in one call; the caller sends the rest again (sendmmsg(2)).
 MULTIPLE_LIMIT = 16
 
@@ -85,12 +78,11 @@ class _Call:
 
 @dataclass(slots=True, kw_only=True)
 class Broker:
-    """Serves one application's notification listener. Owns the listener and the gateway."""
+    """Serves one application's notification listener. Owns the listener, the gateway and the server ports."""
 
     listener: int  # Descriptor of the filter's listener
     hosts: AllowedHosts
-    server_ports: frozenset[int]  # TCP ports that the application may listen at
-    udp_server_ports: frozenset[int]  # UDP ports that it may bind
+    ports: ServerPorts  # Where the application may wait
     gateway: Gateway
     interface: str | None = None  # Path of the one Unix socket of the host that it may connect to
     own_network: bool  # Whether the application has a network namespace of its own
@@ -107,6 +99,8 @@ class Broker:
         self._names = {numbers[name]: name for name in ("connect", "sendto", "sendmsg", "sendmmsg", "bind", "listen")}
         os.set_blocking(self.listener, False)
         self.gateway.start()
+        if self.ports.datagrams is not None:
+            self.ports.datagrams.start()
         asyncio.get_running_loop().add_reader(self.listener, self._on_readable)
 
     async def close(self) -> None:
@@ -122,6 +116,7 @@ class Broker:
             await asyncio.wait(self._pending)
         os.close(self.listener)
         self.gateway.close()
+        self.ports.close()
         self._inside.close()
 
     def _on_readable(self) -> None:
@@ -209,20 +204,23 @@ class Broker:
     async def _connect_stream(self, call: _Call, target: Destination) -> int:
         if _is_resolver(target):
             raise OSError(errno.ECONNREFUSED, "lookups are answered over UDP only")
-        decision = self._decide(target, "tcp")  # (4)
-        if _is_connected(call.own):
-            raise OSError(errno.EISCONN, "connected already")
-        descriptor = call.notification.arguments[0] & 0xFFFFFFFF
-        flags = kernel.descriptor_flags(call.notification.thread, descriptor)
-        blocking = not flags & os.O_NONBLOCK
+        declared = self.hosts.decide(target.host, target.port).allowed
+        itself = None if declared else self.ports.itself(target.host, target.port)
+        if itself is None:
+            decision = self._decide(target, "tcp")  # (4)
+            host, port = decision.host, decision.port
+        else:
+            host, port = itself
+        if _is_connected(call.own) or is_listening(call.own):
+            raise OSError(errno.EISCONN, "connected already, or a listener")
+        blocking = not fcntl.fcntl(call.own.fileno(), fcntl.F_GETFL) & os.O_NONBLOCK
         patience_s = CONNECT_TIMEOUT_S if blocking else NON_BLOCKING_CONNECT_TIMEOUT_S
-        stream = await connect_outside(decision.host, decision.port, patience_s=patience_s)  # (5)
+        stream = await connect_outside(host, port, patience_s=patience_s)  # (5)
         with stream:
+            if itself is not None and self.ports.itself(target.host, target.port) != itself:
+                raise OSError(errno.ECONNREFUSED, "its own listener has gone")
             keep_options(call.own, stream)
-            os.set_blocking(stream.fileno(), blocking)
-            kernel.place_descriptor(  # (6)
-                self.listener, call.notification.identity, stream.fileno(), descriptor, flags & os.O_CLOEXEC
-            )
+            self._replace(call, stream)  # (6)
         return 0
 
     async def _connect_datagram(self, own: socket.socket, target: Destination) -> int:
@@ -255,42 +253,34 @@ class Broker:
 
     async def _bind(self, call: _Call) -> int:
         _, address, size = call.notification.arguments[:3]
-        own = call.own
-        is_datagram = own.type == socket.SOCK_DGRAM
-        if own.family not in INET or not (is_datagram or not self.own_network) or self._is_of_outside(own):
+        if call.own.family not in INET:
+            if not self.own_network:
+                raise OSError(errno.EACCES, "no Unix sockets without namespaces")
             self._let_continue(call)
-        target = read_destination(call.memory, address, size & 0xFFFFFFFF)  # (3)
-        declared = self.udp_server_ports if is_datagram else self.server_ports
-        is_free = target.family not in INET or not target.port or target.port in declared
-        if not (is_free or self._is_own_loopback(target.host)):
-            raise self._refused_listen(target.host, target.port, LISTEN_UDP if is_datagram else LISTEN)
-        self._let_continue(call)
+        self.ports.bind(call.own, read_destination(call.memory, address, size & 0xFFFFFFFF))
         return 0
 
     async def _listen(self, call: _Call) -> int:
         own, backlog = call.own, call.notification.arguments[1] & 0x7FFFFFFF
         if own.family in INET:
-            if self._is_of_outside(own):
-                raise OSError(errno.EINVAL, "a connection that was made outside")
-            host, port = own.getsockname()[:2]
-            if not (self._is_own_loopback(host) or port in self.server_ports):
-                raise self._refused_listen(host, port, LISTEN)
-        elif not self.own_network:
+            stream = self.ports.listen(own, backlog)
+            if stream is not None:
+                with stream:
+                    self._replace(call, stream)
+            return 0
+        if not self.own_network:
             raise OSError(errno.EACCES, "no Unix sockets without namespaces")
         own.listen(backlog)  # (5)
         return 0
 
-    def _refused_listen(self, host: str, port: int, protocol: str) -> OSError:
-        """(4) Report, and the error."""
-        self.report(Decision(allowed=False, host=host, port=port, reason="not declared"), protocol)
-        return OSError(errno.EACCES, "port is not in AllowedTcpServerPorts or AllowedUdpServerPorts")
-
-    def _is_of_outside(self, own: socket.socket) -> bool:
-        """Whether it was connected outside: it is in the host's network, while the application has its own."""
-        return self.own_network and network_of(own) != network_of(self.gateway.inside)
-
-    def _is_own_loopback(self, host: str) -> bool:
-        return self.own_network and is_loopback(host)
+    def _replace(self, call: _Call, stream: socket.socket) -> None:
+        """(6) Put a socket of outside in the place of the caller's, which blocks or not as that did."""
+        descriptor = call.notification.arguments[0] & 0xFFFFFFFF
+        flags = kernel.descriptor_flags(call.notification.thread, descriptor)
+        os.set_blocking(stream.fileno(), not flags & os.O_NONBLOCK)
+        kernel.place_descriptor(
+            self.listener, call.notification.identity, stream.fileno(), descriptor, flags & os.O_CLOEXEC
+        )
 
     def _stays_inside(self, call: _Call, target: Destination) -> bool:
         """Loopback in a network of its own, at a port where the application itself waits; never a stand-in.
@@ -299,7 +289,7 @@ class Broker:
         """
         return (
             self.own_network
-            and network_of(call.own) == network_of(self.gateway.inside)
+            and not self.ports.is_of_outside(call.own)
             and not self.hosts.decide(target.host, target.port).allowed
             and waits_inside(call.notification.thread, target.host, target.port, call.own.type)
         )
@@ -371,6 +361,8 @@ class Broker:
                 own.bind(("", 0))
             self.gateway.add_resolver(_local(own))
             return own.sendto(data, _allowed_flags(flags), _for_family(own, self.gateway.address))
+        if self.ports.datagrams is not None and self.ports.datagrams.is_peer(target.host, target.port):
+            return own.sendto(data, _allowed_flags(flags), (target.host, target.port))  # it stays inside
         decision = self._decide(target, "udp")
         family, address = (await addresses_of(decision.host, decision.port, socket.SOCK_DGRAM))[0]
         if not self.own_network:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from armillary.capability.device_addresses import LOOPBACK, DeviceAddresses
 from armillary.capability.network import AllowedHosts
 from armillary.engines.sandbox.control_groups.groups import ApplicationGroup
 
@@ -24,6 +25,7 @@ class StartPlan:
     server_ports: frozenset[int] = frozenset()
     udp_server_ports: frozenset[int] = frozenset()
     interface: str | None = None  # Path on the host of the one Unix socket outside that it may connect to
+    addresses: DeviceAddresses = LOOPBACK  # Where these are reached
     own_network: bool  # Whether the command makes a network namespace
     wraps: bool  # Whether the command stays as the application's parent, and reports a signal as 128 + number
     traces: bool = False  # Whether a crash is looked at (``crash/tracer.py``); only of one that wraps

@@ -22,7 +22,9 @@ from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.network.attempts import AttemptLog
 from armillary.engines.sandbox.network.broker import Broker
 from armillary.engines.sandbox.network.datagram import Gateway
+from armillary.engines.sandbox.network.datagram_server import DatagramServer
 from armillary.engines.sandbox.network.name_lookup import Lookup
+from armillary.engines.sandbox.network.server_ports import ServerPorts
 from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, AppEvent
 from armillary.engines.sandbox.start.plan import StartPlan
 from armillary.engines.sandbox.start.supervise import KILL_TIMEOUT_S, READ_SIZE_BYTES, SupervisedApplication, read_lines
@@ -137,6 +139,7 @@ async def _converse(
     asked = plan.configuration | {"filter": base64.b64encode(plan.filter).decode(), "machine": kernel.machine()}
     asked["gateway"] = (str(RESOLVER_ADDRESS) if plan.own_network else "127.0.0.1") if plan.filter else None
     asked["notify"] = bool(plan.filter)
+    asked["datagram_server"] = bool(plan.filter and plan.own_network and plan.udp_server_ports)
     if not plan.wraps:
         asked["supervisor"] = os.getpid()
     await loop.sock_sendall(channel, json.dumps(asked).encode() + b"\n")
@@ -190,25 +193,34 @@ def _check_executed(problem: dict[str, Any]) -> None:
 
 def _broker(plan: StartPlan, pid: int, answer: dict[str, Any], log: AttemptLog) -> Broker:
     """Copy the launcher's descriptors here: its own filter already stops it from sending them."""
-    listener = kernel.copy_descriptor(pid, answer["listener"])
-    try:
-        inside = socket.socket(fileno=kernel.copy_descriptor(pid, answer["gateway"]))
-    except OSError:
-        os.close(listener)
-        raise
+    with contextlib.ExitStack() as held:
+        listener = kernel.copy_descriptor(pid, answer["listener"])
+        held.callback(os.close, listener)
+        inside = held.enter_context(socket.socket(fileno=kernel.copy_descriptor(pid, answer["gateway"])))
+        datagrams = None
+        if answer["datagram_server"] >= 0:
+            waiting = socket.socket(fileno=kernel.copy_descriptor(pid, answer["datagram_server"]))
+            datagrams = DatagramServer(waiting, plan.addresses)
+        held.pop_all()
 
     def on_lookup(lookup: Lookup) -> None:
         if not lookup.allowed:  # a declared name shows when it is connected to
             log.record(Decision(allowed=False, host=lookup.name, port=0, reason="not declared"), "lookup")
 
-    gateway = Gateway(inside, plan.hosts, on_lookup)
     return Broker(
         listener=listener,
         hosts=plan.hosts,
-        server_ports=plan.server_ports,
-        udp_server_ports=plan.udp_server_ports,
-        gateway=gateway,
         interface=plan.interface,
+        ports=ServerPorts(
+            tcp=plan.server_ports,
+            udp=plan.udp_server_ports,
+            addresses=plan.addresses,
+            inside=inside if plan.own_network else None,
+            datagrams=datagrams,
+            report=log.record,
+            on_port=log.note_port,
+        ),
+        gateway=Gateway(inside, plan.hosts, on_lookup),
         own_network=plan.own_network,
         report=log.record,
     )

@@ -6,9 +6,9 @@ CHANNEL``, where CHANNEL is the number of an inherited Unix stream socket. It im
 of Armillary is visible in the sandbox.
 
 Conversation on the channel: the supervisor sends one line of JSON (see :func:`prepare`); the launcher answers with one
-line, ``{"listener": N, "gateway": M}`` (descriptor numbers, which the supervisor copies out of this process) or
-``{"error": TEXT, "step": NAME}``; the supervisor answers with one byte; the launcher executes the application and the
-channel closes with it. Every step that fails ends the launch.
+line, ``{"listener": N, "gateway": M, "datagram_server": L}`` (descriptor numbers, which the supervisor copies out of
+this process) or ``{"error": TEXT, "step": NAME}``; the supervisor answers with one byte; the launcher executes the
+application and the channel closes with it. Every step that fails ends the launch.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ CAPABILITY_LIMIT = 64  # more than the kernel has; the loop ends at EINVAL
 SECCOMP_SET_MODE_FILTER = 1
 FLAG_NEW_LISTENER, FLAG_WAIT_KILLABLE = 1 << 3, 1 << 5
 # linux/landlock.h
-LANDLOCK_PATH_BENEATH, LANDLOCK_NET_PORT = 1, 2
+LANDLOCK_PATH_BENEATH = 1
 # Rights that mean something for a file; the others are refused by the kernel on a rule for a file.
 LANDLOCK_FILE_RIGHTS = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15
 CONFIGURATION_LIMIT = 1 << 20
@@ -141,9 +141,6 @@ def restrict_with_landlock(rules: dict[str, Any], machine: str) -> None:
         rule = struct.pack("=Qi", allowed, descriptor)
         call(first + 1, ctypes.c_int(ruleset), ctypes.c_int(LANDLOCK_PATH_BENEATH), ctypes.c_char_p(rule), 0)
         os.close(descriptor)
-    for port, rights in rules["ports"]:
-        rule = struct.pack("=QQ", rights, port)
-        call(first + 1, ctypes.c_int(ruleset), ctypes.c_int(LANDLOCK_NET_PORT), ctypes.c_char_p(rule), 0)
     call(first + 2, ctypes.c_int(ruleset), ctypes.c_uint32(0))
     os.close(ruleset)
 
@@ -166,7 +163,7 @@ def install_filter(program: bytes, machine: str, *, notify: bool) -> int:
 
 
 def gateway_socket(address: str) -> int:
-    """The datagram socket inside the sandbox's network at which the supervisor answers."""
+    """A datagram socket inside the sandbox's network at which the supervisor answers."""
     gateway = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
     gateway.bind((address, 0))
     return gateway.detach()
@@ -191,6 +188,7 @@ def prepare(asked: dict[str, Any], step: list[str]) -> dict[str, int]:
         os.setsid()
     step[0] = "gateway"
     answer = {"gateway": gateway_socket(asked["gateway"]) if asked["gateway"] else -1}
+    answer["datagram_server"] = gateway_socket("0.0.0.0") if asked["datagram_server"] else -1  # noqa: S104 - its own lo
     step[0] = "mounts"
     if asked["noexec"] is not None:
         forbid_execution(asked["noexec"])

@@ -26,6 +26,7 @@ from armillary.device.checkin.hints import HintWatch
 from armillary.device.checkin.renewal import TrustRenewal
 from armillary.device.checkin.update_wait import UpdateWait
 from armillary.device.install.installer import Installer
+from armillary.device.interface.events import SystemEvents
 from armillary.device.interface.interface import ApplicationInterface, no_sockets_left
 from armillary.device.interface.methods import DeviceParts, method_table
 from armillary.device.offers import Offers
@@ -87,6 +88,10 @@ class Device:
         self._running: RunningDevice | None = None
         self._serial_ports = SerialPorts({}, self.journal)  # those of the settings are held while it runs
         self._stop_requested = False
+        self._stopping = asyncio.Event()
+        self._rest_s: int | None = None  # how long to rest before the restart that an application asked for
+        self._events = SystemEvents(lambda: self.clock.signed, lambda: DeviceAuthentication(self.folder.daa).ready)
+        self.journal.listen(self._events.hear)
         self._fixed_status: dict[str, object] = {
             "device_id": self.configuration.device_id,
             "pid": os.getpid(),
@@ -110,7 +115,14 @@ class Device:
     def stop(self) -> None:
         """End :meth:`run`: stop applications, keep everything durable."""
         self._stop_requested = True
+        self._stopping.set()
         if self._running is not None:
+            self._running.stop()
+
+    def restart(self, rest_s: int) -> None:
+        """End what runs, wait so many seconds, boot again; nothing if the device stops anyway."""
+        if self._running is not None and not self._stop_requested:
+            self._rest_s = rest_s
             self._running.stop()
 
     async def run(self) -> None:
@@ -129,6 +141,10 @@ class Device:
         ):
             while await self._run_one_boot():
                 self.journal.write("restarting")
+                await self._rest()
+                if self._stop_requested:
+                    self._write_status({"state": "stopped"})
+                    return
                 self.configuration = load_configuration(self._flash)
 
     async def _run_one_boot(self) -> bool:
@@ -170,16 +186,34 @@ class Device:
                 publish=self._write_status,
                 takes_deployments=lambda: self._allowed().permissions.takes_deployments,
                 after_check_in=after_check_in,
-                interface=self._interface(),
+                interface=self._interface(check_ins),
             )
             if self._stop_requested:
                 self._running.stop()
             async with hints:
-                return await self._running.run()
+                starts_again = await self._running.run()
+        return starts_again or (self._rest_s is not None and not self._stop_requested)
 
-    def _interface(self) -> ApplicationInterface:
-        """What answers applications; what it asks of this device."""
-        parts = DeviceParts(device_id=self.device_id, journal=self.journal)
+    async def _rest(self) -> None:
+        """Wait as long as an application asked for, or until the device is stopped."""
+        seconds, self._rest_s = self._rest_s or 0, None
+        if seconds:
+            self._write_status({"state": "resting", "until": self.clock.now() + seconds})
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    def _interface(self, check_ins: CheckIns) -> ApplicationInterface:
+        """What answers applications, over the parts of this device that they may ask something of."""
+        parts = DeviceParts(
+            device_id=self.device_id,
+            journal=self.journal,
+            clock=self.clock,
+            events=self._events,
+            daa=check_ins.daa,
+            power=self,
+            check_in_now=self.check_in_now,
+            storage_folder=lambda component_id: self.folder.mutable / str(component_id),
+        )
         return ApplicationInterface(self.folder.run, method_table(parts), self.journal, self.clock.monotonic)
 
     def _directives(self, endpoint: DeviceEndpoint, mirrors: aiohttp.ClientSession) -> Directives:
@@ -244,7 +278,7 @@ class Device:
             reports=reports,
             installer=installer,
             daa=daa,
-            wait=UpdateWait(self._flash, self.clock.now),
+            wait=UpdateWait(self._flash, self.clock.now, self._events.announce),
             dumps=DumpQueue(self._flash, self.journal, self.clock.now, startup.session.boot_count),
             log=LogAnswers(self.journal, self.clock.now),
         )

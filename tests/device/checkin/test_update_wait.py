@@ -155,3 +155,41 @@ def test_a_flash_that_fails_delays_nothing(clock: Clock, monkeypatch: pytest.Mon
     wait, made = waiting(flash, clock), offer(OfferTiming())
     wait.hear(made)
     assert wait.due() is made
+
+
+def test_an_offer_is_announced_before_it_begins_and_after_it_was_put_off(flash: FileFlash, clock: Clock) -> None:
+    told: list[Offer] = []
+
+    def announce(made: Offer) -> int:
+        told.append(made)
+        return 10
+
+    wait = UpdateWait(flash, lambda: int(clock.now), announce)
+    made, now = offer(OfferTiming(max_deferral_s=3600)), int(clock.now)
+    wait.hear(made)
+    assert wait.due() is None
+    assert wait.reason == UpdateReason("deferred", "applications are told of it first", now + 10)
+    assert (wait.wait_s(), told) == (10, [made])
+    wait.defer(APP, 1)
+    clock.now += 59
+    assert wait.due() is None
+    assert wait.reason.detail == f"component {APP}"
+    clock.now += 1
+    assert wait.due() is None, "it is announced once more"
+    assert len(told) == 2
+    clock.now += 10
+    wait.hear(made)  # another check-in meanwhile announces nothing anew
+    assert wait.due() is made
+    assert len(told) == 2
+
+
+@pytest.mark.parametrize("timing", [None, OfferTiming(urgent=True, max_deferral_s=3600), OfferTiming(max_deferral_s=0)])
+def test_what_may_not_be_put_off_is_announced_and_begins(
+    flash: FileFlash, clock: Clock, timing: OfferTiming | None
+) -> None:
+    told: list[Offer] = []
+    wait = UpdateWait(flash, lambda: int(clock.now), lambda made: told.append(made) or 10)
+    made = offer(timing)
+    wait.hear(made)
+    assert wait.due() is made
+    assert told == [made]

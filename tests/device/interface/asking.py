@@ -16,10 +16,15 @@ from tests.fixtures import images
 from armillary.capability.grant import PlatformLimits, grant
 from armillary.device.applications.admission import Application
 from armillary.device.applications.port import Run
+from armillary.device.checkin.daa import DeviceAuthentication
+from armillary.device.interface.events import SystemEvents
 from armillary.device.interface.interface import ApplicationInterface
 from armillary.device.interface.method import Method
+from armillary.device.interface.methods import DeviceParts
 from armillary.device.interface.table import MethodTable
+from armillary.device.state.clock import DeviceClock
 from armillary.device.state.journal import Journal
+from armillary.engines.flash.file import FileFlash
 from armillary.engines.sandbox.port import AppEvent
 from armillary.wire.device.interface.frame import FrameReader, encode_frame
 from armillary.wire.image import app_manifest
@@ -38,6 +43,32 @@ def application(number: int = 1, **capabilities: Any) -> Application:
         grant=grant(manifest, PlatformLimits(name="t")),
         filesystem=Filesystem({}),
     )
+
+
+class Restarts:
+    """Notes what the device was asked to do with its power."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def restart(self, rest_s: int) -> None:
+        self.asked.append(rest_s)
+
+
+def parts(folder: Path, **changed: Any) -> DeviceParts:
+    """The parts of a device that never checks in, below ``folder``."""
+    clock = changed.pop("clock", None) or DeviceClock(FileFlash(folder / "flash"), wall=lambda: 1_800_000_000.0)
+    given: dict[str, Any] = {
+        "device_id": DEVICE_ID,
+        "journal": Journal(None, lambda: 0),
+        "clock": clock,
+        "events": SystemEvents(lambda: clock.signed),
+        "daa": DeviceAuthentication(folder / "daa"),
+        "power": Restarts(),
+        "check_in_now": lambda: None,
+        "storage_folder": lambda component_id: folder / str(component_id),
+    }
+    return DeviceParts(**(given | changed))
 
 
 class Client:
@@ -74,6 +105,14 @@ class Client:
         assert found is not None
         assert found["id"] == request
         return found["error"] if "error" in found else found["result"]
+
+    async def ask_past_events(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """The same, where events may come before the answer; they are dropped."""
+        await self.send({"id": 1, "method": method, "parameters": parameters})
+        while (found := await self.take()) is not None:
+            if "id" in found:
+                return found["error"] if "error" in found else found["result"]
+        raise AssertionError("the device closed the connection")
 
     def close(self) -> None:
         self.stream.close()

@@ -6,14 +6,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from armillary.device.interface.methods import DeviceParts, method_table
-from armillary.device.state.journal import Journal
+from tests.device.interface.asking import parts
+
+from armillary.device.interface.methods import method_table
 
 REFERENCE = Path(__file__).resolve().parents[3] / "docs/reference/application-interface.md"
 ROW = re.compile(r"^\| `([a-z-]+\.[a-z.-]+)` \| (?:`([\w.]+)`)? ?\|", re.MULTILINE)
 
 
-def test_each_method_and_its_capability() -> None:
-    table = method_table(DeviceParts(device_id="d0" * 64, journal=Journal(None, lambda: 0)))
+def test_each_method_and_its_capability(tmp_path: Path) -> None:
+    table = method_table(parts(tmp_path))
     documented = {name: capability or None for name, capability in ROW.findall(REFERENCE.read_text("utf-8"))}
     assert documented == {row.name: row.capability for row in table.rows}

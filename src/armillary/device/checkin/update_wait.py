@@ -16,7 +16,7 @@ from uuid import UUID
 
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.errors import ArmillaryError, DataFolderError
-from armillary.update.schedule.begin import NotYet, not_yet
+from armillary.update.schedule.begin import DEFERRED, NotYet, not_yet
 from armillary.wire.device.checkin import Offer
 from armillary.wire.device.update_reason import NOTHING
 from armillary.wire.encoding import cbor
@@ -36,11 +36,19 @@ class UpdateReason:
 
 
 class UpdateWait:
-    """The offer that waits, one at a time. ``now`` gives Unix seconds of the device's clock."""
+    """The offer that waits, one at a time.
 
-    def __init__(self, flash: Flash, now: Callable[[], int]) -> None:
+    ``now`` gives Unix seconds of the device's clock. ``announce`` is called once before an offer would begin, and again
+    after applications have put it off; it returns the seconds for which they are to be given the time to do so, which
+    counts as a deferral.
+    """
+
+    def __init__(self, flash: Flash, now: Callable[[], int], announce: Callable[[Offer], int] = lambda _: 0) -> None:
         self._flash = flash
         self._now = now
+        self._announce = announce
+        self._announced = ""  # the offer that was
+        self._announced_until = 0
         self._offer: Offer | None = None
         self._heard_at = 0
         self._deferred: dict[UUID, int] = {}  # component -> until when it put off updates
@@ -62,6 +70,10 @@ class UpdateWait:
         if offer is None:
             return None
         found = self._not_yet(offer)
+        if found is None and self._announced != _key(offer):
+            self._announced = _key(offer)
+            self._announced_until = self._now() + self._announce(offer)
+            found = self._not_yet(offer)
         if found is not None:
             self.reason = UpdateReason(found.reason, self._words(found), found.until)
             return None
@@ -88,7 +100,11 @@ class UpdateWait:
     def defer(self, component_id: UUID, minutes: int) -> None:
         """An application puts off updates for so long from now; 0 takes it back."""
         if minutes:
+            self._announced = ""
             self._deferred[component_id] = self._now() + 60 * minutes
+            found = None if self._offer is None else self._not_yet(self._offer)
+            if found is not None:
+                self.reason = UpdateReason(found.reason, self._words(found), found.until)
         else:
             self.forget(component_id)
 
@@ -97,12 +113,14 @@ class UpdateWait:
         self._deferred.pop(component_id, None)
 
     def _not_yet(self, offer: Offer) -> NotYet | None:
-        deferred_until = max(self._deferred.values(), default=None)
+        deferred_until = max([*self._deferred.values(), self._announced_until])
         return not_yet(offer.when, now=self._now(), heard_at=self._heard_at, deferred_until=deferred_until)
 
     def _words(self, found: NotYet) -> str:
         late = [component for component, until in self._deferred.items() if until > self._now()]
-        return f"component {late[0]}" if found.reason == "deferred" and late else ""
+        if found.reason != DEFERRED:
+            return ""
+        return f"component {late[0]}" if late else "applications are told of it first"
 
     def _first_heard(self, offer: Offer) -> int:
         """When this offer was first heard of, now unless flash says it was before; flash that fails delays nothing."""

@@ -21,6 +21,11 @@ class Allowance:
     def __post_init__(self) -> None:
         self._tokens, self._at = float(self.burst), self.monotonic()
 
+    def peek(self) -> float:
+        """The seconds that :meth:`take` would have somebody wait."""
+        tokens = min(float(self.burst), self._tokens + max(0.0, self.monotonic() - self._at) * self.per_second) - 1
+        return max(0.0, -tokens / self.per_second)
+
     def take(self) -> float:
         """Take one; the seconds to wait before it is used, 0 within the rate."""
         now = self.monotonic()

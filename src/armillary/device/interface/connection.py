@@ -16,7 +16,7 @@ import contextlib
 import errno
 import socket
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from armillary.device.interface.allowance import Allowance
@@ -48,6 +48,7 @@ class Connection:
         self._events: deque[tuple[str, Mapping[str, Any]]] = deque()
         self._lost = 0
         self._has_events = asyncio.Event()
+        self._ending = contextlib.ExitStack()
 
     async def serve(self) -> None:
         """Work until the application closes it, sends what is no frame, or this is cancelled."""
@@ -59,6 +60,7 @@ class Connection:
             for task in (telling, *self._calls):
                 task.cancel()
             await asyncio.gather(telling, *self._calls, return_exceptions=True)
+            self._ending.close()
             self._stream.close()
 
     def notify(self, event: str, data: Mapping[str, Any]) -> None:
@@ -68,6 +70,10 @@ class Connection:
             self._lost += 1
         self._events.append((event, data))
         self._has_events.set()
+
+    def on_disconnect(self, callback: Callable[[], object]) -> None:
+        """Call this when the connection ends; the last one first."""
+        self._ending.callback(callback)
 
     async def _read(self) -> None:
         loop, frames = asyncio.get_running_loop(), FrameReader()
@@ -92,7 +98,7 @@ class Connection:
         self._room.release()
 
     async def _call(self, message: Mapping[str, Any]) -> None:
-        said, given = await self._table.answer(self._session, message, self.notify)
+        said, given = await self._table.answer(self._session, message, self)
         try:
             with contextlib.suppress(OSError):  # the application is gone; reading ends the connection
                 await self._send(said, given)

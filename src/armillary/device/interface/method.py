@@ -49,13 +49,15 @@ class Answer:
 class Call:
     """One request, after its capability was checked.
 
-    ``parameters`` are read one by one, then ``finish()``. ``notify`` sends an event to the connection that asked.
+    ``parameters`` are read one by one, then ``finish()``. ``notify`` sends an event to the connection that asked, and
+    ``on_disconnect`` calls something when that connection ends.
     """
 
     session: Session
     method: str
     parameters: JsonFields
     notify: Callable[[str, Mapping[str, Any]], None]
+    on_disconnect: Callable[[Callable[[], object]], object]
 
     def not_granted(self, capability: str, what: str) -> OSError:
         """Report the undeclared use of one thing of a capability (``Gpio``, ``Gpio 9``); the caller raises it."""

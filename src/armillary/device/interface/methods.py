@@ -3,11 +3,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
 
+from armillary.device.checkin.daa import DeviceAuthentication
+from armillary.device.interface.authentication import Authentication
+from armillary.device.interface.clock import Time
+from armillary.device.interface.events import SystemEvents
 from armillary.device.interface.health import Health
 from armillary.device.interface.log import Log
+from armillary.device.interface.memory import Memory
+from armillary.device.interface.network import Network
+from armillary.device.interface.power import Power, PowerMethods
+from armillary.device.interface.storage import Storage
 from armillary.device.interface.table import MethodTable
+from armillary.device.interface.updates import Updates
+from armillary.device.state.clock import DeviceClock
 from armillary.device.state.journal import Journal
 
 
@@ -17,6 +30,12 @@ class DeviceParts:
 
     device_id: str
     journal: Journal
+    clock: DeviceClock
+    events: SystemEvents
+    daa: DeviceAuthentication
+    power: Power
+    check_in_now: Callable[[], None]
+    storage_folder: Callable[[UUID], Path]  # of a component on the host
 
 
 def method_table(parts: DeviceParts) -> MethodTable:
@@ -25,6 +44,14 @@ def method_table(parts: DeviceParts) -> MethodTable:
         (
             *Log(parts.journal).methods,
             *Health().methods,
+            *parts.events.methods,
+            *Updates().methods,
+            *Storage(parts.storage_folder).methods,
+            *Memory().methods,
+            *Time(parts.clock, parts.check_in_now).methods,
+            *Authentication(parts.daa).methods,
+            *Network().methods,
+            *PowerMethods(parts.power, parts.journal, parts.clock.monotonic).methods,
         ),
         device_id=parts.device_id,
     )

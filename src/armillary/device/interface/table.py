@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -24,6 +24,18 @@ from armillary.wire.encoding.json_fields import JsonFields
 VERSION = 1
 _REMEDY = "See docs/reference/application-interface.md for the methods and their parameters."
 _log = structlog.get_logger(__name__)
+
+
+class Asker(Protocol):
+    """The connection that asked."""
+
+    def notify(self, event: str, data: Mapping[str, Any]) -> None:
+        """Send an event."""
+        ...
+
+    def on_disconnect(self, callback: Callable[[], object]) -> None:
+        """Call something when it ends."""
+        ...
 
 
 class MethodTable:
@@ -55,7 +67,7 @@ class MethodTable:
         }
 
     async def answer(
-        self, session: Session, message: Mapping[str, Any], notify: Callable[[str, Mapping[str, Any]], None]
+        self, session: Session, message: Mapping[str, Any], asker: Asker
     ) -> tuple[dict[str, Any], Answer | None]:
         """The message that answers another, and what has descriptors that go with it."""
         try:
@@ -70,14 +82,22 @@ class MethodTable:
         if not is_granted(session.grant, row.capability) and row.capability is not None:  # (3)
             problem = session.not_granted(row.name, row.capability)
             return _refused(request.id, problem, row.capability), None
-        return await self._answer(row, session, request, notify)  # (4)
+        return await self._answer(row, session, request, asker)  # (4)
 
     async def _answer(
-        self, row: Method, session: Session, request: Request, notify: Callable[[str, Mapping[str, Any]], None]
+        self, row: Method, session: Session, request: Request, asker: Asker
     ) -> tuple[dict[str, Any], Answer | None]:
         parameters = JsonFields(request.parameters, "parameters", _REMEDY)
         try:
-            found = await row.answer(Call(session=session, method=row.name, parameters=parameters, notify=notify))
+            found = await row.answer(
+                Call(
+                    session=session,
+                    method=row.name,
+                    parameters=parameters,
+                    notify=asker.notify,
+                    on_disconnect=asker.on_disconnect,
+                )
+            )
         except OSError as problem:
             return _refused(request.id, problem, row.capability), None
         except ArmillaryError as error:

@@ -61,6 +61,7 @@ class DeviceClock:
         self._wall = wall
         self._floor = _last_time(flash)
         self._base: tuple[int, float] | None = None
+        self._given: tuple[int, float] | None = None  # by an application, before the service gave any
         self._earlier: tuple[int, float] | None = None  # what the service says now, where that is before the floor
         self._service_days: tuple[int, int] | None = None
 
@@ -72,7 +73,7 @@ class DeviceClock:
     def now(self) -> int:
         """Unix seconds UTC."""
         if self._base is None:
-            return max(int(self._wall()), self._floor)
+            return max(self._unsigned(), self._floor)
         base, at = self._base
         return base + int(self.monotonic() - at)
 
@@ -120,6 +121,16 @@ class DeviceClock:
                 self._keep(told)
                 self._base, self._earlier = earlier, None
         return self.now()
+
+    def set_unsigned(self, time_s: int) -> None:
+        """Take over the time of a clock on the board in place of the host's, until the service gives it."""
+        self._given = (time_s, self.monotonic())
+
+    def _unsigned(self) -> int:
+        if self._given is None:
+            return int(self._wall())
+        given, at = self._given
+        return given + int(self.monotonic() - at)
 
     def _keep(self, time_s: int) -> None:
         replace_region(self._flash, _REGION, _TIME.pack(time_s))

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How applications put off an update: one line on standard output.
+"""How applications put off an update without the application interface: one line on standard output.
 
 An application with the capability ``SoftwareUpdateDeferral`` writes ``armillary: defer-update MINUTES``; 0 takes it
 back. It may say so at any time, also when no update waits: it says for how long it is busy. Nothing else of what it
 writes means anything, and what it asked for ends when it ends, so that a crash puts nothing off.
 
-Standard output, and not a file or a socket: it is the one way from an application to the device that every sandbox has,
-that is limited in its rate, and by which nothing reaches into the sandbox.
+A shell script can say it. What has the interface calls ``update.defer`` there, which does the same
+(``device/interface/updates.py``).
 """
 
 from __future__ import annotations

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a folder that an application writes takes on the disk, and what its processes take of memory."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+# Entries that are looked at: an application with more is told the sum of these.
+ENTRIES_LIMIT = 100_000
+BLOCK_BYTES = 512  # unit of st_blocks, whatever the file system's is (stat(2))
+PROCESSES_LIMIT = 256  # more than an application may have
+_PROC = Path("/proc")
+_RESET_PEAK = b"5\n"  # proc_pid_clear_refs(5): the peak resident set starts over
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """Resident memory of an application's processes, bytes; pages that several map count for each."""
+
+    now_bytes: int
+    peak_bytes: int  # sum of the peaks of the processes that run now
+    processes: int
+
+
+def used_bytes(folder: Path) -> tuple[int, int]:
+    """Bytes that the files below a folder take on the disk, and how many files there are; links are not followed."""
+    used, files, seen, waiting = 0, 0, 0, [folder]
+    while waiting:
+        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                seen += 1
+                if seen > ENTRIES_LIMIT:
+                    return used, files
+                with contextlib.suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(Path(entry.path))
+                        continue
+                    used += entry.stat(follow_symlinks=False).st_blocks * BLOCK_BYTES
+                    files += 1
+    return used, files
+
+
+def memory_use(process: int) -> MemoryUse:
+    """What a process and its descendants take now; ProcessLookupError if it has ended."""
+    found = [use for each in _tree(process) if (use := _memory(each)) is not None]
+    if not found:
+        raise ProcessLookupError(errno.ESRCH, f"process {process} has ended")
+    return MemoryUse(sum(now for now, _ in found), sum(peak for _, peak in found), len(found))
+
+
+def reset_peak(process: int) -> None:
+    """Have the peaks of a process and its descendants start over; OSError where the host forbids it."""
+    for each in _tree(process):
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+            (_PROC / str(each) / "clear_refs").write_bytes(_RESET_PEAK)
+
+
+def _tree(process: int) -> list[int]:
+    """A process and its descendants, as far as the limit."""
+    found: list[int] = []
+    waiting = [process]
+    while waiting and len(found) < PROCESSES_LIMIT:
+        each = waiting.pop()
+        found.append(each)
+        waiting += _children(each)
+    return found
+
+
+def _children(process: int) -> Iterable[int]:
+    for thread in _entries(_PROC / str(process) / "task"):
+        with contextlib.suppress(OSError):
+            yield from map(int, (thread / "children").read_text("ascii").split())
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _memory(process: int) -> tuple[int, int] | None:
+    """Resident memory and its peak; None of a process that has ended."""
+    try:
+        lines = (_PROC / str(process) / "status").read_text("ascii", "replace").splitlines()
+    except OSError:
+        return None
+    sizes = {name: value for name, _, value in (line.partition(":") for line in lines)}
+    if "VmRSS" not in sizes:
+        return None  # it has ended and is waited for
+    return _bytes(sizes["VmRSS"]), _bytes(sizes.get("VmHWM", sizes["VmRSS"]))
+
+
+def _bytes(size: str) -> int:
+    """Of ``  123 kB``."""
+    return int(size.split(maxsplit=1)[0]) * 1024

@@ -46,6 +46,7 @@ STABLE_S = 60.0  # after running so long the back-off starts over
 LISTENS = {"listen": "tcp", "listen-udp": "udp"}
 # Protocols of refused attempts -> the event in the log; connection-blocked for all others.
 _BLOCKED_EVENTS = {"listen": "listener-blocked", "listen-udp": "listener-blocked", METHOD: "capability-blocked"}
+MEBIBYTE = 1024 * 1024
 SIGNAL_CODE_UNKNOWN = 0  # a parent does not hear of it; Azure Sphere's form has a field for it
 
 
@@ -171,6 +172,7 @@ class Supervisor:
                     image_id=application.image_id,
                     exit_code=status.exit_code,
                     signal=status.signal,
+                    **_used(status),
                 )
             if self._monotonic() - started >= STABLE_S:
                 backoff.succeeded()
@@ -299,7 +301,7 @@ def describe(
 ) -> Incident:
     """The error report of an exit, in Azure Sphere's literal forms, and what was captured of it.
 
-    Of a run that the watchdog ended it says why, after what Azure Sphere would say.
+    Of a run that the watchdog ended, or that ran out of its memory, it says so after what Azure Sphere would say.
     """
     component_id, image_id = application.component_id, application.image_id
     if status.signal is not None:
@@ -316,9 +318,23 @@ def describe(
         description = f"AppExit (exit_code={status.exit_code}; component_id={component_id}; image_id={image_id})"
     if hang_reason:
         description = f"{description[:-1]}; watchdog={hang_reason})"
+    if status.usage is not None and status.usage.killed_for_memory:
+        most = application.grant.limits.memory_bytes // MEBIBYTE
+        description = f"{description[:-1]}; memory=out of memory: it reached its limit of {most} MiB)"
     return Incident(
         event_type=event_type, description=description, component_id=component_id, image_id=image_id, crash=crash
     )
+
+
+def _used(status: ExitStatus) -> dict[str, object]:
+    """What the journal says of a run that its control groups counted."""
+    if status.usage is None:
+        return {}
+    return {
+        "memory_peak_bytes": status.usage.memory_peak_bytes,
+        "killed_for_memory": status.usage.killed_for_memory,
+        "processes_refused": status.usage.processes_refused,
+    }
 
 
 def blocked(application: Application, attempt: ConnectionAttempt) -> Incident:

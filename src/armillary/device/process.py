@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -167,19 +167,20 @@ class Device:
                 await renewal.look()
                 hints.check_in_answered()
 
+            store = ApplicationStore(
+                folder=self.folder,
+                installer=installer,
+                trusted=signers(self._flash, startup.configuration, now=self.clock.now()),
+                platform=platform_limits(startup.profile),
+                flash_limit_bytes=startup.profile.limits.application_flash_bytes,
+                device_id=self.configuration.device_id,
+                serial_ports=self._serial_ports.of,
+                addresses=self._settings.addresses,
+            )
             self._running = RunningDevice(
                 settings=self._settings,
                 check_ins=check_ins,
-                store=ApplicationStore(
-                    folder=self.folder,
-                    installer=installer,
-                    trusted=signers(self._flash, startup.configuration, now=self.clock.now()),
-                    platform=platform_limits(startup.profile),
-                    flash_limit_bytes=startup.profile.limits.application_flash_bytes,
-                    device_id=self.configuration.device_id,
-                    serial_ports=self._serial_ports.of,
-                    addresses=self._settings.addresses,
-                ),
+                store=store,
                 sandbox=sandbox,
                 journal=self.journal,
                 offers=Offers(directives, self.journal, endpoint.download),
@@ -190,7 +191,7 @@ class Device:
             )
             if self._stop_requested:
                 self._running.stop()
-            async with hints:
+            async with hints, self._own_api(self._running, check_ins, store):
                 starts_again = await self._running.run()
         return starts_again or (self._rest_s is not None and not self._stop_requested)
 
@@ -215,6 +216,37 @@ class Device:
             storage_folder=lambda component_id: self.folder.mutable / str(component_id),
         )
         return ApplicationInterface(self.folder.run, method_table(parts), self.journal, self.clock.monotonic)
+
+    @contextlib.asynccontextmanager
+    async def _own_api(
+        self, running: RunningDevice, check_ins: CheckIns, store: ApplicationStore
+    ) -> AsyncGenerator[None]:
+        """Serve the device's own API, if it is asked for; it is loaded only then."""
+        if self._settings.rest is None:
+            yield
+            return
+        from armillary.device.rest.attached import AttachedDevice  # noqa: PLC0415 - see above
+        from armillary.device.rest.server import serve  # noqa: PLC0415
+
+        attached = AttachedDevice(
+            settings=self._settings.rest,
+            startup=check_ins.startup,
+            flash=self._flash,
+            folder=self.folder,
+            clock=self.clock,
+            journal=self.journal,
+            installer=check_ins.installer,
+            store=store,
+            reports=check_ins.reports,
+            daa=check_ins.daa,
+            running=running,
+            allowed=self._allowed,
+            started=self.clock.monotonic(),
+            trust_tier=self.root_of_trust.tier,
+        )
+        async with serve(attached) as address:
+            self._fixed_status["rest"] = address.status()
+            yield
 
     def _directives(self, endpoint: DeviceEndpoint, mirrors: aiohttp.ClientSession) -> Directives:
         """What takes directives; the repository behind it, and the TUF library, are loaded with the first one."""

@@ -26,6 +26,7 @@ from armillary.device.checkin.fetch import ArtifactFetch
 from armillary.device.checkin.schedule import CheckInSchedule
 from armillary.device.installation import Begun, Installation
 from armillary.device.offers import Offers, RefusedOffer, TakenOffer
+from armillary.device.rest.settings import RestSettings
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
 from armillary.engines.sandbox.port import Launch, Sandbox
@@ -51,7 +52,8 @@ class DeviceSettings:
 
     ``trial`` says when a new set of images is confirmed or taken back; ``mirrors`` are addresses of folders that have
     the files of the update repository as well; ``serial_ports`` has the node of this host for the board's name of each
-    serial port; ``addresses`` are those at which the server ports of applications are reached.
+    serial port; ``addresses`` are those at which the server ports of applications are reached; ``rest`` says where the
+    device's own API listens, None for nowhere.
     """
 
     trial: TrialRules = DEFAULT_RULES
@@ -60,6 +62,7 @@ class DeviceSettings:
     mirrors: tuple[str, ...] = ()
     serial_ports: Mapping[str, Path] = field(default_factory=dict)
     addresses: DeviceAddresses = LOOPBACK
+    rest: RestSettings | None = None
 
 
 class RunningDevice:
@@ -104,6 +107,8 @@ class RunningDevice:
         self._after_check_in = after_check_in
         self._wake = asyncio.Event()
         self._stopped = asyncio.Event()
+        self._restarts = False
+        self.changes = asyncio.Lock()  # held while the installed set, or what runs of it, changes
         self._schedule = CheckInSchedule(
             self._clock.monotonic, retry_first_s=settings.retry_first_s, retry_limit_s=settings.retry_limit_s
         )
@@ -119,8 +124,8 @@ class RunningDevice:
         self._trial_started = 0.0
         self._contact_asked = False
         self._refusal = ""  # why the service did not attest this boot at the last accepted check-in
-        self._last_check_in: dict[str, object] = {}
-        self._supervisor = Supervisor(
+        self.last_check_in: dict[str, object] = {}
+        self.supervisor = Supervisor(
             sandbox,
             launch=self._launch,
             journal=journal,
@@ -139,6 +144,12 @@ class RunningDevice:
 
     def stop(self) -> None:
         """End :meth:`run`."""
+        self._restarts = False
+        self._stopped.set()
+
+    def restart(self) -> None:
+        """End :meth:`run` so that the device starts again."""
+        self._restarts = not self._stopped.is_set()
         self._stopped.set()
 
     async def run(self) -> bool:
@@ -155,23 +166,26 @@ class RunningDevice:
             for task in (loop, stopped):
                 task.cancel()
             await asyncio.gather(loop, stopped, return_exceptions=True)
-            await self._supervisor.stop()
+            await self.supervisor.stop()
             with contextlib.suppress(DataFolderError):
                 self._reports.flush()
-            self._publish_status("restarting" if ended_by_itself and self._is_behind() else "stopped")
+            starts_again = self._restarts or (ended_by_itself and self._is_behind())
+            self._publish_status("restarting" if starts_again else "stopped")
         if ended_by_itself:
             loop.result()  # a defect ended the loop: let it be seen
-        return ended_by_itself and not self._stopped.is_set()
+        return self._restarts or (ended_by_itself and not self._stopped.is_set())
 
     def _is_behind(self) -> bool:
         """Whether another OS or trust store is in force than the one that booted."""
         return self._check_ins.startup.is_behind(self._installer.record)
 
     async def _loop(self) -> None:
-        await self._run_active(only_ready=True)
+        async with self.changes:
+            await self.run_active(only_ready=True)
         if not self._is_behind():
             await self._check_in()
-            await self._run_active()
+            async with self.changes:
+                await self.run_active()
         while not self._is_behind():
             self._wake.clear()
             trial_wait_s = await self._settle()
@@ -209,7 +223,7 @@ class RunningDevice:
         except TimeoutError:
             return
 
-    async def _run_active(self, *, only_ready: bool = False) -> None:
+    async def run_active(self, *, only_ready: bool = False) -> None:
         """Run the applications of the record in force.
 
         With ``only_ready``, those that wait for their certificate are left for after the first check-in. Nothing is
@@ -229,10 +243,10 @@ class RunningDevice:
             for application in loaded.applications
             if not only_ready or self._certified or application.grant.device_authentication is None
         ]
-        await self._supervisor.run_set(applications)
+        await self.supervisor.run_set(applications)
         self._trial_started = self._clock.monotonic()
         self._contact_asked = False
-        self._supervisor.begin_watch()
+        self.supervisor.begin_watch()
 
     async def _check_in(self) -> None:
         """Check in and act on the reply; plan the next time."""
@@ -264,7 +278,8 @@ class RunningDevice:
 
     async def _restart_certified(self) -> None:
         """Restart applications whose certificate or hub address is out of date."""
-        await self._supervisor.restart(lambda application: application.grant.device_authentication is not None)
+        async with self.changes:
+            await self.supervisor.restart(lambda application: application.grant.device_authentication is not None)
 
     @property
     def _certified(self) -> bool:
@@ -306,11 +321,12 @@ class RunningDevice:
             self._wait.say("development")
             wanted = only_system(taken.offer)
         if wanted is not None:
-            await self._install(wanted, taken)
+            async with self.changes:
+                await self._install(wanted, taken)
 
     async def _install(self, offer: Offer, taken: TakenOffer) -> None:
         """Install the offered bundle up to the switch, and start the trial; a new OS waits for the restart."""
-        running = {run.application.image_id for run in self._supervisor.runs if run.running is not None}
+        running = {run.application.image_id for run in self.supervisor.runs if run.running is not None}
 
         async def fetch(image: OfferedImage) -> bytes:
             return await self._artifacts.fetch(image, taken.fetch)
@@ -326,7 +342,7 @@ class RunningDevice:
         if begun is Begun.REFUSED:
             self.check_in_now()
         elif begun is Begun.SWITCHED:
-            await self._run_active()
+            await self.run_active()
             if self._installer.record.trial is None:
                 self.check_in_now()  # removals only: confirmed already
 
@@ -360,8 +376,8 @@ class RunningDevice:
 
     def _health(self, images: Sequence[SlotImage]) -> tuple[ApplicationHealth, ...]:
         """Health of the images that should run; one that was not even loaded counts as not startable."""
-        runs = self._supervisor.health({image.image_id for image in images})
-        loaded = {run.application.image_id for run in self._supervisor.runs}
+        runs = self.supervisor.health({image.image_id for image in images})
+        loaded = {run.application.image_id for run in self.supervisor.runs}
         missing = (image for image in images if image.kind is Kind.APPLICATION and image.image_id not in loaded)
         return runs + tuple(
             ApplicationHealth(image.name, None, 0, "its package is not acceptable") for image in missing
@@ -375,7 +391,7 @@ class RunningDevice:
         self._report(
             Incident(event_type="InstallReverted", event_class="OS", description=f"InstallReverted ({names}): {reason}")
         )
-        await self._run_active()
+        await self.run_active()
         self.check_in_now()
 
     def _launch(self, application: Application) -> Launch:
@@ -398,10 +414,10 @@ class RunningDevice:
         self._wake.set()
 
     def _states(self) -> dict[UUID, str]:
-        return {run.application.image_id: run.state for run in self._supervisor.runs}
+        return {run.application.image_id: run.state for run in self.supervisor.runs}
 
     def _remember(self, reply: CheckinReply) -> None:
-        self._last_check_in = {
+        self.last_check_in = {
             "at": self._clock.now(),
             "accepted": True,
             "verdict": reply.verdict,
@@ -419,7 +435,7 @@ class RunningDevice:
         )
 
     def _check_in_failed(self, error: ArmillaryError, retry_s: float) -> None:
-        self._last_check_in = {
+        self.last_check_in = {
             "at": self._clock.now(),
             "accepted": False,
             "code": error.code,
@@ -437,7 +453,7 @@ class RunningDevice:
             {
                 "state": state,
                 "time_is_signed": self._clock.signed,
-                "last_check_in": self._last_check_in or None,
+                "last_check_in": self.last_check_in or None,
                 "check_ins": self._schedule.attempts,
                 "next_check_in_at": self._clock.now() + max(0, round(self._schedule.wait_s)),
                 "certificate_expires_at": daa.expires(),

@@ -19,6 +19,7 @@ from armillary.cli.terminal.output import note
 from armillary.device.applications.serial_ports import parse_peripherals
 from armillary.device.process import Device
 from armillary.device.repository.sources import check_mirrors
+from armillary.device.rest.settings import rest_settings
 from armillary.device.running import DeviceSettings
 from armillary.update.install.trial import HEALTHY_S, TrialRules
 
@@ -52,6 +53,32 @@ def boot(
             ":: for all. Once for IPv4, once for IPv6.",
         ),
     ] = None,
+    rest: Annotated[
+        str | None,
+        typer.Option(
+            "--rest",
+            metavar="ADDRESS:PORT",
+            help="Serve the device's own API for tools on this host, such as at 127.0.0.1:8443.",
+        ),
+    ] = None,
+    rest_token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--rest-token-file",
+            metavar="FILE",
+            help="A secret that every request to the API has to show; needed at an address that others reach.",
+        ),
+    ] = None,
+    rest_list_port: Annotated[
+        int | None,
+        typer.Option(
+            "--rest-list-port",
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="Serve the plain list of devices, by which Azure Sphere's tools find one; theirs is 48938.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print events to stdout as JSON lines.")] = False,
 ) -> None:
     """Be the device, until Ctrl-C.
@@ -63,6 +90,7 @@ def boot(
         mirrors=check_mirrors(mirror or ()),
         serial_ports=parse_peripherals(peripheral or ()),
         addresses=parse_device_addresses(listen or ()),
+        rest=rest_settings(rest, token_file=rest_token_file, list_port=rest_list_port),
     )
     be_device(data, settings, as_json=as_json)
 

@@ -24,6 +24,7 @@
         downloads/<digest>/<n>  pieces of downloads under way (device/repository/partial.py)
     daa/                    24-hour certificate for applications (device/checkin/daa.py)
     mutable/<component id>/ mutable storage of applications
+    rest/                   authority of the device's own API (device/rest/authority.py)
     run/                    what can be made again: extracted images, applications' temporary folders and sockets
                             (device/interface/interface.py); emptied at every start
     log/                    the device's log, and whose it is
@@ -58,6 +59,7 @@ class DeviceFolder:
         self.flash = self.root / "flash"
         self.daa = self.root / "daa"
         self.mutable = self.root / "mutable"
+        self.rest = self.root / "rest"
         self.run = self.root / "run"
         self.log = self.root / "log"
         self.status = self.root / "status.json"

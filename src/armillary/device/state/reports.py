@@ -66,6 +66,11 @@ class ReportQueue:
         return len(self._reports)
 
     @property
+    def waiting(self) -> tuple[ErrorReport, ...]:
+        """The queued reports, oldest first, without those that are held back."""
+        return tuple(self._reports)
+
+    @property
     def has_errors(self) -> bool:
         """Whether something was not planned."""
         return any(one.event_category == "Unplanned" for one in self._reports)

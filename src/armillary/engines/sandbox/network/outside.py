@@ -7,12 +7,14 @@ import asyncio
 import contextlib
 import errno
 import functools
+import ipaddress
 import socket
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from armillary.capability.network import parse_address, refuse_resolved
+from armillary.engines.sandbox.network.own_ports import check_not_own
 
 # Linux gives up a TCP connect after two minutes; an application's own patience is shorter.
 CONNECT_TIMEOUT_S = 20.0
@@ -67,10 +69,11 @@ async def addresses_of(host: str, port: int, kind: socket.SocketKind) -> list[tu
     """Addresses of a declared name or address, except refused ones.
 
     Raises:
-        OSError: EHOSTUNREACH when none is left, with the reason as text.
+        OSError: EHOSTUNREACH when none is left, with the reason as text; EACCES where the device itself listens.
     """
     address = parse_address(host)
     if address is not None:
+        check_not_own(address, port)
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         return [(family, str(address))]
     try:
@@ -84,6 +87,7 @@ async def addresses_of(host: str, port: int, kind: socket.SocketKind) -> list[tu
     usable: list[tuple[socket.AddressFamily, str]] = []
     reasons: list[str] = []
     for family, _, _, _, where in found:
+        check_not_own(ipaddress.ip_address(where[0]), port)
         reason = refuse_resolved(host, str(where[0]), local_names=known)
         if reason is None:
             usable.append((family, str(where[0])))

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network interfaces of this host, as the kernel tells them, and their switch.
+
+Addresses come by netlink (``RTM_GETADDR``, rtnetlink(7)), the rest from ``/sys/class/net`` and ``/proc/net``. Nothing
+is started, and reading needs no right.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import ipaddress
+import socket
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from armillary.errors import HostError
+
+_SYS = Path("/sys/class/net")
+_IFF_UP = 0x1
+_SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
+_FLAGS_REQUEST = struct.Struct("=16sh22x")  # struct ifreq with ifr_flags
+
+_RTM_NEWADDR, _RTM_GETADDR = 20, 22
+_NLM_F_REQUEST, _NLM_F_DUMP = 0x1, 0x300
+_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+_HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
+_ADDRESS = struct.Struct("=BBBBi")  # ifaddrmsg: family, prefix length, flags, scope, interface
+_ATTRIBUTE = struct.Struct("=HH")  # rtattr: length, type
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_READ_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostInterface:
+    """One interface now."""
+
+    name: str
+    is_up: bool  # switched on
+    has_carrier: bool  # the other side of its wire is there
+    addresses: tuple[str, ...]  # textual, without prefix lengths
+    has_default_route: bool
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it only reaches this host."""
+        return self.name == "lo"
+
+    @property
+    def has_address(self) -> bool:
+        """Whether it has an address that others could answer to."""
+        found = map(ipaddress.ip_address, self.addresses)
+        return any(not each.is_link_local and not each.is_loopback for each in found)
+
+
+def interfaces() -> tuple[HostInterface, ...]:
+    """The interfaces of this network namespace, in the kernel's order."""
+    known = socket.if_nameindex()
+    addresses = _addresses()
+    routed = _default_routes()
+    return tuple(
+        HostInterface(
+            name=name,
+            is_up=bool(int(_read(name, "flags") or "0", 16) & _IFF_UP),
+            has_carrier=_read(name, "carrier") == "1",
+            addresses=tuple(addresses.get(index, ())),
+            has_default_route=name in routed,
+        )
+        for index, name in known
+    )
+
+
+def switch(name: str, *, up: bool) -> None:
+    """Switch an interface on or off.
+
+    Raises:
+        HostError: there is none of this name, or the process may not (CAP_NET_ADMIN).
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as control:
+        try:
+            found = fcntl.ioctl(control, _SIOCGIFFLAGS, _FLAGS_REQUEST.pack(name.encode(), 0))
+            _, flags = _FLAGS_REQUEST.unpack(found)
+            wanted = flags | _IFF_UP if up else flags & ~_IFF_UP
+            fcntl.ioctl(control, _SIOCSIFFLAGS, _FLAGS_REQUEST.pack(name.encode(), wanted))
+        except OSError as error:
+            raise HostError(
+                f"interface {name}: {error.strerror or error}",
+                remedy="Start the device as root, or give it CAP_NET_ADMIN; ip link lists the interfaces.",
+            ) from error
+
+
+def _read(name: str, fact: str) -> str:
+    """A fact of an interface; empty where the kernel tells none, as of the carrier while it is off."""
+    try:
+        return (_SYS / name / fact).read_text().strip()
+    except OSError:
+        return ""
+
+
+def _addresses() -> Mapping[int, list[str]]:
+    """Addresses by the number of their interface."""
+    found: dict[int, list[str]] = {}
+    for kind, body in _dump(_RTM_GETADDR):
+        if kind != _RTM_NEWADDR or len(body) < _ADDRESS.size:
+            continue
+        family, _, _, _, index = _ADDRESS.unpack_from(body)
+        values = dict(_attributes(body[_ADDRESS.size :]))
+        raw = values.get(_IFA_LOCAL) or values.get(_IFA_ADDRESS)
+        if raw is not None and family in (socket.AF_INET, socket.AF_INET6):
+            found.setdefault(index, []).append(socket.inet_ntop(family, raw))
+    return found
+
+
+def _dump(kind: int) -> Iterator[tuple[int, bytes]]:
+    """The messages that answer one request of rtnetlink; none where the kernel refuses."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as link:
+        link.settimeout(1.0)
+        body = _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+        link.send(_HEADER.pack(_HEADER.size + len(body), kind, _NLM_F_REQUEST | _NLM_F_DUMP, 1, 0) + body)
+        while True:
+            data = link.recv(_READ_BYTES)
+            while len(data) >= _HEADER.size:
+                length, found, _, _, _ = _HEADER.unpack_from(data)
+                if found in (_NLMSG_DONE, _NLMSG_ERROR) or length < _HEADER.size:
+                    return
+                yield found, data[_HEADER.size : length]
+                data = data[_aligned(length) :]
+
+
+def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    while len(data) >= _ATTRIBUTE.size:
+        length, kind = _ATTRIBUTE.unpack_from(data)
+        if length < _ATTRIBUTE.size:
+            return
+        yield kind, data[_ATTRIBUTE.size : length]
+        data = data[_aligned(length) :]
+
+
+def _aligned(length: int) -> int:
+    return (length + 3) & ~3
+
+
+def _default_routes() -> frozenset[str]:
+    """Names of the interfaces that a default route goes through."""
+    found: set[str] = set()
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/net/route").read_text().splitlines()[1:]:
+            fields = line.split()
+            if len(fields) > 7 and fields[1] == fields[7] == "00000000":
+                found.add(fields[0])
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/net/ipv6_route").read_text().splitlines():
+            fields = line.split()
+            if len(fields) > 9 and fields[1] == "00" and not fields[0].strip("0"):
+                found.add(fields[9])
+    return frozenset(found - {"lo"})

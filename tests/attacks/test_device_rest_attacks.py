@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attacks on a device's own API: by other users of the host, web pages, applications, hostile requests, silence.
+
+Beside each refusal stands the same request that is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import os
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.device.fake_sandbox import FakeSandbox
+from tests.device.rest.asking import ANY_DEVICE, REST, allow, tool_of
+from tests.device.rig import Rig, provisioned
+from tests.device.tiny_service import TinyService
+from tests.fixtures.waiting import until
+
+from armillary.device.rest import listener
+from armillary.device.rest.answering import MAX_JSON_BYTES
+from armillary.device.rest.server import routes
+from armillary.device.rest.settings import rest_settings
+from armillary.engines.host.connections import peer_user
+from armillary.engines.sandbox.network.outside import connect_outside
+from armillary.errors import InvalidArgumentError
+from armillary.identity.manufacturing import ManufacturingState
+from armillary.wire.device import azure_error
+from armillary.wire.image import capability_file
+
+pytestmark = pytest.mark.anyio
+DENIED = (403, azure_error.PERMISSION_DENIED)
+BAD_URI = (404, azure_error.INVALID_URI)
+STRANGER = 65534
+# Connects as another user and says what it hears.
+AS_USER = """
+import os, socket, ssl, sys
+host, port, ca, user = sys.argv[1:]
+context = ssl.create_default_context(cafile=ca)
+if int(user):
+    os.setgroups([]); os.setgid(int(user)); os.setuid(int(user))
+try:
+    with socket.create_connection((host, int(port)), 20) as plain, context.wrap_socket(plain, server_hostname=host) as s:
+        s.sendall(b"GET /status HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n")
+        print(s.recv(100).split(b"\\r\\n")[0].decode())
+except OSError as error:
+    print("closed")
+"""
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    """A device with a pretended sandbox, and its service, in the event loop of the test."""
+    async with provisioned(TinyService(), FakeSandbox(), tmp_path / "d") as found:
+        yield found
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="to be another user needs root; to enable: sudo make test")
+async def test_another_user_of_the_host_is_refused_before_tls(rig: Rig) -> None:
+    async with tool_of(rig) as tool:
+        host, port = tool.place
+        readable = rig.folder.parent / "ca.pem"
+        readable.write_bytes(Path(tool.address["ca"]).read_bytes())
+
+        async def heard(user: int) -> str:
+            command = [sys.executable, "-c", AS_USER, host, str(port), str(readable), str(user)]
+            done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
+            return done.stdout.strip()
+
+        assert await heard(STRANGER) == "closed"
+        assert [each["user"] for each in rig.events("rest-refused")] == [STRANGER]
+        assert await heard(0) == "HTTP/1.1 200 OK", "the same as the user who runs the device"
+
+
+def test_a_socket_that_its_user_has_closed_is_nobodys() -> None:
+    """The kernel shows such a socket as root's."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        accepted, _ = server.accept()
+        with accepted:
+            assert peer_user(accepted) == os.geteuid()
+            client.close()
+            assert peer_user(accepted) is None
+
+
+def test_both_spellings_of_a_local_address_have_their_user() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_INET6) as client:
+        client.connect(("::ffff:127.0.0.1", server.getsockname()[1]))
+        accepted, _ = server.accept()
+        with accepted:
+            assert peer_user(accepted) == os.geteuid()
+
+
+async def test_a_name_of_somebody_else_and_a_web_page_get_nothing(rig: Rig) -> None:
+    async with tool_of(rig) as tool:
+        for host in (
+            "evil.example",
+            "localhost.evil.example",
+            "devices.sphere.azure.local.evil.example",
+            "",
+            "a@localhost",
+        ):
+            assert (await tool.ask("GET", "/status", Host=host)).error == DENIED, host
+        assert (await tool.ask("GET", "/status", Origin="https://evil.example")).error == DENIED
+        assert (await tool.ask("GET", "/status", Sec_Fetch_Site="cross-site")).error == DENIED
+        for host in (ANY_DEVICE, "any.devices.sphere.azure.local", "localhost", "127.0.0.1:443", "[::1]:443"):
+            assert (await tool.ask("GET", "/status", Host=host)).status == 200, host
+
+
+async def test_a_finished_device_tells_who_it_is_and_no_more_without_a_capability(rig: Rig) -> None:
+    free = {"status", "device/security_state", "device/capabilities", "device/manufacturing_state"}
+    async with tool_of(rig, ManufacturingState.DEVICE_COMPLETE) as tool:
+        for route in routes():
+            if route.method == "GET" and route.path in free:
+                assert (await tool.ask("GET", f"/{route.path}")).status == 200, route
+                continue
+            answer = await tool.ask(route.method, "/" + route.path.format(uuid.UUID(int=1)), body={})
+            assert answer.status == 403, route
+            assert answer.body["error"] == (route.denied or azure_error.PERMISSION_DENIED), route
+        allow(rig, capability_file.APP_DEVELOPMENT)
+        assert (await tool.ask("GET", "/images")).status == 200
+        assert (await tool.ask("GET", "/device/capabilities")).body == {
+            "device_capabilities": [capability_file.APP_DEVELOPMENT]
+        }
+
+
+async def test_paths_that_lead_elsewhere_are_no_paths(rig: Rig) -> None:
+    async with tool_of(rig) as tool:
+        for path in (
+            "/../status", "/app/quota/..", "/app/quota/%2e%2e", "/app/quota/..%2f..%2fetc", "/net/interfaces/a!b",
+            "/net/interfaces/a%00b", "/status?x=1", "//status//x", "/app/status/1/2", "https://evil.example/status",
+            "/certstore", "/net/interfaces/é",
+        ):  # fmt: skip
+            target = path.encode("utf-8").decode("latin-1")
+            head = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode("latin-1")
+            found = await tool.raw(head)
+            assert found.split(b"\r\n")[0] in (
+                b"HTTP/1.0 404 Not Found",
+                b"HTTP/1.1 404 Not Found",
+                b"HTTP/1.0 400 Bad Request",
+            ), path
+            assert b"REST-API-Version" in found, path
+        odd = (await tool.ask("GET", "/app/quota/not-an-id")).error
+        assert odd == (400, azure_error.INVALID_PARAMETER)
+        assert (await tool.ask("GET", f"/app/status/{uuid.UUID(int=1)}")).body == {"state": "notPresent"}
+
+
+async def test_hostile_bodies_are_refused_and_change_nothing(rig: Rig) -> None:
+    place = "/device/manufacturing_state"
+    invalid = (400, azure_error.INVALID_PARAMETER)
+    async with tool_of(rig) as tool:
+        for body in (
+            "", "{", "null", "[]", "1", '"x"', "[" * 30_000, '{"manufacturingState":NaN}', b"\xff\xfe", "{}",
+            '{"manufacturingState":7}', '{"manufacturingState":"Blank"}', '{"manufacturingState":"Unknown"}',
+        ):  # fmt: skip
+            assert (await tool.ask("PUT", place, body)).error == invalid, body[:40]
+        huge = b" " * (MAX_JSON_BYTES + 1)
+        assert (await tool.ask("PUT", place, huge)).error == (400, azure_error.CONTENT_TOO_LARGE)
+        promised = await tool.ask("PUT", place, b"{}", Content_Length=str(1 << 40))
+        assert promised.error == (400, azure_error.CONTENT_TOO_LARGE)
+        packed = await tool.ask("PUT", place, b"{}", Content_Encoding="gzip")
+        assert packed.error == invalid
+        assert (await tool.ask("GET", place)).body == {"manufacturingState": "Blank"}
+        moved = await tool.ask("PUT", place, {"manufacturingState": "Module1Complete"})
+        assert moved.body == {"manufacturingState": "Module1Complete"}
+        back = await tool.ask("PUT", place, {"manufacturingState": "Blank"})
+        assert back.error == invalid, "there is no way back"
+
+
+async def test_what_is_no_http_gets_no_word_of_it_back(rig: Rig) -> None:
+    async with tool_of(rig) as tool:
+        for data in (b"\x00" * 100 + b"\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 5000 + b"\r\n", b"X" * 100_000):
+            found = await tool.raw(data)
+            assert b"REST-API-Version" in found or not found
+            assert found.split(b"\r\n")[0] == b"HTTP/1.0 400 Bad Request" or not found
+        assert (await tool.ask("GET", "/status")).status == 200
+
+
+async def test_silent_connections_hold_up_neither_the_device_nor_others_for_long(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "FIRST_REQUEST_S", 0.5)
+    async with tool_of(rig) as tool:
+        silent = [await asyncio.open_connection(*tool.place, ssl=tool.context) for _ in range(listener.MAX_CONNECTIONS)]
+        with pytest.raises(OSError):
+            await asyncio.open_connection(*tool.place, ssl=tool.context)
+        checks = len(rig.service.checks)
+        assert rig.device is not None
+        rig.device.check_in_now()
+        await until(lambda: len(rig.service.checks) > checks, "a check-in meanwhile")
+        for reader, writer in silent:
+            with contextlib.suppress(OSError):
+                assert await reader.read() == b""
+            writer.close()
+        assert (await tool.ask("GET", "/status")).status == 200
+
+
+async def test_a_network_gets_in_by_the_token_alone(rig: Rig, tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match="everybody on the network"):
+        rest_settings("0.0.0.0:0")
+    secret = tmp_path / "token"
+    secret.write_text("0123456789abcdef" * 2)
+    with pytest.raises(InvalidArgumentError, match="other users"):
+        rest_settings("0.0.0.0:0", token_file=secret)
+    secret.chmod(0o600)
+    settings = rest_settings("0.0.0.0:0", token_file=secret)
+    assert settings is not None
+    async with tool_of(rig, settings=settings) as tool:
+        tool.context.check_hostname = False
+        for given in ({}, {"Authorization": "Bearer 0"}, {"Authorization": secret.read_text()}):
+            assert (await tool.ask("GET", "/status", **given)).error == DENIED
+        allowed = await tool.ask("GET", "/status", Authorization=f"Bearer {secret.read_text()}")
+        assert allowed.status == 200
+
+
+async def test_an_application_that_may_reach_this_machine_does_not_reach_the_api(rig: Rig) -> None:
+    async with tool_of(rig) as tool:
+        host, port = tool.place
+        for place in (host, "localhost", "0.0.0.0", "::ffff:127.0.0.1"):
+            with pytest.raises(OSError) as refused:
+                await connect_outside(place, port, patience_s=10)
+            assert refused.value.errno == errno.EACCES, place
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        found = await connect_outside("127.0.0.1", other.getsockname()[1], patience_s=10)
+        found.close()
+
+
+async def test_the_plain_list_says_where_the_api_is_and_nothing_else(rig: Rig) -> None:
+    async with tool_of(rig, settings=replace(REST, list_port=0)) as tool:
+        port = int(tool.address["list"].split(":")[2].split("/")[0])
+
+        async def get(path: str, host: str) -> bytes:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            found = await reader.read()
+            writer.close()
+            return found
+
+        found = await get("/api/service/devices", f"localhost:{port}")
+        listed = json.loads(found.split(b"\r\n\r\n")[1])
+        assert listed == [{"IpAddress": "127.0.0.1", "DeviceConnectionPath": tool.address["url"]}]
+        assert (await get("/api/service/devices", "evil.example")).startswith(b"HTTP/1.1 403")
+        for path in ("/status", "/device/security_state", "/api/service/devices/", "/"):
+            assert (await get(path, "localhost")).startswith(b"HTTP/1.1 404")
+
+
+async def test_the_authority_of_the_api_vouches_for_no_web_site(rig: Rig) -> None:
+    async with tool_of(rig) as tool:
+        ca = Path(tool.address["ca"])
+        assert tool_files(ca.parent) == {"ca.pem": 0o644, "ca-key.pem": 0o600}
+        folder = rig.folder.parent / "forged"
+        folder.mkdir()
+        for name, fine in (("www.example.com", False), (f"x.{ANY_DEVICE[2:]}", True)):
+            leaf = signed(folder, ca, name)
+            done = subprocess.run(
+                ["openssl", "verify", "-CAfile", ca, leaf], check=False, capture_output=True, text=True
+            )
+            assert (done.returncode == 0) is fine, done.stdout + done.stderr
+
+
+def tool_files(folder: Path) -> dict[str, int]:
+    return {each.name: each.stat().st_mode & 0o777 for each in folder.iterdir()}
+
+
+def signed(folder: Path, ca: Path, name: str) -> Path:
+    """A server's certificate for a name by whoever stole the authority's key."""
+    key, request, leaf, extensions = (folder / f"{name}.{end}" for end in ("key", "csr", "pem", "ext"))
+    extensions.write_text(f"subjectAltName=DNS:{name}\n")
+    for command in (
+        ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
+         "-keyout", key, "-out", request],
+        ["x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca.with_name("ca-key.pem"), "-days", "2",
+         "-extfile", extensions, "-out", leaf],
+    ):  # fmt: skip
+        subprocess.run(["openssl", *command], check=True, capture_output=True)
+    return leaf

@@ -304,6 +304,22 @@ def test_step_19_what_the_catalog_demands():
     assert judge(prover(), policy=PolicyInForce(AttestationPolicy(minimum_tier="software"))).verdict == "attested"
 
 
+def test_step_19_what_a_catalog_demands_to_contain_applications():
+    def said(*names: str) -> Any:
+        return judge(prover(), policy=PolicyInForce(AttestationPolicy(mechanisms=names)))
+
+    assert said("seccomp").verdict == "attested"
+    appraisal = said("landlock", "memory-limit", "seccomp")
+    assert (appraisal.verdict, failing(appraisal)) == ("update-only", {19})
+    assert appraisal.steps[18].detail == (
+        "This catalog demands mechanisms that do not hold on this device: landlock (kernel 5.10), memory-limit (its "
+        "self-test knows none)."
+    )
+    beside = judge(prover(), policy=PolicyInForce(AttestationPolicy(minimum_tier="tpm", mechanisms=("landlock",))))
+    assert "demands tier tpm" in beside.steps[18].detail
+    assert "landlock (kernel 5.10)" in beside.steps[18].detail
+
+
 def test_steps_18_and_19_wait_for_a_known_release():
     changed = (*GOOD[:2], dataclasses.replace(GOOD[2], content=b"evil"), GOOD[3])
     policy = PolicyInForce(AttestationPolicy(maximum_release_age_days=1))

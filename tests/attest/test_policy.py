@@ -16,6 +16,7 @@ from armillary.attest.policy import DAY_S, AttestationPolicy, PolicyInForce, fro
 from armillary.attest.reference import FOREVER, ReferenceValues, ReleaseStanding, Verdict
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.identity.issue import TRUST_TIERS
+from armillary.wire.attestation.mechanisms import MECHANISMS
 from armillary.wire.encoding.cbor_fields import MAX_TIME
 
 DAY = 1_790_000_000
@@ -149,6 +150,7 @@ policies = st.builds(
     older_releases_until=st.none() | st.integers(0, MAX_TIME),
     maximum_release_age_days=st.none() | st.integers(1, rules.MAX_AGE_DAYS),
     firmware_log=st.booleans(),
+    mechanisms=st.sets(st.sampled_from(sorted(MECHANISMS))).map(lambda names: tuple(sorted(names))),
 )
 
 
@@ -206,12 +208,14 @@ def test_a_change_leaves_the_rest_alone():
         {"maximum_release_age_days": 0},
         {"maximum_release_age_days": 1.5},
         {"firmware_log": 1},
+        {"mechanisms": "landlock"},
+        {"mechanisms": ["landlok"]},
         {"minimum_teir": "tpm"},
     ],
 )
 def test_what_is_no_policy_is_refused_by_name(document: dict[str, Any]):
     with pytest.raises(
-        InvalidArgumentError, match=r"minimum|chip|image type|older|maximum|firmware|policy field"
+        InvalidArgumentError, match=r"minimum|chip|image type|older|maximum|firmware|mechanisms|policy field"
     ) as caught:
         from_json(document)
     assert "appraisal.md" in caught.value.remedy

@@ -113,6 +113,7 @@ def attestation_policy(now: int) -> Document:
         "older_releases_until": now + 40 * 86400,
         "maximum_release_age_days": 365,
         "firmware_log": False,
+        "mechanisms": [],
         "changed_at": now - 86400,
         "changed_by": "admin",
     }

@@ -28,7 +28,7 @@ from typing import Final, NamedTuple
 from armillary.attest.challenge import ChallengeId, kept_challenge, open_challenge
 from armillary.attest.judgement import AppraisalMemory, Judgement, judge_log, verified_endorsement
 from armillary.attest.lineage import NO_LINEAGE, NONE_YET, Lineage, lineage_fault
-from armillary.attest.policy import PolicyInForce
+from armillary.attest.policy import PolicyInForce, containment_fault
 from armillary.attest.reference import ReferenceValues, utc
 from armillary.attest.tpm_quote import firmware_fault, quote_fault
 from armillary.errors import AppraisalError, WireError
@@ -232,7 +232,11 @@ def appraise(
         faults[_RELEASE_STEP] = f"The release was good until {utc(judgement.expires_at)}; that is over."
     # (19)
     if policy is not None:
-        if fault := policy.fault(enrolment.trust_tier, enrolment.chip, judgement, reference, now):
+        found = (
+            policy.fault(enrolment.trust_tier, enrolment.chip, judgement, reference, now),
+            containment_fault(policy.policy, evidence.enforcement),
+        )
+        if fault := " ".join(filter(None, found)):
             faults[_POLICY_STEP] = fault
         if policy.policy.firmware_log or policy.firmware is not None:
             _check_firmware_policy(request, enrolment, policy, now, faults)

@@ -11,7 +11,7 @@ combination; a check-in costs one look-up and one comparison.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -19,6 +19,8 @@ from armillary.attest.judgement import Judgement
 from armillary.attest.reference import FOREVER, ReferenceValues, Verdict, utc
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.identity.issue import TRUST_TIERS
+from armillary.wire.attestation.evidence import ENFORCED, MISSING_PREFIX
+from armillary.wire.attestation.mechanisms import MECHANISMS
 from armillary.wire.encoding.cbor_fields import MAX_TIME
 from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
@@ -48,6 +50,8 @@ class AttestationPolicy:
             None: as long as nothing else ends it.
         maximum_release_age_days: Days after its publication for which a release is good; None: no limit.
         firmware_log: Whether the log of the machine's firmware has to be sent; without the demand it may be.
+        mechanisms: What has to contain the device's applications, by its own attested self-test; names of
+            :data:`MECHANISMS`.
     """
 
     minimum_tier: str = TRUST_TIERS[0]
@@ -56,6 +60,7 @@ class AttestationPolicy:
     older_releases_until: int | None = None
     maximum_release_age_days: int | None = None
     firmware_log: bool = False
+    mechanisms: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.minimum_tier not in TRUST_TIERS:
@@ -73,6 +78,7 @@ class AttestationPolicy:
             _check_number("maximum_release_age_days", self.maximum_release_age_days, 1, MAX_AGE_DAYS)
         if type(self.firmware_log) is not bool:
             raise _invalid("firmware_log", "true or false", self.firmware_log)
+        _check_mechanisms(self.mechanisms)
 
     @property
     def demands_nothing(self) -> bool:
@@ -91,6 +97,7 @@ def to_json(policy: AttestationPolicy) -> dict[str, Any]:
         "older_releases_until": policy.older_releases_until,
         "maximum_release_age_days": policy.maximum_release_age_days,
         "firmware_log": policy.firmware_log,
+        "mechanisms": list(policy.mechanisms),
     }
 
 
@@ -170,6 +177,19 @@ def judge(policy: AttestationPolicy, tier: str, chip: str, judgement: Judgement,
     return Verdict(" ".join(filter(None, faults)), deadline, late)
 
 
+def containment_fault(policy: AttestationPolicy, enforcement: Iterable[tuple[str, str]]) -> str:
+    """Which demanded mechanisms do not contain the device's applications, by its evidence; empty if none."""
+    if not policy.mechanisms:
+        return ""
+    said = dict(enforcement)
+    lacking = [
+        f"{name} ({said.get(name, 'its self-test knows none').removeprefix(MISSING_PREFIX)})"
+        for name in policy.mechanisms
+        if said.get(name) != ENFORCED
+    ]
+    return f"This catalog demands mechanisms that do not hold on this device: {', '.join(lacking)}." if lacking else ""
+
+
 def _tier_fault(policy: AttestationPolicy, tier: str) -> str:
     if TRUST_TIERS.index(tier) >= TRUST_TIERS.index(policy.minimum_tier):
         return ""
@@ -216,7 +236,9 @@ def _changed(policy: AttestationPolicy, document: Mapping[str, Any]) -> Attestat
     values: dict[str, Any] = {}
     for name, value in document.items():
         if name == "chips":
-            values[name] = _chips(value)
+            values[name] = _names(value, name, "a list of chip names")
+        elif name == "mechanisms":
+            values[name] = _names(value, name, "a list of names of mechanisms")
         elif name == "minimum_security_versions":
             values[name] = _versions(value)
         elif name == "minimum_tier":
@@ -230,9 +252,9 @@ def _changed(policy: AttestationPolicy, document: Mapping[str, Any]) -> Attestat
     return replace(policy, **values)
 
 
-def _chips(value: object) -> tuple[str, ...]:
-    if not isinstance(value, (list, tuple)) or any(not isinstance(chip, str) for chip in value):
-        raise _invalid("chips", "a list of chip names", value)
+def _names(value: object, name: str, expected: str) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or any(not isinstance(one, str) for one in value):
+        raise _invalid(name, expected, value)
     return tuple(sorted(set(cast("list[str]", value))))
 
 
@@ -245,6 +267,14 @@ def _versions(value: object) -> dict[int, int]:
             raise _invalid("image type", f"0 to {MAX_IMAGE_TYPE}", kind)
         found[int(kind)] = version
     return found
+
+
+def _check_mechanisms(names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in MECHANISMS:
+            raise _invalid("mechanisms", f"names of {', '.join(MECHANISMS)}", name)
+    if list(names) != sorted(set(names)):
+        raise _invalid("mechanisms", "names, sorted, each once", list(names))
 
 
 def _check_number(name: str, value: object, low: int, high: int) -> None:

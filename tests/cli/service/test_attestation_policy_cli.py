@@ -30,6 +30,7 @@ def test_a_policy_is_shown_and_set(armillary: Command, catalog: str) -> None:
         "older_releases_until       no-end\n"
         "maximum_release_age_days   no-end\n"
         "firmware_log               no\n"
+        "mechanisms                 -\n"
         "changed_at                 -\n"
         "changed_by                 -\n"
     )
@@ -54,6 +55,14 @@ def test_a_firmware_log_is_demanded_and_no_longer(armillary: Command, catalog: s
         assert ran.json["firmware_log"] is demanded
 
 
+def test_mechanisms_are_demanded_and_no_longer(armillary: Command, catalog: str) -> None:
+    words = ("--mechanism", "process-limit", "--mechanism", "memory-limit")
+    ran = armillary("attestation-policy", "set", "-c", catalog, *words, "-y", "--json")
+    assert ran.json["mechanisms"] == ["memory-limit", "process-limit"]
+    ran = armillary("attestation-policy", "set", "-c", catalog, "--mechanism", "none", "-y", "--json")
+    assert ran.json["mechanisms"] == []
+
+
 def test_setting_asks_first(armillary: Command, catalog: str) -> None:
     ran = armillary("attestation-policy", "set", "-c", catalog, "--minimum-tier", "tpm", stdin="n\n")
     assert ran.code == 1
@@ -66,6 +75,8 @@ def test_setting_asks_first(armillary: Command, catalog: str) -> None:
     [
         ((), "nothing to change"),
         (("--chip", "mt3620", "--any-chip"), "contradict"),
+        (("--mechanism", "landlock", "--mechanism", "none"), "contradict"),
+        (("--mechanism", "landlok", "--yes"), "landlok"),
         (("--minimum-security-version", "7"), "expected TYPE=N, got '7'"),
         (("--maximum-release-age", "soon"), "expected a number of days or no-end"),
         (("--older-releases-until", "soon"), "expected a date or time"),

@@ -105,6 +105,8 @@ def test_a_form_of_a_policy_reads_as_the_api_takes_it() -> None:
         "33": 4,
         "1": 2,
     }
+    ticked = {"mechanism.user": "on", "mechanism.landlock": "on", "minimum_security_versions": ""}
+    assert policy_form.change_of(ticked)["mechanisms"] == ["landlock", "user"]
     for text in ("33=4\n33=5", "a=1", "=1", "1=2=3"):
         with pytest.raises(InvalidArgumentError):
             policy_form.change_of({"minimum_security_versions": text})

@@ -37,10 +37,12 @@ def test_what_a_catalog_demands_is_one_sentence(fleet: RehearsedFleet):
     assert said.endswith("and a release of at most 365 days (version 3 of its attestation policy).")
     nothing = {
         "version": 0, "minimum_tier": "simulated", "chips": [], "minimum_security_versions": {},
-        "older_releases_until": None, "maximum_release_age_days": None, "firmware_log": False,
+        "older_releases_until": None, "maximum_release_age_days": None, "firmware_log": False, "mechanisms": [],
     }  # fmt: skip
     assert pages_settings.policy_sentence(nothing) == "No requirements beyond a verified boot."
     one = pages_settings.policy_sentence({**nothing, "version": 1, "firmware_log": True})
+    two = pages_settings.policy_sentence({**nothing, "version": 1, "mechanisms": ["landlock", "user"]})
+    assert two == "Demands containment by landlock and user (version 1 of its attestation policy)."
     assert one == "Demands the log of the machine's firmware (version 1 of its attestation policy)."
 
 
@@ -65,6 +67,7 @@ def test_the_command_that_changes_a_policy_is_one_the_command_line_takes(fleet: 
     from armillary.cli.terminal.times import moment  # noqa: PLC0415
 
     policy = fleet.catalogs()[0]["attestation_policy"] | {"firmware_log": command == "everything"}
+    policy |= {"mechanisms": ["landlock", "user"] if command == "everything" else []}
     if command == "nothing":
         policy |= {"chips": [], "minimum_security_versions": {}, "older_releases_until": None}
         policy |= {"maximum_release_age_days": None, "minimum_tier": "simulated", "version": 0}
@@ -73,6 +76,7 @@ def test_the_command_that_changes_a_policy_is_one_the_command_line_takes(fleet: 
     parsed = get_command(app).commands["set"].make_context("set", words[3:]).params  # type: ignore[attr-defined]
     assert (parsed["catalog"], parsed["if_version"]) == ("northwind", policy["version"])
     if command == "everything":
+        assert list(parsed["mechanisms"]) == ["landlock", "user"]
         assert moment("--older-releases-until", parsed["older_until"]) == policy["older_releases_until"]
 
 

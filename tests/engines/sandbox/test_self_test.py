@@ -25,6 +25,7 @@ from armillary.engines.sandbox.selection import open_sandbox
 from armillary.engines.sandbox.start.plan import StartPlan
 from armillary.engines.sandbox.within.self_test import NO_SUCH_PROBE, judge_all, observe
 from armillary.errors import InvalidArgumentError, SandboxUnavailableError
+from armillary.wire.attestation.mechanisms import MECHANISMS
 
 Mutation = Callable[[StartPlan], StartPlan]
 
@@ -218,6 +219,11 @@ def test_a_host_without_control_groups_is_used_and_says_so(name: str) -> None:
     assert set(group_report.JUDGES) <= {each.name for each in report.absent}
     assert all("none are mounted" in each.detail for each in report.absent if each.name in group_report.JUDGES)
     assert any(sentence.startswith("No control groups: none are mounted") for sentence in report.weaker)
+
+
+def test_every_mechanism_has_a_word_that_a_policy_can_demand() -> None:
+    own = set(linux_report.judges(as_root=True)) | set(reduced.JUDGES) | set(group_report.JUDGES)
+    assert own <= set(MECHANISMS)
 
 
 def test_the_first_look_is_remembered() -> None:

@@ -19,10 +19,19 @@ app = noun("What a catalog demands of its devices beyond a good boot.")
 
 VERSION_COLUMNS = (
     "version", "changed_at", "changed_by", "minimum_tier", "chips", "minimum_security_versions", "older_releases_until",
-    "maximum_release_age_days", "firmware_log",
+    "maximum_release_age_days", "firmware_log", "mechanisms",
 )  # fmt: skip
 NO_END = "no-end"
+NO_MECHANISM = "none"
 
+MechanismOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mechanism",
+        metavar="NAME",
+        help=f"What has to contain applications, as a device's page names it; repeatable. Or {NO_MECHANISM}.",
+    ),
+]
 # Trust tiers, rising.
 Tier = Literal["simulated", "software", "tpm", "silicon"]
 
@@ -83,6 +92,7 @@ def set_policy(
             "--firmware-log/--no-firmware-log", help="Whether devices have to send the log of their machine's firmware."
         ),
     ] = None,
+    mechanisms: MechanismOption = None,
     if_version: Annotated[
         int | None, typer.Option("--if-version", min=0, metavar="N", help="Refuse the change if another version holds.")
     ] = None,
@@ -109,6 +119,7 @@ def set_policy(
         change["maximum_release_age_days"] = None if maximum_age == NO_END else _days(maximum_age)
     if firmware_log is not None:
         change["firmware_log"] = firmware_log
+    change |= _containment(mechanisms or [])
     if not change:
         raise InvalidArgumentError("nothing to change", remedy="armillary attestation-policy set --help lists demands.")
     name = catalog_name(remote, catalog)
@@ -131,10 +142,19 @@ def _row(policy: dict[str, Any]) -> dict[str, Any]:
     return {
         **readable({**policy, "older_releases_until": None}),
         "chips": policy["chips"] or "any",
+        "mechanisms": policy["mechanisms"] or None,
         "minimum_security_versions": [f"{kind}={n}" for kind, n in policy["minimum_security_versions"].items()] or None,
         "older_releases_until": NO_END if until is None else readable({"at": until})["at"],
         "maximum_release_age_days": policy["maximum_release_age_days"] or NO_END,
     }
+
+
+def _containment(names: list[str]) -> dict[str, Any]:
+    if NO_MECHANISM in names and len(names) > 1:
+        raise InvalidArgumentError(
+            f"--mechanism: {NO_MECHANISM} and names contradict each other", remedy="Give one or the other."
+        )
+    return {"mechanisms": [] if names == [NO_MECHANISM] else names} if names else {}
 
 
 def _pair(text: str) -> tuple[str, int]:

@@ -13,6 +13,7 @@ from armillary.console.frame.form import Field, filled, limits
 from armillary.console.language.say import say
 from armillary.errors import InvalidArgumentError
 from armillary.identity.issue import TRUST_TIERS
+from armillary.wire.attestation.mechanisms import MECHANISMS
 
 TIER_WORDS: Final[Mapping[str, str]] = {
     "simulated": say("any, simulated ones too"),
@@ -22,6 +23,8 @@ TIER_WORDS: Final[Mapping[str, str]] = {
 }
 # Form field of a chip: whether its devices are accepted.
 CHIP: Final = "chip."
+# Form field of a mechanism: whether it is demanded.
+MECHANISM: Final = "mechanism."
 _TIME: Final = "%Y-%m-%d %H:%M"
 _LINE: Final = re.compile(r"(\d{1,5})\s*[=:]\s*(\d{1,10})")
 
@@ -71,6 +74,18 @@ def fields_of(policy: Mapping[str, Any], chips: Sequence[str], sent: Mapping[str
             )
             for number, chip in enumerate(chips)
         ),
+        *(
+            Field(
+                name=f"{MECHANISM}{name}",
+                label=say("Mechanism {name}", name=name),
+                kind="check",
+                value="on" if name in policy["mechanisms"] else "",
+                hint=say("what is ticked has to contain applications, by the device's own self-test")
+                if number == 0
+                else "",
+            )
+            for number, name in enumerate(MECHANISMS)
+        ),
         Field(
             name="minimum_security_versions",
             label=say("Lowest security versions"),
@@ -104,6 +119,7 @@ def change_of(form: Mapping[str, str]) -> dict[str, Any]:
         "older_releases_until": moment,
         "maximum_release_age_days": int(days) if days else None,
         "firmware_log": bool(form.get("firmware_log")),
+        "mechanisms": sorted(name.removeprefix(MECHANISM) for name in form if name.startswith(MECHANISM)),
     }
 
 

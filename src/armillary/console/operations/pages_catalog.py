@@ -260,6 +260,8 @@ def policy_command(policy: Mapping[str, Any]) -> str:
         words += ["--maximum-release-age", str(policy["maximum_release_age_days"])]
     if policy["firmware_log"]:
         words.append("--firmware-log")
+    for name in policy["mechanisms"]:
+        words += ["--mechanism", name]
     return shlex.join([*words, "--if-version", str(policy["version"])])
 
 

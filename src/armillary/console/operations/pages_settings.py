@@ -93,6 +93,8 @@ def policy_sentence(policy: Mapping[str, Any]) -> str:
         demands.append(say("a release of at most {days}", days=counted(policy["maximum_release_age_days"], "day")))
     if policy["firmware_log"]:
         demands.append(say("the log of the machine's firmware"))
+    if policy["mechanisms"]:
+        demands.append(say("containment by {names}", names=joined(policy["mechanisms"])))
     if not demands:
         return say("No requirements beyond a verified boot.")
     return say(

@@ -35,6 +35,7 @@ def test_a_policy_is_shown_changed_and_kept_in_versions(service: RunningService,
         "older_releases_until": None,
         "maximum_release_age_days": None,
         "firmware_log": False,
+        "mechanisms": [],
         "changed_at": None,
         "changed_by": "",
     }
@@ -70,6 +71,8 @@ def test_a_minimum_that_falls_is_a_conflict(service: RunningService, catalog: st
         {"older_releases_until": -1},
         {"maximum_release_age_days": 0},
         {"firmware_log": 1},
+        {"mechanisms": ["memory-limt"]},
+        {"mechanisms": "memory-limit"},
         {"if_version": -1, "chips": []},
     ],
 )

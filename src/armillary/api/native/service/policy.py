@@ -20,6 +20,7 @@ from armillary.api.native.service.requests import BASE64, ReasonBody
 from armillary.api.views import policy as views_policy
 from armillary.attest import policy as rules
 from armillary.errors import InvalidArgumentError
+from armillary.wire.attestation.mechanisms import MECHANISMS
 from armillary.wire.encoding.cbor_fields import MAX_TIME
 from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
@@ -41,6 +42,7 @@ class PolicyBody(StrictBody):
         older_releases_until: Until when a release is good although its chip has a newer one; null: without end.
         maximum_release_age_days: For how many days after its publication a release is good; null: without end.
         firmware_log: Whether devices have to send the log of their machine's firmware.
+        mechanisms: What has to contain applications, by the devices' self-tests; an empty list demands none.
         if_version: Refuse the change if another version of the policy holds.
     """
 
@@ -52,6 +54,7 @@ class PolicyBody(StrictBody):
     older_releases_until: Time | None = None
     maximum_release_age_days: Annotated[int, Field(ge=1, le=rules.MAX_AGE_DAYS)] | None = None
     firmware_log: Annotated[bool, Field(strict=True)] = False
+    mechanisms: Annotated[list[Name], Field(max_length=len(MECHANISMS))] = Field(default=[])
     if_version: Annotated[int, Field(ge=0)] | None = None
 
 

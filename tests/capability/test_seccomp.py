@@ -168,6 +168,16 @@ def test_a_serial_port_brings_termios_and_nothing_that_reaches_further(architect
         assert decide(architecture, "ioctl", 3, high | request_, policy=serial) == refused(errno.EPERM)
 
 
+@pytest.mark.parametrize("high", [0, HIGH])
+def test_a_pin_brings_the_level_of_handed_lines_and_nothing_of_a_chip(architecture: str, high: int) -> None:
+    lines = Policy(lines=True)
+    for request_ in seccomp.LINE_IOCTLS.values():
+        assert decide(architecture, "ioctl", 3, high | request_, policy=lines) == ALLOW
+        assert decide(architecture, "ioctl", 3, high | request_) == refused(errno.EPERM)
+    for request_ in (*seccomp.REFUSED_IOCTLS.values(), *seccomp.SERIAL_IOCTLS.values()):
+        assert decide(architecture, "ioctl", 3, high | request_, policy=lines) == refused(errno.EPERM)
+
+
 def test_ioctls_that_are_about_own_descriptors(architecture: str) -> None:
     for request_ in seccomp.ALLOWED_IOCTLS.values():
         assert decide(architecture, "ioctl", 0, request_) == ALLOW

@@ -15,7 +15,7 @@ from armillary.capability import confine, network
 from armillary.capability.application_limits import ApplicationLimits
 from armillary.capability.confine import Folders, ImageTree, Runtime
 from armillary.capability.grant import Grant
-from armillary.capability.seccomp import ALLOWED, ALLOWED_IOCTLS, SERIAL_IOCTLS, Policy
+from armillary.capability.seccomp import ALLOWED, ALLOWED_IOCTLS, LINE_IOCTLS, SERIAL_IOCTLS, Policy
 
 ENGINES = ("linux", "reduced", "process")
 # Mechanism -> values, each one line.
@@ -108,6 +108,8 @@ def _system_calls(policy: Policy) -> Iterator[str]:
         yield "setsockopt SO_REUSEPORT: ENOPROTOOPT"
     if policy.serial:
         yield f"ioctl: {', '.join(SERIAL_IOCTLS)}"
+    if policy.lines:
+        yield f"ioctl on the lines that it is handed: {', '.join(LINE_IOCTLS)}"
     if not policy.sessions:
         yield "setsid, setpgid: EPERM"
 

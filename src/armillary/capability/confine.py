@@ -173,6 +173,7 @@ def filter_policy(grant: Grant, *, namespaces: bool, serial: bool = False) -> Po
         listen=namespaces or bool(grant.tcp_server_ports),
         server=not namespaces or bool(grant.tcp_server_ports),
         serial=serial,
+        lines=any(each.kind == "Gpio" for each in grant.peripherals),
         sessions=namespaces,
     )
 

@@ -130,6 +130,12 @@ SERIAL_IOCTLS: Mapping[str, int] = {
     "TIOCSRS485": 0x542F,
     "TIOCGICOUNT": 0x545D,  # counts of framing and parity errors
 }
+# Further ioctl requests for an application with a pin: the level of the lines whose descriptors it was handed. Not how a
+# line is used, and nothing of a chip, through which it would have all lines (linux/gpio.h).
+LINE_IOCTLS: Mapping[str, int] = {
+    "GPIO_V2_LINE_GET_VALUES": 0xC010B40E,
+    "GPIO_V2_LINE_SET_VALUES": 0xC010B40F,
+}
 # Refused with a serial port as well: typing into a terminal, taking the console's output, another line discipline
 # (kernel code that an application would choose), a controlling terminal, port addresses and interrupts of the UART.
 REFUSED_IOCTLS: Mapping[str, int] = {
@@ -140,6 +146,13 @@ REFUSED_IOCTLS: Mapping[str, int] = {
     "TIOCSCTTY": 0x540E,
     "TIOCSSERIAL": 0x541F,
     "SIOCGIFCONF": 0x8912,
+    "GPIO_GET_CHIPINFO": 0x8044B401,
+    "GPIO_V2_GET_LINE": 0xC250B407,
+    "GPIO_V2_LINE_SET_CONFIG": 0xC110B40D,
+    "GPIO_GET_LINEHANDLE": 0xC16CB403,
+    "I2C_SLAVE": 0x0703,
+    "I2C_RDWR": 0x0707,
+    "SPI_IOC_WR_MODE32": 0x40046B05,
 }
 
 # prctl operations that are about the calling thread alone.
@@ -167,6 +180,7 @@ class Policy:
         server: It has listeners of the host's network, or is in it: it may share their ports with no program of the
             host (SO_REUSEPORT), from which it would take connections.
         serial: It was handed a serial port and may set that line up.
+        lines: It may be handed lines of pins, and read and set their levels.
         sessions: It may leave its session and process group. Without a process namespace it may not: that is how the
             supervisor finds all its processes.
         log_unknown: Log refused calls to the audit log and let them pass: for finding what a new program needs,
@@ -179,6 +193,7 @@ class Policy:
     listen: bool = False
     server: bool = False
     serial: bool = False
+    lines: bool = False
     sessions: bool = True
     log_unknown: bool = False
     without: frozenset[str] = frozenset()
@@ -254,7 +269,8 @@ def _shared_port_cases(policy: Policy) -> tuple[Case, ...]:
 
 def _ioctls(policy: Policy) -> tuple[int, ...]:
     serial = SERIAL_IOCTLS.values() if policy.serial else ()
-    return (*ALLOWED_IOCTLS.values(), *serial)
+    lines = LINE_IOCTLS.values() if policy.lines else ()
+    return (*ALLOWED_IOCTLS.values(), *serial, *lines)
 
 
 def _socket_cases() -> tuple[Case, ...]:

@@ -59,6 +59,24 @@ def board_document(name: str) -> bytes:
     return (folder("boards") / f"{name}.json").read_bytes()
 
 
+def board_folders() -> tuple[str, ...]:
+    """Names of all shipped boards, sorted: each is a folder with a ``board.json``."""
+    return folder_names("boards")
+
+
+def board_file(name: str) -> bytes:
+    """The ``board.json`` of a board, not checked (``armillary.capability.board``). Raises NotFoundError."""
+    if name not in board_folders():
+        raise NotFoundError(f"no board {name!a:.60}", remedy=f"Use one of: {', '.join(board_folders())}.")
+    return (folder("boards") / name / "board.json").read_bytes()
+
+
+def board_definition(name: str) -> bytes | None:
+    """The hardware definition that a board has beside it (``hardware.json``), or None."""
+    file = folder("boards") / name / "hardware.json"
+    return file.read_bytes() if file.is_file() else None
+
+
 def flash_names() -> tuple[str, ...]:
     """Names of all flash geometries, sorted."""
     names = (entry.name for entry in folder("flash").iterdir())

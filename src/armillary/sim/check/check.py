@@ -13,6 +13,7 @@ from importlib.resources.abc import Traversable
 
 from armillary import content
 from armillary.boot import profile as chip_profile
+from armillary.capability.board import board_platform, parse as parse_board
 from armillary.capability.grant import board_grant, platform_limits
 from armillary.content import application_templates, equipment
 from armillary.errors import ArmillaryError
@@ -21,7 +22,7 @@ from armillary.regulation.standard import read_standard
 from armillary.response.playbook_file import read_playbooks
 from armillary.sim.check import template as template_check
 from armillary.sim.power import geometry as flash_geometry
-from armillary.wire.image import app_manifest, board_configuration
+from armillary.wire.image import app_manifest, board_configuration, hardware_definition
 
 
 def chips() -> Iterator[str]:
@@ -68,6 +69,25 @@ def boards() -> Iterator[str]:
             continue
         if found.name != name:
             yield f"boards/{name}.json: Name: expected {name}, got {found.name}"
+
+
+def board_wirings() -> Iterator[str]:
+    """Every board parses, carries its folder's name and fits its chip; what it keeps and its names are there."""
+    for name in content.board_folders():
+        try:
+            found = parse_board(content.board_file(name))
+            platform = platform_limits(chip_profile.parse(content.chip_document(found.chip)))
+            board_platform(platform, found)
+            if found.keeps is not None:
+                board_grant(board_configuration.parse(content.board_document(found.keeps)), platform)
+            definition = content.board_definition(name)
+            if definition is not None:
+                hardware_definition.load("hardware.json", {"hardware.json": definition})
+        except (ArmillaryError, tomllib.TOMLDecodeError) as error:
+            yield f"boards/{name}: {error}"
+            continue
+        if found.name != name:
+            yield f"boards/{name}/board.json: Name: expected {name}, got {found.name}"
 
 
 def applications() -> Iterator[str]:
@@ -131,7 +151,7 @@ def equipment_profiles() -> Iterator[str]:
 
 
 CHECKS: tuple[Callable[[], Iterator[str]], ...] = (
-    *(chips, flash, boards, applications, playbooks, standards, equipment_profiles),
+    *(chips, flash, boards, board_wirings, applications, playbooks, standards, equipment_profiles),
     template_check.templates,
     template_check.guardians,
 )

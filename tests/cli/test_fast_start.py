@@ -22,6 +22,7 @@ HEAVY = (
     "armillary.boot",
     "armillary.device",
     "armillary.engines.isolation",
+    "armillary.engines.peripherals",
     "armillary.engines.records",
     "armillary.engines.root_of_trust",
     "armillary.engines.sandbox",
@@ -36,6 +37,7 @@ HEAVY = (
 NOT_ON_MOST_DEVICES = {
     "armillary.attest.tpm_enrolment",
     "armillary.engines.root_of_trust.tpm2",
+    "armillary.engines.peripherals.selection",
     "armillary.engines.sandbox.crash.tracer",
     "armillary.engines.sandbox.process",
     "armillary.engines.sandbox.reduced",

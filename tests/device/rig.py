@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from armillary.device.process import Device
-from armillary.device.running import DeviceSettings
+from armillary.device.settings import DeviceSettings
 from armillary.device.state.status import read_status
 from armillary.update.install.trial import TrialRules
 

@@ -16,7 +16,7 @@ from tests.fixtures.ports import reserved_port
 from tests.fixtures.waiting import until
 
 from armillary.capability.device_addresses import parse_device_addresses
-from armillary.device.running import DeviceSettings
+from armillary.device.settings import DeviceSettings
 from armillary.engines.sandbox.crash.ptrace import can_trace
 from armillary.engines.sandbox.network.kernel import machine
 from armillary.engines.sandbox.port import Sandbox

@@ -225,11 +225,7 @@ def _devices(value: object) -> Iterator[tuple[tuple[str, int], bytes]]:
             path = f"Devices.{name}.{address}"
             if not _ADDRESS.fullmatch(address) or not I2C_FIRST <= int(address, 16) <= I2C_LAST:
                 raise field.wrong(path, f"an address from {I2C_FIRST:#04x} to {I2C_LAST:#04x}", address)
-            if (
-                not isinstance(registers, str)
-                or not _HEX.fullmatch(registers)
-                or len(registers) > REGISTER_LIMIT * 2
-            ):
+            if not isinstance(registers, str) or not _HEX.fullmatch(registers) or len(registers) > REGISTER_LIMIT * 2:
                 raise field.wrong(path, f"at most {REGISTER_LIMIT} bytes in lower-case hex", registers)
             yield (name, int(address, 16)), bytes.fromhex(registers)
 
@@ -273,5 +269,3 @@ def _list(value: object, path: str, limit: int, *, least: int = 0) -> list[Any]:
     if not isinstance(value, list) or not least <= len(value) <= limit:
         raise field.wrong(path, f"an array of {least} to {limit} entries", value)
     return value
-
-

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from armillary.capability.board import Board, board_platform
 from armillary.capability.compiled import ENGINES, Compiled, added, always
-from armillary.capability.grant import Grant, PlatformLimits, board_grant, grant
+from armillary.capability.grant import Grant, Peripheral, PlatformLimits, board_grant, grant
 from armillary.capability.key_rules import KEY_RULES, KeyRule
 from armillary.errors import ManifestError
 from armillary.wire.image.app_manifest import CAPABILITY_KEYS, AppManifest, Capabilities
@@ -55,7 +56,7 @@ class Explanation:
     component_id: UUID
     application_type: str
     platform: str
-    board: str | None  # name of the board configuration
+    board: str | None  # name of the board, or of what a board keeps
     answers: tuple[KeyAnswer, ...]  # of the keys that were asked for, in the order of the manifest's reference
     refusals: tuple[Refusal, ...]  # none: it would be installed
     always: Mapping[str, Compiled]  # engine -> what every application has and keeps to
@@ -70,13 +71,17 @@ def explain(
     manifest: AppManifest,
     platform: PlatformLimits,
     *,
+    wiring: Board | None = None,
     board: BoardConfiguration | None = None,
     others: Iterable[Grant] = (),
 ) -> Explanation:
     """Explain a manifest without ``$NAME`` peripherals, on a chip, beside what its board keeps and other applications.
 
-    Raises ManifestError if the board is none of this chip.
+    ``wiring`` is the board that the device is told at its start: which peripherals there are, and what each is on the
+    host. Raises ManifestError if it, or ``board``, is of another chip.
     """
+    if wiring is not None:
+        platform = board_platform(platform, wiring)
     beside = [*([] if board is None else [board_grant(board, platform)]), *others]
     answers: list[KeyAnswer] = []
     refusals: list[Refusal] = []
@@ -85,14 +90,14 @@ def explain(
             continue
         faults = tuple(_faults_of(manifest, key, platform, beside))
         refusals += faults
-        answers.append(_answer(manifest, key, platform, faults))
+        answers.append(_answer(manifest, key, platform, faults, wiring))
     refusals += _refusal(manifest, platform, beside)
     return Explanation(
         name=manifest.name,
         component_id=manifest.component_id,
         application_type=manifest.application_type,
         platform=platform.name,
-        board=None if board is None else board.name,
+        board=wiring.name if wiring is not None else None if board is None else board.name,
         answers=tuple(answers),
         refusals=tuple(dict.fromkeys(refusals)),
         always={engine: always(engine, platform.application) for engine in ENGINES},
@@ -116,13 +121,15 @@ def _refusal(manifest: AppManifest, platform: PlatformLimits, beside: list[Grant
     return []
 
 
-def _answer(manifest: AppManifest, key: str, platform: PlatformLimits, faults: tuple[Refusal, ...]) -> KeyAnswer:
+def _answer(
+    manifest: AppManifest, key: str, platform: PlatformLimits, faults: tuple[Refusal, ...], wiring: Board | None
+) -> KeyAnswer:
     rule = KEY_RULES[key]
     attribute = CAPABILITY_KEYS[key][0]
     held_by: dict[str, Compiled] = {}
     if not faults:
         alone = _asking(manifest, attribute, getattr(manifest.capabilities, attribute))
-        held_by = _held_by(alone, platform, rule)
+        held_by = _held_by(alone, platform, rule, wiring)
     answer = REFUSED if faults else GRANTED if any(held_by.values()) else RECORDED
     return KeyAnswer(
         key=key,
@@ -134,14 +141,22 @@ def _answer(manifest: AppManifest, key: str, platform: PlatformLimits, faults: t
     )
 
 
-def _held_by(alone: AppManifest, platform: PlatformLimits, rule: KeyRule) -> dict[str, Compiled]:
+def _held_by(alone: AppManifest, platform: PlatformLimits, rule: KeyRule, wiring: Board | None) -> dict[str, Compiled]:
     """By engine, what one key adds to an application of nothing; empty where the values clash with one another."""
     try:
         granted = grant(alone, platform)
     except ManifestError:
         return {}
-    device: Compiled = {"device": (rule.device,)} if rule.device else {}
+    of_device = [rule.device] if rule.device else []
+    if wiring is not None:
+        of_device += [f"{each.name}: {wiring.describe(each)}" for each in _in_order(granted)]
+    device: Compiled = {"device": tuple(of_device)} if of_device else {}
     return {engine: {**added(granted, engine), **device} for engine in ENGINES}
+
+
+def _in_order(granted: Grant) -> list[Peripheral]:
+    """Its peripherals, pins by their numbers."""
+    return sorted(granted.peripherals, key=lambda each: (each.kind, len(each.name), each.name))
 
 
 def _asking(manifest: AppManifest, attribute: str, value: object) -> AppManifest:

@@ -25,8 +25,10 @@ class KeyRule:
 
 _RECORDED = "nothing yet: it stands in the grant, and no part of the device opens by it"
 _NOTHING_TO_REFUSE = "no way to it for any application"
-_OWNED = "the peripheral is its alone; no line or node of it reaches an application yet"
-_REFUSED_OWNER = "no way to it; an application that asks for one that is taken is not installed"
+_OWNED = "the peripheral is its alone; nothing of it reaches an application yet"
+_REFUSED_METHOD = f"{DENIED} from the method, reported as CapabilityBlocked"
+_REFUSED_OWNER = f"{DENIED}, reported as CapabilityBlocked; one that asks for what another owns is not installed"
+_ON_BOARD = "the application interface uses it for its owner alone, on the board that the device was told (--board)"
 
 KEY_RULES: Mapping[str, KeyRule] = {
     "AllowedConnections": KeyRule(
@@ -42,21 +44,45 @@ KEY_RULES: Mapping[str, KeyRule] = {
         f"{DENIED} from bind at every other port; reported as ListenerBlocked",
     ),
     "AllowedApplicationConnections": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
-    "Gpio": KeyRule(_OWNED, _REFUSED_OWNER),
+    "Gpio": KeyRule(
+        "these pins: a descriptor of each line (gpio.open-output, gpio.open-input), or its level over the interface",
+        _REFUSED_OWNER,
+        _ON_BOARD,
+    ),
     "Uart": KeyRule(
-        "the serial port, if the device was told its node on this host (--peripheral)",
+        "the serial port, if the device was told its node on this host (--board or --peripheral)",
         f"no node, and {DENIED} from opening one",
     ),
-    "I2cMaster": KeyRule(_OWNED, _REFUSED_OWNER),
-    "SpiMaster": KeyRule(_OWNED, _REFUSED_OWNER),
-    "Pwm": KeyRule(_OWNED, _REFUSED_OWNER),
-    "Adc": KeyRule(_OWNED, _REFUSED_OWNER),
-    "I2sSubordinate": KeyRule(_OWNED, _REFUSED_OWNER),
+    "I2cMaster": KeyRule(
+        "transfers to every address of these buses that no driver has (i2c.transfer)",
+        _REFUSED_OWNER,
+        _ON_BOARD,
+    ),
+    "SpiMaster": KeyRule(
+        "transfers to every chip select of these buses (spi.transfer)",
+        _REFUSED_OWNER,
+        _ON_BOARD,
+    ),
+    "Pwm": KeyRule(
+        "the output of every channel of these controllers (pwm.apply)",
+        _REFUSED_OWNER,
+        _ON_BOARD,
+    ),
+    "Adc": KeyRule(
+        "samples of every channel of these controllers (adc.read)",
+        _REFUSED_OWNER,
+        _ON_BOARD,
+    ),
+    "I2sSubordinate": KeyRule(_OWNED, "no way to it; one that asks for what another owns is not installed"),
     "MutableStorage": KeyRule(
-        "a folder that survives restarts and updates, named by ARMILLARY_DATA",
+        "a folder that survives restarts and updates, named by ARMILLARY_DATA, and what of it is used (storage.usage)",
         "no folder but its temporary one, which is empty at every start",
     ),
-    "PowerControls": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
+    "PowerControls": KeyRule(
+        "the device starts again, or rests for a time; there are no power profiles",
+        _REFUSED_METHOD,
+        "the application interface: power.restart, power.rest, power.profile",
+    ),
     "DeviceAuthentication": KeyRule(
         "certificate.pem, key.pem and ca.pem of the device in a folder named by ARMILLARY_DEVICE_AUTHENTICATION, "
         "when the device is attested and the catalog is its own",
@@ -66,18 +92,42 @@ KEY_RULES: Mapping[str, KeyRule] = {
     "WifiConfig": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
     "EnterpriseWifiConfig": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
     "NetworkConfig": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
-    "ReadNetworkProxyConfig": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
-    "SystemTime": KeyRule(_RECORDED, "EPERM from every call that sets a clock"),
-    "TimeSyncConfig": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
-    "SystemEventNotifications": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
+    "ReadNetworkProxyConfig": KeyRule(
+        "it learns that there is no proxy",
+        _REFUSED_METHOD,
+        "the application interface: network.proxy",
+    ),
+    "SystemTime": KeyRule(
+        "it sets the device's time forward until the service has given it",
+        f"{_REFUSED_METHOD}; EPERM from every call that sets the host's clock",
+        "the application interface: time.set",
+    ),
+    "TimeSyncConfig": KeyRule(
+        "it learns where the time is from and has the device get it from there",
+        _REFUSED_METHOD,
+        "the application interface: time.source, time.synchronize",
+    ),
+    "SystemEventNotifications": KeyRule(
+        "it hears of updates, the network, the time, its certificate and restarts",
+        _REFUSED_METHOD,
+        "the application interface: events.subscribe, events.unsubscribe",
+    ),
     "SoftwareUpdateDeferral": KeyRule(
-        "it puts off updates by a line on standard output: armillary: defer-update MINUTES",
-        "the line means nothing",
-        "the supervisor reads its output and the updater waits, as long as the device group allows",
+        "it puts off updates, as long as the device group allows",
+        f"{_REFUSED_METHOD}; the line on standard output means nothing",
+        "the application interface: update.defer; or a line on standard output, armillary: defer-update MINUTES",
     ),
     "DhcpService": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
     "SntpService": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
     "HardwareAddressConfig": KeyRule(_RECORDED, "EPERM from every ioctl that sets an address"),
-    "ResetMemoryWatermarks": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
-    "HeapMemStats": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
+    "ResetMemoryWatermarks": KeyRule(
+        "the peaks of its memory start over",
+        _REFUSED_METHOD,
+        "the application interface: memory.reset-peak",
+    ),
+    "HeapMemStats": KeyRule(
+        "it learns what its processes take of memory, and took at most",
+        _REFUSED_METHOD,
+        "the application interface: memory.statistics",
+    ),
 }

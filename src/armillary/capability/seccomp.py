@@ -130,8 +130,8 @@ SERIAL_IOCTLS: Mapping[str, int] = {
     "TIOCSRS485": 0x542F,
     "TIOCGICOUNT": 0x545D,  # counts of framing and parity errors
 }
-# Further ioctl requests for an application with a pin: the level of the lines whose descriptors it was handed. Not how a
-# line is used, and nothing of a chip, through which it would have all lines (linux/gpio.h).
+# Further ioctl requests for an application with a pin: the level of the lines whose descriptors it was handed. Not how
+# a line is used, and nothing of a chip, through which it would have all lines (linux/gpio.h).
 LINE_IOCTLS: Mapping[str, int] = {
     "GPIO_V2_LINE_GET_VALUES": 0xC010B40E,
     "GPIO_V2_LINE_SET_VALUES": 0xC010B40F,

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from armillary.boot import chain
-from armillary.capability.grant import platform_limits
+from armillary.boot.profile import ChipProfile
+from armillary.capability.board import board_platform
+from armillary.capability.grant import PlatformLimits, platform_limits
 from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.serial_ports import SerialPorts, hold_serial_ports
 from armillary.device.applications.sideload import signers
@@ -30,8 +32,11 @@ from armillary.device.interface.events import SystemEvents
 from armillary.device.interface.interface import ApplicationInterface, no_sockets_left
 from armillary.device.interface.methods import DeviceParts, method_table
 from armillary.device.offers import Offers
+from armillary.device.peripherals.ownership import PeripheralMap
+from armillary.device.peripherals.use import PeripheralUse, hold_peripherals
 from armillary.device.repository.directives import Directives
-from armillary.device.running import DeviceSettings, RunningDevice
+from armillary.device.running import RunningDevice
+from armillary.device.settings import DeviceSettings
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.configuration import DeviceConfiguration, load_configuration
 from armillary.device.state.crash_dumps import DumpQueue
@@ -87,6 +92,7 @@ class Device:
         self.journal = Journal(self.folder.log, self.clock.now)
         self._running: RunningDevice | None = None
         self._serial_ports = SerialPorts({}, self.journal)  # those of the settings are held while it runs
+        self._peripherals = PeripheralUse()  # as the serial ports
         self._stop_requested = False
         self._stopping = asyncio.Event()
         self._rest_s: int | None = None  # how long to rest before the restart that an application asked for
@@ -100,6 +106,7 @@ class Device:
             "root_of_trust": self.root_of_trust.kind,
             "trust_tier": self.root_of_trust.tier,
             "device_endpoint": self.configuration.device_endpoint,
+            "board": None if self._settings.board is None else self._settings.board.name,
         }
 
     @property
@@ -132,12 +139,14 @@ class Device:
             BootRefusedError: verified boot stopped; nothing was started.
             DataFolderInUseError: another process is this device.
             HostError: a node that it was told is no serial port, or is held by another device.
+            ManifestError: the board that it was told is of another chip.
         """
-        platform = platform_limits(chip_profile(self.configuration.chip))
+        platform = self._platform(chip_profile(self.configuration.chip))
         with (
             self.folder.hold(),
             no_sockets_left(self.folder.run),
             hold_serial_ports(self._settings.serial_ports, platform, self.journal) as self._serial_ports,
+            hold_peripherals(self._settings.board) as self._peripherals,
         ):
             while await self._run_one_boot():
                 self.journal.write("restarting")
@@ -171,12 +180,13 @@ class Device:
                 folder=self.folder,
                 installer=installer,
                 trusted=signers(self._flash, startup.configuration, now=self.clock.now()),
-                platform=platform_limits(startup.profile),
+                platform=self._platform(startup.profile),
                 flash_limit_bytes=startup.profile.limits.application_flash_bytes,
                 device_id=self.configuration.device_id,
                 serial_ports=self._serial_ports.of,
                 addresses=self._settings.addresses,
             )
+            owners = PeripheralMap(lambda: not self._allowed().permissions.changes_peripherals)
             self._running = RunningDevice(
                 settings=self._settings,
                 check_ins=check_ins,
@@ -187,7 +197,8 @@ class Device:
                 publish=self._write_status,
                 takes_deployments=lambda: self._allowed().permissions.takes_deployments,
                 after_check_in=after_check_in,
-                interface=self._interface(check_ins),
+                interface=self._interface(check_ins, owners),
+                owners=owners,
             )
             if self._stop_requested:
                 self._running.stop()
@@ -203,7 +214,12 @@ class Device:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), seconds)
 
-    def _interface(self, check_ins: CheckIns) -> ApplicationInterface:
+    def _platform(self, profile: ChipProfile) -> PlatformLimits:
+        """What a device of this chip has, on the board that it was told."""
+        platform, board = platform_limits(profile), self._settings.board
+        return platform if board is None else board_platform(platform, board)
+
+    def _interface(self, check_ins: CheckIns, owners: PeripheralMap) -> ApplicationInterface:
         """What answers applications, over the parts of this device that they may ask something of."""
         parts = DeviceParts(
             device_id=self.device_id,
@@ -214,6 +230,8 @@ class Device:
             power=self,
             check_in_now=self.check_in_now,
             storage_folder=lambda component_id: self.folder.mutable / str(component_id),
+            peripherals=self._peripherals,
+            owners=owners,
         )
         return ApplicationInterface(self.folder.run, method_table(parts), self.journal, self.clock.monotonic)
 

@@ -4,7 +4,8 @@
 One loop is the only writer of the device's state; everything else (applications, signals) only wakes it. Every
 durable step is atomic on flash, so ``kill -9`` at any time is a power cut and the next start goes on from there.
 
-The loop ends by itself when another OS or trust store is in force than the one that booted: the device starts again.
+The loop ends by itself when another OS or trust store is in force than the one that booted, or applications need
+another map of peripherals: the device starts again.
 """
 
 from __future__ import annotations
@@ -12,11 +13,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from uuid import UUID
 
-from armillary.capability.device_addresses import LOOPBACK, DeviceAddresses
 from armillary.device.applications.admission import Application
 from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.port import Interface
@@ -26,7 +24,8 @@ from armillary.device.checkin.fetch import ArtifactFetch
 from armillary.device.checkin.schedule import CheckInSchedule
 from armillary.device.installation import Begun, Installation
 from armillary.device.offers import Offers, RefusedOffer, TakenOffer
-from armillary.device.rest.settings import RestSettings
+from armillary.device.peripherals.ownership import PeripheralMap
+from armillary.device.settings import DeviceSettings
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
 from armillary.engines.sandbox.port import Launch, Sandbox
@@ -36,33 +35,12 @@ from armillary.update.install.component import Kind
 from armillary.update.install.plan import only_system
 from armillary.update.install.record import InstallRecord, SlotImage
 from armillary.update.install.transaction import InstallState
-from armillary.update.install.trial import DEFAULT_RULES, ApplicationHealth, Keep, TakeBack, TrialRules, judge
+from armillary.update.install.trial import ApplicationHealth, Keep, TakeBack, judge
 from armillary.wire.device.checkin import CheckinReply, Offer, OfferedImage
 from armillary.wire.device.crash_dump import MachineState
 
-RETRY_FIRST_S = 2.0
-RETRY_LIMIT_S = 300.0  # a device that lost its service looks for it every five minutes at least
 FLASH_RETRY_S = 1.0  # a disk that is full is looked at again this often
 FLUSH_S = 1.0  # error reports counted in memory reach flash within this time
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceSettings:
-    """Times of one device process; waits in seconds, the first and the longest after failed check-ins.
-
-    ``trial`` says when a new set of images is confirmed or taken back; ``mirrors`` are addresses of folders that have
-    the files of the update repository as well; ``serial_ports`` has the node of this host for the board's name of each
-    serial port; ``addresses`` are those at which the server ports of applications are reached; ``rest`` says where the
-    device's own API listens, None for nowhere.
-    """
-
-    trial: TrialRules = DEFAULT_RULES
-    retry_first_s: float = RETRY_FIRST_S
-    retry_limit_s: float = RETRY_LIMIT_S
-    mirrors: tuple[str, ...] = ()
-    serial_ports: Mapping[str, Path] = field(default_factory=dict)
-    addresses: DeviceAddresses = LOOPBACK
-    rest: RestSettings | None = None
 
 
 class RunningDevice:
@@ -86,6 +64,7 @@ class RunningDevice:
         takes_deployments: Callable[[], bool] = lambda: True,
         after_check_in: Callable[[], Awaitable[None]] | None = None,
         interface: Interface | None = None,
+        owners: PeripheralMap | None = None,
     ) -> None:
         self._settings = settings
         self._check_ins = check_ins
@@ -105,6 +84,7 @@ class RunningDevice:
         self._publish = publish
         self._takes_deployments = takes_deployments
         self._after_check_in = after_check_in
+        self._owners = owners or PeripheralMap()
         self._wake = asyncio.Event()
         self._stopped = asyncio.Event()
         self._restarts = False
@@ -176,8 +156,8 @@ class RunningDevice:
         return self._restarts or (ended_by_itself and not self._stopped.is_set())
 
     def _is_behind(self) -> bool:
-        """Whether another OS or trust store is in force than the one that booted."""
-        return self._check_ins.startup.is_behind(self._installer.record)
+        """Whether another OS, trust store or map of peripherals is in force than the one that booted."""
+        return self._owners.needs_restart or self._check_ins.startup.is_behind(self._installer.record)
 
     async def _loop(self) -> None:
         async with self.changes:
@@ -237,6 +217,10 @@ class RunningDevice:
         if loaded.failures and self._installer.record.trial is not None:
             with contextlib.suppress(DataFolderError):  # then the loop takes it back: what was not loaded never runs
                 await self._take_back(f"{loaded.failures[0][0]}: {loaded.failures[0][1]}")
+            return
+        if not self._owners.assign(application.grant for application in loaded.applications):
+            self._journal.write("peripherals-locked")
+            self._wake.set()  # whoever called: the loop ends, and the device starts again
             return
         applications = [
             application

@@ -100,7 +100,30 @@ def test_files_that_are_not_there_are_named(tmp_path: Path, capsys: pytest.Captu
     exits(1, *EXPLAIN, str(tmp_path / "nothing.json"))
     assert "nothing.json: expected a readable file" in capsys.readouterr().err
     exits(1, *EXPLAIN, written(tmp_path / "m.json"), "--board", "nothing")
-    assert "--board: expected a file or one of lan-enc28j60-isu0-int5, got 'nothing'" in capsys.readouterr().err
+    assert "--board: expected a file or one of imx8mp-gateway, " in capsys.readouterr().err
+
+
+def test_a_board_says_what_each_peripheral_is_and_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = written(tmp_path / "m.json", Gpio=["$LED", 20], I2cMaster=["$THERMOMETER_I2C"])
+    exits(0, *EXPLAIN, file, "--board", "mt3620-simulated", "--json")
+    answers = {each["capability"]: each for each in json.loads(capsys.readouterr().out)["capabilities"]}
+    assert answers["Gpio"]["held_by"]["linux"]["device"][1:] == ["8: simulated", "20: simulated"]
+    assert answers["I2cMaster"]["asked"] == "ISU1"
+    board = {
+        "SchemaVersion": 1,
+        "Name": "small",
+        "About": "A board with one pin.",
+        "Chip": "mt3620",
+        "Wired": {"Gpio": {"8": {"Node": "/dev/gpiochip0", "Line": 3}}},
+    }
+    (tmp_path / "small.json").write_text(json.dumps(board))
+    pins = written(tmp_path / "pins.json", Gpio=[8, 9])
+    exits(0, *EXPLAIN, pins)  # positive control: the chip has both
+    capsys.readouterr()
+    exits(1, *EXPLAIN, pins, "--board", str(tmp_path / "small.json"), "--json")
+    (refused,) = json.loads(capsys.readouterr().out)["refused"]
+    assert (refused["expected"], refused["got"]) == ("a peripheral of MediaTek MT3620 on board small", "9")
+    assert refused["azure_error"] == 2097165
 
 
 def test_an_image_package_is_explained_as_its_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

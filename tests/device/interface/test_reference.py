@@ -11,7 +11,7 @@ from tests.device.interface.asking import parts
 from armillary.device.interface.methods import method_table
 
 REFERENCE = Path(__file__).resolve().parents[3] / "docs/reference/application-interface.md"
-ROW = re.compile(r"^\| `([a-z-]+\.[a-z.-]+)` \| (?:`([\w.]+)`)? ?\|", re.MULTILINE)
+ROW = re.compile(r"^\| `([a-z0-9-]+\.[a-z.-]+)` \| (?:`([\w.]+)`)? ?\|", re.MULTILINE)
 
 
 def test_each_method_and_its_capability(tmp_path: Path) -> None:

@@ -145,7 +145,10 @@ class BoardKernel:
                 raise failure(errno.EBUSY)
             self.address = argument
         elif request == 0x0707:
-            messages, count = ctypes.c_void_p.from_buffer(argument).value, ctypes.c_uint32.from_buffer(argument, 8).value
+            messages, count = (
+                ctypes.c_void_p.from_buffer(argument).value,
+                ctypes.c_uint32.from_buffer(argument, 8).value,
+            )
             at = 0
             for number in range(count):
                 raw = ctypes.string_at(messages + 16 * number, 16)  # type: ignore[operator]

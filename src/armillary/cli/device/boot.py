@@ -14,13 +14,14 @@ import typer
 from armillary.capability.device_addresses import parse_device_addresses
 from armillary.cli.device.events import print_event, write_event
 from armillary.cli.device.here import devices_here
+from armillary.cli.release.board_file import load_board
 from armillary.cli.terminal.device_options import DataOption
 from armillary.cli.terminal.output import note
 from armillary.device.applications.serial_ports import parse_peripherals
 from armillary.device.process import Device
 from armillary.device.repository.sources import check_mirrors
 from armillary.device.rest.settings import rest_settings
-from armillary.device.running import DeviceSettings
+from armillary.device.settings import DeviceSettings
 from armillary.update.install.trial import HEALTHY_S, TrialRules
 
 app = devices_here()
@@ -79,18 +80,25 @@ def boot(
             help="Serve the plain list of devices, by which Azure Sphere's tools find one; theirs is 48938.",
         ),
     ] = None,
+    board: Annotated[
+        str | None,
+        typer.Option("--board", metavar="BOARD", help="Board whose peripherals applications get: a name or a file."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print events to stdout as JSON lines.")] = False,
 ) -> None:
     """Be the device, until Ctrl-C.
 
     Verified boot, then applications and check-ins.
     """
+    wired = None if board is None else load_board(board)
+    of_board = {} if wired is None else {name: Path(node) for name, node in wired.serial_ports.items()}
     settings = DeviceSettings(
         trial=TrialRules(healthy_s=trial),
         mirrors=check_mirrors(mirror or ()),
-        serial_ports=parse_peripherals(peripheral or ()),
         addresses=parse_device_addresses(listen or ()),
         rest=rest_settings(rest, token_file=rest_token_file, list_port=rest_list_port),
+        serial_ports={**of_board, **parse_peripherals(peripheral or ())},
+        board=wired,
     )
     be_device(data, settings, as_json=as_json)
 

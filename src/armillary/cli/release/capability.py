@@ -12,13 +12,15 @@ import typer
 
 from armillary import content
 from armillary.boot.profile import parse as parse_profile
+from armillary.capability.board import LIMIT_BYTES, Board
 from armillary.capability.compiled import Compiled
 from armillary.capability.explain import ANY_STORAGE_KB, Explanation, KeyAnswer, Refusal, explain
 from armillary.capability.grant import Grant, PlatformLimits, grant, platform_limits
+from armillary.cli.release.board_file import load_board
 from armillary.cli.release.package_folder import load_definitions, read_file
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import Shown, inert, noun, record, table
-from armillary.errors import InvalidArgumentError, ManifestError
+from armillary.errors import ManifestError
 from armillary.wire.image import app_manifest, board_configuration, hardware_definition, package as image_package
 from armillary.wire.image.app_manifest import AppManifest
 from armillary.wire.image.application import open_unverified
@@ -46,7 +48,7 @@ def explain_command(
         typer.Option(
             "--board",
             metavar="BOARD",
-            help=f"What a board keeps: a file, or one of {', '.join(content.board_names())}.",
+            help=f"Board: a file, or one of {', '.join((*content.board_folders(), *content.board_names()))}.",
         ),
     ] = None,
     chip: Annotated[
@@ -76,29 +78,38 @@ def explain_command(
     Says for each capability what the application gets, by which mechanism, and what would be refused and why. Fails
     when the application would not be installed.
     """
-    kept = None if board is None else _board(board)
-    profile = parse_profile(content.chip_document(chip or (DEFAULT_CHIP if kept is None else kept.chip)))
-    platform = platform_limits(profile)
+    wiring, kept = (None, None) if board is None else _board(board)
+    of_board = wiring.chip if wiring is not None else DEFAULT_CHIP if kept is None else kept.chip
+    platform = platform_limits(parse_profile(content.chip_document(chip or of_board)))
     definitions = load_definitions([part.strip() for part in hardware_definitions.split(",") if part.strip()])
+    if wiring is not None:
+        definitions += _own_definitions(wiring.name)
     found = explain(
         _manifest(manifest, definitions),
         platform,
+        wiring=wiring,
         board=kept,
         others=_grants(beside or (), definitions, platform),
     )
     _shown(found, engine).show(as_json=as_json)
 
 
-def _board(given: str) -> BoardConfiguration:
-    """A board configuration by its preset's name, or from a file where none is called so."""
+def _board(given: str) -> tuple[Board | None, BoardConfiguration | None]:
+    """A board with what it keeps, or what a board keeps alone: of a name that is shipped, or a file."""
     if given in content.board_names():
-        return board_configuration.parse(content.board_document(given))
-    if not Path(given).is_file():
-        raise InvalidArgumentError(
-            f"--board: expected a file or one of {', '.join(content.board_names())}, got {given!a:.60}",
-            remedy="Name a board configuration; docs/reference/board-configuration.md has its format.",
-        )
-    return board_configuration.parse(read_file(Path(given)))
+        return None, board_configuration.parse(content.board_document(given))
+    if given not in content.board_folders() and Path(given).is_file():
+        data = read_file(Path(given))
+        if "Peripherals" in app_manifest.decode_json(data, what=given, limit=LIMIT_BYTES):
+            return None, board_configuration.parse(data)
+    found = load_board(given)
+    return found, None if found.keeps is None else board_configuration.parse(content.board_document(found.keeps))
+
+
+def _own_definitions(board: str) -> list[DefinitionSet]:
+    """The names that a shipped board gives to its peripherals."""
+    data = content.board_definition(board)
+    return [] if data is None else [hardware_definition.load(f"{board}.json", {f"{board}.json": data})]
 
 
 def _manifest(path: Path, definitions: Iterable[DefinitionSet]) -> AppManifest:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
@@ -16,10 +16,16 @@ from armillary.device.interface.health import Health
 from armillary.device.interface.log import Log
 from armillary.device.interface.memory import Memory
 from armillary.device.interface.network import Network
+from armillary.device.interface.peripherals.buses import Buses
+from armillary.device.interface.peripherals.controllers import Controllers
+from armillary.device.interface.peripherals.owned import OwnedPeripherals
+from armillary.device.interface.peripherals.pins import Pins
 from armillary.device.interface.power import Power, PowerMethods
 from armillary.device.interface.storage import Storage
 from armillary.device.interface.table import MethodTable
 from armillary.device.interface.updates import Updates
+from armillary.device.peripherals.ownership import PeripheralMap
+from armillary.device.peripherals.use import PeripheralUse
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.journal import Journal
 
@@ -36,10 +42,13 @@ class DeviceParts:
     power: Power
     check_in_now: Callable[[], None]
     storage_folder: Callable[[UUID], Path]  # of a component on the host
+    peripherals: PeripheralUse = field(default_factory=PeripheralUse)
+    owners: PeripheralMap = field(default_factory=PeripheralMap)
 
 
 def method_table(parts: DeviceParts) -> MethodTable:
     """The table of a device. A new file of rows is one more line here and a part of the reference."""
+    owned = OwnedPeripherals(parts.peripherals, parts.owners)
     return MethodTable(
         (
             *Log(parts.journal).methods,
@@ -52,6 +61,9 @@ def method_table(parts: DeviceParts) -> MethodTable:
             *Authentication(parts.daa).methods,
             *Network().methods,
             *PowerMethods(parts.power, parts.journal, parts.clock.monotonic).methods,
+            *Pins(owned).methods,
+            *Buses(owned).methods,
+            *Controllers(owned).methods,
         ),
         device_id=parts.device_id,
     )

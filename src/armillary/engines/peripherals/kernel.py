@@ -30,7 +30,7 @@ class Kernel(Protocol):
         ...
 
     def ioctl(self, descriptor: int, request: int, argument: object) -> None:
-        """Do ioctl(2), with a number or with a buffer that is changed in place."""
+        """Ask a driver (ioctl, section 2) with a number, or with a buffer that is changed in place."""
         ...
 
     def close(self, descriptor: int) -> None:

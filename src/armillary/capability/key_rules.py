@@ -75,7 +75,8 @@ KEY_RULES: Mapping[str, KeyRule] = {
     ),
     "I2sSubordinate": KeyRule(_OWNED, "no way to it; one that asks for what another owns is not installed"),
     "MutableStorage": KeyRule(
-        "a folder that survives restarts and updates, named by ARMILLARY_DATA, and what of it is used (storage.usage)",
+        "a folder of this size in all, named by ARMILLARY_DATA, that survives restarts and updates; what of it is used "
+        "(storage.usage)",
         "no folder but its temporary one, which is empty at every start",
     ),
     "PowerControls": KeyRule(

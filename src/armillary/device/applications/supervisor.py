@@ -17,6 +17,7 @@ from uuid import UUID
 from armillary.device.applications.admission import Application
 from armillary.device.applications.crash_capture import CrashCapture
 from armillary.device.applications.port import Deferrals, Interface, NoInterface, Run
+from armillary.device.applications.storage_watch import watch
 from armillary.device.state.backoff import Backoff
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
@@ -214,14 +215,29 @@ class Supervisor:
             "application-started", name=application.name, image_id=application.image_id, pid=running.pid
         )
         self._changed()
+        watching = asyncio.create_task(self._watch_storage(run, launch))
         try:
             return await _end_of(running, run.hung)
         except asyncio.CancelledError:
             await running.stop(STOP_GRACE_S)
             raise
         finally:
+            watching.cancel()
             run.running, run.running_since = None, None
             self._deferrals.forget(application.component_id)
+
+    async def _watch_storage(self, run: ApplicationRun, launch: Launch) -> None:
+        if self._sandbox.name != "process":  # which encloses nothing
+            await watch(launch, lambda over: self._end_full(run, launch, over=over))
+
+    def _end_full(self, run: ApplicationRun, launch: Launch, *, over: bool) -> None:
+        """End a run whose mutable storage has crossed its quota: the next may remove only, or write again."""
+        application, quota_kb = run.application, launch.grant.mutable_storage_kb
+        event = "storage-full" if over else "storage-free"
+        self._journal.write(event, name=application.name, image_id=application.image_id, quota_kb=quota_kb)
+        if over:
+            self._report(storage_full(application, quota_kb))
+        run.hung.set()
 
     def _end_hung(self, run: ApplicationRun, hung: asyncio.Event, reason: str) -> None:
         """End a run that does not answer any more; nothing if it is over."""
@@ -354,6 +370,17 @@ def blocked(application: Application, attempt: ConnectionAttempt) -> Incident:
         component_id=application.component_id,
         image_id=application.image_id,
         count=attempt.count,
+    )
+
+
+def storage_full(application: Application, quota_kb: int) -> Incident:
+    """The error report of an application that wrote more to its mutable storage than it was granted."""
+    ids = f"component_id={application.component_id}; image_id={application.image_id}"
+    return Incident(
+        event_type="StorageFull",
+        description=f"StorageFull (quota {quota_kb} KiB; {ids}): it may remove, and write nothing until enough is gone",
+        component_id=application.component_id,
+        image_id=application.image_id,
     )
 
 

@@ -46,6 +46,23 @@ def sandbox() -> Sandbox:
         )
 
 
+def check_status(rig: Rig, sandbox: Sandbox) -> None:
+    """It says of the application that runs what holds it to what it was granted, and what it uses."""
+    (shown,) = rig.status()["applications"]
+    by_mechanism = {each["mechanism"]: each for each in shown["held_by"]}
+    report = sandbox.self_test()
+    held = {each.name for each in report.mechanisms if each.enforced}
+    assert {name for name, each in by_mechanism.items() if each["held"]} == by_mechanism.keys() & held
+    assert by_mechanism["seccomp"] == {
+        "application": shown["name"], "granted": "system-calls", "value": "", "mechanism": "seccomp", "held": True, "why": "",
+    }  # fmt: skip
+    for each in report.absent:
+        assert each.name not in by_mechanism or by_mechanism[each.name]["why"].startswith(each.detail[:40])
+    if "memory-limit" in held:
+        assert shown["usage"]["memory_bytes"] > 0
+        assert shown["usage"]["processes"] >= 1
+
+
 @pytest.mark.anyio
 async def test_an_update_that_ends_by_itself_is_taken_back(tiny_service: Any, sandbox: Sandbox, tmp_path: Path) -> None:
     async with provisioned(tiny_service, sandbox, tmp_path / "d") as rig:
@@ -53,6 +70,7 @@ async def test_an_update_that_ends_by_itself_is_taken_back(tiny_service: Any, sa
         rig.service.deploy(good)
         await rig.start(SETTINGS)
         await until(lambda: rig.outcomes() == [(good.image_id, "confirmed")], "first version", WAIT_S)
+        check_status(rig, sandbox)
         bad = rig.service.application(b"#!/usr/bin/env sh\nexit 11\n")
         rig.service.deploy(bad)
         rig.device.check_in_now()

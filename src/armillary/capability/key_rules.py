@@ -43,7 +43,11 @@ KEY_RULES: Mapping[str, KeyRule] = {
         "it waits for datagrams at these UDP ports of the device's address (--listen), and answers who wrote",
         f"{DENIED} from bind at every other port; reported as ListenerBlocked",
     ),
-    "AllowedApplicationConnections": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
+    "AllowedApplicationConnections": KeyRule(
+        "a channel for messages to each of these applications that names it as well (application.connect)",
+        f"{DENIED}, reported as CapabilityBlocked",
+        "the application interface, which carries the messages",
+    ),
     "Gpio": KeyRule(
         "these pins: a descriptor of each line (gpio.open-output, gpio.open-input), or its level over the interface",
         _REFUSED_OWNER,

@@ -134,6 +134,19 @@ def test_a_real_time_application_needs_a_core_and_gets_peripherals_only() -> Non
         assert key in refusal(manifest(kind="RealTimeCapable", **{key: value}), CHIP).path
 
 
+def test_a_chip_has_so_many_real_time_applications_as_cores() -> None:
+    asked = manifest(UUID(int=9), kind="RealTimeCapable")
+    first, second = (grant(manifest(each, kind="RealTimeCapable"), CHIP) for each in (FIRST, SECOND))
+    high_level = grant(manifest(UUID(int=5)), CHIP)
+    assert grant(asked, CHIP, others=[first, high_level]).limits == application_limits.CORE_LIMITS
+    refused = refusal(asked, CHIP, others=[first, high_level, second])
+    assert (refused.path, refused.error_id) == ("ApplicationType", 2097178)
+    assert "at most 2 real-time capable applications" in refused.message
+    assert str(FIRST) in refused.message
+    again = manifest(FIRST, kind="RealTimeCapable")
+    assert grant(again, CHIP, others=[first, second]).real_time, "an update takes the place of the version before"
+
+
 BOARD = board_configuration.parse(json.dumps(images.board(component=SECOND)).encode())
 
 

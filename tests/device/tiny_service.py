@@ -168,6 +168,7 @@ class TinyService:
         component: int = 1,
         key: Any = None,
         needs_os: tuple[int, ...] = (),
+        real_time: bool = False,
         **capabilities: Any,
     ) -> OfferedImage:
         """Pack, sign and publish an application; ``needs_os`` are the lowest and the highest ABI number."""
@@ -180,7 +181,8 @@ class TinyService:
                     self.root, self.root_key, key.public_key(), name="Other", serial=9, **self.life
                 ),
             )
-        described = manifest(f"app{component}", uuid.UUID(int=component), Capabilities=capabilities)
+        kind = {"ApplicationType": "RealTimeCapable"} if real_time else {}
+        described = manifest(f"app{component}", uuid.UUID(int=component), Capabilities=capabilities, **kind)
         needed = OsRange(*needs_os) if needs_os else None
         data = package(described, script, signer=signer, image_id=image_id, built=self.now, os_range=needed)
         self.images[str(image_id)] = data

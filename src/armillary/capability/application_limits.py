@@ -42,6 +42,9 @@ class ApplicationLimits:
 
 
 DEFAULT_LIMITS = ApplicationLimits()
+# A real-time application whose core is emulated: the emulator, its library and the core's memories need 45 MiB, and
+# nothing in it grows with what firmware does.
+CORE_LIMITS = ApplicationLimits(memory_bytes=128 * 1024 * 1024, processes=4, processor_percent=50, processor_weight=50)
 
 
 def limits_of_chip(application_ram_bytes: int) -> ApplicationLimits:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from armillary.capability.application_limits import CORE_LIMITS
 from armillary.capability.board import Board, board_platform
 from armillary.capability.compiled import ENGINES, Compiled, added, always
 from armillary.capability.grant import Grant, Peripheral, PlatformLimits, board_grant, grant
@@ -92,6 +93,7 @@ def explain(
         refusals += faults
         answers.append(_answer(manifest, key, platform, faults, wiring))
     refusals += _refusal(manifest, platform, beside)
+    limits = CORE_LIMITS if manifest.application_type == "RealTimeCapable" else platform.application
     return Explanation(
         name=manifest.name,
         component_id=manifest.component_id,
@@ -100,7 +102,7 @@ def explain(
         board=wiring.name if wiring is not None else None if board is None else board.name,
         answers=tuple(answers),
         refusals=tuple(dict.fromkeys(refusals)),
-        always={engine: always(engine, platform.application) for engine in ENGINES},
+        always={engine: always(engine, limits) for engine in ENGINES},
     )
 
 

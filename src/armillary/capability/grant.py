@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, fields
 from uuid import UUID
 
 from armillary.boot.profile import ChipProfile
-from armillary.capability.application_limits import DEFAULT_LIMITS, ApplicationLimits, limits_of_chip
+from armillary.capability.application_limits import CORE_LIMITS, DEFAULT_LIMITS, ApplicationLimits, limits_of_chip
 from armillary.capability.network import AllowedHosts, allowed_hosts
 from armillary.errors import ManifestError
 from armillary.wire.image.app_manifest import CAPABILITY_KEYS, PERIPHERAL_KEYS, AppManifest, Capabilities
@@ -133,8 +133,9 @@ def grant(manifest: AppManifest, platform: PlatformLimits, *, others: Iterable[G
     """
     asked = manifest.capabilities
     real_time = manifest.application_type == "RealTimeCapable"
+    beside = [other for other in others if other.component_id != manifest.component_id]
     if real_time:
-        _check_real_time(asked, platform)
+        _check_real_time(asked, platform, beside)
     if asked.mutable_storage_kb > platform.mutable_storage_limit_kb:
         raise ManifestError(
             "Capabilities.MutableStorage.SizeKB",
@@ -143,7 +144,7 @@ def grant(manifest: AppManifest, platform: PlatformLimits, *, others: Iterable[G
             error_id=STORAGE_TOO_LARGE,
         )
     wanted = _wanted_peripherals(asked)
-    _check_peripherals(wanted, platform, [other for other in others if other.component_id != manifest.component_id])
+    _check_peripherals(wanted, platform, beside)
     return Grant(
         component_id=manifest.component_id,
         hosts=allowed_hosts(asked.allowed_connections),
@@ -155,7 +156,7 @@ def grant(manifest: AppManifest, platform: PlatformLimits, *, others: Iterable[G
         device_authentication=asked.device_authentication,
         privileges=_privileges(asked),
         real_time=real_time,
-        limits=platform.application,
+        limits=CORE_LIMITS if real_time else platform.application,
     )
 
 
@@ -173,12 +174,20 @@ def board_grant(board: BoardConfiguration, platform: PlatformLimits) -> Grant:
     return Grant(component_id=board.component_id, hosts=allowed_hosts(()), peripherals=frozenset(wanted))
 
 
-def _check_real_time(asked: Capabilities, platform: PlatformLimits) -> None:
+def _check_real_time(asked: Capabilities, platform: PlatformLimits, beside: list[Grant]) -> None:
     if platform.real_time_cores == 0:
         raise ManifestError(
             "ApplicationType",
             expected=f"Default: {platform.name} has no real-time core",
             got="RealTimeCapable",
+            error_id=TYPE_UNKNOWN,
+        )
+    cores_taken = [str(other.component_id) for other in beside if other.real_time]
+    if len(cores_taken) >= platform.real_time_cores:
+        raise ManifestError(
+            "ApplicationType",
+            expected=f"at most {platform.real_time_cores} real-time capable applications on {platform.name}",
+            got=f"one more, beside {', '.join(cores_taken)}",
             error_id=TYPE_UNKNOWN,
         )
     nothing = Capabilities()

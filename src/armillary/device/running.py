@@ -18,7 +18,6 @@ from uuid import UUID
 from armillary.device.applications.admission import Application
 from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.port import Interface
-from armillary.device.applications.running_status import application_status
 from armillary.device.applications.supervisor import Supervisor
 from armillary.device.checkin.checkin import CheckIns, describe_steps
 from armillary.device.checkin.fetch import ArtifactFetch
@@ -29,6 +28,7 @@ from armillary.device.peripherals.ownership import PeripheralMap
 from armillary.device.settings import DeviceSettings
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
+from armillary.engines.real_time.port import RealTimeCores
 from armillary.engines.sandbox.port import Launch, Sandbox
 from armillary.errors import ArmillaryError, DataFolderError
 from armillary.update.delta.choice import stored_artifacts
@@ -66,6 +66,7 @@ class RunningDevice:
         after_check_in: Callable[[], Awaitable[None]] | None = None,
         interface: Interface | None = None,
         owners: PeripheralMap | None = None,
+        cores: RealTimeCores | None = None,
     ) -> None:
         self._settings = settings
         self._check_ins = check_ins
@@ -116,6 +117,7 @@ class RunningDevice:
             deferrals=self._wait,
             crashed=self._crashed,
             interface=interface,
+            cores=cores,
         )
 
     def check_in_now(self) -> None:
@@ -434,7 +436,7 @@ class RunningDevice:
         record = self._installer.record
         daa = self._check_ins.daa
         hub = self._check_ins.hub
-        runs = {run.application.image_id: run for run in self.supervisor.runs}
+        cores = {run.application.image_id: self.supervisor.core_of(run.application) for run in self.supervisor.runs}
         self._publish(
             {
                 "state": state,
@@ -454,7 +456,15 @@ class RunningDevice:
                 "error_reports_waiting": len(self._reports),
                 "crash_dumps_waiting": 0 if self._check_ins.dumps is None else len(self._check_ins.dumps),
                 "applications": [
-                    application_status(image, record, runs.get(image.image_id), self._check_ins.sandbox)
+                    {
+                        "name": image.name,
+                        "component_id": str(image.component_id),
+                        "image_id": str(image.image_id),
+                        "slot": image.slot,
+                        "state": self._states().get(image.image_id, "stopped"),
+                        "core": cores.get(image.image_id, ""),
+                        "on_trial": record.trial is not None and image not in record.trial.previous,
+                    }
                     for image in record.applications
                 ],
             }

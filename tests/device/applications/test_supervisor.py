@@ -7,11 +7,13 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.device.fake_sandbox import FakeSandbox
 from tests.fixtures import images
 from tests.fixtures.dumps import state
 from tests.fixtures.waiting import until
@@ -25,6 +27,7 @@ from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
 from armillary.engines.sandbox.port import METHOD, ConnectionAttempt, ExitStatus, Launch, OutputLine, ServerPort
 from armillary.errors import SandboxUnavailableError
+from armillary.wire.device.core_fault import CoreFault
 from armillary.wire.image import app_manifest
 from armillary.wire.image.asxipfs import Filesystem
 
@@ -44,7 +47,7 @@ def application(number: int, version: int = 1, **capabilities: Any) -> Applicati
 
 
 class Rig:
-    def __init__(self, sandbox: Any, tmp_path: Any, interface: Any = None) -> None:
+    def __init__(self, sandbox: Any, tmp_path: Any, interface: Any = None, cores: Any = None) -> None:
         self.sandbox = sandbox
         self.reports: list[Incident] = []
         self.entries: list[dict[str, Any]] = []
@@ -63,6 +66,7 @@ class Rig:
             deferrals=self,
             crashed=lambda app, seen: self.crashes.append((app.image_id, seen)),
             interface=interface,
+            cores=cores,
         )
 
     def defer(self, component_id: uuid.UUID, minutes: int) -> None:
@@ -170,6 +174,60 @@ async def test_output_and_allowed_connections_are_no_incidents(rig: Rig, fake_sa
     [report] = rig.reports
     assert (report.event_type, report.count) == ("ConnectionBlocked", 4)
     assert "lookup of evil.test" in report.description
+
+
+class Cores:
+    """Pretended cores beside the pretended sandbox."""
+
+    kind = "emulated Cortex-M4, not silicon"
+
+    def __init__(self, sandbox: Any) -> None:
+        self.start = sandbox.start
+
+
+def real_time(number: int) -> Application:
+    manifest = app_manifest.parse(
+        images.manifest(f"app{number}", uuid.UUID(int=number), ApplicationType="RealTimeCapable")
+    )
+    found = grant(manifest, PlatformLimits(name="t", real_time_cores=2))
+    return replace(application(number), manifest=manifest, grant=found)
+
+
+FAULT = CoreFault(kind="BusFault", reason="write", address=0x60000000, pc=0x10000040, lr=0x10000101, sp=0x12FF00)
+
+
+async def test_a_real_time_application_is_supervised_beside_high_level_ones(
+    fake_sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisors, "RESTART_FIRST_S", 0.01)
+    cores = FakeSandbox()
+    rig = Rig(fake_sandbox, tmp_path, cores=Cores(cores))
+    await rig.supervisor.run_set([application(1), real_time(2)])
+    await until(lambda: fake_sandbox.alive == ["app1"] and cores.alive == ["app2"], "each where it belongs")
+    cores.runs[0].end(ExitStatus(None, 11, core=FAULT))
+    await until(lambda: len(cores.runs) == 2, "it is started again")
+    await rig.supervisor.stop()
+    assert len(fake_sandbox.runs) == 1, "the other goes on"
+    [report] = rig.reports
+    assert report.event_type == "AppCrash"
+    assert report.description.endswith(
+        "; core=emulated Cortex-M4, not silicon; fault=BusFault; reason=write; "
+        "pc=0x10000040; lr=0x10000101; sp=0x0012ff00)"
+    )
+    assert report.crash is not None
+    assert report.crash.registers == (("pc", 0x10000040), ("lr", 0x10000101), ("sp", 0x12FF00))
+    assert [(one.module, one.offset) for one in report.crash.frames] == [("app", 0x10000040), ("app", 0x10000100)]
+    started = [entry.get("core") for entry in rig.entries if entry["event"] == "application-started"]
+    assert (started.count(None), started.count(Cores.kind)) == (1, 2)
+    [exited] = [entry for entry in rig.entries if entry["event"] == "application-exited"]
+    assert exited["fault"].startswith("fault=BusFault")
+
+
+async def test_without_cores_a_real_time_application_is_not_started(rig: Rig, fake_sandbox: Any) -> None:
+    await rig.supervisor.run_set([real_time(1)])
+    await until(lambda: rig.supervisor.runs[0].state == "failed", "it cannot be started")
+    assert "nothing here runs real-time applications" in (rig.supervisor.runs[0].start_failure or "")
+    assert fake_sandbox.runs == []
 
 
 def test_literal_forms() -> None:

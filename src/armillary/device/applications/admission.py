@@ -86,11 +86,6 @@ def admit(
         granted = grant(content.manifest, platform, others=others)  # (5)
     except (WireError, ManifestError) as error:
         raise InstallError(f"image {image_id}: {error.message}", remedy=error.remedy) from error
-    if granted.real_time:
-        raise InstallError(
-            f"image {image_id}: real-time capable applications do not run on this device",
-            remedy="Deploy it to a device with real-time cores; this version's devices have none.",
-        )
     return Application(
         component_id=component_id,
         image_id=image_id,

@@ -2,7 +2,8 @@
 """What is captured of an application that ended by itself: signal or exit code, build id, and where it was.
 
 Of a native application the sandbox has seen the thread that crashed (``engines/sandbox/crash``): its call stack is
-kept and, of its registers, program counter and link register, as offsets within modules.
+kept and, of its registers, program counter and link register, as offsets within modules. Of a real-time application
+these two are addresses of its firmware, which has no others, and the stack pointer is kept as well.
 
 Of others, where it was is taken from what their runtime writes to standard error as they end: an uncaught exception's
 traceback, or what ``faulthandler`` says on a deadly signal (the sandbox switches it on). Class of the error, files,
@@ -21,6 +22,7 @@ from armillary.device.applications.admission import Application
 from armillary.engines.sandbox.port import ExitStatus
 from armillary.errors import WireError
 from armillary.wire.device import crash_record
+from armillary.wire.device.core_fault import CoreFault
 from armillary.wire.device.crash_record import CrashRecord, Frame
 from armillary.wire.encoding.clip import clip_text
 from armillary.wire.image import elf_symbols
@@ -58,6 +60,8 @@ class CrashCapture:
         if status.state is not None:
             frames = status.state.frames
             registers = tuple((name, frame.offset) for name, frame in zip(REGISTERS, frames, strict=False))
+        if status.core is not None:
+            frames, registers = self._core_frames(status.core), _core_registers(status.core)
         return CrashRecord(
             signal=status.signal,
             exit_code=None if status.signal is not None else (status.exit_code or 0) & crash_record.MAX_EXIT_CODE,
@@ -66,6 +70,16 @@ class CrashCapture:
             frames=frames,
             registers=registers,
         )
+
+    def _core_frames(self, fault: CoreFault) -> tuple[Frame, ...]:
+        """Where a core was and where it had been called: firmware is linked to the addresses that it runs at."""
+        module = self._application.manifest.entry_point.rpartition("/")[2]
+        places = (fault.pc, fault.lr & ~1) if fault.lr else (fault.pc,)
+        return tuple(Frame(module, build_id_of(self._application), place, function="") for place in places)
+
+
+def _core_registers(fault: CoreFault) -> tuple[tuple[str, int], ...]:
+    return (("pc", fault.pc), ("lr", fault.lr), ("sp", fault.sp))
 
 
 def read_trace(lines: Iterable[str]) -> tuple[str, tuple[Frame, ...]]:

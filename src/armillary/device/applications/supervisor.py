@@ -17,10 +17,10 @@ from uuid import UUID
 from armillary.device.applications.admission import Application
 from armillary.device.applications.crash_capture import CrashCapture
 from armillary.device.applications.port import Deferrals, Interface, NoInterface, Run
-from armillary.device.applications.storage_watch import watch
 from armillary.device.state.backoff import Backoff
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
+from armillary.engines.real_time.port import RealTimeCores
 from armillary.engines.sandbox.port import (
     METHOD,
     AppEvent,
@@ -32,7 +32,7 @@ from armillary.engines.sandbox.port import (
     Sandbox,
     ServerPort,
 )
-from armillary.errors import ArmillaryError
+from armillary.errors import ArmillaryError, SandboxUnavailableError
 from armillary.update.install.trial import ApplicationHealth
 from armillary.update.schedule import deferral
 from armillary.wire.device.crash_dump import MachineState
@@ -79,7 +79,8 @@ class Supervisor:
     ``launch`` extracts an application's image and finds its folders; ``journal`` gets starts, exits, output and blocked
     connections; ``changed`` is called after every start and exit, so that a trial can be judged, and when an
     application puts off updates, of which ``deferrals`` hears; ``monotonic`` gives seconds that are never set;
-    ``crashed`` gets what was captured of native crashes; ``interface`` gives each run its application interface.
+    ``crashed`` gets what was captured of native crashes; ``interface`` gives each run its application interface;
+    ``cores`` runs real-time applications.
     """
 
     def __init__(
@@ -94,8 +95,10 @@ class Supervisor:
         deferrals: Deferrals,
         crashed: Callable[[Application, MachineState], None],
         interface: Interface | None = None,
+        cores: RealTimeCores | None = None,
     ) -> None:
         self._sandbox = sandbox
+        self._cores = cores
         self._launch = launch
         self._journal = journal
         self._report = report
@@ -136,6 +139,10 @@ class Supervisor:
         """Stop everything."""
         await self.run_set(())
 
+    def core_of(self, application: Application) -> str:
+        """What the core of a real-time application is; "" for a high-level one."""
+        return self._cores.kind if application.grant.real_time and self._cores is not None else ""
+
     def begin_watch(self) -> None:
         """Start counting exits anew: a trial begins."""
         for run in self._runs.values():
@@ -164,7 +171,8 @@ class Supervisor:
             status = await self._run_once(run)
             if status is not None:
                 run.exits += 1
-                self._report(describe(application, status, run.capture.record(status), run.hang_reason))
+                crash, core = run.capture.record(status), self.core_of(application)
+                self._report(describe(application, status, crash, run.hang_reason, core))
                 if status.state is not None:
                     self._crashed(application, status.state)
                 self._journal.write(
@@ -174,6 +182,7 @@ class Supervisor:
                     exit_code=status.exit_code,
                     signal=status.signal,
                     **_used(status),
+                    **_core_words(core, status),
                 )
             if self._monotonic() - started >= STABLE_S:
                 backoff.succeeded()
@@ -212,32 +221,21 @@ class Supervisor:
         run.start_failure = None
         run.running, run.running_since = running, self._monotonic()
         self._journal.write(
-            "application-started", name=application.name, image_id=application.image_id, pid=running.pid
+            "application-started",
+            name=application.name,
+            image_id=application.image_id,
+            pid=running.pid,
+            **_core_words(self.core_of(application)),
         )
         self._changed()
-        watching = asyncio.create_task(self._watch_storage(run, launch))
         try:
             return await _end_of(running, run.hung)
         except asyncio.CancelledError:
             await running.stop(STOP_GRACE_S)
             raise
         finally:
-            watching.cancel()
             run.running, run.running_since = None, None
             self._deferrals.forget(application.component_id)
-
-    async def _watch_storage(self, run: ApplicationRun, launch: Launch) -> None:
-        if self._sandbox.name != "process":  # which encloses nothing
-            await watch(launch, lambda over: self._end_full(run, launch, over=over))
-
-    def _end_full(self, run: ApplicationRun, launch: Launch, *, over: bool) -> None:
-        """End a run whose mutable storage has crossed its quota: the next may remove only, or write again."""
-        application, quota_kb = run.application, launch.grant.mutable_storage_kb
-        event = "storage-full" if over else "storage-free"
-        self._journal.write(event, name=application.name, image_id=application.image_id, quota_kb=quota_kb)
-        if over:
-            self._report(storage_full(application, quota_kb))
-        run.hung.set()
 
     def _end_hung(self, run: ApplicationRun, hung: asyncio.Event, reason: str) -> None:
         """End a run that does not answer any more; nothing if it is over."""
@@ -250,7 +248,10 @@ class Supervisor:
 
     async def _start(self, launch: Launch, run: ApplicationRun) -> RunningApplication:
         """Start; when cancelled meanwhile, let the start finish and stop what it started: nothing is left behind."""
-        starting = asyncio.ensure_future(self._sandbox.start(launch, lambda event: self._on_event(run, event)))
+        engine = self._cores if run.application.grant.real_time else self._sandbox
+        if engine is None:
+            raise SandboxUnavailableError(f"{run.application.name}: nothing here runs real-time applications")
+        starting = asyncio.ensure_future(engine.start(launch, lambda event: self._on_event(run, event)))
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -313,10 +314,15 @@ async def _end_of(running: RunningApplication, hung: asyncio.Event) -> ExitStatu
 
 
 def describe(
-    application: Application, status: ExitStatus, crash: CrashRecord | None = None, hang_reason: str = ""
+    application: Application,
+    status: ExitStatus,
+    crash: CrashRecord | None = None,
+    hang_reason: str = "",
+    core: str = "",
 ) -> Incident:
     """The error report of an exit, in Azure Sphere's literal forms, and what was captured of it.
 
+    Of a real-time application it says what its ``core`` is, and how it stopped.
     Of a run that the watchdog ended, or that ran out of its memory, it says so after what Azure Sphere would say.
     """
     component_id, image_id = application.component_id, application.image_id
@@ -332,6 +338,9 @@ def describe(
     else:
         event_type = "AppExit"
         description = f"AppExit (exit_code={status.exit_code}; component_id={component_id}; image_id={image_id})"
+    if core:
+        fault = "" if status.core is None else f"; {status.core.describe()}"
+        description = f"{description[:-1]}; core={core}{fault})"
     if hang_reason:
         description = f"{description[:-1]}; watchdog={hang_reason})"
     if status.usage is not None and status.usage.killed_for_memory:
@@ -340,6 +349,14 @@ def describe(
     return Incident(
         event_type=event_type, description=description, component_id=component_id, image_id=image_id, crash=crash
     )
+
+
+def _core_words(core: str, status: ExitStatus | None = None) -> dict[str, object]:
+    """What the journal says of the core of a real-time application."""
+    if not core:
+        return {}
+    fault = None if status is None else status.core
+    return {"core": core} if fault is None else {"core": core, "fault": fault.describe()}
 
 
 def _used(status: ExitStatus) -> dict[str, object]:
@@ -370,17 +387,6 @@ def blocked(application: Application, attempt: ConnectionAttempt) -> Incident:
         component_id=application.component_id,
         image_id=application.image_id,
         count=attempt.count,
-    )
-
-
-def storage_full(application: Application, quota_kb: int) -> Incident:
-    """The error report of an application that wrote more to its mutable storage than it was granted."""
-    ids = f"component_id={application.component_id}; image_id={application.image_id}"
-    return Incident(
-        event_type="StorageFull",
-        description=f"StorageFull (quota {quota_kb} KiB; {ids}): it may remove, and write nothing until enough is gone",
-        component_id=application.component_id,
-        image_id=application.image_id,
     )
 
 

@@ -32,6 +32,7 @@ from typing import Protocol
 
 from armillary.capability.device_addresses import LOOPBACK, DeviceAddresses
 from armillary.capability.grant import Grant
+from armillary.wire.device.core_fault import CoreFault
 from armillary.wire.device.crash_dump import MachineState
 from armillary.wire.image.app_manifest import AppManifest
 
@@ -83,10 +84,6 @@ class Launch:
     manifest: AppManifest
     grant: Grant
     data: Path | None = None  # Folder that becomes its mutable storage
-    # File that becomes a file system as large as its quota, where the engine can mount one (``linux`` run by root);
-    # what is in ``data`` moves there. Elsewhere ``data`` is used, and this file must not be there.
-    storage: Path | None = None
-    storage_full: bool = False  # More is in ``data`` than the quota: it may be removed, and nothing is written
     # Where an engine without a file system of its own makes the temporary folder; None for where the host has them.
     # Whoever is killed leaves that folder behind, so it is best a place that is emptied.
     temporary: Path | None = None
@@ -163,6 +160,7 @@ class ExitStatus:
     signal: int | None  # Number of the signal that ended it
     state: MachineState | None = None  # Of the thread that crashed, where an engine has seen it (``linux``)
     usage: Usage | None = field(default=None, compare=False)  # Of the whole run, where control groups counted it
+    core: CoreFault | None = None  # Of a real-time application whose core stopped by itself
 
 
 class RunningApplication(Protocol):

@@ -17,7 +17,8 @@
 
 Names, offsets and registers, never the contents of memory or the text of an exception: they could hold what belongs to
 a person. So are the registers ``pc`` and ``lr`` of a native application: offsets within the modules of the first two
-frames, and no other register is sent (a crash dump has them, ``crash_dump.py``).
+frames, and no other register is sent (a crash dump has them, ``crash_dump.py``). Of a real-time application ``pc``,
+``lr`` and ``sp`` are sent as its core had them.
 
 ``offset`` is an address within the module as its symbol table counts, or the line of an interpreted one.
 """

@@ -122,7 +122,18 @@ def test_only_the_guard_makes_permits():
 
 def test_every_folder_of_tests_mirrors_a_room():
     rooms = {path.name for path in SOURCE.iterdir() if path.is_dir()}
-    kinds = {"properties", "attacks", "conformance", "e2e", "fault", "fuzz", "power", "artefacts", "fixtures"}
+    kinds = {
+        "properties",
+        "attacks",
+        "conformance",
+        "e2e",
+        "fault",
+        "fuzz",
+        "power",
+        "artefacts",
+        "fixtures",
+        "applibs",
+    }
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert folders <= rooms | kinds, f"tests folders that mirror nothing: {sorted(folders - rooms - kinds)}"
 

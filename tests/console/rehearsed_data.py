@@ -22,6 +22,15 @@ GROUPS = (
     ("Sanitiser", "Wards"),
     ("Smart cable", "Depot"),
 )
+HELD_APPLICATIONS = [
+    {
+        "name": "coffee-control", "known": True, "held_by": [
+            {"granted": "connections", "value": "hub.example.com", "mechanism": "network-broker", "held": True, "why": ""},
+            {"granted": "memory", "value": "256 MiB", "mechanism": "memory-limit", "held": False, "why": "no control groups"},
+        ],
+    },
+    {"name": "sideloaded", "known": False, "held_by": []},
+]  # fmt: skip
 HOST_MECHANISMS = (
     ("mount namespace", "enforced"),
     ("pid namespace", "enforced"),

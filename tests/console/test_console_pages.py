@@ -7,12 +7,13 @@ import copy
 from typing import Any
 
 import pytest
-from tests.console.rehearsed_data import device_id, transfer, uid
+from tests.console.rehearsed_data import HELD_APPLICATIONS, device_id, transfer, uid
 from tests.console.rehearsed_fleet import RehearsedFleet
 
-from armillary.console.device import pages_device, pages_device_life, pages_fleet, pages_hub
+from armillary.capability import holdings
+from armillary.console.device import pages_device, pages_device_life, pages_device_sections, pages_fleet, pages_hub
 from armillary.console.frame import states
-from armillary.console.frame.states import BAD, GOOD, UNKNOWN
+from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN
 from armillary.console.operations import pages_audit
 from armillary.console.security import pages_findings
 
@@ -251,6 +252,16 @@ def test_containment_says_how_many_and_what_is_weaker(fleet: RehearsedFleet):
     )
     weak = [line for line in pages_device.mechanisms(device) if line.state.kind != GOOD]
     assert weak[0].weaker == "No delegated cgroup on this host; an application can use all memory."
+
+
+def test_what_holds_each_application_is_a_row_for_each_thing_granted():
+    shown = pages_device_sections.held(HELD_APPLICATIONS)
+    texts = [[cell.text for cell in row if cell.state is None] for row in shown.rows]
+    assert texts[0] == ["coffee-control", "connections to hosts", "hub.example.com", "network-broker", ""]
+    assert texts[1][-1] == "No control groups."
+    states = [(cell.state.kind, cell.state.word) for row in shown.rows for cell in row if cell.state is not None]
+    assert states == [(GOOD, "holds"), (ATTENTION, "does not hold"), (UNKNOWN, "not known")]
+    assert set(pages_device_sections.GRANTED) == set(holdings.GRANTED)
 
 
 @pytest.mark.parametrize("said", ["", "Enforced", "enforced ", "enforced: mostly", "missing", "missing: why", "yes"])

@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 from armillary.cli.device import create as create_command, device as command
 from armillary.device.boot.provision import boot_region
 from armillary.device.state.layout import DeviceFolder
+from armillary.device.state.status import write_status
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import ArmillaryError
 from armillary.wire.device.problem import Problem
@@ -141,6 +142,21 @@ def test_running_device_answers_to_check_in_attest_status_and_log(service: Any, 
     assert events[0] == "booted"
     assert events.count("check-in") == before + 2
     assert len(call("log", "--data", str(folder), "--last", "2").stdout.splitlines()) == 2
+
+
+def test_status_says_what_holds_each_application(service: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    create(folder)
+    bound = {"application": "tap", "granted": "memory", "value": "256 MiB", "mechanism": "memory-limit"}
+    held_by = [
+        bound | {"granted": "user", "value": "", "mechanism": "user", "held": True, "why": ""},
+        bound | {"held": False, "why": "no control groups"},
+    ]
+    write_status(folder / "status.json", {"state": "running", "applications": [{"name": "tap", "held_by": held_by}]})
+    shown = call("status", "--data", str(folder))
+    assert "tap: 1 of 2 bounds held" in shown.stderr
+    assert "tap: not held: memory 256 MiB by memory-limit: no control groups" in shown.stderr
+    assert json.loads(call("status", "--data", str(folder), "--json").stdout)["applications"][0]["held_by"] == held_by
 
 
 def test_serial_ports_are_told_at_the_start_and_shown_by_status(service: Any, tmp_path: Path) -> None:

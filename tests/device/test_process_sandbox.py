@@ -8,6 +8,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from tests.device.rig import Rig, provisioned
@@ -46,6 +47,23 @@ def sandbox() -> Sandbox:
         )
 
 
+def check_status(rig: Rig, sandbox: Sandbox) -> None:
+    """It says of the application that runs what holds it to what it was granted, and what it uses."""
+    (shown,) = rig.status()["applications"]
+    by_mechanism = {each["mechanism"]: each for each in shown["held_by"]}
+    report = sandbox.self_test()
+    held = {each.name for each in report.mechanisms if each.enforced}
+    assert {name for name, each in by_mechanism.items() if each["held"]} == by_mechanism.keys() & held
+    assert by_mechanism["seccomp"] == {
+        "application": shown["name"], "granted": "system-calls", "value": "", "mechanism": "seccomp", "held": True, "why": "",
+    }  # fmt: skip
+    for each in report.absent:
+        assert each.name not in by_mechanism or by_mechanism[each.name]["why"].startswith(each.detail[:40])
+    if "memory-limit" in held:
+        assert shown["usage"]["memory_bytes"] > 0
+        assert shown["usage"]["processes"] >= 1
+
+
 @pytest.mark.anyio
 async def test_an_update_that_ends_by_itself_is_taken_back(tiny_service: Any, sandbox: Sandbox, tmp_path: Path) -> None:
     async with provisioned(tiny_service, sandbox, tmp_path / "d") as rig:
@@ -53,6 +71,7 @@ async def test_an_update_that_ends_by_itself_is_taken_back(tiny_service: Any, sa
         rig.service.deploy(good)
         await rig.start(SETTINGS)
         await until(lambda: rig.outcomes() == [(good.image_id, "confirmed")], "first version", WAIT_S)
+        check_status(rig, sandbox)
         bad = rig.service.application(b"#!/usr/bin/env sh\nexit 11\n")
         rig.service.deploy(bad)
         rig.device.check_in_now()
@@ -161,6 +180,50 @@ async def test_an_application_speaks_on_the_serial_port_that_its_device_was_told
     finally:
         os.close(outer)
         os.close(inner)
+
+
+CHANNEL = """#!/usr/bin/env python3
+import json, os, socket, time
+def connect(partner):
+    device = socket.socket(socket.AF_UNIX)
+    device.connect(os.environ["ARMILLARY_APPLICATION_SOCKET"])
+    body = json.dumps({"id": 1, "method": "application.connect", "parameters": {"component_id": partner}}).encode()
+    while True:
+        device.sendall(len(body).to_bytes(4, "big") + body)
+        answer, descriptors, _, _ = socket.recv_fds(device, 65536, 1)
+        if descriptors:
+            return socket.socket(fileno=descriptors[0])
+        print(json.loads(answer[4:])["error"]["name"], flush=True)
+        time.sleep(0.1)
+channel = connect("00000000-0000-0000-0000-00000000000PARTNER")
+channel.sendmsg([b"from ", b"OWN"])
+print("heard", channel.recv(2000).decode(), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.anyio
+async def test_two_applications_speak_by_their_channel(tiny_service: Any, sandbox: Sandbox, tmp_path: Path) -> None:
+    """And a third, which names one of them, does not."""
+    async with provisioned(tiny_service, sandbox, tmp_path / "d") as rig:
+        described = []
+        for own, partner, names in ((1, 2, [2]), (2, 1, [1]), (3, 1, [1])):
+            program = CHANNEL.replace("PARTNER", str(partner)).replace("OWN", str(own)).encode()
+            partners = [str(UUID(int=each)) for each in names]
+            described.append(rig.service.application(program, component=own, AllowedApplicationConnections=partners))
+        rig.service.deploy(*described)
+        await rig.start(SETTINGS)
+
+        def said() -> dict[str, set[str]]:
+            found: dict[str, set[str]] = {}
+            for entry in rig.events("output"):
+                found.setdefault(entry["name"], set()).add(entry["text"])
+            return found
+
+        await until(lambda: running(rig), "the applications", WAIT_S)
+        await until(lambda: set(said()) >= {"app1", "app2", "app3"}, "what they say", WAIT_S)
+        await until(lambda: "heard from 2" in said()["app1"] and "heard from 1" in said()["app2"], "messages", WAIT_S)
+        assert said()["app3"] == {"EACCES"}
 
 
 SERVES = """#!/usr/bin/env python3

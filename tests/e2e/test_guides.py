@@ -25,6 +25,9 @@ def test_the_pages_of_a_story_are_followed_to_the_letter(story: str, tmp_path: P
             wanted = [
                 each.place
                 for each in blocks_of(part.page)
-                if "not run" not in each.marks and each.key not in elsewhere and each.kind != "text"
+                if each.section == (part.section or each.section)
+                and "not run" not in each.marks
+                and each.key not in elsewhere
+                and each.kind != "text"
             ]
             assert [place for place in person.done if place.startswith(f"{part.page}:")] == wanted

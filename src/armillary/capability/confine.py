@@ -81,6 +81,8 @@ CHANGE = (
     | REFER
     | TRUNCATE
 )
+# Mutable storage that holds more than its quota: until enough is removed, nothing is written.
+REMOVE = READ | REMOVE_DIR | REMOVE_FILE
 # A serial port: which of its ioctl requests, the system-call filter decides.
 SERIAL = READ_FILE | WRITE_FILE | IOCTL_DEVICE
 BIND_TCP, CONNECT_TCP = 1 << 0, 1 << 1
@@ -155,12 +157,21 @@ class Folders:
         device_authentication: Holds its client certificate, or None.
         serial_ports: Node on the host of each serial port it is handed, by the board's name, ``UART2``.
         interface: Socket at which the device answers it, or None.
+        mounted: Whether its mutable storage is a file system of its own, which the launcher mounts.
+        full: Whether it has more in its mutable storage than its quota: it may then remove and write nothing.
     """
 
     data: str | None = None
     device_authentication: str | None = None
     serial_ports: Mapping[str, str] = field(default_factory=dict)
     interface: str | None = None
+    mounted: bool = False
+    full: bool = False
+
+    @property
+    def has_data(self) -> bool:
+        """Whether there is mutable storage."""
+        return self.mounted or self.data is not None
 
 
 def filter_policy(grant: Grant, *, namespaces: bool, serial: bool = False) -> Policy:
@@ -232,8 +243,8 @@ def inside_paths(runtime: Runtime, image: ImageTree, folders: Folders) -> list[t
     paths += [("/etc", READ), (TEMPORARY_FOLDER, CHANGE)]
     paths += [(f"/dev/{device}", READ_FILE | WRITE_FILE) for device in DEVICES]
     paths += [(path, READ) for path in READABLE_PROC]
-    if folders.data is not None:
-        paths.append((DATA_FOLDER, CHANGE))
+    if folders.has_data:
+        paths.append((DATA_FOLDER, REMOVE if folders.full else CHANGE))
     if folders.device_authentication is not None:
         paths.append((DEVICE_AUTHENTICATION_FOLDER, READ))
     paths += [(serial_path(name), SERIAL) for name in folders.serial_ports]
@@ -249,7 +260,7 @@ def outside_paths(
     paths += [(f"{DEVICE_FOLDER}/{device}", READ_FILE | WRITE_FILE) for device in DEVICES]
     paths += [(image_root, RUN), (temporary, CHANGE)]
     if folders.data is not None:
-        paths.append((folders.data, CHANGE))
+        paths.append((folders.data, REMOVE if folders.full else CHANGE))
     if folders.device_authentication is not None:
         paths.append((folders.device_authentication, READ))
     paths += [(node, SERIAL) for node in folders.serial_ports.values()]
@@ -268,7 +279,7 @@ def serial_path(name: str) -> str:
 
 def writable_places(folders: Folders) -> list[str]:
     """Mount points inside the namespaces where an application can write files."""
-    return [TEMPORARY_FOLDER] if folders.data is None else [TEMPORARY_FOLDER, DATA_FOLDER]
+    return [TEMPORARY_FOLDER, DATA_FOLDER] if folders.has_data else [TEMPORARY_FOLDER]
 
 
 def bubblewrap_arguments(
@@ -298,7 +309,9 @@ def bubblewrap_arguments(
         arguments += ["--perms", "0444", "--file", str(descriptor), path]
     arguments += _kernel_arguments(runtime)
     arguments += ["--perms", "1777", "--size", str(TEMPORARY_SIZE_BYTES), "--tmpfs", TEMPORARY_FOLDER]
-    if folders.data is not None:
+    if folders.mounted:
+        arguments += ["--perms", "0755", "--dir", DATA_FOLDER]
+    elif folders.data is not None:
         arguments += ["--bind", folders.data, DATA_FOLDER]
     if folders.device_authentication is not None:
         arguments += ["--ro-bind", folders.device_authentication, DEVICE_AUTHENTICATION_FOLDER]

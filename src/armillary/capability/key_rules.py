@@ -43,7 +43,11 @@ KEY_RULES: Mapping[str, KeyRule] = {
         "it waits for datagrams at these UDP ports of the device's address (--listen), and answers who wrote",
         f"{DENIED} from bind at every other port; reported as ListenerBlocked",
     ),
-    "AllowedApplicationConnections": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
+    "AllowedApplicationConnections": KeyRule(
+        "a channel for messages to each of these applications that names it as well (application.connect)",
+        f"{DENIED}, reported as CapabilityBlocked",
+        "the application interface, which carries the messages",
+    ),
     "Gpio": KeyRule(
         "these pins: a descriptor of each line (gpio.open-output, gpio.open-input), or its level over the interface",
         _REFUSED_OWNER,
@@ -75,7 +79,8 @@ KEY_RULES: Mapping[str, KeyRule] = {
     ),
     "I2sSubordinate": KeyRule(_OWNED, "no way to it; one that asks for what another owns is not installed"),
     "MutableStorage": KeyRule(
-        "a folder that survives restarts and updates, named by ARMILLARY_DATA, and what of it is used (storage.usage)",
+        "a folder of this size in all, named by ARMILLARY_DATA, that survives restarts and updates; what of it is used "
+        "(storage.usage)",
         "no folder but its temporary one, which is empty at every start",
     ),
     "PowerControls": KeyRule(

@@ -9,13 +9,14 @@ import os
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import aiohttp
 
 from armillary.boot import chain
 from armillary.boot.profile import ChipProfile
 from armillary.capability.board import board_platform
-from armillary.capability.grant import PlatformLimits, platform_limits
+from armillary.capability.grant import Grant, PlatformLimits, platform_limits
 from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.serial_ports import SerialPorts, hold_serial_ports
 from armillary.device.applications.sideload import signers
@@ -221,6 +222,12 @@ class Device:
         platform, board = platform_limits(profile), self._settings.board
         return platform if board is None else board_platform(platform, board)
 
+    def _grant_of(self, component_id: UUID) -> Grant | None:
+        """The grant of an application that is to run, of whichever component."""
+        runs = () if self._running is None else self._running.supervisor.runs
+        found = (run.application.grant for run in runs)
+        return next((grant for grant in found if grant.component_id == component_id), None)
+
     def _interface(self, check_ins: CheckIns, owners: PeripheralMap) -> ApplicationInterface:
         """What answers applications, over the parts of this device that they may ask something of."""
         parts = DeviceParts(
@@ -234,6 +241,7 @@ class Device:
             storage_folder=lambda component_id: self.folder.mutable / str(component_id),
             peripherals=self._peripherals,
             owners=owners,
+            grant_of=self._grant_of,
         )
         return ApplicationInterface(self.folder.run, method_table(parts), self.journal, self.clock.monotonic)
 

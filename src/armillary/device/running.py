@@ -18,6 +18,7 @@ from uuid import UUID
 from armillary.device.applications.admission import Application
 from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.port import Interface
+from armillary.device.applications.running_status import application_status
 from armillary.device.applications.supervisor import Supervisor
 from armillary.device.checkin.checkin import CheckIns, describe_steps
 from armillary.device.checkin.fetch import ArtifactFetch
@@ -436,7 +437,7 @@ class RunningDevice:
         record = self._installer.record
         daa = self._check_ins.daa
         hub = self._check_ins.hub
-        cores = {run.application.image_id: self.supervisor.core_of(run.application) for run in self.supervisor.runs}
+        runs = {run.application.image_id: run for run in self.supervisor.runs}
         self._publish(
             {
                 "state": state,
@@ -456,15 +457,7 @@ class RunningDevice:
                 "error_reports_waiting": len(self._reports),
                 "crash_dumps_waiting": 0 if self._check_ins.dumps is None else len(self._check_ins.dumps),
                 "applications": [
-                    {
-                        "name": image.name,
-                        "component_id": str(image.component_id),
-                        "image_id": str(image.image_id),
-                        "slot": image.slot,
-                        "state": self._states().get(image.image_id, "stopped"),
-                        "core": cores.get(image.image_id, ""),
-                        "on_trial": record.trial is not None and image not in record.trial.previous,
-                    }
+                    application_status(image, record, runs.get(image.image_id), self._check_ins.sandbox)
                     for image in record.applications
                 ],
             }

@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = frozenset({"console", "sh", "bash"})
-FILES = frozenset({"json", "yaml", "toml", "html", "python", "js", "nginx"})
+FILES = frozenset({"json", "yaml", "toml", "html", "python", "js", "nginx", "c"})
 # What nobody types and nothing reads: pictures made of letters, formats, lists of routes.
 PROSE = frozenset({"text"})
 FENCE = re.compile(r"^( *)```([a-z]*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-from tests.e2e.guides.blocks import COMMANDS, FILES, Block, Step, blocks_of, steps_of
+from tests.e2e.guides.blocks import COMMANDS, FILES, ROOT, Block, Step, blocks_of, steps_of
 from tests.e2e.guides.checks import check
 from tests.e2e.guides.output import Known, compared, in_order
 from tests.fixtures.ports import reserved_port
@@ -74,6 +74,8 @@ class Person:
         for name, arguments in (("armillary", "-m armillary "), ("python", "")):
             (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable} {arguments}"$@"\n')
             (programs / name).chmod(0o755)
+        (folder / "armillary").mkdir()  # Armillary's source, as far as pages copy from it
+        (folder / "armillary/applibs").symlink_to(ROOT / "applibs")
         left_out = ("ARMILLARY_", "XDG_")
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(left_out)},

@@ -40,6 +40,11 @@ STORIES: Mapping[str, Sequence[Part]] = {
         Part(f"{GUIDES}life-of-a-device.md"),
         Part(f"{GUIDES}release-keys.md"),
     ),
+    "a program of one's own": (
+        Part(f"{GUIDES}first-device.md", "1. Start the service"),
+        Part(f"{GUIDES}application-in-c.md"),
+        Part(f"{GUIDES}application-in-any-language.md"),
+    ),
     "an application": (
         Part(f"{GUIDES}jobs-and-exports.md"),
         Part(f"{GUIDES}application-as-files.md"),

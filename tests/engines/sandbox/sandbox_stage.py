@@ -106,6 +106,9 @@ class Stage:
         hosts: Iterable[str] = (),
         environment: dict[str, str] | None = None,
         data: Path | None = None,
+        storage: Path | None = None,
+        storage_full: bool = False,
+        storage_kb: int = 8,
         device_authentication: Path | None = None,
         files: dict[str, bytes] | None = None,
         entry_point: str = "/bin/app",
@@ -124,7 +127,7 @@ class Stage:
         grant = Grant(
             component_id=COMPONENT,
             hosts=allowed_hosts(hosts),
-            mutable_storage_kb=8 if data is not None else 0,
+            mutable_storage_kb=storage_kb if data is not None else 0,
             device_authentication=UUID(int=1) if device_authentication is not None else None,
             **granted,
         )
@@ -133,6 +136,8 @@ class Stage:
             manifest=manifest,
             grant=grant,
             data=data,
+            storage=storage,
+            storage_full=storage_full,
             temporary=self.folder,
             device_authentication=device_authentication,
             serial_ports=serial_ports or {},

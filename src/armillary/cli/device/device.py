@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import typer
@@ -77,7 +77,20 @@ def status(data: DataOption, as_json: JsonOption = False) -> None:
     columns = ("name", "state", *core, "on_trial", "image_id", "component_id")
     below = ("", table(applications, columns, empty="")) if applications else ()
     weaker = (f"weaker: {sentence}" for sentence in sandbox.get("weaker", ()))
-    Shown(found).then(record(shown), *weaker, *serial, *below).show(as_json=as_json)
+    held = (line for application in applications for line in _held_lines(application))
+    Shown(found).then(record(shown), *weaker, *serial, *below, *held).show(as_json=as_json)
+
+
+def _held_lines(application: Mapping[str, Any]) -> Iterator[str]:
+    """How much of what an application was granted is held to it, and what is not."""
+    held_by = application.get("held_by") or []
+    if held_by:
+        held = sum(each["held"] for each in held_by)
+        yield f"{application['name']}: {held} of {len(held_by)} bounds held"
+    for each in held_by:
+        if not each["held"]:
+            what = f"{each['granted']} {each['value']}".strip()
+            yield f"{application['name']}: not held: {what} by {each['mechanism']}: {each['why']}"
 
 
 @app.command("check-in")

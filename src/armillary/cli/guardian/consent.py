@@ -31,13 +31,19 @@ def consent(
     for one command.
     """
     from armillary.device.state.layout import DeviceFolder  # noqa: PLC0415 - other verbs know no device
+    from armillary.engines.sandbox.storage.use import opened_storage  # noqa: PLC0415 - the same
 
-    folders = [each / FOLDER for each in DeviceFolder(data).mutable.glob("*") if (each / FOLDER).is_dir()]
-    if not folders:
-        raise NotFoundError(f"{data}: no guardian runs on this device", remedy="Deploy one: armillary guardian image.")
     for name in (equipment, command):
         if not EQUIPMENT_NAME.fullmatch(name):
             raise NotFoundError(f"{name!r:.60} is no name", remedy="Look at armillary guardian profile show.")
-    for folder in folders:
-        write_file(folder / f"{equipment}.{command}", b"")
+    found = False
+    for each in sorted(DeviceFolder(data).mutable.glob("*")):
+        if not each.is_dir():
+            continue
+        with opened_storage(each) as storage:
+            if (storage / FOLDER).is_dir() and not (storage / FOLDER).is_symlink():
+                found = True
+                write_file(storage / FOLDER / f"{equipment}.{command}", b"")
+    if not found:
+        raise NotFoundError(f"{data}: no guardian runs on this device", remedy="Deploy one: armillary guardian image.")
     note(f"agreed to {command} of {equipment}, for {CONSENT_S:.0f} s")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from armillary.console.device import pages_device
@@ -12,11 +12,27 @@ from armillary.console.device.pages_device_data import place
 from armillary.console.device.pages_hub import ValueLine
 from armillary.console.frame import sheet
 from armillary.console.frame.sheet import Cell, Section
-from armillary.console.frame.states import ATTENTION, SEVERITY, State
-from armillary.console.frame.words import Moment, counted
+from armillary.console.frame.states import ATTENTION, GOOD, SEVERITY, UNKNOWN, State
+from armillary.console.frame.words import Moment, counted, sentence
 from armillary.console.language.say import say
 from armillary.twin.template.value_names import ValueName
 
+# What an application is granted (capability/holdings.py), in words.
+GRANTED: Final[Mapping[str, str]] = {
+    "image": say("its image, read-only"),
+    "files": say("no files of the host but programs"),
+    "user": say("a user of its own"),
+    "system-calls": say("the system calls on the list"),
+    "connections": say("connections to hosts"),
+    "server-ports": say("server ports"),
+    "storage": say("mutable storage"),
+    "temporary-files": say("temporary files"),
+    "devices": say("devices"),
+    "memory": say("memory, all processes together"),
+    "processes": say("processes and threads together"),
+    "processors": say("processors, all processes together"),
+    "each-process": say("memory and descriptors of each process"),
+}
 # Values of the overview; the tab of live values has all.
 FEW_VALUES = 8
 
@@ -147,6 +163,36 @@ def containment(found: Sequence[pages_device.MechanismLine]) -> Section:
         rows=rows,
         none=say("It has not said yet what contains its applications."),
     )
+
+
+def held(applications: Sequence[Mapping[str, Any]]) -> Section:
+    """One row for each thing that an application was granted and the mechanism that holds it to that."""
+    rows = [row for each in applications for row in _held_rows(each)]
+    return Section(
+        title=say("What each application was granted"),
+        columns=(say("Application"), say("Granted"), say("How much"), say("Held by"), say("State"), say("Why not")),
+        rows=rows,
+        none=say("It has not said yet that an application is installed."),
+    )
+
+
+def _held_rows(application: Mapping[str, Any]) -> list[tuple[Cell, ...]]:
+    name = sheet.text(application["name"])
+    if not application["known"]:
+        state = Cell(state=State(UNKNOWN, say("not known")))
+        why = say("This service does not have its image, so that it does not know what the manifest asks for.")
+        return [(name, sheet.text(""), sheet.text(""), sheet.text(""), state, sheet.text(why))]
+    return [
+        (
+            name,
+            sheet.text(GRANTED.get(each["granted"], each["granted"])),
+            sheet.text(say("none") if each["value"] == "none" else each["value"]),
+            sheet.text(each["mechanism"]),
+            Cell(state=State(GOOD, say("holds")) if each["held"] else State(ATTENTION, say("does not hold"))),
+            sheet.text(sentence(each["why"]) if each["why"] else ""),
+        )
+        for each in application["held_by"]
+    ]
 
 
 def reports(found: Sequence[pages_device.ReportLine]) -> Section:

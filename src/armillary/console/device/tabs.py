@@ -255,11 +255,14 @@ def check_now(visit: Visit, form: Form) -> Response:  # noqa: ARG001 - the form 
 
 def containment(visit: Visit, subject: Subject) -> Response:
     """What contains its applications."""
+    applications = (
+        ask(visit, "show_containment", device_id=subject.device_id)["applications"] if subject.attests else ()
+    )
     made = Sheet(
         place=say("Containment"),
         title=pages_device.enforcement_sentence(subject.found),
         detail=say("What an application may do is what its manifest asks for; these hold it to that."),
-        sections=(sections.containment(pages_device.mechanisms(subject.found)),),
+        sections=(sections.containment(pages_device.mechanisms(subject.found)), sections.held(applications)),
     )
     return show_tab(visit, subject, made)
 

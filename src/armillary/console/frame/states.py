@@ -113,6 +113,7 @@ EVENT: Mapping[str, State] = MappingProxyType(
         "ListenerBlocked": State(ATTENTION, "ListenerBlocked"),
         "CapabilityBlocked": State(ATTENTION, "CapabilityBlocked"),
         "ListenerFailed": State(ATTENTION, "ListenerFailed"),
+        "StorageFull": State(ATTENTION, "StorageFull"),
         "BootFailure": State(BAD, "BootFailure"),
     }
 )

@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from armillary.api.views import advisories as views_advisories, crashes as views_crashes
-from armillary.api.views.security import assessment as views
+from armillary.api.views.security import assessment as views, containment as containment_views
 from armillary.console.sources.request_context import RequestContext, uuid_of
 from armillary.console.sources.signed_in import Document
 from armillary.errors import NotFoundError
@@ -25,6 +25,11 @@ def assess_fleet(by: RequestContext, catalog: str | None) -> Document:
 def assess_device(by: RequestContext, device_id: str) -> Document:
     """Which of the seven properties a device shows."""
     return views.of_device(by.service, device_id)
+
+
+def show_containment(by: RequestContext, device_id: str) -> Document:
+    """What contains a device's applications, and what holds each to what it was granted."""
+    return containment_views.of_device(by.service, device_id)
 
 
 # Advisories --------------------------------------------------------------------------------------------------------

@@ -274,6 +274,7 @@ ROUTES_OF: Final[Mapping[str, str]] = MappingProxyType(
         "add_to_case": "POST /cases/{case_id}/notes",
         "assess_fleet": "GET /assessment",
         "assess_device": f"GET {_DEVICE}/assessment",
+        "show_containment": f"GET {_DEVICE}/containment",
         "device_raw": f"GET {_DEVICE}/telemetry/raw",
         "device_extremes": f"GET {_DEVICE}/telemetry/series",
         "device_twin": f"GET {_DEVICE}/twin",

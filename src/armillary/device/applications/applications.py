@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
@@ -17,10 +17,12 @@ from cryptography.x509 import Certificate
 from armillary.capability.device_addresses import LOOPBACK, DeviceAddresses
 from armillary.capability.grant import Grant, PlatformLimits
 from armillary.device.applications.admission import Application, Board, admit
+from armillary.device.applications.storage_watch import is_over
 from armillary.device.install.installer import Installer
 from armillary.device.state.hub_address import HubAddress
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.sandbox.port import Launch
+from armillary.engines.sandbox.storage.use import image_of
 from armillary.engines.sandbox.within.image_root import extract_image
 from armillary.errors import InstallError, NoRoomError
 from armillary.update.install.component import Kind
@@ -112,17 +114,20 @@ class ApplicationStore:
         environment = {"ARMILLARY_DEVICE_ID": self.device_id}
         if hub is not None:
             environment |= {"ARMILLARY_HUB_HOST": hub[0], "ARMILLARY_HUB_PORT": str(hub[1])}
-        return Launch(
+        data = self._mutable(application)
+        found = Launch(
             image_root=root,
             manifest=application.manifest,
             grant=application.grant,
-            data=self._mutable(application),
+            data=data,
+            storage=None if data is None else image_of(data),
             temporary=self.folder.run,
             device_authentication=(None if application.grant.device_authentication is None else device_authentication),
             serial_ports=self.serial_ports(application.grant),
             addresses=self.addresses,
             environment=environment,
         )
+        return replace(found, storage_full=is_over(found))
 
     def _mutable(self, application: Application) -> Path | None:
         """Folder of an application's mutable storage, made when missing; None when it has none."""

@@ -17,6 +17,7 @@ from uuid import UUID
 from armillary.device.applications.admission import Application
 from armillary.device.applications.crash_capture import CrashCapture
 from armillary.device.applications.port import Deferrals, Interface, NoInterface, Run
+from armillary.device.applications.storage_watch import watch
 from armillary.device.state.backoff import Backoff
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
@@ -54,8 +55,9 @@ SIGNAL_CODE_UNKNOWN = 0  # a parent does not hear of it; Azure Sphere's form has
 class ApplicationRun:
     """One application and the task that keeps it running."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, core: str = "") -> None:
         self.application = application
+        self.core = core  # what the core of a real-time application is; "" for a high-level one
         self.running: RunningApplication | None = None
         self.running_since: float | None = None
         self.exits = 0
@@ -124,7 +126,7 @@ class Supervisor:
         for image_id, application in wanted.items():
             run = kept.get(image_id)
             if run is None:
-                run = ApplicationRun(application)
+                run = ApplicationRun(application, self._core_of(application))
                 run.task = asyncio.create_task(self._keep_running(run), name=f"application {application.name}")
             self._runs[image_id] = run
 
@@ -139,10 +141,6 @@ class Supervisor:
         """Stop everything."""
         await self.run_set(())
 
-    def core_of(self, application: Application) -> str:
-        """What the core of a real-time application is; "" for a high-level one."""
-        return self._cores.kind if application.grant.real_time and self._cores is not None else ""
-
     def begin_watch(self) -> None:
         """Start counting exits anew: a trial begins."""
         for run in self._runs.values():
@@ -155,6 +153,9 @@ class Supervisor:
             for run in self._runs.values()
             if run.application.image_id in images
         )
+
+    def _core_of(self, application: Application) -> str:
+        return self._cores.kind if application.grant.real_time and self._cores is not None else ""
 
     async def _stop(self, run: ApplicationRun) -> None:
         if run.task is not None:
@@ -171,8 +172,8 @@ class Supervisor:
             status = await self._run_once(run)
             if status is not None:
                 run.exits += 1
-                crash, core = run.capture.record(status), self.core_of(application)
-                self._report(describe(application, status, crash, run.hang_reason, core))
+                crash = run.capture.record(status)
+                self._report(describe(application, status, crash, run.hang_reason, run.core))
                 if status.state is not None:
                     self._crashed(application, status.state)
                 self._journal.write(
@@ -182,7 +183,7 @@ class Supervisor:
                     exit_code=status.exit_code,
                     signal=status.signal,
                     **_used(status),
-                    **_core_words(core, status),
+                    **_core_words(run.core, status),
                 )
             if self._monotonic() - started >= STABLE_S:
                 backoff.succeeded()
@@ -225,17 +226,32 @@ class Supervisor:
             name=application.name,
             image_id=application.image_id,
             pid=running.pid,
-            **_core_words(self.core_of(application)),
+            **_core_words(run.core),
         )
         self._changed()
+        watching = asyncio.create_task(self._watch_storage(run, launch))
         try:
             return await _end_of(running, run.hung)
         except asyncio.CancelledError:
             await running.stop(STOP_GRACE_S)
             raise
         finally:
+            watching.cancel()
             run.running, run.running_since = None, None
             self._deferrals.forget(application.component_id)
+
+    async def _watch_storage(self, run: ApplicationRun, launch: Launch) -> None:
+        if self._sandbox.name != "process":  # which encloses nothing
+            await watch(launch, lambda over: self._end_full(run, launch, over=over))
+
+    def _end_full(self, run: ApplicationRun, launch: Launch, *, over: bool) -> None:
+        """End a run whose mutable storage has crossed its quota: the next may remove only, or write again."""
+        application, quota_kb = run.application, launch.grant.mutable_storage_kb
+        event = "storage-full" if over else "storage-free"
+        self._journal.write(event, name=application.name, image_id=application.image_id, quota_kb=quota_kb)
+        if over:
+            self._report(storage_full(application, quota_kb))
+        run.hung.set()
 
     def _end_hung(self, run: ApplicationRun, hung: asyncio.Event, reason: str) -> None:
         """End a run that does not answer any more; nothing if it is over."""
@@ -387,6 +403,17 @@ def blocked(application: Application, attempt: ConnectionAttempt) -> Incident:
         component_id=application.component_id,
         image_id=application.image_id,
         count=attempt.count,
+    )
+
+
+def storage_full(application: Application, quota_kb: int) -> Incident:
+    """The error report of an application that wrote more to its mutable storage than it was granted."""
+    ids = f"component_id={application.component_id}; image_id={application.image_id}"
+    return Incident(
+        event_type="StorageFull",
+        description=f"StorageFull (quota {quota_kb} KiB; {ids}): it may remove, and write nothing until enough is gone",
+        component_id=application.component_id,
+        image_id=application.image_id,
     )
 
 

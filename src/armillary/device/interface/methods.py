@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
+from armillary.capability.grant import Grant
 from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.interface.authentication import Authentication
+from armillary.device.interface.channels import Channels
 from armillary.device.interface.clock import Time
 from armillary.device.interface.events import SystemEvents
 from armillary.device.interface.health import Health
@@ -44,6 +46,7 @@ class DeviceParts:
     storage_folder: Callable[[UUID], Path]  # of a component on the host
     peripherals: PeripheralUse = field(default_factory=PeripheralUse)
     owners: PeripheralMap = field(default_factory=PeripheralMap)
+    grant_of: Callable[[UUID], Grant | None] = lambda _: None  # of an application that is installed
 
 
 def method_table(parts: DeviceParts) -> MethodTable:
@@ -61,6 +64,7 @@ def method_table(parts: DeviceParts) -> MethodTable:
             *Authentication(parts.daa).methods,
             *Network().methods,
             *PowerMethods(parts.power, parts.journal, parts.clock.monotonic).methods,
+            *Channels(parts.grant_of, parts.journal).methods,
             *Pins(owned).methods,
             *Buses(owned).methods,
             *Controllers(owned).methods,

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from armillary.device.interface.method import Call, Method
-from armillary.engines.sandbox.within.usage import used_bytes
+from armillary.engines.sandbox.storage.use import storage_use
 
 
 class Storage:
@@ -30,5 +30,6 @@ class Storage:
         folder = self._folder(call.session.grant.component_id)
         if not folder.is_dir():
             raise OSError(errno.ENOENT, "the folder of the storage is not there")
-        used, files = await asyncio.to_thread(used_bytes, folder)
-        return {"quota_bytes": call.session.grant.mutable_storage_kb * 1024, "used_bytes": used, "files": files}
+        found = await asyncio.to_thread(storage_use, folder)
+        quota = call.session.grant.mutable_storage_kb * 1024
+        return {"quota_bytes": quota, "used_bytes": found.used_bytes, "files": found.files}

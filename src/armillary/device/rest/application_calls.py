@@ -4,9 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-from pathlib import Path
 from typing import Final
 
 from armillary.device.applications.supervisor import ApplicationRun
@@ -14,9 +11,9 @@ from armillary.device.rest.attached import AttachedDevice
 from armillary.device.rest.call import Call, Need, Route
 from armillary.device.state.request_refused import RequestRefusedError
 from armillary.engines.host.process_memory import memory_of
+from armillary.engines.sandbox.storage.use import storage_use
 from armillary.wire.device.azure_error import APPLICATION_NOT_PRESENT
 
-_BLOCK_BYTES: Final = 512  # the unit of st_blocks, stat(2)
 NOT_PRESENT: Final = "notPresent"
 
 
@@ -29,7 +26,8 @@ async def status(call: Call) -> object:
 async def quota(call: Call) -> object:
     """How much an application has in its mutable storage, and how much it may."""
     run = present(call)
-    used = await asyncio.to_thread(_used_bytes, call.device.folder.mutable / str(run.application.component_id))
+    folder = call.device.folder.mutable / str(run.application.component_id)
+    used = (await asyncio.to_thread(storage_use, folder)).used_bytes if folder.is_dir() else 0
     return {"UsageKB": -(-used // 1024), "LimitKB": run.application.grant.mutable_storage_kb}
 
 
@@ -88,13 +86,3 @@ def run_of(device: AttachedDevice, call: Call) -> ApplicationRun | None:
     """The run of the component that the path names."""
     wanted = call.component_id
     return next((run for run in device.running.supervisor.runs if run.application.component_id == wanted), None)
-
-
-def _used_bytes(folder: Path) -> int:
-    """What the files of a folder take on disk; links are not followed, and what goes meanwhile counts nothing."""
-    total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += (Path(place) / name).lstat().st_blocks * _BLOCK_BYTES
-    return total

@@ -23,7 +23,7 @@
         repository/directive-version    of the last directive that was taken
         downloads/<digest>/<n>  pieces of downloads under way (device/repository/partial.py)
     daa/                    24-hour certificate for applications (device/checkin/daa.py)
-    mutable/<component id>/ mutable storage of applications
+    mutable/<component id>/ mutable storage of applications; <component id>.ext4 where it is a file system of its own
     rest/                   authority of the device's own API (device/rest/authority.py)
     run/                    what can be made again: extracted images, applications' temporary folders and sockets
                             (device/interface/interface.py); emptied at every start

@@ -7,6 +7,7 @@ runs in a new user namespace as the user who started the device. Either way with
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,13 +21,23 @@ from armillary.capability.seccomp import compile_filter
 from armillary.engines.sandbox.control_groups import report as group_report
 from armillary.engines.sandbox.control_groups.groups import ApplicationGroup, DeviceGroups, device_groups
 from armillary.engines.sandbox.crash.ptrace import can_trace
-from armillary.engines.sandbox.linux_report import ALWAYS_WEAKER, AS_USER, NOT_LOADED, judges
+from armillary.engines.sandbox.linux_report import (
+    ALWAYS_WEAKER,
+    AS_USER,
+    NOT_LOADED,
+    NOT_ROOT,
+    QUOTA,
+    absent_images,
+    judges,
+    no_images,
+)
 from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, SandboxReport
 from armillary.engines.sandbox.start import host
-from armillary.engines.sandbox.start.entry import GIVES_WAY, check_launch, environment
+from armillary.engines.sandbox.start.entry import GIVES_WAY, check_launch, environment, refuse_image
 from armillary.engines.sandbox.start.grouping import launch_in_group
 from armillary.engines.sandbox.start.plan import StartPlan
+from armillary.engines.sandbox.storage.image import prepare, try_image
 from armillary.engines.sandbox.within.image_root import give_tree, share_tree_with_group
 from armillary.engines.sandbox.within.self_test import judge_all, observe
 from armillary.errors import InstallError
@@ -51,10 +62,16 @@ class LinuxSandbox:
     def self_test(self) -> SandboxReport:
         """Run the probes once and cache the report."""
         if self._report is None:
-            asked = {**judges(as_root=self.own_user), **group_report.judges(self.groups)}
-            weaker = (*ALWAYS_WEAKER, *(() if self.own_user else (AS_USER,)), *group_report.weaker(self.groups))
-            absent = group_report.absent(self.groups)
-            self._report = SandboxReport(self.name, judge_all(asked, observe(self)), weaker, absent)
+            reason = try_image() if self.own_user else NOT_ROOT
+            asked = {**judges(as_root=self.own_user, images=not reason), **group_report.judges(self.groups)}
+            weaker = (
+                *ALWAYS_WEAKER,
+                *(() if self.own_user else (AS_USER,)),
+                *((no_images(reason),) if reason else ()),
+                *group_report.weaker(self.groups),
+            )
+            absent = (*absent_images(reason), *group_report.absent(self.groups))
+            self._report = SandboxReport(self.name, judge_all(asked, observe(self, storage=not reason)), weaker, absent)
         return self._report
 
     async def start(self, launch_: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
@@ -67,35 +84,58 @@ class LinuxSandbox:
                 f"image: expected no {', '.join(covering)} at the top, which the sandbox provides itself",
                 remedy="Move these files to another folder of the image.",
             )
-        self._give_folders(launch_)
-        return await launch_in_group(
-            self.groups,
-            self._report,
-            launch_,
-            lambda group: self.plan(launch_, tree, group),
-            on_event,
-            wrapper_processes=WRAPPER_PROCESSES,
-        )
+        storage = await asyncio.to_thread(self._open_storage, launch_)
+        try:
+            self._give_folders(launch_)
+            return await launch_in_group(
+                self.groups,
+                self._report,
+                launch_,
+                lambda group: self.plan(launch_, tree, group, storage),
+                on_event,
+                wrapper_processes=WRAPPER_PROCESSES,
+            )
+        finally:
+            if storage >= 0:
+                os.close(storage)  # the application's own mounts hold it from now on
 
     def _give_folders(self, launch_: Launch) -> None:
         """As root, let the application's own user access its folders and serial ports."""
         if not self.own_user:
             return
         user = confine.application_user(launch_.manifest.component_id)
-        if launch_.data is not None:
+        if launch_.data is not None and (launch_.storage is None or not launch_.storage.exists()):
             give_tree(launch_.data, user)
         if launch_.device_authentication is not None:
             share_tree_with_group(launch_.device_authentication)
         for node in launch_.serial_ports.values():
             os.chown(node, user, -1)  # the device gives it back to its owner when it ends
 
+    def _open_storage(self, launch_: Launch) -> int:
+        """The mount of its mutable storage, or -1 where that is a folder."""
+        if launch_.data is None or launch_.storage is None:
+            return -1
+        if not (self.own_user and (self._report is None or self._holds(QUOTA))):
+            refuse_image(launch_)
+            return -1
+        user = confine.application_user(launch_.manifest.component_id)
+        if not launch_.storage.exists():
+            give_tree(launch_.data, user)  # it moves in as it is
+        return prepare(launch_.storage, launch_.data, size_kb=launch_.grant.mutable_storage_kb, user=user)
+
     def _forbids_execution(self) -> bool:
         """Whether the self-test has seen that written files cannot be mapped for execution."""
+        return self._holds(NOT_LOADED)
+
+    def _holds(self, mechanism: str) -> bool:
+        """Whether the self-test has seen that a mechanism holds."""
         return self._report is not None and any(
-            each.name == NOT_LOADED and each.enforced for each in self._report.mechanisms
+            each.name == mechanism and each.enforced for each in self._report.mechanisms
         )
 
-    def plan(self, launch_: Launch, tree: ImageTree, group: ApplicationGroup | None = None) -> StartPlan:
+    def plan(
+        self, launch_: Launch, tree: ImageTree, group: ApplicationGroup | None = None, storage: int = -1
+    ) -> StartPlan:
         """How an application is started."""
         runtime = host.runtime()
         folders = Folders(
@@ -103,6 +143,8 @@ class LinuxSandbox:
             device_authentication=_text(launch_.device_authentication),
             serial_ports={name: str(node.resolve()) for name, node in launch_.serial_ports.items()},
             interface=_text(launch_.interface),
+            mounted=storage >= 0,
+            full=launch_.storage_full and storage < 0,
         )
         generated = {path: _memory_file(content) for path, content in self._generated(launch_.grant).items()}
         arguments = confine.bubblewrap_arguments(
@@ -126,6 +168,7 @@ class LinuxSandbox:
             wraps=True,
             traces=can_trace(kernel.machine()) and _is_native(launch_),
             group=group,
+            storage=storage,
             descriptors=tuple(generated.values()),
         )
 

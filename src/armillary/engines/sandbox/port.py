@@ -84,6 +84,10 @@ class Launch:
     manifest: AppManifest
     grant: Grant
     data: Path | None = None  # Folder that becomes its mutable storage
+    # File that becomes a file system as large as its quota, where the engine can mount one (``linux`` run by root);
+    # what is in ``data`` moves there. Elsewhere ``data`` is used, and this file must not be there.
+    storage: Path | None = None
+    storage_full: bool = False  # More is in ``data`` than the quota: it may be removed, and nothing is written
     # Where an engine without a file system of its own makes the temporary folder; None for where the host has them.
     # Whoever is killed leaves that folder behind, so it is best a place that is emptied.
     temporary: Path | None = None

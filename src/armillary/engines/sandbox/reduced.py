@@ -25,7 +25,7 @@ from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.network.outside import hosts_file_entries
 from armillary.engines.sandbox.port import AppEvent, Launch, Mechanism, RunningApplication, SandboxReport
 from armillary.engines.sandbox.start import host
-from armillary.engines.sandbox.start.entry import check_launch, plain_configuration
+from armillary.engines.sandbox.start.entry import check_launch, plain_configuration, refuse_image
 from armillary.engines.sandbox.start.grouping import launch_in_group
 from armillary.engines.sandbox.start.plan import StartPlan
 from armillary.engines.sandbox.within.self_test import SHARED, Judge, Observations, expect, judge_all, limits, observe
@@ -42,7 +42,8 @@ WEAKER = (
     "An application can learn that a file path exists, though not what is in the file.",
     "Applications run as the user who started the device, not as users of their own.",
     "Datagrams that strangers send to a UDP server port reach the application, but it can answer declared hosts only.",
-    "Temporary and mutable storage are limited by file, not in total.",
+    "Temporary storage is limited by file, not in total.",
+    "Mutable storage is counted every second: who has more than the quota is stopped, and may then only remove.",
     "Unix sockets are refused but for the application interface, also between an application's own processes.",
     "When the device's process is killed, an application ends with it but processes that it started may not.",
     "The device's own paths are visible to the application: its image is not at the root.",
@@ -58,6 +59,7 @@ ABSENT = (
     Mechanism("user", False, "applications run as the user who started the device"),
     Mechanism("written-files-not-loaded", False, "the host's loader and dlopen(3) run what an application writes"),
     Mechanism("temporary-storage-limit", False, "temporary storage is limited by file, not in total"),
+    Mechanism("mutable-storage-limit", False, "mutable storage is counted every second"),
 )
 
 
@@ -82,6 +84,7 @@ class ReducedSandbox:
     async def start(self, launch_: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
         """Start an application; see ``port.Sandbox``."""
         check_launch(launch_)
+        refuse_image(launch_)
         abi = kernel.landlock_abi()
         if abi < REQUIRED_ABI:
             raise SandboxUnavailableError(
@@ -120,6 +123,7 @@ class ReducedSandbox:
             data=_resolved(launch_.data),
             device_authentication=_resolved(launch_.device_authentication),
             serial_ports={name: str(node.resolve()) for name, node in launch_.serial_ports.items()},
+            full=launch_.storage_full,
         )
         paths = confine.outside_paths(runtime, str(root), temporary, folders, name_files=_existing(NAME_FILES))
         return {

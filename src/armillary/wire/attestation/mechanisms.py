@@ -16,6 +16,7 @@ MECHANISMS: Final[Mapping[str, str]] = {
     "host-files": "it reads no file of the host that is not for it",
     "landlock": "a second layer of file rules, under the mounts",
     "memory-limit": "all its processes together have so much memory, shared memory with it",
+    "mutable-storage-limit": "its mutable storage has an end, everything in it together",
     "namespaces": "it sees no process, mount, name or shared memory of the host",
     "network-broker": "it reaches the hosts that its manifest names and no others, and each attempt is seen",
     "network-namespace": "it has no network interface but its own loopback",

@@ -52,6 +52,7 @@ EVENT_TYPES: Final = (
     "ListenerFailed",
     "OSUpdate",
     "SandboxWeakened",
+    "StorageFull",
 )
 MAX_TYPE_BYTES: Final = 64
 MAX_DESCRIPTION_BYTES: Final = 1024

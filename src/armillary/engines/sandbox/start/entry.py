@@ -12,7 +12,7 @@ from armillary.capability import confine
 from armillary.capability.confine import Runtime
 from armillary.capability.grant import Grant
 from armillary.engines.sandbox.port import Launch
-from armillary.errors import InstallError
+from armillary.errors import InstallError, SandboxUnavailableError
 
 # With the board's name of a serial port: the variable that holds its path.
 SERIAL_VARIABLE = "ARMILLARY_UART_"
@@ -50,6 +50,19 @@ def check_launch(launch: Launch) -> None:
     for name in launch.serial_ports:
         if name not in granted:
             raise InstallError(f"{launch.manifest.name}: it was granted no Uart {name}")
+
+
+def refuse_image(launch: Launch) -> None:
+    """Refuse a launch whose mutable storage is an image, where that is not mounted: it would seem to have lost it.
+
+    Raises:
+        SandboxUnavailableError: it is one.
+    """
+    if launch.storage is not None and launch.storage.exists():
+        raise SandboxUnavailableError(
+            f"{launch.manifest.name}: its mutable storage is a file system, which this host does not mount",
+            remedy="Start the device as root on a host with loop devices; armillary device status says what lacks.",
+        )
 
 
 def serial_port_names(grant: Grant) -> tuple[str, ...]:

@@ -30,5 +30,6 @@ class StartPlan:
     wraps: bool  # Whether the command stays as the application's parent, and reports a signal as 128 + number
     traces: bool = False  # Whether a crash is looked at (``crash/tracer.py``); only of one that wraps
     group: ApplicationGroup | None = None  # Control groups that it runs in; ``cleanup`` ends them
+    storage: int = -1  # Mount of its mutable storage, which the launcher puts in its place; the engine closes it
     descriptors: tuple[int, ...] = ()  # Descriptors the command reads; closed after the start
     cleanup: Callable[[], None] = lambda: None  # Called when the application is gone

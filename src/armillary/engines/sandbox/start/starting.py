@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from armillary.capability.confine import DATA_FOLDER
 from armillary.capability.network import RESOLVER_ADDRESS, Decision
 from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.network.attempts import AttemptLog
@@ -142,6 +143,9 @@ async def _converse(
     asked["datagram_server"] = bool(plan.filter and plan.own_network and plan.udp_server_ports)
     if not plan.wraps:
         asked["supervisor"] = os.getpid()
+    asked["storage"] = DATA_FOLDER if plan.storage >= 0 else None
+    # White space before the object: descriptors travel with a byte.
+    socket.send_fds(channel, [b" "], [plan.storage] if plan.storage >= 0 else [])
     await loop.sock_sendall(channel, json.dumps(asked).encode() + b"\n")
     answer, pid = await _receive_answer(channel)
     if "error" in answer:

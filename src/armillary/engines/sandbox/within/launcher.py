@@ -29,11 +29,12 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 # System-call numbers that have no C library wrapper, by architecture.
 NUMBERS = {
-    "x86_64": {"capset": 126, "seccomp": 317, "landlock": 444},
-    "aarch64": {"capset": 91, "seccomp": 277, "landlock": 444},
+    "x86_64": {"capset": 126, "seccomp": 317, "landlock": 444, "move_mount": 429},
+    "aarch64": {"capset": 91, "seccomp": 277, "landlock": 444, "move_mount": 429},
 }
 # linux/mount.h
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND = 1 << 1, 1 << 2, 1 << 3, 1 << 5, 1 << 12
+AT_FDCWD, MOVE_MOUNT_F_EMPTY_PATH = -100, 4
 # statvfs(3) flags that a remount has to name again, or it would take them away (which a user namespace may not).
 KEPT_MOUNT_FLAGS = {1 << 10: 1 << 10, 1 << 11: 1 << 11, 1 << 12: 1 << 21}  # noatime, nodiratime, relatime
 # linux/prctl.h
@@ -83,6 +84,14 @@ def forbid_execution(asked: dict[str, Any]) -> None:
             code = ctypes.get_errno()
             if asked["required"] or code not in (errno.EPERM, errno.EACCES):
                 raise OSError(code, os.strerror(code), path)
+
+
+def place_storage(mount: int, path: str, machine: str) -> None:
+    """Put the mount that the supervisor made at a path: nobody but this application sees it."""
+    empty = ctypes.c_char_p(b"")
+    here, flags = ctypes.c_int(AT_FDCWD), ctypes.c_uint(MOVE_MOUNT_F_EMPTY_PATH)
+    call(NUMBERS[machine]["move_mount"], ctypes.c_int(mount), empty, here, ctypes.c_char_p(path.encode()), flags)
+    os.close(mount)
 
 
 def limit_resources(limits: dict[str, int]) -> None:
@@ -169,15 +178,18 @@ def gateway_socket(address: str) -> int:
     return gateway.detach()
 
 
-def receive_line(channel: int) -> bytes:
-    """Read up to and including a line end."""
-    received = bytearray()
+def receive_line(channel: int) -> tuple[bytes, int]:
+    """Read up to and including a line end; the descriptor that came with the first byte, or -1."""
+    peer = socket.socket(fileno=channel)
+    first, descriptors, _, _ = socket.recv_fds(peer, 1, 1)
+    peer.detach()
+    received = bytearray(first)
     while not received.endswith(b"\n"):
         part = os.read(channel, 65536)
         if not part or len(received) > CONFIGURATION_LIMIT:
             raise OSError(errno.EPROTO, "the supervisor sent no configuration")
         received += part
-    return bytes(received)
+    return bytes(received), descriptors[0] if descriptors else -1
 
 
 def prepare(asked: dict[str, Any], step: list[str]) -> dict[str, int]:
@@ -237,7 +249,11 @@ def main(channel: int) -> None:
         os.set_inheritable(channel, False)
         os.closerange(3, channel)
         os.closerange(channel + 1, 65536)
-        asked = json.loads(receive_line(channel))
+        line, storage = receive_line(channel)
+        asked = json.loads(line)
+        if asked["storage"] is not None:
+            step[0] = "storage"
+            place_storage(storage, asked["storage"], asked["machine"])
         answer = prepare(asked, step)
         step[0] = "supervisor"
         os.write(channel, json.dumps(answer).encode() + b"\n")

@@ -131,9 +131,8 @@ def run_own_file() -> str:
     return "EACCES" if os.waitpid(child, 0)[1] == 0 else "ok"
 
 
-def fill_temporary() -> str:
-    """Write more than the limit into temporary storage, in files below the file size limit."""
-    folder = os.environ["TMPDIR"]
+def fill(folder: str) -> str:
+    """Write more than the limit into a folder, in files below the file size limit."""
 
     def action() -> None:
         for number in range(4):
@@ -228,7 +227,9 @@ def answers(question: dict[str, Any]) -> Any:
     yield "landlock", attempt(lambda: open("/proc/version", "rb").close())
     yield "own-file", run_own_file()
     yield "own-file-mapped", map_own_file()
-    yield "temporary", fill_temporary()
+    yield "temporary", fill(os.environ["TMPDIR"])
+    if "ARMILLARY_DATA" in os.environ:
+        yield "storage", fill(os.environ["ARMILLARY_DATA"])
     yield "signal", attempt(lambda: os.kill(question["supervisor"], 0))
     yield "limits", json.dumps({name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[1] for name in LIMITS})
     yield "niceness", str(os.getpriority(os.PRIO_PROCESS, 0))

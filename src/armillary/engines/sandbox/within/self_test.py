@@ -18,6 +18,7 @@ from armillary.capability.confine import MEMORY_SCORE, NICENESS, application_use
 from armillary.capability.grant import Grant
 from armillary.capability.network import allowed_hosts
 from armillary.engines.sandbox.port import AppEvent, ConnectionAttempt, Launch, Mechanism, OutputLine, Sandbox, Usage
+from armillary.engines.sandbox.storage.use import image_of
 from armillary.engines.sandbox.within.image_root import extract_image
 from armillary.errors import ArmillaryError, SandboxUnavailableError
 from armillary.wire.image.app_manifest import AppManifest
@@ -28,6 +29,7 @@ PROBE_COMPONENT = UUID("5e1f7e57-0000-4000-8000-000000000001")
 # Reserved for examples (RFC 2606 §2): resolves nowhere, whatever the sandbox does.
 UNDECLARED_NAME = "undeclared.armillary.example"
 NO_SUCH_PROBE = "not answered"
+PROBE_STORAGE_KB = 64
 # An application gives way to the device: the name of that mechanism in reports.
 GIVES_WAY = "gives-way"
 # A device that every application may open, and the probe may not: only a list of devices refuses it.
@@ -64,8 +66,10 @@ class Observations:
         return any(attempt.host == host and not attempt.allowed for attempt in self.attempts)
 
 
-def observe(sandbox: Sandbox) -> Observations:
-    """Run the probes in a sandbox; waits in a thread of its own, so it may be called from anywhere.
+def observe(sandbox: Sandbox, *, storage: bool = False) -> Observations:
+    """Run the probes in a sandbox, with mutable storage if wanted.
+
+    It waits in a thread of its own, so it may be called from anywhere.
 
     Raises:
         SandboxUnavailableError: the sandbox could not start the probe.
@@ -75,7 +79,7 @@ def observe(sandbox: Sandbox) -> Observations:
     def run() -> None:
         try:
             with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-                outcome.append(runner.run(_observe(sandbox)))
+                outcome.append(runner.run(_observe(sandbox, storage=storage)))
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, whatever it is
             outcome.append(error)
 
@@ -95,7 +99,7 @@ def observe(sandbox: Sandbox) -> Observations:
     return result
 
 
-async def _observe(sandbox: Sandbox) -> Observations:
+async def _observe(sandbox: Sandbox, *, storage: bool) -> Observations:
     async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"hello")
         await writer.drain()
@@ -118,7 +122,7 @@ async def _observe(sandbox: Sandbox) -> Observations:
         usage, memory_score = None, 0
         try:
             async with asyncio.timeout(SELF_TEST_TIMEOUT_S):
-                running = await sandbox.start(_launch(Path(folder), question), events.append)
+                running = await sandbox.start(_launch(Path(folder), question, storage=storage), events.append)
                 try:
                     memory_score = _memory_score(running.pid)
                     usage = (await running.wait()).usage
@@ -155,13 +159,25 @@ def refused_address(question: Mapping[str, object]) -> tuple[str, int]:
     return str(address[0]), int(address[1])
 
 
-def _launch(folder: Path, question: Mapping[str, object]) -> Launch:
+def _launch(folder: Path, question: Mapping[str, object], *, storage: bool) -> Launch:
     source = Path(__file__).with_name("probe.py").read_bytes()
     root = extract_image({"bin/app": b"#!/usr/bin/env python3\n" + source}, {"bin/app"}, folder / "image")
     manifest = AppManifest(name="self-test", component_id=PROBE_COMPONENT, entry_point="/bin/app")
     grant = Grant(component_id=PROBE_COMPONENT, hosts=allowed_hosts(["127.0.0.1"]), limits=PROBE_LIMITS)
+    data = None
+    if storage:
+        data = folder / "data"
+        data.mkdir()
+        grant = replace(grant, mutable_storage_kb=PROBE_STORAGE_KB)
     environment = {"ARMILLARY_PROBE": json.dumps(question)}
-    return Launch(image_root=root, manifest=manifest, grant=grant, environment=environment)
+    return Launch(
+        image_root=root,
+        manifest=manifest,
+        grant=grant,
+        data=data,
+        storage=None if data is None else image_of(data),
+        environment=environment,
+    )
 
 
 def _observations(events: list[AppEvent], *, refused: tuple[str, int]) -> Observations:

@@ -1,18 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a folder that an application writes takes on the disk, and what its processes take of memory."""
+"""What an application's processes take of memory."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-# Entries that are looked at: an application with more is told the sum of these.
-ENTRIES_LIMIT = 100_000
-BLOCK_BYTES = 512  # unit of st_blocks, whatever the file system's is (stat(2))
 PROCESSES_LIMIT = 256  # more than an application may have
 _PROC = Path("/proc")
 _RESET_PEAK = b"5\n"  # proc_pid_clear_refs(5): the peak resident set starts over
@@ -25,24 +21,6 @@ class MemoryUse:
     now_bytes: int
     peak_bytes: int  # sum of the peaks of the processes that run now
     processes: int
-
-
-def used_bytes(folder: Path) -> tuple[int, int]:
-    """Bytes that the files below a folder take on the disk, and how many files there are; links are not followed."""
-    used, files, seen, waiting = 0, 0, 0, [folder]
-    while waiting:
-        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                seen += 1
-                if seen > ENTRIES_LIMIT:
-                    return used, files
-                with contextlib.suppress(OSError):
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(Path(entry.path))
-                        continue
-                    used += entry.stat(follow_symlinks=False).st_blocks * BLOCK_BYTES
-                    files += 1
-    return used, files
 
 
 def memory_use(process: int) -> MemoryUse:

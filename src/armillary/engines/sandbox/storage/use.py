@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much an application has filled of its mutable storage, and how many files it has there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from armillary.engines.sandbox.storage.mounting import inside, mount_image
+
+# Files are counted as an application's image counts them: in blocks; one that is empty is not nothing.
+BLOCK_BYTES = 1024
+ENTRY_BYTES = 256
+# Whoever made more entries than this is over every quota; counting them all would be work that an application chooses.
+ENTRY_LIMIT = 100_000
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class StorageUse:
+    """What is in a storage."""
+
+    used_bytes: int
+    files: int  # And links; folders are not counted
+
+
+def storage_use(folder: Path) -> StorageUse:
+    """The use of an application's storage, running or not: of its image where it has one, else of ``folder``.
+
+    It looks at every entry, so it is called in a thread.
+
+    Raises:
+        OSError: there is none, or this host lets nobody mount it.
+    """
+    image = image_of(folder)
+    if not image.exists():
+        return folder_use(folder)
+    mount = mount_image(image)
+    try:
+        return StorageUse(mount_use(mount), folder_use(Path(inside(mount))).files)
+    finally:
+        os.close(mount)
+
+
+@contextlib.contextmanager
+def opened_storage(folder: Path) -> Iterator[Path]:
+    """An application's storage as a folder of this host, also while the application runs; only root opens an image.
+
+    Raises:
+        OSError: this user or host mounts nothing.
+    """
+    image = image_of(folder)
+    if not image.exists():
+        yield folder
+        return
+    mount = mount_image(image)
+    try:
+        yield Path(inside(mount))
+    finally:
+        os.close(mount)
+
+
+def image_of(folder: Path) -> Path:
+    """The image that takes the place of a folder of mutable storage."""
+    return folder.with_name(f"{folder.name}.ext4")
+
+
+def mount_use(mount: int) -> int:
+    """Bytes that an application has filled of a mounted image."""
+    found = os.fstatvfs(mount)
+    return max(0, found.f_blocks - found.f_bfree - 1) * found.f_frsize  # without the block of the empty root
+
+
+def folder_use(folder: Path) -> StorageUse:
+    """What is below a folder. Holes of sparse files are not counted, links are not followed.
+
+    It walks by descriptors, because paths may be longer than the kernel accepts.
+    """
+    at = os.open(f"{folder}/.", _FOLDER)
+    try:
+        used, entries, names = _entries(at)
+        files = entries - len(names)
+        waiting = [names]
+        while len(waiting) > 1 or waiting[0]:
+            if entries > ENTRY_LIMIT:
+                return StorageUse(max(used, entries * BLOCK_BYTES), files)
+            if waiting[-1]:
+                try:
+                    below = os.open(waiting[-1].pop(), _FOLDER, dir_fd=at)
+                except OSError:
+                    continue  # removed meanwhile, or closed to this user
+                os.close(at)
+                at = below
+                more, count, names = _entries(at)
+                used, entries, files = used + more, entries + count, files + count - len(names)
+                waiting.append(names)
+            else:
+                waiting.pop()
+                above = os.open("..", _FOLDER, dir_fd=at)
+                os.close(at)
+                at = above
+        return StorageUse(used, files)
+    finally:
+        os.close(at)
+
+
+def _entries(folder: int) -> tuple[int, int, list[str]]:
+    """Bytes and number of the entries of an open folder, and the names of the folders among them."""
+    used = entries = 0
+    inner: list[str] = []
+    with os.scandir(folder) as found:
+        for entry in found:
+            entries += 1
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue
+            blocks = -(-min(status.st_size, status.st_blocks * 512) // BLOCK_BYTES)
+            used += max(blocks * BLOCK_BYTES, ENTRY_BYTES)
+            if entry.is_dir(follow_symlinks=False):
+                inner.append(entry.name)
+            if entries > ENTRY_LIMIT:
+                break
+    return used, entries, inner

@@ -30,8 +30,9 @@ from armillary.device.checkin.renewal import TrustRenewal
 from armillary.device.checkin.update_wait import UpdateWait
 from armillary.device.install.installer import Installer
 from armillary.device.interface.events import SystemEvents
-from armillary.device.interface.interface import ApplicationInterface, no_sockets_left
+from armillary.device.interface.interface import ApplicationInterface, no_sockets_left, socket_folder
 from armillary.device.interface.methods import DeviceParts, method_table
+from armillary.device.interface.peripherals.outside import outside_door
 from armillary.device.offers import Offers
 from armillary.device.peripherals.ownership import PeripheralMap
 from armillary.device.peripherals.use import PeripheralUse, hold_peripherals
@@ -205,7 +206,11 @@ class Device:
             )
             if self._stop_requested:
                 self._running.stop()
-            async with hints, self._own_api(self._running, check_ins, store):
+            async with (
+                outside_door(self._peripherals, socket_folder(self.folder.run)),
+                hints,
+                self._own_api(self._running, check_ins, store),
+            ):
                 starts_again = await self._running.run()
         return starts_again or (self._rest_s is not None and not self._stop_requested)
 

@@ -16,6 +16,7 @@ from typing import Annotated, Final
 import typer
 
 from armillary.cli.device import sim_equipment
+from armillary.cli.device.simulated import peripheral
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import Shown, adopt, note, noun, record
 from armillary.sim.power.boards import board_names, matching, open_board
@@ -124,7 +125,7 @@ def crashes(
     record({**asdict(found), "seed": seed}).show(as_json=as_json)
 
 
-adopt(app, sim_equipment.app)
+adopt(app, sim_equipment.app, peripheral.app)
 
 
 def search_part(board: str, effort: Effort, number: int) -> tuple[Tally, float]:

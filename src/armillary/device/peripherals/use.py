@@ -13,7 +13,7 @@ import contextlib
 import errno
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from armillary.capability.board import Board
 from armillary.capability.grant import Peripheral
@@ -23,6 +23,9 @@ from armillary.engines.peripherals.port import Line, LineRequest, Peripherals
 THREADS = 2
 NO_BOARD = "the device was told no board: armillary device boot --board"
 
+if TYPE_CHECKING:
+    from armillary.engines.peripherals.simulated import SimulatedBoard
+
 T = TypeVar("T")
 
 
@@ -31,6 +34,7 @@ class PeripheralUse:
 
     def __init__(self, peripherals: Peripherals | None = None) -> None:
         self._peripherals = peripherals
+        self.simulated: tuple[Board, SimulatedBoard] | None = None  # the board of simulated peripherals, and its world
         self._threads: ThreadPoolExecutor | None = None
         self._controllers: dict[Peripheral, Any] = {}
         self._locks: dict[Peripheral, asyncio.Lock] = {}
@@ -90,14 +94,17 @@ class PeripheralUse:
 @contextlib.contextmanager
 def hold_peripherals(board: Board | None) -> Iterator[PeripheralUse]:
     """The peripherals of a board, for as long as a device runs."""
-    use = PeripheralUse(None if board is None else _open(board))
+    use = PeripheralUse() if board is None else _open(board)
     try:
         yield use
     finally:
         use.close()
 
 
-def _open(board: Board) -> Peripherals:
+def _open(board: Board) -> PeripheralUse:
     from armillary.engines.peripherals.selection import BoardPeripherals  # noqa: PLC0415 - most devices have no board
 
-    return BoardPeripherals(board)
+    opened = BoardPeripherals(board)
+    use = PeripheralUse(opened)
+    use.simulated = (board, opened.world) if board.simulated else None
+    return use

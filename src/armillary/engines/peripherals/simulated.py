@@ -11,6 +11,8 @@ import asyncio
 import errno
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 from armillary.capability.board import SIMULATED_BITS, SIMULATED_CHANNELS
 from armillary.capability.grant import Peripheral
@@ -38,6 +40,11 @@ class SimulatedLine:
         self._edges.clear()
         if request.output:
             self._board.levels[self._pin] = request.level
+
+    @property
+    def use(self) -> str:
+        """What it is used as, for people."""
+        return "output" if self.request.output else "input"
 
     def get(self) -> int:
         """See ``port.Line``; an input that nothing drives follows its pull, else it is low."""
@@ -179,19 +186,45 @@ class SimulatedBoard:
 
     def drive(self, pin: str, level: int) -> None:
         """Set the level at an input from outside; EBUSY for an output, which is driven already."""
-        line = self.lines.get(pin)
-        if line is not None and line.request.output:
+        if not self.is_free(pin):
             raise OSError(errno.EBUSY, f"pin {pin} is an output")
+        line = self.lines.get(pin)
         before = self.levels.get(pin, 0) if line is None else line.get()
         self.levels[pin] = level
         if line is not None and before != level:
             line.seen("rising" if level else "falling")
+
+    def is_free(self, pin: str) -> bool:
+        """Whether a level can be set at a pin from outside: nothing puts one out there."""
+        line = self.lines.get(pin)
+        return line is None or not line.request.output
 
     def sample(self, controller: str, channel: int, value: int) -> None:
         """Set what an ADC channel reads."""
         if not 0 <= value < 1 << SIMULATED_BITS:
             raise OSError(errno.ERANGE, f"a sample has {SIMULATED_BITS} bits")
         self._samples.setdefault(controller, {})[channel] = value
+
+    def show(self) -> dict[str, Any]:
+        """All that was set and is put out, as JSON values."""
+        return {
+            "Gpio": {
+                pin: {"level": self.levels.get(pin, 0), "used": "" if pin not in self.lines else self.lines[pin].use}
+                for pin in sorted({*self.levels, *self.lines}, key=int)
+            },
+            "Adc": {
+                name: {str(channel): value for channel, value in sorted(channels.items())}
+                for name, channels in sorted(self._samples.items())
+            },
+            "Pwm": {
+                name: {str(channel): asdict(state) for channel, state in sorted(channels.items())}
+                for name, channels in sorted(self.outputs.items())
+            },
+            "I2cMaster": {
+                name: {f"{address:#04x}": each.registers.rstrip(b"\0").hex() for address, each in sorted(found.items())}
+                for name, found in sorted(self._devices.items())
+            },
+        }
 
     def line(self, peripheral: Peripheral, request: LineRequest) -> SimulatedLine:
         """See ``port.Peripherals``."""

@@ -139,7 +139,8 @@ def test_every_folder_of_tests_mirrors_a_room():
 
 
 # Programs that fork, and may: they have no threads.
-FORKS = {"tests/engines/series/cut_runner.py"}
+# The second is a program of its own, which no test imports.
+FORKS = {"tests/engines/series/cut_runner.py", "tests/attacks/corpus/application/table.py"}
 START = "start it with tests/fixtures/processes.py: it ends with its block, whatever happens in it"
 WAIT = "wait with tests/fixtures/waiting.py, which has a limit"
 FORK = "a fork in a process with threads may stand still for ever: start a program"

@@ -197,6 +197,15 @@ def fails_with(place: Path, capsys: pytest.CaptureFixture[str], text: str, *more
     assert not (place / "out").exists(), "nothing is written when packing fails"
 
 
+def test_a_shipped_board_names_its_peripherals(place: Path, capsys: pytest.CaptureFixture[str]):
+    write_manifest(place / "app" / "app_manifest.json", Capabilities={"Gpio": ["$LED"], "Adc": ["$LEVEL_ADC"]})
+    fails_with(place, capsys, "expected a name of a hardware definition")  # without it
+    target = pack(place, "--hardware-definitions", "mt3620-simulated")
+    packed = application_package.open_unverified(image_package.parse(target.read_bytes())).manifest.capabilities
+    assert (packed.gpio, packed.adc) == ((8,), ("ADC-CONTROLLER-0",))
+    fails_with(place, capsys, "a hardware definition or a folder", "--hardware-definitions", "imx8mp-gateway")
+
+
 def test_links_are_refused(place: Path, capsys: pytest.CaptureFixture[str]):
     (place / "app" / "shadow").symlink_to("/etc/passwd")
     fails_with(place, capsys, "link or special file")

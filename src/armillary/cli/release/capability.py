@@ -17,7 +17,7 @@ from armillary.capability.compiled import Compiled
 from armillary.capability.explain import ANY_STORAGE_KB, Explanation, KeyAnswer, Refusal, explain
 from armillary.capability.grant import Grant, PlatformLimits, grant, platform_limits
 from armillary.cli.release.board_file import load_board
-from armillary.cli.release.package_folder import load_definitions, read_file
+from armillary.cli.release.package_folder import load_board_definition, load_definitions, read_file
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import Shown, inert, noun, record, table
 from armillary.errors import ManifestError
@@ -60,7 +60,7 @@ def explain_command(
         typer.Option(
             "--hardware-definitions",
             metavar="PATHS",
-            help="Comma-separated definition files, and folders to look up imports in, for $NAME peripherals.",
+            help="Comma-separated definition files, shipped boards, and folders to look up imports in, for $NAME.",
         ),
     ] = "",
     beside: Annotated[
@@ -82,8 +82,9 @@ def explain_command(
     of_board = wiring.chip if wiring is not None else DEFAULT_CHIP if kept is None else kept.chip
     platform = platform_limits(parse_profile(content.chip_document(chip or of_board)))
     definitions = load_definitions([part.strip() for part in hardware_definitions.split(",") if part.strip()])
-    if wiring is not None:
-        definitions += _own_definitions(wiring.name)
+    own = None if wiring is None else load_board_definition(wiring.name)
+    if own is not None:
+        definitions.append(own)
     found = explain(
         _manifest(manifest, definitions),
         platform,
@@ -104,12 +105,6 @@ def _board(given: str) -> tuple[Board | None, BoardConfiguration | None]:
             return None, board_configuration.parse(data)
     found = load_board(given)
     return found, None if found.keeps is None else board_configuration.parse(content.board_document(found.keeps))
-
-
-def _own_definitions(board: str) -> list[DefinitionSet]:
-    """The names that a shipped board gives to its peripherals."""
-    data = content.board_definition(board)
-    return [] if data is None else [hardware_definition.load(f"{board}.json", {f"{board}.json": data})]
 
 
 def _manifest(path: Path, definitions: Iterable[DefinitionSet]) -> AppManifest:

@@ -165,7 +165,7 @@ def pack_application(
         typer.Option(
             "--hardware-definitions",
             metavar="PATHS",
-            help="Comma-separated definition files, and folders to look up imports in.",
+            help="Comma-separated definition files, shipped boards, and folders to look up imports in.",
         ),
     ] = "",
     component_id: Annotated[

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from armillary import content
 from armillary.errors import InvalidArgumentError
 from armillary.wire.image import hardware_definition
 from armillary.wire.image.hardware_definition import DEFINITION_LIMIT_BYTES, DefinitionSet
@@ -89,11 +90,24 @@ class DefinitionFiles(Mapping[str, bytes]):
 def load_definitions(paths: list[str]) -> list[DefinitionSet]:
     """Load hardware definitions: a file is one definition, a folder is searched for what files import.
 
+    A shipped board's name, where no path is called so, stands for the names that it gives to its peripherals.
+
     Raises:
         InvalidArgumentError: a path that does not exist.
         ManifestError: a definition is not valid.
     """
-    entries = [Path(path).absolute() for path in paths]
+    named = {path: load_board_definition(path) for path in paths if not Path(path).exists()}
+    found = [definition for definition in named.values() if definition is not None]
+    return [*_load_files([Path(path).absolute() for path in paths if named.get(path) is None]), *found]
+
+
+def load_board_definition(board: str) -> DefinitionSet | None:
+    """The names that a shipped board gives to its peripherals; None where there is no such board, or it gives none."""
+    data = content.board_definition(board) if board in content.board_folders() else None
+    return None if data is None else hardware_definition.load(f"{board}.json", {f"{board}.json": data})
+
+
+def _load_files(entries: list[Path]) -> list[DefinitionSet]:
     for entry in entries:
         if not entry.exists():
             raise InvalidArgumentError(

@@ -48,7 +48,7 @@ GRANTED: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "system-calls": (("seccomp",),),
     "connections": (("network-broker",), ("network-namespace",)),
     "server-ports": (("network-broker",),),
-    "storage": (("written-files-not-executable",), ("written-files-not-loaded",)),
+    "storage": (("mutable-storage-limit",), ("written-files-not-executable",), ("written-files-not-loaded",)),
     "temporary-files": (("temporary-storage-limit",),),
     "devices": (("device-list",),),
     "memory": (("memory-limit",),),

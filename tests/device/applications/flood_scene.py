@@ -12,7 +12,7 @@ import json
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from armillary.engines.sandbox.within.image_root import extract_image
 from armillary.wire.image.app_manifest import AppManifest
 from armillary.wire.image.asxipfs import Filesystem
 
+DEADLINE_S = 100.0  # a flood has a tenth of the processors
 BEATS_BEFORE, BEATS_BESIDE = 3, 20
 LOW = ApplicationLimits(memory_bytes=40 << 20, processes=12, processor_percent=10)
 
@@ -209,7 +210,8 @@ async def play(kind: str, folder: Path) -> dict[str, Any]:
         crashed=lambda *_: None,
     )
     hearts = [scene.application(number, f"heart {number}", HEART, ApplicationLimits()) for number in (1, 2)]
-    flooding = scene.application(3, "flood", FLOODS[kind], LOW)
+    limits = replace(LOW, processor_percent=2) if kind == "hang" else LOW
+    flooding = scene.application(3, "flood", FLOODS[kind], limits)
     try:
         await supervisor.run_set(hearts)
         await until(lambda: all(len(scene.lines(each.name)) >= BEATS_BEFORE for each in hearts), "the first beats")
@@ -224,7 +226,7 @@ async def play(kind: str, folder: Path) -> dict[str, Any]:
                 return "hangs" in scene.lines("flood") and (used is None or used.processor_periods_used_up > 0)
             return any(each.event_type == "AppCrash" for each in scene.reports)
 
-        await until(met, "the limit that the flood meets")
+        await until(met, "the limit that the flood meets", DEADLINE_S)
         so_far = {each.name: len(scene.lines(each.name)) for each in hearts}
         beside = time.monotonic()
         await until(

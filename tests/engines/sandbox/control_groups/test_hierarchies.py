@@ -61,7 +61,8 @@ def group(place: Path, *, divides: str = "", has: str = "", processes: str = "")
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr(hierarchies, "can_load", lambda: False)
     return Host(tmp_path)
 
 
@@ -135,6 +136,18 @@ def test_what_this_user_may_not_write_is_not_used(host: Host, owned: Callable[[P
     found = host.find()
     assert found.hierarchies == ()
     assert "systemd-run --user --scope" in found.reason
+
+
+def test_version_2_lists_devices_by_a_program_where_version_1_does_not(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = group(host.second(), divides="memory pids cpu")
+    assert host.find().controllers() == {"memory", "pids", "cpu"}
+    monkeypatch.setattr(hierarchies, "can_load", lambda: True)
+    assert host.find().hierarchies == (Hierarchy(2, place, frozenset({"memory", "pids", "cpu", "devices"})),)
+    host.first("devices")
+    found = {each.base.name: each.controllers for each in host.find().hierarchies}
+    assert found == {"unified": {"memory", "pids", "cpu"}, "devices": {"devices"}}
 
 
 def test_a_tree_that_only_ends_groups_is_none(host: Host) -> None:

@@ -21,9 +21,9 @@ from functools import cache
 from pathlib import Path
 
 from armillary.capability.application_limits import ApplicationLimits
-from armillary.engines.sandbox.control_groups import controllers
+from armillary.engines.sandbox.control_groups import controllers, device_program
 from armillary.engines.sandbox.control_groups.controllers import MECHANISMS, Setting
-from armillary.engines.sandbox.control_groups.hierarchies import Found, Hierarchy, find
+from armillary.engines.sandbox.control_groups.hierarchies import DEVICES, Found, Hierarchy, find
 from armillary.engines.sandbox.control_groups.leftovers import PREFIX, remove_leftovers
 from armillary.engines.sandbox.port import Usage
 from armillary.errors import SandboxUnavailableError
@@ -160,7 +160,7 @@ class DeviceGroups:
             place = hierarchy.base / self._name / name
             place.parent.mkdir(exist_ok=True)
             if hierarchy.version == 2:
-                for controller in sorted(hierarchy.controllers):
+                for controller in sorted(hierarchy.controllers - {DEVICES}):
                     controllers.write(place.parent, Setting("cgroup.subtree_control", f"+{controller}"))
             place.mkdir()
             group.places[hierarchy] = place
@@ -169,6 +169,9 @@ class DeviceGroups:
         for hierarchy, place in group.places.items():
             for controller in sorted(hierarchy.controllers):
                 try:
+                    if (hierarchy.version, controller) == (2, DEVICES):
+                        device_program.attach(place, devices)
+                        continue
                     for each in controllers.settings(hierarchy.version, controller, limits, devices, self.processors):
                         controllers.write(place, each)
                 except OSError as error:

@@ -17,9 +17,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-# What bounds an application. Version 2 has no controller for devices: it takes a program of the kernel's virtual
-# machine instead, which is not made here.
-CONTROLLERS_V1 = ("memory", "pids", "cpu", "devices")
+from armillary.engines.sandbox.control_groups.device_program import can_load
+
+# What bounds an application. Version 2 has no controller for devices: it takes a program (``device_program``) instead.
+DEVICES = "devices"
+CONTROLLERS_V1 = ("memory", "pids", "cpu", DEVICES)
 CONTROLLERS_V2 = ("memory", "pids", "cpu")
 # Group below its own into which a device steps aside.
 ASIDE = "armillary-device"
@@ -77,7 +79,7 @@ def find(process: Path = Path("/proc/self"), root: Path = Path("/")) -> Found:
         found = _second(point, own) if kind == "cgroup2" else _first(point, options)
         if found is not None:
             (second if kind == "cgroup2" else first).append(found)
-    hierarchies = _distinct([*second, *first])
+    hierarchies = _with_devices(_distinct([*second, *first]))
     if hierarchies:
         return Found(hierarchies)
     if not seen:
@@ -95,6 +97,13 @@ def _distinct(found: list[Hierarchy]) -> tuple[Hierarchy, ...]:
             kept.append(Hierarchy(each.version, each.base, fresh))
             taken |= fresh
     return tuple(kept) if taken else ()
+
+
+def _with_devices(found: tuple[Hierarchy, ...]) -> tuple[Hierarchy, ...]:
+    """With a list of devices in version 2, where version 1 has none and the kernel takes our program."""
+    if not found or found[0].version == 1 or any(DEVICES in each.controllers for each in found) or not can_load():
+        return found
+    return Hierarchy(2, found[0].base, found[0].controllers | {DEVICES}), *found[1:]
 
 
 def _first(point: Path, options: str) -> Hierarchy | None:

@@ -133,7 +133,7 @@ class Device:
         """End what runs, wait so many seconds, boot again; nothing if the device stops anyway."""
         if self._running is not None and not self._stop_requested:
             self._rest_s = rest_s
-            self._running.stop()
+            self._running.restart()
 
     async def run(self) -> None:
         """Be the device until :meth:`stop`: boot, run, and boot again whenever another OS is in force.
@@ -211,8 +211,7 @@ class Device:
                 hints,
                 self._own_api(self._running, check_ins, store),
             ):
-                starts_again = await self._running.run()
-        return starts_again or (self._rest_s is not None and not self._stop_requested)
+                return await self._running.run()
 
     async def _rest(self) -> None:
         """Wait as long as an application asked for, or until the device is stopped."""

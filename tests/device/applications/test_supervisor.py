@@ -296,9 +296,13 @@ async def test_a_run_that_hangs_is_ended_reported_and_started_again(
     [first, _] = rig.supervisor.health([application(1).image_id, application(2).image_id])
     assert first.exits == 1, "a trial counts it"
     hanging.end("late")  # of a run that is over; the next must not end by it
+    other = next(run for run in interface.runs if run.application.name == "app2")
+    fake_sandbox.runs[1].end(ExitStatus(0, None))
+    await until(lambda: len(fake_sandbox.runs) == 4, "the other one is started again")
+    other.end("late as well")
     await rig.supervisor.stop()
     assert interface.open_runs == 0
-    assert len(rig.reports) == 1
+    assert [report.event_type for report in rig.reports] == ["AppCrash", "AppExit"]
     assert len([each for each in rig.entries if each["event"] == "application-hung"]) == 1
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 from collections.abc import Mapping
@@ -12,9 +13,12 @@ from typing import Any
 
 import pytest
 from tests.device.interface.asking import Client, Host, application
+from tests.engines.sandbox.test_unprivileged import interpreter
+from tests.fixtures.clocks import Clock
 from tests.fixtures.waiting import until
 
 from armillary.device.interface import connection, door
+from armillary.device.interface.allowance import Allowance
 from armillary.device.interface.interface import no_sockets_left
 from armillary.device.interface.method import Call, Method
 from armillary.wire.device.interface.frame import FRAME_LIMIT_BYTES, encode_frame
@@ -69,6 +73,34 @@ async def test_a_flood_waits_in_its_own_socket_while_others_are_answered(tmp_pat
         assert not sending.done()
         assert await client.take() is not None
         sending.cancel()
+
+
+async def test_over_its_rate_no_request_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits, begun = iter([0.0] * 10 + [3600.0] * 100), []
+
+    async def count(_: Call) -> None:
+        begun.append(1)
+
+    host = Host(tmp_path, lambda _: (Method("count", None, count),))
+    async with host.open(application()) as asked:
+        client = asked.client()
+        await client.ask("count")  # so that its connection counts no more
+        monkeypatch.setattr(Allowance, "take", lambda _: next(waits))
+        await client.send(encode_frame({"id": 1, "method": "count"}) * 50)
+        for _ in range(10):
+            assert await client.take() is not None
+    assert len(begun) == 11
+
+
+def test_so_many_at_once_then_so_many_a_second() -> None:
+    now = Clock()
+    allowance = Allowance(burst=3, per_second=2.0, monotonic=lambda: now.now)
+    assert [allowance.take() for _ in range(5)] == [0, 0, 0, 0.5, 1.0]
+    now.now += 2
+    assert allowance.peek() == 0
+    assert [allowance.take() for _ in range(3)] == [0, 0, 0.5]
+    now.now += 3600
+    assert [allowance.take() for _ in range(4)] == [0, 0, 0, 0.5], "what was not used is not more than the burst"
 
 
 async def test_one_that_never_reads_is_not_read_from(tmp_path: Path) -> None:
@@ -195,6 +227,28 @@ async def test_the_folder_is_private_and_a_foreign_one_is_not_used(tmp_path: Pat
         async with refused.open(application()):
             pass
     assert [entry["event"] for entry in refused.entries] == ["interface-not-opened"]
+
+
+STRANGER = """
+import socket, sys
+stream = socket.socket(socket.AF_UNIX); stream.connect(sys.argv[1]); print(stream.recv(1000)[4:].decode())
+"""
+
+
+async def test_a_program_of_another_user_is_turned_away_even_where_the_folder_lets_it_in(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root starts a program of another user: sudo make test")
+    long_path = tmp_path / ("long" * 20)
+    with no_sockets_left(long_path):
+        async with Host(long_path, rows).open(application()) as asked:
+            asked.path.parent.chmod(0o755)
+            asked.path.chmod(0o666)
+            stranger = await asyncio.create_subprocess_exec(
+                interpreter(), "-I", "-c", STRANGER, str(asked.path), user=60123, stdout=asyncio.subprocess.PIPE
+            )
+            out, _ = await stranger.communicate()
+            assert json.loads(out)["error"]["name"] == "EACCES"
+            assert await asked.client().ask("echo") == {"text": ""}, "the device's own user is let in"
 
 
 def descriptors() -> int:

@@ -103,6 +103,18 @@ def test_what_is_explained_as_installed_is_what_the_grant_gives(wanted: AppManif
     assert caught.value.error_id in {each.error_id for each in found.refusals}
 
 
+def test_a_real_time_application_is_explained_by_what_its_core_has() -> None:
+    wanted = manifest(kind="RealTimeCapable", Gpio=[8], AllowedApplicationConnections=[str(UUID(int=2))])
+    partners, pins = explain(wanted, CHIP).answers
+    assert (partners.key, partners.answer) == ("AllowedApplicationConnections", GRANTED)
+    assert partners.held_by["linux"] == {"device": ("the emulated core's mailbox",)}
+    assert (pins.key, pins.answer, pins.held_by["linux"]) == ("Gpio", RECORDED, {})
+    (high,) = explain(manifest(Gpio=[8]), CHIP).answers  # positive control
+    assert (high.answer, set(high.held_by["linux"])) == (GRANTED, {"system-calls", "device"})
+    refused = explain(manifest(kind="RealTimeCapable", WifiConfig=True), CHIP)
+    assert [each.path for each in refused.refusals] == ["Capabilities.WifiConfig"]
+
+
 def test_a_board_of_another_chip_explains_nothing() -> None:
     board = board_configuration.parse(
         content.board_document("lan-enc28j60-isu0-int5").replace(b'"mt3620"', b'"imx8mp"')

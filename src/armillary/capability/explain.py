@@ -17,7 +17,7 @@ from armillary.capability.application_limits import CORE_LIMITS
 from armillary.capability.board import Board, board_platform
 from armillary.capability.compiled import ENGINES, Compiled, added, always
 from armillary.capability.grant import Grant, Peripheral, PlatformLimits, board_grant, grant
-from armillary.capability.key_rules import KEY_RULES, KeyRule
+from armillary.capability.key_rules import KEY_RULES, REAL_TIME_RULES, KeyRule
 from armillary.errors import ManifestError
 from armillary.wire.image.app_manifest import CAPABILITY_KEYS, AppManifest, Capabilities
 from armillary.wire.image.board_configuration import BoardConfiguration
@@ -126,7 +126,8 @@ def _refusal(manifest: AppManifest, platform: PlatformLimits, beside: list[Grant
 def _answer(
     manifest: AppManifest, key: str, platform: PlatformLimits, faults: tuple[Refusal, ...], wiring: Board | None
 ) -> KeyAnswer:
-    rule = KEY_RULES[key]
+    real_time = manifest.application_type == "RealTimeCapable"
+    rule = REAL_TIME_RULES.get(key, KEY_RULES[key]) if real_time else KEY_RULES[key]
     attribute = CAPABILITY_KEYS[key][0]
     held_by: dict[str, Compiled] = {}
     if not faults:
@@ -150,6 +151,8 @@ def _held_by(alone: AppManifest, platform: PlatformLimits, rule: KeyRule, wiring
     except ManifestError:
         return {}
     of_device = [rule.device] if rule.device else []
+    if granted.real_time:  # nothing of it reaches the sandbox of its core
+        return {engine: {"device": tuple(of_device)} if of_device else {} for engine in ENGINES}
     if wiring is not None:
         of_device += [f"{each.name}: {wiring.describe(each)}" for each in _in_order(granted)]
     device: Compiled = {"device": tuple(of_device)} if of_device else {}

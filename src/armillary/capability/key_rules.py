@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from armillary.wire.image.app_manifest import PERIPHERAL_KEYS
+
 DENIED = "EACCES"
 
 
@@ -134,5 +136,19 @@ KEY_RULES: Mapping[str, KeyRule] = {
         "it learns what its processes take of memory, and took at most",
         _REFUSED_METHOD,
         "the application interface: memory.statistics",
+    ),
+}
+
+# Of real-time applications, whose core is emulated in a sandbox of nothing. What they may not ask for is refused.
+_CORE_HAS_NONE = KeyRule(
+    "the peripheral is its alone, which its emulated core does not have yet",
+    "one that asks for what another owns is not installed",
+)
+REAL_TIME_RULES: Mapping[str, KeyRule] = {
+    **dict.fromkeys(PERIPHERAL_KEYS, _CORE_HAS_NONE),
+    "AllowedApplicationConnections": KeyRule(
+        "messages to each of these applications that names it as well, by the mailbox of its core",
+        "its mailbox has nobody to write to",
+        "the emulated core's mailbox",
     ),
 }

@@ -53,6 +53,9 @@ def test_a_source_manifest_is_explained_with_its_names_resolved(
     text = capsys.readouterr().out
     assert "AllowedConnections  granted   hub.example.com  host-names\n" in text
     assert "  AllowedConnections  connections to these hosts, any port, TCP and UDP\n" in text
+    assert (
+        "  AllowedConnections  EACCES, or no such name, for every other host; reported as ConnectionBlocked\n" in text
+    )
 
 
 def test_what_the_board_keeps_and_another_owns_is_refused_with_the_error_of_azure_sphere(

@@ -133,6 +133,7 @@ def _shown(found: Explanation, engine: str) -> Shown:
     summary = {
         "application": found.name,
         "component_id": str(found.component_id),
+        "type": "real-time" if found.application_type == "RealTimeCapable" else "high-level",
         "chip": found.platform,
         "board": found.board,
         "installed": "yes" if found.granted else "no",
@@ -142,11 +143,12 @@ def _shown(found: Explanation, engine: str) -> Shown:
         rows, ("capability", "answer", "asked", "by"), empty="It asks for nothing: it has no network and no device."
     )
     gets = _lines("gets", [(each.key, each.gets) for each in found.answers])
+    otherwise = _lines("otherwise", [(each.key, each.without) for each in found.answers])
     refusals = _lines("refused", [(each.path, _because(each)) for each in found.refusals])
     warning = "The process engine encloses nothing: what the application asks for it has, and more." * (
         engine == "process"
     )
-    shown = record(summary).then(_lines("", []), answers, gets, refusals, warning or None)
+    shown = record(summary).then(_lines("", []), answers, gets, otherwise, refusals, warning or None)
     return Shown(document(found), shown.print_text, exit_code=0 if found.granted else 1)
 
 

@@ -128,3 +128,29 @@ def test_consent_is_said_at_the_device_of_a_guardian_only(bare: Command, tmp_pat
         assert bare("guardian", "consent", wrong, "startClean", "--data", str(tmp_path)).code != 0
         assert bare("guardian", "consent", "espresso1", wrong, "--data", str(tmp_path)).code != 0
     assert len(list(tmp_path.rglob("*startClean*"))) == 1
+
+
+def test_what_a_person_agrees_to_is_written_through_no_link(bare: Command, tmp_path: Path) -> None:
+    """Whoever says it is often root, and may write to every file of the host."""
+    host = tmp_path / "host"
+    host.write_bytes(b"kept")
+    folder = DeviceFolder(tmp_path).mutable / "0f" / FOLDER
+    folder.mkdir(parents=True)
+    (folder / "press.stop").symlink_to(host)
+    assert bare("guardian", "consent", "press", "stop", "--data", str(tmp_path)).code == 0
+    assert host.read_bytes() == b"kept"
+    assert (folder / "press.stop").lstat().st_size == 0
+    assert not (folder / "press.stop").is_symlink()
+
+
+def test_a_folder_of_consents_that_is_a_link_is_no_guardians(bare: Command, tmp_path: Path) -> None:
+    host = tmp_path / "host"
+    host.mkdir()
+    storage = DeviceFolder(tmp_path).mutable / "0f"
+    storage.mkdir(parents=True)
+    (storage / FOLDER).symlink_to(host)
+    assert bare("guardian", "consent", "press", "stop", "--data", str(tmp_path)).code == 1
+    assert not list(host.iterdir())
+    (storage / FOLDER).unlink()
+    (storage / FOLDER).mkdir()
+    assert bare("guardian", "consent", "press", "stop", "--data", str(tmp_path)).code == 0  # the control

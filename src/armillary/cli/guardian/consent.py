@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from armillary.cli.guardian.device_arguments import EquipmentArgument
-from armillary.cli.terminal.files import write_file
+from armillary.cli.terminal.files import explained
 from armillary.cli.terminal.output import note, noun
 from armillary.errors import NotFoundError
 from armillary.guard.situation import CONSENT_S
@@ -41,9 +43,26 @@ def consent(
         if not each.is_dir():
             continue
         with opened_storage(each) as storage:
-            if (storage / FOLDER).is_dir() and not (storage / FOLDER).is_symlink():
-                found = True
-                write_file(storage / FOLDER / f"{equipment}.{command}", b"")
+            found = _agree(storage, f"{equipment}.{command}") or found
     if not found:
         raise NotFoundError(f"{data}: no guardian runs on this device", remedy="Deploy one: armillary guardian image.")
     note(f"agreed to {command} of {equipment}, for {CONSENT_S:.0f} s")
+
+
+def _agree(storage: Path, name: str) -> bool:
+    """Put an empty file into a guardian's storage; whether it is one's.
+
+    Applications write there: a link that one of them put in the way is replaced, and followed by nobody.
+    """
+    try:
+        folder = os.open(storage / FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        with explained(storage / FOLDER / name, "cannot be written"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=folder)
+            os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=folder))
+    finally:
+        os.close(folder)
+    return True

@@ -16,6 +16,8 @@ BLOCK_BYTES = 1024
 ENTRY_BYTES = 256
 # Whoever made more entries than this is over every quota; counting them all would be work that an application chooses.
 ENTRY_LIMIT = 100_000
+# Times that a walk begins again when folders are moved under it; an honest application does not meet them all.
+_WALKS = 4
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -77,16 +79,31 @@ def mount_use(mount: int) -> int:
 def folder_use(folder: Path) -> StorageUse:
     """What is below a folder. Holes of sparse files are not counted, links are not followed.
 
+    An application may move folders while they are counted. A walk that comes back up to another folder than it went
+    down from ends there, because it may have left the storage, and begins again; of several, the largest is told.
+    """
+    most = StorageUse(0, 0)
+    for _ in range(_WALKS):
+        found, whole = _walk(folder)
+        if whole:
+            return found
+        most = max(most, found, key=lambda use: use.used_bytes)
+    return most
+
+
+def _walk(folder: Path) -> tuple[StorageUse, bool]:
+    """What is below a folder, and whether all of it was seen.
+
     It walks by descriptors, because paths may be longer than the kernel accepts.
     """
     at = os.open(f"{folder}/.", _FOLDER)
     try:
         used, entries, names = _entries(at)
         files = entries - len(names)
-        waiting = [names]
+        waiting, passed = [names], [identity(at)]
         while len(waiting) > 1 or waiting[0]:
             if entries > ENTRY_LIMIT:
-                return StorageUse(max(used, entries * BLOCK_BYTES), files)
+                return StorageUse(max(used, entries * BLOCK_BYTES), files), True
             if waiting[-1]:
                 try:
                     below = os.open(waiting[-1].pop(), _FOLDER, dir_fd=at)
@@ -97,14 +114,24 @@ def folder_use(folder: Path) -> StorageUse:
                 more, count, names = _entries(at)
                 used, entries, files = used + more, entries + count, files + count - len(names)
                 waiting.append(names)
+                passed.append(identity(at))
             else:
                 waiting.pop()
+                passed.pop()
                 above = os.open("..", _FOLDER, dir_fd=at)
                 os.close(at)
                 at = above
-        return StorageUse(used, files)
+                if identity(at) != passed[-1]:
+                    return StorageUse(used, files), False
+        return StorageUse(used, files), True
     finally:
         os.close(at)
+
+
+def identity(folder: int) -> tuple[int, int]:
+    """Which folder this descriptor is of, wherever it is moved to."""
+    status = os.fstat(folder)
+    return status.st_dev, status.st_ino
 
 
 def _entries(folder: int) -> tuple[int, int, list[str]]:

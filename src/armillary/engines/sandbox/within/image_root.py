@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
 from armillary.capability.confine import DEVICE_AUTHENTICATION_GROUP
+from armillary.engines.sandbox.storage.use import identity
 from armillary.errors import InstallError
 
 # Names below one folder of an image; ASXipFS images have a handful.
@@ -83,18 +84,23 @@ def give_tree(folder: Path, user: int) -> None:
 
     It walks by descriptors, because paths may be longer than the kernel accepts, and deeper than there are descriptors.
     Entries that cannot be given are skipped. The folder itself is last: if the user owns it, all was given before.
+
+    Raises:
+        InstallError: somebody moves its folders meanwhile, and the way back up would lead out of it.
     """
     at = os.open(folder, _FOLDER)
     try:
         if os.fstat(at).st_uid == user:
             return
         waiting = [_give_entries(at, user)]
+        passed: list[tuple[int, int]] = []
         while len(waiting) > 1 or waiting[0]:
             if waiting[-1]:
                 try:
                     below = os.open(waiting[-1].pop(), _FOLDER, dir_fd=at)
                 except OSError:
                     continue
+                passed.append(identity(at))
                 os.close(at)
                 at = below
                 waiting.append(_give_entries(at, user))
@@ -103,6 +109,8 @@ def give_tree(folder: Path, user: int) -> None:
                 above = os.open("..", _FOLDER, dir_fd=at)
                 os.close(at)
                 at = above
+                if identity(at) != passed.pop():
+                    raise InstallError(f"{folder}: its folders are being moved", remedy="Start the device again.")
         os.fchown(at, user, user)
     finally:
         os.close(at)

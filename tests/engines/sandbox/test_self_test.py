@@ -19,7 +19,7 @@ from armillary.engines.sandbox.control_groups.groups import DeviceGroups, device
 from armillary.engines.sandbox.control_groups.hierarchies import Found
 from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.network import kernel
-from armillary.engines.sandbox.port import SandboxReport
+from armillary.engines.sandbox.port import Launch, SandboxReport
 from armillary.engines.sandbox.reduced import ReducedSandbox
 from armillary.engines.sandbox.selection import open_sandbox
 from armillary.engines.sandbox.start.plan import StartPlan
@@ -75,6 +75,10 @@ LINUX_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
     "no ioctl rule": (filtered("ioctl"), {"seccomp"}),
     "no socket rule": (filtered("socket"), {"seccomp"}),
     "no rule for connect": (filtered("connect"), {"network-broker"}),
+    "no rule for bind and listen, no landlock": (
+        lambda plan: configured(landlock=None)(filtered("bind", "listen")(plan)),
+        {"landlock", "network-broker"},
+    ),
     "no landlock": (configured(landlock=None), {"landlock"}),
     "writable places that run": (configured(noexec=None), {"written-files-not-loaded"}),
     "no landlock, and writable places that run": (
@@ -110,6 +114,10 @@ REDUCED_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
     "no filter at all": (filtered(program=b""), {"seccomp", "network-broker"}),
     "no ioctl rule": (filtered("ioctl"), {"seccomp"}),
     "no rule for connect": (filtered("connect"), {"network-broker"}),
+    "no rule for bind and listen, no landlock": (
+        lambda plan: configured(landlock=None)(filtered("bind", "listen")(plan)),
+        {"landlock", "network-broker"},
+    ),
     "no landlock": (
         configured(landlock=None),
         {"landlock", "host-files", "signals", "read-only-image", "written-files-not-executable"},
@@ -192,6 +200,34 @@ def test_a_probe_notices_what_is_removed_without_namespaces(name: str) -> None:
     mutated = MutatedReduced()
     mutated.mutation = mutation
     assert expected <= missing(mutated.self_test())
+
+
+class FolderStorage(linux.LinuxSandbox):
+    """Mutable storage in a folder, which nothing bounds."""
+
+    def _open_storage(self, _: Launch) -> int:
+        return -1
+
+
+def test_a_probe_notices_storage_that_nothing_bounds() -> None:
+    plain = linux_sandbox(own_user=True)
+    if linux_report.QUOTA in {each.name for each in plain.self_test().absent}:
+        pytest.skip("this host mounts no images of storage: as root, with loop devices and e2fsprogs")
+    assert missing(FolderStorage(plain.bubblewrap, own_user=True).self_test()) == {linux_report.QUOTA}
+
+
+class Hears(linux.LinuxSandbox):
+    """The host's files, among them sockets, and no filter for connects: what only both together keep away."""
+
+    def plan(self, *arguments: Any) -> StartPlan:
+        return commanded(TEMPORARY, ("--bind", "/tmp", "/tmp"))(filtered("connect")(super().plan(*arguments)))
+
+
+def test_a_probe_notices_a_socket_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = linux_sandbox()
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp")
+    assert observe(plain).of("host-socket") == "ENOENT"
+    assert observe(Hears(plain.bubblewrap, plain.own_user)).of("host-socket") == "ok"
 
 
 @pytest.mark.parametrize("controller", sorted(controllers.MECHANISMS))

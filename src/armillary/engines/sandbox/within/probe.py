@@ -198,6 +198,13 @@ def look_up(name: str) -> str:
     return "ok"
 
 
+def listen() -> None:
+    """Wait for connections from everywhere, at a port that was not declared."""
+    with socket.socket() as server:
+        server.bind(("0.0.0.0", 0))  # noqa: S104 - the attempt
+        server.listen()
+
+
 def disconnect_and_listen(host: str, port: int) -> str:
     """Try to turn a connection that was made outside into a listening socket of the host's network."""
     with socket.create_connection((host, port), 5) as peer:
@@ -240,6 +247,8 @@ def answers(question: dict[str, Any]) -> Any:
     yield "undeclared", connect(refused[0], refused[1])
     yield "undeclared-datagram", connect(refused[0], refused[1], socket.SOCK_DGRAM)
     yield "undeclared-name", look_up(question["name"])
+    yield "undeclared-port", attempt(listen)
+    yield "host-socket", attempt(lambda: socket.socket(socket.AF_UNIX).connect(question["socket"]))
     yield "disconnect", disconnect_and_listen(allowed[0], allowed[1])
 
 

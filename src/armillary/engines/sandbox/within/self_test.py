@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -114,10 +115,12 @@ async def _observe(sandbox: Sandbox, *, storage: bool) -> Observations:
             "allowed": allowed.sockets[0].getsockname(),
             "refused": refused.sockets[0].getsockname(),
             "name": UNDECLARED_NAME,
+            "socket": f"{folder}/socket",
             "shared_memory_bytes": PROBE_LIMITS.memory_bytes * 4 // 3,
             "processes": PROBE_LIMITS.processes * 2,
             "withheld": WITHHELD_DEVICE,
         }
+        of_host = _socket(Path(folder, "socket"))
         events: list[AppEvent] = []
         usage, memory_score = None, 0
         try:
@@ -129,8 +132,8 @@ async def _observe(sandbox: Sandbox, *, storage: bool) -> Observations:
                 finally:
                     await running.stop(0)
         finally:
-            allowed.close()
-            refused.close()
+            for server in (allowed, refused, of_host):
+                server.close()
     seen = _observations(events, refused=refused_address(question))
     return replace(seen, usage=usage, memory_score=memory_score)
 
@@ -149,6 +152,15 @@ def _secret(folder: Path) -> str:
     path.write_bytes(b"secret")
     path.chmod(0o644)
     return str(path)
+
+
+def _socket(path: Path) -> socket.socket:
+    """A socket that everybody on this machine may connect to."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    path.chmod(0o666)
+    return listener
 
 
 def refused_address(question: Mapping[str, object]) -> tuple[str, int]:
@@ -263,8 +275,10 @@ def broker(seen: Observations) -> tuple[bool, str]:
     wrong = []
     if seen.of("declared") != "ok":
         wrong.append(f"declared address: {seen.of('declared')}")
-    refused = ("undeclared", "undeclared-datagram")
+    refused = ("undeclared", "undeclared-datagram", "undeclared-port")
     wrong += [f"{probe}: {seen.of(probe)}" for probe in refused if seen.of(probe) != "EACCES"]
+    if seen.of("host-socket") not in ("ENOENT", "EACCES"):
+        wrong.append(f"socket of the host: {seen.of('host-socket')}")
     if seen.of("undeclared-name") != "no such name":
         wrong.append(f"undeclared name: {seen.of('undeclared-name')}")
     if not seen.of("disconnect").startswith("EPERM E"):

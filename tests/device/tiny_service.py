@@ -185,12 +185,16 @@ class TinyService:
         described = manifest(f"app{component}", uuid.UUID(int=component), Capabilities=capabilities, **kind)
         needed = OsRange(*needs_os) if needs_os else None
         data = package(described, script, signer=signer, image_id=image_id, built=self.now, os_range=needed)
+        return self.publish(data, uuid.UUID(int=component), image_id, f"app{component}")
+
+    def publish(self, data: bytes, component_id: uuid.UUID, image_id: uuid.UUID, name: str) -> OfferedImage:
+        """Have a package that was signed by the image key; what offers it."""
         self.images[str(image_id)] = data
         return OfferedImage(
-            component_id=uuid.UUID(int=component),
+            component_id=component_id,
             image_id=image_id,
             image_type=10,
-            name=f"app{component}",
+            name=name,
             size=len(data),
             sha256=hashlib.sha256(data).digest(),
         )

@@ -158,8 +158,6 @@ class Channels:
         theirs = self._grant_of(partner)
         if theirs is None:
             raise OSError(errno.ENOENT, f"this device has no application of component {partner}")
-        if theirs.real_time:
-            raise OSError(errno.ENXIO, "this device has no core for real-time applications")
         if own.component_id not in theirs.partners:
             raise OSError(errno.EACCES, f"the manifest of {partner} does not name this application")
         self._watch(call.session)

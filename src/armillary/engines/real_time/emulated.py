@@ -70,7 +70,8 @@ def _checked_firmware(launch: Launch) -> bytes:
 
 def _emulator(launch: Launch, root: Path) -> Launch:
     """How the sandbox starts the emulator: an application that asks for nothing but its interface."""
-    manifest = replace(launch.manifest, application_type="Default", entry_point=ENTRY_POINT, cmd_args=())
+    partners = tuple(sorted(str(each) for each in launch.grant.partners))
+    manifest = replace(launch.manifest, application_type="Default", entry_point=ENTRY_POINT, cmd_args=partners)
     nothing = Grant(component_id=launch.grant.component_id, hosts=allowed_hosts(()), limits=launch.grant.limits)
     return dataclasses.replace(
         launch, image_root=root, manifest=manifest, grant=nothing, serial_ports={}, environment={}

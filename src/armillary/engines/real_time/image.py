@@ -20,6 +20,7 @@ LIBRARY: Final = "unicorn"
 # Of this package, relative to it. tests/engines/real_time/test_emulated.py holds that nothing else is imported.
 MODULES: Final = (
     "engines/real_time/within/core.py",
+    "engines/real_time/within/interface.py",
     "engines/real_time/within/mailbox.py",
     "engines/real_time/within/memory_map.py",
     "engines/real_time/within/partners.py",
@@ -37,7 +38,7 @@ import sys
 
 root = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(root / "core"))
-sys.argv = ["core", str(root / "core" / "firmware")]
+sys.argv = ["core", str(root / "core" / "firmware"), *sys.argv[1:]]
 runpy.run_module("armillary.engines.real_time.within.worker", run_name="__main__")
 """
 

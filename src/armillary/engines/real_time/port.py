@@ -9,8 +9,8 @@ the firmware in it. What it has to do:
 - turn what the core prints into OutputLine events of stream ``stdout``;
 - end :meth:`RunningApplication.wait` when the core stops, with the fault and its registers in ``ExitStatus.core``;
 - hold the core in reset after :meth:`RunningApplication.stop`;
-- carry the core's mailbox to the socket ``launch.interface`` and back, as methods ``channel.send`` and
-  ``channel.receive`` of the application interface: the device decides there, for both kinds of applications alike.
+- carry the core's mailbox to channels and back, which it asks for at the socket ``launch.interface`` by the method
+  ``application.connect``: the device decides there, for both kinds of applications alike.
 
 The loader in this version is ``emulated.py``. One for silicon would write the firmware and ``start`` to Linux'
 remoteproc (``/sys/class/remoteproc/remoteprocN``) and carry the mailbox over rpmsg; none is here, and none was tried.

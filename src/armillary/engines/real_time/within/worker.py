@@ -13,9 +13,11 @@ import sys
 import time
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 from armillary.engines.real_time.within import memory_map
 from armillary.engines.real_time.within.core import Core
+from armillary.engines.real_time.within.interface import Interface
 from armillary.engines.real_time.within.partners import Partners
 from armillary.wire.device.core_fault import encode_fault
 from armillary.wire.image.firmware import read_firmware
@@ -92,18 +94,18 @@ def _wait(core: Core, partners: Partners, rest: Rest) -> None:
         seconds = max(seconds, IDLE_S if tick_s is None else min(tick_s, IDLE_S))
     if not seconds:
         return
-    reads = [] if partners.stream is None else [partners.stream]
-    select.select(reads if core.waits else [], (), (), seconds)
+    select.select(partners.streams if core.waits else [], (), (), seconds)
     if core.waits:
         partners.exchange()
 
 
-def main(firmware: Path) -> int:
-    """Run the firmware in a file."""
+def main(firmware: Path, named: list[str]) -> int:
+    """Run the firmware in a file, for an application whose manifest names these partners."""
     output = Output()
     core = Core(read_firmware(firmware.read_bytes(), memory_map.MEMORIES), output=output, monotonic=time.monotonic)
-    return run(core, Partners(os.environ.get("ARMILLARY_APPLICATION_SOCKET"), core.mailbox), output)
+    interface = Interface(os.environ.get("ARMILLARY_APPLICATION_SOCKET"))
+    return run(core, Partners(interface, core.mailbox, map(UUID, named), time.monotonic), output)
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))

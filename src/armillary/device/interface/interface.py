@@ -15,12 +15,14 @@ import os
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from armillary.device.applications.port import Run
 from armillary.device.interface.door import Door
 from armillary.device.interface.session import Session
 from armillary.device.interface.table import MethodTable
+from armillary.device.interface.work import THREADS, Work
 from armillary.device.state.journal import Journal
 
 PATH_LIMIT_BYTES = 100  # of sockaddr_un's 108, with room for a name of some digits
@@ -35,11 +37,12 @@ class ApplicationInterface:
         self._journal = journal
         self._monotonic = monotonic
         self._numbers = itertools.count(1)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="interface")
 
     @contextlib.asynccontextmanager
     async def open(self, run: Run) -> AsyncIterator[Path | None]:
         """See ``Interface``; a host that refuses the socket leaves the application without, and the log says so."""
-        session = Session(run)
+        session = Session(run, Work(self._threads, self._monotonic))
         path = self._folder / f"{next(self._numbers)}.sock"
         door = Door(path, session, self._table, self._monotonic)
         opened: Path | None = None

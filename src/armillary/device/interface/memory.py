@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 from collections.abc import Mapping
 from typing import Any
@@ -25,13 +24,13 @@ class Memory:
 
     async def _statistics(self, call: Call) -> Mapping[str, Any]:
         call.parameters.finish()
-        use = await asyncio.to_thread(memory_use, _process(call))
+        use = await call.session.work.do(memory_use, _process(call))
         return {"used_bytes": use.now_bytes, "peak_bytes": use.peak_bytes, "processes": use.processes}
 
     async def _reset(self, call: Call) -> None:
         call.parameters.finish()
         try:
-            await asyncio.to_thread(reset_peak, _process(call))
+            await call.session.work.do(reset_peak, _process(call))
         except PermissionError as error:
             raise OSError(errno.EPERM, "this host does not let the device reset peaks") from error
 

@@ -15,6 +15,7 @@ from armillary.capability.grant import Grant
 from armillary.capability.network import Decision
 from armillary.device.applications.admission import Application
 from armillary.device.applications.port import Run
+from armillary.device.interface.work import Work
 from armillary.engines.sandbox.network.attempts import AttemptLog
 from armillary.engines.sandbox.port import METHOD
 
@@ -24,8 +25,9 @@ Notify = Callable[[str, Mapping[str, Any]], None]
 class Session:
     """One run of one application at its interface."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, work: Work) -> None:
         self.run = run
+        self.work = work  # what its methods do that takes long
         self._attempts = AttemptLog(run.on_event)
         self._closing = contextlib.ExitStack()
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -30,6 +29,6 @@ class Storage:
         folder = self._folder(call.session.grant.component_id)
         if not folder.is_dir():
             raise OSError(errno.ENOENT, "the folder of the storage is not there")
-        found = await asyncio.to_thread(storage_use, folder)
+        found = await call.session.work.do(storage_use, folder)
         quota = call.session.grant.mutable_storage_kb * 1024
         return {"quota_bytes": quota, "used_bytes": found.used_bytes, "files": found.files}

@@ -257,3 +257,27 @@ for name in ("6d79-secret-data.collector.example", "x." * 60 + "example"):
     found = attack(stage, sandbox, code)
     assert found.lines == ["refused", "refused"]
     assert "6d79-secret-data.collector.example" in {each.host for each in found.attempts if not each.allowed}
+
+
+SOURCE_ROUTE = """
+import errno, socket
+peer = socket.socket(socket.AF_INET6)
+# A segment routing header (RFC 8754 §2): by this host first.
+route = bytes([0, 2, 4, 0, 0, 0, 0, 0]) + socket.inet_pton(socket.AF_INET6, "::1")
+for option in (57, 5):
+    try: peer.setsockopt(socket.IPPROTO_IPV6, option, route); print("ok")
+    except OSError as error: print(errno.errorcode[error.errno])
+peer.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+"""
+
+
+@pytest.mark.skipif(
+    not os.path.exists("/proc/net/if_inet6"),  # noqa: PTH110 - a kernel file
+    reason="this host has no IPv6: sysctl net.ipv6.conf.all.disable_ipv6=0",
+)
+def test_no_packet_goes_by_another_host_first(stage: Stage, sandbox: Sandbox) -> None:
+    """A connection to a declared host whose packets an undeclared one would get first, to hand them on."""
+    found = attack(stage, sandbox, SOURCE_ROUTE)
+    assert found.lines == ["EPERM", "EPERM"], found.errors
+    control = attack(stage, open_sandbox("process"), SOURCE_ROUTE)
+    assert control.lines[0] == "ok", control.errors

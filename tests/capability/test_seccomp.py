@@ -251,3 +251,10 @@ def test_a_server_shares_its_ports_with_nobody(architecture: str) -> None:
         assert decide(architecture, "setsockopt", 3, level, option) == ALLOW
         serving = decide(architecture, "setsockopt", 3, level, option, policy=Policy(server=True))
         assert serving == (refused(errno.ENOPROTOOPT) if name == "SO_REUSEPORT" else ALLOW), name
+
+
+def test_no_socket_gets_a_route_of_its_own(architecture: str) -> None:
+    for level, option in seccomp.SOURCE_ROUTE_OPTIONS.values():
+        assert decide(architecture, "setsockopt", 3, level, option) == refused(errno.EPERM)
+    assert decide(architecture, "setsockopt", 3, 0, 1) == ALLOW  # IP_TOS
+    assert decide(architecture, "setsockopt", 3, 41, 26) == ALLOW  # IPV6_V6ONLY

@@ -94,6 +94,18 @@ SOCKET_TYPE_MASK = 0xF  # the type argument also carries SOCK_NONBLOCK and SOCK_
 IPPROTO_TCP, IPPROTO_UDP = 6, 17
 SOL_SOCKET, SO_REUSEPORT = 1, 15  # asm-generic/socket.h
 
+# Options that put a route, or what a router reads, into each packet of a socket (linux/in.h, linux/in6.h): a connection
+# to a declared host would go by another one first, which no supervisor has decided about.
+SOURCE_ROUTE_OPTIONS: Mapping[str, tuple[int, int]] = {
+    "IP_OPTIONS": (0, 4),
+    "IPV6_2292RTHDR": (41, 5),
+    "IPV6_2292PKTOPTIONS": (41, 6),
+    "IPV6_HOPOPTS": (41, 54),
+    "IPV6_RTHDRDSTOPTS": (41, 55),
+    "IPV6_RTHDR": (41, 57),
+    "IPV6_DSTOPTS": (41, 59),
+}
+
 # Sending with this flag connects: a way around connect(2), and with AF_UNSPEC a way to disconnect a socket that
 # the supervisor connected outside. Refused wherever it can be given.
 MSG_FASTOPEN = 0x20000000
@@ -252,13 +264,21 @@ def _checked(policy: Policy) -> dict[str, tuple[Case, ...]]:
         "bind": (decide,) if policy.notify else (allow,),
         # The supervisor looks at the socket's port, and listens with it: there is no address in memory to change.
         "listen": (decide,) if policy.notify else (allow,) if policy.listen else (refuse,),
-        "setsockopt": (*_shared_port_cases(policy), allow),
+        "setsockopt": (*_shared_port_cases(policy), *_source_route_cases(), allow),
         # The kernel reads 32 bits of the request, so 32 bits are compared: a set high bit changes nothing.
         "ioctl": tuple(Case(bpf.RET_ALLOW, (Check(1, request),)) for request in _ioctls(policy)),
         "prctl": tuple(Case(bpf.RET_ALLOW, (Check(0, operation),)) for operation in ALLOWED_PRCTLS.values()),
         # Its own limits only; hard limits cannot be raised without a capability.
         "prlimit64": (Case(bpf.RET_ALLOW, (Check(0, 0),)), refuse),
     }
+
+
+def _source_route_cases() -> tuple[Case, ...]:
+    """No way of its own for a connection's packets: the first stop of a route is a host like any other."""
+    return tuple(
+        Case(bpf.failure(errno.EPERM), (Check(1, level), Check(2, option)))
+        for level, option in SOURCE_ROUTE_OPTIONS.values()
+    )
 
 
 def _shared_port_cases(policy: Policy) -> tuple[Case, ...]:

@@ -30,7 +30,15 @@ def test_a_declared_name_gets_its_stand_in() -> None:
     assert found.answer.endswith(struct.pack("!H", 4) + HOSTS.stand_ins["hub.example.com"].packed)
 
 
-@pytest.mark.parametrize("kind", [AAAA, TXT, ANY, 65])
+def test_who_asks_for_ipv6_gets_the_stand_in_in_that_form() -> None:
+    found = look_up(query("hub.example.com", AAAA), HOSTS)
+    assert found is not None
+    assert struct.unpack_from("!6H", found.answer)[2:4] == (1, 1)
+    mapped = bytes(10) + b"\xff\xff" + HOSTS.stand_ins["hub.example.com"].packed
+    assert found.answer.endswith(struct.pack("!H", 16) + mapped)
+
+
+@pytest.mark.parametrize("kind", [TXT, ANY, 65])
 def test_other_records_of_a_declared_name_are_empty(kind: int) -> None:
     found = look_up(query("hub.example.com", kind), HOSTS)
     assert found is not None

@@ -54,6 +54,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "sandbox-start": ("sandbox_start",),
     "sandbox-many": ("sandbox_many",),
     "event-delay": ("event_delay",),
+    "sandbox-connect": ("sandbox_connect",),
     "guard-decision": ("guard_decision",),
     "guardian-point": ("guardian_point",),
     "guardian-queue": ("guardian_queue",),

@@ -9,12 +9,13 @@ again, so changing it afterwards has no effect. The order for every call:
 of a later thread with the same number; (3) copy the arguments; (4) decide and report; (5) act outside; (6) put the
 result in place and answer.
 
-An allowed TCP connect replaces the application's socket by one that was connected outside. Such a socket lives in the
-host's network, so it is never handed out unconnected, and cannot be disconnected: AF_UNSPEC connects of streams are
-refused here, MSG_FASTOPEN by the filter; and it keeps its port when the other side resets (``outside.hold_port``), so
-that it cannot be bound to another port of the host. Datagram sockets stay in the sandbox's network
-(``datagram.Gateway``); without such a network (``reduced``) they are connected here, and every send that could name
-another address is made here on a copy of the socket.
+An allowed TCP connect replaces the application's socket by one that was connected outside, or is being connected there
+when the application does not block: then it gets EINPROGRESS, and the kernel tells how it goes on. Such a socket lives
+in the host's network, so it is never handed out without its destination, and cannot be disconnected: AF_UNSPEC connects
+of streams are refused here, MSG_FASTOPEN by the filter; and it keeps its port when the other side resets or refuses
+(``outside.hold_port``), so that it cannot be bound to another port of the host. Datagram sockets stay in the sandbox's
+network (``datagram.Gateway``); without such a network (``reduced``) they are connected here, and every send that could
+name another address is made here on a copy of the socket.
 
 Where it waits (bind, listen) is decided and made by ``server_ports``.
 """
@@ -44,13 +45,15 @@ from armillary.engines.sandbox.network.destination import (
     read_destination,
     read_message,
 )
+from armillary.engines.sandbox.network.event_queues import register, registrations
 from armillary.engines.sandbox.network.inside import InsideNetwork, waits_inside
 from armillary.engines.sandbox.network.kernel import Notification
 from armillary.engines.sandbox.network.outside import (
     CONNECT_TIMEOUT_S,
-    NON_BLOCKING_CONNECT_TIMEOUT_S,
     addresses_of,
+    begin_outside,
     connect_outside,
+    is_connecting,
     keep_options,
 )
 from armillary.engines.sandbox.network.server_ports import INET, ServerPorts, is_listening
@@ -213,14 +216,22 @@ class Broker:
             host, port = itself
         if _is_connected(call.own) or is_listening(call.own):
             raise OSError(errno.EISCONN, "connected already, or a listener")
+        if is_connecting(call.own):
+            raise OSError(errno.EALREADY, "it is being connected")
         blocking = not fcntl.fcntl(call.own.fileno(), fcntl.F_GETFL) & os.O_NONBLOCK
-        patience_s = CONNECT_TIMEOUT_S if blocking else NON_BLOCKING_CONNECT_TIMEOUT_S
-        stream = await connect_outside(host, port, patience_s=patience_s)  # (5)
+        if blocking or itself is not None:
+            stream = await connect_outside(host, port, patience_s=CONNECT_TIMEOUT_S)  # (5)
+        else:
+            stream = await begin_outside(host, port)
         with stream:
             if itself is not None and self.ports.itself(target.host, target.port) != itself:
                 raise OSError(errno.ECONNREFUSED, "its own listener has gone")
+            if not is_connecting(stream) and (error := stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)):
+                raise OSError(error, f"{host} port {port}")
             keep_options(call.own, stream)
             self._replace(call, stream)  # (6)
+        if not blocking:
+            raise OSError(errno.EINPROGRESS, "the kernel goes on with it")
         return 0
 
     async def _connect_datagram(self, own: socket.socket, target: Destination) -> int:
@@ -276,11 +287,17 @@ class Broker:
     def _replace(self, call: _Call, stream: socket.socket) -> None:
         """(6) Put a socket of outside in the place of the caller's, which blocks or not as that did."""
         descriptor = call.notification.arguments[0] & 0xFFFFFFFF
-        flags = kernel.descriptor_flags(call.notification.thread, descriptor)
+        thread = call.notification.thread
+        flags = kernel.descriptor_flags(thread, descriptor)
         os.set_blocking(stream.fileno(), not flags & os.O_NONBLOCK)
+        # Only what does not block is waited for by an event queue.
+        inode = os.fstat(call.own.fileno()).st_ino
+        waited = registrations(thread, descriptor, inode) if flags & os.O_NONBLOCK else []
         kernel.place_descriptor(
             self.listener, call.notification.identity, stream.fileno(), descriptor, flags & os.O_CLOEXEC
         )
+        if waited:
+            register(kernel.process_of(thread), waited, descriptor, stream.fileno())
 
     def _stays_inside(self, call: _Call, target: Destination) -> bool:
         """Loopback in a network of its own, at a port where the application itself waits; never a stand-in.

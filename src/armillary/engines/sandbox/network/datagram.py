@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections import OrderedDict
 from collections.abc import Callable
@@ -24,6 +25,8 @@ Source = tuple[str, int]
 # Flows and resolver sockets one application may have at a time; the oldest makes room.
 SOURCE_LIMIT = 64
 DATAGRAM_LIMIT_BYTES = 65535
+# What a send gets whose source address has gone, or whose network has.
+_ADDRESS_GONE = (errno.EINVAL, errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 # Datagrams taken per wake-up, so that a flood cannot starve the supervisor's loop.
 BURST_LIMIT = 32
 
@@ -96,7 +99,7 @@ class Gateway:
         outside = self._flows.get(source)
         if outside is not None:
             with contextlib.suppress(OSError):  # datagrams may be lost; the application sees silence
-                outside.send(data)
+                _send(outside, data)
         elif source in self._resolvers:
             lookup = look_up(data, self.allowed)
             if lookup is not None:
@@ -117,3 +120,14 @@ class Gateway:
         if outside is not None:
             asyncio.get_running_loop().remove_reader(outside.fileno())
             outside.close()
+
+
+def _send(outside: socket.socket, data: bytes) -> None:
+    """Send, also after this machine has lost the address that the socket sent from: it then takes another."""
+    try:
+        outside.send(data)
+    except OSError as error:
+        if error.errno not in _ADDRESS_GONE:
+            raise
+        outside.connect(outside.getpeername())
+        outside.send(data)

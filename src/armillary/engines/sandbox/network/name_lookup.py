@@ -17,7 +17,8 @@ _HEADER = struct.Struct("!6H")  # RFC 1035 §4.1.1: id, flags, question, answer,
 _RESPONSE, _RECURSION_DESIRED, _RECURSION_AVAILABLE, _AUTHORITATIVE = 0x8000, 0x0100, 0x0080, 0x0400
 _OPCODE_MASK = 0x7800
 _NO_SUCH_NAME = 3
-_TYPE_A, _CLASS_IN = 1, 1
+_TYPE_A, _TYPE_AAAA, _CLASS_IN = 1, 28, 1
+_MAPPED = bytes(10) + b"\xff\xff"
 _POINTER = 0xC00C  # §4.1.4: the name at offset 12, right after the header
 NAME_LIMIT_BYTES = 255  # §2.3.4
 QUERY_LIMIT_BYTES = 1232  # larger than any query; the usual EDNS size
@@ -52,14 +53,16 @@ def look_up(query: bytes, allowed: AllowedHosts) -> Lookup | None:
     if stand_in is None:
         header = _HEADER.pack(identity, reply | _NO_SUCH_NAME, 1, 0, 0, 0)
         return Lookup(name, allowed=False, answer=header + question)
-    if (kind, network_class) != (_TYPE_A, _CLASS_IN):
+    if kind not in (_TYPE_A, _TYPE_AAAA) or network_class != _CLASS_IN:
         return Lookup(name, allowed=True, answer=_HEADER.pack(identity, reply, 1, 0, 0, 0) + question)
-    record = _record(stand_in)
+    record = _record(stand_in, kind)
     return Lookup(name, allowed=True, answer=_HEADER.pack(identity, reply, 1, 1, 0, 0) + question + record)
 
 
-def _record(address: IPv4Address) -> bytes:
-    return struct.pack("!HHHIH", _POINTER, _TYPE_A, _CLASS_IN, TIME_TO_LIVE_S, 4) + address.packed
+def _record(address: IPv4Address, kind: int) -> bytes:
+    """The stand-in, in its IPv6 form (RFC 4291 §2.5.5.2) for who asks for that."""
+    data = address.packed if kind == _TYPE_A else _MAPPED + address.packed
+    return struct.pack("!HHHIH", _POINTER, kind, _CLASS_IN, TIME_TO_LIVE_S, len(data)) + data
 
 
 def _read_name(query: bytes, start: int) -> tuple[str, int] | None:

@@ -18,13 +18,16 @@ from armillary.engines.sandbox.network.own_ports import check_not_own
 
 # Linux gives up a TCP connect after two minutes; an application's own patience is shorter.
 CONNECT_TIMEOUT_S = 20.0
-# A non-blocking caller's event loop stands still meanwhile.
-NON_BLOCKING_CONNECT_TIMEOUT_S = 10.0
+# A caller that does not block waits so long for each address of a name but the last, while the next may begin: the
+# application knows only one address of the name, so it cannot try the others itself (RFC 8305 §5).
+NEXT_ADDRESS_S = 0.1
 RESOLVE_TIMEOUT_S = 10.0
 # Addresses tried for one name.
 ADDRESS_LIMIT = 4
 # Somebody may begin to listen at a port that was free a moment ago; not every time.
 PORT_ATTEMPTS = 16
+# First byte of struct tcp_info (linux/tcp.h), include/net/tcp_states.h
+_SYN_SENT = 2
 HOSTS_FILE_LIMIT_BYTES = 1 << 20
 # Threads for lookups, apart from the loop's own: a name server that does not answer keeps a thread for long, and an
 # application can ask for its declared names as often as it likes.
@@ -125,6 +128,79 @@ async def connect_outside(host: str, port: int, *, patience_s: float) -> socket.
     except TimeoutError as error:
         raise OSError(errno.ETIMEDOUT, f"{host} port {port} did not answer within {patience_s:g} s") from error
     raise problem
+
+
+async def begin_outside(host: str, port: int) -> socket.socket:
+    """A TCP socket that is connected, or that the kernel is connecting.
+
+    Of a name with several addresses it is the first that answered, or the last that was begun when none did in time.
+
+    Raises:
+        OSError: with the errno the application should see: no address, or none that can be begun.
+    """
+    problem = OSError(errno.EHOSTUNREACH, f"{host} has no address")
+    begun: list[socket.socket] = []
+    try:
+        addresses = await addresses_of(host, port, socket.SOCK_STREAM)
+        for number, (family, address) in enumerate(addresses):
+            try:
+                begun.append(_begin(family, address, port))
+            except OSError as error:
+                problem = error
+            if begun and number < len(addresses) - 1:
+                found = await _first_connected(begun)
+                if found is not None:
+                    begun.remove(found)
+                    return found
+        if not begun:
+            raise problem
+        return begun.pop()
+    finally:
+        for stream in begun:
+            stream.close()
+
+
+def _begin(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
+    stream = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        stream.setblocking(False)
+        hold_port(stream)
+        error = stream.connect_ex((address, port))
+    except OSError:
+        stream.close()
+        raise
+    if error not in (0, errno.EINPROGRESS):
+        stream.close()
+        raise OSError(error, f"{address} port {port}")
+    return stream
+
+
+async def _first_connected(begun: list[socket.socket]) -> socket.socket | None:
+    """The first of these that is connected within a while; those that have failed are closed and left out."""
+    loop = asyncio.get_running_loop()
+    changed = asyncio.Event()
+    for stream in begun:
+        loop.add_writer(stream.fileno(), changed.set)
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(NEXT_ADDRESS_S):
+                await changed.wait()
+    finally:
+        for stream in begun:
+            loop.remove_writer(stream.fileno())
+    for stream in list(begun):
+        if is_connecting(stream):
+            continue
+        if not stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            return stream
+        begun.remove(stream)
+        stream.close()
+    return None
+
+
+def is_connecting(stream: socket.socket) -> bool:
+    """Whether the kernel is connecting a TCP socket."""
+    return stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _SYN_SENT
 
 
 def hold_port(stream: socket.socket) -> None:

@@ -474,6 +474,7 @@ _CHANCE = re.compile(
     r'"(?:requestid|time|instance|target|etag|generationid|token)":"(?:[^"\\]|\\.)*"'
     r"|\b[0-9]{4}-[0-9]{2}-[0-9]{2}t[0-9:.]+z|\b1[0-9]{9}(?:[0-9]{3})?\b"  # times: a second may end between the two
     r'|"status":"(?:running|complete)"|"progress":\{"total":1,[^}]*\}(?:,"end":"[^"]*")?|challenge&#34;: &#34;[^&]+'
+    r'|name="form_token" value="[0-9a-f]{128}"'  # masked anew for each page
 )
 # The shortest beginning of an id that errors show.
 _SHOWN = 8

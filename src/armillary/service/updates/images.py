@@ -324,7 +324,9 @@ class Images:
         except ArmillaryError as error:
             error.remedy = error.remedy or "Pack the application again: armillary image-package pack-application."
             raise
-        architecture = _architecture(application.filesystem)
+        # Firmware of a real-time core is for that core, whatever the chip's processor is.
+        real_time = application.manifest.application_type == "RealTimeCapable"
+        architecture = ANY_ARCHITECTURE if real_time else _architecture(application.filesystem)
         supported = self._chips.architectures
         if architecture != ANY_ARCHITECTURE and architecture not in supported:
             raise InvalidArgumentError(

@@ -218,6 +218,18 @@ def test_listening_and_sessions_are_given_by_policy(architecture: str) -> None:
     assert decide(architecture, "setsid") == ALLOW
 
 
+def test_without_mounts_of_its_own_it_changes_no_modes_and_watches_no_folders(architecture: str) -> None:
+    for name in set(seccomp.ATTRIBUTES.split()) & set(ARCHITECTURES[architecture].numbers):
+        assert decide(architecture, name, policy=Policy(attributes=False)) == refused(errno.EPERM)
+        assert decide(architecture, name) == ALLOW
+
+
+def test_nobody_is_held_up_by_a_lease(architecture: str) -> None:
+    for command in (seccomp.F_SETLEASE, seccomp.F_NOTIFY, seccomp.F_SETLEASE | 1 << 40):
+        assert decide(architecture, "fcntl", 3, command) == refused(errno.EPERM)
+    assert decide(architecture, "fcntl", 3, 1) == ALLOW
+
+
 def test_prctl_and_limits_of_the_caller_only(architecture: str) -> None:
     for operation in seccomp.ALLOWED_PRCTLS.values():
         assert decide(architecture, "prctl", operation) == ALLOW

@@ -110,6 +110,9 @@ def _system_calls(policy: Policy) -> Iterator[str]:
         yield f"ioctl: {', '.join(SERIAL_IOCTLS)}"
     if policy.lines:
         yield f"ioctl on the lines that it is handed: {', '.join(LINE_IOCTLS)}"
+    yield "fcntl F_SETLEASE, F_NOTIFY: EPERM"
+    if not policy.attributes:
+        yield "chmod, utime and inotify_add_watch in all their forms: EPERM"
     if not policy.sessions:
         yield "setsid, setpgid: EPERM"
 

@@ -178,13 +178,14 @@ def filter_policy(grant: Grant, *, namespaces: bool, serial: bool = False) -> Po
     """The system-call policy for a grant; ``serial`` when it is handed a serial port.
 
     With ``namespaces`` the application has networks and processes of its own. Without them it may listen only with a
-    declared port, and must stay in its session, by which the supervisor ends it.
+    declared port, must stay in its session, by which the supervisor ends it, and leaves modes and times of files.
     """
     return Policy(
         listen=namespaces or bool(grant.tcp_server_ports),
         server=not namespaces or bool(grant.tcp_server_ports),
         serial=serial,
         lines=any(each.kind == "Gpio" for each in grant.peripherals),
+        attributes=namespaces,
         sessions=namespaces,
     )
 

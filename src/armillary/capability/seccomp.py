@@ -2,7 +2,7 @@
 """The system-call policy for applications, compiled to BPF.
 
 A curated list of what a network application in C or Python needs; whatever is not in it returns EPERM, and a
-call through another calling convention ends the process. Seven calls are decided by their arguments and six
+call through another calling convention ends the process. Eight calls are decided by their arguments and six
 (connect, bind, listen and the ones that can send to an address) are handed to the supervisor, which decides with the
 destination in hand (``SECCOMP_RET_USER_NOTIF``, seccomp_unotify(2)).
 
@@ -27,7 +27,7 @@ ALLOWED: Mapping[str, str] = {
     # call.
     "files": (
         "read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek close close_range "
-        "open openat openat2 creat dup dup2 dup3 fcntl flock fsync fdatasync ftruncate truncate fallocate "
+        "open openat openat2 creat dup dup2 dup3 flock fsync fdatasync ftruncate truncate fallocate "
         "fadvise64 copy_file_range sendfile pipe pipe2 umask "
     ),
     # Look at and change names in the two places it may write, /tmp and its mutable storage.
@@ -76,6 +76,11 @@ ALLOWED: Mapping[str, str] = {
     # address are checked below.
     "sockets": ("accept accept4 getsockname getpeername getsockopt shutdown recvfrom recvmsg recvmmsg "),
 }
+
+# Calls that take any path or readable file of the user, whatever Landlock allows (landlock(7), "Current limitations").
+ATTRIBUTES = "chmod fchmod fchmodat fchmodat2 utime utimes utimensat futimesat inotify_add_watch"
+# fcntl(2): a lease on a file that it may only read holds up whoever opens that file, and a note tells of a folder.
+F_SETLEASE, F_NOTIFY = 1024, 1026
 
 # clone(2): low 32 bits of the flags. CLONE_NEWTIME shares its bit with the exit signal and exists for clone3 only.
 CLONE_NEW = (
@@ -193,6 +198,8 @@ class Policy:
             host (SO_REUSEPORT), from which it would take connections.
         serial: It was handed a serial port and may set that line up.
         lines: It may be handed lines of pins, and read and set their levels.
+        attributes: It may change modes and times of files and watch folders. Without mounts of its own it may not:
+            Landlock has no say in these, so they would reach every file of the user who started the device.
         sessions: It may leave its session and process group. Without a process namespace it may not: that is how the
             supervisor finds all its processes.
         log_unknown: Log refused calls to the audit log and let them pass: for finding what a new program needs,
@@ -206,6 +213,7 @@ class Policy:
     server: bool = False
     serial: bool = False
     lines: bool = False
+    attributes: bool = True
     sessions: bool = True
     log_unknown: bool = False
     without: frozenset[str] = frozenset()
@@ -227,6 +235,8 @@ def compile_filter(architecture: str, policy: Policy | None = None) -> bytes:
         name: (Case(bpf.RET_ALLOW),) for names in ALLOWED.values() for name in names.split()
     }
     cases |= _checked(chosen)
+    if not chosen.attributes:
+        cases |= {name: (Case(bpf.failure(errno.EPERM)),) for name in ATTRIBUTES.split()}
     if not chosen.sessions:
         cases |= {name: (Case(bpf.failure(errno.EPERM)),) for name in ("setsid", "setpgid")}
     cases |= {name: (Case(bpf.RET_ALLOW),) for name in chosen.without}
@@ -251,6 +261,7 @@ def _checked(policy: Policy) -> dict[str, tuple[Case, ...]]:
         # No netlink, packet, raw, vsock or other families; protocol 0 or the type's own.
         "socket": (*_socket_cases(), Case(bpf.failure(errno.EAFNOSUPPORT))),
         "socketpair": (Case(bpf.RET_ALLOW, (Check(0, AF_UNIX),)), Case(bpf.failure(errno.EAFNOSUPPORT))),
+        "fcntl": (*(Case(bpf.failure(errno.EPERM), (Check(1, each),)) for each in (F_SETLEASE, F_NOTIFY)), allow),
         "connect": (decide,),
         # send(2) is sendto without an address: the socket's own peer, which was decided when it connected.
         "sendto": (

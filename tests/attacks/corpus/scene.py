@@ -158,6 +158,7 @@ class Folder:
     def __init__(self, folder: Path) -> None:
         folder.chmod(0o755)
         self.folder = folder
+        (folder / "private").mkdir(mode=0o700)
         for name in ("secret", "decoy"):
             (folder / name).write_bytes(name.encode())
 
@@ -237,6 +238,7 @@ class Outside:
             "abstract": self._abstract,
             "socket": str(folder / "socket"),
             "secret": str(folder / "secret"),
+            "folder": str(folder / "private"),
             "decoy": str(folder / "decoy"),
             "storage": str(folder / "data-victim" / "file"),
         }

@@ -7,6 +7,7 @@ import dataclasses
 import os
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,6 +112,7 @@ ROOT_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
     "another user": (configured(identity={"uid": 4711, "gid": 4711, "groups": [4711]}), {"user"}),
 }
 REDUCED_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
+    "no rule for modes of files": (filtered(), {"host-files"}),
     "no filter at all": (filtered(program=b""), {"seccomp", "network-broker"}),
     "no ioctl rule": (filtered("ioctl"), {"seccomp"}),
     "no rule for connect": (filtered("connect"), {"network-broker"}),
@@ -214,6 +216,16 @@ def test_a_probe_notices_storage_that_nothing_bounds() -> None:
     if linux_report.QUOTA in {each.name for each in plain.self_test().absent}:
         pytest.skip("this host mounts no images of storage: as root, with loop devices and e2fsprogs")
     assert missing(FolderStorage(plain.bubblewrap, own_user=True).self_test()) == {linux_report.QUOTA}
+
+
+def test_a_long_path_of_temporary_files_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path / ("d" * 120)
+    deep.mkdir()
+    for folder in (deep, *list(deep.parents)[:3]):
+        folder.chmod(0o755)
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    plain = linux_sandbox()
+    assert not missing(LinuxSandbox(plain.bubblewrap, plain.own_user).self_test())
 
 
 class Hears(linux.LinuxSandbox):

@@ -41,6 +41,7 @@ WEAKER = (
     "An application shares the host's processes and network interfaces; it cannot signal, read or use them.",
     "An application can learn that a file path exists, though not what is in the file.",
     "Applications run as the user who started the device, not as users of their own.",
+    "An application changes no modes and times of files, not of its own either, and watches no folders.",
     "Datagrams that strangers send to a UDP server port reach the application, but it can answer declared hosts only.",
     "Temporary storage is limited by file, not in total.",
     "Mutable storage is counted every second: who has more than the quota is stopped, and may then only remove.",

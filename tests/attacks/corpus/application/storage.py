@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: PTH102, PTH104, PTH106, PTH108, PTH123, PTH211 - system calls are what is tried
+# ruff: noqa: PTH101, PTH102, PTH104, PTH106, PTH108, PTH123, PTH211 - system calls are what is tried
 """What there is only so much of, and files that are somebody else's by way of links of its own."""
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
 import os
 import signal
 import socket
@@ -100,6 +101,27 @@ def _() -> None:
 attempt("secret")(lambda: content(ASKED["secret"]))
 attempt("storage-of-victim")(lambda: content(ASKED["storage"]))
 attempt("secret-written")(lambda: os.open(ASKED["secret"], os.O_WRONLY))
+
+
+attempt("mode-of-host")(lambda: os.chmod(ASKED["secret"], 0o644))
+attempt("mode-of-folder")(lambda: os.chmod(ASKED["folder"], 0o700))
+attempt("times-of-host")(lambda: os.utime(ASKED["secret"], (1, 1)))
+attempt("mode-by-descriptor")(lambda: os.fchmod(readable(), os.fstat(readable()).st_mode & 0o7777))
+attempt("times-by-descriptor")(
+    lambda: os.utime(readable(), ns=(os.fstat(readable()).st_atime_ns, os.fstat(readable()).st_mtime_ns))
+)
+attempt("lease")(lambda: fcntl.fcntl(os.open(own("mine"), os.O_CREAT | os.O_RDONLY), fcntl.F_SETLEASE, fcntl.F_RDLCK))
+
+
+def readable() -> int:
+    """A descriptor of a file of the host that every application may read."""
+    return os.open("/usr/bin/env", os.O_RDONLY)
+
+
+@attempt("watch-of-host")
+def _() -> None:
+    """Told of every file that is opened or made in a folder of the host."""
+    checked(LIBC.inotify_add_watch(LIBC.inotify_init1(0), ASKED["folder"].encode(), 0xFFF))
 
 
 @attempt("hard-link")

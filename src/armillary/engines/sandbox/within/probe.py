@@ -117,9 +117,9 @@ def map_own_file() -> str:
 def run_own_file() -> str:
     """Write a program to temporary storage and start it."""
     path = os.path.join(os.environ["TMPDIR"], "program")
-    with open("/usr/bin/env", "rb") as source, open(path, "wb") as target:
+    made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o700)
+    with open("/usr/bin/env", "rb") as source, os.fdopen(made, "wb") as target:
         target.write(source.read())
-    os.chmod(path, 0o700)
 
     def action() -> None:
         os.execve(path, [path, "false"], {"PATH": "/usr/bin"})  # noqa: S606 - the attempt
@@ -198,6 +198,16 @@ def look_up(name: str) -> str:
     return "ok"
 
 
+def connect_to_host(folder: str) -> None:
+    """Connect to a socket of the host in a folder, whose path may be longer than an address is."""
+    os.chdir(folder)
+    try:
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect("socket")
+    finally:
+        os.chdir("/")
+
+
 def listen() -> None:
     """Wait for connections from everywhere, at a port that was not declared."""
     with socket.socket() as server:
@@ -231,6 +241,7 @@ def answers(question: dict[str, Any]) -> Any:
     yield "root", attempt(write_file("/probe"))
     yield "image", attempt(write_file(os.path.join(os.path.dirname(sys.argv[0]), "probe")))
     yield "secret", attempt(lambda: open(question["secret"], "rb").close())
+    yield "secret-mode", attempt(lambda: os.chmod(question["secret"], 0o600))
     yield "landlock", attempt(lambda: open("/proc/version", "rb").close())
     yield "own-file", run_own_file()
     yield "own-file-mapped", map_own_file()
@@ -248,7 +259,7 @@ def answers(question: dict[str, Any]) -> Any:
     yield "undeclared-datagram", connect(refused[0], refused[1], socket.SOCK_DGRAM)
     yield "undeclared-name", look_up(question["name"])
     yield "undeclared-port", attempt(listen)
-    yield "host-socket", attempt(lambda: socket.socket(socket.AF_UNIX).connect(question["socket"]))
+    yield "host-socket", attempt(lambda: connect_to_host(question["folder"]))
     yield "disconnect", disconnect_and_listen(allowed[0], allowed[1])
 
 

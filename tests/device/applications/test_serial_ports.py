@@ -126,6 +126,9 @@ def test_a_node_goes_back_to_its_owner(journal: Journal, terminal: Path) -> None
     application = application_user(UUID(int=7))
     for before, after in ((4711, 4711), (application, 0)):  # the second was left behind by a device that was killed
         os.chown(terminal, before, -1)
+        terminal.chmod(0o620 if before == after else 0o626)
         with hold_serial_ports({"UART2": terminal}, BOARD, journal):
             os.chown(terminal, application, -1)
+            terminal.chmod(0o666)  # as the application may, which owns it
         assert terminal.stat().st_uid == after
+        assert terminal.stat().st_mode & 0o777 == 0o620

@@ -35,6 +35,7 @@ from armillary.errors import HostError, InvalidArgumentError
 EXAMPLE = "Uart:UART2=/dev/ttyS1"
 # Group of serial ports in Debian and its descendants.
 DEFAULT_GROUP = "dialout"
+OWNER_AND_GROUP = 0o660
 # The board's name becomes a file in /dev and part of a variable's name.
 _PERIPHERAL = re.compile(r"Uart:([A-Z][A-Z0-9_-]{0,63})=(/.+)")
 # struct flock of 64-bit Linux: type, whence, start, length (0 for all), process; a lock for writing.
@@ -49,6 +50,7 @@ class _Held:
     node: Path
     number: int  # st_rdev
     owner: int
+    mode: int  # Its application, which owns it meanwhile, may have opened it to everybody
 
 
 class SerialPorts:
@@ -101,6 +103,7 @@ class SerialPorts:
         for held in self._held.values():
             with contextlib.suppress(OSError):  # not root, or the node is gone
                 os.fchown(held.descriptor, held.owner, -1)
+                os.fchmod(held.descriptor, held.mode)
             os.close(held.descriptor)
         self._held.clear()
 
@@ -204,5 +207,6 @@ def _open(node: Path) -> _Held:
         os.close(descriptor)
         raise
     # An application's user is one that a device which was killed could not take back.
-    owner = found.st_uid if found.st_uid < APPLICATION_USER_FIRST else 0
-    return _Held(descriptor, node, found.st_rdev, owner)
+    left_behind = found.st_uid >= APPLICATION_USER_FIRST  # by a device that was killed
+    mode = stat.S_IMODE(found.st_mode) & (OWNER_AND_GROUP if left_behind else 0o777)
+    return _Held(descriptor, node, found.st_rdev, 0 if left_behind else found.st_uid, mode)

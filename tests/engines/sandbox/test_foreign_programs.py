@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.engines.sandbox.sandbox_stage import Outcome, Stage
@@ -98,7 +99,7 @@ def found(program: str, package: str) -> str:
     return path
 
 
-def shell(stage: Stage, sandbox: LinuxSandbox, script: str, **more: object) -> Outcome:
+def shell(stage: Stage, sandbox: LinuxSandbox, script: str, **more: Any) -> Outcome:
     return stage.run(sandbox, script, interpreter="#!/usr/bin/env sh\n", hosts=["localhost", "web.example"], **more)
 
 

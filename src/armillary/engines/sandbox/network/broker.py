@@ -101,6 +101,7 @@ class Broker:
         numbers = ARCHITECTURES[kernel.machine()].numbers
         self._names = {numbers[name]: name for name in ("connect", "sendto", "sendmsg", "sendmmsg", "bind", "listen")}
         os.set_blocking(self.listener, False)
+        kernel.wake_at_once(self.listener)
         self.gateway.start()
         if self.ports.datagrams is not None:
             self.ports.datagrams.start()

@@ -14,6 +14,7 @@ from tests.console.console_server import RunningConsole
 from tests.console.plain_browser import Browser, signed_in
 from tests.console.rehearsed_data import device_id, uid
 
+from armillary.console.frame.assets import Assets
 from armillary.console.frame.guard import HEADERS, MAX_FORM_BYTES, POLICY
 
 ROLLOUT = f"/updates/{uid('rollout running')}"
@@ -383,6 +384,41 @@ def test_a_refresh_by_script_is_led_to_the_sign_in_page(browser: Browser):
     answer = browser.get("/updates", HX_Request="true")
     assert answer.status == 401
     assert answer.headers["hx-redirect"] == "/sign-in?back=/updates"
+
+
+def test_signing_in_leads_back_to_the_whole_address(browser: Browser):
+    answer = browser.get("/findings?status=closed&q=a%26b")
+    assert answer.headers["location"] == "/sign-in?back=/findings%3Fstatus%3Dclosed%26q%3Da%2526b"
+    assert 'name="back" value="/findings?status=closed&amp;q=a%26b"' in browser.get(answer.headers["location"]).text
+
+
+@pytest.mark.parametrize(
+    ("sent_from", "back"),
+    [
+        ("https://HOST/settings?tab=1", "/settings%3Ftab%3D1"),
+        ("https://evil.example/settings", "/fleet"),
+        ("https://HOST//evil.example", "/fleet"),
+        ("", "/fleet"),
+    ],
+)
+def test_a_form_of_nobody_leads_to_signing_in_and_back(browser: Browser, sent_from: str, back: str):
+    headers = {"Referer": sent_from.replace("HOST", browser.host)} if sent_from else {}
+    answer = browser.post("/settings/tokens", token="", headers=headers, name="x", role="Reader")
+    assert (answer.status, answer.headers["location"]) == (303, f"/sign-in?back={back}&unsent=1")
+    assert "nothing was changed" in browser.get(answer.headers["location"]).text
+
+
+def test_a_script_of_nobody_is_told_so(browser: Browser):
+    answer = browser.get("/fleet", Accept="*/*")
+    assert answer.status == 401
+    assert json.loads(answer.text)["message"] == "You are signed out."
+
+
+@pytest.mark.parametrize("accepted", ["", "identity", "gzip;q=0", "gzip;q=0.000, *", "br", "*;q=0"])
+def test_nothing_is_compressed_for_who_does_not_take_it(admin: Browser, accepted: str):
+    for path in ("/fleet", Assets.load().url("style.css")):
+        assert "content-encoding" not in admin.get(path, Accept_Encoding=accepted).headers
+        assert admin.get(path, Accept_Encoding="br, gzip;q=0.5").headers["content-encoding"] == "gzip"  # control
 
 
 def test_a_page_that_fails_says_so_without_saying_how(admin: Browser, console: RunningConsole):

@@ -17,7 +17,6 @@ import structlog
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -59,6 +58,7 @@ from armillary.console.language.say import say
 from armillary.console.live import RECHECK_S, LiveStreams, admitted_visit
 from armillary.console.new_rollout import change as new_rollout_change, routes as new_rollout
 from armillary.console.operations import change, read
+from armillary.console.packing import Packing
 from armillary.console.people import routes as people, second_step
 from armillary.console.people.provider_sign_in import ProviderSignIn
 from armillary.console.releases import change as releases_change, read as releases_read
@@ -77,11 +77,6 @@ if TYPE_CHECKING:
     from armillary.service.assemble import SecurityService
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-
-# Pages are sent compressed. From this level on time is spent and hardly anything saved: a dashboard of 71 KB has 10.
-PACK_LEVEL = 5
-# What scripts ask for each second is short, and files for keeping may be compressed already.
-NOT_PACKED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/json", "application/octet-stream")
 
 # Addresses of which a page asks before a form is sent to the same.
 _MODULE = "/hub-devices/{device_id}/modules/{module_id}/{verb}"
@@ -384,7 +379,7 @@ def console_app(
             Exception: crashed,
         },
     )
-    return SecurityHeaders(GZipMiddleware(app, compresslevel=PACK_LEVEL, exclude_content_types=NOT_PACKED))
+    return SecurityHeaders(Packing(app))
 
 
 def _with(console: Console, action: Callable[[Console, Request], Awaitable[Response]]) -> Endpoint:
@@ -475,6 +470,7 @@ def _described(status: int, code: str, message: str, remedy: str) -> dict[str, A
     return {
         "status": status,
         "code": code,
+        "is_form_refused": code == FOREIGN_FORM,
         "title": title,
         "kind": kind,
         "message": sentence(message),

@@ -37,7 +37,6 @@ def test_every_kind_of_tile_is_shown_reads_well_and_is_accessible(
             wait_live(page)
             expect(page.locator("line-chart canvas")).to_have_count(2)
             expect(page.locator("heat-map canvas")).to_be_visible()
-            page.locator("device-map").scroll_into_view_if_needed()  # on a phone it is drawn when it comes near
             expect(page.locator("device-map .map-mark")).to_have_count(3)
             page.wait_for_timeout(300)
         reads_well(page, f"{name}-{look}")
@@ -66,18 +65,25 @@ LIBRARY = (
 PAINTED = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 
-def test_what_draws_comes_after_the_page_is_painted_and_only_for_what_is_near(
-    scene: WaterScene, watch: Callable[..., Watched]
-):
-    page = scene.sign_in(watch(scene, viewport={"width": 390, "height": 500}))
+def test_what_draws_comes_after_the_page_is_painted(scene: WaterScene, watch: Callable[..., Watched]):
+    page = scene.sign_in(watch(scene))
     page.goto("/dashboards/water")
-    wait_live(page)
-    assert page.evaluate(f"(argument) => {LIBRARY} === undefined", "/leaflet.")
     for name, library, drawn in (("line-chart", "/uPlot.", "canvas"), ("device-map", "/leaflet.", ".map-mark")):
-        where = page.locator(name).first
-        where.scroll_into_view_if_needed()
-        expect(where.locator(drawn).first).to_be_visible()
+        expect(page.locator(name).first.locator(drawn).first).to_be_visible()
         assert page.evaluate(f"(argument) => {LIBRARY}.startTime > {PAINTED}", library)
+
+
+def test_what_is_drawn_fits_the_paper(scene: WaterScene, watch: Callable[..., Watched]):
+    page = scene.sign_in(watch(scene, viewport={"width": 1440, "height": 900}))
+    page.goto("/dashboards/water")
+    for drawn in ("line-chart canvas", "heat-map canvas", "device-map .map-mark"):
+        expect(page.locator(drawn).first).to_be_visible()
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 700, "height": 900})
+    wide = "(each) => each.getBoundingClientRect().right - each.closest('.tile').getBoundingClientRect().right"
+    for each in page.locator("line-chart canvas, heat-map canvas").all():
+        assert each.evaluate(wide) <= 0
+    expect(page.get_by_role("link", name="Edit", exact=True)).to_be_hidden()
 
 
 def test_pages_are_compressed_and_what_scripts_ask_for_is_not(scene: WaterScene, watch: Callable[..., Watched]):
@@ -92,7 +98,6 @@ def test_a_library_that_does_not_come_is_said_where_it_would_draw(scene: WaterSc
     page.route("**/static/leaflet.*.js", lambda route: route.fulfill(status=404))
     page.goto("/dashboards/water")
     where = page.locator("device-map")
-    where.scroll_into_view_if_needed()
     expect(where).to_have_text("This could not be drawn. Reload the page.")
     expect(page.locator("line-chart canvas").first).to_be_visible()  # what needs another library is there
 

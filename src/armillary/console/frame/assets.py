@@ -19,6 +19,7 @@ from importlib.resources.abc import Traversable
 from starlette.requests import Request
 from starlette.responses import Response
 
+from armillary.console.packing import takes_gzip
 from armillary.errors import NotFoundError
 
 STATIC_PATH = "/static/"
@@ -97,7 +98,7 @@ class Assets:
         if asset is None:
             raise NotFoundError("no such file", remedy="Reload the page; the console was updated.")
         headers = {"Cache-Control": f"public, max-age={YEAR_S}, immutable", "Vary": "Accept-Encoding"}
-        if "gzip" in request.headers.get("accept-encoding", ""):
+        if takes_gzip(request.headers.get("accept-encoding", "")):
             headers["Content-Encoding"] = "gzip"
             return Response(asset.packed, media_type=asset.media_type, headers=headers)
         return Response(asset.plain, media_type=asset.media_type, headers=headers)

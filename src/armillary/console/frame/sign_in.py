@@ -6,12 +6,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlencode, urlsplit
 from uuid import UUID
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from armillary.console.frame.console import CLOCKS, Console
 from armillary.console.frame.flash import local_path
@@ -36,13 +36,17 @@ SIGN_IN_S = 3600
 YEAR_S = 365 * 24 * 3600
 # Longer than any token that this service makes; what is longer is not looked up.
 MAX_SECRET_CHARS = 512
+# In the address of the sign-in page: what somebody sent from the page that it leads back to was not taken.
+UNSENT = "unsent"
 # Where a passkey is asked for after a token (``people/second_step.py``).
 SECOND_STEP = "/sign-in/passkey"
 
 
 async def show_sign_in(console: Console, request: Request) -> Response:
     """The sign-in page."""
-    return sign_in_page(console, request, back=request.query_params.get("back", "/fleet"))
+    asked = request.query_params
+    said = say("You had been signed out, so nothing was changed. Sign in, and you are back at your form.")
+    return sign_in_page(console, request, back=asked.get("back", "/fleet"), said=said if UNSENT in asked else "")
 
 
 def sign_in_page(console: Console, request: Request, *, back: str, said: str = "", status: int = 200) -> Response:
@@ -175,17 +179,41 @@ def _language_chosen(form: Mapping[str, str]) -> Response:
 
 
 def ask_to_sign_in(request: Request) -> Response:
-    """Lead to the sign-in page and back afterwards; a header leads a page there that a script refreshes."""
-    back = request.scope["path"] if request.method == "GET" else "/fleet"
+    """Lead to the sign-in page and back afterwards, to the whole address; what was sent by a form was not taken.
+
+    A header leads a page there that htmx refreshes. Another script is told, so that it can say so where somebody works.
+    """
+    asked = {} if request.method == "GET" else {UNSENT: "1"}
+    back = _address_of(request) if request.method == "GET" else _form_of(request)
+    if asked or back not in ("/", "/fleet"):
+        asked = {"back": back, **asked}
     # Quoted: the path may hold what no header may.
-    address = "/sign-in" if back in ("/", "/fleet") else f"/sign-in?back={quote(back)}"
+    address = f"/sign-in?{urlencode(asked, safe='/', quote_via=quote)}" if asked else "/sign-in"
     if request.headers.get("hx-request") == "true":
         response = Response(status_code=401, headers={"HX-Redirect": address})
+    elif "text/html" not in request.headers.get("accept", "text/html"):
+        response = JSONResponse(
+            {"message": "You are signed out.", "remedy": "Sign in again in another tab, then try again."}, 401
+        )
     else:
         response = RedirectResponse(address, 303)
     if request.cookies.get(SESSION_COOKIE):
         drop_cookie(response, SESSION_COOKIE)
     return response
+
+
+def _address_of(request: Request) -> str:
+    query = request.url.query
+    path: str = request.scope["path"]
+    return f"{path}?{query}" if query else path
+
+
+def _form_of(request: Request) -> str:
+    """The page that a form was sent from, as its browser says; the fleet where it does not, or names another site."""
+    sent_from = urlsplit(request.headers.get("referer", ""))
+    if sent_from.netloc != request.headers.get("host") or sent_from.path.startswith("/sign-in"):
+        return "/fleet"
+    return local_path(sent_from.path + (f"?{sent_from.query}" if sent_from.query else ""))
 
 
 def set_cookie(

@@ -3,6 +3,7 @@
 // panel (tile-panel.js). What is changed is a draft: undone and redone here, and saved as one change.
 
 import { Draft } from "./dashboard-draft.js";
+import { SIGNED_OUT, send } from "./form-token.js";
 import { library } from "./late.js";
 import { listen } from "./live.js";
 import { fill, take } from "./tile-fill.js";
@@ -213,17 +214,18 @@ function start() {
   }
 
   async function save() {
-    const sent = new URLSearchParams(new FormData(at("save")));
-    sent.set("tiles", JSON.stringify(draft.tiles));
-    const answer = await fetch(at("save").action, { method: "POST", body: sent });
+    const fields = [["etag", at("save").elements.etag.value], ["tiles", JSON.stringify(draft.tiles)]];
+    const answer = await send(at("save").action, at("save"), fields);
     const said = answer.headers.get("content-type")?.includes("json") ? await answer.json() : {};
     if (answer.ok) {
       leaving = true;
       location.assign(said.href);
     } else if (answer.status === 412) {
       conflict(said);
+    } else if (answer.status === 401) {
+      at("edit-state").textContent = SIGNED_OUT;
     } else {
-      at("edit-state").textContent = `${said.message ?? worded("It could not be saved.")} ${said.remedy ?? worded("Sign in again in another tab, then save.")}`;
+      at("edit-state").textContent = `${said.message ?? worded("It could not be saved.")} ${said.remedy ?? worded("Try again; what you changed is still here.")}`;
     }
   }
   at("save").addEventListener("submit", (event) => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What charts, heat maps and maps have in common as elements.
 
-import { library, near } from "./late.js";
+import { library } from "./late.js";
 import { onTheme } from "./paint.js";
 import { worded } from "./worded.js";
 
@@ -19,7 +19,7 @@ export class Drawn extends HTMLElement {
   async #prepare() {
     const { needs } = this.constructor;
     if (needs) {
-      await near(this);
+      this.textContent = worded("Loading what draws it");
       await library(needs);
     }
     this.#isReady = true;

@@ -2,7 +2,6 @@
 // Libraries that draw (uPlot, Leaflet) or move (gridstack) come after a page has been painted, and only where something
 // needs them: a page is seen and read without them. <template id="libraries"> has their addresses (data-uplot ...).
 
-const AHEAD = "100%"; // of the window's height: what is further away waits until somebody scrolls to it
 const asked = new Map();
 
 const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
@@ -20,20 +19,5 @@ function load(address) {
     script.addEventListener("load", done);
     script.addEventListener("error", () => failed(new Error(`${address} was not loaded`)));
     document.head.append(script);
-  });
-}
-
-/** Resolves when an element is in the window or less than a window away from it. */
-export function near(element) {
-  return new Promise((done) => {
-    const watch = new IntersectionObserver(
-      (seen) => {
-        if (!seen.some((each) => each.isIntersecting)) return;
-        watch.disconnect();
-        done();
-      },
-      { rootMargin: `${AHEAD} 0px` },
-    );
-    watch.observe(element);
   });
 }

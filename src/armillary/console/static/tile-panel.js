@@ -2,6 +2,7 @@
 // The panel in which one tile is made or changed: the server's form on one side, on the other the tile as the dashboard
 // would show it, drawn again after each change.
 
+import { SIGNED_OUT, send } from "./form-token.js";
 import { pictureUpload } from "./picture-upload.js";
 import { planPlaces } from "./plan-places.js";
 import { fill } from "./tile-fill.js";
@@ -12,9 +13,8 @@ const OWN = ["own:", "device:"]; // choices that have a field beside them
 
 /** Asks for a tile's preview; `fields` go along with the form's token. */
 export async function ask(address, form, fields) {
-  const body = new URLSearchParams({ form_token: form.elements.form_token.value, ...fields });
-  const answer = await fetch(address, { method: "POST", body });
-  if (!answer.ok) throw new Error(`preview: ${answer.status}`);
+  const answer = await send(address, form, Object.entries(fields).filter(([name]) => name !== "form_token"));
+  if (!answer.ok) throw Object.assign(new Error(`preview: ${answer.status}`), { status: answer.status });
   return answer.json();
 }
 
@@ -74,7 +74,7 @@ export class Panel {
     [this.#wantsForm, this.#touched] = [false, new Set()];
     this.#say(null);
     this.#dialog.showModal();
-    this.#ask({ ...fields, want: "form" }, true).catch(() => this.#lost());
+    this.#ask({ ...fields, want: "form" }, true).catch((error) => this.#lost(error));
   }
   #changed(event) {
     this.#typed();
@@ -85,7 +85,7 @@ export class Panel {
   }
   #later(pause) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#preview().catch(() => this.#lost()), pause);
+    this.#timer = setTimeout(() => this.#preview().catch((error) => this.#lost(error)), pause);
   }
   #sent() {
     const fields = Object.fromEntries(new FormData(this.#form));
@@ -156,8 +156,9 @@ export class Panel {
     this.#wrong.hidden = !error;
     this.#wrong.textContent = error ? `${error.message} ${error.remedy}` : "";
   }
-  #lost() {
-    this.#say({ message: worded("The service does not answer."), remedy: worded("Try again; what you typed is still here.") });
+  #lost(error) {
+    if (error.status === 401) this.#say({ message: SIGNED_OUT, remedy: "" });
+    else this.#say({ message: worded("The service does not answer."), remedy: worded("Try again; what you typed is still here.") });
   }
   #submit(event) {
     if (event.submitter?.value === "cancel") return;
@@ -167,7 +168,7 @@ export class Panel {
       .then((answer) => {
         if (answer?.tile && !answer.error) this.#end(() => this.#does.apply(answer.tile, answer, this.#isNew));
       })
-      .catch(() => this.#lost());
+      .catch((error) => this.#lost(error));
   }
   #end(then) {
     this.#opener = null;

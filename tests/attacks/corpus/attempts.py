@@ -37,10 +37,11 @@ ATTEMPTS = (
     # Files of the kernel
     *rows("kallsyms cmdline memory-map-of-machine key-users core-pattern boot-id", "landlock", "landlock"),
     *rows("core-pattern-written hostname-written overcommit-written forwarding-written", "landlock", "landlock"),
+    *rows("own-memory-score own-sessions-share", "landlock", "landlock"),
     *rows("mounts-of-host processes-of-host memory-score-of-victim", "namespaces", "landlock"),
     *rows("uevents cpu-vulnerabilities sys-kernel shadow kernel-log-device", "host-files", "host-files"),
     *rows("kernel-log block-device", "seccomp", "seccomp"),
-    # Other processes
+    # Other processes; and its own place before them
     *rows("environment-of-victim environment-of-device memory-file-of-victim", "namespaces", "landlock"),
     *rows("root-of-device descriptors-of-device", "namespaces", "landlock"),
     *rows("trace-victim trace-device kcmp-victim read-memory-of-victim write-memory-of-victim", "seccomp", "seccomp"),
@@ -82,6 +83,7 @@ ATTEMPTS = (
 # What a kernel may be built without; then there is nothing to attack, and the control says so by one of these errors.
 MAY_BE_MISSING = names_of(
     "kallsyms cmdline memory-map-of-machine key-users uevents cpu-vulnerabilities kernel-log-device keyring key io_uring "
+    "own-sessions-share "
     "bpf perf userfaultfd personality file-handle vsock vsock-datagram packets-of-xdp multipath audit kernel-events "
     "firewall tcp-ipv6 udp-ipv6 raw-icmp-ipv6 message-queue new-time"
 )

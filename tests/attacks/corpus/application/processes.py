@@ -18,6 +18,14 @@ from table import ASKED, attempt, call, content, failed, of_device, of_victim, s
 PTRACE_SEIZE, F_SETSIG, SI_QUEUE = 0x4206, 10, -1
 
 
+def written(path: str, data: bytes) -> None:
+    """Write to a file of the kernel."""
+    descriptor = os.open(path, os.O_WRONLY)
+    os.write(descriptor, data)
+
+
+attempt("own-memory-score")(lambda: written("/proc/self/oom_score_adj", b"0"))
+attempt("own-sessions-share")(lambda: written("/proc/self/autogroup", b"0"))
 attempt("environment-of-victim")(lambda: content(of_victim("environ")))
 attempt("environment-of-device")(lambda: content(of_device("environ")))
 attempt("root-of-device")(lambda: content(of_device("root" + ASKED["secret"])))

@@ -20,12 +20,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from tests.device.fake_sandbox import FakeSandbox
 from tests.device.rest.asking import ANY_DEVICE, REST, allow, tool_of
-from tests.device.rig import Rig, provisioned
+from tests.device.rig import FAST, Rig, provisioned
+from tests.device.state.test_certificate_store import certificate, private
 from tests.device.tiny_service import TinyService
 from tests.fixtures.waiting import until
 
+from armillary.device.boot.startup import chip_profile
 from armillary.device.rest import listener
 from armillary.device.rest.answering import MAX_JSON_BYTES
 from armillary.device.rest.server import routes
@@ -34,6 +37,7 @@ from armillary.engines.host.connections import peer_user
 from armillary.engines.sandbox.network.outside import connect_outside
 from armillary.errors import InvalidArgumentError
 from armillary.identity.manufacturing import ManufacturingState
+from armillary.update.install.trial import TrialRules
 from armillary.wire.device import azure_error
 from armillary.wire.image import capability_file
 
@@ -237,6 +241,121 @@ async def test_an_application_that_may_reach_this_machine_does_not_reach_the_api
     with socket.create_server(("127.0.0.1", 0)) as other:
         found = await connect_outside("127.0.0.1", other.getsockname()[1], patience_s=10)
         found.close()
+
+
+async def test_a_package_that_nobody_trusts_is_neither_kept_nor_run(rig: Rig) -> None:
+    octets = {"Content_Type": "application/octet-stream"}
+    stranger = rig.service.application(key=ec.generate_private_key(ec.SECP256R1()), component=5)
+    own = rig.service.application(component=5)
+    packages = rig.service.images
+    async with tool_of(rig) as tool:
+        limit = rig.device is not None and chip_profile("mt3620").limits.application_flash_bytes
+        for body, error in (
+            (b"", (400, azure_error.NO_IMAGE_PACKAGE)),
+            (b"\0" * 1000, (400, azure_error.NO_IMAGE_PACKAGE)),
+            (packages[str(own.image_id)][:-1], (400, azure_error.NO_IMAGE_PACKAGE)),
+            (flipped(packages[str(own.image_id)]), (403, azure_error.IMAGE_NOT_TRUSTED)),
+            (packages[str(stranger.image_id)], (403, azure_error.IMAGE_NOT_TRUSTED)),
+            (b"\0" * (limit + 1), (400, azure_error.CONTENT_TOO_LARGE)),
+        ):
+            assert (await tool.ask("PUT", "/update/stage", body, **octets)).error == error
+        typed = await tool.ask("PUT", "/update/stage", packages[str(own.image_id)])
+        assert typed.error == (400, azure_error.INVALID_PARAMETER), "a package is no JSON"
+        assert (await tool.ask("POST", "/update/install", {})).body == {}, "there is nothing to install"
+        assert list((rig.folder / "run" / "staged").iterdir()) == [], "nothing was kept"
+        assert rig.sandbox.alive == []
+        assert (await tool.ask("PUT", "/update/stage", packages[str(own.image_id)], **octets)).status == 200
+        assert (await tool.ask("POST", "/update/install", {"appControlMode": "Auto"})).status == 200
+        await until(lambda: rig.sandbox.alive == ["app5"], "the application of the service runs")
+
+
+async def test_while_an_update_is_under_way_nothing_is_loaded(rig: Rig) -> None:
+    octets = {"Content_Type": "application/octet-stream"}
+    rig.service.deploy(rig.service.application())
+    own = rig.service.application(component=5)
+    slow = replace(FAST, trial=TrialRules(healthy_s=600.0, exits_allowed=2, deadline_s=900.0))
+    async with tool_of(rig, times=slow) as tool:
+        await until(lambda: rig.status().get("installation") == "trial", "trial")
+        assert (await tool.ask("GET", "/images")).body["is_ota_update_in_progress"] is True
+        staged = await tool.ask("PUT", "/update/stage", rig.service.images[str(own.image_id)], **octets)
+        assert staged.status == 200
+        under_way = (409, azure_error.UPDATE_UNDER_WAY)
+        assert (await tool.ask("POST", "/update/install", {})).error == under_way
+        assert (await tool.ask("DELETE", f"/app/image/{uuid.UUID(int=1)}")).error == under_way
+        stop = {"trigger": "stop"}
+        assert (await tool.ask("PATCH", f"/app/status/{uuid.UUID(int=1)}", stop)).error == under_way
+        assert rig.sandbox.alive == ["app1"]
+
+
+async def test_servicing_loads_what_the_service_signed_and_controls_nothing(rig: Rig) -> None:
+    octets = {"Content_Type": "application/octet-stream"}
+    own = rig.service.application(component=5)
+    async with tool_of(rig, ManufacturingState.DEVICE_COMPLETE) as tool:
+        package = rig.service.images[str(own.image_id)]
+        denied = await tool.ask("PUT", "/update/stage", package, **octets)
+        assert denied.error == (403, azure_error.UPDATE_DENIED)
+        allow(rig, capability_file.FIELD_SERVICING)
+        assert (await tool.ask("PUT", "/update/stage", package, **octets)).status == 200
+        assert (await tool.ask("POST", "/update/install", {})).status == 200
+        control = await tool.ask("PATCH", f"/app/status/{own.component_id}", {"trigger": "stop"})
+        assert control.error == (403, azure_error.APPLICATION_CONTROL_DENIED)
+        await until(lambda: rig.sandbox.alive == ["app5"], "it runs")
+
+
+async def test_no_answer_and_no_line_of_the_log_has_a_secret(rig: Rig) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    secrets = ("the-passphrase", "the-proxy-password", "the-key-password", key_line(key))
+    async with tool_of(rig, settings=replace(REST, simulated_wifi=True)) as tool:
+        proxy = {
+            "enabled": True, "address": "proxy.example", "port": 1, "noProxyAddresses": [],
+            "authenticationType": "basic", "username": "u", "password": secrets[1],
+        }  # fmt: skip
+        network = {"ssid": "x", "securityState": "psk", "psk": secrets[0]}
+        sent = {"certType": "client", "publicCert": certificate(key), "privateKey": private(key, secrets[2])}
+        for path, body in (
+            ("/net/proxy", proxy),
+            ("/wifi/config/networks", network),
+            ("/certstore/certs/it", {**sent, "password": secrets[2]}),
+        ):
+            assert (await tool.ask("POST", path, body)).status == 200, path
+        answers = [
+            await tool.ask("GET", "/" + route.path.replace("{}", "it" if "cert" in route.path else "0"))
+            for route in routes()
+            if route.method == "GET"
+        ]
+        assert sum(each.status == 200 for each in answers) > 15
+        told = "".join(str(each.body) for each in answers) + (rig.folder / "log" / "device.jsonl").read_text()
+        assert "certstore/certs/it" in told
+        for secret in secrets:
+            assert secret not in told
+
+
+async def test_interfaces_that_the_device_was_not_given_are_not_switched(rig: Rig) -> None:
+    denied = (403, azure_error.INTERFACE_NOT_PERMITTED)
+    names = [each.name for each in Path("/sys/class/net").iterdir() if each.name != "lo"]
+    async with tool_of(rig, settings=replace(REST, simulated_wifi=True)) as tool:
+        for name in (*names, "azspheresvc"):
+            for up in (True, False):
+                if name != "wlan0":
+                    answer = await tool.ask("PATCH", f"/net/interfaces/{name}", {"interfaceUp": up})
+                    assert answer.error == denied, name
+        lo = await tool.ask("PATCH", "/net/interfaces/lo", {"interfaceUp": False})
+        assert lo.error == (404, azure_error.INVALID_INTERFACE)
+        for body in ({}, {"interfaceUp": 1}, {"interfaceUp": None}, []):
+            odd = await tool.ask("PATCH", "/net/interfaces/wlan0", body)
+            assert odd.error == (400, azure_error.INVALID_PARAMETER)
+        assert (await tool.ask("PATCH", "/net/interfaces/wlan0", {"interfaceUp": False})).body == {}
+
+
+def flipped(package: bytes) -> bytes:
+    """One bit of the application's program is another."""
+    at = package.index(b"sleep")
+    return package[:at] + bytes([package[at] ^ 1]) + package[at + 1 :]
+
+
+def key_line(key: ec.EllipticCurvePrivateKey) -> str:
+    """A line of the key as text that is in no other."""
+    return private(key).splitlines()[1]
 
 
 async def test_the_plain_list_says_where_the_api_is_and_nothing_else(rig: Rig) -> None:

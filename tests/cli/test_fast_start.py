@@ -7,6 +7,7 @@ import importlib
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -82,13 +83,20 @@ def test_to_make_a_device_nothing_is_loaded_that_a_device_runs_with() -> None:
     assert set(found) & {"armillary.device.process", "armillary.boot.chain", "aiohttp", "rich"} == set()
 
 
+def modules(command: Any) -> str | dict[str, object]:
+    """The module of a command, or of each command below a noun."""
+    if hasattr(command, "commands"):
+        return {name: modules(each) for name, each in command.commands.items()}
+    return command.callback.__module__
+
+
 @pytest.mark.parametrize(("noun", "verb"), sorted(ON_THEIR_OWN))
 def test_a_verb_with_a_module_of_its_own_is_the_one_of_its_noun(noun: str, verb: str) -> None:
     own = get_command(importlib.import_module(f"armillary.cli.{ON_THEIR_OWN[noun, verb]}").app)
     whole = command_of(noun)
     assert list(own.commands) == [verb]
     assert own.help == whole.help
-    assert own.commands[verb].callback.__module__ == whole.commands[verb].callback.__module__
+    assert modules(own.commands[verb]) == modules(whole.commands[verb])
 
 
 def test_what_was_loaded_is_not_searched_for_garbage() -> None:

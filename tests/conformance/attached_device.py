@@ -94,6 +94,11 @@ class Attached:
         self._process = process
         self.address = self.wait_for("rest-listening")
 
+    def wait_until_updated(self) -> None:
+        """Until the service knows that what it deployed is confirmed: from then on tools may load."""
+        self.wait_for("update-confirmed")
+        self.wait_for("check-in")
+
     def wait_for(self, event: str, **fields: object) -> dict[str, Any]:
         """The next event of this kind with these fields that the process prints."""
         while True:
@@ -128,7 +133,7 @@ def attached(
     begin_state(FileFlash(DeviceFolder(folder).flash), state)
     command = [
         sys.executable, "-m", "armillary", "device", "boot", "--data", folder, "--json",
-        "--rest", "127.0.0.1:0", "--rest-list-port", "0", *options,
+        "--rest", "127.0.0.1:0", "--rest-list-port", "0", "--trial", "0.5", *options,
     ]  # fmt: skip
     errors = folder.parent / f"{folder.name}.stderr"
     with (
@@ -140,6 +145,7 @@ def attached(
         process.communicate(timeout=30)
 
 
-def public_client(device: Attached) -> PublicClient:
-    """The public client, told where this device is; skips where it cannot be installed."""
-    return PublicClient(environment(PACKAGES, "azure-sphere-device"), device.folder.parent, device.address)
+def public_client(device: Attached, address: dict[str, Any] | None = None) -> PublicClient:
+    """The public client, told where this device is (now); skips where it cannot be installed."""
+    python = environment(PACKAGES, "azure-sphere-device")
+    return PublicClient(python, device.folder.parent, address or device.address)

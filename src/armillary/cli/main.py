@@ -92,7 +92,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
 IN_SERVICE: dict[str, str] = {"device": "device.in_service", "guardian": "guardian.in_service"}
 
 # Verbs with a module of their own: on a host with many devices, or in a play, they are started often.
-ON_THEIR_OWN: dict[tuple[str, ...], str] = {("device", "boot"): "device.boot", ("device", "create"): "device.create"}
+ON_THEIR_OWN: dict[tuple[str, ...], str] = {
+    ("device", "boot"): "device.boot",
+    ("device", "create"): "device.create",
+    ("device", "app"): "device.attached.application",
+    ("device", "certificate"): "device.attached.certificate",
+    ("device", "image"): "device.attached.image",
+    ("device", "network"): "device.attached.network",
+    ("device", "restart"): "device.attached.restart",
+    ("device", "wifi"): "device.attached.wifi",
+}
 
 # What scripts call that people do not write: name -> module, whose ``main`` takes the arguments. Not in the overview.
 FOR_SCRIPTS: dict[str, str] = {"completion-names": "completion.names"}

@@ -259,6 +259,7 @@ class Device:
             return
         from armillary.device.rest.attached import AttachedDevice  # noqa: PLC0415 - see above
         from armillary.device.rest.server import serve  # noqa: PLC0415
+        from armillary.device.rest.staging import Staging  # noqa: PLC0415
 
         attached = AttachedDevice(
             settings=self._settings.rest,
@@ -272,12 +273,16 @@ class Device:
             reports=check_ins.reports,
             daa=check_ins.daa,
             running=running,
+            staging=Staging(self.folder.run / "staged", store.flash_limit_bytes),
             allowed=self._allowed,
+            restart=self.restart,
             started=self.clock.monotonic(),
             trust_tier=self.root_of_trust.tier,
         )
         async with serve(attached) as address:
             self._fixed_status["rest"] = address.status()
+            self._write_status({"state": "starting"})
+            self.journal.write("rest-listening", **address.status())
             yield
 
     def _directives(self, endpoint: DeviceEndpoint, mirrors: aiohttp.ClientSession) -> Directives:

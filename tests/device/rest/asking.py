@@ -18,6 +18,7 @@ from tests.device.rig import FAST, Rig
 from tests.fixtures.waiting import until
 
 from armillary.device.rest.settings import RestSettings
+from armillary.device.running import DeviceSettings
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.permission import begin_state, select_capability
 from armillary.engines.flash.file import FileFlash
@@ -97,11 +98,14 @@ class Tool:
 
 @contextlib.asynccontextmanager
 async def tool_of(
-    rig: Rig, state: ManufacturingState = ManufacturingState.BLANK, settings: RestSettings = REST, **options: Any
+    rig: Rig,
+    state: ManufacturingState = ManufacturingState.BLANK,
+    settings: RestSettings = REST,
+    times: DeviceSettings = FAST,
 ) -> AsyncIterator[Tool]:
     """A tool for a device that was booted in this state, with its API."""
     begin_state(flash_of(rig), state)
-    await rig.start(replace(FAST, rest=settings), **options)
+    await rig.start(replace(times, rest=settings))
     await until(lambda: rig.status().get("last_check_in"), "check-in")
     yield Tool(rig)
 

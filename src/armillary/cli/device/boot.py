@@ -12,22 +12,23 @@ from typing import Annotated
 import typer
 
 from armillary.capability.device_addresses import parse_device_addresses
+from armillary.cli.device.attached.serving import RestOptions
 from armillary.cli.device.events import print_event, write_event
 from armillary.cli.device.here import devices_here
 from armillary.cli.release.board_file import load_board
 from armillary.cli.terminal.device_options import DataOption
 from armillary.cli.terminal.output import note
+from armillary.cli.terminal.together import local_command
 from armillary.device.applications.serial_ports import parse_peripherals
 from armillary.device.process import Device
 from armillary.device.repository.sources import check_mirrors
-from armillary.device.rest.settings import rest_settings
 from armillary.device.settings import DeviceSettings
 from armillary.update.install.trial import HEALTHY_S, TrialRules
 
 app = devices_here()
 
 
-@app.command("boot")
+@local_command(app, "boot")
 def boot(
     data: DataOption,
     trial: Annotated[
@@ -54,36 +55,11 @@ def boot(
             ":: for all. Once for IPv4, once for IPv6.",
         ),
     ] = None,
-    rest: Annotated[
-        str | None,
-        typer.Option(
-            "--rest",
-            metavar="ADDRESS:PORT",
-            help="Serve the device's own API for tools on this host, such as at 127.0.0.1:8443.",
-        ),
-    ] = None,
-    rest_token_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--rest-token-file",
-            metavar="FILE",
-            help="A secret that every request to the API has to show; needed at an address that others reach.",
-        ),
-    ] = None,
-    rest_list_port: Annotated[
-        int | None,
-        typer.Option(
-            "--rest-list-port",
-            min=0,
-            max=65535,
-            metavar="PORT",
-            help="Serve the plain list of devices, by which Azure Sphere's tools find one; theirs is 48938.",
-        ),
-    ] = None,
     board: Annotated[
         str | None,
         typer.Option("--board", metavar="BOARD", help="Board whose peripherals applications get: a name or a file."),
     ] = None,
+    rest: RestOptions = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print events to stdout as JSON lines.")] = False,
 ) -> None:
     """Be the device, until Ctrl-C.
@@ -96,7 +72,7 @@ def boot(
         trial=TrialRules(healthy_s=trial),
         mirrors=check_mirrors(mirror or ()),
         addresses=parse_device_addresses(listen or ()),
-        rest=rest_settings(rest, token_file=rest_token_file, list_port=rest_list_port),
+        rest=rest,
         serial_ports={**of_board, **parse_peripherals(peripheral or ())},
         board=wired,
     )

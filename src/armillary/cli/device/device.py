@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from armillary.cli.device import boot, create, device_log, in_service
+from armillary.cli.device.attached import attached
 from armillary.cli.device.device_sideload import sideload
 from armillary.cli.device.device_state import manufacturing_state
 from armillary.cli.device.here import devices_here
@@ -145,7 +146,7 @@ def recover(
 
 app.add_typer(manufacturing_state, name="manufacturing-state")
 app.add_typer(sideload, name="sideload")
-adopt(app, in_service.app)
+adopt(app, attached.app, in_service.app)
 
 
 def _signalled_check_in(folder: DeviceFolder) -> dict[str, Any]:

@@ -11,9 +11,8 @@ of what was loaded, unless a capability file for development holds deployments b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate, load_pem_x509_certificates
@@ -22,19 +21,16 @@ from armillary import content
 from armillary.boot import profile
 from armillary.capability.grant import platform_limits
 from armillary.device.applications.applications import ApplicationStore
+from armillary.device.applications.by_hand import check_load, install_now, keep_packages, plan_load, plan_removal
 from armillary.device.install.installer import Installer
 from armillary.device.state.configuration import DeviceConfiguration, load_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.permission import allowed_state
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import Flash, replace_region
-from armillary.errors import ConflictError, DeviceStateError, InstallError, NotFoundError
-from armillary.update.install.component import kind_of
-from armillary.update.install.plan import InstallPlan, plan_install
+from armillary.errors import ConflictError, DeviceStateError
 from armillary.update.install.record import SlotImage
 from armillary.update.install.transaction import InstallState
-from armillary.wire.device.checkin import Offer, OfferedImage
-from armillary.wire.image import package as image_package
 
 DEVELOPERS_REGION: Final = "device/developers"
 MAX_DEVELOPERS: Final = 8  # people who work on one device at a time
@@ -64,34 +60,16 @@ def deploy(folder: DeviceFolder, data: bytes, developer: Certificate | None, *, 
         flash = FileFlash(folder.flash)
         configuration = load_configuration(flash)
         _check_allowed(flash, configuration, developer, now)
-        package = image_package.parse(data)
-        if kind_of(package.image_type).is_system:
-            raise InstallError(
-                f"image {package.image_id} has type {package.image_type}: expected an application",
-                remedy="OS components and trust stores come with an update of the service.",
-            )
-        wanted = OfferedImage(
-            component_id=package.component_id,
-            image_id=package.image_id,
-            image_type=package.image_type,
-            name=package.name,
-            size=len(data),
-            sha256=package.digest,
-        )
         installer = _idle_installer(flash, now)
-        kept = tuple(_offered(one) for one in installer.record.applications if one.component_id != package.component_id)
-        plan = plan_install(installer.record, _offer((*kept, wanted)))
-        if plan is None:
-            raise ConflictError(f"image {package.image_id} is installed already", remedy="Nothing needs to be done.")
+        load = plan_load(installer, [data])
         trusted = signers(flash, configuration, now=now)
         store = _store(folder, installer, configuration, trusted if developer is None else (*trusted, developer))
-        store.check_room(plan)
-        packages = {package.image_id: data}
-        store.admit_set(plan, packages)
+        check_load(store, load)
         if developer is not None:
             _trust(flash, developer)
-        _install(installer, plan, packages)
-        return next(one for one in installer.record.active if one.image_id == package.image_id)
+        keep_packages(installer, load)
+        install_now(installer, load.plan)
+        return next(one for one in installer.record.active if one.image_id in load.packages)
 
 
 def delete(folder: DeviceFolder, component_id: UUID, *, now: int) -> SlotImage:
@@ -106,16 +84,8 @@ def delete(folder: DeviceFolder, component_id: UUID, *, now: int) -> SlotImage:
         flash = FileFlash(folder.flash)
         _check_allowed(flash, load_configuration(flash), None, now)
         installer = _idle_installer(flash, now)
-        removed = next((one for one in installer.record.applications if one.component_id == component_id), None)
-        if removed is None:
-            raise NotFoundError(
-                f"component {component_id} is not installed", remedy="List them: armillary device status."
-            )
-        kept = tuple(_offered(one) for one in installer.record.applications if one is not removed)
-        plan = plan_install(installer.record, _offer(kept))
-        if plan is None:
-            raise AssertionError("a removal is always a plan")
-        _install(installer, plan, {})
+        removed, plan = plan_removal(installer, component_id)
+        install_now(installer, plan)
         return removed
 
 
@@ -146,17 +116,6 @@ def _idle_installer(flash: Flash, now: int) -> Installer:
     return installer
 
 
-def _install(installer: Installer, plan: InstallPlan, packages: Mapping[UUID, bytes]) -> None:
-    """Stage, switch, keep, and tell the service nothing: it offered none of this."""
-    for staged in plan.fetch:
-        installer.keep(staged.target, packages[staged.target.image_id])
-    installer.stage(plan)
-    installer.switch(plan)
-    if installer.record.trial is not None:
-        installer.confirm()
-    installer.acknowledge(installer.record.outcomes)
-
-
 def _store(
     folder: DeviceFolder, installer: Installer, configuration: DeviceConfiguration, trusted: tuple[Certificate, ...]
 ) -> ApplicationStore:
@@ -168,21 +127,6 @@ def _store(
         platform=platform_limits(chip),
         flash_limit_bytes=chip.limits.application_flash_bytes,
         device_id=configuration.device_id,
-    )
-
-
-def _offer(images: tuple[OfferedImage, ...]) -> Offer:
-    return Offer(offer_id=uuid4(), deployment_id=None, images=images)
-
-
-def _offered(image: SlotImage) -> OfferedImage:
-    return OfferedImage(
-        component_id=image.component_id,
-        image_id=image.image_id,
-        image_type=image.image_type,
-        name=image.name,
-        size=image.size,
-        sha256=image.sha256,
     )
 
 

@@ -110,6 +110,7 @@ class Supervisor:
         self._crashed = crashed
         self._interface = interface or NoInterface()
         self._runs: dict[UUID, ApplicationRun] = {}
+        self._halted: set[UUID] = set()  # images that a person has stopped
 
     @property
     def runs(self) -> Sequence[ApplicationRun]:
@@ -127,8 +128,24 @@ class Supervisor:
             run = kept.get(image_id)
             if run is None:
                 run = ApplicationRun(application, self._core_of(application))
-                run.task = asyncio.create_task(self._keep_running(run), name=f"application {application.name}")
+                if image_id not in self._halted:
+                    self._begin(run)
             self._runs[image_id] = run
+
+    async def halt(self, image_id: UUID) -> None:
+        """Stop an application; it stays so until it is resumed, replaced by another image, or the device restarts."""
+        self._halted.add(image_id)
+        run = self._runs.get(image_id)
+        if run is not None and run.task is not None:
+            await self._stop(run)
+            run.task = None
+
+    def resume(self, image_id: UUID) -> None:
+        """Run an application that was halted."""
+        self._halted.discard(image_id)
+        run = self._runs.get(image_id)
+        if run is not None and run.task is None:
+            self._begin(run)
 
     async def restart(self, choose: Callable[[Application], bool]) -> None:
         """Stop and start again the applications that ``choose`` picks (their certificate was withdrawn)."""
@@ -156,6 +173,9 @@ class Supervisor:
 
     def _core_of(self, application: Application) -> str:
         return self._cores.kind if application.grant.real_time and self._cores is not None else ""
+
+    def _begin(self, run: ApplicationRun) -> None:
+        run.task = asyncio.create_task(self._keep_running(run), name=f"application {run.application.name}")
 
     async def _stop(self, run: ApplicationRun) -> None:
         if run.task is not None:

@@ -14,6 +14,7 @@ from armillary.device.boot.startup import Startup
 from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.install.installer import Installer
 from armillary.device.rest.settings import RestSettings
+from armillary.device.rest.staging import Staging
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.journal import Journal
 from armillary.device.state.layout import DeviceFolder
@@ -40,13 +41,14 @@ class Running(Protocol):
     async def run_active(self) -> None:
         """Run what is installed now; call it while ``changes`` is held."""
 
-    def restart(self) -> None:
-        """Start the device again."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachedDevice:
-    """One boot of a device, for its API; ``allowed`` says what it may do now, ``started`` when it began (monotonic)."""
+    """One boot of a device, for its API.
+
+    ``allowed`` says what it may do now, ``restart`` boots it again after so many seconds; it has ``started`` at this
+    time (monotonic).
+    """
 
     settings: RestSettings
     startup: Startup
@@ -59,7 +61,9 @@ class AttachedDevice:
     reports: ReportQueue
     daa: DeviceAuthentication
     running: Running
+    staging: Staging
     allowed: Callable[[], AllowedState]
+    restart: Callable[[int], None]
     started: float
     trust_tier: str
 

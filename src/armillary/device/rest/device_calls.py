@@ -104,7 +104,7 @@ async def clear_telemetry(call: Call) -> object:
 
 async def restart(call: Call) -> object:
     """Start the device again, once this is answered."""
-    asyncio.get_running_loop().call_later(RESTART_AFTER_S, call.device.running.restart)
+    asyncio.get_running_loop().call_later(RESTART_AFTER_S, call.device.restart, 0)
     return {"restartingSystem": True}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images: what is installed."""
+"""Images: what is installed, and for which components another image is staged."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ async def images(call: Call) -> object:
     device = call.device
     record = device.installer.record
     system = await asyncio.to_thread(_system_images, device)
+    staged = {str(each.component_id) for each in device.staging.staged}
+    components = [*(_component(each) for each in record.active if each.kind is not Kind.OS), *system]
     return {
-        "components": [*(_component(each) for each in record.active if each.kind is not Kind.OS), *system],
+        "components": [{**each, "is_update_staged": each["uid"] in staged} for each in components],
         "is_ota_update_in_progress": device.installer.state is not InstallState.IDLE,
-        "has_staged_updates": False,
+        "has_staged_updates": bool(staged),
         "restart_required": device.startup.is_behind(record),
     }
 
@@ -83,7 +85,6 @@ def _shown(
     return {
         "uid": component_id,
         "image_type": image_type,
-        "is_update_staged": False,
         "does_image_type_require_restart": needs_restart,
         "name": name,
         "images": [image],

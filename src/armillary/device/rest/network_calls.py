@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network: interfaces of this host, firewall rules of applications."""
+"""The network: interfaces of this host, the proxy, firewall rules of applications.
+
+An interface of the host is switched only where the device was started with its name (``--rest-interface``), and is
+switched again as it was left at the next boot. ``wlan0`` of the simulated radio is no interface of the host.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,16 @@ import asyncio
 from typing import Any, Final
 
 from armillary.device.rest.attached import AttachedDevice
-from armillary.device.rest.call import Call, Need, Route
+from armillary.device.rest.call import Body, Call, Need, Route
 from armillary.device.rest.firewall import rulesets
+from armillary.device.rest.settings import RestSettings
+from armillary.device.rest.simulated_radio import INTERFACE as WIFI_INTERFACE
+from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.device.state.request_refused import RequestRefusedError
-from armillary.engines.host.interfaces import HostInterface, interfaces
-from armillary.wire.device.azure_error import INVALID_INTERFACE
+from armillary.engines.host import interfaces as interfaces_of_host
+from armillary.engines.host.interfaces import HostInterface
+from armillary.errors import HostError
+from armillary.wire.device.azure_error import INTERFACE_NOT_PERMITTED, INVALID_INTERFACE, INVALID_PARAMETER
 
 # Azure Sphere's name for the side that tools are at; here it is the address of the API, and no interface of the host.
 SERVICE_INTERFACE: Final = "azspheresvc"
@@ -22,7 +31,7 @@ async def status(call: Call) -> object:
     return {
         "deviceAuthenticationIsReady": call.device.daa.ready,
         "networkTimeSync": "complete" if call.device.clock.signed else "incomplete",
-        "proxy": "disabled",
+        "proxy": "enabled" if _configuration(call.device).proxy.get("enabled") else "disabled",
     }
 
 
@@ -39,6 +48,57 @@ async def one_interface(call: Call) -> object:
     return found[call.name]
 
 
+async def switch(call: Call) -> object:
+    """Switch an interface on or off, now and at every boot from now on."""
+    up = call.value("interfaceUp", bool)
+    if up is None:
+        raise RequestRefusedError(INVALID_PARAMETER, "interfaceUp: expected true or false")
+    await one_interface(call)
+    if call.name not in switchable(call.device.settings):
+        raise RequestRefusedError(
+            INTERFACE_NOT_PERMITTED,
+            f"the device may not switch {call.name}",
+            remedy=f"Start it with --rest-interface {call.name}.",
+        )
+    if call.name in call.device.settings.interfaces:
+        await asyncio.to_thread(interfaces_of_host.switch, call.name, up=up)
+    _configuration(call.device).switch(call.name, up=up)
+    return {}
+
+
+async def proxy(call: Call) -> object:
+    """The proxy, without its password; nothing where there is none."""
+    return _configuration(call.device).proxy
+
+
+async def set_proxy(call: Call) -> object:
+    """Replace the proxy; the answer is what was sent."""
+    call.value("address", str)
+    _configuration(call.device).set_proxy(call.body)
+    return call.body
+
+
+async def delete_proxy(call: Call) -> object:
+    """Have no proxy."""
+    _configuration(call.device).delete_proxy()
+    return {}
+
+
+def switchable(settings: RestSettings) -> tuple[str, ...]:
+    """Names of the interfaces that a request may switch."""
+    return (*settings.interfaces, *((WIFI_INTERFACE,) if settings.simulated_wifi else ()))
+
+
+def switch_as_left(device: AttachedDevice) -> None:
+    """Switch the interfaces of the host as they were left; what cannot be switched is in the log."""
+    for name, up in _configuration(device).switched.items():
+        if name in device.settings.interfaces:
+            try:
+                interfaces_of_host.switch(name, up=up)
+            except HostError as error:
+                device.journal.write("interface-not-switched", interface=name, reason=error.message)
+
+
 async def firewall(call: Call) -> object:
     """What applications may reach and be reached at."""
     grants = [run.application.grant for run in call.device.running.supervisor.runs]
@@ -49,14 +109,26 @@ ROUTES: Final = (
     Route(method="GET", path="net/status", answer=status, needs=Need.OPEN),
     Route(method="GET", path="net/interfaces", answer=all_interfaces, needs=Need.OPEN),
     Route(method="GET", path="net/interfaces/{}", answer=one_interface, needs=Need.OPEN),
+    Route(method="PATCH", path="net/interfaces/{}", answer=switch, needs=Need.OPEN, body=Body.JSON),
+    Route(method="GET", path="net/proxy", answer=proxy, needs=Need.OPEN),
+    Route(method="POST", path="net/proxy", answer=set_proxy, needs=Need.OPEN, body=Body.JSON),
+    Route(method="DELETE", path="net/proxy", answer=delete_proxy, needs=Need.OPEN),
     Route(method="GET", path="net/firewall/rulesets", answer=firewall, needs=Need.OPEN),
 )
 
 
 async def _interfaces(device: AttachedDevice) -> list[dict[str, Any]]:
-    found = await asyncio.to_thread(interfaces)
+    found = await asyncio.to_thread(interfaces_of_host.interfaces)
     online = bool(device.running.last_check_in.get("accepted"))
-    return [*(_shown(each, online=online) for each in found if not each.is_loopback), _service(device)]
+    shown = [_shown(each, online=online) for each in found if not each.is_loopback]
+    if device.settings.simulated_wifi:
+        shown = [each for each in shown if each["interfaceName"] != WIFI_INTERFACE]
+        shown.append(_simulated(up=_configuration(device).switched.get(WIFI_INTERFACE, True)))
+    return [*shown, _service(device)]
+
+
+def _configuration(device: AttachedDevice) -> NetworkConfiguration:
+    return NetworkConfiguration(device.flash)
 
 
 def _shown(interface: HostInterface, *, online: bool) -> dict[str, Any]:
@@ -67,6 +139,18 @@ def _shown(interface: HostInterface, *, online: bool) -> dict[str, Any]:
         "ipAcquired": interface.has_address,
         "connectedToInternet": interface.has_default_route and online,
         "ipAddresses": list(interface.addresses),
+    }
+
+
+def _simulated(*, up: bool) -> dict[str, Any]:
+    """The interface of the simulated radio, which reaches nobody."""
+    return {
+        "interfaceName": WIFI_INTERFACE,
+        "interfaceUp": up,
+        "connectedToNetwork": False,
+        "ipAcquired": False,
+        "connectedToInternet": False,
+        "ipAddresses": [],
     }
 
 

@@ -3,12 +3,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from armillary.device.rest import application_calls, device_calls, image_calls, network_calls
+from armillary.device.rest import (
+    application_calls,
+    certificate_calls,
+    device_calls,
+    image_calls,
+    loading_calls,
+    network_calls,
+    wifi_calls,
+)
 from armillary.device.rest.answering import HEADERS, Answering
 from armillary.device.rest.attached import AttachedDevice
 from armillary.device.rest.authority import open_authority
@@ -68,7 +77,7 @@ async def serve(device: AttachedDevice) -> AsyncGenerator[RestAddress]:
             stack.push_async_callback(listing.close)
             list_port = listing.listen(LIST_HOST, settings.list_port)
             address = replace(address, list_url=f"http://{LIST_HOST}:{list_port}/api/service/devices")
-        device.journal.write("rest-listening", **address.status())
+        await asyncio.to_thread(network_calls.switch_as_left, device)
         yield address
 
 
@@ -78,5 +87,8 @@ def routes() -> tuple[Route, ...]:
         *device_calls.ROUTES,
         *image_calls.ROUTES,
         *application_calls.routes(),
+        *loading_calls.ROUTES,
+        *certificate_calls.ROUTES,
         *network_calls.ROUTES,
+        *wifi_calls.ROUTES,
     )

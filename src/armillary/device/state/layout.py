@@ -16,6 +16,9 @@
         device/manufacturing-state  name of the state (permission.py)
         device/capability       capability file that was selected (permission.py)
         device/developers       certificates of developers (device/applications/sideload.py)
+        device/certificates     certificate store (certificate_store.py)
+        device/network          proxy, interfaces that were switched (network_configuration.py)
+        device/wifi             Wi-Fi networks (wifi_configuration.py)
         boot/<component>        boot component packages
         install/record.0, .1    the install record's two copies
         applications/<component id>/<a|b>   application packages

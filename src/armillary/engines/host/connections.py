@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which user of this host holds the other end of a TCP connection.
 
-The kernel lists the TCP sockets of this network namespace with the user who made each (``/proc/net/tcp``, ``tcp6``). Of
-a connection within the host both ends are there. Three traps: a socket that its program has closed is shown as root's
-(its state is not ESTABLISHED then), so is one that no program has taken yet (it has no inode), and a program may reach
-an IPv4 address by a socket of IPv6, which stands in the other list.
+The kernel lists the TCP sockets of a network namespace with the user who made each (``/proc/thread-self/net/tcp`` and
+``tcp6``). Of a connection within the host both ends are there. Three traps: a socket that its program has closed is
+shown as root's (its state is not ESTABLISHED then), so is one that no program has taken yet (it has no inode), and a
+program may reach an IPv4 address by a socket of IPv6, which stands in the other list.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _ESTABLISHED: Final = "01"
-_LISTS: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_LISTS: Final = (Path("/proc/thread-self/net/tcp"), Path("/proc/thread-self/net/tcp6"))
 # Columns of a line: sl local remote state queues timer retransmits uid timeout inode
 _LOCAL, _REMOTE, _STATE, _USER, _INODE = 1, 2, 3, 7, 9
 

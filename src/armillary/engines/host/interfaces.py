@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network interfaces of this host, as the kernel tells them, and their switch.
 
-Addresses come by netlink (``RTM_GETADDR``, rtnetlink(7)), the rest from ``/sys/class/net`` and ``/proc/net``. Nothing
-is started, and reading needs no right.
+They are asked for by netlink (``RTM_GETLINK``, ``RTM_GETADDR``, rtnetlink(7)), routes are read from ``/proc``: both
+tell of the network namespace that the caller is in, which ``/sys/class/net`` does not. Reading needs no right.
 """
 
 from __future__ import annotations
@@ -18,18 +18,21 @@ from pathlib import Path
 
 from armillary.errors import HostError
 
-_SYS = Path("/sys/class/net")
+_ROUTES = Path("/proc/thread-self/net")
 _IFF_UP = 0x1
 _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
 _FLAGS_REQUEST = struct.Struct("=16sh22x")  # struct ifreq with ifr_flags
 
+_RTM_NEWLINK, _RTM_GETLINK = 16, 18
 _RTM_NEWADDR, _RTM_GETADDR = 20, 22
 _NLM_F_REQUEST, _NLM_F_DUMP = 0x1, 0x300
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
 _ADDRESS = struct.Struct("=BBBBi")  # ifaddrmsg: family, prefix length, flags, scope, interface
+_LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, type, interface, flags, changes
 _ATTRIBUTE = struct.Struct("=HH")  # rtattr: length, type
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_IFLA_IFNAME, _IFLA_CARRIER = 3, 33
 _READ_BYTES = 256 * 1024
 
 
@@ -57,19 +60,25 @@ class HostInterface:
 
 def interfaces() -> tuple[HostInterface, ...]:
     """The interfaces of this network namespace, in the kernel's order."""
-    known = socket.if_nameindex()
     addresses = _addresses()
     routed = _default_routes()
-    return tuple(
-        HostInterface(
-            name=name,
-            is_up=bool(int(_read(name, "flags") or "0", 16) & _IFF_UP),
-            has_carrier=_read(name, "carrier") == "1",
-            addresses=tuple(addresses.get(index, ())),
-            has_default_route=name in routed,
+    found: list[HostInterface] = []
+    for kind, body in _dump(_RTM_GETLINK):
+        if kind != _RTM_NEWLINK or len(body) < _LINK.size:
+            continue
+        _, _, index, flags, _ = _LINK.unpack_from(body)
+        values = dict(_attributes(body[_LINK.size :]))
+        name = values.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
+        found.append(
+            HostInterface(
+                name=name,
+                is_up=bool(flags & _IFF_UP),
+                has_carrier=bool(flags & _IFF_UP) and values.get(_IFLA_CARRIER) == b"\x01",
+                addresses=tuple(addresses.get(index, ())),
+                has_default_route=name in routed,
+            )
         )
-        for index, name in known
-    )
+    return tuple(found)
 
 
 def switch(name: str, *, up: bool) -> None:
@@ -91,14 +100,6 @@ def switch(name: str, *, up: bool) -> None:
             ) from error
 
 
-def _read(name: str, fact: str) -> str:
-    """A fact of an interface; empty where the kernel tells none, as of the carrier while it is off."""
-    try:
-        return (_SYS / name / fact).read_text().strip()
-    except OSError:
-        return ""
-
-
 def _addresses() -> Mapping[int, list[str]]:
     """Addresses by the number of their interface."""
     found: dict[int, list[str]] = {}
@@ -117,7 +118,7 @@ def _dump(kind: int) -> Iterator[tuple[int, bytes]]:
     """The messages that answer one request of rtnetlink; none where the kernel refuses."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as link:
         link.settimeout(1.0)
-        body = _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+        body = bytes(_LINK.size if kind == _RTM_GETLINK else _ADDRESS.size)  # of any family
         link.send(_HEADER.pack(_HEADER.size + len(body), kind, _NLM_F_REQUEST | _NLM_F_DUMP, 1, 0) + body)
         while True:
             data = link.recv(_READ_BYTES)
@@ -146,12 +147,12 @@ def _default_routes() -> frozenset[str]:
     """Names of the interfaces that a default route goes through."""
     found: set[str] = set()
     with contextlib.suppress(OSError):
-        for line in Path("/proc/net/route").read_text().splitlines()[1:]:
+        for line in (_ROUTES / "route").read_text().splitlines()[1:]:
             fields = line.split()
             if len(fields) > 7 and fields[1] == fields[7] == "00000000":
                 found.add(fields[0])
     with contextlib.suppress(OSError):
-        for line in Path("/proc/net/ipv6_route").read_text().splitlines():
+        for line in (_ROUTES / "ipv6_route").read_text().splitlines():
             fields = line.split()
             if len(fields) > 9 and fields[1] == "00" and not fields[0].strip("0"):
                 found.add(fields[9])

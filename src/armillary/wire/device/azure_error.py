@@ -64,3 +64,12 @@ PASSWORD_TOO_LONG: Final = 37 << 20 | 18
 PASSWORD_NOT_ALLOWED: Final = 37 << 20 | 19
 KEY_OF_ANOTHER: Final = 37 << 20 | 20
 PASSWORD_NOT_NEEDED: Final = 37 << 20 | 21
+
+# What a manifest asks for and does not get (2, application manifest; 5, peripherals; 1, application manager)
+_MANIFEST_IDS: Final = (1, 3, 4, 5, 6, 7, 9, 10, 13, 15, 16, 17, 18, 21, 22, 23, 24, 25, 26, *range(28, 51))
+_PERIPHERAL_IDS: Final = (3, 4, 7, 8, 15, 16)
+MANIFEST_REFUSED: Final = (
+    frozenset(2 << 20 | each for each in _MANIFEST_IDS)
+    | frozenset(5 << 20 | each for each in _PERIPHERAL_IDS)
+    | {1 << 20 | 25}
+)

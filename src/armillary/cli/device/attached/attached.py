@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary device``: the verbs that ask a running device, joined; each is loaded alone where it is called."""
+
+from __future__ import annotations
+
+from armillary.cli.device.attached import application, certificate, image, network, restart, wifi
+from armillary.cli.terminal.output import adopt, noun
+
+app = noun("Devices: on this host and in the service.")
+
+adopt(app, application.app, image.app, restart.app, certificate.app, network.app, wifi.app)

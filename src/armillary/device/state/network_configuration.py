@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Network configuration of the device, in the flash region ``device/network``: the proxy, interfaces switched."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from armillary.device.state.request_refused import RequestRefusedError
+from armillary.engines.flash.port import Flash, replace_region
+from armillary.errors import WireError
+from armillary.wire.device.azure_error import INVALID_PARAMETER
+from armillary.wire.encoding import cbor
+
+REGION: Final = "device/network"
+MAX_NO_PROXY: Final = 32
+MAX_TEXT_CHARACTERS: Final = 253  # of a host name
+MAX_SECRET_CHARACTERS: Final = 128
+_MAX_BYTES: Final = 64 * 1024
+_VERSION: Final = 1  # 1: 2026-11-29, first
+_HOST: Final = re.compile(r"[A-Za-z0-9._:-]+")
+_ANONYMOUS, _BASIC = "anonymous", "basic"
+
+
+class NetworkConfiguration:
+    """The configuration of one device; every change is durable, whole or not at all, when the call returns.
+
+    Nothing is kept in memory: whoever else has the same flash sees the same.
+    """
+
+    def __init__(self, flash: Flash) -> None:
+        self._flash = flash
+
+    @property
+    def proxy(self) -> dict[str, Any]:
+        """The proxy as it was given, but for its password; empty where there is none."""
+        proxy, _ = _load(self._flash)
+        return {name: value for name, value in proxy.items() if name != "password"}
+
+    def set_proxy(self, asked: Mapping[str, Any]) -> None:
+        """Replace the proxy; RequestRefusedError if a field is missing, unknown or of another form."""
+        self._keep(_checked_proxy(asked), self.switched)
+
+    def delete_proxy(self) -> None:
+        """Have no proxy."""
+        self._keep({}, self.switched)
+
+    @property
+    def switched(self) -> dict[str, bool]:
+        """Interfaces that were switched, and whether on."""
+        return _load(self._flash)[1]
+
+    def switch(self, interface: str, *, up: bool) -> None:
+        """Remember that an interface is on or off."""
+        proxy, switched = _load(self._flash)
+        self._keep(proxy, {**switched, interface: up})
+
+    def _keep(self, proxy: dict[str, Any], switched: dict[str, bool]) -> None:
+        value = {1: _VERSION, 2: json.dumps(proxy), 3: switched}
+        replace_region(self._flash, REGION, cbor.encode(value))
+
+
+def _checked_proxy(asked: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = {"enabled": bool, "address": str, "port": int, "noProxyAddresses": list, "authenticationType": str}
+    secrets = ("username", "password") if asked.get("authenticationType") == _BASIC else ()
+    kinds |= dict.fromkeys(secrets, str)
+    _check_fields(asked, kinds)
+    if asked["authenticationType"] not in (_ANONYMOUS, _BASIC):
+        raise _refused(f"authenticationType: expected anonymous or basic, got {asked['authenticationType']!r:.40}")
+    if not 1 <= asked["port"] <= 65535:
+        raise _refused(f"port: expected 1 to 65535, got {asked['port']}")
+    if len(asked["noProxyAddresses"]) > MAX_NO_PROXY:
+        raise _refused(f"noProxyAddresses: expected at most {MAX_NO_PROXY}, got {len(asked['noProxyAddresses'])}")
+    _check_host("address", asked["address"])
+    for each in asked["noProxyAddresses"]:
+        _check_host("noProxyAddresses", each)
+    for name in secrets:
+        if not 0 < len(asked[name]) <= MAX_SECRET_CHARACTERS or not asked[name].isprintable():
+            raise _refused(f"{name}: expected 1 to {MAX_SECRET_CHARACTERS} printable characters")
+    return {name: asked[name] for name in kinds}
+
+
+def _check_fields(asked: Mapping[str, Any], kinds: Mapping[str, type]) -> None:
+    """Refuse another set of fields than these, and values of another kind."""
+    for name, kind in kinds.items():
+        if type(asked.get(name)) is not kind:
+            raise _refused(f"{name}: expected {kind.__name__}, got {type(asked.get(name)).__name__}")
+    for name in asked:
+        if name not in kinds:
+            raise _refused(f"{name!r:.40}: a proxy has no such field, or not with this authenticationType")
+
+
+def _check_host(name: str, value: Any) -> None:
+    if not isinstance(value, str) or len(value) > MAX_TEXT_CHARACTERS or _HOST.fullmatch(value) is None:
+        raise _refused(f"{name}: expected a host name or address, got {value!r:.60}")
+
+
+def _refused(message: str) -> RequestRefusedError:
+    return RequestRefusedError(INVALID_PARAMETER, message, remedy="Nothing was changed.")
+
+
+def _load(flash: Flash) -> tuple[dict[str, Any], dict[str, bool]]:
+    """The proxy and what was switched; a damaged region is as good as none: only failing flash makes one."""
+    data = flash.read(REGION)
+    if data is None:
+        return {}, {}
+    try:
+        value: Any = cbor.decode(data, what="network configuration", limit=_MAX_BYTES)
+        proxy = json.loads(value[2])
+        return (dict(proxy) if proxy else {}), {str(name): bool(up) for name, up in value[3].items()}
+    except (WireError, ValueError, KeyError, TypeError, AttributeError):
+        return {}, {}

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Proxy and Wi-Fi networks of a device: what is refused with which number, what is kept over a power cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.device.cut_flash import CutFlash, PowerCutError
+
+from armillary.device.state import network_configuration, wifi_configuration
+from armillary.device.state.network_configuration import NetworkConfiguration
+from armillary.device.state.request_refused import RequestRefusedError
+from armillary.device.state.wifi_configuration import MAX_NETWORKS, WifiConfiguration
+from armillary.wire.device import azure_error
+
+PROXY = {
+    "enabled": True, "address": "proxy.example", "port": 3128, "noProxyAddresses": ["10.0.0.1"],
+    "authenticationType": "anonymous",
+}  # fmt: skip
+BASIC = {**PROXY, "authenticationType": "basic", "username": "somebody", "password": "secret"}
+OPEN: dict[str, Any] = {"ssid": "Café", "securityState": "open"}
+PSK = {**OPEN, "securityState": "psk", "psk": "12345678"}
+ENTERPRISE = {**OPEN, "securityState": "eaptls", "clientCertStoreIdentifier": "client"}
+
+
+def number_of(call: Callable[[], object]) -> int:
+    with pytest.raises(RequestRefusedError) as refused:
+        call()
+    return refused.value.number
+
+
+def test_a_proxy_is_kept_without_giving_its_password_back():
+    flash = CutFlash()
+    configuration = NetworkConfiguration(flash)
+    assert configuration.proxy == {}
+    configuration.set_proxy(BASIC)
+    assert NetworkConfiguration(flash).proxy == {name: v for name, v in BASIC.items() if name != "password"}
+    configuration.switch("wlan0", up=False)
+    configuration.delete_proxy()
+    assert (NetworkConfiguration(flash).proxy, NetworkConfiguration(flash).switched) == ({}, {"wlan0": False})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"enabled": 1}, {"address": ""}, {"address": "a b"}, {"address": "http://x/"}, {"address": "x" * 300}, {"port": 0},
+        {"port": 65536}, {"port": True}, {"port": "1"}, {"noProxyAddresses": "x"}, {"noProxyAddresses": [1]},
+        {"noProxyAddresses": ["x"] * 33}, {"authenticationType": "ntlm"}, {"username": "u"}, {"password": "p"},
+        {"more": 1}, {"authenticationType": "basic"}, {"authenticationType": "basic", "username": "u", "password": ""},
+        {"authenticationType": "basic", "username": "u\n", "password": "p"},
+    ],
+)  # fmt: skip
+def test_a_proxy_of_another_form_is_refused_whole(change: dict[str, Any]):
+    configuration = NetworkConfiguration(CutFlash())
+    assert number_of(lambda: configuration.set_proxy({**PROXY, **change})) == azure_error.INVALID_PARAMETER
+    assert configuration.proxy == {}
+    configuration.set_proxy(PROXY)
+    assert configuration.proxy == PROXY
+
+
+@pytest.mark.parametrize("network", [OPEN, PSK, {**PSK, "psk": "a" * 64}, {**PSK, "psk": "x" * 63}, ENTERPRISE])
+def test_a_network_is_kept(network: dict[str, Any]):
+    flash = CutFlash()
+    made = WifiConfiguration(flash).add(network)
+    assert WifiConfiguration(flash).networks == (made,)
+    assert made.psk == "" or made.psk not in repr(made)
+
+
+@pytest.mark.parametrize(
+    ("network", "number"),
+    [
+        ({}, azure_error.WIFI_INVALID),
+        ({**OPEN, "ssid": " "}, azure_error.WIFI_INVALID),
+        ({**OPEN, "ssid": "a\x00"}, azure_error.WIFI_INVALID),
+        ({**OPEN, "ssid": "é" * 17}, azure_error.SSID_TOO_LONG),
+        ({**OPEN, "ssid": 7}, azure_error.INVALID_PARAMETER),
+        ({**OPEN, "securityState": "wep"}, azure_error.WIFI_INVALID),
+        ({**OPEN, "configState": "perhaps"}, azure_error.INVALID_PARAMETER),
+        ({**OPEN, "targetScan": "true"}, azure_error.INVALID_PARAMETER),
+        ({**OPEN, "more": "x"}, azure_error.INVALID_PARAMETER),
+        ({**OPEN, "id": 7}, azure_error.INVALID_PARAMETER),
+        ({**OPEN, "psk": "12345678"}, azure_error.NETWORK_PROPERTIES),
+        ({**OPEN, "clientCertStoreIdentifier": "x"}, azure_error.NETWORK_PROPERTIES),
+        ({**OPEN, "configName": "x" * 17}, azure_error.CONFIGURATION_NAME_TOO_LONG),
+        ({**PSK, "psk": "1234567"}, azure_error.KEY_TOO_SHORT),
+        ({**PSK, "psk": "x" * 64}, azure_error.KEY_TOO_LONG),
+        ({**PSK, "psk": "12345678é"}, azure_error.WIFI_INVALID),
+        ({**OPEN, "securityState": "eaptls"}, azure_error.WIFI_INVALID),
+    ],
+)
+def test_a_network_of_another_form_is_refused_with_its_number(network: dict[str, Any], number: int):
+    configuration = WifiConfiguration(CutFlash())
+    assert number_of(lambda: configuration.add(network)) == number
+    assert configuration.networks == ()
+
+
+def test_names_are_taken_once_and_ids_never_come_back():
+    configuration = WifiConfiguration(CutFlash())
+    first = configuration.add({**PSK, "configName": "home"})
+    assert number_of(lambda: configuration.add({**OPEN, "configName": "home"})) == azure_error.CONFIGURATION_NAME_EXISTS
+    configuration.add(OPEN)
+    assert number_of(lambda: configuration.add(OPEN)) == azure_error.NETWORK_EXISTS
+    assert number_of(lambda: configuration.change(1, state=None, psk="12345678")) == azure_error.NETWORK_PROPERTIES
+    assert number_of(lambda: configuration.change(9, state=None, psk=None)) == azure_error.NETWORK_UNKNOWN
+    assert configuration.change(0, state="enabled", psk="87654321").psk == "87654321"
+    configuration.remove(first.id)
+    assert [configuration.add({**PSK, "ssid": f"n{n}"}).id for n in range(3)] == [2, 3, 4]
+    while len(configuration.networks) < MAX_NETWORKS:
+        configuration.add({**PSK, "ssid": f"m{len(configuration.networks)}"})
+    assert number_of(lambda: configuration.add({**PSK, "ssid": "full"})) == azure_error.TOO_MANY_NETWORKS
+
+
+def test_a_cut_at_any_operation_leaves_the_old_or_the_new_configuration():
+    def change(flash: CutFlash) -> None:
+        WifiConfiguration(flash).add({**OPEN, "ssid": "new"})
+        NetworkConfiguration(flash).set_proxy(BASIC)
+
+    first = CutFlash()
+    WifiConfiguration(first).add(OPEN)
+    NetworkConfiguration(first).set_proxy(PROXY)
+    whole = CutFlash(first.durable)
+    change(whole)
+    for cut in range(1, whole.operations + 1):
+        flash = CutFlash(first.durable, cut_at=cut)
+        with pytest.raises(PowerCutError):
+            change(flash)
+        after = CutFlash(flash.durable)
+        assert [each.ssid for each in WifiConfiguration(after).networks] in (["Café"], ["Café", "new"])
+        assert NetworkConfiguration(after).proxy["authenticationType"] in ("anonymous", "basic")
+
+
+def test_a_damaged_region_is_as_good_as_none():
+    flash = CutFlash({wifi_configuration.REGION: b"\x00", network_configuration.REGION: b"\xff"})
+    assert (WifiConfiguration(flash).networks, NetworkConfiguration(flash).proxy) == ((), {})
+    assert WifiConfiguration(flash).add(OPEN).id == 0

@@ -95,12 +95,28 @@ KEY_RULES: Mapping[str, KeyRule] = {
         "when the device is attested and the catalog is its own",
         f"no folder, and {DENIED} from reading the device's",
     ),
-    "CertStore": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
-    "WifiConfig": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
-    "EnterpriseWifiConfig": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
-    "NetworkConfig": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
+    "CertStore": KeyRule(
+        "it installs, lists and deletes certificates of the device's store; no private key comes back",
+        _REFUSED_METHOD,
+        "the application interface: certificates.list, certificates.show, certificates.install, certificates.delete",
+    ),
+    "WifiConfig": KeyRule(
+        "it keeps the Wi-Fi networks that the device knows; no passphrase comes back",
+        _REFUSED_METHOD,
+        "the application interface: wifi.list, wifi.add, wifi.enable, wifi.forget",
+    ),
+    "EnterpriseWifiConfig": KeyRule(
+        "with WifiConfig, it keeps also the Wi-Fi networks with certificates (eaptls)",
+        _REFUSED_METHOD,
+        "the application interface: wifi.add, wifi.enable, wifi.forget of such a network",
+    ),
+    "NetworkConfig": KeyRule(
+        "it changes the device's proxy",
+        _REFUSED_METHOD,
+        "the application interface: network.set-proxy, network.delete-proxy",
+    ),
     "ReadNetworkProxyConfig": KeyRule(
-        "it learns that there is no proxy",
+        "it reads the device's proxy, without its password",
         _REFUSED_METHOD,
         "the application interface: network.proxy",
     ),

@@ -237,6 +237,7 @@ class Device:
         parts = DeviceParts(
             device_id=self.device_id,
             journal=self.journal,
+            flash=self._flash,
             clock=self.clock,
             events=self._events,
             daa=check_ins.daa,

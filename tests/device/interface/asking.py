@@ -61,6 +61,7 @@ def parts(folder: Path, **changed: Any) -> DeviceParts:
     given: dict[str, Any] = {
         "device_id": DEVICE_ID,
         "journal": Journal(None, lambda: 0),
+        "flash": FileFlash(folder / "flash"),
         "clock": clock,
         "events": SystemEvents(lambda: clock.signed),
         "daa": DeviceAuthentication(folder / "daa"),

@@ -13,11 +13,13 @@ from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.interface.authentication import Authentication
 from armillary.device.interface.channels import Channels
 from armillary.device.interface.clock import Time
+from armillary.device.interface.configuration.certificates import Certificates
+from armillary.device.interface.configuration.network import Network
+from armillary.device.interface.configuration.wifi import Wifi
 from armillary.device.interface.events import SystemEvents
 from armillary.device.interface.health import Health
 from armillary.device.interface.log import Log
 from armillary.device.interface.memory import Memory
-from armillary.device.interface.network import Network
 from armillary.device.interface.peripherals.buses import Buses
 from armillary.device.interface.peripherals.controllers import Controllers
 from armillary.device.interface.peripherals.owned import OwnedPeripherals
@@ -28,8 +30,12 @@ from armillary.device.interface.table import MethodTable
 from armillary.device.interface.updates import Updates
 from armillary.device.peripherals.ownership import PeripheralMap
 from armillary.device.peripherals.use import PeripheralUse
+from armillary.device.state.certificate_store import CertificateStore
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.journal import Journal
+from armillary.device.state.network_configuration import NetworkConfiguration
+from armillary.device.state.wifi_configuration import WifiConfiguration
+from armillary.engines.flash.port import Flash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +44,7 @@ class DeviceParts:
 
     device_id: str
     journal: Journal
+    flash: Flash
     clock: DeviceClock
     events: SystemEvents
     daa: DeviceAuthentication
@@ -62,7 +69,9 @@ def method_table(parts: DeviceParts) -> MethodTable:
             *Memory().methods,
             *Time(parts.clock, parts.check_in_now).methods,
             *Authentication(parts.daa).methods,
-            *Network().methods,
+            *Network(NetworkConfiguration(parts.flash)).methods,
+            *Wifi(WifiConfiguration(parts.flash)).methods,
+            *Certificates(CertificateStore(parts.flash)).methods,
             *PowerMethods(parts.power, parts.journal, parts.clock.monotonic).methods,
             *Channels(parts.grant_of, parts.journal).methods,
             *Pins(owned).methods,

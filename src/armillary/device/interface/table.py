@@ -16,6 +16,7 @@ import structlog
 
 from armillary.device.interface.method import Answer, Call, Method, error_id, is_granted
 from armillary.device.interface.session import Session
+from armillary.device.state.request_refused import RequestRefusedError
 from armillary.errors import ArmillaryError, WireError
 from armillary.wire.device.interface.message import Request, answer, read_request, refusal
 from armillary.wire.encoding.json_fields import JsonFields
@@ -101,7 +102,9 @@ class MethodTable:
         except OSError as problem:
             return _refused(request.id, problem, row.capability), None
         except ArmillaryError as error:
-            return refusal(request.id, errno.EINVAL, error.message, remedy=error.remedy, named=error.code), None
+            azure = error.number if isinstance(error, RequestRefusedError) else None
+            said = {"remedy": error.remedy, "named": error.code}
+            return refusal(request.id, errno.EINVAL, error.message, **said, error_id=azure), None
         except Exception:  # noqa: BLE001 - the outermost loop of a call: a defect of one method is that call's alone
             _log.exception("interface.method-failed", method=row.name, application=session.application.name)
             return refusal(request.id, errno.EIO, "the device failed at it; its log says why"), None

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Methods of the network's configuration: the proxy that applications are to use.
+
+The device itself connects directly: the proxy is for applications, which read it here, and for tools.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from armillary.device.interface.method import Call, Method
+from armillary.device.state.network_configuration import MAX_NO_PROXY, NetworkConfiguration
+
+_TEXT_CHARACTERS = 256  # more than any field has: how long each may be, the configuration says
+
+
+class Network:
+    """Reads and keeps the proxy."""
+
+    def __init__(self, configuration: NetworkConfiguration) -> None:
+        self._configuration = configuration
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """The rows."""
+        return (
+            Method("network.proxy", "ReadNetworkProxyConfig", self._proxy),
+            Method("network.set-proxy", "NetworkConfig", self._set_proxy),
+            Method("network.delete-proxy", "NetworkConfig", self._delete_proxy),
+        )
+
+    async def _proxy(self, call: Call) -> Mapping[str, Any]:
+        """The proxy, without its password; not enabled where there is none."""
+        call.parameters.finish()
+        return {"enabled": False} | {_OWN[name]: value for name, value in self._configuration.proxy.items()}
+
+    async def _set_proxy(self, call: Call) -> None:
+        parameters = call.parameters
+        asked: dict[str, Any] = {
+            "enabled": parameters.boolean("enabled", default=True),
+            "address": parameters.text("address", most=_TEXT_CHARACTERS),
+            "port": parameters.integer("port", 1, 65535),
+            "noProxyAddresses": list(parameters.items("no_proxy", most=MAX_NO_PROXY, default=True)),
+        }
+        username = parameters.optional_text("username", most=_TEXT_CHARACTERS)
+        password = parameters.optional_text("password", most=_TEXT_CHARACTERS)
+        parameters.finish()
+        asked["authenticationType"] = "anonymous" if username is None else "basic"
+        asked |= {} if username is None else {"username": username}
+        asked |= {} if password is None else {"password": password}
+        call.session.work.begin_change()
+        self._configuration.set_proxy(asked)
+
+    async def _delete_proxy(self, call: Call) -> None:
+        call.parameters.finish()
+        call.session.work.begin_change()
+        self._configuration.delete_proxy()
+
+
+# Field as the configuration keeps it, which is Azure Sphere's -> as applications read it.
+_OWN: Mapping[str, str] = {
+    "enabled": "enabled",
+    "address": "address",
+    "port": "port",
+    "noProxyAddresses": "no_proxy",
+    "authenticationType": "authentication",
+    "username": "username",
+}

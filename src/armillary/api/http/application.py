@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from armillary import __version__
 from armillary.api.http import problems
@@ -31,6 +31,22 @@ HEADERS = (
 )
 
 
+class HeadAnswer:
+    """Sends the answer to HEAD, made of that to GET: its status and headers, and none of its body (RFC 9110 §9.3.2).
+
+    It is out with its headers: what goes on answering, as a stream of events does, hears that the caller has left.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    async def __call__(self, message: Message) -> None:
+        """Pass on the beginning of the answer, and that nothing follows."""
+        if message["type"] == "http.response.start":
+            await self._send(message)
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
 class CanonicalPaths:
     """ASGI wrapper that rewrites paths as the rows spell them, and adds headers that forbid caching."""
 
@@ -48,6 +64,8 @@ class CanonicalPaths:
         if not self._shapes.has(path):
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD" and not self._shapes.answers_head(path):
+            scope, send = {**scope, "method": "GET"}, HeadAnswer(send)
 
         async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, compile_path
 
 from armillary.api.http.problems import Form, problem_details
 from armillary.api.http.route import Route
@@ -61,6 +61,7 @@ class Shapes:
                     raise ValueError(f"two rows for {key}")
                 found[key] = row
         self.routes: Mapping[str, Route] = found
+        self._heads = tuple(compile_path(row.path)[0] for row in found.values() if row.method == "HEAD")
 
     def __iter__(self) -> Iterator[Shape]:
         return iter(self._shapes)
@@ -74,6 +75,10 @@ class Shapes:
     def has(self, path: str) -> bool:
         """Whether a path is one of any shape."""
         return any(shape.has(path) for shape in self._shapes)
+
+    def answers_head(self, path: str) -> bool:
+        """Whether a row of its own answers HEAD for a path; elsewhere the row that answers GET does."""
+        return any(pattern.fullmatch(path) for pattern in self._heads)
 
     def form(self, path: str) -> Form:
         """The form of errors for a path."""

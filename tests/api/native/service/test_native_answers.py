@@ -103,7 +103,7 @@ def test_unknown_paths_and_methods_are_problems(service: RunningService) -> None
     reply = service.call("GET", "/api/v2/devices")
     assert (reply.status, reply.body["code"]) == (404, "request.no-route")
     reply = service.call("PUT", "/api/v1/tokens", {})
-    assert (reply.status, reply.body["code"], reply.headers["allow"]) == (405, "request.method", "GET, POST")
+    assert (reply.status, reply.body["code"], reply.headers["allow"]) == (405, "request.method", "GET, HEAD, POST")
 
 
 def test_a_bug_of_ours_says_nothing_of_our_insides(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from tests.console.console_server import RunningConsole
 from tests.console.plain_browser import Browser, signed_in
 from tests.console.rehearsed_data import device_id, uid
 
+from armillary.console.application import CHANGE, EDIT, READ, UPLOAD
 from armillary.console.frame.assets import Assets
 from armillary.console.frame.guard import HEADERS, MAX_FORM_BYTES, POLICY
 
@@ -311,6 +312,15 @@ def test_an_address_of_forms_says_so_when_it_is_opened(admin: Browser):
     answer = admin.get("/add-devices/connect")
     assert (answer.status, "Method Not Allowed" in answer.text) == (405, False)
     assert "This address takes a form and shows no page." in answer.text
+
+
+def test_an_address_of_forms_asks_who_is_not_signed_in_to_sign_in(console: RunningConsole):
+    for path in sorted({path for path, *_ in (*CHANGE, *UPLOAD)} - {path for path, *_ in (*READ, *EDIT)}):
+        answer = Browser(console).get(re.sub(r"{\w+}", "1", path))
+        assert (answer.status, answer.headers["location"].partition("?")[0]) == (303, "/sign-in"), path
+    answer = Browser(console).get("/add-devices/one-command")
+    assert answer.headers["location"] == "/sign-in"  # and from there to the fleet: no page is here
+    assert Browser(console).send("PUT", "/fleet", b"{}").status == 405
 
 
 def test_a_program_that_asks_for_what_does_not_exist_gets_a_problem_and_no_page(console: RunningConsole):

@@ -354,6 +354,8 @@ def console_app(
 
     def framework(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+        if error.status_code == 405 and request.method == "GET" and not console.is_signed_in(request):
+            return sign_in.ask_to_sign_in(request, back="/fleet")  # there is no page here to come back to
         if "text/html" not in request.headers.get("accept", ""):  # a program asks: browsers say what they show
             return problem_details(framework_problem(request, error))
         if error.status_code == 404:

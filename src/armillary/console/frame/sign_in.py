@@ -178,13 +178,13 @@ def _language_chosen(form: Mapping[str, str]) -> Response:
     return response
 
 
-def ask_to_sign_in(request: Request) -> Response:
-    """Lead to the sign-in page and back afterwards, to the whole address; what was sent by a form was not taken.
+def ask_to_sign_in(request: Request, *, back: str = "") -> Response:
+    """Lead to the sign-in page and to ``back`` afterwards, by default to the whole address; no form was taken.
 
     A header leads a page there that htmx refreshes. Another script is told, so that it can say so where somebody works.
     """
     asked = {} if request.method == "GET" else {UNSENT: "1"}
-    back = _address_of(request) if request.method == "GET" else _form_of(request)
+    back = back or (_address_of(request) if request.method == "GET" else _form_of(request))
     if asked or back not in ("/", "/fleet"):
         asked = {"back": back, **asked}
     # Quoted: the path may hold what no header may.

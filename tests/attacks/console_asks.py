@@ -146,7 +146,7 @@ IN_FORMS: tuple[tuple[str, Mapping[str, str], str], ...] = (
             ({"target": GROUP, "image.{image_id}": "on", "ring_0_name": "r", "ring_0_groups": "*/y"}, "product"),
         )
     ),
-    ("/acknowledge-alerts", {"ticked": "1", "alert_*": "on"}, "number"),
+    ("/acknowledge-alerts", {"ticked": "1", "alert_*": "on", "status": "open"}, "number"),
     ("/add-devices/connect", {"catalog": "*"}, "catalog"),
     ("/add-devices/product", {"catalog": "*"}, "catalog"),
     ("/add-devices/group", {"product": "*/x", "os_feed": "Retail", "update_policy": "UpdateAll"}, "catalog"),

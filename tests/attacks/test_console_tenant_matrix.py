@@ -430,7 +430,6 @@ NO_ROW = {
     ("POST", "/table-views/{view_id}/rename"),
     ("GET", "/new-image/{catalog}/{held_id}"), ("POST", "/new-image/{catalog}/{held_id}/{verb}"),
     ("POST", "/playbooks/{playbook}/{verb}"), ("GET", "/crash-dumps/{dump_id}/delete"),
-    ("POST", "/acknowledge-alerts"),  # passes over the numbers of others
     ("GET", "/add-devices/progress"),  # of devices that were claimed since now
     ("GET", "/applications"), ("GET", "/applications/{name}"), ("POST", "/applications/{name}/use"),
     ("GET", "/service-root.pem"),  # is everybody's

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 from tests.api.running_service import running_service, wait_until
+from tests.console.console_server import RunningConsole
 from tests.console.page_check import reads_well
-from tests.console.watched_browser import LOOKS, Watched
+from tests.console.watched_browser import LOOKS, PHONE, Watched
 from tests.console.water_scene import WaterScene
 
 pytestmark = pytest.mark.console
@@ -140,3 +141,25 @@ def test_alerts_findings_and_data_keep_up_and_take_nothing_from_who_types(
     assert page.evaluate("window.asked.part") == 0
     page.locator("#q").evaluate("(field) => { field.value = field.defaultValue; }")
     wait_until(lambda: page.evaluate("window.asked.part") >= 1, "the part to ask")  # the positive control
+
+
+def test_a_long_name_does_not_run_into_the_state_of_its_device_on_a_phone(
+    console: RunningConsole, watch: Callable[..., Watched]
+) -> None:
+    for number, each in enumerate(console.fleet.all.values()):
+        each["name"] = f"MV Alder {number}, Long Beach to Vladivostok by way of Honolulu"
+        if number % 3 == 0:  # a state with a reason, which is wide
+            reason = "its crew has asked for it until it is in the next port of call"
+            each |= {"health": "quarantined", "quarantine_reason": reason}
+    page = watch(console, viewport=PHONE, has_touch=True, is_mobile=True).sign_in("admin-secret")
+    page.goto("/fleet")
+    expect(page.get_by_role("link", name="MV Alder 3, Long Beach")).to_be_visible()
+    gaps = page.evaluate("""() => [...document.querySelectorAll("tr[data-row]")].map((row) => {
+        const state = row.querySelector(".state").parentElement.getBoundingClientRect();
+        const name = row.querySelector("th .called").getBoundingClientRect();
+        return [state.left - row.querySelector("th").getBoundingClientRect().right, name.width];
+    })""")
+    assert len(gaps) > 5
+    assert min(gap for gap, _ in gaps) >= 0
+    assert min(width for _, width in gaps) > 90  # and is not pressed together
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]

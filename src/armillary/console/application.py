@@ -354,8 +354,6 @@ def console_app(
 
     def framework(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
-        if error.status_code == 405 and request.method == "GET" and not console.is_signed_in(request):
-            return sign_in.ask_to_sign_in(request, back="/fleet")  # there is no page here to come back to
         if "text/html" not in request.headers.get("accept", ""):  # a program asks: browsers say what they show
             return problem_details(framework_problem(request, error))
         if error.status_code == 404:
@@ -452,6 +450,8 @@ def _problem(console: Console, request: Request, status: int, code: str, message
     try:
         visit = console.visit(request)
     except SignInNeededError:
+        if status == 405 and request.method == "GET":
+            return sign_in.ask_to_sign_in(request, back="/fleet")  # there is no page here to come back to
         problem["ways"] = [(say("Sign in"), "/sign-in")]
         return console.bare_page(request, "problem.html", status=status, problem=problem)
     if not may(visit, "settings.audit_lines"):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 from tests.api.running_service import running_service, wait_until
+from tests.console.plain_browser import signed_in
 from tests.console.watched_browser import Watched
 from tests.console.water_scene import WaterScene
 
@@ -32,9 +33,9 @@ def alerting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WaterScene]:
         made.close()
 
 
-def fire(scene: WaterScene, pump: int) -> None:
-    """The rule fires for a pump for which it has not."""
-    path = "/api/v1/alerts?rule=one"
+def fire(scene: WaterScene, pump: int, rule: str = "one") -> None:
+    """A rule fires for a pump for which it has not."""
+    path = f"/api/v1/alerts?rule={rule}"
     before = len(scene.running.call("GET", path).body["items"])
     scene.send(pump, {"flow": 2000})
     wait_until(lambda: len(scene.running.call("GET", path).body["items"]) == before + 1, "the rule to fire")
@@ -82,3 +83,34 @@ def test_ticks_stay_while_alerts_come_and_lead_back_to_the_same_list(
     expect(page.locator("#live-status")).to_have_text("alerts have changed")
     expect(page.get_by_label("Note (optional)")).to_have_value("on my way")
     assert boxes(page) == [True, True, True]
+
+
+def test_ticked_alerts_are_counted_and_those_of_another_catalog_are_not_found(alerting: WaterScene) -> None:
+    running = alerting.running
+    assert running.call("PUT", "/api/v1/rules/two", {**RULE, "name": "Flow of two"}).status == 200
+    wait_until(lambda: running.platform.rules.loaded.get("two") is not None, "the rule")
+    fire(alerting, 0, "two")
+    fire(alerting, 1, "two")
+    numbers = [each["number"] for each in running.call("GET", "/api/v1/alerts?rule=two").body["items"]]
+    ticks = {f"alert_{number}": "on" for number in numbers}
+
+    running.make_catalog("elsewhere")
+    token = running.service.tokens.create("elsewhere", "Contributor", actor="test", catalog="elsewhere").secret
+    other = signed_in(alerting, token)
+    refused = other.post("/acknowledge-alerts", ticked="1", **ticks)
+    single = other.post(f"/alerts/{numbers[0]}/acknowledge")
+    assert (refused.status, single.status) == (404, 404)
+    assert f"There is no alert {numbers[0]}" in refused.text
+    for number in numbers:
+        assert running.call("GET", f"/api/v1/alerts/{number}").body["acknowledged_ms"] is None
+
+    own = alerting.browser()
+    missing = own.post("/acknowledge-alerts", ticked="1", alert_999999="on", **ticks)
+    assert missing.status == 404  # and nothing of the others was changed
+    assert running.call("GET", f"/api/v1/alerts/{numbers[0]}").body["acknowledged_ms"] is None
+    for said in ("2 alerts acknowledged. They are listed under that state.", "had been acknowledged before"):
+        led = own.post("/acknowledge-alerts", ticked="1", back="/alerts?rule=two", **ticks)
+        assert led.status == 303, led.text
+        assert said in own.get(led.headers["location"]).text
+    page = own.get("/alerts?told=acknowledged-alerts.x").text + own.get("/alerts?told=kept.3").text
+    assert 'class="notice good"' not in page

@@ -132,6 +132,14 @@ def test_a_range_of_the_address_holds_for_every_tile(scene: WaterScene, watch: C
     wait_true(page, f"{chart} && {chart}.end_ms - {chart}.start_ms === 3600000")
 
 
+def test_nothing_can_be_added_where_the_editor_does_not_come(scene: WaterScene, watch: Callable[..., Watched]):
+    page = scene.sign_in(watch(scene))
+    page.route("**/static/gridstack*.js", lambda route: route.fulfill(status=404))
+    page.goto("/dashboards/water/edit")
+    expect(page.locator("#live-status")).to_have_text("This could not be drawn. Reload the page.")
+    expect(page.get_by_role("button", name="Add", exact=True)).to_be_disabled()
+
+
 def edit(scene: WaterScene, watch: Callable[..., Watched], **options: Any) -> Page:
     """The editor of the water dashboard."""
     page = scene.sign_in(watch(scene, **options))

@@ -9,21 +9,28 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from babel.messages.pofile import read_po
 from playwright.sync_api import expect
 from starlette.routing import compile_path
-from tests.api.running_service import running_service
+from tests.api.running_service import running_service, wait_until
+from tests.console.console_server import RunningConsole
 from tests.console.hub_scene import HubScene
 from tests.console.language.page_texts import PageTexts, read, walked
 from tests.console.language.test_languages import LANGUAGE
 from tests.console.page_check import reads_well
+from tests.console.plain_browser import signed_in
 from tests.console.scene import Scene
 from tests.console.security_scene import SecurityScene
 from tests.console.watched_browser import PHONE, Watched
 from tests.console.water_scene import WaterScene
 
+import armillary.console
 from armillary.console.application import EDIT, READ
 from armillary.console.language.translation import translation
 
+CONSOLE: Final = Path(armillary.console.__file__).parent
+STATIC: Final = CONSOLE / "static"
+CATALOG: Final = CONSOLE / "texts" / "de.po"
 # Addresses without names first: they count before one whose name they could be.
 KINDS: Final = [
     (path, compile_path(path)[0])
@@ -56,6 +63,11 @@ DATA: Final = frozenset(
 SCENES: Final = {"hub": HubScene, "security": SecurityScene, "water": WaterScene}
 
 
+def forms_of(said: str | tuple[str, ...]) -> tuple[str, ...]:
+    """A translation's forms."""
+    return (said,) if isinstance(said, str) else said
+
+
 def is_english(text: str) -> bool:
     """Whether a text is a sentence in English, or part of one."""
     return bool(ENGLISH & frozenset(re.findall(r"\b[a-z]+\b", text.lower())))
@@ -82,10 +94,53 @@ def english_pages(scene: Scene, begin: tuple[str, ...] = BEGIN) -> tuple[dict[st
     return found, count
 
 
+def raise_alert(scene: WaterScene) -> None:
+    """One alert, so that their table is there."""
+    rule = {"name": "Überlauf", "catalog": "northwind", "conditions": [{"telemetry": "flow", "op": ">", "value": 1000}]}
+    assert scene.running.call("PUT", "/api/v1/rules/overflow", rule).status == 200
+    wait_until(lambda: scene.running.platform.rules.loaded.get("overflow") is not None, "the rule")
+    scene.send(0, {"flow": 2000})
+    wait_until(lambda: scene.running.call("GET", "/api/v1/alerts").body["items"], "the alert")
+
+
+def test_words_of_german_have_no_english_meaning_and_one_thing_has_one_word() -> None:
+    german = translation("de")
+    assert german.say("Tag") == "Kennzeichnen", "a tag is no day"
+    assert german.say("Release") == "Freigeben", "a button lets a device go"
+    catalog = read_po(CATALOG.open("rb"), locale="de")
+    said = [(each.id, form) for each in catalog for form in forms_of(each.string)]
+    assert [each for each in said if re.search(r"\bAbbild", each[1])] == []
+    assert len(said) > 3000
+
+
+def test_no_findings_are_said_with_their_state_in_german(console: RunningConsole) -> None:
+    console.fleet.seen.clear()
+    reader = signed_in(console)
+    reader.cookies[LANGUAGE] = "de"
+    for status, word in (("open", "offen"), ("acknowledged", "bestätigt"), ("closed", "geschlossen")):
+        page = reader.get(f"/findings?status={status}").text
+        assert f"Kein Befund: {word}" in page
+
+
+@pytest.mark.console
+def test_what_a_style_writes_is_german(scene: WaterScene, watch: Callable[..., Watched]) -> None:
+    page = scene.sign_in(watch(scene, viewport=PHONE, has_touch=True, is_mobile=True))
+    page.context.add_cookies([{"name": LANGUAGE, "value": "de", "url": scene.url, "secure": True}])
+    page.goto("/fleet")
+    said = page.evaluate("getComputedStyle(document.querySelector('thead.sorts tr'), '::before').content")
+    assert said == '"Sortieren nach"'
+    style = (STATIC / "style.css").read_text("utf-8") + (STATIC / "dashboard.css").read_text("utf-8")
+    assert re.findall(r'content: "([^"]*[A-Za-z]{2}[^"]*)"', style) == [], (
+        "a style speaks no language: attr(data-label)"
+    )
+
+
 @pytest.mark.parametrize("named", SCENES)
 def test_what_the_console_says_on_its_pages_is_german(named: str, tmp_path: Path) -> None:
     with running_service(tmp_path) as running:
         scene = SCENES[named](running)
+        if isinstance(scene, WaterScene):
+            raise_alert(scene)
         found, count = english_pages(scene)
         if not isinstance(scene, SecurityScene):
             scene.close()

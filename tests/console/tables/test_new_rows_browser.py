@@ -189,3 +189,59 @@ def test_the_bar_reads_well(
     page.mouse.wheel(0, 400)
     expect(bar(page)).to_be_in_viewport()
     reads_well(page, f"new-rows-{look}")
+
+
+SOON = "(part) => { document.getElementById(part).dataset.every = '1'; }"
+
+
+def test_a_list_keeps_up_by_itself_while_rows_are_ticked(
+    console: RunningConsole, watch: Callable[..., Watched]
+) -> None:
+    page = watch(console).sign_in("admin-secret")
+    page.goto("/fleet")
+    box = page.locator("tr[data-row] [data-pick]").nth(1)
+    name = box.get_attribute("name")
+    box.check()
+    expect(box).to_be_focused()
+    new = {**rehearsed_data.device(console.fleet.now, 1)}
+    console.fleet.all["0" * 128] = {**new, "device_id": "0" * 128}
+    page.evaluate(SOON, "fleet")
+    expect(bar(page)).to_have_text("1 newShow")
+    kept = page.locator(f"[name='{name}']")
+    expect(kept).to_be_checked()
+    expect(kept).to_be_focused()
+    expect(page.locator("[data-picked]")).to_have_text("1 selected:")
+    # Nothing is ticked any more, and somebody is still on the box.
+    kept.uncheck()
+    console.fleet.all["1" + "0" * 127] = {**new, "device_id": "1" + "0" * 127}
+    page.evaluate(SOON, "fleet")
+    expect(bar(page)).to_have_text("2 newShow")
+    expect(page.locator(f"[name='{name}']")).to_be_focused()
+    # All of the page are ticked by one box.
+    every = page.locator("[data-pick-all] input")
+    every.check()
+    console.fleet.all["2" + "0" * 127] = {**new, "device_id": "2" + "0" * 127}
+    page.evaluate(SOON, "fleet")
+    expect(bar(page)).to_have_text("3 newShow")
+    expect(every).to_be_checked()
+    expect(every).to_be_focused()
+    expect(page.locator("tr[data-row] [data-pick]:not(:checked)")).to_have_count(0)
+
+
+def test_lists_that_are_sheets_keep_up_by_themselves_while_rows_are_ticked(
+    scene: WaterScene, watch: Callable[..., Watched]
+) -> None:
+    store, page = scene.running.platform.documents, scene.sign_in(watch(scene))
+    rule = {"catalog": "northwind", "conditions": [{"telemetry": "flow", "op": ">", "value": 1e9}], "enabled": False}
+    try:
+        store.put("rule", "zt-first", {**rule, "name": "Zt first"}, by="test")
+        page.goto("/rules?q=zt&sort=-rule")
+        page.locator("[data-pick]").check()
+        store.put("rule", "zt-second", {**rule, "name": "Zt second"}, by="test")
+        page.evaluate(SOON, "sheet")
+        expect(bar(page)).to_have_text("1 newShow")
+        expect(page.locator("[data-pick]")).to_be_checked()
+    finally:
+        for each in ("zt-first", "zt-second"):
+            if store.find("rule", each):
+                store.delete("rule", each, by="test")

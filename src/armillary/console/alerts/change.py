@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from starlette.responses import Response
 
@@ -34,15 +35,17 @@ def acknowledge_many(visit: Visit, form: Form) -> Response:
         if not ticked:
             return done(_back(form), "none-ticked")
         numbers = [number_of({"number": each}, "alert", "list") for each in ticked]
-        ask(visit, "acknowledge_alerts", numbers=numbers, count=None, note=form.get("note", ""))
-        return done(_back(form), "acknowledged-alerts")
+        for number in numbers:  # one that is not there, or another's, is refused before any is acknowledged
+            ask(visit, "show_alert", number=number)
+        said = ask(visit, "acknowledge_alerts", numbers=numbers, count=None, note=form.get("note", ""))
+        return _told(_back(form), said)
     asked = many_question(visit, query)
     again = asked_again(visit, asked, form)
     if again is not None:
         return again
     given = dict(asked.hidden)
     try:
-        ask(
+        said = ask(
             visit,
             "acknowledge_alerts",
             numbers=None,
@@ -53,7 +56,13 @@ def acknowledge_many(visit: Visit, form: Form) -> Response:
         )
     except ConflictError as error:  # since the page was asked again a moment ago
         return confirm(visit, many_question(visit, query), f"{error.message}. {error.remedy}")
-    return done(query.address(), "acknowledged-alerts")
+    return _told(query.address(), said)
+
+
+def _told(back: str, said: Mapping[str, Any]) -> Response:
+    """Lead back to where it says how many were acknowledged."""
+    many = said["acknowledged"]
+    return done(back, f"acknowledged-alerts.{many}" if many else "acknowledged-before")
 
 
 def _back(form: Form) -> str:

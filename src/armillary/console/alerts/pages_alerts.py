@@ -71,12 +71,12 @@ class AlertLine:
 # Columns of the table -> what they are sorted by.
 COLUMNS: Final[Mapping[str, Callable[[AlertLine], object]]] = MappingProxyType(
     {
-        "Reason": lambda line: line.reason,
-        "Severity": lambda line: line.severity,
-        "State": lambda line: line.state,
-        "Device": lambda line: line.device,
-        "Rule": lambda line: line.rule,
-        "Fired": lambda line: line.fired,
+        say("Reason"): lambda line: line.reason,
+        say("Severity"): lambda line: line.severity,
+        say("State"): lambda line: line.state,
+        say("Device"): lambda line: line.device,
+        say("Rule"): lambda line: line.rule,
+        say("Fired"): lambda line: line.fired,
     }
 )
 

@@ -169,14 +169,6 @@ class Console:
         params, now = request.path_params, self.now()
         return Visit(self, operator, sources, cookie, here, query, params, theme, now, clock=clock, language=language)
 
-    def is_signed_in(self, request: Request) -> bool:
-        """Whether somebody asks who may look at pages."""
-        try:
-            self.visit(request)
-        except SignInNeededError:
-            return False
-        return True
-
     def bare_page(
         self, request: Request, template: str, *, cookie: str = "", status: int = 200, **values: Any
     ) -> Response:

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flash messages: what a page says once, after an action led back to it (POST, redirect, GET).
 
-The address carries only a message's key, so that nobody can write on our page.
+The address carries only a message's key, and how many it is about, so that nobody can write on our page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from starlette.responses import RedirectResponse, Response
 
-from armillary.console.language.say import say
+from armillary.console.language.say import say, say_count
 
 # Name in the query of an address.
 PARAMETER: Final = "told"
@@ -79,7 +79,9 @@ MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
         "kept": _SAVED,
         "deleted": _DELETED,
         "acknowledged-alert": say("Acknowledged. It is listed under that state."),
-        "acknowledged-alerts": say("Acknowledged. They are listed under that state."),
+        "acknowledged-before": say(
+            "Nothing was changed: all that were selected, or match, had been acknowledged before."
+        ),
         "none-ticked": say("Nothing was selected, and nothing was changed. Tick rows of the list, then send it."),
         "published": say("Published. This version never changes; devices can have it."),
         "begun": say("Begun. The page shows how it is getting on."),
@@ -151,15 +153,31 @@ MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
         "token-revoked": say("Revoked. Its sessions ended with it."),
     }
 )
-ATTENTION: Final = frozenset({"let-in", "none-ticked", "recovered"})
+# Key -> text, of messages that count: the address has the key, a dot and the number.
+COUNTED: Final[Mapping[str, Callable[[int], str]]] = MappingProxyType(
+    {
+        "acknowledged-alerts": lambda many: say_count(
+            many,
+            "{count} alert acknowledged. It is listed under that state.",
+            "{count} alerts acknowledged. They are listed under that state.",
+            count=f"{many:,}",
+        ),
+    }
+)
+MAX_DIGITS: Final = 6
+ATTENTION: Final = frozenset({"acknowledged-before", "let-in", "none-ticked", "recovered"})
 # Of which there is no line in the audit log: nothing was changed.
-UNCHANGED: Final = frozenset({"none-ticked"})
+UNCHANGED: Final = frozenset({"acknowledged-before", "none-ticked"})
 
 
 def message(query: Mapping[str, str]) -> Mapping[str, str] | None:
     """Kind and text of the message that an address asks for; None for none."""
-    key = query.get(PARAMETER, "")
-    return {"kind": "attention" if key in ATTENTION else "good", "text": MESSAGES[key]} if key in MESSAGES else None
+    key, _, number = query.get(PARAMETER, "").partition(".")
+    if key in COUNTED and number.isascii() and number.isdecimal() and len(number) <= MAX_DIGITS:
+        return {"kind": "good", "text": COUNTED[key](int(number))}
+    if key not in MESSAGES or number:
+        return None
+    return {"kind": "attention" if key in ATTENTION else "good", "text": MESSAGES[key]}
 
 
 def without_message(here: str) -> str:

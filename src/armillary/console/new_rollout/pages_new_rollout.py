@@ -77,7 +77,7 @@ def choose_sheet(groups: Sequence[Mapping[str, Any]], releases: Sequence[Mapping
             Section(
                 title=say("Operating system: which release?"),
                 note=say("to the device groups of an OS feed"),
-                columns=(say("Release"), say("Chip"), say("Feed now")),
+                columns=(say("OS release"), say("Chip"), say("Feed now")),
                 rows=[
                     (
                         text(each["version"], href=rollout_place(each["release_id"])),

@@ -37,6 +37,7 @@ _WITHOUT: Final = say(
     "oidc_client_id and start the service again: docs/guides/people.md says how."
 )
 _NOBODY: Final = say("Nobody yet: invite somebody below, or let groups of the provider grant roles (oidc_grants).")
+_NOBODY_YET: Final = say("Nobody yet: people can be invited as soon as a sign-in provider is set.")
 _NOBODY_THERE: Final = say("Nobody yet: invite somebody below.")
 _NAME: Final = Field(
     name="name", label=say("Name"), hint=say("Empty: as the provider says"), limits=limits(maxlength=128)
@@ -80,12 +81,19 @@ def list_sheet(
                 title=say("People"),
                 columns=(say("Person"), say("State"), say("May"), say("Last signed in"), say("Invited")),
                 rows=[_row(each, now) for each in items],
-                none=_NOBODY_THERE if in_one else _NOBODY,
+                none=_nobody(provider, in_one),
             ),
         ),
         forms=(form,) if provider["issuer"] else (),
         within="",
     )
+
+
+def _nobody(provider: Mapping[str, str], in_one: str) -> str:
+    """What stands where the table has no row; the form that invites is there with a provider alone."""
+    if not provider["issuer"]:
+        return _NOBODY_YET
+    return _NOBODY_THERE if in_one else _NOBODY
 
 
 def person_sheet(

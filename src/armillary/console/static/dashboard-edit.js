@@ -261,6 +261,9 @@ function start() {
 }
 
 /** Without its grid nothing can be moved: the links beside it change a tile on a page of its own. */
-const stay = () => (at("live-status").textContent = worded("This could not be drawn. Reload the page."));
+const stay = () => {
+  at("live-status").textContent = worded("This could not be drawn. Reload the page.");
+  at("add").querySelector("button").disabled = true;
+};
 
 if (board) library("gridstack").then(start, stay);

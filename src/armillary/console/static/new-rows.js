@@ -3,6 +3,7 @@
 // rows that are shown stay where they are, with what they say now; those that came since wait behind a bar, "3 new",
 // which loads them. Everything around the rows keeps up at once. Rows that were ticked stay ticked.
 
+import { TICKS } from "./shell.js";
 import { worded } from "./worded.js";
 
 const PART = "[data-live-list]";
@@ -12,7 +13,7 @@ const idsOf = (root) => rowsOf(root).map((row) => row.dataset.row);
 let loads = null; // the part whose new rows somebody wants to see
 let fresh = new Set(); // rows to mark once they are there
 let ticked = []; // names of the boxes that were ticked in the part that is replaced
-let place = ""; // and of the one on which somebody was
+let place = null; // the box on which somebody was
 
 /** A row that the list no longer has: it stays until the list is loaded, says so, and offers nothing. */
 function parted(row) {
@@ -66,7 +67,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   const list = event.detail.target;
   if (!list?.matches?.(PART) || !event.detail.shouldSwap) return;
   ticked = boxesOf(list).filter((box) => box.checked).map((box) => box.name);
-  place = boxesOf(list).find((box) => box === document.activeElement)?.name ?? "";
+  place = list.contains(document.activeElement) && document.activeElement.matches(TICKS) ? document.activeElement : null;
   const came = new DOMParser().parseFromString(event.detail.serverResponse, "text/html");
   const next = came.getElementById(list.id);
   // An empty list is nothing that is read, and nothing to keep rows in.
@@ -82,15 +83,14 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 
 document.addEventListener("htmx:afterSwap", () => {
-  if (ticked.length === 0 && !place) return;
-  for (const box of boxesOf(document)) {
-    if (ticked.includes(box.name)) box.checked = true;
-    if (box.name === place) box.focus({ preventScroll: true });
-  }
-  [ticked, place] = [[], ""];
+  for (const box of ticked.length > 0 ? boxesOf(document) : []) if (ticked.includes(box.name)) box.checked = true;
+  ticked = [];
 });
 
 document.addEventListener("htmx:afterSettle", () => {
+  // Now, and not before: shell.js has shown the box that ticks all.
+  if (place) [...document.querySelectorAll(TICKS)].find((box) => box.name === place.name)?.focus({ preventScroll: true });
+  place = null;
   if (fresh.size === 0) return;
   for (const row of document.querySelectorAll("tr[data-row]")) if (fresh.has(row.dataset.row)) row.classList.add("fresh");
   fresh = new Set();

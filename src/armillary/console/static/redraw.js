@@ -3,7 +3,7 @@
 // each choice: what was typed meanwhile stays, and so does the place. A part that asks for itself (data-every) waits.
 // layout.html sets htmx's settle delay to 0: before it has settled, a choice in the new part would be heard by nobody.
 
-import { isTyped } from "./shell.js";
+import { isWorkedIn } from "./shell.js";
 import { worded } from "./worded.js";
 
 const sent = new WeakMap(); // request -> what stood in the builder's fields when it was sent
@@ -54,7 +54,7 @@ for (const kind of ["htmx:sendError", "htmx:timeout"]) {
 
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   const part = detail.target;
-  if (part.matches("[data-every]") && (isTyped(part) || part.contains(document.activeElement))) detail.shouldSwap = false;
+  if (part.matches("[data-every]") && isWorkedIn(part)) detail.shouldSwap = false;
   const before = sent.get(detail.xhr);
   if (!before) return;
   // A button adds or takes away a row, after which names stand for other rows: then the place alone is kept.

@@ -53,6 +53,15 @@ export function isTyped(part, but = "") {
   });
 }
 
+// Boxes that tick rows of a list that keeps up, and the one that ticks all: new-rows.js keeps them and the place on them.
+export const TICKS = "[data-live-list] tr[data-row] input[type=checkbox], [data-live-list] [data-pick-all] input";
+
+/** Whether somebody works in a part, so that it must not be drawn again: a tick, or the place on one, is kept anyway. */
+export function isWorkedIn(part) {
+  const at = document.activeElement;
+  return isTyped(part, TICKS) || (part.contains(at) && !at.matches(TICKS));
+}
+
 // A part of a page asks for itself again every data-every seconds, unless nobody looks or somebody works in it.
 let seconds = 0;
 setInterval(() => {
@@ -60,7 +69,7 @@ setInterval(() => {
   if (document.hidden) return;
   for (const part of document.querySelectorAll("[data-every]")) {
     if (seconds % Number(part.dataset.every) !== 0) continue;
-    if (part.contains(document.activeElement) || isTyped(part) || !window.htmx) continue;
+    if (isWorkedIn(part) || !window.htmx) continue;
     window.htmx.trigger(part, "refresh");
   }
 }, 1000);
@@ -89,8 +98,11 @@ document.addEventListener("click", (event) => {
 function picked() {
   const boxes = [...document.querySelectorAll("[data-pick]")];
   const all = document.querySelector("[data-pick-all]");
-  if (all) all.hidden = boxes.length < 2;
   const count = boxes.filter((box) => box.checked).length;
+  if (all) {
+    all.hidden = boxes.length < 2;
+    all.querySelector("input").checked = count > 0 && count === boxes.length;
+  }
   const said = document.querySelector("[data-picked]");
   if (said) said.textContent = count ? worded("{count} selected:", { count }) : worded("Selected rows:");
   for (const button of document.querySelectorAll(".bulk button")) button.disabled = count === 0;

@@ -52,10 +52,12 @@ class Sockets:
                     user = stream.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)[4:8]
                     self.came.append((listener.getsockname(), int.from_bytes(user, "little")))
                     read, write = os.pipe()
-                    os.write(write, b"by descriptor")
-                    socket.send_fds(stream, [b"hello"], [read])
-                    os.close(read)
-                    os.close(write)
+                    try:
+                        os.write(write, b"by descriptor")
+                        socket.send_fds(stream, [b"hello"], [read])
+                    finally:  # who floods is gone before it is greeted
+                        os.close(read)
+                        os.close(write)
                     while data := await loop.sock_recv(stream, 100):
                         await loop.sock_sendall(stream, data.upper())
 

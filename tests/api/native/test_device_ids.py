@@ -22,6 +22,7 @@ NOT_OF_HUB_DEVICES = (
     "", "/check-ins", "/refusals", "/outcomes", "/error-reports", "/deployment", "/firmware", "/revoke", "/restore",
     "/release", "/decommission", "/allow-reprovision", "/manufacturing-state", "/update-status", "/check-now",
     "/assessment", "/trace", "/quarantine", "/advisories/{advisory_id}", "/log", "/log/lines",
+    "/containment",
 )  # fmt: skip
 # What a route is asked with: so that nothing but the id could be wrong. Body, or query.
 ASKED: Mapping[str, Any] = {

@@ -43,8 +43,8 @@ AS_USER = (
 def no_images(reason: str) -> str:
     """What is said where mutable storage is no file system of its own."""
     return (
-        f"Mutable storage is counted every second, not bounded by a file system ({reason}): an application that has "
-        "more than its quota is stopped, and may then only remove."
+        "Mutable storage is counted every second, and who has more than the quota is stopped, and may then only remove: "
+        f"{reason}."
     )
 
 

@@ -43,8 +43,8 @@ AS_USER = (
 def no_images(reason: str) -> str:
     """What is said where mutable storage is no file system of its own."""
     return (
-        "Mutable storage is counted every second, and who has more than the quota is stopped, and may then only remove: "
-        f"{reason}."
+        "Mutable storage is counted every second, and who has more than the quota is stopped, and may then only "
+        f"remove: {reason}."
     )
 
 

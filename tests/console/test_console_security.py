@@ -408,6 +408,7 @@ def test_signing_in_leads_back_to_the_whole_address(browser: Browser):
         ("https://HOST/settings?tab=1", "/settings%3Ftab%3D1"),
         ("https://evil.example/settings", "/fleet"),
         ("https://HOST//evil.example", "/fleet"),
+        ("https://[x", "/fleet"),
         ("", "/fleet"),
     ],
 )

@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 from tests.console.console_server import RunningConsole
+from tests.console.rehearsed_data import uid
 from tests.console.watched_browser import Watched
 from tests.console.water_scene import WaterScene
 
 ENDED = ("status of 401", "status of 403")
+HALT = f"/updates/{uid('rollout running')}/halt"
 TYPED = "night <shift> & day"
 
 
@@ -79,6 +81,27 @@ def test_a_form_that_comes_too_late_is_filled_again_after_signing_in(
     expect(page.get_by_role("status").filter(has_text="What you typed is here again")).to_be_visible()
     assert len(console.fleet.lines) == before
     other.close()
+
+
+def test_what_somebody_typed_is_not_shown_to_who_signs_in_after_them(
+    console: RunningConsole, watch: Callable[..., Watched]
+):
+    page = watch(console, allowed=ENDED).sign_in("contributor-secret")
+    page.goto(HALT)
+    reason = page.locator("form.confirm [name=reason]")
+    reason.fill(TYPED)
+    other = sign_out_elsewhere(page)
+    page.locator("form.confirm button").click()
+    sign_in(page, "admin-secret")
+    page.wait_for_url(f"**{HALT}")
+    expect(reason).to_have_value("")
+    reason.fill(TYPED)  # positive control: the same person finds it again
+    other.goto("/fleet")
+    sign_out_elsewhere(other)
+    page.locator("form.confirm button").click()
+    sign_in(page, "admin-secret")
+    page.wait_for_url(f"**{HALT}")
+    expect(reason).to_have_value(TYPED)
 
 
 def test_a_form_of_another_session_is_filled_again(console: RunningConsole, watch: Callable[..., Watched]):

@@ -91,7 +91,7 @@ class CentralRoute(BaseRoute):
         if operation is None:
             if not found.operations:
                 raise HTTPException(404, "Not Found")
-            allowed = ", ".join(sorted({*found.operations, *(["HEAD"] if "GET" in found.operations else [])}))
+            allowed = ", ".join(sorted(found.operations))
             raise HTTPException(405, "Method Not Allowed", headers={"Allow": allowed})
         response = await _answered(operation, request, found.parameters)
         await response(scope, receive, send)

@@ -194,7 +194,11 @@ def framework_problem(request: Request, error: HTTPException) -> Problem:
     """The problem of what the web framework refuses itself: no such route, a method that a route does not have."""
     code, remedy = FRAMEWORK.get(error.status_code, ("request", "Read the API's description."))
     detail = f"{request.method} {_short(request.url.path)}: {error.detail}"
-    return Problem(request.url.path, error.status_code, code, detail, remedy, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    allowed = set(filter(None, headers.get("Allow", "").split(", ")))
+    if "GET" in allowed:  # what answers GET answers HEAD
+        headers["Allow"] = ", ".join(sorted(allowed | {"HEAD"}))
+    return Problem(request.url.path, error.status_code, code, detail, remedy, headers)
 
 
 def _unexpected(request: Request, error: Exception) -> Problem:

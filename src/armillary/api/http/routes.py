@@ -243,7 +243,6 @@ def no_such_route(request: Request) -> None:
         if isinstance(route, DeferredRoute) and route.row.method != ANY and route.is_meant_by(request.url.path):
             allowed |= set(route.row.methods)
     if allowed:
-        allowed |= {"HEAD"} if "GET" in allowed else set()
         raise HTTPException(405, "Method Not Allowed", headers={"Allow": ", ".join(sorted(allowed))})
     raise HTTPException(404, "Not Found")
 

@@ -210,7 +210,10 @@ def _address_of(request: Request) -> str:
 
 def _form_of(request: Request) -> str:
     """The page that a form was sent from, as its browser says; the fleet where it does not, or names another site."""
-    sent_from = urlsplit(request.headers.get("referer", ""))
+    try:
+        sent_from = urlsplit(request.headers.get("referer", ""))
+    except ValueError:  # a bracket that is not closed, for one
+        return "/fleet"
     if sent_from.netloc != request.headers.get("host") or sent_from.path.startswith("/sign-in"):
         return "/fleet"
     return local_path(sent_from.path + (f"?{sent_from.query}" if sent_from.query else ""))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps what was typed into a form whose session is over: the form was not taken, the pages are not stored by the browser,
-// and going back would show it empty. It is kept in this tab alone, until the form is filled again or another page is seen;
-// secrets and files are never kept.
+// and going back would show it empty. It is kept in this tab alone and for the same person, until the form is filled again or
+// another page is seen; secrets and files are never kept.
 
 import { worded } from "./worded.js";
 
@@ -9,6 +9,7 @@ const KEY = "armillary-form";
 const NEVER = "button, fieldset, output, [type=password], [type=hidden], [type=file], [autocomplete=one-time-code]";
 const SECRET = /token|secret|password|key|code/i; // names of fields
 const SIGNING_IN = /^\/(sign-in|signed-)/;
+const { who } = document.documentElement.dataset; // nobody on pages before signing in
 const here = location.pathname + location.search;
 
 const fieldsOf = (form) => [...form.elements].filter((field) => field.name && !field.matches(NEVER) && !SECRET.test(field.name));
@@ -19,7 +20,7 @@ document.addEventListener("submit", ({ target }) => {
   if (target.method !== "post" || SIGNING_IN.test(location.pathname)) return;
   const form = [...document.forms].indexOf(target);
   const fields = fieldsOf(target).map((field) => [field.name, valueOf(field)]);
-  sessionStorage.setItem(KEY, JSON.stringify({ page: here, form, action: target.getAttribute("action"), fields }));
+  sessionStorage.setItem(KEY, JSON.stringify({ who, page: here, form, action: target.getAttribute("action"), fields }));
 });
 
 /** Puts what was typed back, where the form is still the same. */
@@ -51,5 +52,5 @@ if (kept && refused) {
   if (new URLSearchParams(location.search).has("unsent")) sessionStorage.setItem(KEY, JSON.stringify({ ...kept, isUnsent: true }));
 } else if (kept) {
   sessionStorage.removeItem(KEY);
-  if (kept.isUnsent && kept.page === here) fill(kept);
+  if (kept.isUnsent && kept.page === here && kept.who === who) fill(kept);
 }

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from tests.device.cut_flash import CutFlash, PowerCutError
 
+from armillary.device.state import certificate_store
 from armillary.device.state.certificate_store import (
     EMPTY_SPACE_BYTES,
     MAX_PART_BYTES,
@@ -104,10 +105,10 @@ def test_a_key_that_costs_hours_to_open_is_refused_unopened(tmp_path: Any):
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     assert number_of("client", certificate(), encrypted("-scrypt"), "secret") == azure_error.KEY_INVALID
-    cheap = encrypted("-iter", "1000000")
+    cheap = encrypted("-iter", "100000")
     assert read_certificate("client", certificate(), cheap, "secret").key
     body = "".join(cheap.splitlines()[1:-1])
-    costly = base64.b64decode(body).replace((1_000_000).to_bytes(3), (0x7FFFFF).to_bytes(3), 1)
+    costly = base64.b64decode(body).replace((100_000).to_bytes(3), (0x7FFFFF).to_bytes(3), 1)
     text = cheap.replace("".join(cheap.splitlines(keepends=True)[1:-1]), base64.encodebytes(costly).decode())
     assert text != cheap
     for given in (text, "Key: x\n" + text, certificate() + text, text + cheap):
@@ -119,6 +120,35 @@ def test_a_giant_key_is_refused_before_it_is_checked():
     giant = rsa.generate_private_key(65537, 5120)
     assert number_of("client", certificate(giant), private(giant), None) == azure_error.CERTIFICATE_INVALID
     assert number_of("client", certificate(), private(giant), None) == azure_error.KEY_OF_ANOTHER
+
+
+def rsa_file(*numbers: int) -> str:
+    """An RSA key of exactly these numbers (RFC 8017 A.1.2), whether they fit or not."""
+
+    def value(tag: int, content: bytes) -> bytes:
+        size = len(content)
+        width = 0 if size < 0x80 else 1 if size < 0x100 else 2
+        return bytes([tag]) + (bytes([0x80 | width]) + size.to_bytes(width) if width else bytes([size])) + content
+
+    integers = (value(2, each.to_bytes(each.bit_length() // 8 + 1)) for each in (0, *numbers))
+    body = base64.encodebytes(value(0x30, b"".join(integers))).decode()
+    return f"-----BEGIN RSA PRIVATE KEY-----\n{body}-----END RSA PRIVATE KEY-----\n"
+
+
+def test_numbers_that_are_no_key_are_refused_before_anybody_looks_for_primes(monkeypatch: pytest.MonkeyPatch):
+    """A small file with one long number would keep the whole device busy for minutes."""
+    made = rsa.generate_private_key(65537, 2048)
+    key = made.private_numbers()
+    n, e = key.public_numbers.n, key.public_numbers.e
+    right = (n, e, key.d, key.p, key.q, key.dmp1, key.dmq1, key.iqmp)
+    assert read_certificate("client", certificate(made), rsa_file(*right), None).key
+    monkeypatch.setattr(certificate_store, "load_der_private_key", lambda *_: pytest.fail("it looked for primes"))
+    long = (1 << 20_000) + 1
+    for place in range(2, len(right)):
+        wrong = (*right[:place], long, *right[place + 1 :])
+        assert number_of("client", certificate(made), rsa_file(*wrong), None) == azure_error.KEY_INVALID, place
+    near = (*right[:3], key.p + 2, *right[4:])
+    assert number_of("client", certificate(made), rsa_file(*near), None) == azure_error.KEY_INVALID
 
 
 def test_ids_are_of_the_whole_device_and_a_new_certificate_replaces_the_one_before():

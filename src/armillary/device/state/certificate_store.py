@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 from armillary.device.state.request_refused import RequestRefusedError
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.errors import DataFolderError, WireError
-from armillary.wire.certificates.key_cost import check_cost
+from armillary.wire.certificates.key_cost import MAX_RSA_BITS, check_cost, check_rsa
 from armillary.wire.device import azure_error
 from armillary.wire.encoding import cbor
 
@@ -38,7 +38,6 @@ STORE_BYTES: Final = 24 * 1024
 EMPTY_SPACE_BYTES: Final = 24_514  # what Azure Sphere's store says while it is empty
 MAX_PART_BYTES: Final = 8 * 1024
 MAX_PASSWORD_BYTES: Final = 256
-MAX_RSA_BITS: Final = 4096
 CLIENT, ROOT = "client", "rootca"
 TYPES: Final = (CLIENT, ROOT)
 ID: Final = re.compile(r"[A-Za-z0-9._-]+")
@@ -139,7 +138,7 @@ class CertificateStore:
 def read_certificate(kind: str, public: str, key: str | None, password: str | None) -> StoredCertificate:
     """A certificate as it was sent: PEM texts, and the password of an encrypted key.
 
-    RequestRefusedError with Azure Sphere's number of what is wrong with it. Opening a key is work of up to a second.
+    RequestRefusedError with Azure Sphere's number of what is wrong with it. Opening a key is work of up to half a second, of a usual one far less.
     """
     if kind not in TYPES:
         raise _refused(azure_error.CERTIFICATE_TYPE_INVALID, f"type: expected client or rootca, got {kind!r:.40}")
@@ -181,8 +180,10 @@ def _private_key(text: str, password: str | None, certificate: x509.Certificate)
         raise _refused(azure_error.KEY_OF_ANOTHER, "the private key is not the certificate's")
     der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     try:
-        load_der_private_key(der, None)  # its parts fit together; costly for a giant one, which the certificate has not
-    except ValueError as error:
+        if isinstance(key, rsa.RSAPrivateKey):
+            check_rsa(key.private_numbers())
+        load_der_private_key(der, None)  # its parts fit together
+    except (WireError, ValueError) as error:
         raise _refused(azure_error.KEY_INVALID, "the parts of the private key do not fit together") from error
     return der
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How costly it is to open an encrypted private key (PKCS #8, RFC 5958), read before it is opened.
+"""How costly it is to open a private key, found before the costly part.
 
-The file itself says how often its password is hashed (PBKDF2, RFC 8018 §5.2; the older schemes of §6.1 and PKCS #12
+An encrypted key (PKCS #8, RFC 5958) is read before it is opened: the file itself says how often its password is hashed (PBKDF2, RFC 8018 §5.2; the older schemes of §6.1 and PKCS #12
 alike). A small file can ask for hours of work, or with scrypt (RFC 7914) for all memory.
 """
 
@@ -10,10 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateNumbers
+
 from armillary.errors import WireError
 
-MAX_ROUNDS: Final = 2_000_000  # three times what is recommended in 2026; under a second
+# The interpreter's lock is held while a password is hashed, so the whole process waits: by hash and host, this many
+# rounds take tens to hundreds of milliseconds. OpenSSL writes 2,048.
+MAX_ROUNDS: Final = 100_000
+MAX_RSA_BITS: Final = 4096
+MAX_EXPONENT_BITS: Final = 32
+_UNEQUAL_BITS: Final = 16  # the primes of one key differ by so many bits at most
 _FORMAT: Final = "encrypted private key"
+_RSA: Final = "RSA private key"
 _SCRYPT: Final = bytes.fromhex("2b06010401da47040b")  # 1.3.6.1.4.1.11591.4.11
 _INTEGER, _OBJECT_ID, _SEQUENCE = 0x02, 0x06, 0x30
 _MAX_DEPTH: Final = 8
@@ -28,6 +36,25 @@ def check_cost(der: bytes) -> None:
     if not inner or inner[0][0] != _SEQUENCE:
         raise WireError(_FORMAT, expected="the name of its algorithm", got="another value")
     _check(inner[0][1], _MAX_DEPTH)
+
+
+def check_rsa(key: RSAPrivateNumbers) -> None:
+    """WireError if the numbers of an RSA key cannot be one's, found without a look at whether its primes are prime.
+
+    That look is costly for numbers that are longer than the modulus allows, and a file may hold any.
+    """
+    n, e = key.public_numbers.n, key.public_numbers.e
+    if n.bit_length() > MAX_RSA_BITS:
+        raise WireError(_RSA, expected=f"a modulus of at most {MAX_RSA_BITS} bits", got=f"{n.bit_length()}")
+    if e < 3 or e % 2 == 0 or e.bit_length() > MAX_EXPONENT_BITS:
+        raise WireError(_RSA, expected=f"an odd exponent of at most {MAX_EXPONENT_BITS} bits", got="another")
+    for prime in (key.p, key.q):
+        if abs(2 * prime.bit_length() - n.bit_length()) > _UNEQUAL_BITS:
+            raise WireError(_RSA, expected="primes of half the modulus' length", got=f"{prime.bit_length()} bits")
+    if key.p * key.q != n:
+        raise WireError(_RSA, expected="two primes whose product is the modulus", got="another product")
+    if not (key.d < n and key.dmp1 < key.p and key.dmq1 < key.q and key.iqmp < key.p):
+        raise WireError(_RSA, expected="exponents and a coefficient within the primes", got="larger ones")
 
 
 def _check(data: bytes, depth: int) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import tempfile
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.fixtures.waiting import until
 
 from armillary.device.interface import connection, door
 from armillary.device.interface.allowance import Allowance
-from armillary.device.interface.interface import no_sockets_left
+from armillary.device.interface.interface import no_sockets_left, socket_folder
 from armillary.device.interface.method import Call, Method
 from armillary.wire.device.interface.frame import FRAME_LIMIT_BYTES, encode_frame
 
@@ -227,6 +228,45 @@ async def test_the_folder_is_private_and_a_foreign_one_is_not_used(tmp_path: Pat
         async with refused.open(application()):
             pass
     assert [entry["event"] for entry in refused.entries] == ["interface-not-opened"]
+
+
+async def test_a_link_that_another_user_left_in_the_temporary_folder_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing in the link's target is deleted, and no socket is made there."""
+    shared, target, long_path = tmp_path / "tmp", tmp_path / "target", tmp_path / ("long" * 20)
+    shared.mkdir()
+    target.mkdir(mode=0o700)
+    (target / "precious").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(shared))
+    folder = socket_folder(long_path)
+    assert folder.parent == shared
+    folder.symlink_to(target)
+    refused = Host(long_path, rows)
+    with no_sockets_left(long_path), pytest.raises(AssertionError):
+        async with refused.open(application()):
+            pass
+    assert [each.name for each in target.iterdir()] == ["precious"]
+    assert [entry["event"] for entry in refused.entries] == ["interface-not-opened"]
+    assert f"{folder}: expected a folder of user {os.geteuid()}" in refused.entries[0]["reason"]
+    folder.unlink()
+    folder.mkdir(mode=0o700)
+    (folder / "9.sock").touch()
+    with no_sockets_left(long_path):
+        assert not folder.exists(), "what the device itself left there goes"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="to give a folder away needs root; to enable: sudo make test")
+async def test_a_folder_of_another_user_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    long_path = tmp_path / ("long" * 20)
+    folder = socket_folder(long_path)
+    folder.mkdir(mode=0o700)
+    (folder / "precious").touch()
+    os.chown(folder, 60123, -1)
+    with no_sockets_left(long_path):
+        pass
+    assert (folder / "precious").exists()
 
 
 STRANGER = """

@@ -70,10 +70,16 @@ def no_sockets_left(run_folder: Path) -> Iterator[None]:
 
 
 def _remove(run_folder: Path) -> None:
+    """Remove the folder, unless it is somebody else's or a link: opening an interface there says so."""
     folder = socket_folder(run_folder)
-    with contextlib.suppress(OSError):
-        for left in folder.iterdir():
-            left.unlink(missing_ok=True)
+    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        stack.callback(os.close, descriptor)
+        found = os.fstat(descriptor)
+        if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            return
+        for left in os.listdir(descriptor):
+            os.unlink(left, dir_fd=descriptor)
         folder.rmdir()
 
 

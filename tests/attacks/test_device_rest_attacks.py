@@ -34,7 +34,9 @@ from armillary.device.rest.answering import MAX_JSON_BYTES
 from armillary.device.rest.server import routes
 from armillary.device.rest.settings import rest_settings
 from armillary.engines.host.connections import peer_user
-from armillary.engines.sandbox.network.outside import connect_outside
+from armillary.engines.sandbox.network import outside
+from armillary.engines.sandbox.network.outside import begin_outside, connect_outside
+from armillary.engines.sandbox.network.own_ports import own_port
 from armillary.errors import InvalidArgumentError
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.update.install.trial import TrialRules
@@ -241,6 +243,49 @@ async def test_an_application_that_may_reach_this_machine_does_not_reach_the_api
     with socket.create_server(("127.0.0.1", 0)) as other:
         found = await connect_outside("127.0.0.1", other.getsockname()[1], patience_s=10)
         found.close()
+
+
+# Another process of the same user, whose API listens.
+OTHER_DEVICE = """
+import socket, sys
+from armillary.engines.sandbox.network.own_ports import own_port
+with socket.socket() as api:
+    api.bind(("127.0.0.1", 0))
+    with own_port(api.getsockname()[1]):
+        api.listen()
+        print(api.getsockname()[1], flush=True)
+        sys.stdin.read()
+"""
+
+
+async def test_an_application_does_not_reach_the_api_of_another_device_of_the_same_user() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", OTHER_DEVICE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as device:
+        assert device.stdout is not None
+        port = int(await asyncio.to_thread(device.stdout.readline))
+        for reach in (lambda: connect_outside("127.0.0.1", port, patience_s=10), lambda: begin_outside("::1", port)):
+            with pytest.raises(OSError) as refused:
+                await reach()
+            assert refused.value.errno == errno.EACCES
+        device.kill()
+        device.wait()
+    with socket.create_server(("127.0.0.1", port)):
+        found = await connect_outside("127.0.0.1", port, patience_s=10)
+        found.close()
+
+
+async def test_a_device_that_begins_to_listen_at_the_last_moment_is_not_reached_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as api, contextlib.ExitStack() as marks:
+        port = api.getsockname()[1]
+        for reach in (lambda: connect_outside("127.0.0.1", port, patience_s=10), lambda: begin_outside("127.0.0.1", port)):
+            monkeypatch.setattr(outside, "hold_port", lambda _: marks.enter_context(own_port(port)))
+            with pytest.raises(OSError) as refused:
+                await reach()
+            assert refused.value.errno == errno.EACCES
+            marks.close()
 
 
 async def test_a_package_that_nobody_trusts_is_neither_kept_nor_run(rig: Rig) -> None:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import tempfile
 import socket
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -78,8 +78,8 @@ class Listener:
         self._entering: set[asyncio.Task[None]] = set()
         self._held: Counter[str] = Counter()  # connections by address
 
-    def listen(self, host: str, port: int) -> int:
-        """Listen; returns the port, for 0 the one that the kernel chose.
+    def listen(self, host: str, port: int, *, found: Callable[[int], object] = lambda _: None) -> int:
+        """Listen; returns the port, for 0 the one that the kernel chose, and tells ``found`` before anybody gets in.
 
         Raises:
             PortInUseError: another process has it, or there is no such address here.
@@ -90,6 +90,7 @@ class Listener:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             made.setblocking(False)
             made.bind((host, port))
+            found(int(made.getsockname()[1]))
             made.listen(_BACKLOG)
         except OSError as error:
             made.close()

@@ -66,10 +66,10 @@ async def serve(device: AttachedDevice) -> AsyncGenerator[RestAddress]:
         )
 
     async with contextlib.AsyncExitStack() as stack:
+        marks = stack.enter_context(contextlib.ExitStack())  # until nothing listens any more
         api = listener(Answering(device, routes()), is_api=True)
         stack.push_async_callback(api.close)
-        port = api.listen(settings.host, settings.port)
-        stack.enter_context(own_port(port))
+        port = api.listen(settings.host, settings.port, found=lambda port: marks.enter_context(own_port(port)))
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = RestAddress(f"https://{host}:{port}", str(authority.path), None)
         if settings.list_port is not None:

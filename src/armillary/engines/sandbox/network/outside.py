@@ -72,7 +72,7 @@ async def addresses_of(host: str, port: int, kind: socket.SocketKind) -> list[tu
     """Addresses of a declared name or address, except refused ones.
 
     Raises:
-        OSError: EHOSTUNREACH when none is left, with the reason as text; EACCES where the device itself listens.
+        OSError: EHOSTUNREACH when none is left, with the reason as text; EACCES where a device itself listens.
     """
     address = parse_address(host)
     if address is not None:
@@ -117,6 +117,7 @@ async def connect_outside(host: str, port: int, *, patience_s: float) -> socket.
                     stream.setblocking(False)
                     hold_port(stream)
                     await loop.sock_connect(stream, (address, port))
+                    check_not_own(ipaddress.ip_address(address), port)  # it may have begun to listen meanwhile
                 except OSError as error:
                     stream.close()
                     problem = error
@@ -166,6 +167,7 @@ def _begin(family: socket.AddressFamily, address: str, port: int) -> socket.sock
         stream.setblocking(False)
         hold_port(stream)
         error = stream.connect_ex((address, port))
+        check_not_own(ipaddress.ip_address(address), port)  # it may have begun to listen meanwhile
     except OSError:
         stream.close()
         raise

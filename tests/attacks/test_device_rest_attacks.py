@@ -280,7 +280,10 @@ async def test_a_device_that_begins_to_listen_at_the_last_moment_is_not_reached_
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as api, contextlib.ExitStack() as marks:
         port = api.getsockname()[1]
-        for reach in (lambda: connect_outside("127.0.0.1", port, patience_s=10), lambda: begin_outside("127.0.0.1", port)):
+        for reach in (
+            lambda: connect_outside("127.0.0.1", port, patience_s=10),
+            lambda: begin_outside("127.0.0.1", port),
+        ):
             monkeypatch.setattr(outside, "hold_port", lambda _: marks.enter_context(own_port(port)))
             with pytest.raises(OSError) as refused:
                 await reach()

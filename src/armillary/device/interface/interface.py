@@ -78,7 +78,7 @@ def _remove(run_folder: Path) -> None:
         found = os.fstat(descriptor)
         if found.st_uid != os.geteuid() or found.st_mode & 0o022:
             return
-        for left in os.listdir(descriptor):
+        for left in os.listdir(descriptor):  # noqa: PTH208 - a Path has no descriptor
             os.unlink(left, dir_fd=descriptor)
         folder.rmdir()
 

@@ -138,7 +138,7 @@ class CertificateStore:
 def read_certificate(kind: str, public: str, key: str | None, password: str | None) -> StoredCertificate:
     """A certificate as it was sent: PEM texts, and the password of an encrypted key.
 
-    RequestRefusedError with Azure Sphere's number of what is wrong with it. Opening a key is work of up to half a second, of a usual one far less.
+    RequestRefusedError with Azure Sphere's number of what is wrong with it. Opening a key is work of up to a second.
     """
     if kind not in TYPES:
         raise _refused(azure_error.CERTIFICATE_TYPE_INVALID, f"type: expected client or rootca, got {kind!r:.40}")

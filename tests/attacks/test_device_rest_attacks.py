@@ -26,6 +26,7 @@ from tests.device.rest.asking import ANY_DEVICE, REST, allow, tool_of
 from tests.device.rig import FAST, Rig, provisioned
 from tests.device.state.test_certificate_store import certificate, private
 from tests.device.tiny_service import TinyService
+from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import until
 
 from armillary.device.boot.startup import chip_profile
@@ -259,17 +260,12 @@ with socket.socket() as api:
 
 
 async def test_an_application_does_not_reach_the_api_of_another_device_of_the_same_user() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", OTHER_DEVICE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as device:
-        assert device.stdout is not None
-        port = int(await asyncio.to_thread(device.stdout.readline))
+    with killed_process([sys.executable, "-c", OTHER_DEVICE], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as device:
+        port = int(await asyncio.to_thread(device.readline))
         for reach in (lambda: connect_outside("127.0.0.1", port, patience_s=10), lambda: begin_outside("::1", port)):
             with pytest.raises(OSError) as refused:
                 await reach()
             assert refused.value.errno == errno.EACCES
-        device.kill()
-        device.wait()
     with socket.create_server(("127.0.0.1", port)):
         found = await connect_outside("127.0.0.1", port, patience_s=10)
         found.close()

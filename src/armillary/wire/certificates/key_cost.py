@@ -2,8 +2,8 @@
 """How costly it is to open a private key, found before the costly part.
 
 An encrypted key (PKCS #8, RFC 5958) itself says how often its password is hashed (PBKDF2, RFC 8018 §5.2; the older
-schemes of §6.1 and PKCS #12 alike). A small file can ask for hours of work, or with scrypt (RFC 7914) for all memory. An
-RSA key (RFC 8017) whose numbers do not fit together can ask for minutes of looking for primes.
+schemes of §6.1 and PKCS #12 alike). A small file can ask for hours of work, or with scrypt (RFC 7914) for all memory.
+An RSA key (RFC 8017) whose numbers do not fit together can ask for minutes of looking for primes.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from armillary.capability.application_limits import ApplicationLimits
 from armillary.engines.sandbox.control_groups import controllers
 from armillary.engines.sandbox.control_groups.groups import ApplicationGroup, DeviceGroups, device_groups
 from armillary.engines.sandbox.control_groups.hierarchies import Found, Hierarchy, find
-from armillary.engines.sandbox.control_groups.leftovers import PREFIX, remove_leftovers
+from armillary.engines.sandbox.control_groups.leftovers import CHANCE_BYTES, PREFIX, remove_leftovers
 from armillary.engines.sandbox.port import Sandbox
 from armillary.errors import SandboxUnavailableError
 
@@ -44,7 +45,7 @@ def places(groups: DeviceGroups, name: str) -> set[Path]:
 def groups() -> Iterator[DeviceGroups]:
     found = new_groups()
     yield found
-    assert found._held == -1  # every test ends its groups
+    assert found._held == []  # every test ends its groups
 
 
 @contextlib.contextmanager
@@ -117,10 +118,46 @@ def test_a_device_that_was_killed_leaves_groups_that_the_next_removes(groups: De
 
 
 def test_groups_that_only_one_hierarchy_has_are_removed(groups: DeviceGroups) -> None:
-    last = groups.found.hierarchies[-1].base / f"{PREFIX}half"
+    last = groups.found.hierarchies[-1].base / f"{PREFIX}{'0f' * CHANCE_BYTES}"
     (last / "one").mkdir(parents=True)
     remove_leftovers(groups.found)
     wait_until(lambda: not last.exists(), "the half of a device gone")
+
+
+@pytest.mark.parametrize(
+    "name", ["armillary-hub.service", "armillary-device.service", "armillary-00000000000000ff.slice"]
+)
+def test_groups_of_other_names_are_not_ours(tmp_path: Path, name: str) -> None:
+    with killed_process(["/bin/sleep", "300"]) as process:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "cgroup.procs").write_text(f"{process.pid}\n")
+        assert remove_leftovers(Found((Hierarchy(1, tmp_path, frozenset()),))) == ()
+        assert process.poll() is None
+    assert (tmp_path / name).is_dir()
+
+
+def test_processes_without_a_number_here_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.procs").write_text("0\n-1\n7\n")
+    assert controllers.processes_in(tmp_path) == (7,)
+
+
+def test_a_device_of_another_session_lives(tmp_path: Path) -> None:
+    """Each has a tree of version 2 of its own below the same one of version 1; folders stand for them."""
+    shared = Hierarchy(1, tmp_path / "shared", frozenset({"memory"}))
+    found = [Found((Hierarchy(2, tmp_path / each, frozenset()), shared)) for each in ("one", "other")]
+    for each in (found[0].hierarchies[0], found[1].hierarchies[0], shared):
+        each.base.mkdir()
+    one = DeviceGroups(found[0], "/bin/sh")
+    one._hold()
+    name = one._name
+    assert remove_leftovers(found[1]) == ()
+    assert places(one, name) == {tmp_path / "one" / name, shared.base / name}
+    for descriptor in one._held:  # as when it is killed
+        os.close(descriptor)
+    assert remove_leftovers(found[1]) == (name,)
+    assert places(one, name) == {tmp_path / "one" / name}
+    assert remove_leftovers(found[0]) == (name,)
+    assert places(one, name) == set()
 
 
 def test_what_held_at_the_start_is_demanded_later(groups: DeviceGroups, monkeypatch: pytest.MonkeyPatch) -> None:

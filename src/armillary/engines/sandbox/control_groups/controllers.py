@@ -112,9 +112,12 @@ def usage(groups: Mapping[str, tuple[int, Path]]) -> Usage:
 
 
 def processes_in(group: Path) -> tuple[int, ...]:
-    """The processes of a group; none when it is gone."""
+    """The processes of a group that have a number here; none when it is gone.
+
+    The kernel says 0 of one in another namespace, which to ``kill`` would mean this process and all of its group.
+    """
     try:
-        return tuple(int(line) for line in (group / "cgroup.procs").read_text().split())
+        return tuple(number for line in (group / "cgroup.procs").read_text().split() if (number := int(line)) > 0)
     except OSError:
         return ()
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The groups of a device's applications: made before a start, entered before the program, ended and removed after it.
 
-A device has one group in each hierarchy while one of its applications runs, named by chance and locked in the first
-hierarchy for as long as the device lives; each application has a group in it.
+A device has one group in each hierarchy while one of its applications runs, named by chance and locked for as long as
+the device lives; each application has a group in it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -24,7 +25,7 @@ from armillary.capability.application_limits import ApplicationLimits
 from armillary.engines.sandbox.control_groups import controllers, device_program
 from armillary.engines.sandbox.control_groups.controllers import MECHANISMS, Setting
 from armillary.engines.sandbox.control_groups.hierarchies import DEVICES, Found, Hierarchy, find
-from armillary.engines.sandbox.control_groups.leftovers import PREFIX, remove_leftovers
+from armillary.engines.sandbox.control_groups.leftovers import CHANCE_BYTES, PREFIX, remove_leftovers
 from armillary.engines.sandbox.port import Usage
 from armillary.errors import SandboxUnavailableError
 
@@ -101,7 +102,7 @@ class DeviceGroups:
     shell: str
     processors: int = field(default_factory=lambda: os.cpu_count() or 1)
     _name: str = ""
-    _held: int = -1  # Descriptor of the locked group
+    _held: list[int] = field(default_factory=list)  # Descriptors of the locked groups
     _applications: int = 0
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -158,7 +159,6 @@ class DeviceGroups:
     def _make(self, group: ApplicationGroup, name: str) -> None:
         for hierarchy in self.found.hierarchies:
             place = hierarchy.base / self._name / name
-            place.parent.mkdir(exist_ok=True)
             if hierarchy.version == 2:
                 for controller in sorted(hierarchy.controllers - {DEVICES}):
                     controllers.write(place.parent, Setting("cgroup.subtree_control", f"+{controller}"))
@@ -178,30 +178,42 @@ class DeviceGroups:
                     group.missing[MECHANISMS[controller]] = str(error)
 
     def _hold(self) -> None:
-        """Make and lock this device's group; another device may take it for a dead one's until it is locked."""
-        first = self.found.hierarchies[0].base
-        while self._held < 0:
-            name = f"{PREFIX}{secrets.token_hex(8)}"
-            (first / name).mkdir()
+        """Make and lock this device's groups; another device may take one for a dead one's until it is locked."""
+        while not self._held:
+            self._name = f"{PREFIX}{secrets.token_hex(CHANCE_BYTES)}"
             try:
-                descriptor = os.open(first / name, os.O_RDONLY | os.O_DIRECTORY)
-            except FileNotFoundError:
-                continue
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.stat(first / name)  # noqa: PTH116 - whether it is still there
-            except (BlockingIOError, FileNotFoundError):
-                os.close(descriptor)
-                continue
-            self._held, self._name = descriptor, name
+                for hierarchy in self.found.hierarchies:
+                    (hierarchy.base / self._name).mkdir()
+                    self._held.append(_locked(hierarchy.base / self._name))
+            except BlockingIOError:
+                self._release()
+            except OSError:
+                self._release()
+                raise
 
     def _release(self) -> None:
         for hierarchy in reversed(self.found.hierarchies) if self._name else ():
             with contextlib.suppress(OSError):
                 (hierarchy.base / self._name).rmdir()
-        if self._held >= 0:
-            os.close(self._held)
-        self._held, self._name = -1, ""
+        for descriptor in self._held:
+            os.close(descriptor)
+        self._held, self._name = [], ""
+
+
+def _locked(group: Path) -> int:
+    """A descriptor of a new group, which locks it. BlockingIOError when another device was faster."""
+    descriptor = -1
+    try:
+        descriptor = os.open(group, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.stat(group)  # noqa: PTH116 - whether it is still there
+    except OSError as error:
+        if descriptor >= 0:
+            os.close(descriptor)
+        if isinstance(error, FileNotFoundError):
+            raise BlockingIOError(errno.EAGAIN, "removed by another device") from error
+        raise
+    return descriptor
 
 
 @cache

@@ -31,7 +31,9 @@ def test_a_fault_is_read_back(fault: CoreFault) -> None:
     assert "\n" not in encode_fault(fault)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"kind": "BusFault"}', '{"kind": "x", "reason": ""}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"kind": "BusFault"}', '{"kind": "x", "reason": ""}', '{"kind": [], "reason": ""}']
+)
 def test_what_is_no_fault_is_an_error(text: str) -> None:
     with pytest.raises(WireError):
         parse_fault(PREFIX + text)

@@ -67,12 +67,13 @@ def parse_fault(line: str) -> CoreFault | None:
         found = json.loads(line.removeprefix(PREFIX))
     except ValueError as error:
         raise WireError("core fault", expected="a JSON object", got=f"{error!s:.80}") from error
-    if not isinstance(found, dict) or found.get("kind") not in KINDS or not isinstance(found.get("reason"), str):
+    kind, reason = (found.get("kind"), found.get("reason")) if isinstance(found, dict) else (None, None)
+    if not isinstance(kind, str) or kind not in KINDS or not isinstance(reason, str):
         raise WireError("core fault", expected=f"a kind of {', '.join(KINDS)} and a reason", got=f"{found!r:.80}")
     address = found.get("address")
     return CoreFault(
-        kind=found["kind"],
-        reason=found["reason"][:MAX_REASON_CHARACTERS],
+        kind=kind,
+        reason=reason[:MAX_REASON_CHARACTERS],
         address=None if address is None else _uint32(address, "address"),
         **{name: _uint32(found.get(name), name) for name in ("pc", "lr", "sp")},
     )

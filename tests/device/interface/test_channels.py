@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -243,3 +244,18 @@ async def test_one_that_floods_does_not_keep_others_waiting(device: Device) -> N
         flooding.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await flooding
+
+
+@pytest.mark.parametrize("name", ["\0armillary-test-channel", "named"])
+async def test_an_end_takes_no_name_of_the_host(
+    device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """It belongs to the host's network, in which names without a path are looked up."""
+    monkeypatch.chdir(tmp_path)
+    async with connected(device) as ends:
+        for end in ends:
+            with pytest.raises(OSError) as refused:
+                end.stream.bind(name)
+            assert refused.value.errno == errno.EINVAL
+            with pytest.raises(OSError):
+                end.stream.listen()

@@ -60,6 +60,8 @@ class _Channel:
             device, application = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             for each in (device, application):
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+            # An unused name, which it keeps: it belongs to the host's network, where its application is to take none.
+            application.bind("")
             device.setblocking(False)
             ends.append(_End(component_id, device, application))
         channel = cls((ends[0], ends[1]), ended)

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from tests.engines.sandbox.sandbox_stage import Stage
 from tests.fixtures.ports import reserved_port
 
-from armillary.engines.sandbox.network import datagram, outside
+from armillary.engines.sandbox.network import broker, datagram, event_queues, kernel, outside
 from armillary.engines.sandbox.port import Sandbox
 
 HELLO = """
@@ -160,3 +161,59 @@ def test_datagrams_go_on_when_this_machine_has_another_address() -> None:
     moved: Any = Moved()
     datagram._send(moved, b"x")
     assert (moved.connected, moved.sent) == ([("192.0.2.7", 5683)], [b"x"])
+
+
+def test_what_is_read_of_event_queues_is_read_beside_the_loop(
+    stage: Stage, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def read(*arguments: int) -> list[event_queues.Registration]:
+        threads.append(threading.current_thread())
+        return event_queues.registrations(*arguments)
+
+    monkeypatch.setattr(broker, "registrations", read)
+    outcome = stage.run(sandbox, REGISTERED, hosts=["localhost"], with_listeners=True)
+    assert outcome.lines[-1] == "unregistered", outcome.errors
+    assert threads
+    assert threading.main_thread() not in threads
+
+
+QUEUES = """
+import errno, select, socket
+queues = [select.epoll() for _ in range(60)]
+others = [socket.socket() for _ in range(90)]
+for queue in queues:
+    for other in others: queue.register(other)
+peer = socket.socket(); peer.setblocking(False)
+print(errno.errorcode[peer.connect_ex(("127.0.0.1", {port}))])
+for queue in queues: queue.close()
+print(errno.errorcode[peer.connect_ex(("127.0.0.1", {port}))])
+"""
+
+
+def test_a_connect_is_refused_while_too_much_is_registered(stage: Stage, sandbox: Sandbox) -> None:
+    outcome = stage.run(sandbox, QUEUES, hosts=["127.0.0.1"], with_listeners=True)
+    assert outcome.lines == ["ENOBUFS", "EINPROGRESS"], outcome.errors
+
+
+def test_nothing_of_a_process_is_opened_after_its_socket_was_replaced(
+    stage: Stage, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By then the kernel does not tell any more whether its number still means the same process."""
+    said: list[str] = []
+
+    def telling(name: str) -> Any:
+        plain = getattr(kernel, name)
+
+        def call(*arguments: Any) -> Any:
+            said.append(name)
+            return plain(*arguments)
+
+        return call
+
+    for name in ("process_of", "copy_descriptor", "place_descriptor"):
+        monkeypatch.setattr(kernel, name, telling(name))
+    outcome = stage.run(sandbox, REGISTERED, hosts=["localhost"], with_listeners=True)
+    assert outcome.lines[-1] == "unregistered", outcome.errors
+    assert said[-3:] == ["copy_descriptor", "copy_descriptor", "place_descriptor"]

@@ -7,6 +7,8 @@ import asyncio
 import contextlib
 import os
 import socket
+import threading
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from tests.fixtures.ports import reserved_port
 
 from armillary.capability.device_addresses import DeviceAddresses, parse_device_addresses
 from armillary.engines.sandbox.linux import LinuxSandbox
+from armillary.engines.sandbox.network import datagram_server, server_ports
 from armillary.engines.sandbox.port import Sandbox, ServerPort
 from armillary.engines.sandbox.selection import open_sandbox
 
@@ -206,6 +209,38 @@ def test_a_server_reaches_itself_while_it_listens(stage: Stage, namespaces: Linu
     port = reserved_port()
     found = stage.run(namespaces, ITSELF.replace("PORT", str(port)), tcp_server_ports={port})
     assert found.lines == ["b'to itself'", "b'to itself'", "13"], found.errors
+
+
+def test_the_hosts_tables_are_read_beside_the_loop(
+    stage: Stage, namespaces: LinuxSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+    plain = server_ports._listens
+
+    def listens(inode: int) -> bool:
+        threads.append(threading.current_thread())
+        return plain(inode)
+
+    monkeypatch.setattr(server_ports, "_listens", listens)
+    port = reserved_port()
+    found = stage.run(namespaces, ITSELF.replace("PORT", str(port)), tcp_server_ports={port})
+    assert found.lines[-1:] == ["13"], found.errors
+    assert threads
+    assert threading.main_thread() not in threads
+
+
+def test_an_address_of_who_still_writes_is_given_to_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datagram_server, "PEER_LIMIT", 4)
+    monkeypatch.setattr(datagram_server, "PEER_NETWORK", ip_network("10.0.0.0/28"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside:
+        server = datagram_server.DatagramServer(outside, DeviceAddresses())
+        first = server._stand_in(outside, 7, ("192.0.2.1", 1))
+        for number in range(100):
+            other = server._stand_in(outside, 7, ("192.0.2.2", number))
+            assert other != first
+            assert server._stand_in(outside, 7, ("192.0.2.1", 1)) == first
+            assert server._peers[first].address == ("192.0.2.1", 1)
+            assert server._peers[other].address == ("192.0.2.2", number)
 
 
 def test_the_port_is_the_hosts_where_nothing_is_enforced(stage: Stage) -> None:

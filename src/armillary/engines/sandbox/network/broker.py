@@ -45,7 +45,7 @@ from armillary.engines.sandbox.network.destination import (
     read_destination,
     read_message,
 )
-from armillary.engines.sandbox.network.event_queues import register, registrations
+from armillary.engines.sandbox.network.event_queues import copies, register, registrations
 from armillary.engines.sandbox.network.inside import InsideNetwork, waits_inside
 from armillary.engines.sandbox.network.kernel import Notification
 from armillary.engines.sandbox.network.outside import (
@@ -56,6 +56,7 @@ from armillary.engines.sandbox.network.outside import (
     is_connecting,
     keep_options,
 )
+from armillary.engines.sandbox.network.reading import Reading
 from armillary.engines.sandbox.network.server_ports import INET, ServerPorts, is_listening
 
 # Notifications taken per wake-up, so that one application cannot starve the supervisor's loop.
@@ -93,6 +94,7 @@ class Broker:
     _pending: set[asyncio.Task[None]] = field(default_factory=set)
     _names: dict[int, str] = field(default_factory=dict)
     _inside: InsideNetwork = field(default_factory=InsideNetwork)
+    _reading: Reading = field(default_factory=Reading)
     _paused: bool = False
     _closed: bool = False
 
@@ -122,6 +124,7 @@ class Broker:
         self.gateway.close()
         self.ports.close()
         self._inside.close()
+        self._reading.close()
 
     def _on_readable(self) -> None:
         for _ in range(BURST_LIMIT):
@@ -209,7 +212,7 @@ class Broker:
         if _is_resolver(target):
             raise OSError(errno.ECONNREFUSED, "lookups are answered over UDP only")
         declared = self.hosts.decide(target.host, target.port).allowed
-        itself = None if declared else self.ports.itself(target.host, target.port)
+        itself = None if declared else await self._itself(target)
         if itself is None:
             decision = self._decide(target, "tcp")  # (4)
             host, port = decision.host, decision.port
@@ -225,15 +228,20 @@ class Broker:
         else:
             stream = await begin_outside(host, port)
         with stream:
-            if itself is not None and self.ports.itself(target.host, target.port) != itself:
+            if itself is not None and await self._itself(target) != itself:
                 raise OSError(errno.ECONNREFUSED, "its own listener has gone")
             if not is_connecting(stream) and (error := stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)):
                 raise OSError(error, f"{host} port {port}")
             keep_options(call.own, stream)
-            self._replace(call, stream)  # (6)
+            await self._replace(call, stream)  # (6)
         if not blocking:
             raise OSError(errno.EINPROGRESS, "the kernel goes on with it")
         return 0
+
+    async def _itself(self, target: Destination) -> tuple[str, int] | None:
+        if not self.ports.has_opened(target.port):
+            return None
+        return await self._reading.run(self.ports.itself, target.host, target.port)
 
     async def _connect_datagram(self, own: socket.socket, target: Destination) -> int:
         if self._asks_resolver(target):
@@ -278,27 +286,30 @@ class Broker:
             stream = self.ports.listen(own, backlog)
             if stream is not None:
                 with stream:
-                    self._replace(call, stream)
+                    await self._replace(call, stream)
             return 0
         if not self.own_network:
             raise OSError(errno.EACCES, "no Unix sockets without namespaces")
         own.listen(backlog)  # (5)
         return 0
 
-    def _replace(self, call: _Call, stream: socket.socket) -> None:
+    async def _replace(self, call: _Call, stream: socket.socket) -> None:
         """(6) Put a socket of outside in the place of the caller's, which blocks or not as that did."""
         descriptor = call.notification.arguments[0] & 0xFFFFFFFF
         thread = call.notification.thread
         flags = kernel.descriptor_flags(thread, descriptor)
         os.set_blocking(stream.fileno(), not flags & os.O_NONBLOCK)
+        process = kernel.process_of(thread)
         # Only what does not block is waited for by an event queue.
         inode = os.fstat(call.own.fileno()).st_ino
-        waited = registrations(thread, descriptor, inode) if flags & os.O_NONBLOCK else []
-        kernel.place_descriptor(
-            self.listener, call.notification.identity, stream.fileno(), descriptor, flags & os.O_CLOEXEC
-        )
-        if waited:
-            register(kernel.process_of(thread), waited, descriptor, stream.fileno())
+        waited = await self._reading.run(registrations, thread, descriptor, inode) if flags & os.O_NONBLOCK else []
+        # Placing fails unless the caller still waits: what was read and copied before is its own. Nothing is after.
+        with copies(process, waited) as queues:
+            kernel.place_descriptor(
+                self.listener, call.notification.identity, stream.fileno(), descriptor, flags & os.O_CLOEXEC
+            )
+            if waited:
+                register(queues, waited, descriptor, stream.fileno())
 
     def _stays_inside(self, call: _Call, target: Destination) -> bool:
         """Loopback in a network of its own, at a port where the application itself waits; never a stand-in.

@@ -112,12 +112,19 @@ class DatagramServer:
         if found is None:
             while len(self._known) >= PEER_LIMIT:
                 self._peers.pop(self._known.popitem(last=False)[1], None)
-            found = str(PEER_NETWORK[1 + self._next])
-            self._next = (self._next + 1) % (PEER_NETWORK.num_addresses - 2)
+            found = self._free_address()
             self._known[key] = found
             self._peers[found] = _Peer(outside, port, address)
         self._known.move_to_end(key)
         return found
+
+    def _free_address(self) -> str:
+        """The next that stands for nobody: who still writes keeps theirs, however many others write."""
+        while True:
+            found = str(PEER_NETWORK[1 + self._next])
+            self._next = (self._next + 1) % (PEER_NETWORK.num_addresses - 2)
+            if found not in self._peers:
+                return found
 
     def _from_inside(self) -> None:
         space = socket.CMSG_SPACE(_PACKET_INFO.size)

@@ -9,11 +9,14 @@ something in a table of descriptors; a thread gets one of its own for that (unsh
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import struct
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from armillary.engines.sandbox.network import kernel
@@ -28,6 +31,9 @@ _ALIGNED_EVENT = struct.Struct("=I4xQ")
 _QUEUE = "anon_inode:[eventpoll]"
 # Registrations of one socket that are made again: a program has one, or one a loop.
 REGISTRATION_LIMIT = 16
+# What is read of all queues of a process, a line of 80 bytes for each socket that one waits for: enough for a dozen
+# loops that each wait for all 256 descriptors of an application. A program can register hundreds of thousands.
+READ_LIMIT_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,48 +46,73 @@ class Registration:
 
 
 def registrations(process: int, descriptor: int, inode: int) -> list[Registration]:
-    """The registrations of a process's descriptor, as far as it stands for the socket of this inode."""
+    """The registrations of a process's descriptor, as far as it stands for the socket of this inode.
+
+    Raises:
+        OSError: ENOBUFS, when the process's queues wait for more than is read.
+    """
     found: list[Registration] = []
+    left = READ_LIMIT_BYTES
     with os.scandir(f"/proc/{process}/fd") as entries:
         for entry in entries:
             try:
-                if os.readlink(entry.path) == _QUEUE:  # noqa: PTH115 - by the entry, and often
-                    found += _of_queue(process, int(entry.name), descriptor, inode)
+                if os.readlink(entry.path) != _QUEUE:  # noqa: PTH115 - by the entry, and often
+                    continue
+                lines = _read(process, int(entry.name), left)
             except FileNotFoundError:
                 continue  # closed meanwhile
+            left -= len(lines)
+            found += _of_queue(lines, int(entry.name), descriptor, inode)
     return found[:REGISTRATION_LIMIT]
 
 
-def _of_queue(process: int, queue: int, descriptor: int, inode: int) -> list[Registration]:
+def _read(process: int, queue: int, limit: int) -> str:
+    with open(f"/proc/{process}/fdinfo/{queue}", encoding="ascii") as file:  # noqa: PTH123 - a kernel file
+        lines = file.read(limit + 1)
+    if len(lines) > limit:
+        raise OSError(errno.ENOBUFS, "event queues wait for more than is read at a connect")
+    return lines
+
+
+def _of_queue(lines: str, queue: int, descriptor: int, inode: int) -> list[Registration]:
     """Lines of fdinfo such as ``tfd:  7 events: 19 data: 7  pos:0 ino:1a2b sdev:8`` (proc_pid_fdinfo(5))."""
     found = []
-    with open(f"/proc/{process}/fdinfo/{queue}", encoding="ascii") as file:  # noqa: PTH123 - a kernel file
-        for line in file:
-            words = line.replace(":", ": ").split()
-            if words[:1] != ["tfd:"] or int(words[1]) != descriptor:
-                continue
-            fields = dict(zip(words[2::2], words[3::2], strict=False))
-            if int(fields.get("ino:", "0"), 16) == inode:
-                found.append(Registration(queue, int(fields["events:"], 16), int(fields["data:"], 16)))
+    for line in lines.splitlines():
+        words = line.replace(":", ": ").split()
+        if words[:1] != ["tfd:"] or int(words[1]) != descriptor:
+            continue
+        fields = dict(zip(words[2::2], words[3::2], strict=False))
+        if int(fields.get("ino:", "0"), 16) == inode:
+            found.append(Registration(queue, int(fields["events:"], 16), int(fields["data:"], 16)))
     return found
 
 
-def register(process: int, found: list[Registration], descriptor: int, stream: int) -> None:
-    """Make registrations again, for the socket that is ``stream`` here and ``descriptor`` there.
+@contextlib.contextmanager
+def copies(process: int, found: list[Registration]) -> Iterator[list[int]]:
+    """The queues of registrations, as descriptors of this process meanwhile.
 
     Raises:
-        OSError: the process closed a queue meanwhile, or the kernel refuses.
+        OSError: the process closed a queue meanwhile.
     """
-    queues = []
-    problems: list[OSError] = []
+    queues: list[int] = []
     try:
-        queues = [kernel.copy_descriptor(process, each.queue) for each in found]
-        thread = threading.Thread(target=_register, args=(queues, found, descriptor, stream, problems))
-        thread.start()
-        thread.join()
+        queues.extend(kernel.copy_descriptor(process, each.queue) for each in found)
+        yield queues
     finally:
         for queue in queues:
             os.close(queue)
+
+
+def register(queues: list[int], found: list[Registration], descriptor: int, stream: int) -> None:
+    """Make registrations again in their queues, for the socket that is ``stream`` here and ``descriptor`` there.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    problems: list[OSError] = []
+    thread = threading.Thread(target=_register, args=(queues, found, descriptor, stream, problems))
+    thread.start()
+    thread.join()
     if problems:
         raise problems[0]
 

@@ -103,8 +103,15 @@ class ServerPorts:
             return None
         return self._listener(own, port, backlog)
 
+    def has_opened(self, port: int) -> bool:
+        """Whether the application has listened at a port of the device; it may have closed it since."""
+        return port in self._open
+
     def itself(self, host: str, port: int) -> tuple[str, int] | None:
-        """Where a connect to the application's own loopback goes that means its own open server port, or None."""
+        """Where a connect to the application's own loopback goes that means its own open server port, or None.
+
+        Reads all sockets of the host: not for the supervisor's loop.
+        """
         found = self._open.get(port)
         if found is None or not self._is_own_loopback(host):
             return None

@@ -8,6 +8,7 @@ would begin is announced first: where a listener may put it off, it has :data:`A
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -103,10 +104,12 @@ class SystemEvents:
                 raise call.parameters.refused("kinds", f"some of {', '.join(KINDS)}", kind)
         asked = self._listening.setdefault(call.session, {})
         if call.notify not in asked:
-            call.on_disconnect(lambda: asked.pop(call.notify, None))
+            call.on_disconnect(partial(asked.pop, call.notify, None))
         asked[call.notify] = frozenset(wanted)
         return {kind: self._last[kind] for kind in wanted}
 
     async def _unsubscribe(self, call: Call) -> None:
         call.parameters.finish()
-        self._listening.get(call.session, {}).pop(call.notify, None)
+        asked = self._listening.get(call.session, {})
+        if call.notify in asked:  # it stays known until the connection ends
+            asked[call.notify] = frozenset()

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from armillary.device.interface.method import Call, Method
 from armillary.device.interface.session import Session
@@ -55,7 +55,7 @@ class Health:
     """Watches the applications that ask for it."""
 
     def __init__(self) -> None:
-        self._watches: WeakKeyDictionary[Session, Watch] = WeakKeyDictionary()
+        self._watches: dict[Session, Watch | None] = {}  # of runs that have asked once, until they end
 
     @property
     def methods(self) -> tuple[Method, ...]:
@@ -71,9 +71,9 @@ class Health:
         seconds = call.parameters.integer("within_s", LEAST_S, MOST_S)
         call.parameters.finish()
         self._end(call.session)
-        watch = Watch(call.session, seconds)
-        self._watches[call.session] = watch
-        call.session.on_close(watch.close)
+        if call.session not in self._watches:
+            call.session.on_close(partial(self._forget, call.session))
+        self._watches[call.session] = Watch(call.session, seconds)
         return {"within_s": seconds}
 
     async def _beat(self, call: Call) -> None:
@@ -88,6 +88,11 @@ class Health:
         self._end(call.session)
 
     def _end(self, session: Session) -> None:
-        watch = self._watches.pop(session, None)
+        watch = self._watches.get(session)
         if watch is not None:
             watch.close()
+            self._watches[session] = None
+
+    def _forget(self, session: Session) -> None:
+        self._end(session)
+        del self._watches[session]

@@ -207,16 +207,35 @@ int armillary_text(const char *object, const char *field, char *text, size_t siz
     return 0;
 }
 
+/* Bytes of the character that at stands on; 0 where there is none in UTF-8 (RFC 3629). */
+static size_t character_size(const char *at) {
+    const unsigned char *byte = (const unsigned char *)at;
+    size_t size = byte[0] < 0x80 ? 1 : byte[0] < 0xC2 ? 0 : byte[0] < 0xE0 ? 2 : byte[0] < 0xF0 ? 3 : byte[0] < 0xF5 ? 4 : 0;
+    for (size_t place = 1; place < size; place++)
+        if ((byte[place] & 0xC0) != 0x80) return 0;
+    if (byte[0] == 0xE0 && byte[1] < 0xA0) return 0; /* longer than it needs to be */
+    if (byte[0] == 0xED && byte[1] > 0x9F) return 0; /* half of a surrogate pair */
+    if (byte[0] == 0xF0 && byte[1] < 0x90) return 0;
+    if (byte[0] == 0xF4 && byte[1] > 0x8F) return 0; /* beyond the last character */
+    return size;
+}
+
 int armillary_quote(char *json, size_t size, const char *text) {
     size_t done = 0;
     if (size < 3) return fail(ERANGE);
     json[done++] = '"';
-    for (; *text != '\0'; text++) {
+    while (*text != '\0') {
         unsigned char byte = (unsigned char)*text;
+        size_t count = character_size(text);
         if (done + 8 > size) return fail(ERANGE);
         if (byte == '"' || byte == '\\') json[done++] = '\\';
-        if (byte < 0x20) done += (size_t)snprintf(json + done, size - done, "\\u%04x", byte);
-        else json[done++] = (char)byte;
+        if (byte < 0x20) {
+            done += (size_t)snprintf(json + done, size - done, "\\u%04x", byte);
+        } else {
+            memcpy(json + done, count > 0 ? text : "\xEF\xBF\xBD", count > 0 ? count : 3);
+            done += count > 0 ? count : 3;
+        }
+        text += count > 0 ? count : 1;
     }
     json[done++] = '"';
     json[done] = '\0';

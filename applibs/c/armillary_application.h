@@ -73,7 +73,8 @@ int armillary_ask_descriptors(armillary_device *device, const char *method, cons
 int armillary_integer(const char *object, const char *field, int64_t *value);
 int armillary_boolean(const char *object, const char *field, int *value);
 int armillary_text(const char *object, const char *field, char *text, size_t size);
-/* Writing one: text as a JSON string with its quotes; -1 with ERANGE if size is too small. */
+/* Writing one: text as a JSON string with its quotes; -1 with ERANGE if size is too small. A byte that is no UTF-8
+ * becomes U+FFFD, so that text from elsewhere can be sent whatever it is. */
 int armillary_quote(char *json, size_t size, const char *text);
 
 #ifdef __cplusplus

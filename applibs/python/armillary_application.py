@@ -23,6 +23,7 @@ from __future__ import annotations
 import collections
 import json
 import os
+import re
 import select
 import socket
 import time
@@ -31,6 +32,7 @@ from typing import Any
 SOCKET_VARIABLE = "ARMILLARY_APPLICATION_SOCKET"
 FRAME_LIMIT_BYTES = 64 * 1024
 DESCRIPTORS_LIMIT = 16
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class DeviceError(OSError):
@@ -103,7 +105,8 @@ class Device:
     def ask_with_descriptors(self, method: str, **parameters: Any) -> tuple[dict[str, Any], list[int]]:
         """The same for a method that answers with descriptors, which are the caller's to close."""
         self._number += 1
-        body = json.dumps({"id": self._number, "method": method, "parameters": parameters}).encode()
+        text = json.dumps({"id": self._number, "method": method, "parameters": parameters}, ensure_ascii=False)
+        body = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text).encode()  # it is no text, and the device refuses it
         if len(body) > FRAME_LIMIT_BYTES:
             raise DeviceError(7, f"{method}: the request has {len(body)} bytes, at most {FRAME_LIMIT_BYTES} are sent")
         try:

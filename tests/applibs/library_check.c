@@ -53,6 +53,7 @@ static int talk(void) {
     printf(" %lld %lld\n", (long long)number, (long long)other);
     printf("time %d", armillary_time(device, &number, &is_signed));
     printf(" %lld %d\n", (long long)number, is_signed);
+    if (armillary_log(device, ARMILLARY_INFO, "from elsewhere: \xff\xe4") != 0) return 3;
     int memory = armillary_memory(device, NULL, NULL);
     printf("memory %d %s %s\n", memory, errno == EACCES ? "EACCES" : "other", armillary_message(device));
     printf("subscribe %d ", armillary_subscribe(device, &result));

@@ -67,11 +67,26 @@ TABLE = [
     ("q", "", 'a"b\\c\n\u00e4', '"a\\"b\\\\c\\u000a\u00e4"'),
     ("q", "", "x" * 5000, "ERANGE"),
 ]  # fmt: skip
+NO_UTF8 = [
+    b"\xff", b"\x80", b"a\xc3", b"\xc0\xaf", b"\xc3(", b"\xe0\x9f\xbf", b"\xed\xa0\x80", b"\xe2\x82", b"\xf0\x8f\xbf\xbf",
+    b"\xf0\x9f\x98", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80", b"\xf8\x88\x80\x80\x80", b"ok \xe4 \xc3\xa4",
+]  # fmt: skip
 
 
 def test_fields_of_objects(program: Path) -> None:
     said = found(program, [(kind, field, text.encode()) for kind, field, text, _ in TABLE])
     assert said == [expected for *_, expected in TABLE]
+
+
+def test_text_from_elsewhere_becomes_text_that_the_device_reads(program: Path) -> None:
+    """Each byte that is no UTF-8 becomes U+FFFD; a frame with such a byte would end the connection."""
+    whole = "a\u00e4\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff"
+    said = found(program, [("q", "", text) for text in (*NO_UTF8, whole.encode())])
+    assert json.loads(said.pop()) == whole
+    for written, text in zip(said, NO_UTF8, strict=True):
+        kept = text.decode("utf-8", "ignore")
+        assert json.loads(written).replace("\ufffd", "") == kept
+        assert json.loads(written).count("\ufffd") == len(text) - len(kept.encode())
 
 
 def test_whatever_the_bytes_it_reads_no_byte_beyond_them(program: Path) -> None:

@@ -63,6 +63,7 @@ async def test_it_asks_and_hears(library: Any, tmp_path: Path) -> None:
     def play(asked: Asked) -> None:
         with library.Device(str(asked.path)) as device:
             device.log("pump on", "warning")
+            device.log(b"remote \xff".decode("utf-8", "surrogateescape"))
             device.watch(within_s=60)
             device.beat()
             assert device.subscribe("time") == {"time": {"signed": False}}
@@ -80,7 +81,10 @@ async def test_it_asks_and_hears(library: Any, tmp_path: Path) -> None:
     async with made.open(application(SystemEventNotifications=True, SoftwareUpdateDeferral=True)) as asked:
         await asyncio.to_thread(play, asked)
     assert asked.deferred == [60]
-    assert [(each["level"], each["text"]) for each in events(made, "output")] == [("warning", "pump on")]
+    assert [(each["level"], each["text"]) for each in events(made, "output")] == [
+        ("warning", "pump on"),
+        ("info", "remote \ufffd"),
+    ]
 
 
 async def test_what_is_refused_says_why_and_what_to_do(library: Any, tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ class Device:
             self.folder.hold(),
             no_sockets_left(self.folder.run),
             hold_serial_ports(self._settings.serial_ports, platform, self.journal) as self._serial_ports,
-            hold_peripherals(self._settings.board) as self._peripherals,
+            hold_peripherals(self._settings.board, self.folder.exports) as self._peripherals,
         ):
             while await self._run_one_boot():
                 self.journal.write("restarting")

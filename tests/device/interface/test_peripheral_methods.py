@@ -190,7 +190,16 @@ async def test_channels_and_chip_selects_that_are_not_there(bench: Bench) -> Non
             ("pwm.apply", {"controller": "PWM-CONTROLLER-1", "channel": 8, "period_ns": 2, "duty_ns": 1}),
             ("spi.transfer", {"bus": "ISU2", "write": "00", "chip_select": 2}),
         ):
-            assert (await client.ask(method, **parameters))["name"] == "ENODEV", method
+            assert (await client.ask(method, **parameters))["name"] == "EINVAL", method
+
+
+async def test_a_wrong_number_ends_no_output(bench: Bench) -> None:
+    async with bench.host.open(bench.mine) as asked:
+        client = asked.client()
+        put_out = {"controller": "PWM-CONTROLLER-1", "period_ns": 1000, "duty_ns": 250}
+        await client.ask("pwm.apply", channel=2, **put_out)
+        assert (await client.ask("pwm.apply", channel=8, **put_out))["name"] == "EINVAL"
+        assert bench.world.outputs == {"PWM-CONTROLLER-1": {2: PwmState(period_ns=1000, duty_ns=250)}}
 
 
 async def test_a_peripheral_whose_map_is_locked_is_refused_until_the_restart(bench: Bench) -> None:

@@ -63,7 +63,10 @@ class BoardKernel:
             raise OSError(errno.ENODEV, f"{path} is not on this host")
         self.writes.append((path, text))
         self.files[path] = text
-        if path.endswith("/export"):
+        if path.endswith("/unexport"):
+            folder = f"{path.removesuffix('/unexport')}/pwm{text}/"
+            self.files = {name: content for name, content in self.files.items() if not name.startswith(folder)}
+        elif path.endswith("/export"):
             folder = f"{path.removesuffix('/export')}/pwm{text}"
             if f"{folder}/enable" in self.files:
                 raise failure(errno.EBUSY)

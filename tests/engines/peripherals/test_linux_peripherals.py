@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -19,12 +20,14 @@ from tests.engines.peripherals.board_kernel import BoardKernel
 
 from armillary.capability import board as boards
 from armillary.capability.grant import Peripheral
+from armillary.engines.peripherals.exports import BOOT_ID
 from armillary.engines.peripherals.gpio import open_line
 from armillary.engines.peripherals.kernel import HostKernel
 from armillary.engines.peripherals.port import LineRequest, PwmState, SpiTransfer
 from armillary.engines.peripherals.selection import BoardPeripherals
 
 PWM, IIO = "/sys/class/pwm/pwmchip0", "/sys/bus/iio/devices/iio:device0"
+STATE = PwmState(period_ns=1000, duty_ns=900)
 OUTPUT, INPUT = LineRequest(output=True), LineRequest(output=False)
 
 
@@ -37,8 +40,7 @@ def kernel() -> BoardKernel:
     return BoardKernel()
 
 
-@pytest.fixture
-def board(kernel: BoardKernel) -> BoardPeripherals:
+def wired_board() -> boards.Board:
     wired = {
         of("Gpio", "8"): boards.Wired(nodes=("/dev/gpiochip0",), line=3),
         of("Gpio", "9"): boards.Wired(nodes=("/dev/gpiochip0",), line=4),
@@ -49,7 +51,12 @@ def board(kernel: BoardKernel) -> BoardPeripherals:
         of("Pwm", "PWM1"): boards.Wired(nodes=(PWM,), channels=2),
         of("Adc", "ADC1"): boards.Wired(nodes=(IIO,), channels=4, bits=10),
     }
-    return BoardPeripherals(boards.Board(name="test", about="a test", chip="imx8mp", wired=wired), kernel)
+    return boards.Board(name="test", about="a test", chip="imx8mp", wired=wired)
+
+
+@pytest.fixture
+def board(kernel: BoardKernel) -> BoardPeripherals:
+    return BoardPeripherals(wired_board(), kernel)
 
 
 def refused(number: int) -> contextlib.AbstractContextManager[pytest.ExceptionInfo[OSError]]:
@@ -154,7 +161,7 @@ def test_spi_exchanges_with_the_chosen_chip(board: BoardPeripherals, kernel: Boa
         ("mode", "/dev/spidev0.0", 0),
         ("spi", "/dev/spidev0.0", b"x", False, 1_000_000),
     ]
-    with refused(errno.ENODEV):
+    with refused(errno.EINVAL):
         bus.transfer(SpiTransfer(write=b"x", chip_select=2))
 
 
@@ -185,6 +192,49 @@ def test_pwm_channels_that_are_held_or_not_there(board: BoardPeripherals, kernel
     with refused(errno.EBUSY) as caught:
         board.pwm(of("Pwm", "PWM1")).apply(0, PwmState(period_ns=10, duty_ns=5))
     assert "another program holds channel 0" in str(caught.value)
+
+
+@pytest.fixture
+def killed(kernel: BoardKernel, tmp_path: Path) -> Path:
+    """The record of a device that was killed while channel 1 was put out."""
+    kernel.files |= {f"{PWM}/npwm": "2", BOOT_ID: "this boot"}
+    record = tmp_path / "pwm-exports.json"
+    BoardPeripherals(wired_board(), kernel, record=record).pwm(of("Pwm", "PWM1")).apply(1, STATE)
+    return record
+
+
+def test_pwm_channels_of_a_device_that_was_killed_are_let_go_at_its_next_start(
+    kernel: BoardKernel, killed: Path
+) -> None:
+    kernel.writes.clear()
+    again = BoardPeripherals(wired_board(), kernel, record=killed)
+    assert kernel.writes == [(f"{PWM}/pwm1/enable", "0"), (f"{PWM}/unexport", "1")]
+    controller = again.pwm(of("Pwm", "PWM1"))
+    controller.apply(1, STATE)
+    controller.apply(0, STATE)
+    assert json.loads(killed.read_text())["channels"] == [[PWM, 0], [PWM, 1]]
+    controller.close()
+    assert not killed.exists()
+
+
+@pytest.mark.parametrize("found", ["an earlier boot", "another's chip", "no record", b"[", b'{"boot": "this boot"}'])
+def test_pwm_channels_that_this_device_has_not_exported_are_not_touched(
+    kernel: BoardKernel, killed: Path, found: str | bytes
+) -> None:
+    if found == "an earlier boot":
+        kernel.files[BOOT_ID] = "this boot now"
+    elif found == "another's chip":
+        killed.write_text(killed.read_text().replace("pwmchip0", "pwmchip1"))
+    elif found == "no record":
+        killed.unlink()
+    elif isinstance(found, bytes):
+        killed.write_bytes(found)
+    kernel.writes.clear()
+    again = BoardPeripherals(wired_board(), kernel, record=killed)
+    assert kernel.writes == []
+    with refused(errno.EBUSY):
+        again.pwm(of("Pwm", "PWM1")).apply(1, STATE)
+    assert not killed.exists()
 
 
 def test_adc_samples_and_what_is_none(board: BoardPeripherals, kernel: BoardKernel) -> None:

@@ -13,6 +13,7 @@ import contextlib
 import errno
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from armillary.capability.board import Board
@@ -92,19 +93,19 @@ class PeripheralUse:
 
 
 @contextlib.contextmanager
-def hold_peripherals(board: Board | None) -> Iterator[PeripheralUse]:
-    """The peripherals of a board, for as long as a device runs."""
-    use = PeripheralUse() if board is None else _open(board)
+def hold_peripherals(board: Board | None, record: Path | None = None) -> Iterator[PeripheralUse]:
+    """The peripherals of a board, for as long as a device runs; ``record`` has what it leaves if it is killed."""
+    use = PeripheralUse() if board is None else _open(board, record)
     try:
         yield use
     finally:
         use.close()
 
 
-def _open(board: Board) -> PeripheralUse:
+def _open(board: Board, record: Path | None) -> PeripheralUse:
     from armillary.engines.peripherals.selection import BoardPeripherals  # noqa: PLC0415 - most devices have no board
 
-    opened = BoardPeripherals(board)
+    opened = BoardPeripherals(board, record=record)
     use = PeripheralUse(opened)
     use.simulated = (board, opened.world) if board.simulated else None
     return use

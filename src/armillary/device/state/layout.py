@@ -31,6 +31,7 @@
     run/                    what can be made again: extracted images, applications' temporary folders and sockets
                             (device/interface/interface.py); emptied at every start
     log/                    the device's log, and whose it is
+    pwm-exports.json        PWM channels that it has exported, for the start after it was killed (engines.peripherals)
     status.json             state for people and scripts, replaced atomically
 """
 
@@ -66,6 +67,7 @@ class DeviceFolder:
         self.run = self.root / "run"
         self.log = self.root / "log"
         self.status = self.root / "status.json"
+        self.exports = self.root / "pwm-exports.json"
         self.lock = self.root / "lock"
 
     def create(self) -> None:

@@ -92,7 +92,7 @@ class SpiBus(Protocol):
     """One SPI controller that this device holds."""
 
     def transfer(self, transfer: SpiTransfer) -> bytes:
-        """Do an exchange; what was read. ENODEV for a chip select that the board has not."""
+        """Do an exchange; what was read. EINVAL for a chip select that the board has not."""
         ...
 
     def close(self) -> None:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 
+from armillary.engines.peripherals.exports import PwmExports, let_go
 from armillary.engines.peripherals.kernel import Kernel
 from armillary.engines.peripherals.port import PwmState
 
@@ -13,10 +13,11 @@ from armillary.engines.peripherals.port import PwmState
 class KernelPwm:
     """A PWM controller of the host."""
 
-    def __init__(self, kernel: Kernel, chip: str, channels: int) -> None:
+    def __init__(self, kernel: Kernel, chip: str, channels: int, exports: PwmExports) -> None:
         self.channels = channels
         self._kernel = kernel
         self._chip = chip
+        self._exports = exports
         self._states: dict[int, PwmState] = {}
         found = kernel.read_text(f"{chip}/npwm")
         if not found.isdigit() or int(found) < channels:
@@ -43,9 +44,8 @@ class KernelPwm:
     def close(self) -> None:
         """See ``port.PwmController``."""
         for channel in sorted(self._states):
-            with contextlib.suppress(OSError):  # the controller is gone
-                self._kernel.write_text(f"{self._chip}/pwm{channel}/enable", "0")
-                self._kernel.write_text(f"{self._chip}/unexport", str(channel))
+            let_go(self._kernel, self._chip, channel)
+            self._exports.discard(self._chip, channel)
         self._states.clear()
 
     def _export(self, channel: int) -> None:
@@ -55,3 +55,4 @@ class KernelPwm:
             if error.errno == errno.EBUSY:
                 raise OSError(errno.EBUSY, f"another program holds channel {channel}") from error
             raise
+        self._exports.add(self._chip, channel)

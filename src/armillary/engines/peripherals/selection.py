@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 from armillary.capability.board import Board, Wired
 from armillary.capability.grant import Peripheral
 from armillary.engines.peripherals.adc import KernelAdc
+from armillary.engines.peripherals.exports import PwmExports
 from armillary.engines.peripherals.gpio import open_line
 from armillary.engines.peripherals.i2c import KernelI2cBus
 from armillary.engines.peripherals.kernel import HostKernel, Kernel
@@ -18,11 +20,17 @@ from armillary.engines.peripherals.spi import KernelSpiBus
 
 
 class BoardPeripherals:
-    """The peripherals of a board (``port.Peripherals``); ``world`` is what is simulated of it."""
+    """The peripherals of a board (``port.Peripherals``); ``world`` is what is simulated of it.
 
-    def __init__(self, board: Board, kernel: Kernel | None = None) -> None:
+    ``record`` is the file from which the next one learns what this one has left, if it is killed.
+    """
+
+    def __init__(self, board: Board, kernel: Kernel | None = None, *, record: Path | None = None) -> None:
         self._board = board
         self._kernel = kernel or HostKernel()
+        self._exports = PwmExports(self._kernel, record)
+        pwm = [wired.nodes[0] for peripheral, wired in board.wired.items() if peripheral.kind == "Pwm"]
+        self._exports.let_go_what_is_left(pwm)
         self.world = SimulatedBoard(board.devices)
 
     def is_simulated(self, peripheral: Peripheral) -> bool:
@@ -51,7 +59,7 @@ class BoardPeripherals:
         wired = self._wired(peripheral)
         if wired is None:
             return self.world.pwm(peripheral)
-        return KernelPwm(self._kernel, wired.nodes[0], wired.channels)
+        return KernelPwm(self._kernel, wired.nodes[0], wired.channels, self._exports)
 
     def adc(self, peripheral: Peripheral) -> AdcController:
         """See ``port.Peripherals``."""

@@ -123,7 +123,7 @@ class SimulatedSpiBus:
     def transfer(self, transfer: SpiTransfer) -> bytes:
         """See ``port.SpiBus``."""
         if transfer.chip_select >= CHIP_SELECTS:
-            raise OSError(errno.ENODEV, f"the board has no chip select {transfer.chip_select}")
+            raise OSError(errno.EINVAL, f"the board has no chip select {transfer.chip_select}")
         return transfer.write if transfer.duplex else bytes(transfer.read)
 
     def close(self) -> None:

@@ -58,7 +58,7 @@ class KernelSpiBus:
     def transfer(self, transfer: SpiTransfer) -> bytes:
         """See ``port.SpiBus``."""
         if transfer.chip_select >= len(self._descriptors):
-            raise OSError(errno.ENODEV, f"the board has no chip select {transfer.chip_select}")
+            raise OSError(errno.EINVAL, f"the board has no chip select {transfer.chip_select}")
         descriptor = self._descriptors[transfer.chip_select]
         mode = transfer.mode | (LSB_FIRST if transfer.lsb_first else 0)
         sent = ctypes.create_string_buffer(transfer.write, len(transfer.write))

@@ -64,4 +64,4 @@ class Controllers:
 
 def _check(channel: int, channels: int) -> None:
     if channel >= channels:
-        raise OSError(errno.ENODEV, f"the controller has channels 0 to {channels - 1}")
+        raise OSError(errno.EINVAL, f"the controller has channels 0 to {channels - 1}")

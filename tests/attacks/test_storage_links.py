@@ -6,11 +6,15 @@ The moments are those that a race would have to meet; each has the control that 
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.engines.sandbox.test_unprivileged import PACKAGES, SOURCE, interpreter
 
 from armillary.engines.sandbox.storage import use
 from armillary.engines.sandbox.storage.use import folder_use
@@ -72,6 +76,59 @@ def test_a_folder_that_becomes_a_link_is_not_counted(storage: Path, monkeypatch:
     monkeypatch.setattr(use, "_FOLDER", os.O_RDONLY | os.O_DIRECTORY)
     monkeypatch.setattr(use, "_WALKS", 1)
     assert folder_use(storage).used_bytes > OTHERS_BYTES  # the control: it has followed the link
+
+
+def test_folders_that_move_in_every_walk_hide_nothing(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application that never lets a walk end is over its quota; one race in ordinary use is not (above)."""
+    meanwhile(monkeypatch, use, "_entries", lambda: None)
+    assert folder_use(storage).whole
+    numbers = iter(range(1_000_000))
+    monkeypatch.setattr(use, "identity", lambda _: (0, next(numbers)))  # each way up leads elsewhere
+    assert not folder_use(storage).whole
+
+
+CLOSED = """
+import json, os, sys
+from pathlib import Path
+from armillary.engines.sandbox.storage.use import folder_use
+storage, found = Path(sys.argv[1]), {}
+os.makedirs(storage / "d/e"); (storage / "d/large").write_bytes(bytes(1 << 20))
+for mode in (0o700, 0o300, 0o400, 0):
+    os.chmod(storage / "d", mode)
+    found[oct(mode)] = folder_use(storage).whole
+    if mode == 0o700: os.rmdir(storage / "d/e")
+os.chmod(storage / "d", 0o700); os.chmod(storage, 0o300)
+found["all"] = folder_use(storage).whole
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0,
+    reason="only root becomes another user; to enable: sudo make test ARGS=tests/attacks/test_storage_links.py",
+)
+def test_a_closed_folder_hides_nothing() -> None:
+    """Where the device is not root and counts, it cannot see into a folder of mode 0300: that is over every quota."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:  # below tmp_path no other user gets
+        Path(place).chmod(0o755)
+        storage = Path(place, "storage")
+        storage.mkdir()
+        os.chown(storage, 60123, 60123)
+        done = subprocess.run(
+            [interpreter(), "-c", CLOSED, str(storage)],
+            env={"PYTHONPATH": f"{SOURCE}:{PACKAGES}", "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=False,
+            user=60123,
+            group=60123,
+            extra_groups=(),
+            cwd="/",
+        )
+    if "No module named" in done.stderr:
+        pytest.skip(f"another user cannot read the packages: {done.stderr.splitlines()[-1]}")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"0o700": True, "0o300": False, "0o400": False, "0o0": False, "all": False}
 
 
 @pytest.mark.skipif(

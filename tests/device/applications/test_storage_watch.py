@@ -15,7 +15,7 @@ from tests.fixtures.waiting import until
 from armillary.device.applications import storage_watch, supervisor as supervisors
 from armillary.device.applications.storage_watch import is_over
 from armillary.engines.sandbox.port import Launch
-from armillary.engines.sandbox.storage.use import image_of
+from armillary.engines.sandbox.storage.use import StorageUse, image_of
 
 __all__ = ["rig"]
 pytestmark = pytest.mark.anyio
@@ -53,6 +53,14 @@ async def test_a_run_ends_when_its_storage_is_over_and_again_when_it_is_not(
         "storage-full",
         "storage-free",
     ]
+
+
+async def test_what_cannot_be_counted_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = application(1, MutableStorage={"SizeKB": 8})
+    launch = Launch(image_root=tmp_path, manifest=app.manifest, grant=app.grant, data=tmp_path)
+    assert not is_over(launch)
+    monkeypatch.setattr(storage_watch, "folder_use", lambda _: StorageUse(0, 0, whole=False))
+    assert is_over(launch)
 
 
 async def test_an_image_is_not_counted(rig: Rig, fake_sandbox: Any, tmp_path: Path) -> None:

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +21,10 @@ from tests.fixtures.waiting import wait_until
 
 from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.linux_report import QUOTA
-from armillary.engines.sandbox.storage import image as images
+from armillary.engines.sandbox.process import ProcessSandbox
+from armillary.engines.sandbox.storage import image as images, mounting
 from armillary.engines.sandbox.storage.image import prepare, try_image
-from armillary.engines.sandbox.storage.mounting import inside, mount_image
+from armillary.engines.sandbox.storage.mounting import inside, locked, mount_image
 from armillary.engines.sandbox.storage.use import StorageUse, folder_use, image_of, opened_storage, storage_use
 from armillary.errors import HostError, InstallError, SandboxUnavailableError
 
@@ -62,10 +68,18 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
+def attached() -> list[str]:
+    """The files of the host's loop devices."""
+    found = []
+    for each in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with contextlib.suppress(OSError):  # released meanwhile
+            found.append(each.read_text().strip())
+    return found
+
+
 def is_attached(image: Path) -> bool:
     """Whether the host still has a loop device for a file."""
-    found = [each.read_text().strip() for each in Path("/sys/block").glob("loop*/loop/backing_file")]
-    return any(each.startswith(str(image)) for each in found)
+    return any(each.startswith(str(image)) for each in attached())
 
 
 def mounts() -> str:
@@ -198,7 +212,7 @@ def test_an_image_is_not_passed_over_where_nobody_can_mount_it(
 ) -> None:
     """An application that starts with an empty folder instead would have lost what it kept."""
     os.close(prepare(image_of(data), data, size_kb=8, user=USER))
-    for sandbox in (linux(own_user=False), reduced()):
+    for sandbox in (linux(own_user=False), reduced(), ProcessSandbox()):
         with pytest.raises(SandboxUnavailableError, match="its mutable storage is a file system"):
             stage.run(sandbox, SHOW, data=data, storage=image_of(data))
 
@@ -212,6 +226,156 @@ def test_what_mounts_a_file_twice_is_one_file_system(images_of_root: LinuxSandbo
     finally:
         os.close(first)
         os.close(second)
+
+
+def test_two_who_mount_at_once_share_one_loop_device(
+    images_of_root: LinuxSandbox, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two devices of one file would be two writers of one file system."""
+    image = image_of(data)
+    os.close(prepare(image, data, size_kb=8, user=USER))
+    wait_until(lambda: not is_attached(image), "the end of its loop device")
+    both, look = threading.Barrier(2), mounting._attached
+
+    def look_together(*arguments: Any) -> Any:
+        found = look(*arguments)
+        with contextlib.suppress(threading.BrokenBarrierError):  # one waits for the lock
+            both.wait(1)
+        return found
+
+    monkeypatch.setattr(mounting, "_attached", look_together)
+    with ThreadPoolExecutor(2) as threads:
+        views = list(threads.map(mount_image, [image, image]))
+    try:
+        assert attached().count(str(image)) == 1
+    finally:
+        for view in views:
+            os.close(view)
+
+
+def test_the_lock_ends_with_mounting_and_holds_while_a_tool_runs(
+    images_of_root: LinuxSandbox, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tool inherits it: where the device is killed, the next waits until its e2fsck has ended."""
+    image, seen, run = image_of(data), [], subprocess.run
+
+    def watched(command: list[str], **options: Any) -> Any:
+        if command[0].endswith(("tune2fs", "e2fsck")) and command[-1] == str(image):
+            inherited = [os.path.samestat(os.fstat(each), image.stat()) for each in options["pass_fds"]]
+            with image.open("rb") as other, pytest.raises(BlockingIOError):
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            seen.append((Path(command[0]).name, inherited, is_attached(image)))
+        return run(command, **options)
+
+    os.close(prepare(image, data, size_kb=64, user=USER))
+    monkeypatch.setattr(subprocess, "run", watched)
+    os.close(prepare(image, data, size_kb=8, user=USER))
+    wait_until(lambda: not is_attached(image), "the end of its loop device")
+    with image.open("r+b") as file:
+        file.seek(1024 + 58)
+        file.write(b"\x02\x00")  # the kernel found an error in it
+    mount = prepare(image, data, size_kb=8, user=USER)
+    try:
+        assert seen == [("tune2fs", [True], False), ("e2fsck", [True], False)]
+        with image.open("rb") as other:  # while it is mounted nobody waits
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(mount)
+
+
+def test_nothing_is_repaired_that_is_mounted(
+    images_of_root: LinuxSandbox, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = image_of(data)
+    mount = prepare(image, data, size_kb=8, user=USER)
+    monkeypatch.setattr(mounting, "_RELEASE_POLLS", 2)
+    monkeypatch.setattr(images, "_run", lambda *_, **__: pytest.fail("a tool ran"))
+    try:
+        with locked(image) as lock, pytest.raises(OSError, match="still mounted") as caught:
+            images._repair(image, lock)
+        assert caught.value.errno == errno.EBUSY
+    finally:
+        os.close(mount)
+
+
+def test_many_small_files_move_in(images_of_root: LinuxSandbox, data: Path) -> None:
+    for number in range(300):
+        (data / f"folder-{number}").mkdir()
+        (data / f"folder-{number}" / "file").write_bytes(b"x")
+    mount = prepare(image_of(data), data, size_kb=256, user=USER)
+    try:
+        assert len(list(Path(inside(mount)).glob("*/file"))) == 300
+        assert os.fstatvfs(mount).f_favail >= 200  # of its own
+    finally:
+        os.close(mount)
+
+
+def test_what_takes_more_than_was_counted_moves_into_a_larger_one(
+    images_of_root: LinuxSandbox, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (data / "large").write_bytes(b"x" * 3_000_000)
+    monkeypatch.setattr(images, "folder_use", lambda _: StorageUse(1_000_000, 1))
+    os.close(prepare(image_of(data), data, size_kb=8, user=USER))
+    assert storage_use(data).files == 1
+    with opened_storage(data) as storage:
+        assert (storage / "large").stat().st_size == 3_000_000
+
+
+def test_files_that_have_not_moved_stay_in_the_folder(images_of_root: LinuxSandbox, data: Path) -> None:
+    os.close(prepare(image_of(data), data, size_kb=8, user=USER))
+    (data / "later").write_bytes(b"of something else")
+    os.close(prepare(image_of(data), data, size_kb=8, user=USER))
+    assert (data / "later").read_bytes() == b"of something else"
+
+
+def test_root_follows_no_link_and_works_in_no_folder_of_another(
+    images_of_root: LinuxSandbox, data: Path, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"of the host")
+    image = image_of(data)
+    image.symlink_to(victim)
+    with pytest.raises(HostError, match=r"component\.ext4 is a link"):
+        prepare(image, data, size_kb=8, user=USER)
+    with pytest.raises(HostError, match=r"component\.ext4 is a link"):
+        mount_image(image)
+    image.unlink()
+    os.close(prepare(image, data, size_kb=8, user=USER))
+    os.chown(image, USER, USER)
+    with pytest.raises(HostError, match=rf"component\.ext4 belongs to user {USER}, expected 0"):
+        mount_image(image)
+    image.unlink()
+    fresh = images._fresh_name(image)
+    fresh.symlink_to(victim)
+    os.chown(data.parent, USER, USER)
+    try:
+        with pytest.raises(HostError, match=f"belongs to user {USER}, expected 0"):
+            prepare(image, data, size_kb=8, user=USER)
+    finally:
+        os.chown(data.parent, 0, 0)
+    assert victim.read_bytes() == b"of the host"
+
+
+def test_loop_devices_of_others_are_not_opened(
+    images_of_root: LinuxSandbox, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    mounts = [prepare(image_of(each), each, size_kb=8, user=USER) for each in (data, other)]
+    opened, real = [], os.open
+
+    def watched(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
+        if str(path).startswith("/dev/loop"):
+            opened.append(flags & os.O_ACCMODE)
+        return real(path, flags, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", watched)
+    try:
+        mounts.append(mount_image(image_of(data)))
+        assert opened == [os.O_RDONLY]
+    finally:
+        for mount in mounts:
+            os.close(mount)
 
 
 DAEMON = """

@@ -18,10 +18,14 @@ LOOK_S = 1.0
 
 
 def is_over(launch: Launch) -> bool:
-    """Whether there is more in the folder of its storage than its quota; never where a file system bounds it."""
+    """Whether there is more in the folder of its storage than its quota, or than can be counted.
+
+    Never where a file system bounds it.
+    """
     if launch.data is None or image_of(launch.data).exists():
         return False
-    return folder_use(launch.data).used_bytes > launch.grant.mutable_storage_kb * 1024
+    found = folder_use(launch.data)
+    return not found.whole or found.used_bytes > launch.grant.mutable_storage_kb * 1024
 
 
 async def watch(launch: Launch, end: Callable[[bool], None]) -> None:

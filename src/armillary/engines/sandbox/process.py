@@ -12,7 +12,7 @@ import structlog
 
 from armillary.engines.sandbox.port import AppEvent, Launch, Mechanism, RunningApplication, SandboxReport
 from armillary.engines.sandbox.start import host
-from armillary.engines.sandbox.start.entry import check_launch, plain_configuration
+from armillary.engines.sandbox.start.entry import check_launch, plain_configuration, refuse_image
 from armillary.engines.sandbox.start.plan import StartPlan
 from armillary.engines.sandbox.start.starting import launch
 
@@ -41,6 +41,7 @@ class ProcessSandbox:
     async def start(self, launch_: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
         """Start an application; see ``port.Sandbox``."""
         check_launch(launch_)
+        refuse_image(launch_)
         _log.warning("sandbox.nothing-enforced", sandbox=self.name, application=launch_.manifest.name)
         root = launch_.image_root.resolve()
         temporary = tempfile.mkdtemp(prefix="armillary-app-", dir=launch_.temporary)

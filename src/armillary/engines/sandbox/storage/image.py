@@ -16,13 +16,24 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 import struct
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
-from armillary.engines.sandbox.storage.mounting import inside, mount_image, wait_released
-from armillary.engines.sandbox.storage.use import folder_use, mount_use
+import structlog
+
+from armillary.engines.sandbox.storage.mounting import (
+    inside,
+    locked,
+    mount_image,
+    mount_locked,
+    refuse_foreign,
+    wait_released,
+)
+from armillary.engines.sandbox.storage.use import folder_use, inodes_used, mount_use
 from armillary.errors import ArmillaryError, HostError, InstallError
 
 TOOLS = ("mke2fs", "tune2fs", "e2fsck", "cp", "rm")
@@ -34,6 +45,11 @@ JOURNAL_BLOCKS = 1024
 # Inode tables and bitmaps, and what ext4 keeps for itself (two percent): what is left of a block is at least this.
 _USABLE = 0.95
 _SIZE_ATTEMPTS = 4
+# Files that fit beside those that move in; of a large file system one for each 16 KiB.
+_LEAST_INODES, _BLOCKS_PER_INODE = 256, 16
+_FILL_ATTEMPTS = 4
+_FULL = os.strerror(errno.ENOSPC)
+_MARKED = stat.S_ISVTX | 0o700
 # An image is made anew for a smaller quota when it would be smaller than this part of it.
 _SMALLER = 0.75
 # linux fs/ext4/super.c, ext4_set_resv_clusters
@@ -46,19 +62,34 @@ _BLOCKS_OFFSET, _RESERVED_OFFSET, _STATE_OFFSET, _ERROR_STATE = 4, 8, 58, 2
 _FEATURES = "none,has_journal,extent,filetype,sparse_super,large_file,huge_file,dir_nlink,extra_isize,ext_attr,flex_bg"
 
 
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """What an image must hold: KiB, and inodes of what moves in."""
+
+    kb: int
+    inodes: int
+
+
 def prepare(image: Path, folder: Path, *, size_kb: int, user: int) -> int:
     """Mount an application's storage of ``size_kb`` KiB; returns the mount's descriptor, which its caller closes.
 
-    It is made when it is missing, with what is in ``folder``; that is emptied afterwards.
+    It is made when it is missing, with what is in ``folder``; that is emptied afterwards, and only then.
 
     Raises:
-        HostError: the host has no room for it.
+        HostError: the host has no room for it, or it lies in a folder of another user.
         InstallError: it is damaged beyond repair, or the host's tools refuse it.
         OSError: the host lets nobody mount it.
     """
     _fresh_name(image).unlink(missing_ok=True)
-    if not image.exists():
-        _build(image, str(folder), used=folder_use(folder).used_bytes, size_kb=size_kb, user=user)
+    refuse_foreign(image.parent, image.parent.lstat())
+    if not os.path.lexists(image):
+        found = folder_use(folder)
+        needed = _Room(_room_kb(size_kb, found.used_bytes), found.files + found.folders)
+        _mark(folder)
+        _build(image, str(folder), needed, size_kb=size_kb, user=user)
     _empty(folder)
     mount = _mount(image)
     try:
@@ -68,14 +99,16 @@ def prepare(image: Path, folder: Path, *, size_kb: int, user: int) -> int:
         used = mount_use(mount)
         anew = _is_to_be_built_anew(image, wanted, used=used, size_kb=size_kb)
         if anew:
-            _build(image, inside(mount), used=used, size_kb=size_kb, user=user, mount=mount)
+            needed = _Room(_room_kb(size_kb, used), inodes_used(mount))
+            _build(image, inside(mount), needed, size_kb=size_kb, user=user, mount=mount)
     except BaseException:  # whatever it is, nothing stays open or half made
         os.close(mount)
         raise
     os.close(mount)
     if not anew:
-        wait_released(image)
-        _reserve(image, wanted)
+        with locked(image) as lock:
+            wait_released(image)
+            _reserve(image, wanted, lock)
     return _mount(image)
 
 
@@ -111,19 +144,18 @@ def _blocks_for(room_kb: int) -> int:
     return max(LEAST_BLOCKS, int((room_kb + JOURNAL_BLOCKS) / _USABLE))
 
 
-def _reserve(image: Path, wanted: int) -> None:
+def _reserve(image: Path, wanted: int, lock: int) -> None:
     """Reserve blocks of an image that is not mounted: at most half of them, which is more than the quota leaves."""
-    _run("tune2fs", "-r", str(min(max(0, wanted), _word(image, _BLOCKS_OFFSET) // 2)), str(image))
+    blocks = str(min(max(0, wanted), _word(image, _BLOCKS_OFFSET) // 2))
+    _run("tune2fs", "-r", blocks, str(image), descriptors=(lock,))
 
 
-def _build(image: Path, source: str, *, used: int, size_kb: int, user: int, mount: int = -1) -> None:
+def _build(image: Path, source: str, needed: _Room, *, size_kb: int, user: int, mount: int = -1) -> None:
     """Make an image that holds ``source`` (in the mount, if it is one) and put it in place."""
     fresh = _fresh_name(image)
     try:
-        target = _make(fresh, _room_kb(size_kb, used), user=user)
+        target = _filled(fresh, source, needed, user=user, mount=mount)
         try:
-            descriptors = tuple(each for each in (mount, target) if each >= 0)
-            _run("cp", "-a", "--", f"{source}/.", inside(target), descriptors=descriptors)
             root = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=target)
             try:
                 os.fchown(root, user, user)
@@ -134,7 +166,9 @@ def _build(image: Path, source: str, *, used: int, size_kb: int, user: int, moun
             wanted = _reserved(fresh, target, size_kb)
         finally:
             os.close(target)
-        _reserve(fresh, wanted)
+        with locked(fresh) as lock:
+            wait_released(fresh)
+            _reserve(fresh, wanted, lock)
         _sync(fresh)
         fresh.rename(image)
         _sync(image.parent)
@@ -143,15 +177,33 @@ def _build(image: Path, source: str, *, used: int, size_kb: int, user: int, moun
         raise
 
 
-def _make(fresh: Path, room_kb: int, *, user: int) -> int:
-    """A mounted file system in a new file, with room for so many KiB."""
+def _filled(fresh: Path, source: str, needed: _Room, *, user: int, mount: int) -> int:
+    """A mounted file system in a new file that holds ``source``; a larger one where it takes more than was counted."""
+    for attempt in range(_FILL_ATTEMPTS):
+        target = _make(fresh, _Room(needed.kb << attempt, needed.inodes << attempt), user=user)
+        try:
+            descriptors = tuple(each for each in (mount, target) if each >= 0)
+            _run("cp", "-a", "--", f"{source}/.", inside(target), descriptors=descriptors)
+        except BaseException as error:  # whatever it is, nothing stays open
+            os.close(target)
+            if not isinstance(error, InstallError) or _FULL not in error.message or attempt == _FILL_ATTEMPTS - 1:
+                raise
+        else:
+            return target
+    raise AssertionError  # the last attempt returned or raised
+
+
+def _make(fresh: Path, needed: _Room, *, user: int) -> int:
+    """A mounted file system in a new file, with this room."""
+    room_kb = needed.kb
     blocks = _blocks_for(room_kb)
     for _ in range(_SIZE_ATTEMPTS):
+        inodes = max(_LEAST_INODES, blocks // _BLOCKS_PER_INODE) + needed.inodes
         _allocate(fresh, blocks * BLOCK_BYTES)
         owner = f"root_owner={user}:{user},lazy_itable_init=0,lazy_journal_init=0,nodiscard"
         _run(
-            *("mke2fs", "-q", "-F", "-t", "ext4", "-b", str(BLOCK_BYTES), "-i", "16384", "-I", "256", "-O", _FEATURES),
-            *("-J", "size=1", "-m", "0", "-e", "remount-ro", "-E", owner, str(fresh)),
+            *("mke2fs", "-q", "-F", "-t", "ext4", "-b", str(BLOCK_BYTES), "-N", str(inodes), "-I", "256"),
+            *("-O", _FEATURES, "-J", "size=1", "-m", "0", "-e", "remount-ro", "-E", owner, str(fresh)),
         )
         mount = mount_image(fresh)
         root = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=mount)
@@ -175,16 +227,21 @@ def _reserved(image: Path, mount: int, size_kb: int) -> int:
 
 def _mount(image: Path) -> int:
     """Mount it; what a defect of the disk damaged is repaired first."""
-    if _word(image, _STATE_OFFSET) & _ERROR_STATE:
-        _repair(image)
+    with locked(image) as lock:
+        if _word(image, _STATE_OFFSET) & _ERROR_STATE:
+            _repair(image, lock)
+        try:
+            return mount_locked(image, lock)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EUCLEAN, errno.EIO, errno.EBADMSG):
+                raise
+        _repair(image, lock)
+        return _mount_repaired(image, lock)
+
+
+def _mount_repaired(image: Path, lock: int) -> int:
     try:
-        return mount_image(image)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EUCLEAN, errno.EIO, errno.EBADMSG):
-            raise
-    _repair(image)
-    try:
-        return mount_image(image)
+        return mount_locked(image, lock)
     except OSError as error:
         raise InstallError(
             f"mutable storage {image}: {error.strerror}, also after e2fsck",
@@ -192,13 +249,15 @@ def _mount(image: Path) -> int:
         ) from error
 
 
-def _repair(image: Path) -> None:
+def _repair(image: Path, lock: int) -> None:
+    wait_released(image)
     with contextlib.suppress(InstallError):  # the mount says whether that helped
-        _run("e2fsck", "-f", "-y", str(image), good=(0, 1, 2))
+        _run("e2fsck", "-f", "-y", str(image), good=(0, 1, 2), descriptors=(lock,))
 
 
 def _allocate(fresh: Path, size: int) -> None:
-    descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         os.posix_fallocate(descriptor, 0, size)
     except OSError as error:
@@ -211,11 +270,23 @@ def _allocate(fresh: Path, size: int) -> None:
         os.close(descriptor)
 
 
+def _mark(folder: Path) -> None:
+    """Mark a folder, until it is emptied: where there is an image, what is in the folder has moved there."""
+    folder.chmod(_MARKED)
+    _sync(folder)
+
+
 def _empty(folder: Path) -> None:
-    """Remove what has moved into the image; the folder itself stays."""
-    if any(True for _ in os.scandir(folder)):
+    """Remove what has moved into the image; the folder itself stays, and what something else wrote there."""
+    filled = any(True for _ in os.scandir(folder))
+    if not folder.lstat().st_mode & stat.S_ISVTX:
+        if filled:
+            _log.warning("storage.files-beside-the-image", folder=str(folder))
+    elif filled:
         _run("rm", "-rf", "--", str(folder))
         folder.mkdir(mode=0o700)
+    else:
+        folder.chmod(0o700)
 
 
 def _word(image: Path, offset: int) -> int:
@@ -238,7 +309,8 @@ def _run(program: str, *arguments: str, good: tuple[int, ...] = (0,), descriptor
     )
     if done.returncode not in good:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
-        raise InstallError(f"mutable storage: {program} failed ({done.returncode}): {said[-1]:.300}")
+        reason = next((line for line in said if _FULL in line), said[-1])
+        raise InstallError(f"mutable storage: {program} failed ({done.returncode}): {reason:.300}")
 
 
 def _fresh_name(image: Path) -> Path:

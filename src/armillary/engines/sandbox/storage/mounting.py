@@ -7,13 +7,17 @@ Sources: fsopen(2), fsconfig(2), fsmount(2); loop(4) and linux/loop.h; linux/mou
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
 import os
 import struct
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+from armillary.errors import HostError
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 # Same numbers on every architecture.
@@ -36,9 +40,47 @@ def mount_image(image: Path) -> int:
     Mounting a file that is mounted already gives another view of the same file system.
 
     Raises:
+        HostError: the file is another user's.
         OSError: no loop device, or no file system that can be mounted.
     """
-    loop, number = _attach(image)
+    with locked(image) as lock:
+        return mount_locked(image, lock)
+
+
+@contextlib.contextmanager
+def locked(image: Path) -> Iterator[int]:
+    """Nobody else looks for the image's loop device, mounts or repairs it meanwhile: its descriptor.
+
+    The lock is held as well by every program that inherits the descriptor, for as long as it runs.
+
+    Raises:
+        HostError: the file is another user's, or a link.
+        OSError: it is no file, or this user may not open it.
+    """
+    lock = _lock(image)
+    try:
+        refuse_foreign(image, os.fstat(lock))
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def refuse_foreign(path: Path, status: os.stat_result) -> None:
+    """Refuse what another user owns, who could put something else in its place.
+
+    Raises:
+        HostError: it is another user's.
+    """
+    if status.st_uid != os.geteuid():
+        raise HostError(
+            f"mutable storage: {path} belongs to user {status.st_uid}, expected {os.geteuid()}, who runs this",
+            remedy="Run it as that user; or give this user the device's whole folder, if you trust what is in it.",
+        )
+
+
+def mount_locked(image: Path, lock: int) -> int:
+    """As ``mount_image``, for who holds the image's lock."""
+    loop, number = _attach(image, lock)
     try:
         context = _call(_FSOPEN, ctypes.c_char_p(b"ext4"), ctypes.c_uint(_CLOEXEC))
         try:
@@ -61,7 +103,7 @@ def wait_released(image: Path) -> None:
     """
     backing = image.stat()
     for _ in range(_RELEASE_POLLS):
-        found = _attached(backing)
+        found = _attached(image, backing)
         if found is None:
             return
         os.close(found[0])
@@ -74,16 +116,36 @@ def inside(mount: int) -> str:
     return f"/proc/self/fd/{mount}/."
 
 
-def _attach(image: Path) -> tuple[int, int]:
+def _lock(image: Path) -> int:
+    """The file at this place, open and locked; it may have been replaced while the lock was waited for."""
+    while True:
+        try:
+            lock = os.open(image, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise HostError(f"mutable storage: {image} is a link, expected a file", remedy="Remove it.") from error
+            raise
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(lock), image.lstat()):
+                return lock
+        except BaseException:  # whatever it is, nothing stays open
+            os.close(lock)
+            raise
+        os.close(lock)
+
+
+def _attach(image: Path, lock: int) -> tuple[int, int]:
     """A loop device for a file, open, and its number: the one that the file has, or a free one.
 
     It is released with its last use. One file has one device: two would be two writers of one file system.
     """
-    backing = os.open(image, os.O_RDWR | os.O_CLOEXEC)
+    found = _attached(image, os.fstat(lock))
+    if found is not None:
+        return found
+    # Opened again: the loop device keeps what it is given, and with it would keep the lock.
+    backing = os.open(f"/proc/self/fd/{lock}", os.O_RDWR | os.O_CLOEXEC)
     try:
-        found = _attached(os.fstat(backing))
-        if found is not None:
-            return found
         control = os.open("/dev/loop-control", os.O_RDWR | os.O_CLOEXEC)
         try:
             return _configure(control, backing)
@@ -93,11 +155,14 @@ def _attach(image: Path) -> tuple[int, int]:
         os.close(backing)
 
 
-def _attached(file: os.stat_result) -> tuple[int, int] | None:
+def _attached(image: Path, file: os.stat_result) -> tuple[int, int] | None:
+    """The loop device of a file; those of files of other names are not opened."""
     for entry in Path("/sys/block").glob("loop*/loop"):
         number = int(entry.parent.name.removeprefix("loop"))
         try:
-            loop = os.open(f"/dev/loop{number}", os.O_RDWR | os.O_CLOEXEC)
+            if Path((entry / "backing_file").read_text("utf-8", "replace").rstrip("\n")).name != image.name:
+                continue
+            loop = os.open(f"/dev/loop{number}", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             continue  # released meanwhile
         status = bytearray(_INFO_BYTES)

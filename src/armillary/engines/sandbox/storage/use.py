@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ ENTRY_BYTES = 256
 ENTRY_LIMIT = 100_000
 # Times that a walk begins again when folders are moved under it; an honest application does not meet them all.
 _WALKS = 4
+# A folder that is gone, or something else by now.
+_REMOVED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -27,6 +30,8 @@ class StorageUse:
 
     used_bytes: int
     files: int  # And links; folders are not counted
+    folders: int = 0
+    whole: bool = True  # False: there is more than could be counted
 
 
 def storage_use(folder: Path) -> StorageUse:
@@ -42,7 +47,8 @@ def storage_use(folder: Path) -> StorageUse:
         return folder_use(folder)
     mount = mount_image(image)
     try:
-        return StorageUse(mount_use(mount), folder_use(Path(inside(mount))).files)
+        found = folder_use(Path(inside(mount)))
+        return StorageUse(mount_use(mount), found.files, found.folders)
     finally:
         os.close(mount)
 
@@ -76,54 +82,69 @@ def mount_use(mount: int) -> int:
     return max(0, found.f_blocks - found.f_bfree - 1) * found.f_frsize  # without the block of the empty root
 
 
+def inodes_used(mount: int) -> int:
+    """Inodes that a mounted image has given away."""
+    found = os.fstatvfs(mount)
+    return found.f_files - found.f_ffree
+
+
 def folder_use(folder: Path) -> StorageUse:
     """What is below a folder. Holes of sparse files are not counted, links are not followed.
 
     An application may move folders while they are counted. A walk that comes back up to another folder than it went
-    down from ends there, because it may have left the storage, and begins again; of several, the largest is told.
+    down from ends there, because it may have left the storage, and begins again; of several, the largest is told,
+    and that it is not whole. Nor is it where a folder is closed to this user.
     """
-    most = StorageUse(0, 0)
+    most = StorageUse(0, 0, whole=False)
     for _ in range(_WALKS):
-        found, whole = _walk(folder)
-        if whole:
+        found = _walk(folder)
+        if found.whole:
             return found
         most = max(most, found, key=lambda use: use.used_bytes)
     return most
 
 
-def _walk(folder: Path) -> tuple[StorageUse, bool]:
+def _walk(folder: Path) -> StorageUse:
     """What is below a folder, and whether all of it was seen.
 
     It walks by descriptors, because paths may be longer than the kernel accepts.
     """
-    at = os.open(f"{folder}/.", _FOLDER)
     try:
-        used, entries, names = _entries(at)
+        at = os.open(f"{folder}/.", _FOLDER)
+    except PermissionError:
+        return StorageUse(0, 0, whole=False)
+    try:
+        used, entries, whole, names = _entries(at)
         files = entries - len(names)
         waiting, passed = [names], [identity(at)]
         while len(waiting) > 1 or waiting[0]:
             if entries > ENTRY_LIMIT:
-                return StorageUse(max(used, entries * BLOCK_BYTES), files), True
+                return StorageUse(max(used, entries * BLOCK_BYTES), files, entries - files, whole)
             if waiting[-1]:
                 try:
                     below = os.open(waiting[-1].pop(), _FOLDER, dir_fd=at)
-                except OSError:
-                    continue  # removed meanwhile, or closed to this user
+                except OSError as error:
+                    whole = whole and error.errno in _REMOVED
+                    continue
                 os.close(at)
                 at = below
-                more, count, names = _entries(at)
+                more, count, seen, names = _entries(at)
                 used, entries, files = used + more, entries + count, files + count - len(names)
+                whole = whole and seen
                 waiting.append(names)
                 passed.append(identity(at))
             else:
                 waiting.pop()
                 passed.pop()
-                above = os.open("..", _FOLDER, dir_fd=at)
+                try:
+                    above = os.open("..", _FOLDER, dir_fd=at)
+                except PermissionError:
+                    return StorageUse(used, files, entries - files, whole=False)
                 os.close(at)
                 at = above
                 if identity(at) != passed[-1]:
-                    return StorageUse(used, files), False
-        return StorageUse(used, files), True
+                    return StorageUse(used, files, entries - files, whole=False)
+        return StorageUse(used, files, entries - files, whole)
     finally:
         os.close(at)
 
@@ -134,16 +155,17 @@ def identity(folder: int) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _entries(folder: int) -> tuple[int, int, list[str]]:
-    """Bytes and number of the entries of an open folder, and the names of the folders among them."""
-    used = entries = 0
+def _entries(folder: int) -> tuple[int, int, bool, list[str]]:
+    """Bytes and number of the entries of an open folder, whether all could be seen, and the folders' names."""
+    used, entries, whole = 0, 0, True
     inner: list[str] = []
     with os.scandir(folder) as found:
         for entry in found:
             entries += 1
             try:
                 status = entry.stat(follow_symlinks=False)
-            except OSError:
+            except OSError as error:
+                whole = whole and error.errno in _REMOVED
                 continue
             blocks = -(-min(status.st_size, status.st_blocks * 512) // BLOCK_BYTES)
             used += max(blocks * BLOCK_BYTES, ENTRY_BYTES)
@@ -151,4 +173,4 @@ def _entries(folder: int) -> tuple[int, int, list[str]]:
                 inner.append(entry.name)
             if entries > ENTRY_LIMIT:
                 break
-    return used, entries, inner
+    return used, entries, whole, inner

@@ -259,7 +259,7 @@ class Device:
             yield
             return
         from armillary.device.rest.attached import AttachedDevice  # noqa: PLC0415 - see above
-        from armillary.device.rest.server import serve  # noqa: PLC0415
+        from armillary.device.rest.server import RestAddress, serve, serve_again  # noqa: PLC0415
         from armillary.device.rest.staging import Staging  # noqa: PLC0415
 
         attached = AttachedDevice(
@@ -280,10 +280,20 @@ class Device:
             started=self.clock.monotonic(),
             trust_tier=self.root_of_trust.tier,
         )
-        async with serve(attached) as address:
-            self._fixed_status["rest"] = address.status()
+
+        def told(address: RestAddress | None) -> None:
+            self._fixed_status["rest"] = None if address is None else address.status()
+            if address is not None:
+                self.journal.write("rest-listening", **address.status())
+
+        if "rest" in self._fixed_status:  # it was served before, and the device restarts
+            async with serve_again(attached, told):
+                self._write_status({"state": "starting"})
+                yield
+            return
+        async with serve(attached) as served:
+            told(served)
             self._write_status({"state": "starting"})
-            self.journal.write("rest-listening", **address.status())
             yield
 
     def _directives(self, endpoint: DeviceEndpoint, mirrors: aiohttp.ClientSession) -> Directives:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import socket
@@ -21,7 +22,7 @@ from tests.fixtures.waiting import until
 from armillary.device.interface import connection, door
 from armillary.device.interface.allowance import Allowance
 from armillary.device.interface.interface import no_sockets_left, socket_folder
-from armillary.device.interface.method import Call, Method
+from armillary.device.interface.method import Answer, Call, Method
 from armillary.wire.device.interface.frame import FRAME_LIMIT_BYTES, encode_frame
 
 pytestmark = pytest.mark.anyio
@@ -210,6 +211,24 @@ async def test_the_end_of_a_run_ends_its_connections(tmp_path: Path) -> None:
     assert await client.take() is None
     client.close()
     assert not asked.path.exists()
+
+
+async def test_descriptors_that_the_kernel_does_not_carry_are_an_error_and_not_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel counts the descriptors of a user that nobody has taken yet (unix(7): ETOOMANYREFS)."""
+
+    async def give(_: Call) -> Answer:
+        return Answer(result={}, descriptors=(os.open("/dev/null", os.O_RDONLY),))
+
+    async def full(*_: object) -> int:
+        raise OSError(errno.ETOOMANYREFS, os.strerror(errno.ETOOMANYREFS))
+
+    monkeypatch.setattr(connection.Connection, "_send_descriptors", full)
+    async with Host(tmp_path, lambda _: [Method("give", None, give), *rows(_)]).open(application()) as asked:
+        client = asked.client()
+        assert (await client.ask("give"))["name"] == "ETOOMANYREFS"
+        assert await client.ask("echo") == {"text": ""}
 
 
 async def test_the_folder_is_private_and_a_foreign_one_is_not_used(tmp_path: Path) -> None:

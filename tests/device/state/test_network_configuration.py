@@ -112,6 +112,19 @@ def test_names_are_taken_once_and_ids_never_come_back():
     assert number_of(lambda: configuration.add({**PSK, "ssid": "full"})) == azure_error.TOO_MANY_NETWORKS
 
 
+def test_networks_that_would_not_be_read_back_are_refused_and_none_is_lost():
+    configuration = WifiConfiguration(CutFlash())
+    large = {"securityState": "eaptls", "clientCertStoreIdentifier": "c" * 3000}
+    kept = 65_536 // 3200
+    for number in range(kept):
+        configuration.add({**large, "ssid": f"n{number}"})
+    assert number_of(lambda: configuration.add({**large, "ssid": "more"})) == azure_error.TOO_MANY_NETWORKS
+    assert len(configuration.networks) == kept < MAX_NETWORKS
+    configuration.remove(0)
+    configuration.add({**large, "ssid": "last"})
+    assert len(configuration.networks) == kept
+
+
 def test_a_cut_at_any_operation_leaves_the_old_or_the_new_configuration():
     def change(flash: CutFlash) -> None:
         WifiConfiguration(flash).add({**OPEN, "ssid": "new"})

@@ -101,10 +101,21 @@ class Connection:
         said, given = await self._table.answer(self._session, message, self)
         try:
             with contextlib.suppress(OSError):  # the application is gone; reading ends the connection
-                await self._send(said, given)
+                await self._say(said, given)
         finally:
             if given is not None:
                 given.close()
+
+    async def _say(self, said: Mapping[str, Any], given: Answer | None) -> None:
+        """Send an answer, or that its descriptors could not come along; nothing of the answer is sent then."""
+        try:
+            await self._send(said, given)
+        except OSError as error:
+            if error.errno != errno.ETOOMANYREFS:
+                raise
+            remedy = "Take the descriptors of earlier answers first."
+            message = "too many descriptors are on their way to applications"
+            await self._send(refusal(said["id"], errno.ETOOMANYREFS, message, remedy=remedy))
 
     async def _tell(self) -> None:
         while True:

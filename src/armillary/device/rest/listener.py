@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from aiohttp import web
@@ -23,6 +25,8 @@ from armillary.errors import PortInUseError
 
 MAX_CONNECTIONS: Final = 16
 MAX_OF_ADDRESS: Final = 8  # somebody on a network leaves room for others
+MAX_LOOKED_AT: Final = 16  # connections whose user is being looked up; they take no room of those that are let in
+EXHAUSTED_S: Final = 0.5  # until the next try where no descriptor is left
 HANDSHAKE_S: Final = 10.0
 FIRST_REQUEST_S: Final = 10.0
 IDLE_S: Final = 60.0
@@ -31,6 +35,7 @@ MAX_LINE_BYTES: Final = 2048
 MAX_HEADERS: Final = 32
 _READ_BYTES: Final = 64 * 1024
 _BACKLOG: Final = 64
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 # Called with a user id, or None for somebody at another host, for each connection that was refused.
@@ -77,6 +82,8 @@ class Listener:
         self._socket: socket.socket | None = None
         self._entering: set[asyncio.Task[None]] = set()
         self._held: Counter[str] = Counter()  # connections by address
+        self._looked_at = 0
+        self._looks = ThreadPoolExecutor(1, thread_name_prefix="device-api")  # strangers hold up no other work
 
     def listen(self, host: str, port: int, *, found: Callable[[int], object] = lambda _: None) -> int:
         """Listen; returns the port, for 0 the one that the kernel chose, and tells ``found`` before anybody gets in.
@@ -104,9 +111,11 @@ class Listener:
         if self._socket is not None:
             self._loop.remove_reader(self._socket.fileno())
             self._socket.close()
+            self._socket = None
         for task in tuple(self._entering):
             task.cancel()
         await asyncio.gather(*self._entering, return_exceptions=True)
+        self._looks.shutdown(wait=False, cancel_futures=True)
         await self._server.shutdown(1.0)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -122,29 +131,32 @@ class Listener:
         assert self._socket is not None  # noqa: S101 - it is read only while it listens
         try:
             accepted, address = self._socket.accept()
-        except OSError:  # closed while it waited, or no descriptor is left: the others stay in the kernel's queue
-            return
-        if not self._has_room(str(address[0])):
-            accepted.close()
+        except OSError as error:  # closed while it waited, or no descriptor is left: the others stay in the queue
+            if error.errno in _EXHAUSTED:
+                self._loop.remove_reader(self._socket.fileno())
+                self._loop.call_later(EXHAUSTED_S, self._listen_again)
             return
         accepted.setblocking(False)
-        place = contextlib.ExitStack()  # however often it is closed, the room is free once
-        self._held[str(address[0])] += 1
-        place.callback(self._free, str(address[0]))
-        task = self._loop.create_task(self._enter(accepted, place), name="device API connection")
+        task = self._loop.create_task(self._enter(accepted, str(address[0])), name="device API connection")
         self._entering.add(task)
         task.add_done_callback(self._entering.discard)
 
-    async def _enter(self, accepted: socket.socket, place: contextlib.ExitStack) -> None:
+    def _listen_again(self) -> None:
+        if self._socket is not None and self._looked_at < MAX_LOOKED_AT:
+            self._loop.add_reader(self._socket.fileno(), self._accept)
+
+    async def _enter(self, accepted: socket.socket, address: str) -> None:
         """Let a connection in, if it may come; its handshake has a limit of time."""
         with contextlib.ExitStack() as refused:
-            refused.callback(place.close)
             refused.callback(accepted.close)
-            if self._owner_only:
-                user = await asyncio.to_thread(peer_user, accepted)
-                if user not in (0, os.geteuid()):
-                    self._refused(user)
-                    return
+            if self._owner_only and not await self._is_owners(accepted):
+                return
+            if not self._has_room(address):
+                return
+            place = contextlib.ExitStack()  # however often it is closed, the room is free once
+            self._held[address] += 1
+            place.callback(self._free, address)
+            refused.callback(place.close)
             connection = self._server.connection(place.close)
             timeout = None if self._tls is None else HANDSHAKE_S
             with contextlib.suppress(OSError):  # a handshake that failed
@@ -152,6 +164,21 @@ class Listener:
                     lambda: connection, accepted, ssl=self._tls, ssl_handshake_timeout=timeout
                 )
                 refused.pop_all()  # from here on the connection closes its socket, and gives its room back
+
+    async def _is_owners(self, accepted: socket.socket) -> bool:
+        """Whether this user or root has made a connection; while many are looked at, the next wait in the kernel."""
+        self._looked_at += 1
+        if self._looked_at >= MAX_LOOKED_AT and self._socket is not None:
+            self._loop.remove_reader(self._socket.fileno())
+        try:
+            user = await self._loop.run_in_executor(self._looks, peer_user, accepted)
+        finally:
+            self._looked_at -= 1
+            self._listen_again()
+        if user in (0, os.geteuid()):
+            return True
+        self._refused(user)
+        return False
 
     def _has_room(self, address: str) -> bool:
         if self._owner_only:

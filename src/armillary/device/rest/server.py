@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -24,9 +24,13 @@ from armillary.device.rest.authority import open_authority
 from armillary.device.rest.call import Route
 from armillary.device.rest.device_list import DeviceList
 from armillary.device.rest.listener import Listener
+from armillary.device.state.journal import Journal
 from armillary.engines.sandbox.network.own_ports import own_port
+from armillary.errors import HostError
 
 LIST_HOST: Final = "127.0.0.1"
+RETRY_S: Final = 30.0  # until the next try to listen at a port that was lost
+FOLD_S: Final = 60.0  # one line of the log in this time says how many connections were refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +56,7 @@ async def serve(device: AttachedDevice) -> AsyncGenerator[RestAddress]:
     """
     settings = device.settings
     authority = open_authority(device.folder.rest)
-
-    def refused(user: int | None) -> None:
-        device.journal.write("rest-refused", user="at another host" if user is None else user)
+    refusals = Refusals(device.journal, device.clock.monotonic)
 
     def listener(answering: Answering | DeviceList, *, is_api: bool) -> Listener:
         return Listener(
@@ -62,10 +64,11 @@ async def serve(device: AttachedDevice) -> AsyncGenerator[RestAddress]:
             headers=HEADERS,
             tls=authority.server_context(settings.host) if is_api else None,
             owner_only=settings.token is None or not is_api,
-            refused=refused,
+            refused=refusals.add,
         )
 
     async with contextlib.AsyncExitStack() as stack:
+        stack.callback(refusals.write)
         marks = stack.enter_context(contextlib.ExitStack())  # until nothing listens any more
         api = listener(Answering(device, routes()), is_api=True)
         stack.push_async_callback(api.close)
@@ -79,6 +82,66 @@ async def serve(device: AttachedDevice) -> AsyncGenerator[RestAddress]:
             address = replace(address, list_url=f"http://{LIST_HOST}:{list_port}/api/service/devices")
         await asyncio.to_thread(network_calls.switch_as_left, device)
         yield address
+
+
+@contextlib.asynccontextmanager
+async def serve_again(device: AttachedDevice, told: Callable[[RestAddress | None], object]) -> AsyncGenerator[None]:
+    """Serve the API while the block runs, as soon as its port is free: a device that restarts does not end over it.
+
+    ``told`` hears the address whenever it is served, and None where it is not.
+    """
+
+    async def keep_trying() -> None:
+        while True:
+            try:
+                async with serve(device) as address:
+                    told(address)
+                    tried.set()
+                    await asyncio.Event().wait()
+            except HostError as error:
+                if not tried.is_set():
+                    told(None)
+                    device.journal.write("rest-lost", reason=error.message)
+                tried.set()
+            await asyncio.sleep(RETRY_S)
+
+    tried = asyncio.Event()
+    task = asyncio.create_task(keep_trying(), name="device API")
+    first = asyncio.create_task(tried.wait(), name="device API first try")
+    try:
+        await asyncio.wait({task, first}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()  # a defect ended it: let it be seen
+        yield
+    finally:
+        for each in (task, first):
+            each.cancel()
+        await asyncio.gather(task, first, return_exceptions=True)
+
+
+class Refusals:
+    """Connections that were refused, in few lines of the log: others must not fill it."""
+
+    def __init__(self, journal: Journal, monotonic: Callable[[], float]) -> None:
+        self._journal = journal
+        self._monotonic = monotonic
+        self._user: int | None = None
+        self._count = 0
+        self._written: float | None = None
+
+    def add(self, user: int | None) -> None:
+        """Count one of this user, or of somebody at another host; the first is written at once."""
+        self._user = user
+        self._count += 1
+        if self._written is None or self._monotonic() - self._written >= FOLD_S:
+            self.write()
+
+    def write(self) -> None:
+        """Write the last user and how many there were since the line before; nothing where there was none."""
+        if self._count:
+            user = "at another host" if self._user is None else self._user
+            self._journal.write("rest-refused", user=user, count=self._count)
+            self._count, self._written = 0, self._monotonic()
 
 
 def routes() -> tuple[Route, ...]:

@@ -39,6 +39,7 @@ class Staging:
         self._folder = folder
         self._limit_bytes = limit_bytes
         self._found: dict[UUID, Staged] = {}
+        self._arriving: dict[Path, int] = {}  # bytes that have come of those that are not checked yet
 
     @property
     def staged(self) -> tuple[Staged, ...]:
@@ -53,9 +54,11 @@ class Staging:
         path = self._folder / f"{uuid4()}.imagepackage"
         with contextlib.ExitStack() as cleanup:
             cleanup.callback(path.unlink, missing_ok=True)
-            room = self._limit_bytes - sum(each.size for each in self.staged)
-            size = await self._write(path, chunks, room)
-            component_id, image_id = await asyncio.to_thread(_check, path, signers)
+            try:
+                size = await self._write(path, chunks)
+                component_id, image_id = await asyncio.to_thread(_check, path, signers)
+            finally:
+                self._arriving.pop(path, None)
             found = Staged(component_id, image_id, size, path)
             earlier = self._found.pop(component_id, None)
             if earlier is not None:
@@ -76,14 +79,15 @@ class Staging:
             each.path.unlink(missing_ok=True)
         self._found.clear()
 
-    async def _write(self, path: Path, chunks: AsyncIterator[bytes], room: int) -> int:
-        """Write what comes, off the event loop; returns its size."""
+    async def _write(self, path: Path, chunks: AsyncIterator[bytes]) -> int:
+        """Write what comes, off the event loop; returns its size. What comes beside it has its part of the room."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         size = 0
         with path.open("xb") as file:
             async for chunk in chunks:
                 size += len(chunk)
-                if size > room:
+                self._arriving[path] = size
+                if sum(each.size for each in self.staged) + sum(self._arriving.values()) > self._limit_bytes:
                     raise _full(f"{self._limit_bytes} bytes may be staged at a time")
                 await asyncio.to_thread(file.write, chunk)
         return size

@@ -26,8 +26,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from armillary.device.state.kept_region import keep_region
 from armillary.device.state.request_refused import RequestRefusedError
-from armillary.engines.flash.port import Flash, replace_region
+from armillary.engines.flash.port import Flash
 from armillary.errors import DataFolderError, WireError
 from armillary.wire.certificates.key_cost import MAX_RSA_BITS, check_cost, check_rsa
 from armillary.wire.device import azure_error
@@ -132,7 +133,9 @@ class CertificateStore:
 
     def _keep(self, found: Mapping[str, StoredCertificate]) -> None:
         value = {name: [each.kind, each.pem, each.key] for name, each in found.items()}
-        replace_region(self._flash, REGION, cbor.encode({1: _VERSION, 2: value}))
+        keep_region(
+            self._flash, REGION, {1: _VERSION, 2: value}, limit_bytes=2 * STORE_BYTES, number=azure_error.STORE_FULL
+        )
 
 
 def read_certificate(kind: str, public: str, key: str | None, password: str | None) -> StoredCertificate:

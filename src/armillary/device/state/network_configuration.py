@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from armillary.device.state.kept_region import keep_region
 from armillary.device.state.request_refused import RequestRefusedError
-from armillary.engines.flash.port import Flash, replace_region
+from armillary.engines.flash.port import Flash
 from armillary.errors import WireError
 from armillary.wire.device.azure_error import INVALID_PARAMETER
 from armillary.wire.encoding import cbor
@@ -59,7 +60,7 @@ class NetworkConfiguration:
 
     def _keep(self, proxy: dict[str, Any], switched: dict[str, bool]) -> None:
         value = {1: _VERSION, 2: json.dumps(proxy), 3: switched}
-        replace_region(self._flash, REGION, cbor.encode(value))
+        keep_region(self._flash, REGION, value, limit_bytes=_MAX_BYTES, number=INVALID_PARAMETER)
 
 
 def _checked_proxy(asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
+from armillary.device.state.kept_region import keep_region
 from armillary.device.state.request_refused import RequestRefusedError
-from armillary.engines.flash.port import Flash, replace_region
+from armillary.engines.flash.port import Flash
 from armillary.errors import WireError
 from armillary.wire.device import azure_error
 from armillary.wire.encoding import cbor
@@ -126,7 +127,7 @@ class WifiConfiguration:
 
     def _keep(self, kept: _Kept) -> None:
         value = {1: _VERSION, 2: kept.next_id, 3: [asdict(each) for each in kept.networks], 4: kept.saves_power}
-        replace_region(self._flash, REGION, cbor.encode(value))
+        keep_region(self._flash, REGION, value, limit_bytes=_MAX_BYTES, number=azure_error.TOO_MANY_NETWORKS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,28 +10,30 @@ import asyncio
 import dataclasses
 import json
 import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.attacks.corpus import attempts, scene
 from tests.attacks.corpus.scene import Seen
 from tests.engines.sandbox.sandbox_stage import linux, reduced
-from tests.engines.sandbox.test_unprivileged import NOBODY, PACKAGES, SOURCE, interpreter
+from tests.fixtures.other_user import run_as_other
 
 from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.start.plan import StartPlan
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="module")
 def control() -> Seen:
-    """What each attempt does without a sandbox."""
-    return asyncio.run(scene.play(None))
+    """What each attempt does without a sandbox: in one of three plays, as others on this host may be in its way."""
+    found = asyncio.run(scene.play(None))
+    wanted = {each.name for each in attempts.ATTEMPTS if each.control == attempts.OUTSIDE}
+    for _ in range(2):
+        if wanted - impossible(found) <= found.did:
+            break
+        found.did |= asyncio.run(scene.play(None)).did
+    return found
 
 
 def impossible(control: Seen) -> set[str]:
@@ -45,17 +47,7 @@ def impossible(control: Seen) -> set[str]:
 
 def as_user(engine: str) -> Seen:
     """The corpus in a device that a user started who is not root."""
-    command = ["-m", "tests.attacks.corpus.scene", engine]
-    if os.geteuid() == 0:
-        if shutil.which("setpriv") is None:
-            pytest.skip("setpriv (util-linux) is needed to become another user")
-        command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", interpreter(), *command]
-    else:
-        command = [sys.executable, *command]
-    environment = {"PYTHONPATH": f"{SOURCE}:{ROOT}:{PACKAGES}", "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin"}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd="/", timeout=160)
-    if "No module named" in run.stderr or "Permission denied" in run.stderr:
-        pytest.skip(f"another user cannot read the packages: {run.stderr.splitlines()[-1]}")
+    run = run_as_other(["-m", "tests.attacks.corpus.scene", engine])
     assert run.returncode == 0, run.stderr
     return Seen.told(json.loads(run.stdout))
 

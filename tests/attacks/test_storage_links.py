@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.engines.sandbox.test_unprivileged import PACKAGES, SOURCE, interpreter
+from tests.fixtures.other_user import NOBODY, run_as_other
 
 from armillary.engines.sandbox.storage import use
 from armillary.engines.sandbox.storage.use import folder_use
@@ -113,20 +112,8 @@ def test_a_closed_folder_hides_nothing() -> None:
         Path(place).chmod(0o755)
         storage = Path(place, "storage")
         storage.mkdir()
-        os.chown(storage, 60123, 60123)
-        done = subprocess.run(
-            [interpreter(), "-c", CLOSED, str(storage)],
-            env={"PYTHONPATH": f"{SOURCE}:{PACKAGES}", "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin"},
-            capture_output=True,
-            text=True,
-            check=False,
-            user=60123,
-            group=60123,
-            extra_groups=(),
-            cwd="/",
-        )
-    if "No module named" in done.stderr:
-        pytest.skip(f"another user cannot read the packages: {done.stderr.splitlines()[-1]}")
+        os.chown(storage, NOBODY, NOBODY)
+        done = run_as_other(["-c", CLOSED, str(storage)])
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"0o700": True, "0o300": False, "0o400": False, "0o0": False, "all": False}
 

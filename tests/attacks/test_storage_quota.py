@@ -33,7 +33,9 @@ def sandbox() -> LinuxSandbox:
     found = linux(own_user=True)
     reason = try_image()
     if reason:
-        pytest.skip(f"this host mounts no images: {reason}")
+        pytest.skip(
+            f"this host mounts no images ({reason}): as root with loop devices, sudo modprobe loop; sudo make test"
+        )
     return found
 
 

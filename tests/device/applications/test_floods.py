@@ -6,21 +6,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from tests.device.applications.flood_scene import FLOODS, GROUPED, LOW, WORDS, play
 from tests.engines.sandbox.sandbox_stage import linux
-from tests.engines.sandbox.test_unprivileged import NOBODY, SOURCE, interpreter
+from tests.fixtures.other_user import run_as_other
 
 from armillary.engines.sandbox.control_groups.groups import device_groups
-
-ROOT = Path(__file__).parents[3]
-PACKAGES = Path(structlog.__file__).parent.parent
 
 
 def as_root(kind: str, folder: Path) -> dict[str, Any]:
@@ -33,17 +27,7 @@ def as_root(kind: str, folder: Path) -> dict[str, Any]:
 
 def as_user(kind: str) -> dict[str, Any]:
     linux(own_user=False)
-    command = ["-m", "tests.device.applications.flood_scene", kind]
-    if os.geteuid() == 0:
-        if shutil.which("setpriv") is None:
-            pytest.skip("setpriv (util-linux) is needed to become another user")
-        command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", interpreter(), *command]
-    else:
-        command = [interpreter(), *command]
-    environment = {"PYTHONPATH": f"{SOURCE}:{ROOT}:{PACKAGES}", "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin"}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd="/", timeout=160)
-    if "No module named" in run.stderr or "Permission denied" in run.stderr:
-        pytest.skip(f"another user cannot read the packages: {run.stderr.splitlines()[-1]}")
+    run = run_as_other(["-m", "tests.device.applications.flood_scene", kind])
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout)
     assert isinstance(found, dict)

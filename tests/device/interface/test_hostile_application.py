@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 from tests.device.interface.asking import Client, Host, application
-from tests.engines.sandbox.test_unprivileged import interpreter
 from tests.fixtures.clocks import Clock
+from tests.fixtures.other_user import interpreter
 from tests.fixtures.waiting import until
 
 from armillary.device.interface import connection, door

@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 
 import pytest
-from tests.engines.sandbox.test_unprivileged import NOBODY, PACKAGES, SOURCE, interpreter
 from tests.fixtures.application_samples import APPLIBS
+from tests.fixtures.other_user import run_as_other
 
 SCRIPT = """
 import asyncio, sys, tempfile
@@ -59,20 +57,7 @@ asyncio.run(main())
 def test_an_application_asks_a_device_of_a_plain_user(name: str) -> None:
     if os.geteuid() != 0:
         pytest.skip("the other tests run as this user already")
-    if shutil.which("setpriv") is None:
-        pytest.skip("setpriv (util-linux) is needed to become another user: sudo apt-get install util-linux")
-    user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-    run = subprocess.run(
-        ["setpriv", *user, interpreter(), "-c", SCRIPT, name],
-        input=(APPLIBS / "python/armillary_application.py").read_bytes(),
-        env={"PYTHONPATH": f"{SOURCE}:{PACKAGES}", "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        check=False,
-        cwd="/",
-        timeout=60,
-    )
-    error = run.stderr.decode()
-    if "No module named" in error or "Permission denied" in error:
-        pytest.skip(f"another user cannot read the packages: {error.splitlines()[-1]}")
-    assert run.returncode == 0, error
-    assert run.stdout.decode().splitlines()[-1] == "00000000-0000-0000-0000-000000000009"
+    library = (APPLIBS / "python/armillary_application.py").read_text("utf-8")
+    run = run_as_other(["-c", SCRIPT, name], given=library, timeout_s=60)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[-1] == "00000000-0000-0000-0000-000000000009"

@@ -13,6 +13,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.engines.sandbox.sandbox_stage import Stage, linux, reduced
@@ -57,7 +58,9 @@ def images_of_root() -> LinuxSandbox:
     sandbox = linux(own_user=True)
     reason = try_image()
     if reason:
-        pytest.skip(f"this host mounts no images: {reason}")
+        pytest.skip(
+            f"this host mounts no images ({reason}): as root with loop devices, sudo modprobe loop; sudo make test"
+        )
     return sandbox
 
 
@@ -357,10 +360,11 @@ def test_root_follows_no_link_and_works_in_no_folder_of_another(
 
 
 def test_loop_devices_of_others_are_not_opened(
-    images_of_root: LinuxSandbox, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images_of_root: LinuxSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
+    data, other = tmp_path / f"own-{uuid4()}", tmp_path / "other"  # of a name that no other test's image has
+    for each in (data, other):
+        each.mkdir(mode=0o700)
     mounts = [prepare(image_of(each), each, size_kb=8, user=USER) for each in (data, other)]
     opened, real = [], os.open
 

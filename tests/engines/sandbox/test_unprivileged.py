@@ -5,19 +5,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-import structlog
-
-import armillary
-
-SOURCE = Path(armillary.__file__).parent.parent
-PACKAGES = Path(structlog.__file__).parent.parent
-NOBODY = 60123
+from tests.fixtures.other_user import NOBODY, run_as_other
 
 SCRIPT = """
 import asyncio, json, sys, tempfile
@@ -64,48 +54,13 @@ print(json.dumps({
 """
 
 
-def interpreter() -> str:
-    """A Python that another user may run; a virtual environment below root's home is none."""
-    for name in (
-        sys.executable,
-        "/usr/bin/python3",
-        "/usr/bin/python3.11",
-        "/usr/bin/python3.12",
-        "/usr/bin/python3.13",
-    ):
-        found = shutil.which(name)
-        if found is None:
-            continue
-        probe = subprocess.run(
-            [
-                "setpriv",
-                f"--reuid={NOBODY}",
-                "--clear-groups",
-                found,
-                "-c",
-                "import sys; sys.exit(sys.version_info < (3, 11))",
-            ],
-            capture_output=True,
-            check=False,
-        )
-        if probe.returncode == 0:
-            return found
-    pytest.skip("no Python 3.11 or newer that an unprivileged user may run")
-
-
 # A login has its own group among the supplementary ones, and often others; a service manager may clear them.
 @pytest.mark.parametrize("groups", ["--clear-groups", f"--groups={NOBODY}", f"--groups={NOBODY},27,44"])
 @pytest.mark.parametrize("name", ["linux", "reduced"])
 def test_everything_holds_for_a_user_who_is_not_root(name: str, groups: str) -> None:
     if os.geteuid() != 0:
         pytest.skip("the other tests run as this user already")
-    if shutil.which("setpriv") is None:
-        pytest.skip("setpriv (util-linux) is needed to become another user")
-    command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", groups, interpreter(), "-c", SCRIPT, name]
-    environment = {"PYTHONPATH": f"{SOURCE}:{PACKAGES}", "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin"}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd="/", timeout=60)
-    if "No module named" in run.stderr or "Permission denied" in run.stderr:
-        pytest.skip(f"another user cannot read the packages: {run.stderr.splitlines()[-1]}")
+    run = run_as_other(["-c", SCRIPT, name], groups=groups, timeout_s=60)
     assert run.returncode == 0, run.stderr
     report = json.loads(run.stdout)
     assert (report["sandbox"], report["missing"]) == (name, [])

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from tests.api.running_service import RunningService
@@ -34,9 +35,9 @@ def answer(service: RunningService, device: WireDevice) -> None:
     """Check in as a device does that waits for a hint: when it is asked for its log, which it sends."""
     logs = service.service.device_logs
     wait_until(lambda: logs.standing(device.device_id).state == "waiting", "the device is asked for its log")
-    request_id = device.check_in().log_request
-    assert request_id is not None
-    log = DeviceLog(request_id=request_id, at=1_790_000_000, left_out=4, lines=LINES)
+    asked: list[UUID] = []
+    wait_until(lambda: asked.extend(filter(None, [device.check_in().log_request])) or asked, "a reply that asks for it")
+    log = DeviceLog(request_id=asked[0], at=1_790_000_000, left_out=4, lines=LINES)
     assert device.exchange("POST", "/v1/device-log", encode_log(log)).status == 200
 
 

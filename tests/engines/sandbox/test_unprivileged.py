@@ -54,6 +54,18 @@ print(json.dumps({
 """
 
 
+GIVES_WAY = "import os; os.nice(10); open('/proc/self/oom_score_adj', 'w').write('700')\n"
+
+
+@pytest.mark.parametrize("name", ["linux", "reduced"])
+def test_a_device_that_gives_way_itself_runs_applications(name: str) -> None:
+    """As under nice(1), or by the settings of a service: nobody but root takes that back."""
+    run = run_as_other(["-c", GIVES_WAY + SCRIPT, name], timeout_s=60)
+    assert run.returncode == 0, run.stderr
+    report = json.loads(run.stdout)
+    assert (report["sandbox"], report["missing"]) == (name, [])
+
+
 # A login has its own group among the supplementary ones, and often others; a service manager may clear them.
 @pytest.mark.parametrize("groups", ["--clear-groups", f"--groups={NOBODY}", f"--groups={NOBODY},27,44"])
 @pytest.mark.parametrize("name", ["linux", "reduced"])

@@ -104,10 +104,17 @@ def limit_resources(limits: dict[str, int]) -> None:
 
 
 def give_way(asked: dict[str, int]) -> None:
-    """Let the device that supervises go first, and be ended before it where the machine runs out of memory."""
-    os.setpriority(os.PRIO_PROCESS, 0, asked["niceness"])
-    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 - no pathlib needed yet
-        file.write(str(asked["memory_score"]))
+    """Let the device that supervises go first, and be ended before it where the machine runs out of memory.
+
+    A device that itself gives way more than this (nice(1), a service's settings) keeps its applications there: to take
+    it back needs a right that they do not get.
+    """
+    if os.getpriority(os.PRIO_PROCESS, 0) < asked["niceness"]:
+        os.setpriority(os.PRIO_PROCESS, 0, asked["niceness"])
+    with open("/proc/self/oom_score_adj", "r+", encoding="ascii") as file:  # noqa: PTH123 - no pathlib needed yet
+        if int(file.read()) < asked["memory_score"]:
+            file.seek(0)
+            file.write(str(asked["memory_score"]))
 
 
 def give_up_identity(identity: dict[str, Any]) -> None:

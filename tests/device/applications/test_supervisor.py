@@ -271,6 +271,18 @@ class OneInterface:
             self.open_runs -= 1
 
 
+async def test_what_an_application_asked_for_and_may_not_is_reported(tmp_path: Path, fake_sandbox: Any) -> None:
+    interface = OneInterface(tmp_path / "1.sock")
+    rig = Rig(fake_sandbox, tmp_path, interface)
+    await rig.supervisor.run_set([application(1)])
+    await until(lambda: bool(fake_sandbox.alive), "it runs")
+    asked = ConnectionAttempt("time.set without SystemTime", 0, allowed=False, at=0.0, protocol=METHOD)
+    interface.runs[0].on_event(asked)
+    assert [each.event_type for each in rig.reports] == ["CapabilityBlocked"]
+    assert [each["event"] for each in rig.entries if each["event"].endswith("-blocked")] == ["capability-blocked"]
+    await rig.supervisor.stop()
+
+
 async def test_a_run_that_hangs_is_ended_reported_and_started_again(
     tmp_path: Path, fake_sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -226,6 +226,30 @@ async def test_two_applications_speak_by_their_channel(tiny_service: Any, sandbo
         assert said()["app3"] == {"EACCES"}
 
 
+FILLS = b"""#!/usr/bin/env python3
+import errno, os, time
+try:
+    for number in range(64):
+        with open(os.environ["ARMILLARY_DATA"] + f"/{number}", "wb") as file: file.write(bytes(4096))
+except OSError as error: print(errno.errorcode[error.errno], flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.anyio
+async def test_many_small_files_meet_the_quota_of_a_device_that_root_runs(
+    tiny_service: Any, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    if not any(each.name == "mutable-storage-limit" and each.enforced for each in sandbox.self_test().mechanisms):
+        pytest.skip("this host gives no file systems to applications: as root with loop devices, sudo make test")
+    async with provisioned(tiny_service, sandbox, tmp_path / "d") as rig:
+        rig.service.deploy(rig.service.application(FILLS, MutableStorage={"SizeKB": 16}))
+        await rig.start(SETTINGS)
+        await until(lambda: running(rig), "the application", WAIT_S)
+        await until(lambda: rig.events("output"), "what it says", WAIT_S)
+        assert rig.events("output")[0]["text"] == "ENOSPC"
+
+
 SERVES = """#!/usr/bin/env python3
 import socket
 server = socket.create_server(("", PORT))

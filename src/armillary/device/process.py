@@ -21,6 +21,7 @@ from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.serial_ports import SerialPorts, hold_serial_ports
 from armillary.device.applications.sideload import signers
 from armillary.device.boot.recovery import finish_recovery
+from armillary.device.boot.slot_choice import agree_on_slot
 from armillary.device.boot.startup import BootRom, Startup, chip_profile, start_up
 from armillary.device.checkin.checkin import CheckIns
 from armillary.device.checkin.daa import DeviceAuthentication
@@ -49,6 +50,7 @@ from armillary.device.state.permission import AllowedState, allowed_state
 from armillary.device.state.reports import Incident, ReportQueue
 from armillary.device.state.status import write_status
 from armillary.engines.flash.file import FileFlash
+from armillary.engines.flash.os_disk import OsDisk
 from armillary.engines.real_time.emulated import EmulatedCores
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.selection import open_root_of_trust
@@ -66,7 +68,7 @@ class Device:
 
     ``sandbox`` is used instead of the engine the device was made with (tests, simulators). ``boot_rom`` is the
     verifying stage; only the simulator's attacker passes another, which measures and does not verify, to show that the
-    service notices.
+    service notices. ``disk`` has the slots that the firmware starts, where the OS is the one that this process runs on.
 
     Raises:
         DataFolderError: there is no device in the folder.
@@ -80,11 +82,15 @@ class Device:
         settings: DeviceSettings | None = None,
         sandbox: Sandbox | None = None,
         boot_rom: BootRom = chain.boot,
+        disk: OsDisk | None = None,
     ) -> None:
         self.folder = DeviceFolder(data)
         self.folder.check()
         self._settings = settings or DeviceSettings()
-        self._flash = FileFlash(self.folder.flash)
+        files = FileFlash(self.folder.flash)
+        self._disk = disk
+        self._flash = files if disk is None else disk.flash(files)
+        self.restarts_machine = False  # whether run() ended because the machine has to start again
         self.configuration: DeviceConfiguration = load_configuration(self._flash)
         self.root_of_trust: RootOfTrust = open_root_of_trust(
             self.configuration.root_of_trust, self.folder.root_of_trust
@@ -138,6 +144,8 @@ class Device:
     async def run(self) -> None:
         """Be the device until :meth:`stop`: boot, run, and boot again whenever another OS is in force.
 
+        On the disk of a device image it ends instead, and ``restarts_machine`` says so.
+
         Raises:
             BootRefusedError: verified boot stopped; nothing was started.
             DataFolderInUseError: another process is this device.
@@ -151,13 +159,29 @@ class Device:
             hold_serial_ports(self._settings.serial_ports, platform, self.journal) as self._serial_ports,
             hold_peripherals(self._settings.board, self.folder.exports) as self._peripherals,
         ):
-            while await self._run_one_boot():
+            while self._is_in_wanted_slot() and await self._run_one_boot():
                 self.journal.write("restarting")
                 await self._rest()
                 if self._stop_requested:
                     self._write_status({"state": "stopped"})
                     return
+                if self._disk is not None:
+                    self.restarts_machine = True
+                    self._is_in_wanted_slot()  # names the slot to start
+                    return
                 self.configuration = load_configuration(self._flash)
+
+    def _is_in_wanted_slot(self) -> bool:
+        """Whether this process runs on the OS that is wanted; else the machine has to start again."""
+        if self._disk is None:
+            return True
+        installer = Installer(self._flash, self.clock.now)
+        first = chip_profile(self.configuration.chip).boot_components[0].name
+        if agree_on_slot(self._flash, installer, self._disk.slots, first):
+            return True
+        self.journal.write("restarting", slot=installer.record.os_slot(first))
+        self.restarts_machine = True
+        return False
 
     async def _run_one_boot(self) -> bool:
         """Boot and run; returns whether the device has to start again."""

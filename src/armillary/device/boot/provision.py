@@ -23,6 +23,7 @@ from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.metadata_store import FlashMetadata
 from armillary.device.state.permission import begin_state
 from armillary.engines.flash.file import FileFlash
+from armillary.engines.flash.os_disk import OsDisk
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.selection import create_root_of_trust, open_root_of_trust
@@ -76,12 +77,14 @@ def provision(
     tpm: str | None = None,
     tpm_factory: TpmFactory | None = None,
     state: ManufacturingState = ManufacturingState.DEVICE_COMPLETE,
+    disk: OsDisk | None = None,
 ) -> DeviceConfiguration:
     """Make a device in an empty folder, or continue a creation that was cut short there.
 
     ``root_of_trust`` and ``sandbox`` name engines. For the root of trust ``tpm2``, ``tpm`` says how to reach the TPM
     (the kernel's by default), and ``tpm_factory`` answers its proof: without one the device is enrolled as without TPM.
-    ``operator_api`` is kept for a recovery (``recovery.py``); ``state`` has to be what the factory records.
+    ``operator_api`` is kept for a recovery (``recovery.py``); ``state`` has to be what the factory records. A device
+    whose OS is on a ``disk`` keeps that one: the factory's is the release that the service offers it next.
 
     Raises:
         DataFolderError: the folder is not empty or not writable, or a creation with other options began there.
@@ -108,7 +111,8 @@ def provision(
                 remedy="Check that the address is an Armillary service.",
             )
         flash = FileFlash(folder.flash)
-        store_boot_components(flash, reply.boot_components)
+        if disk is None:
+            store_boot_components(flash, reply.boot_components)
         trust_repository(flash, reply.repository_root)
         configuration = DeviceConfiguration(
             device_id=reply.device_id,

@@ -148,7 +148,15 @@ class InstallRecord:
 
     def os_slot(self, name: str) -> str:
         """The slot that a boot component (its name in the chip profile) starts from."""
-        return next((i.slot for i in self.active if i.kind is Kind.OS and i.name.lower() == name.lower()), SLOTS[0])
+        return _slot_of(self.active, name)
+
+    def settled_os_slot(self, name: str) -> str:
+        """The slot of the OS that is no trial: the one that a boot component goes back to while there is one."""
+        return _slot_of(self.active if self.trial is None else self.trial.previous, name)
+
+
+def _slot_of(images: Iterable[SlotImage], name: str) -> str:
+    return next((i.slot for i in images if i.kind is Kind.OS and i.name.lower() == name.lower()), SLOTS[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The disk of a device image: which of its partitions are slots of the OS.
+
+A slot's partition is called as the boot component of the chip and the slot: ``root-fs-a``, ``root-fs-b``. The table at
+the end of the disk counts where the one at its start is damaged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from armillary.engines.flash.boot_slots import BootSlots, EfiBootSlots
+from armillary.engines.flash.partition import PartitionFlash
+from armillary.engines.flash.port import Flash
+from armillary.errors import DataFolderError, WireError
+from armillary.update.install.component import SLOTS, os_region
+from armillary.wire.disk.gpt import HEADER_LBA, SECTOR_BYTES, Partition, parse_entries, parse_header
+
+
+@dataclass(frozen=True, slots=True)
+class OsDisk:
+    """The slots of the OS on a disk.
+
+    ``nodes`` are the device nodes of flash regions; ``slots`` is what starts one of them.
+    """
+
+    nodes: Mapping[str, Path]
+    slots: BootSlots
+
+    def flash(self, files: Flash) -> Flash:
+        """The device's flash: OS slots on the disk, all else in ``files``."""
+        return PartitionFlash(files, self.nodes)
+
+
+def open_os_disk(disk: Path, components: Sequence[str]) -> OsDisk:
+    """Open the slots of a chip's boot components on ``disk``; the firmware starts the first component.
+
+    Raises:
+        DataFolderError: the disk cannot be read, has no partition table, or lacks a slot.
+    """
+    partitions = {partition.name: partition for partition in read_partitions(disk)}
+    nodes = {}
+    for component in components:
+        for slot in SLOTS:
+            name = slot_partition(component, slot)
+            if name not in partitions:
+                raise DataFolderError(
+                    f"{disk}: expected a partition {name}, found {', '.join(sorted(partitions)) or 'none'}",
+                    remedy="Write the device image to this disk again, or name the disk that has it.",
+                )
+            nodes[os_region(component, slot)] = partition_node(disk, partitions[name].number)
+    started = {slot: partitions[slot_partition(components[0], slot)] for slot in SLOTS}
+    return OsDisk(nodes, EfiBootSlots(started))
+
+
+def slot_partition(component: str, slot: str) -> str:
+    """The name of a slot's partition."""
+    return f"{component.lower()}-{slot}"
+
+
+def partition_node(disk: Path, number: int) -> Path:
+    """The device node of a partition, as Linux names it: ``vda3``, ``nvme0n1p3``."""
+    return disk.with_name(f"{disk.name}{'p' if disk.name[-1].isdigit() else ''}{number}")
+
+
+def read_partitions(disk: Path) -> tuple[Partition, ...]:
+    """The partition table of a disk; DataFolderError if neither of its two copies is whole."""
+    with _explained(disk):
+        descriptor = os.open(disk, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            last = os.lseek(descriptor, 0, os.SEEK_END) // SECTOR_BYTES - 1
+            problem = None
+            for lba in (HEADER_LBA, last):
+                try:
+                    header = parse_header(os.pread(descriptor, SECTOR_BYTES, lba * SECTOR_BYTES), lba)
+                    entries = os.pread(descriptor, header.entries_bytes, header.entries_lba * SECTOR_BYTES)
+                    return parse_entries(header, entries)
+                except WireError as error:
+                    problem = error
+        finally:
+            os.close(descriptor)
+    raise DataFolderError(
+        f"{disk}: no whole partition table: {problem}", remedy="Write the device image to this disk again."
+    )
+
+
+@contextlib.contextmanager
+def _explained(disk: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, OverflowError) as error:
+        raise DataFolderError(f"{disk}: {error}", remedy="Name the disk that the device image is on.") from error

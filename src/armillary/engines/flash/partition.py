@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+r"""Flash of a device image: the OS slots are partitions of the disk, which the firmware starts; the rest are files.
+
+A package lies at the start of its partition as it is, so that its payload (a file system) begins where the firmware or
+the kernel looks for it. The last sector says how long it is::
+
+    "armillary slot\0\0", length u64, CRC-32 of the 24 bytes before u32; the rest of the sector is zero
+
+``rename`` to a partition is a copy, and the source is removed once it was read back: after a power cut the target may
+be torn, and the source is still there. The installer gives it only slots that nothing runs from; the kernel refuses to
+open one that a mapping (dm-verity) holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+from binascii import crc32
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from armillary.engines.flash.port import Flash, store_region
+from armillary.errors import DataFolderError, FlashFullError
+from armillary.wire.disk.gpt import SECTOR_BYTES
+
+_MAGIC: Final = b"armillary slot\0\0"
+_LENGTH: Final = struct.Struct("<16sQ")
+_SUM: Final = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionFlash:
+    """``partitions`` are the device nodes of regions that have one; all other regions are in ``files``."""
+
+    files: Flash
+    partitions: Mapping[str, Path]
+
+    def read(self, region: str) -> bytes | None:
+        """The package in ``region``, or None where there is none."""
+        node = self.partitions.get(region)
+        if node is None:
+            return self.files.read(region)
+        with _opened(node, os.O_RDONLY) as descriptor:
+            length = _length(descriptor)
+            return None if length is None else _read(descriptor, length)
+
+    def write(self, region: str, data: bytes) -> None:
+        """Make ``region`` hold ``data``; FlashFullError if its partition is too small."""
+        node = self.partitions.get(region)
+        if node is None:
+            self.files.write(region, data)
+            return
+        with _opened(node, os.O_WRONLY | os.O_EXCL) as descriptor:
+            room = os.lseek(descriptor, 0, os.SEEK_END) - SECTOR_BYTES
+            if len(data) > room:
+                raise FlashFullError(
+                    f"{region}: expected at most {room} bytes, which its partition has room for, got {len(data)}",
+                    remedy="Build a smaller image, or flash the device with a larger partition.",
+                )
+            head = _LENGTH.pack(_MAGIC, len(data))
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            _write(descriptor, data)
+            os.lseek(descriptor, room, os.SEEK_SET)
+            _write(descriptor, (head + _SUM.pack(crc32(head))).ljust(SECTOR_BYTES, b"\0"))
+
+    def sync(self, region: str) -> None:
+        """Make what was written durable; what is read next comes from the medium."""
+        node = self.partitions.get(region)
+        if node is None:
+            self.files.sync(region)
+            return
+        with _opened(node, os.O_RDONLY) as descriptor:
+            os.fsync(descriptor)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def rename(self, source: str, target: str) -> None:
+        """Put ``source`` in the place of ``target``; see the module for what a partition is given."""
+        if source not in self.partitions and target not in self.partitions:
+            self.files.rename(source, target)
+            return
+        data = self.read(source)
+        if data is None:
+            raise DataFolderError(f"flash region {source}: expected a package, got nothing")
+        store_region(self, target, data)
+        self.remove(source)
+
+    def remove(self, region: str) -> None:
+        """Remove ``region`` durably: one sector of a partition says that it is empty."""
+        node = self.partitions.get(region)
+        if node is None:
+            self.files.remove(region)
+            return
+        with _opened(node, os.O_WRONLY) as descriptor:
+            os.lseek(descriptor, -SECTOR_BYTES, os.SEEK_END)
+            _write(descriptor, bytes(SECTOR_BYTES))
+            os.fsync(descriptor)
+
+    def regions(self, prefix: str) -> tuple[str, ...]:
+        """Names of the regions that begin with ``prefix`` and hold something, sorted."""
+        names = [*self.files.regions(prefix)]
+        for region, node in self.partitions.items():
+            if region.startswith(prefix):
+                with _opened(node, os.O_RDONLY) as descriptor:
+                    names += [] if _length(descriptor) is None else [region]
+        return tuple(sorted(names))
+
+
+@contextlib.contextmanager
+def _opened(node: Path, flags: int) -> Iterator[int]:
+    try:
+        descriptor = os.open(node, flags | os.O_CLOEXEC)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise DataFolderError(
+            f"{node}: {error.strerror or error}",
+            remedy="Check that the disk is there and that nothing runs from this partition.",
+        ) from error
+
+
+def _length(descriptor: int) -> int | None:
+    """How long the package is; None where the partition holds none."""
+    end = os.lseek(descriptor, -SECTOR_BYTES, os.SEEK_END)
+    last = os.read(descriptor, _LENGTH.size + _SUM.size)
+    if len(last) < _LENGTH.size + _SUM.size:
+        return None
+    magic, length = _LENGTH.unpack_from(last)
+    (total,) = _SUM.unpack_from(last, _LENGTH.size)
+    return length if magic == _MAGIC and total == crc32(last[: _LENGTH.size]) and length <= end else None
+
+
+def _read(descriptor: int, length: int) -> bytes:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    data = bytearray(length)
+    view, at = memoryview(data), 0
+    while at < length:
+        count = os.readv(descriptor, [view[at:]])
+        if not count:
+            break  # the disk has become smaller: the reader finds that this is no whole package
+        at += count
+    view.release()
+    return bytes(data[:at])
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

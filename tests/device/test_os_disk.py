@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A device whose OS slots are partitions that a firmware starts: it is updated, and taken back, with real restarts.
+
+The partitions are files, the firmware is pretended; the rest is the device and a service that appraises.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.device.rig import Rig
+from tests.fixtures.pretended_uefi import PretendedUefi, Start
+from tests.fixtures.waiting import until
+
+from armillary.device.boot.startup import chip_profile
+from armillary.engines.flash.file import FileFlash
+from armillary.engines.flash.os_disk import OsDisk
+from armillary.engines.flash.port import store_region
+from armillary.update.install.component import SLOTS, os_region
+
+pytestmark = pytest.mark.anyio
+
+
+class Machine:
+    """The disk and the firmware of one device, and what comes of its slots."""
+
+    def __init__(self, rig: Rig, folder: Path) -> None:
+        self.rig = rig
+        self.stops: dict[str, Start] = {}  # By slot
+        self.firmware = PretendedUefi(folder / "efivars")
+        self.firmware.folder.mkdir()
+        files = FileFlash(rig.folder / "flash")
+        regions = [os_region(each.name, slot) for each in chip_profile("mt3620").boot_components for slot in SLOTS]
+        self.disk = OsDisk({region: folder / region.replace("/", "-") for region in regions}, self.firmware.slots())
+        for region, node in self.disk.nodes.items():
+            node.write_bytes(bytes(64 * 1024))
+            if (package := files.read(region)) is not None:  # the factory's OS is on the disk from the beginning
+                store_region(self.disk.flash(files), region, package)
+                files.remove(region)
+
+    async def start(self) -> None:
+        """Start the machine, again while the device asks for it; returns with a device that runs."""
+        while True:
+            self.firmware.start(lambda slot: self.stops.get(slot, Start.RUNS))
+            (self.rig.folder / "status.json").unlink(missing_ok=True)  # what it says is of this start
+            device = await self.rig.start(disk=self.disk)
+            task = self.rig.task
+            await until(lambda task=task: task.done() or self.is_up(), "the device runs or ends")
+            if not device.restarts_machine:
+                return
+
+    def is_up(self) -> bool:
+        return self.rig.status().get("state") == "running"
+
+    async def restarted(self) -> None:
+        """Wait until the device ends because the machine has to start again, and start it."""
+        await until(lambda: self.rig.task is not None and self.rig.task.done(), "the device ends")
+        assert self.rig.device is not None
+        assert self.rig.device.restarts_machine
+        await self.start()
+
+
+@pytest.fixture
+async def machine(rig: Rig, tmp_path: Path) -> Machine:
+    folder = tmp_path / "machine"
+    folder.mkdir()
+    return Machine(rig, folder)
+
+
+def said(rig: Rig) -> list[str]:
+    """OS versions that the device proved, each once in a row."""
+    versions = [judged.evidence.os_version for _, judged in rig.service.checks]
+    return [version for at, version in enumerate(versions) if at == 0 or versions[at - 1] != version]
+
+
+async def outcome(rig: Rig, wanted: str) -> None:
+    await until(lambda: wanted in {found for _, found in rig.outcomes()}, wanted)
+
+
+async def test_an_update_goes_into_the_other_slot_and_the_machine_starts_it(rig: Rig, machine: Machine) -> None:
+    await machine.start()
+    rig.service.deploy_os("26.12", rig.service.application())
+    rig.device.check_in_now()
+    await machine.restarted()
+    await outcome(rig, "confirmed")
+    assert said(rig) == ["26.11", "26.12"]
+    assert machine.firmware.started[-1] == "b"
+    assert rig.sandbox.alive == ["app1"]
+
+
+@pytest.mark.parametrize("how", [Start.REFUSED, Start.INIT_STOPS])
+async def test_an_update_that_does_not_come_up_is_taken_back_and_reported(
+    rig: Rig, machine: Machine, how: Start
+) -> None:
+    await machine.start()
+    machine.stops = {"b": how}
+    rig.service.deploy_os("26.12", rig.service.application())
+    rig.device.check_in_now()
+    await machine.restarted()
+    await outcome(rig, "reverted")
+    assert said(rig) == ["26.11"]
+    reasons: set[Any] = {each.reason for request, _ in rig.service.checks for each in request.outcomes}
+    assert reasons == {"slot b was started 3 times and did not come up, slot a did"}
+    await until(lambda: rig.status().get("installation") == "idle", "idle")
+
+
+async def test_a_restart_by_hand_starts_the_same_slot(rig: Rig, machine: Machine) -> None:
+    await machine.start()
+    assert rig.device is not None
+    rig.device.restart(0)
+    await machine.restarted()
+    assert machine.firmware.started == ["a", "a"]

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The disk of a device image: its slots, with a damaged table, and disks that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.wire.disk.test_gpt import END, SECTORS, START
+
+from armillary.engines.flash.file import FileFlash
+from armillary.engines.flash.os_disk import open_os_disk, partition_node, read_partitions
+from armillary.engines.flash.partition import PartitionFlash
+from armillary.errors import DataFolderError
+from armillary.wire.disk.gpt import SECTOR_BYTES
+
+COMPONENTS = ("unified-kernel-image", "root-fs")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    path = tmp_path / "vda"
+    with path.open("wb") as file:
+        file.write(START)
+        file.truncate(SECTORS * SECTOR_BYTES - len(END))
+        file.seek(0, 2)
+        file.write(END)
+    return path
+
+
+def spoil(disk: Path, sector: int) -> None:
+    with disk.open("r+b") as file:
+        file.seek(sector * SECTOR_BYTES)
+        file.write(bytes(SECTOR_BYTES))
+
+
+def test_the_slots_of_a_disk(disk: Path, tmp_path: Path) -> None:
+    found = open_os_disk(disk, COMPONENTS)
+    assert {region: node.name for region, node in found.nodes.items()} == {
+        "boot/unified-kernel-image": "vda1",
+        "boot/root-fs": "vda2",
+        "boot.b/unified-kernel-image": "vda3",
+        "boot.b/root-fs": "vda4",
+    }
+    assert isinstance(found.flash(FileFlash(tmp_path / "flash")), PartitionFlash)
+
+
+@pytest.mark.parametrize("sector", [1, 2])
+def test_the_table_at_the_end_counts_where_the_first_is_damaged(disk: Path, sector: int) -> None:
+    whole = read_partitions(disk)
+    spoil(disk, sector)
+    assert read_partitions(disk) == whole
+
+
+def test_a_disk_with_no_whole_table_is_refused(disk: Path) -> None:
+    spoil(disk, 1)
+    spoil(disk, SECTORS - 1)
+    with pytest.raises(DataFolderError, match="no whole partition table"):
+        read_partitions(disk)
+
+
+def test_a_disk_without_a_slot_names_it(disk: Path) -> None:
+    with pytest.raises(DataFolderError, match="expected a partition modem-a, found data, root-fs-a"):
+        open_os_disk(disk, ("unified-kernel-image", "modem"))
+
+
+def test_an_empty_or_missing_disk_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    for name in ("empty", "missing"):
+        with pytest.raises(DataFolderError, match=name):
+            read_partitions(tmp_path / name)
+
+
+def test_partitions_are_named_as_linux_does() -> None:
+    assert [partition_node(Path("/dev") / name, 3).name for name in ("vda", "nvme0n1", "mmcblk0", "sdb")] == [
+        "vda3",
+        "nvme0n1p3",
+        "mmcblk0p3",
+        "sdb3",
+    ]

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OS slots that are partitions: files stand for the partitions here, a boot in QEMU has real ones."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from armillary.engines.flash.file import FileFlash
+from armillary.engines.flash.partition import PartitionFlash
+from armillary.engines.flash.port import Flash, replace_region, store_region
+from armillary.errors import DataFolderError, FlashFullError
+
+ROOM = 64 * 1024
+REGION = "boot.b/root-fs"
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    path = tmp_path / "vda4"
+    path.write_bytes(os.urandom(ROOM))  # a partition that held something else
+    return path
+
+
+@pytest.fixture
+def flash(tmp_path: Path, node: Path) -> Flash:
+    return PartitionFlash(FileFlash(tmp_path / "flash"), {REGION: node})
+
+
+def test_a_package_begins_where_its_partition_begins(flash: Flash, node: Path) -> None:
+    assert flash.read(REGION) is None
+    store_region(flash, REGION, b"file system, then its metadata")
+    assert node.read_bytes().startswith(b"file system, then its metadata")
+    assert node.stat().st_size == ROOM
+    assert flash.read(REGION) == b"file system, then its metadata"
+
+
+def test_other_regions_are_files(flash: Flash, tmp_path: Path) -> None:
+    replace_region(flash, "device/minimums", b"x")
+    assert (tmp_path / "flash" / "device" / "minimums").read_bytes() == b"x"
+    store_region(flash, REGION, b"os")
+    assert flash.regions("") == (REGION, "device/minimums")
+    assert flash.regions("boot.b/") == (REGION,)
+
+
+def test_a_fetched_package_is_put_into_its_slot_and_its_copy_goes(flash: Flash) -> None:
+    store_region(flash, "fetched/root", b"new")
+    flash.rename("fetched/root", REGION)
+    assert flash.read(REGION) == b"new"
+    assert flash.read("fetched/root") is None
+    with pytest.raises(DataFolderError, match="fetched/root"):
+        flash.rename("fetched/root", REGION)
+    assert flash.read(REGION) == b"new"
+
+
+def test_a_cut_while_a_slot_is_written_leaves_the_fetched_package(
+    flash: Flash, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_region(flash, "fetched/root", b"n" * 30_000)
+
+    def cut(*_: Any) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", cut)
+        with pytest.raises(KeyboardInterrupt):
+            flash.rename("fetched/root", REGION)
+    assert flash.read("fetched/root") == b"n" * 30_000
+    flash.rename("fetched/root", REGION)
+    assert flash.read(REGION) == b"n" * 30_000
+
+
+def test_what_does_not_fit_is_refused_before_a_byte_is_written(flash: Flash, node: Path) -> None:
+    store_region(flash, REGION, b"before")
+    before = node.read_bytes()
+    with pytest.raises(FlashFullError, match=f"at most {ROOM - 512} bytes"):
+        flash.write(REGION, bytes(ROOM - 511))
+    assert node.read_bytes() == before
+    store_region(flash, REGION, bytes(ROOM - 512))
+    assert flash.read(REGION) == bytes(ROOM - 512)
+
+
+def test_an_empty_slot_holds_nothing(flash: Flash) -> None:
+    store_region(flash, REGION, b"os")
+    flash.remove(REGION)
+    flash.remove(REGION)
+    assert flash.read(REGION) is None
+    assert flash.regions("") == ()
+
+
+@pytest.mark.parametrize("at", [0, 15, 16, 23, 24, 27])
+def test_a_damaged_last_sector_is_an_empty_slot(flash: Flash, node: Path, at: int) -> None:
+    store_region(flash, REGION, b"os")
+    with node.open("r+b") as file:
+        file.seek(ROOM - 512 + at)
+        byte = file.read(1)[0]
+        file.seek(ROOM - 512 + at)
+        file.write(bytes([byte ^ 1]))
+    assert flash.read(REGION) is None
+
+
+def test_a_missing_disk_is_a_clear_error(flash: Flash, node: Path) -> None:
+    node.unlink()
+    for operation in (lambda: flash.read(REGION), lambda: flash.write(REGION, b"x"), lambda: flash.regions("boot")):
+        with pytest.raises(DataFolderError, match="vda4"):
+            operation()

@@ -4,8 +4,8 @@
 Pages: ``cli.md`` (every command's help), ``errors.md`` (every error code), ``settings.md`` (every setting), ``api.md``
 (every route of the operator API), ``iot-central.md`` (every operation in IoT Central's shape), ``states.md`` (state
 machines), ``power-cut.md`` (flash media and transactions that are cut), ``update-reasons.md`` (why a device lacks what
-it should have). Also the JSON Schema that is shipped with the profiles of equipment. The same text on every machine:
-help has its own width and no colours.
+it should have), ``chips.md`` (chip profiles). Also the JSON Schema that is shipped with the profiles of equipment. The
+same text on every machine: help has its own width and no colours.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from armillary.wire.equipment.profile_schema import profile_schema
 from armillary.wire.sign_in import faults as sign_in_faults
 from docs.api_page import api_page
 from docs.central_page import central_page
+from docs.chips_page import chips_page
 from docs.power_page import power_page
 from docs.states_page import states_page
 
@@ -150,6 +151,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "iot-central.md": lambda: central_page(NOTICE),
     "states.md": lambda: states_page(NOTICE),
     "power-cut.md": lambda: power_page(NOTICE),
+    "chips.md": lambda: chips_page(NOTICE),
     # Beside the profiles that editors check with it.
     "../../src/armillary/content/equipment/profile.schema.json": profile_schema_file,
 }

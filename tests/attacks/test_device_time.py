@@ -68,11 +68,11 @@ def factory_of(host: ServiceHost) -> Callable[[str, str], Any]:
     return lambda request, chip: factory_document(host.service.factory.enrol(request, chip, "t"))
 
 
-def make(host: ServiceHost, folder: Path, *, wall: float) -> Device:
+def make(host: ServiceHost, folder: Path, *, wall: float, chip: str = "mt3620") -> Device:
     """A real device whose host's clock stands at ``wall``, manufactured and claimed."""
     provision(
         DeviceFolder(folder),
-        chip="mt3620",
+        chip=chip,
         root_of_trust="software",
         sandbox="process",
         operator_api="https://localhost:1",

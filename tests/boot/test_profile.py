@@ -81,6 +81,12 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("peripherals.Gpio", [[5, 4]], "peripherals.Gpio"),
         ("peripherals.Gpio", [[0, 5000]], "peripherals.Gpio"),
         ("pins.UART9", [1], "pins"),
+        ("proof", ..., "proof"),
+        ("proof.unproven", ..., "unproven"),
+        ("proof.real", "", "proof.real"),
+        ("proof.silicon", "yes", "proof"),
+        ("other_flash", "nvme", "other_flash"),
+        ("other_flash", ["nvme", "nvme"], "other_flash"),
         ("pins.ISU0", [-1], "pins.ISU0"),
     ],
 )
@@ -95,3 +101,13 @@ def test_two_components_of_one_id_are_refused():
     document["boot"][1]["component_id"] = document["boot"][0]["component_id"].upper()
     with pytest.raises(ManifestError, match=r"boot\.component_id"):
         profile.parse(document)
+
+
+def test_gateways_have_processors_that_compilers_are_for():
+    chips = {name: profile.parse(content.chip_document(name)) for name in content.chip_names()}
+    assert chips["gateway-x86-64"].architecture == "x86_64"
+    assert chips["gateway-arm64"].architecture == chips["raspberry-pi-4"].architecture == "aarch64"
+    for name in ("gateway-x86-64", "gateway-arm64"):
+        stages = [component.name for component in chips[name].boot_components]
+        assert stages == ["firmware", "unified-kernel-image", "root-fs"]
+    assert "no support" in chips["qualcomm-cellular"].proof.unproven

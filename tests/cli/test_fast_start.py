@@ -16,7 +16,7 @@ from armillary.cli.main import COMMANDS, IN_SERVICE, ON_THEIR_OWN, command_of
 
 # Nouns that work on this host, with no verb that only asks the service.
 ON_THIS_HOST = frozenset(
-    {"demo", "up", "sim", "bench", "factory", "image-package", "hardware-definition", "capability"}
+    {"demo", "up", "sim", "bench", "factory", "image-package", "hardware-definition", "chip", "capability"}
 )
 HEAVY = (
     "armillary.attest.tpm_enrolment",

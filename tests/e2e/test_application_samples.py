@@ -14,8 +14,8 @@ from tests.e2e.test_crash_dump import run_until
 from tests.e2e.test_directed_update import GROUP, events
 from tests.fixtures.application_samples import APPLIBS, files_of, manifest_of
 from tests.fixtures.images import P256, manifest
+from tests.fixtures.native_program import native_chip
 
-from armillary.service.updates import images
 from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.image import application
 
@@ -38,14 +38,13 @@ def packed(described: dict[str, object], files: dict[str, bytes]) -> bytes:
     )
 
 
-def test_three_languages_in_one_deployment_and_one_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "_architecture", lambda _: images.ANY_ARCHITECTURE)
+def test_three_languages_in_one_deployment_and_one_that_hangs(tmp_path: Path) -> None:
     library = (APPLIBS / "python/armillary_application.py").read_bytes()
     made = [packed(manifest_of(sample), dict(files_of(sample))) for sample in ("python", "c", "cpp")]
     made.append(packed(manifest("hangs"), {"bin/app": HANGS, "bin/armillary_application.py": library}))
     with ServiceHost(tmp_path / "service", planner_interval_s=3600.0, check_in_jitter=0.0) as host:
         host.catalog()
-        make(host, tmp_path / "device", wall=time.time())
+        make(host, tmp_path / "device", wall=time.time(), chip=native_chip())
         updates = host.service.updates
 
         def deploy() -> None:

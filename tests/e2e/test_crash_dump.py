@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A C program crashes on a real device in a real sandbox: the service has its group by name, and its dump, until it is off.
 
-Real TLS, real consent, real encryption. The one thing that is not as in the field is the machine: a chip of this host's
-architecture is not shipped, so that the service takes the program for one that runs anywhere.
+Real TLS, real consent, real encryption; a device with the chip profile of a gateway with this machine's processor.
 """
 
 from __future__ import annotations
@@ -18,14 +17,13 @@ from tests.attacks.test_device_time import make
 from tests.device.rig import FAST
 from tests.e2e.test_directed_update import GROUP, events
 from tests.fixtures.images import manifest, package
-from tests.fixtures.native_program import NO_TRACER, SECRET, native_program
+from tests.fixtures.native_program import NO_TRACER, SECRET, native_chip, native_program
 from tests.fixtures.waiting import until
 
 from armillary.device.process import Device
 from armillary.engines.sandbox.crash.ptrace import can_trace
 from armillary.engines.sandbox.selection import open_sandbox
 from armillary.errors import SandboxUnavailableError
-from armillary.service.updates import images
 from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.image import elf_symbols, symbol_list
 
@@ -63,13 +61,10 @@ def run_until(folder: Path, *stages: tuple[Callable[[Device], bool], Callable[[]
     return asyncio.run(play())
 
 
-def test_a_native_crash_from_the_device_to_its_name_and_its_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(images, "_architecture", lambda _: images.ANY_ARCHITECTURE)
+def test_a_native_crash_from_the_device_to_its_name_and_its_end(tmp_path: Path) -> None:
     with ServiceHost(tmp_path / "service", planner_interval_s=3600.0, check_in_jitter=0.0) as host:
         host.catalog()
-        make(host, tmp_path / "device", wall=time.time())
+        make(host, tmp_path / "device", wall=time.time(), chip=native_chip())
         service, dumps = host.service, host.service.crash_dumps
         symbols = symbol_list.encode(elf_symbols.read_elf(native_program()))
         service.watch.symbols.put("Contoso", symbols, actor="t")

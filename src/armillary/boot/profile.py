@@ -5,6 +5,8 @@ A profile is data, ``content/chips/<name>.toml``, decoded by the content loader.
 
     name, title, maker, sku, architecture   strings; name is the file's
     flash                                   name of the geometry of its usual flash, see content/flash; optional
+    other_flash                             names of other kinds that boards with it have; all others where not said
+    [proof]   emulated, real, unproven      what Armillary emulates of it, what is real, and what nobody has seen work
     [limits]  flash_bytes, ram_bytes, application_flash_bytes, application_ram_bytes, mutable_storage_kb
     [[boot]]  name, image_type, component_id, size_limit_bytes, about        in boot order
     [[core]]  name, kind ("high-level" | "real-time"), ram_bytes
@@ -34,6 +36,22 @@ BOOT_COMPONENT_LIMIT = 32
 CORE_LIMIT = 16
 # Peripherals named in a profile; a chip's reference manual lists some hundred.
 NAME_LIMIT = 512
+FLASH_LIMIT = 16
+KEYS = (
+    "name",
+    "title",
+    "maker",
+    "sku",
+    "architecture",
+    "flash",
+    "other_flash",
+    "proof",
+    "limits",
+    "boot",
+    "core",
+    "peripherals",
+    "pins",
+)
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _PERIPHERAL = re.compile(r"[A-Z][A-Z0-9_-]{0,63}")
@@ -85,6 +103,15 @@ class Core:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What is behind a profile, for people: each a sentence or more."""
+
+    emulated: str
+    real: str
+    unproven: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChipProfile:
     """One chip.
 
@@ -93,6 +120,7 @@ class ChipProfile:
         sku: What devices report as chip SKU, e.g. ``MT3620AN``.
         architecture: Instruction set of high-level applications, e.g. ``armv7``.
         flash: Geometry of the flash it usually has, a name in ``content/flash``; empty when the profile does not say.
+        other_flash: Other geometries that boards with it have; None when the profile does not say: all.
         boot_components: In boot order.
         peripherals: Manifest key -> names; ``Gpio`` -> decimal pin numbers. Empty when the profile does not say.
         pins: Peripheral name -> pin numbers it occupies.
@@ -108,7 +136,9 @@ class ChipProfile:
     cores: tuple[Core, ...]
     peripherals: Mapping[str, frozenset[str]]
     pins: Mapping[str, tuple[int, ...]]
+    proof: Proof
     flash: str = ""
+    other_flash: tuple[str, ...] | None = None
 
     def boot_component(self, name: str) -> BootComponent | None:
         """The stage of this name, or None."""
@@ -122,11 +152,7 @@ def parse(document: Mapping[str, Any]) -> ChipProfile:
         ManifestError: unknown or missing key, value of the wrong type or out of range, a name or component used
             twice, or pins of a peripheral that the chip does not have.
     """
-    field.known_keys(
-        document,
-        ("name", "title", "maker", "sku", "architecture", "flash", "limits", "boot", "core", "peripherals", "pins"),
-        "chip profile",
-    )
+    field.known_keys(document, KEYS, "chip profile")
     peripherals = _peripherals(document.get("peripherals", {}))
     return ChipProfile(
         name=_name(field.required(document, "name"), "name"),
@@ -139,8 +165,22 @@ def parse(document: Mapping[str, Any]) -> ChipProfile:
         cores=_cores(field.required(document, "core")),
         peripherals=peripherals,
         pins=_pins(document.get("pins", {}), peripherals),
+        proof=_proof(field.required(document, "proof")),
         flash=_name(document["flash"], "flash") if "flash" in document else "",
+        other_flash=_other_flash(document["other_flash"]) if "other_flash" in document else None,
     )
+
+
+def _proof(value: object) -> Proof:
+    names = ("emulated", "real", "unproven")
+    table = _table(value, "proof", names)
+    return Proof(**{name: field.text(field.required(table, name), f"proof.{name}") for name in names})
+
+
+def _other_flash(value: object) -> tuple[str, ...]:
+    names = tuple(_name(each, "other_flash") for each in _list(value, "other_flash", FLASH_LIMIT))
+    _distinct(list(names), "other_flash")
+    return names
 
 
 def _boot_components(value: object) -> tuple[BootComponent, ...]:

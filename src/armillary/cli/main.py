@@ -70,6 +70,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "enrolment-token": ("catalog.enrolment_token", "Enrolment tokens: let an owner's device enrol itself."),
     "image-package": ("release.image_package", "Pack and show image packages."),
     "hardware-definition": ("release.hardware_definition", "Test and generate hardware definition headers."),
+    "chip": ("release.chip", "Chip profiles: what a chip boots and has, and what of it was seen to work."),
     "capability": ("release.capability", "Capabilities: what an application gets of what its manifest asks for."),
     "segment": ("platform.group", "Segments: saved queries over devices, for rules, jobs, dashboards and exports."),
     "dashboard": ("platform.dashboard", "Dashboards: as files, and what their tiles show now."),

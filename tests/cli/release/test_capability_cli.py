@@ -104,7 +104,7 @@ def test_files_that_are_not_there_are_named(tmp_path: Path, capsys: pytest.Captu
     exits(1, *EXPLAIN, str(tmp_path / "nothing.json"))
     assert "nothing.json: expected a readable file" in capsys.readouterr().err
     exits(1, *EXPLAIN, written(tmp_path / "m.json"), "--board", "nothing")
-    assert "--board: expected a file or one of imx8mp-gateway, " in capsys.readouterr().err
+    assert "--board: expected a file or one of gateway-arm64-simulated, " in capsys.readouterr().err
 
 
 def test_a_board_says_what_each_peripheral_is_and_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -170,7 +170,7 @@ def test_truncated_and_oversize_packages_are_refused(host: ServiceHost, package:
         host.service.updates.images.upload("Contoso", bytes(limit + 1), actor="t")
 
 
-@pytest.mark.parametrize(("machine", "word"), [(40, "armv7"), (183, "aarch64"), (62, None), (8, None)])
+@pytest.mark.parametrize(("machine", "word"), [(40, "armv7"), (183, "aarch64"), (62, "x86_64"), (243, None), (8, None)])
 def test_the_processor_is_one_that_a_chip_has(host: ServiceHost, package: Make, machine: int, word: str | None) -> None:
     images, uploaded = host.service.updates.images, package(content=elf(machine))
     if word is None:

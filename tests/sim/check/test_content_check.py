@@ -44,6 +44,8 @@ def test_copy_is_valid_without_applications(copied: Path):
         ('name = "mt3620"', 'name = "mt3621"', "mt3620.toml: name"),
         ('sku = "MT3620AN"', "", "mt3620.toml: sku"),
         ('sku = "MT3620AN"', "sku = ", "mt3620.toml"),
+        ('flash = "spi-nor"', 'flash = "paper"', "mt3620.toml: flash: expected one of"),
+        ('flash = "spi-nor"', 'other_flash = ["paper"]', "got paper"),
     ],
 )
 def test_faulty_chip_is_reported(copied: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, fault: str):

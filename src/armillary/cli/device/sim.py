@@ -43,7 +43,7 @@ def power_cut(
         str | None,
         typer.Option("--board", metavar="NAME", help="CHIP/FLASH, or all boards of one chip or one kind of flash."),
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every chip on every kind of flash.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every chip on every kind of flash it comes with.")] = False,
     cuts: Annotated[
         int,
         typer.Option("--cuts", min=1, metavar="N", help="Random ones on each board, beside every single cut."),

@@ -224,7 +224,9 @@ class Releases:
         ]
         if not found:
             raise NotFoundError(
-                f"no OS release for chip {chip!r:.40}", remedy=f"Chips: {', '.join(self._chips.names)}."
+                f"no OS release for chip {chip!r:.40}",
+                remedy=f"Chips: {', '.join(self._chips.names)}. One that is newer than the service's data needs its "
+                "first: armillary release publish --chip NAME --os-version VERSION.",
             )
         return found[-1]
 

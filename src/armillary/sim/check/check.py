@@ -30,16 +30,15 @@ def chips() -> Iterator[str]:
     owners: dict[object, str] = {}
     for name in content.chip_names():
         try:
-            document = content.chip_document(name)
-            profile = chip_profile.parse(document)
+            profile = chip_profile.parse(content.chip_document(name))
         except (ArmillaryError, tomllib.TOMLDecodeError) as error:
             yield f"chips/{name}.toml: {error}"
             continue
         if profile.name != name:
             yield f"chips/{name}.toml: name: expected {name}, got {profile.name}"
-        usual = document.get("flash")
-        if usual is not None and usual not in content.flash_names():
-            yield f"chips/{name}.toml: flash: expected one of {', '.join(content.flash_names())}, got {usual}"
+        for flash_name in filter(None, (profile.flash, *(profile.other_flash or ()))):
+            if flash_name not in content.flash_names():
+                yield f"chips/{name}.toml: flash: expected one of {', '.join(content.flash_names())}, got {flash_name}"
         for component in profile.boot_components:
             owner = owners.setdefault(component.component_id, f"{name}/{component.name}")
             if owner != f"{name}/{component.name}":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The boards there are: every chip profile on every flash geometry, its usual one first."""
+"""The boards there are: every chip profile on its usual flash, then on the others that it names, or on all."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ def board_names() -> tuple[str, ...]:
     """``chip/flash`` of every board, a chip's usual flash first."""
     names: list[str] = []
     for chip in content.chip_names():
-        usual = profile.parse(content.chip_document(chip)).flash
-        others = [name for name in content.flash_names() if name != usual]
-        names += [f"{chip}/{medium}" for medium in ([usual, *others] if usual else others)]
+        found = profile.parse(content.chip_document(chip))
+        others = content.flash_names() if found.other_flash is None else found.other_flash
+        media = [found.flash, *(name for name in others if name != found.flash)]
+        names += [f"{chip}/{medium}" for medium in media if medium]
     return tuple(names)
 
 

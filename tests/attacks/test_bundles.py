@@ -114,13 +114,42 @@ def test_rollback_written_into_the_flash(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(startup, "configuration_in_force", lambda _flash, _record, given: given)
 
     def start(flash: CutFlash) -> Any:
-        return startup.start_up(flash, Configured(), Rooted(), chain.boot, Installer(flash, lambda: 0))
+        return startup.start_up(flash, Configured(), Rooted({}), chain.boot, Installer(flash, lambda: 0))
 
     with pytest.raises(ArmillaryError, match=r"one-bl, check \(5\)"):
         start(flash)
     start(CutFlash({os_region(name, "a"): data for name, data in new.items()}))
     monkeypatch.setattr(startup, "load_minimums", lambda _: {})
     start(flash)  # without the counter
+
+
+def test_an_old_copy_of_the_whole_flash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old OS, old record and old minimums, as they once were: what the TPM kept stops them, before any service is asked."""
+    monkeypatch.setattr(startup, "configuration_in_force", lambda _flash, _record, given: given)
+    old = {os_region(name, "a"): data for name, data in release("26.10", 1).items()}
+
+    def start(kept: dict[int, int]) -> Any:
+        flash = CutFlash(old)
+        return startup.start_up(flash, Configured(), Rooted(kept), chain.boot, Installer(flash, lambda: 0))
+
+    with pytest.raises(ArmillaryError, match=r"one-bl, check \(5\)"):
+        start({component.image_type: 2 for component in CHIP.boot_components})
+    start({})  # without the TPM's
+
+
+def test_minimums_are_kept_in_the_root_of_trust_before_the_flash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(startup, "configuration_in_force", lambda _flash, _record, given: given)
+    flash = CutFlash({os_region(name, "a"): data for name, data in release("26.11", 2).items()})
+    root = Rooted({})
+    installer = Installer(flash, lambda: 0)
+    booted = startup.start_up(flash, Configured(), root, chain.boot, installer)
+    flash.cut_at = flash.operations + 2  # after the present minimums are read
+    with pytest.raises(PowerCutError):
+        startup.confirm_boot(flash, booted, installer.record)
+    assert set(root.kept.values()) == {2}
+    flash = CutFlash(flash.durable)
+    startup.start_up(flash, Configured(), root, chain.boot, Installer(flash, lambda: 0))
+    assert set(startup.load_minimums(flash).values()) == {2}
 
 
 class Configured:
@@ -131,7 +160,16 @@ class Configured:
 
 
 class Rooted:
-    """A root of trust that counts nothing."""
+    """A root of trust that counts nothing, and keeps minimums as a TPM does."""
 
-    def begin_boot(self, _events: Any) -> None:
-        return None
+    def __init__(self, kept: dict[int, int]) -> None:
+        self.kept = kept
+
+    def begin_boot(self, events: Any) -> Any:
+        return events
+
+    def minimums(self) -> dict[int, int]:
+        return self.kept
+
+    def keep_minimums(self, minimums: Any) -> None:
+        self.kept = dict(minimums)

@@ -409,3 +409,32 @@ def test_a_damaged_file_is_refused(tmp_path: Path, changes: dict[str, object]):
     with pytest.raises(RootOfTrustError, match="other users"):
         Tpm2RootOfTrust.open(tmp_path)
     assert parse_public(bytes.fromhex(good_file()["identity"]["public"]), IDENTITY)  # type: ignore[index]
+
+
+@needs_tpm
+def test_minimums_outlive_an_old_copy_of_the_disk(root: Tpm2RootOfTrust, tmp_path: Path) -> None:
+    copy = (tmp_path / "root" / "tpm.json").read_bytes()
+    assert root.minimums() == {}
+    root.keep_minimums({1: 2, 28: 31})
+    root.keep_minimums({1: 3, 28: 31})
+    (tmp_path / "root" / "tpm.json").write_bytes(copy)
+    assert Tpm2RootOfTrust.open(tmp_path / "root").minimums() == {1: 3, 28: 31}
+
+
+@needs_tpm
+def test_a_tpm_that_lost_the_minimums_stops_the_boot(root: Tpm2RootOfTrust) -> None:
+    root.give_up()
+    with pytest.raises(RootOfTrustError):
+        root.minimums()
+
+
+@needs_tpm
+def test_a_device_of_before_keeps_its_minimums_in_flash(root: Tpm2RootOfTrust, tmp_path: Path) -> None:
+    path = tmp_path / "root" / "tpm.json"
+    document = json.loads(path.read_text())
+    del document["minimums"]
+    path.write_text(json.dumps(document))
+    before = Tpm2RootOfTrust.open(tmp_path / "root")
+    before.keep_minimums({1: 3})
+    assert before.minimums() == {}
+    before.give_up()

@@ -2,8 +2,8 @@
 """Starts a device: counts the start, verifies and measures the boot chain that is in force, derives the keys.
 
 Anti-rollback: the lowest security version that may boot is kept per image type in flash (``device/minimums``) and
-raised once the service has attested a confirmed boot. A copy of old flash brings old minimums with it: on this tier
-the service's own minimums are what holds (``attest.appraise``).
+raised once the service has attested a confirmed boot. A copy of old flash brings old minimums with it: a TPM keeps them
+as well (``RootOfTrust.minimums``), and without one the service's own are what holds (``attest.appraise``).
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Startup:
         events: What was measured, in order; ``event_log`` is the same encoded for check-ins.
         session: What this boot can prove.
         booted: Flash regions of the boot components and trust stores that this boot used.
+        keep_minimums: Keeps anti-rollback minimums where a copy of the flash does not reach.
         refused: Why boot chains were refused before this one; each gave way to the OS before it.
     """
 
@@ -55,6 +56,7 @@ class Startup:
     event_log: bytes = field(repr=False)
     session: BootSession
     booted: frozenset[str]
+    keep_minimums: Callable[[Mapping[int, int]], None] = field(repr=False)
     refused: tuple[str, ...] = ()
 
     @property
@@ -95,6 +97,7 @@ def start_up(
     chip = chip_profile(configuration.chip)
     names = [component.name for component in chip.boot_components]
     installer.count_start()
+    _adopt_minimums(flash, root_of_trust.minimums())
     refused: list[str] = []
     while True:
         in_force = configuration_in_force(flash, installer.record, configuration)
@@ -115,6 +118,7 @@ def start_up(
         event_log=encode_log(record.events),
         session=root_of_trust.begin_boot(record.events),
         booted=installer.record.system_regions(names),
+        keep_minimums=root_of_trust.keep_minimums,
         refused=tuple(refused),
     )
 
@@ -159,6 +163,14 @@ def load_minimums(flash: Flash) -> Mapping[int, int]:
     return counter.merge_minimums({}, value)
 
 
+def _adopt_minimums(flash: Flash, kept: Mapping[int, int]) -> None:
+    """Raise the minimums in flash, which may be an old copy, to those that the root of trust kept."""
+    present = load_minimums(flash)
+    raised = {kind: max(present.get(kind, 0), kept.get(kind, 0)) for kind in {*present, *kept}}
+    if raised != dict(present):
+        replace_region(flash, _MINIMUMS, cbor.encode(raised))
+
+
 def confirm_boot(flash: Flash, startup: Startup, record: InstallRecord) -> None:
     """Raise the minimum security versions to those of a boot that the service has attested.
 
@@ -168,5 +180,6 @@ def confirm_boot(flash: Flash, startup: Startup, record: InstallRecord) -> None:
         return
     minimums = load_minimums(flash)
     raised = raised_minimums(minimums, record, startup.events, startup.booted)
+    startup.keep_minimums(raised)  # first: what a cut leaves undone here, the next start adopts
     if dict(raised) != dict(minimums):
         replace_region(flash, _MINIMUMS, cbor.encode(dict(raised)))

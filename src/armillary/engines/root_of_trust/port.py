@@ -9,7 +9,7 @@ key or the unique device secret.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -63,6 +63,20 @@ class RootOfTrust(Protocol):
 
         Raises:
             RootOfTrustError: the counter cannot be written; the boot must not go on.
+        """
+
+    def minimums(self) -> Mapping[int, int]:
+        """Image type -> lowest security version, as kept where a copy of the flash does not reach; empty without one.
+
+        Raises:
+            RootOfTrustError: it cannot be read; nothing may boot.
+        """
+
+    def keep_minimums(self, minimums: Mapping[int, int]) -> None:
+        """Keep these from now on; nothing where there is no such place. The caller never lowers one.
+
+        Raises:
+            RootOfTrustError: it cannot be written.
         """
 
     def authenticate(self, context: ssl.SSLContext, certificate_chain: bytes) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -136,6 +136,13 @@ class SoftwareRootOfTrust:
             endorsement=encode_endorsement(endorsement, self._identity_key),
             prove=prove,
         )
+
+    def minimums(self) -> Mapping[int, int]:
+        """None: its files are copied with the flash."""
+        return {}
+
+    def keep_minimums(self, minimums: Mapping[int, int]) -> None:
+        """Do nothing: its files are copied with the flash."""
 
     def authenticate(self, context: ssl.SSLContext, certificate_chain: bytes) -> None:
         """Make ``context`` present the identity certificate (PEM, leaf first) with the identity key.

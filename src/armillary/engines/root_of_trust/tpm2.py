@@ -10,6 +10,7 @@ them; on another machine it is worthless.
 - *Boot PCR*: set to zeros and extended by the digest of every boot event when a boot begins, so that it holds exactly
   the head of the event log (``wire/attestation/event_log.py`` folds a log the way a PCR does).
 - *Boot counter*: an NV counter. It never falls, whatever becomes of the device's files.
+- *Anti-rollback minimums*: an NV index with a byte for each image type. A copy of old flash brings no old ones back.
 - *Alias key*: a fresh P-256 key in memory for each boot, endorsed by the identity key.
 
 What it does not give: the TPM does not know who asks it. Whoever is root on the host can have things signed, and can
@@ -21,7 +22,7 @@ from __future__ import annotations
 import json
 import re
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -46,12 +47,14 @@ from armillary.wire.attestation.tpm_attestation import BOOT_PCR, FIRMWARE_PCRS, 
 from armillary.wire.attestation.tpm_public import ATTESTATION, IDENTITY, parse_public
 from armillary.wire.attestation.tpm_structure import Reader
 from armillary.wire.encoding import cose
+from armillary.wire.image.section import IMAGE_TYPES
 
 DEFAULT_TPM: Final = "device:/dev/tpmrm0"
 # The loader of TCTIs opens libraries by name; these are the ones a TPM is reached through.
 _TPM_SPEC: Final = re.compile(r"(device:/dev/[\w/]{1,64}|(swtpm|mssim|tabrmd):[\w.,=:/-]{0,128})")
 _FILE: Final = "tpm.json"
 _VERSION: Final = 1  # 1: 2026-11-24, first
+_MINIMUMS_BYTES: Final = max(IMAGE_TYPES) + 1
 _MAX_FILE_BYTES: Final = 8192  # two wrapped keys have about 1 KiB in hex
 _ECDSA_WITH_SHA256: Final = bytes.fromhex("300a06082a8648ce3d040302")
 _RESTORE: Final = "Restore the folder from a backup, or make a new device in another folder: armillary device create."
@@ -61,6 +64,7 @@ _RESTORE: Final = "Restore the folder from a backup, or make a new device in ano
 class _TpmFile:
     tcti: str
     counter: int
+    minimums: int | None  # None: made by a version that kept them in flash only
     identity: Key = field(repr=False)
     attestation: Key = field(repr=False)
 
@@ -111,7 +115,8 @@ class Tpm2RootOfTrust:
                 tcti=tpm,
                 identity=commands.create_key(restricted=False),
                 attestation=commands.create_key(restricted=True),
-                counter=commands.define_counter(),
+                counter=commands.nv.define_counter(),
+                minimums=commands.nv.define_bytes(_MINIMUMS_BYTES),
             )
         with explained(path):
             replace_private(path, _encode_file(file))
@@ -126,7 +131,7 @@ class Tpm2RootOfTrust:
         """
         file = _decode_file(folder / _FILE)
         with connect(file.tcti) as commands:
-            boot_count = commands.counter(file.counter)
+            boot_count = commands.nv.counter(file.counter)
         return cls(file, boot_count)
 
     @property
@@ -175,9 +180,11 @@ class Tpm2RootOfTrust:
             return commands.activate(self._file.attestation, blob, encrypted_seed)
 
     def give_up(self) -> None:
-        """Delete the counter of a device that the service did not enrol; its keys take no space in the TPM."""
+        """Delete what a device that the service did not enrol has in the TPM; its keys take no space there."""
         with connect(self._file.tcti) as commands:
-            commands.remove_counter(self._file.counter)
+            commands.nv.remove(self._file.counter)
+            if self._file.minimums is not None:
+                commands.nv.remove(self._file.minimums)
 
     def begin_boot(self, events: Sequence[BootEvent]) -> BootSession:
         """Count this boot in the TPM, measure the events into the boot PCR, endorse a fresh alias key.
@@ -189,7 +196,7 @@ class Tpm2RootOfTrust:
         alias_point = cose.point_of(alias.public_key())
         head = log_head(events)
         with connect(self._file.tcti) as commands:
-            self._boot_count = commands.count(self._file.counter)
+            self._boot_count = commands.nv.count(self._file.counter)
             commands.measure([sha256(encode_event(event)).digest() for event in events])
             firmware = self._firmware(commands)
         self._quoted = (BOOT_PCR,) if firmware is None else (*FIRMWARE_PCRS, BOOT_PCR)
@@ -209,6 +216,22 @@ class Tpm2RootOfTrust:
             quote=self._quote,
             firmware=firmware,
         )
+
+    def minimums(self) -> Mapping[int, int]:
+        """See ``port.RootOfTrust``; RootOfTrustError if the TPM no longer has them."""
+        if self._file.minimums is None:
+            return {}
+        with connect(self._file.tcti) as commands:
+            return {kind: version for kind, version in enumerate(commands.nv.stored(self._file.minimums)) if version}
+
+    def keep_minimums(self, minimums: Mapping[int, int]) -> None:
+        """See ``port.RootOfTrust``."""
+        if self._file.minimums is None:
+            return
+        kept = bytes(minimums.get(kind, 0) for kind in range(_MINIMUMS_BYTES))
+        with connect(self._file.tcti) as commands:
+            if commands.nv.stored(self._file.minimums) != kept:  # its memory wears out
+                commands.nv.store(self._file.minimums, kept)
 
     def authenticate(self, context: ssl.SSLContext, certificate_chain: bytes) -> None:
         """Make ``context`` present the identity certificate (PEM, leaf first); the TPM signs the handshakes.
@@ -253,6 +276,8 @@ class _TpmSigner:
 def _encode_file(file: _TpmFile) -> bytes:
     keys = {"identity": file.identity, "attestation": file.attestation}
     document: dict[str, Any] = {"version": _VERSION, "tpm": file.tcti, "counter": file.counter}
+    if file.minimums is not None:
+        document["minimums"] = file.minimums
     document.update({name: {"public": key.public.hex(), "private": key.private.hex()} for name, key in keys.items()})
     return json.dumps(document).encode()
 
@@ -267,7 +292,8 @@ def _decode_file(path: Path) -> _TpmFile:
         )
         parse_public(identity.public, IDENTITY)
         parse_public(attestation.public, ATTESTATION)
-        file = _TpmFile(str(document["tpm"]), int(document["counter"]), identity, attestation)
+        minimums = int(document["minimums"]) if "minimums" in document else None
+        file = _TpmFile(str(document["tpm"]), int(document["counter"]), minimums, identity, attestation)
         is_ours = document["version"] == _VERSION and _TPM_SPEC.fullmatch(file.tcti) is not None
     except (ValueError, KeyError, TypeError, WireError) as error:
         raise RootOfTrustError(f"{path}: damaged ({type(error).__name__}: {error})", remedy=_RESTORE) from error

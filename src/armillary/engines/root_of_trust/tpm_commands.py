@@ -17,6 +17,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from armillary.engines.root_of_trust.tpm_memory import NvMemory
 from armillary.errors import RootOfTrustError
 from armillary.wire.attestation.tpm_attestation import BOOT_PCR
 from armillary.wire.attestation.tpm_public import (
@@ -45,14 +46,7 @@ EXTRA: Final = "pip install 'armillary[tpm2]'"
 # EK certificates and the templates they are for: P-256 (L-2) before RSA-2048 (L-1), whose key an old TPM makes slowly.
 EC_CERTIFICATE: Final = 0x01C0_000A
 RSA_CERTIFICATE: Final = 0x01C0_0002
-# Owner-defined NV indices (TCG registry of reserved handles); a device takes the first free one for its counter.
-FIRST_COUNTER: Final = 0x0180_4100
-COUNTERS: Final = 64
-COUNTER_BYTES: Final = 8
 
-_CHUNK_BYTES: Final = 512  # every TPM reads at least this much NV at once
-_NV_DEFINED: Final = 0x14C  # TPM_RC_NV_DEFINED
-_NV_UNINITIALIZED: Final = 0x14A  # a counter that was never incremented
 _KEPT: Final = FIXED_TPM | FIXED_PARENT | SENSITIVE_DATA_ORIGIN
 _AES_128_CFB: Final = struct.pack(">HHH", ALG_AES, 128, ALG_CFB)
 _EK_POLICY: Final = bytes.fromhex("837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa")
@@ -128,6 +122,7 @@ class Commands:
 
     def __init__(self, pytss: Any, esapi: Any) -> None:
         self._pytss, self._esapi = pytss, esapi
+        self.nv = NvMemory(pytss, esapi)
         self._null_scheme = pytss.TPMT_SIG_SCHEME(scheme=pytss.TPM2_ALG.NULL)
 
     # -- keys -----------------------------------------------------------------------------------------------------
@@ -166,8 +161,8 @@ class Commands:
             RootOfTrustError: the TPM holds none for a P-256 or RSA-2048 key.
         """
         for index in (EC_CERTIFICATE, RSA_CERTIFICATE):
-            if self._exists(index):
-                return _without_padding(self._read(index))
+            if self.nv.exists(index):
+                return _without_padding(self.nv.read(index))
         raise RootOfTrustError(
             "the TPM holds no endorsement certificate for a P-256 or RSA-2048 key",
             remedy="Fetch it from the TPM's maker and write it to NV index 0x01c00002, or use a TPM that has one.",
@@ -176,7 +171,7 @@ class Commands:
     def activate(self, key: Key, blob: bytes, encrypted_seed: bytes) -> bytes:
         """The secret of a credential for ``key``'s name (TPM2_ActivateCredential)."""
         pytss, esapi = self._pytss, self._esapi
-        template = EC_TEMPLATE if self._exists(EC_CERTIFICATE) else RSA_TEMPLATE
+        template = EC_TEMPLATE if self.nv.exists(EC_CERTIFICATE) else RSA_TEMPLATE
         with self._primary(template, pytss.ESYS_TR.ENDORSEMENT) as endorsement, self._loaded(key) as (handle,):
             session = esapi.start_auth_session(
                 pytss.ESYS_TR.NONE, pytss.ESYS_TR.NONE, pytss.TPM2_SE.POLICY, None, pytss.TPM2_ALG.SHA256
@@ -194,7 +189,7 @@ class Commands:
                 esapi.flush_context(session)
         return bytes(secret)
 
-    # -- boot measurements and the counter ------------------------------------------------------------------------
+    # -- boot measurements ------------------------------------------------------------------------
 
     def pcr_values(self, pcrs: Sequence[int]) -> list[bytes]:
         """Values of at most 8 PCRs of the SHA-256 bank, ascending; empty where the TPM has no such bank."""
@@ -210,54 +205,6 @@ class Commands:
                 [self._pytss.TPMT_HA(hashAlg=ALG_SHA256, digest=self._pytss.TPMU_HA(sha256=digest))]
             )
             self._esapi.pcr_extend(pcr, values)
-
-    def define_counter(self) -> int:
-        """Make a monotonic counter; returns its NV index.
-
-        Raises:
-            RootOfTrustError: all indices that are looked at are taken.
-        """
-        pytss = self._pytss
-        attributes = pytss.TPMA_NV.AUTHREAD | pytss.TPMA_NV.AUTHWRITE | pytss.TPMA_NV.NO_DA
-        attributes |= pytss.TPM2_NT.COUNTER << pytss.TPMA_NV.TPM2_NT_SHIFT
-        for index in range(FIRST_COUNTER, FIRST_COUNTER + COUNTERS):
-            public = pytss.TPMS_NV_PUBLIC(
-                nvIndex=index,
-                nameAlg=ALG_SHA256,
-                attributes=attributes,
-                authPolicy=b"",
-                dataSize=COUNTER_BYTES,
-            )
-            try:
-                self._esapi.nv_define_space(None, pytss.TPM2B_NV_PUBLIC(public))
-            except pytss.TSS2_Exception as error:
-                if error.rc != _NV_DEFINED:
-                    raise
-                continue
-            return index
-        raise RootOfTrustError(
-            f"the TPM has {COUNTERS} counters of devices already",
-            remedy=f"Remove those of devices that are gone: tpm2_nvundefine {FIRST_COUNTER:#x}.",
-        )
-
-    def count(self, index: int) -> int:
-        """Increment a counter; returns its new value. It never falls, not even when it is deleted and defined again."""
-        self._esapi.nv_increment(self._esapi.tr_from_tpmpublic(index))
-        return self.counter(index)
-
-    def counter(self, index: int) -> int:
-        """A counter's value; 0 before the first increment."""
-        try:
-            value = self._esapi.nv_read(self._esapi.tr_from_tpmpublic(index), COUNTER_BYTES)
-        except self._pytss.TSS2_Exception as error:
-            if error.rc == _NV_UNINITIALIZED:
-                return 0
-            raise
-        return int.from_bytes(bytes(value), "big")
-
-    def remove_counter(self, index: int) -> None:
-        """Delete a counter."""
-        self._esapi.nv_undefine_space(self._esapi.tr_from_tpmpublic(index))
 
     # -- parts ----------------------------------------------------------------------------------------------------
 
@@ -285,19 +232,6 @@ class Commands:
         finally:
             for handle in handles:
                 self._esapi.flush_context(handle)
-
-    def _exists(self, index: int) -> bool:
-        more, found = self._esapi.get_capability(self._pytss.TPM2_CAP.HANDLES, index, 1)
-        del more
-        return index in [int(handle) for handle in found.data.handles]
-
-    def _read(self, index: int) -> bytes:
-        handle = self._esapi.tr_from_tpmpublic(index)
-        size = int(self._esapi.nv_read_public(handle)[0].nvPublic.dataSize)
-        return b"".join(
-            bytes(self._esapi.nv_read(handle, min(_CHUNK_BYTES, size - offset), offset))
-            for offset in range(0, size, _CHUNK_BYTES)
-        )
 
 
 def _without_padding(certificate: bytes) -> bytes:

@@ -8,7 +8,7 @@ here it only counts the starts, and what it signs is empty.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from armillary.engines.root_of_trust.port import BootSession
 from armillary.wire.attestation.event_log import BootEvent
@@ -35,6 +35,13 @@ class SimulatedFuses:
         """Count a start."""
         self.boot_count += 1
         return BootSession(self.boot_count, _NO_HEAD, b"", b"", prove=_prove)
+
+    def minimums(self) -> Mapping[int, int]:
+        """None: this device has its flash alone."""
+        return {}
+
+    def keep_minimums(self, minimums: Mapping[int, int]) -> None:
+        """Do nothing: this device has its flash alone."""
 
     def authenticate(self, context: ssl.SSLContext, certificate_chain: bytes) -> None:
         """Do nothing: this device connects to nobody."""

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The NV memory of a TPM, as far as a device uses it: a counter, some bytes, and what its maker put there.
+
+Specification: TCG TPM 2.0 Library, Part 3 §31 (non-volatile storage).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from armillary.errors import RootOfTrustError
+from armillary.wire.attestation.tpm_public import ALG_SHA256
+
+# Owner-defined NV indices (TCG registry of reserved handles); a device takes the first free ones, for its boot counter
+# and for its anti-rollback minimums.
+FIRST_INDEX: Final = 0x0180_4100
+INDICES: Final = 64
+COUNTER_BYTES: Final = 8
+
+_CHUNK_BYTES: Final = 512  # every TPM reads at least this much NV at once
+_NV_DEFINED: Final = 0x14C  # TPM_RC_NV_DEFINED
+_NV_UNINITIALIZED: Final = 0x14A  # a counter that was never incremented
+
+
+class NvMemory:
+    """Indices of one TPM, over the connection of ``tpm_commands.connect``."""
+
+    def __init__(self, pytss: Any, esapi: Any) -> None:
+        self._pytss, self._esapi = pytss, esapi
+
+    def define_counter(self) -> int:
+        """Make a monotonic counter; returns its NV index. RootOfTrustError if all that are looked at are taken."""
+        return self._define(self._pytss.TPM2_NT.COUNTER, COUNTER_BYTES)
+
+    def define_bytes(self, size: int) -> int:
+        """Make an index of ``size`` bytes; returns it. RootOfTrustError if all that are looked at are taken."""
+        return self._define(self._pytss.TPM2_NT.ORDINARY, size)
+
+    def stored(self, index: int) -> bytes:
+        """The bytes of an index; empty where none were written yet."""
+        try:
+            return self.read(index)
+        except self._pytss.TSS2_Exception as error:
+            if error.rc == _NV_UNINITIALIZED:
+                return b""
+            raise
+
+    def store(self, index: int, data: bytes) -> None:
+        """Write all bytes of an index."""
+        self._esapi.nv_write(self._esapi.tr_from_tpmpublic(index), data)
+
+    def count(self, index: int) -> int:
+        """Increment a counter; returns its new value. It never falls, not even when it is deleted and defined again."""
+        self._esapi.nv_increment(self._esapi.tr_from_tpmpublic(index))
+        return self.counter(index)
+
+    def counter(self, index: int) -> int:
+        """A counter's value; 0 before the first increment."""
+        try:
+            value = self._esapi.nv_read(self._esapi.tr_from_tpmpublic(index), COUNTER_BYTES)
+        except self._pytss.TSS2_Exception as error:
+            if error.rc == _NV_UNINITIALIZED:
+                return 0
+            raise
+        return int.from_bytes(bytes(value), "big")
+
+    def remove(self, index: int) -> None:
+        """Delete a counter, or an index of bytes."""
+        self._esapi.nv_undefine_space(self._esapi.tr_from_tpmpublic(index))
+
+    def exists(self, index: int) -> bool:
+        """Whether there is an index."""
+        more, found = self._esapi.get_capability(self._pytss.TPM2_CAP.HANDLES, index, 1)
+        del more
+        return index in [int(handle) for handle in found.data.handles]
+
+    def read(self, index: int) -> bytes:
+        """All bytes of an index."""
+        handle = self._esapi.tr_from_tpmpublic(index)
+        size = int(self._esapi.nv_read_public(handle)[0].nvPublic.dataSize)
+        return b"".join(
+            bytes(self._esapi.nv_read(handle, min(_CHUNK_BYTES, size - offset), offset))
+            for offset in range(0, size, _CHUNK_BYTES)
+        )
+
+    def _define(self, kind: Any, size: int) -> int:
+        pytss = self._pytss
+        attributes = pytss.TPMA_NV.AUTHREAD | pytss.TPMA_NV.AUTHWRITE | pytss.TPMA_NV.NO_DA
+        attributes |= kind << pytss.TPMA_NV.TPM2_NT_SHIFT
+        for index in range(FIRST_INDEX, FIRST_INDEX + INDICES):
+            public = pytss.TPMS_NV_PUBLIC(
+                nvIndex=index,
+                nameAlg=ALG_SHA256,
+                attributes=attributes,
+                authPolicy=b"",
+                dataSize=size,
+            )
+            try:
+                self._esapi.nv_define_space(None, pytss.TPM2B_NV_PUBLIC(public))
+            except pytss.TSS2_Exception as error:
+                if error.rc != _NV_DEFINED:
+                    raise
+                continue
+            return index
+        raise RootOfTrustError(
+            f"the TPM has {INDICES} NV indices of devices already",
+            remedy=f"Remove those of devices that are gone: tpm2_nvundefine {FIRST_INDEX:#x}.",
+        )

@@ -140,8 +140,18 @@ KEY_RULES: Mapping[str, KeyRule] = {
         f"{_REFUSED_METHOD}; the line on standard output means nothing",
         "the application interface: update.defer; or a line on standard output, armillary: defer-update MINUTES",
     ),
-    "DhcpService": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
-    "SntpService": KeyRule(_RECORDED, _NOTHING_TO_REFUSE),
+    "DhcpService": KeyRule(
+        "the device gives out addresses for it, while it runs, at the private network that it was told "
+        "(--private-network)",
+        _REFUSED_METHOD,
+        "the application interface: dhcp.start, dhcp.stop, dhcp.status; a socket at that interface alone",
+    ),
+    "SntpService": KeyRule(
+        "the device answers for it, while it runs, who asks for the time at the private network that it was told "
+        "(--private-network)",
+        _REFUSED_METHOD,
+        "the application interface: sntp.start, sntp.stop; a socket at that interface alone",
+    ),
     "HardwareAddressConfig": KeyRule(_RECORDED, "EPERM from every ioctl that sets an address"),
     "ResetMemoryWatermarks": KeyRule(
         "the peaks of its memory start over",

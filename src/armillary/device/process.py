@@ -60,6 +60,7 @@ from armillary.errors import BootRefusedError
 from armillary.wire.device.checkin import CheckinReply
 
 if TYPE_CHECKING:
+    from armillary.device.private_network.network import PrivateNetwork
     from armillary.device.repository.repository import DeviceRepository
 
 
@@ -104,6 +105,7 @@ class Device:
         self._peripherals = PeripheralUse()  # as the serial ports
         self._stop_requested = False
         self._stopping = asyncio.Event()
+        self._private_network = self._open_private_network()
         self._rest_s: int | None = None  # how long to rest before the restart that an application asked for
         self._events = SystemEvents(lambda: self.clock.signed, lambda: DeviceAuthentication(self.folder.daa).ready)
         self.journal.listen(self._events.hear)
@@ -250,6 +252,18 @@ class Device:
         platform, board = platform_limits(profile), self._settings.board
         return platform if board is None else board_platform(platform, board)
 
+    def _open_private_network(self) -> PrivateNetwork | None:
+        """What serves at the interface that the device was told, if it was told one."""
+        if self._settings.private_network is None:
+            return None
+        from armillary.device.private_network.network import PrivateNetwork  # noqa: PLC0415 - most have none
+
+        return PrivateNetwork(self._settings.private_network, self.clock, self.journal, self._status_changed)
+
+    def _status_changed(self) -> None:
+        if self._running is not None:
+            self._running.look()
+
     def _grant_of(self, component_id: UUID) -> Grant | None:
         """The grant of an application that is to run, of whichever component."""
         runs = () if self._running is None else self._running.supervisor.runs
@@ -271,6 +285,7 @@ class Device:
             peripherals=self._peripherals,
             owners=owners,
             grant_of=self._grant_of,
+            private_network=self._private_network,
         )
         return ApplicationInterface(self.folder.run, method_table(parts), self.journal, self.clock.monotonic)
 
@@ -437,7 +452,12 @@ class Device:
         with contextlib.suppress(OSError):  # a full disk must not stop the device
             found = self._allowed()
             allowed = {"manufacturing_state": found.state.value, "capabilities": list(found.capabilities)}
-            always = {"at": self.clock.now(), "serial_ports": self._serial_ports.status()}
+            network = self._private_network
+            always = {
+                "at": self.clock.now(),
+                "serial_ports": self._serial_ports.status(),
+                "private_network": None if network is None else network.status(),
+            }
             write_status(self.folder.status, {**self._fixed_status, **always, **allowed, **changing})
 
     def _tls_context(self, configuration: DeviceConfiguration) -> ServiceContext:

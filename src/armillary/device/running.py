@@ -126,6 +126,10 @@ class RunningDevice:
         self._schedule.ask()
         self._wake.set()
 
+    def look(self) -> None:
+        """Write the status again: something of it has changed."""
+        self._wake.set()
+
     def stop(self) -> None:
         """End :meth:`run`."""
         self._restarts = False

@@ -23,7 +23,8 @@ class DeviceSettings:
     ``trial`` says when a new set of images is confirmed or taken back; ``mirrors`` are addresses of folders that have
     the files of the update repository as well; ``serial_ports`` has the node of this host for the board's name of each
     serial port, ``board`` says what its other peripherals are; ``addresses`` are those at which the server ports of
-    applications are reached; ``rest`` says where the device's own API listens, None for nowhere.
+    applications are reached; ``private_network`` is the interface at which applications may serve addresses and the
+    time, None for none; ``rest`` says where the device's own API listens, None for nowhere.
     """
 
     trial: TrialRules = DEFAULT_RULES
@@ -34,3 +35,4 @@ class DeviceSettings:
     addresses: DeviceAddresses = LOOPBACK
     rest: RestSettings | None = None
     board: Board | None = None
+    private_network: str | None = None

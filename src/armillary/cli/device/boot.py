@@ -20,6 +20,7 @@ from armillary.cli.terminal.device_options import DataOption
 from armillary.cli.terminal.output import note
 from armillary.cli.terminal.together import local_command
 from armillary.device.applications.serial_ports import parse_peripherals
+from armillary.device.private_network.naming import private_interface
 from armillary.device.process import Device
 from armillary.device.repository.sources import check_mirrors
 from armillary.device.settings import DeviceSettings
@@ -59,6 +60,14 @@ def boot(
         str | None,
         typer.Option("--board", metavar="BOARD", help="Board whose peripherals applications get: a name or a file."),
     ] = None,
+    private_network: Annotated[
+        str | None,
+        typer.Option(
+            "--private-network",
+            metavar="INTERFACE",
+            help="Interface of this host at which applications may serve addresses (DHCP) and the time (SNTP).",
+        ),
+    ] = None,
     rest: RestOptions = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print events to stdout as JSON lines.")] = False,
 ) -> None:
@@ -75,6 +84,7 @@ def boot(
         rest=rest,
         serial_ports={**of_board, **parse_peripherals(peripheral or ())},
         board=wired,
+        private_network=private_interface(private_network),
     )
     be_device(data, settings, as_json=as_json)
 

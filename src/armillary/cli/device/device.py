@@ -78,8 +78,18 @@ def status(data: DataOption, as_json: JsonOption = False) -> None:
     columns = ("name", "state", *core, "on_trial", "image_id", "component_id")
     below = ("", table(applications, columns, empty="")) if applications else ()
     weaker = (f"weaker: {sentence}" for sentence in sandbox.get("weaker", ()))
+    network = found.get("private_network")
+    served = () if network is None else _served_lines(network)
     held = (line for application in applications for line in _held_lines(application))
-    Shown(found).then(record(shown), *weaker, *serial, *below, *held).show(as_json=as_json)
+    Shown(found).then(record(shown), *weaker, *serial, *served, *below, *held).show(as_json=as_json)
+
+
+def _served_lines(network: Mapping[str, Any]) -> Iterator[str]:
+    """What applications have served at the private network, and what holds them to it."""
+    if not network["serves"]:
+        yield f"private network {network['interface']}: no application serves anything"
+    for each in network["serves"]:
+        yield f"private network: {each['service']} for {each['component_id']}, held by {each['held_by']}"
 
 
 def _held_lines(application: Mapping[str, Any]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from armillary.capability.grant import Grant
@@ -15,6 +16,7 @@ from armillary.device.interface.channels import Channels
 from armillary.device.interface.clock import Time
 from armillary.device.interface.configuration.certificates import Certificates
 from armillary.device.interface.configuration.network import Network
+from armillary.device.interface.configuration.private_network import PrivateNetworkMethods
 from armillary.device.interface.configuration.wifi import Wifi
 from armillary.device.interface.events import SystemEvents
 from armillary.device.interface.health import Health
@@ -37,6 +39,9 @@ from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.device.state.wifi_configuration import WifiConfiguration
 from armillary.engines.flash.port import Flash
 
+if TYPE_CHECKING:
+    from armillary.device.private_network.network import PrivateNetwork
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceParts:
@@ -54,6 +59,7 @@ class DeviceParts:
     peripherals: PeripheralUse = field(default_factory=PeripheralUse)
     owners: PeripheralMap = field(default_factory=PeripheralMap)
     grant_of: Callable[[UUID], Grant | None] = lambda _: None  # of an application that is installed
+    private_network: PrivateNetwork | None = None
 
 
 def method_table(parts: DeviceParts) -> MethodTable:
@@ -70,6 +76,7 @@ def method_table(parts: DeviceParts) -> MethodTable:
             *Time(parts.clock, parts.check_in_now).methods,
             *Authentication(parts.daa).methods,
             *Network(NetworkConfiguration(parts.flash)).methods,
+            *PrivateNetworkMethods(parts.private_network).methods,
             *Wifi(WifiConfiguration(parts.flash)).methods,
             *Certificates(CertificateStore(parts.flash)).methods,
             *PowerMethods(parts.power, parts.journal, parts.clock.monotonic).methods,

@@ -109,5 +109,5 @@ def test_gateways_have_processors_that_compilers_are_for():
     assert chips["gateway-arm64"].architecture == chips["raspberry-pi-4"].architecture == "aarch64"
     for name in ("gateway-x86-64", "gateway-arm64"):
         stages = [component.name for component in chips[name].boot_components]
-        assert stages == ["firmware", "unified-kernel-image", "root-fs"]
+        assert stages == ["unified-kernel-image", "root-fs"]
     assert "no support" in chips["qualcomm-cellular"].proof.unproven

@@ -21,7 +21,7 @@ TEST_WORKERS ?= $(shell n=$$(nproc); echo $$((n > 4 ? 8 : n * 2)))
 RUN := $(UV) run --frozen --no-sync
 
 .PHONY: help setup demo test test-long check check-types check-rules check-imports check-lint check-format \
-	fix bench docs texts clean test-tools
+	fix bench docs texts clean test-tools image-kernel image-kernel-verdict
 
 help:            ## List the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -71,6 +71,17 @@ check-format:
 fix: setup       ## Format and mend what can be mended by machine
 	@$(RUN) ruff format .
 	@$(RUN) ruff check --fix .
+
+# Where the device image's source and compiled parts are kept; 3 GB. KERNELS: x86_64, arm64, or both.
+IMAGE_CACHE ?= .image
+KERNELS ?= x86_64 arm64
+CHECKER ?= kernel-hardening-checker
+
+image-kernel: setup  ## Build the device image's own kernels (KERNELS=x86_64); as they are if nothing changed
+	@.venv/bin/python -m armillary.device_image.kernel build --cache $(IMAGE_CACHE)/kernel $(KERNELS)
+
+image-kernel-verdict: setup  ## Ask kernel-hardening-checker about the kernels' fragments (CHECKER=its program)
+	@.venv/bin/python -m armillary.device_image.kernel verdict --cache $(IMAGE_CACHE)/kernel --checker $(CHECKER) $(KERNELS)
 
 bench: test-tools ## Measure; writes bench/results/latest.json
 	@$(RUN) python -m bench $(ARGS)

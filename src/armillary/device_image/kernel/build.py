@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds a kernel from the fragments, or finds it in the cache: the same bytes of the same input.
+
+The input is the version of the source, what the fragments want, the versions of compiler and linker, and this file's
+``RECIPE``. The parts of the path that are no input are kept out: time, user, host, folder, and the random seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from armillary.device_image.kernel import fragments
+from armillary.device_image.kernel.fragments import Option
+from armillary.device_image.kernel.progress import Progress, Report
+from armillary.device_image.kernel.source import Source, unpack
+from armillary.device_image.kernel.toolchain import (
+    TARGETS,
+    Target,
+    begin,
+    compiler_version,
+    failure,
+    processors,
+    require,
+    run,
+    source_version,
+)
+from armillary.errors import InvalidArgumentError
+
+# Raised when the way of building changes, so that no older kernel is taken from a cache.
+RECIPE: Final = 1
+_LAST_LINES: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class KernelBuild:
+    """A kernel in the output folder: its file, configuration, device trees, version (``uname -r``) and SHA-256."""
+
+    path: Path
+    config: Path
+    trees: tuple[Path, ...]
+    version: str
+    sha256: str
+
+
+def build_kernel(architecture: str, output: Path, progress: Report, *, cache: Path) -> KernelBuild:
+    """Build the kernel of an architecture into a folder; what was built of the same input before is copied.
+
+    Raises:
+        HostError: a package or room on the disk is missing, or the compile failed.
+        InvalidArgumentError: a fragment is wrong, or the source does not take an option as it is wanted.
+    """
+    wanted = fragments.read_fragments(fragments.kernel_folder(), architecture)
+    target = TARGETS[architecture]
+    require(target, cache)
+    version = source_version()
+    key = _key(version, wanted, compiler_version(target))
+    kept = cache / f"built-{architecture}-{key[:16]}"
+    if not (kept / "built.json").is_file():
+        source = unpack(cache, version)
+        work = cache / f"compile-{architecture}"
+        configure(source, target, wanted, work)
+        _compile(source, target, work, Progress(architecture, cache / f"steps-{architecture}", progress))
+        _keep(source, target, work, kept)
+    return _copied(kept, output)
+
+
+def configure(source: Source, target: Target, wanted: Sequence[Option], work: Path) -> str:
+    """The finished configuration: the smallest one, then what is wanted, then what that needs; nothing may be lost."""
+    work.mkdir(parents=True, exist_ok=True)
+    configuration = work / ".config"
+    run([*_make(source, target, work), "tinyconfig"])
+    with configuration.open("a", encoding="utf-8") as file:
+        file.write(fragments.configured(wanted))
+    run([*_make(source, target, work), "olddefconfig"])
+    finished = configuration.read_text("utf-8")
+    fragments.refuse_lost(wanted, finished)
+    return finished
+
+
+def _compile(source: Source, target: Target, work: Path, progress: Progress) -> None:
+    last: list[str] = []
+    command = [*_make(source, target, work), f"--jobs={processors()}", target.made, *target.trees]
+    with begin(command) as running:
+        for line in running.stdout or ():
+            progress.line(line.rstrip("\n"))
+            last = [*last[1 - _LAST_LINES :], line]
+    if running.returncode:
+        raise failure("make", running.returncode, "".join(last))
+    progress.done()
+
+
+def _make(source: Source, target: Target, work: Path) -> list[str | Path]:
+    return ["make", "--directory", source.folder, f"O={work.resolve()}", *target.variables(), *source.fixed()]
+
+
+def _key(version: str, wanted: Sequence[Option], compiler: str) -> str:
+    text = "\n".join((str(RECIPE), version, fragments.digest(wanted), compiler))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _keep(source: Source, target: Target, work: Path, kept: Path) -> None:
+    """Move what was built into the cache; the description is written last and means that all of it is there."""
+    fresh = kept.with_suffix(".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    image = fresh / target.made
+    shutil.copyfile(work / target.path, image)
+    shutil.copyfile(work / ".config", fresh / "config")
+    trees = [f"arch/{target.architecture}/boot/dts/{tree}" for tree in target.trees]
+    for tree in trees:
+        shutil.copyfile(work / tree, fresh / Path(tree).name)
+    release = run([*_make(source, target, work), "--silent", "--no-print-directory", "kernelrelease"]).strip()
+    about = {
+        "file": target.made,
+        "version": release,
+        "sha256": hashlib.sha256(image.read_bytes()).hexdigest(),
+        "trees": [Path(tree).name for tree in trees],
+    }
+    (fresh / "built.json").write_text(json.dumps(about, indent=1) + "\n", "utf-8")
+    shutil.rmtree(kept, ignore_errors=True)
+    fresh.rename(kept)
+
+
+def _copied(kept: Path, output: Path) -> KernelBuild:
+    about = json.loads((kept / "built.json").read_text("utf-8"))
+    found = hashlib.sha256((kept / about["file"]).read_bytes()).hexdigest()
+    if found != about["sha256"]:
+        raise InvalidArgumentError(
+            f"kernel: {kept / about['file']} is not what was built: {found}", remedy=f"Remove {kept} and build again."
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    for name in (about["file"], "config", *about["trees"]):
+        shutil.copyfile(kept / name, output / name)
+    return KernelBuild(
+        path=output / about["file"],
+        config=output / "config",
+        trees=tuple(output / name for name in about["trees"]),
+        version=about["version"],
+        sha256=about["sha256"],
+    )

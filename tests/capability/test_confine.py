@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from armillary.capability import confine
+from armillary.capability.bubblewrap import bubblewrap_arguments
 from armillary.capability.confine import Folders, ImageTree, Runtime
 from armillary.capability.grant import Grant
 from armillary.capability.network import allowed_hosts
@@ -37,7 +38,7 @@ def arguments(
     *,
     user_namespace: int | None = None,
 ) -> str:
-    found = confine.bubblewrap_arguments(
+    found = bubblewrap_arguments(
         RUNTIME, image, folders or Folders(), generated={"/etc/hosts": 9}, user_namespace=user_namespace
     )
     return " ".join(found)

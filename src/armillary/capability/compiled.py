@@ -15,9 +15,10 @@ from armillary.capability import confine, network
 from armillary.capability.application_limits import ApplicationLimits
 from armillary.capability.confine import Folders, ImageTree, Runtime
 from armillary.capability.grant import Grant
+from armillary.capability.layout import Kind, places
 from armillary.capability.seccomp import ALLOWED, ALLOWED_IOCTLS, LINE_IOCTLS, SERIAL_IOCTLS, Policy
 
-ENGINES = ("linux", "reduced", "process")
+ENGINES = ("linux", "crun", "reduced", "process")
 # Mechanism -> values, each one line.
 Compiled = Mapping[str, tuple[str, ...]]
 
@@ -31,7 +32,7 @@ _RIGHTS = {
     confine.SERIAL: "a serial line",
     confine.READ_FILE | confine.WRITE_FILE: "read and write",
 }
-_BOUND = {"--bind": "read and write", "--ro-bind": "read-only", "--dev-bind": "a device"}
+_BOUND = {Kind.WRITE: "read and write", Kind.READ: "read-only", Kind.DEVICE: "a device"}
 _DECIDED = "connect, sendto, sendmsg, sendmmsg, bind, listen: the device decides (seccomp notification)"
 
 
@@ -39,7 +40,7 @@ def compile_grant(grant: Grant, engine: str) -> Compiled:
     """All that ``engine`` (one of :data:`ENGINES`) is told about an application; nothing for ``process``."""
     if engine == "process":
         return {}
-    namespaces = engine == "linux"
+    namespaces = engine != "reduced"
     folders = _folders(grant)
     policy = confine.filter_policy(grant, namespaces=namespaces, serial=bool(folders.serial_ports))
     found = {
@@ -80,14 +81,13 @@ def _folders(grant: Grant) -> Folders:
 
 
 def _mounts(folders: Folders) -> Iterator[str]:
-    """The bubblewrap arguments that place something, one text for each."""
-    words = confine.bubblewrap_arguments(_RUNTIME, _IMAGE, folders, generated={}, user_namespace=0)
-    for index, word in enumerate(words):
-        if word in _BOUND:
-            source, place = words[index + 1], words[index + 2]
-            yield f"{place}: {source}, {_BOUND[word]}" if source != place else f"{place}: {_BOUND[word]}"
-        elif word == "--tmpfs":
-            yield f"{words[index + 1]}: {words[index - 1]} bytes of memory"
+    """What is put somewhere, one text for each."""
+    for place in places(_RUNTIME, _IMAGE, folders):
+        if place.kind in _BOUND:
+            source = f"{place.source}, " if place.source != place.path else ""
+            yield f"{place.path}: {source}{_BOUND[place.kind]}"
+        elif place.kind is Kind.TEMPORARY:
+            yield f"{place.path}: {confine.TEMPORARY_SIZE_BYTES} bytes of memory"
 
 
 def _landlock(folders: Folders, *, namespaces: bool) -> Iterator[str]:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a Grant to what the kernel is told: mounts, bubblewrap's arguments, resource limits, Landlock rules, a user.
+"""From a Grant to what the kernel is told: resource limits, Landlock rules, a user, the system-call policy's variant.
 
-All of it as values; ``engines/sandbox`` finds out what the host has (:class:`Runtime`) and carries them out.
-Sources: bwrap(1), landlock(7), getrlimit(2).
+All of it as values; ``engines/sandbox`` finds out what the host has (:class:`Runtime`) and carries them out. Mounts are
+worked out in :mod:`layout`.
+Sources: landlock(7), getrlimit(2).
 """
 
 from __future__ import annotations
@@ -23,15 +24,10 @@ APPLICATION_SOCKET = "/run/armillary/application.sock"
 TEMPORARY_FOLDER = "/tmp"  # noqa: S108 - the sandbox's own, a tmpfs with a size
 # Top-level names of an image that would hide what the sandbox itself puts there.
 RESERVED_NAMES = frozenset({"dev", "etc", "lib32", "lib64", "mnt", "proc", "root", "run", "sbin", "sys", "tmp", "usr"})
-# How the C library's loader is named in /lib (/lib/ld-linux-aarch64.so.1).
-LOADER_PREFIX = "ld-linux"
 # Character devices that are not devices of the board.
 DEVICES = STANDARD_DEVICES
 # Folder of the devices, inside and outside.
 DEVICE_FOLDER = "/dev"
-# What the launcher keeps until it has used it: to change mounts of its namespace, and to give up everything for good.
-_LAUNCHER_CAPABILITIES: tuple[str, ...] = ("CAP_SYS_ADMIN", "CAP_SETPCAP")
-_NAMESPACES = ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try")
 # Facts about the machine that C libraries and interpreters read.
 READABLE_PROC = ("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/uptime", "/proc/loadavg")
 
@@ -281,107 +277,3 @@ def serial_path(name: str) -> str:
 def writable_places(folders: Folders) -> list[str]:
     """Mount points inside the namespaces where an application can write files."""
     return [TEMPORARY_FOLDER, DATA_FOLDER] if folders.has_data else [TEMPORARY_FOLDER]
-
-
-def bubblewrap_arguments(
-    runtime: Runtime,
-    image: ImageTree,
-    folders: Folders,
-    *,
-    generated: Mapping[str, int],
-    user_namespace: int | None,
-) -> tuple[str, ...]:
-    """Arguments of bwrap up to the command.
-
-    ``generated`` maps paths inside to the descriptors that their content is read from. With ``user_namespace`` bwrap
-    makes one and is this user in it (unprivileged supervisor); with None (started by root) the launcher keeps two more
-    capabilities until it has changed the user.
-    """
-    given = (DATA_FOLDER, DEVICE_AUTHENTICATION_FOLDER, "/dev/null")
-    arguments = [*_NAMESPACES, "--die-with-parent", "--new-session", "--hostname", "armillary", "--clearenv"]
-    # The launcher is a program of the host, with privileges: it must not take a library from the image's lib folder.
-    arguments += ["--setenv", "LD_LIBRARY_PATH", ":".join(runtime.library_search)]
-    arguments += _identity_arguments(user_namespace)
-    for parent in _parents((*runtime.folders, *runtime.files, *generated, *given)):
-        arguments += ["--perms", "0755", "--dir", parent]
-    arguments += _runtime_arguments(runtime, image)
-    arguments += _image_arguments(runtime, image)
-    for path, descriptor in generated.items():
-        arguments += ["--perms", "0444", "--file", str(descriptor), path]
-    arguments += _kernel_arguments(runtime)
-    arguments += ["--perms", "1777", "--size", str(TEMPORARY_SIZE_BYTES), "--tmpfs", TEMPORARY_FOLDER]
-    if folders.mounted:
-        arguments += ["--perms", "0755", "--dir", DATA_FOLDER]
-    elif folders.data is not None:
-        arguments += ["--bind", folders.data, DATA_FOLDER]
-    if folders.device_authentication is not None:
-        arguments += ["--ro-bind", folders.device_authentication, DEVICE_AUTHENTICATION_FOLDER]
-    for name, node in folders.serial_ports.items():
-        arguments += ["--dev-bind", node, serial_path(name)]
-    if folders.interface is not None:
-        arguments += ["--ro-bind", folders.interface, APPLICATION_SOCKET]
-    return (*arguments, "--remount-ro", "/", "--chdir", "/", "--")
-
-
-def _identity_arguments(user_namespace: int | None) -> list[str]:
-    arguments, wanted = ["--cap-drop", "ALL"], _LAUNCHER_CAPABILITIES
-    if user_namespace is None:
-        wanted += ("CAP_SETUID", "CAP_SETGID")
-    else:
-        identity = str(user_namespace)
-        arguments = ["--unshare-user", "--uid", identity, "--gid", identity, *arguments]
-    return [*arguments, *(word for name in wanted for word in ("--cap-add", name))]
-
-
-def _runtime_arguments(runtime: Runtime, image: ImageTree) -> list[str]:
-    arguments: list[str] = []
-    for folder in runtime.folders:
-        arguments += ["--ro-bind", folder, folder]
-    for target, path in runtime.links:
-        if path.strip("/") not in image.entries:
-            arguments += ["--symlink", target, path]
-    for path in runtime.files:
-        arguments += ["--ro-bind", path, path]
-    return arguments
-
-
-def _kernel_arguments(runtime: Runtime) -> list[str]:
-    """/proc without what is about the whole machine, and a /dev of five devices."""
-    arguments = ["--proc", "/proc"]
-    for path in runtime.masked_files:
-        arguments += ["--ro-bind", "/dev/null", path]
-    for path in runtime.masked_folders:
-        arguments += ["--perms", "0555", "--size", "4096", "--tmpfs", path, "--remount-ro", path]
-    for device in DEVICES:
-        arguments += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
-    return [*arguments, "--symlink", "/proc/self/fd", "/dev/fd"]
-
-
-def _parents(paths: Iterable[str]) -> list[str]:
-    """Folders above these paths, outermost first: made here, because bwrap makes them for its own user only."""
-    found: set[str] = set()
-    for path in paths:
-        parts = path.strip("/").split("/")
-        found.update("/" + "/".join(parts[:count]) for count in range(1, len(parts)))
-    return sorted(found)
-
-
-def _image_arguments(runtime: Runtime, image: ImageTree) -> list[str]:
-    """The image's entries at the top; its ``lib`` is merged with the loader that programs name by absolute path."""
-    arguments: list[str] = []
-    for entry in image.entries:
-        if entry != "lib":
-            arguments += ["--ro-bind", f"{image.root}/{entry}", f"/{entry}"]
-    if "lib" not in image.entries:
-        return arguments
-    arguments += ["--perms", "0755", "--dir", "/lib"]
-    linked = {path.rpartition("/")[2]: target for target, path in runtime.library_links}
-    # The loader is the host's always: the launcher begins with it, before anything is given up.
-    loaders = {name for name in linked if name.startswith(LOADER_PREFIX)}
-    for entry in image.library_entries:
-        if entry not in loaders:
-            arguments += ["--ro-bind", f"{image.root}/lib/{entry}", f"/lib/{entry}"]
-    for name, target in linked.items():
-        if name in loaders or name not in image.library_entries:
-            arguments += ["--symlink", target, f"/lib/{name}"]
-    return arguments

@@ -14,13 +14,13 @@ import pytest
 from tests.engines.sandbox.sandbox_stage import linux as linux_sandbox, reduced as reduced_sandbox
 
 from armillary.capability.seccomp import Policy, compile_filter
-from armillary.engines.sandbox import linux, linux_report, reduced, selection
+from armillary.engines.sandbox import linux, linux_report, namespaces, reduced, selection
 from armillary.engines.sandbox.control_groups import controllers, report as group_report
 from armillary.engines.sandbox.control_groups.groups import DeviceGroups, device_groups
 from armillary.engines.sandbox.control_groups.hierarchies import Found
 from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.network import kernel
-from armillary.engines.sandbox.port import Launch, SandboxReport
+from armillary.engines.sandbox.port import SandboxReport
 from armillary.engines.sandbox.reduced import ReducedSandbox
 from armillary.engines.sandbox.selection import open_sandbox
 from armillary.engines.sandbox.start.plan import StartPlan
@@ -204,18 +204,13 @@ def test_a_probe_notices_what_is_removed_without_namespaces(name: str) -> None:
     assert expected <= missing(mutated.self_test())
 
 
-class FolderStorage(linux.LinuxSandbox):
-    """Mutable storage in a folder, which nothing bounds."""
-
-    def _open_storage(self, _: Launch) -> int:
-        return -1
-
-
-def test_a_probe_notices_storage_that_nothing_bounds() -> None:
+def test_a_probe_notices_storage_that_nothing_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in a folder."""
     plain = linux_sandbox(own_user=True)
     if linux_report.QUOTA in {each.name for each in plain.self_test().absent}:
         pytest.skip("this host mounts no images of storage: as root, with loop devices and e2fsprogs")
-    assert missing(FolderStorage(plain.bubblewrap, own_user=True).self_test()) == {linux_report.QUOTA}
+    monkeypatch.setattr(namespaces, "open_storage", lambda *_, **__: -1)
+    assert missing(LinuxSandbox(plain.bubblewrap, own_user=True).self_test()) == {linux_report.QUOTA}
 
 
 def test_a_long_path_of_temporary_files_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,7 +311,7 @@ def test_a_weak_linux_sandbox_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> 
     reduced_sandbox()
     without = [each for name, each in linux_report.judges(as_root=True).items() if name == "user"]
     assert without
-    monkeypatch.setattr(linux, "judges", lambda **_: {"user": lambda _: (False, "seen as root")})
+    monkeypatch.setattr(namespaces, "judges", lambda **_: {"user": lambda _: (False, "seen as root")})
     report = open_sandbox("linux").self_test()
     assert report.sandbox == "reduced"
     assert "user (seen as root)" in report.weaker[0]

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what an application finds inside to the arguments of bwrap. Source: bwrap(1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from armillary.capability.confine import TEMPORARY_SIZE_BYTES, Folders, ImageTree, Runtime
+from armillary.capability.layout import Kind, Place, places
+
+# What the launcher keeps until it has used it: to change mounts of its namespace, and to give up everything for good.
+_LAUNCHER_CAPABILITIES: tuple[str, ...] = ("CAP_SYS_ADMIN", "CAP_SETPCAP")
+_NAMESPACES = ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try")
+
+
+def bubblewrap_arguments(
+    runtime: Runtime,
+    image: ImageTree,
+    folders: Folders,
+    *,
+    generated: Mapping[str, int],
+    user_namespace: int | None,
+) -> tuple[str, ...]:
+    """Arguments of bwrap up to the command.
+
+    ``generated`` maps paths inside to the descriptors that their content is read from. With ``user_namespace`` bwrap
+    makes one and is this user in it (unprivileged supervisor); with None (started by root) the launcher keeps two more
+    capabilities until it has changed the user.
+    """
+    arguments = [*_NAMESPACES, "--die-with-parent", "--new-session", "--hostname", "armillary", "--clearenv"]
+    # The launcher is a program of the host, with privileges: it must not take a library from the image's lib folder.
+    arguments += ["--setenv", "LD_LIBRARY_PATH", ":".join(runtime.library_search)]
+    arguments += _identity_arguments(user_namespace)
+    for place in places(runtime, image, folders, generated):
+        arguments += _words(place, generated)
+    return (*arguments, "--remount-ro", "/", "--chdir", "/", "--")
+
+
+def _identity_arguments(user_namespace: int | None) -> list[str]:
+    arguments, wanted = ["--cap-drop", "ALL"], _LAUNCHER_CAPABILITIES
+    if user_namespace is None:
+        wanted += ("CAP_SETUID", "CAP_SETGID")
+    else:
+        identity = str(user_namespace)
+        arguments = ["--unshare-user", "--uid", identity, "--gid", identity, *arguments]
+    return [*arguments, *(word for name in wanted for word in ("--cap-add", name))]
+
+
+def _words(place: Place, generated: Mapping[str, int]) -> tuple[str, ...]:
+    """The arguments that put one thing in its place."""
+    path, source = place.path, place.source
+    hidden = ("--perms", "0555", "--size", "4096", "--tmpfs", path, "--remount-ro", path)
+    temporary = ("--perms", "1777", "--size", str(TEMPORARY_SIZE_BYTES), "--tmpfs", path)
+    words: Mapping[Kind, tuple[str, ...]] = {
+        Kind.FOLDER: ("--perms", "0755", "--dir", path),
+        Kind.LINK: ("--symlink", source, path),
+        Kind.FILE: ("--perms", "0444", "--file", str(generated.get(path)), path),
+        Kind.READ: ("--ro-bind", source, path),
+        Kind.WRITE: ("--bind", source, path),
+        Kind.DEVICE: ("--dev-bind", source, path),
+        Kind.PROCESSES: ("--proc", path),
+        Kind.HIDDEN_FILE: ("--ro-bind", "/dev/null", path),
+        Kind.HIDDEN_FOLDER: hidden,
+        Kind.TEMPORARY: temporary,
+    }
+    return words[place.kind]

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is where inside namespaces of an application's own, in the order in which it is put there.
+
+The same places for every engine with namespaces: :mod:`bubblewrap` makes bwrap's arguments of them, :mod:`oci` an OCI
+bundle. The root is empty before and read-only afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from armillary.capability.confine import (
+    APPLICATION_SOCKET,
+    DATA_FOLDER,
+    DEVICE_AUTHENTICATION_FOLDER,
+    DEVICE_FOLDER,
+    DEVICES,
+    TEMPORARY_FOLDER,
+    Folders,
+    ImageTree,
+    Runtime,
+    serial_path,
+)
+
+# How the C library's loader is named in /lib (/lib/ld-linux-aarch64.so.1).
+LOADER_PREFIX = "ld-linux"
+
+
+class Kind(Enum):
+    """What is at a place."""
+
+    FOLDER = auto()  # an empty folder
+    LINK = auto()  # a symbolic link to ``source``
+    FILE = auto()  # a small file that the engine writes
+    READ = auto()  # a file or folder of the host, read-only
+    WRITE = auto()  # a folder of the host that the application changes
+    DEVICE = auto()  # a device node of the host
+    PROCESSES = auto()  # its own processes (proc(5))
+    HIDDEN_FILE = auto()  # a file of /proc that is covered
+    HIDDEN_FOLDER = auto()  # the same for a folder
+    TEMPORARY = auto()  # memory with a size
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One path inside."""
+
+    kind: Kind
+    path: str
+    source: str = ""  # on the host; of a link, what it points to
+
+
+def places(runtime: Runtime, image: ImageTree, folders: Folders, generated: Iterable[str] = ()) -> tuple[Place, ...]:
+    """All places, in order; ``generated`` are the paths of the files that the engine writes."""
+    written = tuple(generated)
+    given = (DATA_FOLDER, DEVICE_AUTHENTICATION_FOLDER, "/dev/null")
+    above = _parents((*runtime.folders, *runtime.files, *written, *given))
+    return (
+        *(Place(Kind.FOLDER, path) for path in above),
+        *_of_runtime(runtime, image),
+        *_of_image(runtime, image),
+        *(Place(Kind.FILE, path) for path in written),
+        *_of_kernel(runtime),
+        Place(Kind.TEMPORARY, TEMPORARY_FOLDER),
+        *_given(folders),
+    )
+
+
+def _parents(paths: Iterable[str]) -> list[str]:
+    """Folders above these paths, outermost first: everybody may look into them."""
+    found: set[str] = set()
+    for path in paths:
+        parts = path.strip("/").split("/")
+        found.update("/" + "/".join(parts[:count]) for count in range(1, len(parts)))
+    return sorted(found)
+
+
+def _of_runtime(runtime: Runtime, image: ImageTree) -> list[Place]:
+    return [
+        *(Place(Kind.READ, folder, folder) for folder in runtime.folders),
+        *(Place(Kind.LINK, path, to) for to, path in runtime.links if path.strip("/") not in image.entries),
+        *(Place(Kind.READ, path, path) for path in runtime.files),
+    ]
+
+
+def _of_image(runtime: Runtime, image: ImageTree) -> list[Place]:
+    """The image's entries at the top; its ``lib`` is merged with the loader that programs name by absolute path."""
+    found = [Place(Kind.READ, f"/{entry}", f"{image.root}/{entry}") for entry in image.entries if entry != "lib"]
+    if "lib" not in image.entries:
+        return found
+    found.append(Place(Kind.FOLDER, "/lib"))
+    linked = {path.rpartition("/")[2]: target for target, path in runtime.library_links}
+    # The loader is the host's always: the launcher begins with it, before anything is given up.
+    loaders = {name for name in linked if name.startswith(LOADER_PREFIX)}
+    own = [entry for entry in image.library_entries if entry not in loaders]
+    found += [Place(Kind.READ, f"/lib/{entry}", f"{image.root}/lib/{entry}") for entry in own]
+    found += [
+        Place(Kind.LINK, f"/lib/{name}", target)
+        for name, target in linked.items()
+        if name in loaders or name not in image.library_entries
+    ]
+    return found
+
+
+def _of_kernel(runtime: Runtime) -> list[Place]:
+    """/proc without what is about the whole machine, and a /dev of five devices."""
+    return [
+        Place(Kind.PROCESSES, "/proc"),
+        *(Place(Kind.HIDDEN_FILE, path) for path in runtime.masked_files),
+        *(Place(Kind.HIDDEN_FOLDER, path) for path in runtime.masked_folders),
+        *(Place(Kind.DEVICE, f"{DEVICE_FOLDER}/{name}", f"{DEVICE_FOLDER}/{name}") for name in DEVICES),
+        Place(Kind.LINK, f"{DEVICE_FOLDER}/fd", "/proc/self/fd"),
+    ]
+
+
+def _given(folders: Folders) -> list[Place]:
+    """What this application was granted."""
+    found = []
+    if folders.mounted:
+        found.append(Place(Kind.FOLDER, DATA_FOLDER))
+    elif folders.data is not None:
+        found.append(Place(Kind.WRITE, DATA_FOLDER, folders.data))
+    if folders.device_authentication is not None:
+        found.append(Place(Kind.READ, DEVICE_AUTHENTICATION_FOLDER, folders.device_authentication))
+    found += [Place(Kind.DEVICE, serial_path(name), node) for name, node in folders.serial_ports.items()]
+    if folders.interface is not None:
+        found.append(Place(Kind.READ, APPLICATION_SOCKET, folders.interface))
+    return found

@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 from tests.attacks.corpus import attempts, scene
 from tests.attacks.corpus.scene import Seen
-from tests.engines.sandbox.sandbox_stage import linux, reduced
+from tests.engines.sandbox.sandbox_stage import crun, linux, reduced
 from tests.fixtures.other_user import run_as_other
 
 from armillary.engines.sandbox.linux import LinuxSandbox
+from armillary.engines.sandbox.port import Sandbox
 from armillary.engines.sandbox.start.plan import StartPlan
 
 
@@ -53,18 +54,18 @@ def as_user(engine: str) -> Seen:
 
 
 def played(engine: str) -> Seen:
-    if engine == "reduced":
-        return asyncio.run(scene.play(reduced()))
-    if engine == "linux-as-root":
-        return asyncio.run(scene.play(linux(own_user=True)))
-    if engine == "reduced-of-a-user":
-        reduced()
-        return as_user("reduced")
-    linux(own_user=False)
-    return as_user("linux")
+    name, _, who = engine.partition("-")
+    if name == "reduced":
+        found: Sandbox = reduced()
+    else:
+        found = {"linux": linux, "crun": crun}[name](own_user=who == "as-root")
+    return as_user(name) if who == "of-a-user" else asyncio.run(scene.play(found))
 
 
-@pytest.mark.parametrize("engine", ["linux-as-root", "linux-of-a-user", "reduced", "reduced-of-a-user"])
+ENGINES = ("linux-as-root", "linux-of-a-user", "crun-as-root", "crun-of-a-user", "reduced", "reduced-of-a-user")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_nothing_of_the_corpus_escapes(engine: str, control: Seen, capsys: pytest.CaptureFixture[str]) -> None:
     seen = played(engine)
     missing = impossible(control)

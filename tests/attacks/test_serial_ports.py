@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.engines.sandbox.conftest import namespaces, sandbox, stage
-from tests.engines.sandbox.sandbox_stage import Stage
+from tests.engines.sandbox.sandbox_stage import Stage, own_network
 
 from armillary.capability.grant import Peripheral
 from armillary.capability.seccomp import Policy, compile_filter
@@ -96,7 +96,7 @@ for path in os.environ["PATHS"].split():
 
 
 def test_a_port_of_somebody_else_cannot_be_opened(stage: Stage, sandbox: Sandbox, lines: list[Line]) -> None:
-    inside = isinstance(sandbox, LinuxSandbox)
+    inside = own_network(sandbox)
     own = "/dev/UART2" if inside else str(lines[0].node)
     paths = f"{own} {lines[1].node} /dev/UART3 /dev/ptmx /dev/pts/ptmx"
     options: dict[str, Any] = {"environment": {"PATHS": paths}, "peripherals": GRANTED}

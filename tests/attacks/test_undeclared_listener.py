@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import pytest
 from tests.engines.sandbox.conftest import sandbox, stage
-from tests.engines.sandbox.sandbox_stage import Outcome, Stage
+from tests.engines.sandbox.sandbox_stage import Outcome, Stage, own_network
 from tests.fixtures.ports import reserved_port
 
-from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.port import Sandbox
 from armillary.engines.sandbox.selection import open_sandbox
 
@@ -88,7 +87,7 @@ waits("127.0.0.1", 5353)
 def test_no_datagram_socket_waits_at_a_port_that_is_not_declared(stage: Stage, sandbox: Sandbox) -> None:
     """A client that takes any free port does not wait for strangers, nor does a program for itself (``linux``)."""
     found = stage.run(sandbox, WAITS)
-    own = isinstance(sandbox, LinuxSandbox)
+    own = own_network(sandbox)
     assert found.lines == ["13", "13", "waits", "waits" if own else "13"], found.errors
     told = [(each.host, each.port) for each in found.attempts if each.protocol == "listen-udp"]
     assert told[:2] == [("0.0.0.0", 5353), ("::", 5353)]
@@ -117,4 +116,4 @@ except OSError as error:
     print(error.errno)
 """
     found = stage.run(sandbox, code)
-    assert found.lines == (["b'hello'"] if isinstance(sandbox, LinuxSandbox) else ["13"]), found.errors
+    assert found.lines == (["b'hello'"] if own_network(sandbox) else ["13"]), found.errors

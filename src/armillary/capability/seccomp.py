@@ -249,6 +249,13 @@ def compile_filter(architecture: str, policy: Policy | None = None) -> bytes:
     )
 
 
+def named_calls(architecture: str) -> tuple[str, ...]:
+    """Every call that the policy allows with some arguments, or hands to the supervisor; sorted."""
+    known = ARCHITECTURES[architecture].numbers
+    names = {name for names in ALLOWED.values() for name in names.split()} | set(_checked(Policy()))
+    return tuple(sorted(names & set(known)))
+
+
 def _checked(policy: Policy) -> dict[str, tuple[Case, ...]]:
     """The calls that are decided by their arguments."""
     allow, refuse = Case(bpf.RET_ALLOW), Case(bpf.failure(errno.EPERM))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table of the hostile corpus: each attempt, and what must stop it in each engine.
 
-``linux`` and ``reduced`` name a mechanism of the engine's report. Where a host lacks it, and the report says so, the
+``linux`` (which stands for ``crun`` as well) and ``reduced`` name a mechanism of the engine's report. Where a host lacks it, and the report says so, the
 attempt is not made; "" is what an engine never promises. ``control`` says where the same attempt works: ``outside`` in a
 process without a sandbox, as root; else the name of an attempt with a target that is allowed, in the same run.
 """
@@ -21,6 +21,10 @@ class Attempt:
     linux: str
     reduced: str
     control: str = OUTSIDE
+
+    def mechanism(self, engine: str) -> str:
+        """What must stop it in an engine."""
+        return self.reduced if engine == "reduced" else self.linux
 
 
 def names_of(text: str) -> frozenset[str]:

@@ -74,7 +74,7 @@ def due(sandbox: str, mechanisms: list[str]) -> list[Attempt]:
     """The attempts that an engine with these mechanisms promises to stop; all of them without an engine."""
     if not sandbox:
         return list(ATTEMPTS)
-    return [each for each in ATTEMPTS if getattr(each, sandbox) in mechanisms]
+    return [each for each in ATTEMPTS if each.mechanism(sandbox) in mechanisms]
 
 
 async def play(sandbox: Sandbox | None) -> Seen:

@@ -49,7 +49,7 @@ def test_a_source_manifest_is_explained_with_its_names_resolved(
     answers = {each["capability"]: each for each in found["capabilities"]}
     assert answers["Gpio"]["asked"] == "9"
     assert answers["AllowedConnections"]["held_by"]["linux"]["host-names"][0].startswith("hub.example.com: ")
-    assert set(found["always"]) == {"linux", "reduced", "process"}
+    assert set(found["always"]) == {"linux", "crun", "reduced", "process"}
     exits(0, *EXPLAIN, file, "--hardware-definitions", definitions)
     text = capsys.readouterr().out
     assert re.search(r"^AllowedConnections +granted +hub\.example\.com +host-names *$", text, re.MULTILINE)

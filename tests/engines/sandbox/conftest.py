@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.engines.sandbox.sandbox_stage import Stage, linux, reduced
+from tests.engines.sandbox.sandbox_stage import ENGINES, Stage, engine, linux
 
 from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.port import Sandbox
@@ -17,12 +17,10 @@ def stage(tmp_path: Path) -> Stage:
     return Stage(tmp_path)
 
 
-@pytest.fixture(params=["as-root", "as-user", "reduced"])
+@pytest.fixture(params=ENGINES)
 def sandbox(request: pytest.FixtureRequest) -> Sandbox:
     """Each way in which something is enforced on this host."""
-    if request.param == "reduced":
-        return reduced()
-    return linux(own_user=request.param == "as-root")
+    return engine(request.param)
 
 
 @pytest.fixture(params=["as-root", "as-user"])

@@ -7,7 +7,7 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -20,8 +20,10 @@ from tests.fixtures.ports import reserved_port
 from armillary.capability.device_addresses import LOOPBACK, DeviceAddresses
 from armillary.capability.grant import Grant
 from armillary.capability.network import allowed_hosts
+from armillary.engines.sandbox.crun import CrunSandbox
 from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.network import kernel
+from armillary.engines.sandbox.oci import runtime
 from armillary.engines.sandbox.port import (
     AppEvent,
     ConnectionAttempt,
@@ -236,25 +238,57 @@ def linux(*, own_user: bool | None = None) -> LinuxSandbox:
     candidates = host.bubblewrap_candidates()
     if not candidates:
         pytest.skip("this host has no bwrap: apt-get install bubblewrap")
+    sandbox: LinuxSandbox = _allowed(LinuxSandbox, candidates[0], own_user)
+    return replace(sandbox)
+
+
+def crun(*, own_user: bool | None = None) -> CrunSandbox:
+    """The sandbox of OCI containers, or skip with what this host lacks."""
+    try:
+        found = runtime.find()
+    except SandboxUnavailableError as error:
+        pytest.skip(f"{error.message}: sudo apt-get install crun")
+    sandbox: CrunSandbox = _allowed(CrunSandbox, found, own_user)
+    return replace(sandbox)
+
+
+def _allowed(engine: Callable[[Any, bool], Any], program: Any, own_user: bool | None) -> Any:
+    """An engine with namespaces that has tested itself, or skip."""
     if own_user and os.geteuid() != 0:
         pytest.skip("only root can give each application a user of its own: sudo make test")
-    tested = _tested(candidates[0], os.geteuid() == 0 if own_user is None else own_user)
+    tested = _tested(engine, program, os.geteuid() == 0 if own_user is None else own_user)
     if isinstance(tested, str):
         pytest.skip(
             f"this host forbids namespaces ({tested}): sysctl -w kernel.unprivileged_userns_clone=1, or as root"
         )
-    return replace(tested)
+    return tested
 
 
 @cache
-def _tested(bubblewrap: str, own_user: bool) -> LinuxSandbox | str:
+def _tested(engine: Callable[[Any, bool], Any], program: Any, own_user: bool) -> Any:
     """A sandbox that has tested itself, or why it cannot: what a host gives is the same for all tests."""
-    sandbox = LinuxSandbox(bubblewrap, own_user)
+    sandbox = engine(program, own_user)
     try:
         sandbox.self_test()
     except SandboxUnavailableError as error:
         return error.message
     return sandbox
+
+
+ENGINES = ("as-root", "as-user", "crun-as-root", "crun-as-user", "reduced")
+
+
+def engine(kind: str) -> Sandbox:
+    """One of :data:`ENGINES`: each way in which something is enforced on this host."""
+    if kind == "reduced":
+        return reduced()
+    own_user = kind.endswith("as-root")
+    return crun(own_user=own_user) if kind.startswith("crun-") else linux(own_user=own_user)
+
+
+def own_network(sandbox: Sandbox) -> bool:
+    """Whether an application has a network, processes and mounts of its own."""
+    return isinstance(sandbox, LinuxSandbox | CrunSandbox)
 
 
 def reduced() -> ReducedSandbox:

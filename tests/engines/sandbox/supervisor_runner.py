@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A supervisor that is going to be killed: ``supervisor_runner.py FOLDER as-root|as-user|reduced CODE``.
+"""A supervisor that is going to be killed: ``supervisor_runner.py FOLDER ENGINE CODE``.
 
 Starts the code as an application and prints the application's process id once it has written four lines.
 """
@@ -11,13 +11,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.engines.sandbox.sandbox_stage import Outcome, Stage, linux, reduced
+from tests.engines.sandbox.sandbox_stage import Outcome, Stage, engine
 from tests.fixtures.waiting import until
 
 
 async def play(folder: Path, kind: str, code: str) -> None:
     tempfile.tempdir = str(folder)  # what it cannot clean up stays in the test's folder
-    sandbox = reduced() if kind == "reduced" else linux(own_user=kind == "as-root")
+    sandbox = engine(kind)
     outcome = Outcome()
     running = await sandbox.start(Stage(folder).launch(code), outcome.events.append)
     await until(lambda: len(outcome.lines) == 4, "four processes")

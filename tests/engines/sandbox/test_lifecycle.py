@@ -17,12 +17,13 @@ import pytest
 import uvloop
 from tests.engines.sandbox.sandbox_stage import (
     DEADLINE_S,
+    ENGINES,
     Listeners,
     Outcome,
     Stage,
+    engine,
     linux,
     publish_credentials,
-    reduced,
 )
 from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import until, wait_until
@@ -36,11 +37,9 @@ from armillary.errors import InstallError, SandboxUnavailableError
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture(params=["as-root", "as-user", "reduced", "process"])
+@pytest.fixture(params=[*ENGINES, "process"])
 def any_sandbox(request: pytest.FixtureRequest) -> Sandbox:
-    if request.param == "process":
-        return open_sandbox("process")
-    return reduced() if request.param == "reduced" else linux(own_user=request.param == "as-root")
+    return open_sandbox("process") if request.param == "process" else engine(request.param)
 
 
 def alive(pid: int) -> bool:
@@ -258,12 +257,10 @@ def test_cancelling_a_start_leaves_no_process(stage: Stage, any_sandbox: Sandbox
     asyncio.run(play())
 
 
-@pytest.mark.parametrize("kind", ["as-root", "as-user", "reduced"])
+@pytest.mark.parametrize("kind", ENGINES)
 def test_it_ends_with_its_supervisor(kind: str, stage: Stage) -> None:
     """kill -9 of the device: no application survives."""
-    name = (
-        reduced() if kind == "reduced" else linux(own_user=kind == "as-root")
-    ).name  # skips where this host has none
+    name = engine(kind).name  # skips where this host has none
     command = [sys.executable, "-m", "tests.engines.sandbox.supervisor_runner", str(stage.folder), kind, STUBBORN]
     with killed_process(command, stdout=subprocess.PIPE, cwd=ROOT) as supervisor:
         pid = int(supervisor.readline())

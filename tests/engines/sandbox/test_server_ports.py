@@ -12,7 +12,7 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
-from tests.engines.sandbox.sandbox_stage import Stage
+from tests.engines.sandbox.sandbox_stage import Stage, own_network
 from tests.engines.sandbox.server_stage import ask, ask_datagram, opened, serving
 from tests.fixtures.ports import reserved_port
 
@@ -55,7 +55,7 @@ async def test_a_server_is_reached_at_the_devices_address_and_nowhere_else(stage
         assert answers == [b"NUMBER %d" % each for each in range(5)]
         with pytest.raises(OSError, match="Connect call failed"):
             await ask("127.0.0.2", port)
-    if isinstance(sandbox, LinuxSandbox):
+    if own_network(sandbox):
         assert opened(found) == [ServerPort("tcp", "127.0.0.1", port, "")]
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

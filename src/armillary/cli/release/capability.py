@@ -68,8 +68,10 @@ def explain_command(
         typer.Option("--beside", metavar="MANIFEST", help="Manifest of an application that stays installed."),
     ] = None,
     engine: Annotated[
-        Literal["linux", "reduced", "process"],
-        typer.Option("--engine", metavar="NAME", help="Sandbox whose mechanisms are shown: linux, reduced or process."),
+        Literal["linux", "crun", "reduced", "process"],
+        typer.Option(
+            "--engine", metavar="NAME", help="Sandbox whose mechanisms are shown: linux, crun, reduced or process."
+        ),
     ] = "linux",
     as_json: JsonOption = False,
 ) -> None:

@@ -12,4 +12,4 @@ DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="The dev
 ChipOption = Annotated[str, typer.Option("--chip", metavar="NAME", help="Chip profile.")]
 
 StateName = Literal["Blank", "Module1Complete", "DeviceComplete"]
-SandboxName = Literal["linux", "reduced", "process"]
+SandboxName = Literal["linux", "crun", "reduced", "process"]

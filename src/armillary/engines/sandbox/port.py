@@ -19,8 +19,9 @@ What an application finds, in every engine:
   event (``process`` enforces and sees none of this and says so).
 
 Engines: ``linux`` (namespaces by bubblewrap, seccomp, Landlock, own user where started by root; falls back to
-``reduced`` where the host forbids namespaces), ``reduced`` (Landlock and seccomp in a plain process) and
-``process`` (nothing enforced). Every engine proves what it claims: :meth:`Sandbox.self_test` runs probes inside.
+``reduced`` where the host forbids namespaces), ``crun`` (the same in OCI containers; what is said here of ``linux``
+holds for it), ``reduced`` (Landlock and seccomp in a plain process) and ``process`` (nothing enforced). Every engine
+proves what it claims: :meth:`Sandbox.self_test` runs probes inside.
 """
 
 from __future__ import annotations

@@ -16,16 +16,19 @@ REMEDY = (
     "Linux 6.12 or newer with Landlock. For development without containment: --sandbox process."
 )
 
+CRUN_REMEDY = "Allow user namespaces, or start the device as root; or use --sandbox linux, which falls back."
+
 
 def open_sandbox(name: str) -> Sandbox:
-    """The sandbox of a name: ``linux`` (``reduced`` where the host forbids namespaces), ``reduced`` or ``process``.
+    """The sandbox of a name: ``linux`` (``reduced`` where the host forbids namespaces) or one of the others.
 
     Raises:
         InvalidArgumentError: no such engine.
-        SandboxUnavailableError: neither way works on this host.
+        SandboxUnavailableError: it does not hold on this host.
     """
     engines: dict[str, Callable[[], Sandbox]] = {
         "linux": _open_linux,
+        "crun": _open_crun,
         "reduced": lambda: _checked_reduced(""),
         "process": _open_process,
     }
@@ -55,6 +58,25 @@ def _open_linux() -> Sandbox:
         reasons.append(f"{path}: {', '.join(missing)}")
     reason = f"This host does not allow namespaces: {'; '.join(reasons) or 'no bwrap was found'}."
     return _checked_reduced(reason)
+
+
+def _open_crun() -> Sandbox:
+    """Containers by the host's crun. Who asks for it gets it or an error, and no other engine in its place.
+
+    Raises:
+        SandboxUnavailableError: there is none, or the self-test does not pass.
+    """
+    from armillary.engines.sandbox.crun import CrunSandbox  # noqa: PLC0415 - only where it is asked for
+    from armillary.engines.sandbox.oci import runtime  # noqa: PLC0415
+
+    sandbox = CrunSandbox(runtime.find())
+    try:
+        missing = sandbox.self_test().missing(OPTIONAL)
+    except SandboxUnavailableError as error:
+        raise SandboxUnavailableError(f"sandbox crun: {error.message}", remedy=CRUN_REMEDY) from error
+    if missing:
+        raise SandboxUnavailableError(f"sandbox crun: {', '.join(missing)}", remedy=CRUN_REMEDY)
+    return sandbox
 
 
 def _open_process() -> Sandbox:

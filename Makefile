@@ -78,10 +78,10 @@ KERNELS ?= x86_64 arm64
 CHECKER ?= kernel-hardening-checker
 
 image-kernel: setup  ## Build the device image's own kernels (KERNELS=x86_64); as they are if nothing changed
-	@.venv/bin/python -m armillary.device_image.kernel build --cache $(IMAGE_CACHE)/kernel $(KERNELS)
+	@.venv/bin/python -m armillary.device_image.own_kernel build --cache $(IMAGE_CACHE)/kernel $(KERNELS)
 
 image-kernel-verdict: setup  ## Ask kernel-hardening-checker about the kernels' fragments (CHECKER=its program)
-	@.venv/bin/python -m armillary.device_image.kernel verdict --cache $(IMAGE_CACHE)/kernel --checker $(CHECKER) $(KERNELS)
+	@.venv/bin/python -m armillary.device_image.own_kernel verdict --cache $(IMAGE_CACHE)/kernel --checker $(CHECKER) $(KERNELS)
 
 bench: test-tools ## Measure; writes bench/results/latest.json
 	@$(RUN) python -m bench $(ARGS)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from armillary.device_image.kernel import build, fragments, source, toolchain
-from armillary.device_image.kernel.build import KernelBuild, build_kernel
-from armillary.device_image.kernel.fragments import FRAGMENTS
-from armillary.device_image.kernel.progress import Progress
+from armillary.device_image.own_kernel import build, fragments, source, toolchain
+from armillary.device_image.own_kernel.build import KernelBuild, build_kernel
+from armillary.device_image.own_kernel.fragments import FRAGMENTS
+from armillary.device_image.own_kernel.progress import Progress
 from armillary.errors import HostError, InvalidArgumentError
 
 MAKEFILE = """

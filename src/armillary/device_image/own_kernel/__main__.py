@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m armillary.device_image.kernel build|verdict ARCHITECTURE...``: what ``make image-kernel`` calls."""
+"""``python -m armillary.device_image.own_kernel build|verdict ARCHITECTURE...``: what ``make image-kernel`` calls."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from armillary.device_image.kernel import fragments
-from armillary.device_image.kernel.build import build_kernel
-from armillary.device_image.kernel.judge import judge
+from armillary.device_image.own_kernel import fragments
+from armillary.device_image.own_kernel.build import build_kernel
+from armillary.device_image.own_kernel.judge import judge
 from armillary.errors import ArmillaryError
 
 
 def main(arguments: Sequence[str]) -> int:
     """Do what the arguments say; 1 with one line and what to do about it if that does not work."""
-    parser = argparse.ArgumentParser(prog="python -m armillary.device_image.kernel", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m armillary.device_image.own_kernel", description=__doc__)
     parser.add_argument("verb", choices=("build", "verdict"))
     parser.add_argument("architectures", nargs="*", metavar="ARCHITECTURE", help="x86_64, arm64; both if none is named")
     parser.add_argument("--cache", type=Path, required=True, help="folder for source and compiled parts: 3 GB")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from armillary.device_image.kernel import fragments
-from armillary.device_image.kernel.fragments import FRAGMENTS
+from armillary.device_image.own_kernel import fragments
+from armillary.device_image.own_kernel.fragments import FRAGMENTS
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "kernel.md"
 HEAD = "| what | who needs it | options |"

@@ -6,10 +6,16 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from armillary.device_image.kernel import fragments, verdict
-from armillary.device_image.kernel.build import configure
-from armillary.device_image.kernel.source import unpack
-from armillary.device_image.kernel.toolchain import SOURCE_PACKAGE, TARGETS, compiler_version, require, source_version
+from armillary.device_image.own_kernel import fragments, verdict
+from armillary.device_image.own_kernel.build import configure
+from armillary.device_image.own_kernel.source import unpack
+from armillary.device_image.own_kernel.toolchain import (
+    SOURCE_PACKAGE,
+    TARGETS,
+    compiler_version,
+    require,
+    source_version,
+)
 
 
 def judge(architecture: str, checker: Path, *, cache: Path) -> str:

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from armillary.device_image.kernel import fragments
-from armillary.device_image.kernel.fragments import Option
-from armillary.device_image.kernel.progress import Progress, Report
-from armillary.device_image.kernel.source import Source, unpack
-from armillary.device_image.kernel.toolchain import (
+from armillary.device_image.own_kernel import fragments
+from armillary.device_image.own_kernel.fragments import Option
+from armillary.device_image.own_kernel.progress import Progress, Report
+from armillary.device_image.own_kernel.source import Source, unpack
+from armillary.device_image.own_kernel.toolchain import (
     TARGETS,
     Target,
     begin,

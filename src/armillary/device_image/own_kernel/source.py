@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from armillary.device_image.kernel.toolchain import SOURCE, SOURCE_PACKAGE, run
+from armillary.device_image.own_kernel.toolchain import SOURCE, SOURCE_PACKAGE, run
 
 _SEED_SCRIPT: Final = "scripts/gen-randstruct-seed.sh"
 

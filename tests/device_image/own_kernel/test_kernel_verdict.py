@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from armillary.device_image.kernel import fragments, verdict
-from armillary.device_image.kernel.fragments import FRAGMENTS
-from armillary.device_image.kernel.verdict import Check, Verdict
+from armillary.device_image.own_kernel import fragments, verdict
+from armillary.device_image.own_kernel.fragments import FRAGMENTS
+from armillary.device_image.own_kernel.verdict import Check, Verdict
 from armillary.errors import HostError, InvalidArgumentError
 
 # Checks that are not content, and those that are at least. Lower the first, raise the second; never the other way.

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from armillary.device_image.kernel import fragments
-from armillary.device_image.kernel.fragments import COMMON, FRAGMENTS, Option
+from armillary.device_image.own_kernel import fragments
+from armillary.device_image.own_kernel.fragments import COMMON, FRAGMENTS, Option
 from armillary.errors import InvalidArgumentError
 
 

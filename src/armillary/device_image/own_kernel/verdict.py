@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from armillary.device_image.kernel.toolchain import run
+from armillary.device_image.own_kernel.toolchain import run
 from armillary.errors import HostError, InvalidArgumentError
 
 CHECKER: Final = "kernel-hardening-checker"

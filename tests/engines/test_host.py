@@ -22,6 +22,8 @@ def test_interfaces_are_those_of_the_host():
     assert set(found) == {each.name for each in Path("/sys/class/net").iterdir()}
     assert "127.0.0.1" in found["lo"].addresses
     assert found["lo"].is_loopback
+    for name, each in found.items():
+        assert each.hardware_address == Path("/sys/class/net", name, "address").read_text().strip(), name
     assert not found["lo"].has_address, "nobody else reaches it"
 
 

@@ -25,8 +25,6 @@ class KeyRule:
     device: str = ""  # what of the device carries it out in every engine, beside what is compiled for the kernel
 
 
-_RECORDED = "nothing yet: it stands in the grant, and no part of the device opens by it"
-_NOTHING_TO_REFUSE = "no way to it for any application"
 _OWNED = "the peripheral is its alone; nothing of it reaches an application yet"
 _REFUSED_METHOD = f"{DENIED} from the method, reported as CapabilityBlocked"
 _REFUSED_OWNER = f"{DENIED}, reported as CapabilityBlocked; one that asks for what another owns is not installed"
@@ -152,7 +150,11 @@ KEY_RULES: Mapping[str, KeyRule] = {
         _REFUSED_METHOD,
         "the application interface: sntp.start, sntp.stop; a socket at that interface alone",
     ),
-    "HardwareAddressConfig": KeyRule(_RECORDED, "EPERM from every ioctl that sets an address"),
+    "HardwareAddressConfig": KeyRule(
+        "the private network (--private-network) has the hardware address that it says, from the next boot on",
+        f"{_REFUSED_METHOD}; EPERM from every ioctl that sets an address",
+        "the application interface: network.hardware-address, network.set-hardware-address; the device sets it at boot",
+    ),
     "ResetMemoryWatermarks": KeyRule(
         "the peaks of its memory start over",
         _REFUSED_METHOD,

@@ -46,6 +46,7 @@ from armillary.device.state.crash_dumps import DumpQueue
 from armillary.device.state.journal import Journal
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.log_answers import LogAnswers
+from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.device.state.permission import AllowedState, allowed_state
 from armillary.device.state.reports import Incident, ReportQueue
 from armillary.device.state.status import write_status
@@ -188,6 +189,8 @@ class Device:
     async def _run_one_boot(self) -> bool:
         """Boot and run; returns whether the device has to start again."""
         startup, report, sandbox, installer = await self._start_up()
+        if self._private_network is not None:
+            await asyncio.to_thread(self._private_network.hardware.apply)
         context = self._tls_context(startup.configuration)
         async with (
             DeviceEndpoint(startup.configuration.device_endpoint, context) as endpoint,
@@ -258,7 +261,13 @@ class Device:
             return None
         from armillary.device.private_network.network import PrivateNetwork  # noqa: PLC0415 - most have none
 
-        return PrivateNetwork(self._settings.private_network, self.clock, self.journal, self._status_changed)
+        return PrivateNetwork(
+            self._settings.private_network,
+            self.clock,
+            NetworkConfiguration(self._flash),
+            self.journal,
+            self._status_changed,
+        )
 
     def _status_changed(self) -> None:
         if self._running is not None:

@@ -74,7 +74,7 @@ def test_what_an_application_serves_ends_with_it_and_with_the_device(joined: Wir
         assert refused["host"] == "sntp.start without SntpService"
         await rig.stop()
         assert len(rig.events("dhcp-server-stopped")) == len(rig.events("dhcp-server-started"))
-        assert rig.status()["private_network"] == {"interface": PRIVATE, "serves": []}
+        assert rig.status()["private_network"] == {"interface": PRIVATE, "hardware_address": None, "serves": []}
         assert await joined.leased(tries=2) is None
 
     on(joined, story)

@@ -23,6 +23,7 @@ from tests.wire.device.dhcp_messages import DISCOVER, sent
 from armillary.device.interface.methods import method_table
 from armillary.device.private_network.network import DHCP_BURST, DHCP_PER_SECOND, PrivateNetwork
 from armillary.device.state.clock import DeviceClock
+from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.isolation.programs import program
 
@@ -46,7 +47,7 @@ class Served:
         self.host = Host(folder, lambda journal: self._rows(interface, journal))
 
     def _rows(self, interface: str, journal: Any) -> Any:
-        self.network = PrivateNetwork(interface, self.clock, journal)
+        self.network = PrivateNetwork(interface, self.clock, NetworkConfiguration(self._given.flash), journal)
         table = method_table(dataclasses.replace(self._given, private_network=self.network))
         return [row for row in table.rows if row.name != "interface.describe"]
 

@@ -88,6 +88,8 @@ def _served_lines(network: Mapping[str, Any]) -> Iterator[str]:
     """What applications have served at the private network, and what holds them to it."""
     if not network["serves"]:
         yield f"private network {network['interface']}: no application serves anything"
+    if network["hardware_address"] is not None:
+        yield f"private network {network['interface']}: hardware address {network['hardware_address']} at each boot"
     for each in network["serves"]:
         yield f"private network: {each['service']} for {each['component_id']}, held by {each['held_by']}"
 

@@ -10,11 +10,13 @@ from ipaddress import IPv4Address
 from typing import Any
 from uuid import UUID
 
+from armillary.device.private_network.hardware_address import HardwareAddress
 from armillary.device.private_network.leases import Leases, destination, shown
 from armillary.device.private_network.naming import DHCP, SNTP
 from armillary.device.private_network.plan import DhcpPlan
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.journal import Journal
+from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.engines.host.interfaces import HostInterface
 from armillary.engines.isolation.time_server import Allowances
 from armillary.engines.private_network.datagrams import DatagramServer, bound_socket
@@ -45,9 +47,15 @@ class PrivateNetwork:
     """The private network of one device, at an interface of its host; ``changed`` is called when its status is."""
 
     def __init__(
-        self, interface: str, clock: DeviceClock, journal: Journal, changed: Callable[[], None] = lambda: None
+        self,
+        interface: str,
+        clock: DeviceClock,
+        configuration: NetworkConfiguration,
+        journal: Journal,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.interface = interface
+        self.hardware = HardwareAddress(interface, configuration, journal)
         self._clock = clock
         self._journal = journal
         self._changed = changed
@@ -160,7 +168,12 @@ class PrivateNetwork:
             }
             for name, each in sorted(self._running.items())
         ]
-        return {"interface": self.interface, "serves": serves}
+        kept = self.hardware.kept
+        return {
+            "interface": self.interface,
+            "hardware_address": None if kept is None else kept.hex(":"),
+            "serves": serves,
+        }
 
     def _make_room(self, name: str, owner: object) -> None:
         """End what the same owner had served; OSError (EBUSY) while it is another's."""

@@ -139,6 +139,7 @@ def _shown(interface: HostInterface, *, online: bool) -> dict[str, Any]:
         "ipAcquired": interface.has_address,
         "connectedToInternet": interface.has_default_route and online,
         "ipAddresses": list(interface.addresses),
+        "hardwareAddress": interface.hardware_address,
     }
 
 

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Network configuration of the device, in the flash region ``device/network``: the proxy, interfaces switched."""
+"""Network configuration of the device, in the flash region ``device/network``.
+
+The proxy, interfaces that were switched, hardware addresses.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from armillary.device.state.kept_region import keep_region
 from armillary.device.state.request_refused import RequestRefusedError
@@ -25,6 +28,14 @@ _HOST: Final = re.compile(r"[A-Za-z0-9._:-]+")
 _ANONYMOUS, _BASIC = "anonymous", "basic"
 
 
+class _Kept(NamedTuple):
+    """What the region has."""
+
+    proxy: dict[str, Any]
+    switched: dict[str, bool]
+    hardware: dict[str, bytes]  # interface -> six bytes
+
+
 class NetworkConfiguration:
     """The configuration of one device; every change is durable, whole or not at all, when the call returns.
 
@@ -37,29 +48,40 @@ class NetworkConfiguration:
     @property
     def proxy(self) -> dict[str, Any]:
         """The proxy as it was given, but for its password; empty where there is none."""
-        proxy, _ = _load(self._flash)
-        return {name: value for name, value in proxy.items() if name != "password"}
+        return {name: value for name, value in _load(self._flash).proxy.items() if name != "password"}
 
     def set_proxy(self, asked: Mapping[str, Any]) -> None:
         """Replace the proxy; RequestRefusedError if a field is missing, unknown or of another form."""
-        self._keep(_checked_proxy(asked), self.switched)
+        self._keep(_load(self._flash)._replace(proxy=_checked_proxy(asked)))
 
     def delete_proxy(self) -> None:
         """Have no proxy."""
-        self._keep({}, self.switched)
+        self._keep(_load(self._flash)._replace(proxy={}))
 
     @property
     def switched(self) -> dict[str, bool]:
         """Interfaces that were switched, and whether on."""
-        return _load(self._flash)[1]
+        return _load(self._flash).switched
 
     def switch(self, interface: str, *, up: bool) -> None:
         """Remember that an interface is on or off."""
-        proxy, switched = _load(self._flash)
-        self._keep(proxy, {**switched, interface: up})
+        found = _load(self._flash)
+        self._keep(found._replace(switched={**found.switched, interface: up}))
 
-    def _keep(self, proxy: dict[str, Any], switched: dict[str, bool]) -> None:
-        value = {1: _VERSION, 2: json.dumps(proxy), 3: switched}
+    @property
+    def hardware_addresses(self) -> dict[str, bytes]:
+        """Hardware addresses that interfaces are to have from each start on."""
+        return _load(self._flash).hardware
+
+    def set_hardware_address(self, interface: str, address: bytes) -> None:
+        """Remember the hardware address of an interface."""
+        found = _load(self._flash)
+        self._keep(found._replace(hardware={**found.hardware, interface: address}))
+
+    def _keep(self, kept: _Kept) -> None:
+        value = {1: _VERSION, 2: json.dumps(kept.proxy), 3: kept.switched}
+        if kept.hardware:
+            value[4] = kept.hardware
         keep_region(self._flash, REGION, value, limit_bytes=_MAX_BYTES, number=INVALID_PARAMETER)
 
 
@@ -102,14 +124,18 @@ def _refused(message: str) -> RequestRefusedError:
     return RequestRefusedError(INVALID_PARAMETER, message, remedy="Nothing was changed.")
 
 
-def _load(flash: Flash) -> tuple[dict[str, Any], dict[str, bool]]:
-    """The proxy and what was switched; a damaged region is as good as none: only failing flash makes one."""
+def _load(flash: Flash) -> _Kept:
+    """What the region has; a damaged one is as good as none: only failing flash makes one."""
     data = flash.read(REGION)
     if data is None:
-        return {}, {}
+        return _Kept({}, {}, {})
     try:
         value: Any = cbor.decode(data, what="network configuration", limit=_MAX_BYTES)
         proxy = json.loads(value[2])
-        return (dict(proxy) if proxy else {}), {str(name): bool(up) for name, up in value[3].items()}
+        return _Kept(
+            proxy=dict(proxy) if proxy else {},
+            switched={str(name): bool(up) for name, up in value[3].items()},
+            hardware={str(name): b"".join([address]) for name, address in value.get(4, {}).items()},
+        )
     except (WireError, ValueError, KeyError, TypeError, AttributeError):
-        return {}, {}
+        return _Kept({}, {}, {})

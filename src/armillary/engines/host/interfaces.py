@@ -8,6 +8,7 @@ tell of the network namespace that the caller is in, which ``/sys/class/net`` do
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import ipaddress
 import socket
@@ -19,9 +20,13 @@ from pathlib import Path
 from armillary.errors import HostError
 
 _ROUTES = Path("/proc/thread-self/net")
+_STATUS, _CAP_NET_ADMIN = Path("/proc/thread-self/status"), 12
 _IFF_UP = 0x1
 _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
 _FLAGS_REQUEST = struct.Struct("=16sh22x")  # struct ifreq with ifr_flags
+_SIOCGIFHWADDR, _SIOCSIFHWADDR = 0x8927, 0x8924
+_HARDWARE_REQUEST = struct.Struct("=16sH6s16x")  # struct ifreq with ifr_hwaddr: the kind of hardware, its address
+_ETHERNET = 1
 
 _RTM_NEWLINK, _RTM_GETLINK = 16, 18
 _RTM_NEWADDR, _RTM_GETADDR = 20, 22
@@ -32,7 +37,7 @@ _ADDRESS = struct.Struct("=BBBBi")  # ifaddrmsg: family, prefix length, flags, s
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, type, interface, flags, changes
 _ATTRIBUTE = struct.Struct("=HH")  # rtattr: length, type
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_IFLA_IFNAME, _IFLA_CARRIER = 3, 33
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_CARRIER = 1, 3, 33
 _READ_BYTES = 256 * 1024
 
 
@@ -45,6 +50,7 @@ class HostInterface:
     has_carrier: bool  # the other side of its wire is there
     addresses: tuple[str, ...]  # textual, without prefix lengths
     has_default_route: bool
+    hardware_address: str = ""  # six bytes in hex with colons; empty where it has none
 
     @property
     def is_loopback(self) -> bool:
@@ -76,6 +82,7 @@ def interfaces() -> tuple[HostInterface, ...]:
                 has_carrier=bool(flags & _IFF_UP) and values.get(_IFLA_CARRIER) == b"\x01",
                 addresses=tuple(addresses.get(index, ())),
                 has_default_route=name in routed,
+                hardware_address=values.get(_IFLA_ADDRESS, b"").hex(":"),
             )
         )
     return tuple(found)
@@ -87,7 +94,7 @@ def switch(name: str, *, up: bool) -> None:
     Raises:
         HostError: there is none of this name, or the process may not (CAP_NET_ADMIN).
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as control:
+    with _control() as control:
         try:
             found = fcntl.ioctl(control, _SIOCGIFFLAGS, _FLAGS_REQUEST.pack(name.encode(), 0))
             _, flags = _FLAGS_REQUEST.unpack(found)
@@ -98,6 +105,77 @@ def switch(name: str, *, up: bool) -> None:
                 f"interface {name}: {error.strerror or error}",
                 remedy="Start the device as root, or give it CAP_NET_ADMIN; ip link lists the interfaces.",
             ) from error
+
+
+def ethernet_address(name: str) -> bytes:
+    """The hardware address of an Ethernet interface now.
+
+    Raises OSError: ENOENT where there is none of this name, EPERM where it is of another kind.
+    """
+    with _control() as control:
+        try:
+            found = fcntl.ioctl(control, _SIOCGIFHWADDR, _HARDWARE_REQUEST.pack(name.encode(), 0, b""))
+        except OSError as error:
+            raise OSError(errno.ENOENT, f"the host has no interface {name} now") from error
+    _, kind, address = _HARDWARE_REQUEST.unpack(found)
+    if kind != _ETHERNET:
+        raise OSError(errno.EPERM, f"{name} is no Ethernet")
+    return bytes(address)
+
+
+def may_change_interfaces() -> bool:
+    """Whether this process may change interfaces (CAP_NET_ADMIN)."""
+    lines = _STATUS.read_text().splitlines()
+    found = next((line for line in lines if line.startswith("CapEff:")), "CapEff: 0")
+    return bool(int(found.split()[1], 16) >> _CAP_NET_ADMIN & 1)
+
+
+def set_ethernet_address(name: str, address: bytes) -> None:
+    """Give an Ethernet interface another hardware address, which is looked at afterwards.
+
+    A driver that changes it only while it is off is switched off for that: addresses of IPv4 stay, routes go. Where the
+    new one does not hold, the interface has the one before.
+
+    Raises OSError: as above, it takes no such address, or the process may not (CAP_NET_ADMIN).
+    """
+    before = ethernet_address(name)
+    try:
+        _give(name, address)
+        _check(name, address)
+    except OSError:
+        if ethernet_address(name) != before:
+            _give(name, before)
+        raise
+
+
+def _give(name: str, address: bytes) -> None:
+    try:
+        _set_hardware(name, address)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+    else:
+        return
+    switch(name, up=False)
+    try:
+        _set_hardware(name, address)
+    finally:
+        switch(name, up=True)
+
+
+def _check(name: str, address: bytes) -> None:
+    found = ethernet_address(name)
+    if found != address:
+        raise OSError(errno.EADDRNOTAVAIL, f"{name} has {found.hex(':')} all the same: its driver takes no other")
+
+
+def _set_hardware(name: str, address: bytes) -> None:
+    with _control() as control:
+        fcntl.ioctl(control, _SIOCSIFHWADDR, _HARDWARE_REQUEST.pack(name.encode(), _ETHERNET, address))
+
+
+def _control() -> socket.socket:
+    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
 
 
 def _addresses() -> Mapping[int, list[str]]:

@@ -14,6 +14,7 @@ InterfaceOption = Annotated[str, typer.Option("--interface", metavar="NAME", hel
 PASSWORD_VARIABLE = "ARMILLARY_PROXY_PASSWORD"  # noqa: S105 - its name
 INTERFACE_COLUMNS = (
     "interfaceName", "interfaceUp", "connectedToNetwork", "ipAcquired", "connectedToInternet", "ipAddresses",
+    "hardwareAddress",
 )  # fmt: skip
 RULE_COLUMNS = ("hook", "action", "protocol", "destination", "ports", "component_id")
 

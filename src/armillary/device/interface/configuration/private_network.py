@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Methods of the private network: an application serves addresses (DHCP) and the time (SNTP) there, while it runs.
 
+It may also say which hardware address the device has there.
+
 On which interface, the owner of the host has said; see ``device/private_network``.
 """
 
@@ -20,6 +22,8 @@ from armillary.engines.host.interfaces import interfaces
 if TYPE_CHECKING:
     from armillary.device.private_network.network import PrivateNetwork
 
+_HARDWARE_CHARACTERS = 64  # more than it has: what is wrong with it, is said
+
 
 class PrivateNetworkMethods:
     """Passes on what applications may have served; ``network`` is None where the device has no private network."""
@@ -37,6 +41,8 @@ class PrivateNetworkMethods:
             Method("dhcp.status", "DhcpService", self._dhcp),
             Method("sntp.start", "SntpService", self._start_sntp),
             Method("sntp.stop", "SntpService", self._stop_sntp),
+            Method("network.hardware-address", "HardwareAddressConfig", self._hardware),
+            Method("network.set-hardware-address", "HardwareAddressConfig", self._set_hardware),
         )
 
     async def _start_dhcp(self, call: Call) -> Mapping[str, Any]:
@@ -73,6 +79,25 @@ class PrivateNetworkMethods:
 
     async def _stop_sntp(self, call: Call) -> None:
         self._stop(call, SNTP)
+
+    async def _hardware(self, call: Call) -> Mapping[str, Any]:
+        call.parameters.finish()
+        network = self._there()
+        return {"interface": network.interface, **network.hardware.state()}
+
+    async def _set_hardware(self, call: Call) -> Mapping[str, Any]:
+        from armillary.device.private_network.hardware_address import read_address  # noqa: PLC0415 - as above
+
+        text = call.parameters.text("address", most=_HARDWARE_CHARACTERS)
+        call.parameters.finish()
+        network = self._there()
+        address = read_address(text)
+        if address is None:
+            expected = "six bytes such as 02:00:00:00:00:05, of one interface and no group"
+            raise call.parameters.refused("address", expected, text)
+        call.session.work.begin_change()
+        network.hardware.keep(address)
+        return {"interface": network.interface, **network.hardware.state()}
 
     def _there(self) -> PrivateNetwork:
         if self._network is None:

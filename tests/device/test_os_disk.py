@@ -15,12 +15,24 @@ from tests.fixtures.pretended_uefi import PretendedUefi, Start
 from tests.fixtures.waiting import until
 
 from armillary.device.boot.startup import chip_profile
+from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.os_disk import OsDisk
 from armillary.engines.flash.port import store_region
+from armillary.errors import DataFolderError
 from armillary.update.install.component import SLOTS, os_region
+from armillary.wire.image import package as image_package
 
 pytestmark = pytest.mark.anyio
+
+
+def blank_disk(folder: Path, firmware: PretendedUefi) -> OsDisk:
+    """A disk with empty slots."""
+    regions = [os_region(each.name, slot) for each in chip_profile("mt3620").boot_components for slot in SLOTS]
+    disk = OsDisk({region: folder / region.replace("/", "-") for region in regions}, firmware.slots())
+    for node in disk.nodes.values():
+        node.write_bytes(bytes(64 * 1024))
+    return disk
 
 
 class Machine:
@@ -32,10 +44,8 @@ class Machine:
         self.firmware = PretendedUefi(folder / "efivars")
         self.firmware.folder.mkdir()
         files = FileFlash(rig.folder / "flash")
-        regions = [os_region(each.name, slot) for each in chip_profile("mt3620").boot_components for slot in SLOTS]
-        self.disk = OsDisk({region: folder / region.replace("/", "-") for region in regions}, self.firmware.slots())
-        for region, node in self.disk.nodes.items():
-            node.write_bytes(bytes(64 * 1024))
+        self.disk = blank_disk(folder, self.firmware)
+        for region in self.disk.nodes:
             if (package := files.read(region)) is not None:  # the factory's OS is on the disk from the beginning
                 store_region(self.disk.flash(files), region, package)
                 files.remove(region)
@@ -112,3 +122,24 @@ async def test_a_restart_by_hand_starts_the_same_slot(rig: Rig, machine: Machine
     rig.device.restart(0)
     await machine.restarted()
     assert machine.firmware.started == ["a", "a"]
+
+
+async def test_a_flashed_disk_gets_its_signatures_from_the_factory(rig: Rig, tmp_path: Path) -> None:
+    """The image was built without any service: its slots have payloads and nothing else."""
+    disk = blank_disk(tmp_path, PretendedUefi(tmp_path))
+    packages = rig.service.os_packages("mt3620")
+    for name, package in packages.items():
+        with disk.nodes[os_region(name, "a")].open("r+b") as node:
+            node.write(image_package.parse(package).payload)
+    rig.service.provision(tmp_path / "device", disk=disk)
+    flash = disk.flash(FileFlash(tmp_path / "device" / "flash"))
+    assert {name: flash.read(os_region(name, "a")) for name in packages} == packages
+    assert flash.files.regions("boot") == ()
+    assert flash.regions("boot.b") == ()
+
+
+async def test_a_disk_with_another_os_is_no_device_of_this_factory(rig: Rig, tmp_path: Path) -> None:
+    disk = blank_disk(tmp_path, PretendedUefi(tmp_path))
+    with pytest.raises(DataFolderError, match="expected the payload that the factory knows"):
+        rig.service.provision(tmp_path / "device", disk=disk)
+    assert not DeviceFolder(tmp_path / "device").is_finished()

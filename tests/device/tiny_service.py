@@ -31,6 +31,7 @@ from armillary.boot import profile, virtual_chain
 from armillary.device.boot.provision import provision
 from armillary.device.state.configuration import DeviceConfiguration
 from armillary.device.state.layout import DeviceFolder
+from armillary.engines.flash.os_disk import OsDisk
 from armillary.errors import ArmillaryError, ChallengeError
 from armillary.identity import issue
 from armillary.identity.device_id import device_id_of_key
@@ -149,7 +150,7 @@ class TinyService:
             "service_name": self.name,
         }
 
-    def provision(self, folder: Path, *, sandbox: str = "process") -> DeviceConfiguration:
+    def provision(self, folder: Path, *, sandbox: str = "process", disk: OsDisk | None = None) -> DeviceConfiguration:
         return provision(
             DeviceFolder(folder),
             chip="mt3620",
@@ -157,6 +158,7 @@ class TinyService:
             sandbox=sandbox,
             operator_api=self.url,
             factory=self.factory,
+            disk=disk,
         )
 
     # images

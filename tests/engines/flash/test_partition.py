@@ -26,7 +26,7 @@ def node(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def flash(tmp_path: Path, node: Path) -> Flash:
+def flash(tmp_path: Path, node: Path) -> PartitionFlash:
     return PartitionFlash(FileFlash(tmp_path / "flash"), {REGION: node})
 
 
@@ -107,3 +107,15 @@ def test_a_missing_disk_is_a_clear_error(flash: Flash, node: Path) -> None:
     for operation in (lambda: flash.read(REGION), lambda: flash.write(REGION, b"x"), lambda: flash.regions("boot")):
         with pytest.raises(DataFolderError, match="vda4"):
             operation()
+
+
+def test_a_payload_that_is_there_gets_its_metadata_and_is_not_written(flash: PartitionFlash, node: Path) -> None:
+    payload = os.urandom(20_000)
+    with node.open("r+b") as file:
+        file.write(payload)
+    flash.complete(REGION, payload + b"metadata", len(payload))
+    assert flash.read(REGION) == payload + b"metadata"
+    before = node.read_bytes()
+    with pytest.raises(DataFolderError, match="expected the payload that the factory knows"):
+        flash.complete(REGION, payload[:-1] + b"x" + b"metadata", len(payload))
+    assert node.read_bytes() == before

@@ -24,12 +24,14 @@ from armillary.device.state.metadata_store import FlashMetadata
 from armillary.device.state.permission import begin_state
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.os_disk import OsDisk
+from armillary.engines.flash.partition import PartitionFlash
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.selection import create_root_of_trust, open_root_of_trust
 from armillary.errors import ArmillaryError, RootOfTrustError, ServiceUnreachableError
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.update.install.component import SLOTS, os_region
+from armillary.wire.image import package as image_package
 
 if TYPE_CHECKING:
     from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
@@ -84,10 +86,11 @@ def provision(
     ``root_of_trust`` and ``sandbox`` name engines. For the root of trust ``tpm2``, ``tpm`` says how to reach the TPM
     (the kernel's by default), and ``tpm_factory`` answers its proof: without one the device is enrolled as without TPM.
     ``operator_api`` is kept for a recovery (``recovery.py``); ``state`` has to be what the factory records. A device
-    whose OS is on a ``disk`` keeps that one: the factory's is the release that the service offers it next.
+    whose OS is on a ``disk`` keeps that one, and gets the factory's metadata and signature of it.
 
     Raises:
-        DataFolderError: the folder is not empty or not writable, or a creation with other options began there.
+        DataFolderError: the folder is not empty or not writable, a creation with other options began there, or the OS
+            on the disk is not the factory's.
         ServiceUnreachableError: the factory's answer is not of the protocol.
     """
     folder.create()
@@ -113,6 +116,8 @@ def provision(
         flash = FileFlash(folder.flash)
         if disk is None:
             store_boot_components(flash, reply.boot_components)
+        else:
+            _complete_boot_components(disk.flash(flash), reply.boot_components)
         trust_repository(flash, reply.repository_root)
         configuration = DeviceConfiguration(
             device_id=reply.device_id,
@@ -186,6 +191,12 @@ def store_boot_components(flash: Flash, components: Sequence[tuple[str, bytes]])
     """Write boot component packages; each is replaced whole."""
     for name, package in components:
         replace_region(flash, boot_region(name), package)
+
+
+def _complete_boot_components(flash: PartitionFlash, components: Sequence[tuple[str, bytes]]) -> None:
+    """Sign what the disk was flashed with: the factory's packages are of the same payloads."""
+    for name, package in components:
+        flash.complete(boot_region(name), package, image_package.parse(package).payload_bytes)
 
 
 def trust_repository(flash: Flash, root: str) -> None:

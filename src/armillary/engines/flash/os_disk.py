@@ -31,7 +31,7 @@ class OsDisk:
     nodes: Mapping[str, Path]
     slots: BootSlots
 
-    def flash(self, files: Flash) -> Flash:
+    def flash(self, files: Flash) -> PartitionFlash:
         """The device's flash: OS slots on the disk, all else in ``files``."""
         return PartitionFlash(files, self.nodes)
 

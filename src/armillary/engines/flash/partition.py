@@ -54,17 +54,30 @@ class PartitionFlash:
             self.files.write(region, data)
             return
         with _opened(node, os.O_WRONLY | os.O_EXCL) as descriptor:
-            room = os.lseek(descriptor, 0, os.SEEK_END) - SECTOR_BYTES
+            room = _room(descriptor)
             if len(data) > room:
                 raise FlashFullError(
                     f"{region}: expected at most {room} bytes, which its partition has room for, got {len(data)}",
                     remedy="Build a smaller image, or flash the device with a larger partition.",
                 )
-            head = _LENGTH.pack(_MAGIC, len(data))
-            os.lseek(descriptor, 0, os.SEEK_SET)
-            _write(descriptor, data)
-            os.lseek(descriptor, room, os.SEEK_SET)
-            _write(descriptor, (head + _SUM.pack(crc32(head))).ljust(SECTOR_BYTES, b"\0"))
+            _write_at(descriptor, 0, data)
+            _write_at(descriptor, room, _last_sector(len(data)))
+
+    def complete(self, region: str, package: bytes, payload_bytes: int) -> None:
+        """Make ``package`` of a payload that is in its partition already, and in use: only what follows it is written.
+
+        DataFolderError if the partition begins with another payload; nothing is written then.
+        """
+        node = self.partitions[region]
+        with _opened(node, os.O_RDWR) as descriptor:
+            if _read(descriptor, payload_bytes) != package[:payload_bytes]:
+                raise DataFolderError(
+                    f"{region}: expected the payload that the factory knows, found another one in its partition",
+                    remedy="Publish the release of this device image first, or flash the image of the present release.",
+                )
+            _write_at(descriptor, payload_bytes, package[payload_bytes:])
+            _write_at(descriptor, _room(descriptor), _last_sector(len(package)))
+            os.fsync(descriptor)
 
     def sync(self, region: str) -> None:
         """Make what was written durable; what is read next comes from the medium."""
@@ -94,8 +107,7 @@ class PartitionFlash:
             self.files.remove(region)
             return
         with _opened(node, os.O_WRONLY) as descriptor:
-            os.lseek(descriptor, -SECTOR_BYTES, os.SEEK_END)
-            _write(descriptor, bytes(SECTOR_BYTES))
+            _write_at(descriptor, _room(descriptor), bytes(SECTOR_BYTES))
             os.fsync(descriptor)
 
     def regions(self, prefix: str) -> tuple[str, ...]:
@@ -123,15 +135,25 @@ def _opened(node: Path, flags: int) -> Iterator[int]:
         ) from error
 
 
+def _room(descriptor: int) -> int:
+    """How many bytes a package may have: all but the last sector."""
+    return os.lseek(descriptor, 0, os.SEEK_END) - SECTOR_BYTES
+
+
+def _last_sector(length: int) -> bytes:
+    head = _LENGTH.pack(_MAGIC, length)
+    return (head + _SUM.pack(crc32(head))).ljust(SECTOR_BYTES, b"\0")
+
+
 def _length(descriptor: int) -> int | None:
     """How long the package is; None where the partition holds none."""
-    end = os.lseek(descriptor, -SECTOR_BYTES, os.SEEK_END)
+    room = os.lseek(descriptor, -SECTOR_BYTES, os.SEEK_END)
     last = os.read(descriptor, _LENGTH.size + _SUM.size)
     if len(last) < _LENGTH.size + _SUM.size:
         return None
     magic, length = _LENGTH.unpack_from(last)
     (total,) = _SUM.unpack_from(last, _LENGTH.size)
-    return length if magic == _MAGIC and total == crc32(last[: _LENGTH.size]) and length <= end else None
+    return length if magic == _MAGIC and total == crc32(last[: _LENGTH.size]) and length <= room else None
 
 
 def _read(descriptor: int, length: int) -> bytes:
@@ -147,7 +169,8 @@ def _read(descriptor: int, length: int) -> bytes:
     return bytes(data[:at])
 
 
-def _write(descriptor: int, data: bytes) -> None:
+def _write_at(descriptor: int, offset: int, data: bytes) -> None:
+    os.lseek(descriptor, offset, os.SEEK_SET)
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]

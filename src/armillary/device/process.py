@@ -193,7 +193,7 @@ class Device:
             await asyncio.to_thread(self._private_network.hardware.apply)
         context = self._tls_context(startup.configuration)
         async with (
-            DeviceEndpoint(startup.configuration.device_endpoint, context) as endpoint,
+            self._endpoint(startup, context) as endpoint,
             aiohttp.ClientSession(auto_decompress=False, trust_env=False) as mirrors,
         ):
             check_ins = self._check_ins(startup, report, endpoint, installer)
@@ -359,6 +359,7 @@ class Device:
                 folder=self.folder.flash,
                 clock=self.clock,
                 journal=self.journal,
+                proxy=NetworkConfiguration(self._flash).proxy_in_use,
             )
 
         return Directives(
@@ -382,8 +383,12 @@ class Device:
         with self.folder.hold():
             startup, report, _, installer = await self._start_up()
             context = self._tls_context(startup.configuration)
-            async with DeviceEndpoint(startup.configuration.device_endpoint, context) as endpoint:
+            async with self._endpoint(startup, context) as endpoint:
                 return await self._check_ins(startup, report, endpoint, installer).check_in(states={})
+
+    def _endpoint(self, startup: Startup, context: ServiceContext) -> DeviceEndpoint:
+        proxy = NetworkConfiguration(self._flash).proxy_in_use
+        return DeviceEndpoint(startup.configuration.device_endpoint, context, proxy)
 
     def _check_ins(
         self, startup: Startup, report: SandboxReport, endpoint: DeviceEndpoint, installer: Installer

@@ -90,8 +90,14 @@ def test_the_network_and_its_proxy(call: Call):
         "--authentication", "basic", "--username", "u", "--password", "secret", "--no-proxy-address", "10.0.0.1",
     )  # fmt: skip
     assert (shown["address"], shown["noProxyAddresses"], "password" in shown) == ("proxy.example", ["10.0.0.1"], False)
+    assert asked(call, "network", "show-status")["proxy"] == "enabled"
+    assert asked(call, "network", "proxy", "disable")["enabled"] is False
+    assert asked(call, "network", "show-status")["proxy"] == "disabled"
+    assert asked(call, "network", "proxy", "enable") == shown
     call("network", "proxy", "delete")
     assert asked(call, "network", "proxy", "show") == {}
+    with pytest.raises(InvalidArgumentError, match="no proxy to switch"):
+        call("network", "proxy", "enable")
     with pytest.raises(PermissionDeniedError, match="may not switch"):
         call("network", "disable", "--interface", "azspheresvc")
     with pytest.raises(InvalidArgumentError, match="expected letters"):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.device.cut_flash import CutFlash, PowerCutError
 
+from armillary.device.network.proxy import Proxy
 from armillary.device.state import network_configuration, wifi_configuration
 from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.device.state.request_refused import RequestRefusedError
@@ -42,6 +43,20 @@ def test_a_proxy_is_kept_without_giving_its_password_back():
     assert (NetworkConfiguration(flash).proxy, NetworkConfiguration(flash).switched) == ({}, {"wlan0": False})
 
 
+def test_a_proxy_is_used_while_it_is_switched_on_with_its_password():
+    configuration = NetworkConfiguration(CutFlash())
+    assert configuration.proxy_in_use() is None
+    assert number_of(lambda: configuration.enable_proxy(enabled=True)) == azure_error.INVALID_PARAMETER
+    configuration.set_proxy({**BASIC, "address": "::1"})
+    configuration.switch("wlan0", up=False)
+    configuration.enable_proxy(enabled=False)
+    assert (configuration.proxy["enabled"], configuration.proxy_in_use()) == (False, None)
+    configuration.enable_proxy(enabled=True)
+    used = configuration.proxy_in_use()
+    assert used == Proxy(host="::1", port=3128, bypass=("10.0.0.1",), username="somebody", password="secret")
+    assert configuration.switched == {"wlan0": False}
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -50,6 +65,8 @@ def test_a_proxy_is_kept_without_giving_its_password_back():
         {"noProxyAddresses": ["x"] * 33}, {"authenticationType": "ntlm"}, {"username": "u"}, {"password": "p"},
         {"more": 1}, {"authenticationType": "basic"}, {"authenticationType": "basic", "username": "u", "password": ""},
         {"authenticationType": "basic", "username": "u\n", "password": "p"},
+        {"authenticationType": "basic", "username": "u:v", "password": "p"}, {"address": "proxy.example:3128"},
+        {"address": "..."}, {"address": "[::1]"}, {"address": "1::2::3"}, {"noProxyAddresses": ["10.0.0.0/8"]},
     ],
 )  # fmt: skip
 def test_a_proxy_of_another_form_is_refused_whole(change: dict[str, Any]):

@@ -4,7 +4,7 @@
 TLS 1.3 only, mutual; the service's certificate must be signed by a root the device pins itself (that of its manufacture
 or a successor, ``renewal.py``), name the host it was told, and be in its days by the device's own clock
 (``device/state/clock.py``), never by the host's. One kept-alive connection; redirects are refused; everything read has
-a limit.
+a limit. The same holds through the device's proxy (``device/network``).
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from hashlib import sha256
 from types import TracebackType
-from typing import Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 import aiohttp
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509 import Certificate, load_der_x509_certificate, load_pem_x509_certificates
+from yarl import URL
 
+from armillary.device.network.proxy import FindProxy, no_proxy, proxy_fault, request_options, through
 from armillary.device.state.clock import DeviceClock
 from armillary.errors import (
     ArmillaryError,
@@ -50,6 +52,8 @@ KEEP_ALIVE_S = 60.0
 DEFAULT_RETRY_AFTER_S = 30
 MAX_RETRY_AFTER_S = 24 * 3600  # a wrong header must not silence a device for good
 
+PROXY_REMEDY: Final = "Look at the device's proxy: armillary device network proxy show."
+
 # X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python's ssl has no name for.
 _NO_CHECK_TIME = 0x200000
 
@@ -65,7 +69,8 @@ class ServiceCertificateError(ssl.SSLCertVerificationError):
 class DeviceEndpoint:
     """One device's connection to the service at ``https://host:port``. Use as an async context manager.
 
-    The TLS ``context`` pins the service's root and presents the device identity certificate.
+    The TLS ``context`` pins the service's root and presents the device identity certificate; ``proxy`` is asked before
+    each request.
 
     Raises:
         ServiceUnreachableError: nothing answers, TLS fails, or the answer is not of the protocol.
@@ -73,9 +78,10 @@ class DeviceEndpoint:
         DeviceFault: the service refuses; ``code`` says why.
     """
 
-    def __init__(self, url: str, context: ssl.SSLContext) -> None:
+    def __init__(self, url: str, context: ssl.SSLContext, proxy: FindProxy = no_proxy) -> None:
         self._url = url.rstrip("/")
         self._context = context
+        self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -153,7 +159,7 @@ class DeviceEndpoint:
             try:
                 await self._append(f"/v1/images/{image.image_id}", data, image.size)
             except (aiohttp.ClientError, TimeoutError, ssl.SSLError) as error:
-                failure = str(error) or type(error).__name__
+                failure = proxy_fault(error) or str(error) or type(error).__name__
                 continue
             if len(data) == image.size:
                 break
@@ -195,7 +201,7 @@ class DeviceEndpoint:
                             raise DeltaError("delta", expected=f"{size} bytes", got="more")
                         yield block
             except (aiohttp.ClientError, TimeoutError, ssl.SSLError) as error:
-                failure = str(error) or type(error).__name__
+                failure = proxy_fault(error) or str(error) or type(error).__name__
                 continue
             if fetched == size:
                 return
@@ -222,7 +228,7 @@ class DeviceEndpoint:
             total=DOWNLOAD_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S, sock_read=IDLE_TIMEOUT_S
         )
         async with self._open().get(
-            self._url + path, headers=headers, timeout=timeout, allow_redirects=False
+            self._url + path, headers=headers, timeout=timeout, allow_redirects=False, **self._way()
         ) as response:
             if response.status not in (200, 206):
                 raise await _refusal(response)
@@ -240,12 +246,19 @@ class DeviceEndpoint:
                 headers=headers,
                 allow_redirects=False,
                 timeout=within or self._open().timeout,
+                **self._way(),
             ) as response:
                 if response.status != 200:
                     raise await _refusal(response)
                 return await _read(response, limit)
         except (aiohttp.ClientError, TimeoutError, ssl.SSLError, OSError) as error:
-            raise ServiceUnreachableError(f"{self._url}: {_cause(error)}") from error
+            remedy = PROXY_REMEDY if proxy_fault(error) else None
+            way = through(self._proxy, URL(self._url))
+            raise ServiceUnreachableError(f"{self._url}{way}: {_cause(error)}", remedy=remedy) from error
+
+    def _way(self) -> dict[str, Any]:
+        """What a request is told of the proxy."""
+        return request_options(self._proxy, URL(self._url))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -293,6 +306,8 @@ def _retry_after(response: aiohttp.ClientResponse) -> int:
 
 
 def _cause(error: BaseException) -> str:
+    if fault := proxy_fault(error):
+        return fault
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         if isinstance(error.certificate_error, ServiceCertificateError):
             return str(error.certificate_error.verify_message)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
+from armillary.device.network.proxy import FindProxy, no_proxy
 from armillary.device.repository.artifacts import Artifacts
 from armillary.device.repository.repository import DeviceRepository
 from armillary.device.repository.source import HttpSource
@@ -33,6 +34,7 @@ def open_repository(
     clock: DeviceClock,
     journal: Journal,
     pace: PaceRules = DEFAULT_PACE,
+    proxy: FindProxy = no_proxy,
 ) -> DeviceRepository:
     """The repository behind the device endpoint at ``service`` (``https://host:port``) and behind ``mirrors``.
 
@@ -43,8 +45,11 @@ def open_repository(
     def refused(source: str, reason: str) -> None:
         journal.write("source-refused", source=source, reason=reason)
 
-    own = HttpSource(OWN, service + _FOLDER, service_session, monotonic=clock.monotonic, pace=pace)
-    others = [HttpSource(url, url, lambda: mirror_session, monotonic=clock.monotonic, pace=pace) for url in mirrors]
+    def source(name: str, url: str, session: Callable[[], aiohttp.ClientSession]) -> HttpSource:
+        return HttpSource(name, url, session, monotonic=clock.monotonic, pace=pace, proxy=proxy)
+
+    own = source(OWN, service + _FOLDER, service_session)
+    others = [source(url, url, lambda: mirror_session) for url in mirrors]
     sources = Sources(own, others, refused)
     artifacts = Artifacts(flash, sources, lambda: shutil.disk_usage(folder).free)
     return DeviceRepository(flash, clock, own=own, sources=sources, artifacts=artifacts)

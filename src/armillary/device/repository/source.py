@@ -17,6 +17,7 @@ from typing import Protocol
 import aiohttp
 from yarl import URL
 
+from armillary.device.network.proxy import FindProxy, no_proxy, proxy_fault, request_options, through
 from armillary.errors import TransferError
 from armillary.update.repository.pace import DEFAULT_PACE, Pace, PaceRules
 
@@ -43,7 +44,7 @@ class Sink(Protocol):
 
 
 class HttpSource:
-    """Files below ``url``, over ``session``; ``name`` is for people.
+    """Files below ``url``, over ``session`` and the ``proxy`` that there is then; ``name`` is for people.
 
     Raises:
         TransferError: the source does not answer, answers something else, or is too slow.
@@ -57,12 +58,14 @@ class HttpSource:
         *,
         monotonic: Callable[[], float],
         pace: PaceRules = DEFAULT_PACE,
+        proxy: FindProxy = no_proxy,
     ) -> None:
         self.name = name
         self._url = url.rstrip("/") + "/"
         self._session = session
         self._monotonic = monotonic
         self._pace = pace
+        self._proxy = proxy
 
     async def read(self, path: str, limit: int) -> bytes | None:
         """A whole file of at most ``limit`` bytes; None when the source has no such file."""
@@ -71,7 +74,7 @@ class HttpSource:
             if response.status in NOT_THERE:
                 return None
             if response.status != 200:
-                raise TransferError(f"{self._url}{path}: expected HTTP 200, got {response.status}")
+                raise TransferError(f"{self._named(path)}: expected HTTP 200, got {response.status}")
             async for block in self._blocks(path, response, limit):
                 data += block
         return bytes(data)
@@ -87,15 +90,19 @@ class HttpSource:
             if response.status == 206 and wanted:
                 found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
                 if found is None or int(found[1]) != wanted:
-                    raise TransferError(f"{self._url}{path}: expected the bytes from {wanted} on, got other ones")
+                    raise TransferError(f"{self._named(path)}: expected the bytes from {wanted} on, got other ones")
             elif response.status == 200:
                 sink.restart()
             elif response.status in NOT_THERE:
-                raise TransferError(f"{self._url}{path}: there is no such file")
+                raise TransferError(f"{self._named(path)}: there is no such file")
             else:
-                raise TransferError(f"{self._url}{path}: expected HTTP 200 or 206, got {response.status}")
+                raise TransferError(f"{self._named(path)}: expected HTTP 200 or 206, got {response.status}")
             async for block in self._blocks(path, response, length - sink.received):
                 sink.write(block)
+
+    def _named(self, path: str) -> str:
+        """A file's address as messages have it, with the proxy that is taken to it."""
+        return f"{self._url}{path}{through(self._proxy, URL(self._url))}"
 
     @asynccontextmanager
     async def _get(self, path: str, headers: dict[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -103,20 +110,25 @@ class HttpSource:
         try:
             async with asyncio.timeout(self._pace.allowance_s):  # headers can come slowly as well
                 response = await self._session().get(
-                    url, headers={**_IDENTITY, **headers}, timeout=_TIMEOUT, allow_redirects=False
+                    url,
+                    headers={**_IDENTITY, **headers},
+                    timeout=_TIMEOUT,
+                    allow_redirects=False,
+                    **request_options(self._proxy, url),
                 )
             try:
                 yield response
             finally:
                 response.close()  # what was not read to its end is not read on
         except TimeoutError as error:
-            raise TransferError(f"{self._url}{path}: no answer within {self._pace.allowance_s:.0f} s") from error
+            raise TransferError(f"{self._named(path)}: no answer within {self._pace.allowance_s:.0f} s") from error
         except (aiohttp.ClientError, ssl.SSLError, OSError, ValueError) as error:
-            raise TransferError(f"{self._url}{path}: {str(error) or type(error).__name__}") from error
+            cause = proxy_fault(error) or str(error) or type(error).__name__
+            raise TransferError(f"{self._named(path)}: {cause}") from error
 
     async def _blocks(self, path: str, response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[bytes]:
         """The answer's bytes as they come, at most ``limit`` and at the least pace."""
-        name = f"{self._url}{path}"
+        name = self._named(path)
         if response.content_length is not None and response.content_length > limit:
             raise TransferError(f"{name}: expected at most {limit} bytes, got {response.content_length}")
         pace = Pace(name, self._pace, length=limit, started=self._monotonic())

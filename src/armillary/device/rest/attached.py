@@ -38,6 +38,9 @@ class Running(Protocol):
     def last_check_in(self) -> Mapping[str, object]:
         """What came of the last check-in, as in the status; empty before the first."""
 
+    def check_in_now(self) -> None:
+        """Check in as soon as possible."""
+
     async def run_active(self) -> None:
         """Run what is installed now; call it while ``changes`` is held."""
 

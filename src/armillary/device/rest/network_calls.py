@@ -75,12 +75,24 @@ async def set_proxy(call: Call) -> object:
     """Replace the proxy; the answer is what was sent."""
     call.value("address", str)
     _configuration(call.device).set_proxy(call.body)
+    call.device.running.check_in_now()
     return call.body
+
+
+async def switch_proxy(call: Call) -> object:
+    """Use the proxy that is kept, or do not; the answer is the proxy."""
+    enabled = call.value("enabled", bool)
+    if enabled is None:
+        raise RequestRefusedError(INVALID_PARAMETER, "enabled: expected true or false")
+    _configuration(call.device).enable_proxy(enabled=enabled)
+    call.device.running.check_in_now()
+    return await proxy(call)
 
 
 async def delete_proxy(call: Call) -> object:
     """Have no proxy."""
     _configuration(call.device).delete_proxy()
+    call.device.running.check_in_now()
     return {}
 
 
@@ -112,6 +124,7 @@ ROUTES: Final = (
     Route(method="PATCH", path="net/interfaces/{}", answer=switch, needs=Need.OPEN, body=Body.JSON),
     Route(method="GET", path="net/proxy", answer=proxy, needs=Need.OPEN),
     Route(method="POST", path="net/proxy", answer=set_proxy, needs=Need.OPEN, body=Body.JSON),
+    Route(method="PATCH", path="net/proxy", answer=switch_proxy, needs=Need.OPEN, body=Body.JSON),
     Route(method="DELETE", path="net/proxy", answer=delete_proxy, needs=Need.OPEN),
     Route(method="GET", path="net/firewall/rulesets", answer=firewall, needs=Need.OPEN),
 )

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any, Final, NamedTuple
 
+from armillary.device.network.proxy import Proxy
 from armillary.device.state.kept_region import keep_region
 from armillary.device.state.request_refused import RequestRefusedError
 from armillary.engines.flash.port import Flash
@@ -24,7 +26,7 @@ MAX_TEXT_CHARACTERS: Final = 253  # of a host name
 MAX_SECRET_CHARACTERS: Final = 128
 _MAX_BYTES: Final = 64 * 1024
 _VERSION: Final = 1  # 1: 2026-11-29, first
-_HOST: Final = re.compile(r"[A-Za-z0-9._:-]+")
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]*[A-Za-z0-9][A-Za-z0-9._-]*")
 _ANONYMOUS, _BASIC = "anonymous", "basic"
 
 
@@ -50,9 +52,33 @@ class NetworkConfiguration:
         """The proxy as it was given, but for its password; empty where there is none."""
         return {name: value for name, value in _load(self._flash).proxy.items() if name != "password"}
 
+    def proxy_in_use(self) -> Proxy | None:
+        """The proxy that connections take now, with its password; None where they go directly."""
+        kept = _load(self._flash).proxy
+        if not kept.get("enabled"):
+            return None
+        return Proxy(
+            host=kept["address"],
+            port=kept["port"],
+            bypass=tuple(kept["noProxyAddresses"]),
+            username=kept.get("username", ""),
+            password=kept.get("password", ""),
+        )
+
     def set_proxy(self, asked: Mapping[str, Any]) -> None:
         """Replace the proxy; RequestRefusedError if a field is missing, unknown or of another form."""
         self._keep(_load(self._flash)._replace(proxy=_checked_proxy(asked)))
+
+    def enable_proxy(self, *, enabled: bool) -> None:
+        """Use the proxy that is kept, or do not; RequestRefusedError if there is none."""
+        kept = _load(self._flash)
+        if not kept.proxy:
+            raise RequestRefusedError(
+                INVALID_PARAMETER,
+                "the device has no proxy to switch on or off",
+                remedy="Tell it one: armillary device network proxy apply.",
+            )
+        self._keep(kept._replace(proxy={**kept.proxy, "enabled": enabled}))
 
     def delete_proxy(self) -> None:
         """Have no proxy."""
@@ -102,6 +128,8 @@ def _checked_proxy(asked: Mapping[str, Any]) -> dict[str, Any]:
     for name in secrets:
         if not 0 < len(asked[name]) <= MAX_SECRET_CHARACTERS or not asked[name].isprintable():
             raise _refused(f"{name}: expected 1 to {MAX_SECRET_CHARACTERS} printable characters")
+    if ":" in asked.get("username", ""):  # RFC 7617 §2
+        raise _refused("username: expected none with a colon, which ends a user name")
     return {name: asked[name] for name in kinds}
 
 
@@ -116,8 +144,18 @@ def _check_fields(asked: Mapping[str, Any], kinds: Mapping[str, type]) -> None:
 
 
 def _check_host(name: str, value: Any) -> None:
-    if not isinstance(value, str) or len(value) > MAX_TEXT_CHARACTERS or _HOST.fullmatch(value) is None:
+    if not isinstance(value, str) or len(value) > MAX_TEXT_CHARACTERS or not _is_host(value):
         raise _refused(f"{name}: expected a host name or address, got {value!r:.60}")
+
+
+def _is_host(value: str) -> bool:
+    """Whether it is a host name, or an address; a port stands elsewhere."""
+    if _NAME.fullmatch(value):
+        return True
+    try:
+        return bool(ip_address(value))
+    except ValueError:
+        return False
 
 
 def _refused(message: str) -> RequestRefusedError:

@@ -96,7 +96,10 @@ def _apply_proxy(
     ] = None,
     disabled: Annotated[bool, typer.Option("--disable", help="Keep it without using it.")] = False,
 ) -> Shown:
-    """Tell a device its proxy."""
+    """Tell a device its proxy.
+
+    From then on its connections to the service, and to mirrors, go through it.
+    """
     body: dict[str, Any] = {
         "enabled": not disabled,
         "address": address,
@@ -108,6 +111,18 @@ def _apply_proxy(
         body |= {"username": username or "", "password": secret_of(password, PASSWORD_VARIABLE) or ""}
     device.call("POST", "net/proxy", body)
     return record(device.get("net/proxy"))
+
+
+@attached_command(proxy, "enable")
+def _enable_proxy(device: AskedDevice) -> Shown:
+    """Have a device use the proxy that it was told."""
+    return record(device.call("PATCH", "net/proxy", {"enabled": True}))
+
+
+@attached_command(proxy, "disable")
+def _disable_proxy(device: AskedDevice) -> Shown:
+    """Have a device connect directly, and keep the proxy."""
+    return record(device.call("PATCH", "net/proxy", {"enabled": False}))
 
 
 @attached_command(proxy, "delete")

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Methods of the network's configuration: the proxy that applications are to use.
+"""Methods of the network's configuration: the proxy of the device.
 
-The device itself connects directly: the proxy is for applications, which read it here, and for tools.
+The device's own connections take it. Those of an application do if it takes care of that itself: it reads it here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from armillary.device.interface.method import Call, Method
@@ -18,8 +18,9 @@ _TEXT_CHARACTERS = 256  # more than any field has: how long each may be, the con
 class Network:
     """Reads and keeps the proxy."""
 
-    def __init__(self, configuration: NetworkConfiguration) -> None:
+    def __init__(self, configuration: NetworkConfiguration, check_in_now: Callable[[], None]) -> None:
         self._configuration = configuration
+        self._check_in_now = check_in_now
 
     @property
     def methods(self) -> tuple[Method, ...]:
@@ -51,11 +52,13 @@ class Network:
         asked |= {} if password is None else {"password": password}
         call.session.work.begin_change()
         self._configuration.set_proxy(asked)
+        self._check_in_now()
 
     async def _delete_proxy(self, call: Call) -> None:
         call.parameters.finish()
         call.session.work.begin_change()
         self._configuration.delete_proxy()
+        self._check_in_now()
 
 
 # Field as the configuration keeps it, which is Azure Sphere's -> as applications read it.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engines.sandbox.conftest import namespaces, sandbox, stage
+from tests.engines.sandbox.conftest import enclosed, namespaces, sandbox, stage
 from tests.engines.sandbox.sandbox_stage import Stage, own_network
 
 from armillary.capability import confine
@@ -25,7 +25,7 @@ from armillary.engines.sandbox.start.plan import StartPlan
 from armillary.engines.sandbox.within import image_root
 from armillary.errors import InstallError
 
-__all__ = ["namespaces", "sandbox", "stage"]
+__all__ = ["enclosed", "namespaces", "sandbox", "stage"]
 
 # Where the libraries of this machine's programs are; others may be there for compilers.
 TRIPLET = f"{kernel.machine()}-linux-gnu"
@@ -103,15 +103,15 @@ print(levels, open("bottom").read())
 """
 
 
-def test_an_application_cannot_make_itself_unstartable(stage: Stage, namespaces: LinuxSandbox, tmp_path: Path) -> None:
+def test_an_application_cannot_make_itself_unstartable(stage: Stage, enclosed: Sandbox, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir(mode=0o700)
     try:
         levels = 60  # of 100 characters: more than the kernel's 4,096 bytes a path
-        outcome = stage.run(namespaces, DEEP.replace("{levels}", str(levels)), data=data)
+        outcome = stage.run(enclosed, DEEP.replace("{levels}", str(levels)), data=data)
         assert outcome.lines == ["made"], outcome.errors
         for _ in range(2):
-            outcome = stage.run(namespaces, COUNT, data=data)
+            outcome = stage.run(enclosed, COUNT, data=data)
             assert outcome.lines == [f"{levels} x"], outcome.errors
         with pytest.raises(OSError, match="too long"):
             _walk(data)  # the control: by paths

@@ -11,7 +11,7 @@ import socket
 from typing import Any
 
 import pytest
-from tests.engines.sandbox.conftest import namespaces, sandbox, stage
+from tests.engines.sandbox.conftest import enclosed, namespaces, sandbox, stage
 from tests.engines.sandbox.sandbox_stage import Outcome, Stage
 from tests.engines.sandbox.server_stage import ask_datagram, reset, serving
 from tests.fixtures.ports import reserved_port
@@ -23,7 +23,7 @@ from armillary.engines.sandbox.network.server_ports import ServerPorts
 from armillary.engines.sandbox.port import Sandbox
 from armillary.engines.sandbox.selection import open_sandbox
 
-__all__ = ["namespaces", "sandbox", "stage"]
+__all__ = ["enclosed", "namespaces", "sandbox", "stage"]
 
 MISUSE = """
 import ctypes, errno, os, socket, struct
@@ -153,7 +153,7 @@ print(attempt(lambda: peer.sendto(b"answer", source)), flush=True)
 
 
 @pytest.mark.anyio
-async def test_datagrams_answer_who_wrote_and_reach_nobody_else(stage: Stage, namespaces: LinuxSandbox) -> None:
+async def test_datagrams_answer_who_wrote_and_reach_nobody_else(stage: Stage, enclosed: Sandbox) -> None:
     own = reserved_port()
     with (
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as victim,
@@ -163,7 +163,7 @@ async def test_datagrams_answer_who_wrote_and_reach_nobody_else(stage: Stage, na
         for each in (victim, peer):
             each.setblocking(False)
         code = STRANGER.replace("OWN", str(own)).replace("PORT", str(victim.getsockname()[1]))
-        async with serving(stage, namespaces, code, udp_server_ports={own}) as found:
+        async with serving(stage, enclosed, code, udp_server_ports={own}) as found:
             assert await ask_datagram(peer, ("127.0.0.1", own), b"hello") == b"answer"
             # "from elsewhere" went inside and was dropped; the answer that came is of the port that was written to.
             await until(lambda: len(found.lines) == 7, "its end", 20)
@@ -180,14 +180,14 @@ async def test_datagrams_answer_who_wrote_and_reach_nobody_else(stage: Stage, na
 
 
 @pytest.mark.anyio
-async def test_one_application_cannot_take_the_port_of_another(stage: Stage, namespaces: LinuxSandbox) -> None:
+async def test_one_application_cannot_take_the_port_of_another(stage: Stage, enclosed: Sandbox) -> None:
     """The manifest decides: who was not granted the port does not even get "in use"."""
     port = reserved_port()
     code = f'import socket\nserver = socket.create_server(("", {port})); print("ready", flush=True)\nserver.accept()'
     given: dict[str, Any] = {"tcp_server_ports": {port}}
-    async with serving(stage, namespaces, code, **given):
+    async with serving(stage, enclosed, code, **given):
         found = Outcome()
-        running = await namespaces.start(stage.launch(code.replace("server.accept()", "")), found.events.append)
+        running = await enclosed.start(stage.launch(code.replace("server.accept()", "")), found.events.append)
         await running.wait()
         assert found.refused() == {("0.0.0.0", port, "listen")}
         assert any("Permission denied" in each for each in found.errors)

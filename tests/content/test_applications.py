@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.engines.sandbox.sandbox_stage import linux, publish_credentials, reduced
+from tests.engines.sandbox.sandbox_stage import crun, linux, publish_credentials, reduced
 from tests.fixtures.waiting import until
 from tests.hub.running_hub import DEVICE, Authority, RunningHub
 
@@ -125,9 +125,9 @@ def hub(tmp_path: Path) -> Iterator[RunningHub]:
     running.close()
 
 
-@pytest.fixture(params=["linux", "reduced"])
+@pytest.fixture(params=[linux, crun, reduced], ids=["linux", "crun", "reduced"])
 def device(request: pytest.FixtureRequest, tmp_path: Path) -> Device:
-    return Device(tmp_path, linux() if request.param == "linux" else reduced())
+    return Device(tmp_path, request.param())
 
 
 METRICS = {"current", "temperature", "plugged", "relayClosed", "energy"}

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.engines.sandbox.sandbox_stage import crun
 from tests.fixtures.effort import effort
 from tests.fixtures.waiting import until
 
@@ -123,18 +124,23 @@ def status(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def test_applications_do_not_outlive_a_killed_device(tiny_service: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sandbox", ["process", "crun"])
+def test_applications_do_not_outlive_a_killed_device(tiny_service: Any, tmp_path: Path, sandbox: str) -> None:
+    if sandbox == "crun":
+        crun()
     folder = tmp_path / "device"
     mark = f"31{os.getpid()}"
 
     async def play() -> None:
         service = tiny_service
         await service.start()
-        service.provision(folder)
-        service.deploy(service.application(f"#!/bin/sh\nexec sleep {mark}\n".encode()))
+        service.provision(folder, sandbox=sandbox)
+        service.deploy(service.application(f"#!/usr/bin/env sh\nexec sleep {mark}\n".encode()))
         process = await boot(folder)
         try:
             await until(lambda: marked_processes(mark), "positive control: the application runs")
+            assert status(folder)["sandbox"]["name"] == sandbox
+            assert {judged.evidence.sandbox for _, judged in service.checks} == {sandbox}
         finally:
             process.kill()
             await process.wait()

@@ -35,15 +35,15 @@ SETTINGS = DeviceSettings(
 WAIT_S = 60.0
 
 
-@pytest.fixture
-def sandbox() -> Sandbox:
-    """The one a device would use on this host."""
+@pytest.fixture(params=["linux", "crun"])
+def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    """The one a device would use on this host, and the one of containers."""
     try:
-        return open_sandbox("linux")
+        return open_sandbox(request.param)
     except SandboxUnavailableError as error:
         pytest.skip(
             f"this host contains no application: {error.message}; to enable: "
-            "sudo apt-get install bubblewrap && sudo sysctl kernel.unprivileged_userns_clone=1"
+            "sudo apt-get install bubblewrap crun && sudo sysctl kernel.unprivileged_userns_clone=1"
         )
 
 

@@ -53,7 +53,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("name", ["linux", "reduced"])
+@pytest.mark.parametrize("name", ["linux", "crun", "reduced"])
 def test_an_application_asks_a_device_of_a_plain_user(name: str) -> None:
     if os.geteuid() != 0:
         pytest.skip("the other tests run as this user already")

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.engines.sandbox.sandbox_stage import linux, reduced
+from tests.engines.sandbox.sandbox_stage import ENGINES, engine
 from tests.fixtures.core_firmware import firmware, sample
 from tests.fixtures.core_images import halting
 
@@ -33,11 +33,9 @@ COMPONENT = UUID("5d0a1c36-6f3e-4f39-9b1e-7a2f0c1d4e01")
 DEADLINE_S = 60.0
 
 
-@pytest.fixture(params=["as-root", "as-user", "reduced", "process"])
+@pytest.fixture(params=[*ENGINES, "process"])
 def sandbox(request: pytest.FixtureRequest) -> Sandbox:
-    if request.param == "process":
-        return ProcessSandbox()
-    return reduced() if request.param == "reduced" else linux(own_user=request.param == "as-root")
+    return ProcessSandbox() if request.param == "process" else engine(request.param)
 
 
 def launch(folder: Path, content: bytes, *, real_time: bool = True, **changes: Any) -> Launch:

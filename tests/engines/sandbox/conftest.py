@@ -23,6 +23,12 @@ def sandbox(request: pytest.FixtureRequest) -> Sandbox:
     return engine(request.param)
 
 
+@pytest.fixture(params=[kind for kind in ENGINES if kind != "reduced"])
+def enclosed(request: pytest.FixtureRequest) -> Sandbox:
+    """Each way in which an application has a network, processes and mounts of its own."""
+    return engine(request.param)
+
+
 @pytest.fixture(params=["as-root", "as-user"])
 def namespaces(request: pytest.FixtureRequest) -> LinuxSandbox:
     """The namespaces sandbox in both of its forms."""

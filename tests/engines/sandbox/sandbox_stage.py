@@ -278,7 +278,7 @@ def _tested(engine: Callable[[Any, bool], Any], program: Any, own_user: bool) ->
 ENGINES = ("as-root", "as-user", "crun-as-root", "crun-as-user", "reduced")
 
 
-def engine(kind: str) -> Sandbox:
+def engine(kind: str) -> LinuxSandbox | CrunSandbox | ReducedSandbox:
     """One of :data:`ENGINES`: each way in which something is enforced on this host."""
     if kind == "reduced":
         return reduced()

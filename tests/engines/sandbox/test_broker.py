@@ -9,7 +9,6 @@ import socket
 import pytest
 from tests.engines.sandbox.sandbox_stage import Stage
 
-from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.port import Sandbox
 
 DECLARED = ["localhost"]
@@ -139,7 +138,7 @@ for name in ("evil.example", "data-0123456789.localhost.example", "LOCALHOST.evi
     assert names == {"evil.example", "data-0123456789.localhost.example", "localhost.evil.example"}
 
 
-def test_asking_another_resolver_directly_is_refused(stage: Stage, namespaces: LinuxSandbox) -> None:
+def test_asking_another_resolver_directly_is_refused(stage: Stage, enclosed: Sandbox) -> None:
     """A query to a resolver of its own choice is a connection like any other: no tunnel through port 53."""
     code = """
 import errno, socket
@@ -150,7 +149,7 @@ for action in (lambda: peer.sendto(b"query", ("192.0.2.53", 53)), lambda: peer.c
     except OSError as error:
         print(errno.errorcode[error.errno])
 """
-    outcome = stage.run(namespaces, code, hosts=DECLARED)
+    outcome = stage.run(enclosed, code, hosts=DECLARED)
     assert outcome.lines == ["EACCES", "EACCES"], outcome.errors
     assert outcome.refused() == {("192.0.2.53", 53, "udp")}
 
@@ -221,7 +220,7 @@ print(len(done), set(done))
     assert sum(each.count for each in outcome.attempts if each.allowed and each.protocol == "tcp") == 40
 
 
-def test_a_program_talks_to_itself_over_loopback_and_unix_sockets(stage: Stage, namespaces: LinuxSandbox) -> None:
+def test_a_program_talks_to_itself_over_loopback_and_unix_sockets(stage: Stage, enclosed: Sandbox) -> None:
     code = """
 import socket, threading
 listening = socket.socket(); listening.bind(("127.0.0.1", 0)); listening.listen()
@@ -236,7 +235,7 @@ name = socket.socket(socket.AF_UNIX); name.bind("\\0name"); name.listen()
 socket.socket(socket.AF_UNIX).connect("\\0name"); print("name")
 a, b = socket.socketpair(); socket.send_fds(a, [b"x"], [0]); print(len(socket.recv_fds(b, 1, 1)[1]))
 """
-    outcome = stage.run(namespaces, code)
+    outcome = stage.run(enclosed, code)
     assert outcome.lines == ["b'x'", "blocking", "path", "name", "1"], outcome.errors
     assert not outcome.attempts
 

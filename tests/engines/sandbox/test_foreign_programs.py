@@ -25,6 +25,7 @@ from tests.fixtures.waiting import wait_until
 
 from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.network import outside
+from armillary.engines.sandbox.port import Sandbox
 
 BODY = b"what the server says" * 1000
 
@@ -99,15 +100,15 @@ def found(program: str, package: str) -> str:
     return path
 
 
-def shell(stage: Stage, sandbox: LinuxSandbox, script: str, **more: Any) -> Outcome:
+def shell(stage: Stage, sandbox: Sandbox, script: str, **more: Any) -> Outcome:
     return stage.run(sandbox, script, interpreter="#!/usr/bin/env sh\n", hosts=["localhost", "web.example"], **more)
 
 
-def test_curl(stage: Stage, namespaces: LinuxSandbox, http: int) -> None:
+def test_curl(stage: Stage, enclosed: Sandbox, http: int) -> None:
     curl = found("curl", "curl")
     outcome = shell(
         stage,
-        namespaces,
+        enclosed,
         f"{curl} -sS http://web.example:{http}/ | wc -c; {curl} -sS --max-time 5 http://web.example:{http}/a "
         f"http://web.example:{http}/b | wc -c; {curl} -sS --max-time 5 http://undeclared.example/; echo $?",
     )

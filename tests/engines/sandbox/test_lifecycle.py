@@ -144,8 +144,8 @@ sys.stderr.write("to stderr")
     )
 
 
-def test_a_flood_of_output_slows_the_application_and_loses_nothing(stage: Stage, namespaces: LinuxSandbox) -> None:
-    outcome = stage.run(namespaces, "for number in range(700): print(number)")
+def test_a_flood_of_output_slows_the_application_and_loses_nothing(stage: Stage, enclosed: Sandbox) -> None:
+    outcome = stage.run(enclosed, "for number in range(700): print(number)")
     assert outcome.lines == [str(number) for number in range(700)]
 
 
@@ -301,9 +301,9 @@ def test_under_uvloop(stage: Stage, sandbox: Sandbox) -> None:
         ({"real_time": True}, "real-time"),
     ],
 )
-def test_what_cannot_be_started(stage: Stage, namespaces: LinuxSandbox, changes: dict[str, Any], message: str) -> None:
+def test_what_cannot_be_started(stage: Stage, enclosed: Sandbox, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InstallError, match=message):
-        stage.run(namespaces, "print(1)", **changes)
+        stage.run(enclosed, "print(1)", **changes)
 
 
 def test_a_mechanism_that_is_refused_stops_the_launch(stage: Stage, namespaces: LinuxSandbox) -> None:

@@ -160,10 +160,10 @@ while True:
 
 
 @pytest.mark.anyio
-async def test_each_who_wrote_gets_their_own_answer(stage: Stage, namespaces: LinuxSandbox) -> None:
+async def test_each_who_wrote_gets_their_own_answer(stage: Stage, enclosed: Sandbox) -> None:
     port = reserved_port()
     given: dict[str, Any] = {"udp_server_ports": {port}}
-    async with serving(stage, namespaces, DATAGRAMS.replace("PORT", str(port)), **given) as found:
+    async with serving(stage, enclosed, DATAGRAMS.replace("PORT", str(port)), **given) as found:
         with contextlib.ExitStack() as held:
             peers = [held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(20)]
             for each in peers:
@@ -180,10 +180,10 @@ async def test_each_who_wrote_gets_their_own_answer(stage: Stage, namespaces: Li
 
 @pytest.mark.anyio
 @needs_ipv6
-async def test_datagrams_come_in_over_ipv6_to_a_program_that_knows_ipv4(stage: Stage, namespaces: LinuxSandbox) -> None:
+async def test_datagrams_come_in_over_ipv6_to_a_program_that_knows_ipv4(stage: Stage, enclosed: Sandbox) -> None:
     port = reserved_port()
     given: dict[str, Any] = {"udp_server_ports": {port}, "addresses": parse_device_addresses(["::1", "127.0.0.2"])}
-    async with serving(stage, namespaces, DATAGRAMS.replace("PORT", str(port)), **given):
+    async with serving(stage, enclosed, DATAGRAMS.replace("PORT", str(port)), **given):
         for family, host in ((socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.2")):
             with socket.socket(family, socket.SOCK_DGRAM) as peer:
                 peer.setblocking(False)
@@ -204,10 +204,10 @@ except OSError as error:
 """
 
 
-def test_a_server_reaches_itself_while_it_listens(stage: Stage, namespaces: LinuxSandbox) -> None:
+def test_a_server_reaches_itself_while_it_listens(stage: Stage, enclosed: Sandbox) -> None:
     """And when it does not any more, nothing of the host that has the port by then."""
     port = reserved_port()
-    found = stage.run(namespaces, ITSELF.replace("PORT", str(port)), tcp_server_ports={port})
+    found = stage.run(enclosed, ITSELF.replace("PORT", str(port)), tcp_server_ports={port})
     assert found.lines == ["b'to itself'", "b'to itself'", "13"], found.errors
 
 

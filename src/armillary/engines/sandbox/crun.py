@@ -13,12 +13,13 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from armillary.capability import confine, oci
 from armillary.capability.confine import Folders, ImageTree
+from armillary.capability.grant import Grant
 from armillary.capability.layout import places
 from armillary.capability.oci import Bundle
 from armillary.capability.seccomp import compile_filter
@@ -39,7 +40,9 @@ WRAPPER_PROCESSES = 2
 # The first process inside: it waits for the application and for whatever else loses its parent there.
 FIRST = '"$@" & exec >/dev/null 2>&1; wait $!'
 STARTER_SOURCE = (Path(__file__).parent / "oci" / "starter.py").read_text("utf-8")
-RECEIVER_SOURCE = (Path(__file__).parent / "oci" / "receiver.py").read_text("utf-8")
+RECEIVER_SOURCE = (Path(__file__).parent / "oci" / "receiver.py").read_bytes()
+# Where these are inside; the launcher's rules leave them to nobody.
+RECEIVER, LAUNCHER = "/run/armillary/receiver.py", "/run/armillary/launcher.py"
 
 WEAKER = (
     "The first process inside is a shell of the host. It has the application's user, namespaces and limits, and the "
@@ -131,7 +134,7 @@ class CrunSandbox:
         )
         return oci.bundle(
             launch_.grant,
-            places(runtime, tree, folders, namespaces.own_files(launch_.grant)),
+            places(runtime, tree, folders, _files(launch_.grant)),
             process,
             machine=kernel.machine(),
             storage=storage_path if folders.mounted else None,
@@ -144,11 +147,10 @@ class CrunSandbox:
         """What the starter is told, as a descriptor, and the other descriptors that it needs."""
         storage_path = f"{folder}/storage"
         bundle = self.bundle(launch_, tree, folders, storage_path)
-        content = namespaces.own_files(launch_.grant)
+        content = _files(launch_.grant)
         handed = [os.dup(storage)] if storage >= 0 else []
         asked = {
             "crun": self.runtime.crun,
-            "receiver": RECEIVER_SOURCE,
             "folder": folder,
             "supervisor": os.getpid(),
             "as_user": not self.own_user,
@@ -158,9 +160,16 @@ class CrunSandbox:
             "folders": bundle.folders,
             "links": bundle.links,
             "files": {path: content[path].decode() for path in bundle.files},
+            "receiver": RECEIVER,
+            "launcher": LAUNCHER,
             "config": bundle.config,
         }
         return namespaces.memory_file(json.dumps(asked).encode()), handed
+
+
+def _files(grant: Grant) -> Mapping[str, bytes]:
+    """The files that are written into a bundle."""
+    return {**namespaces.own_files(grant), RECEIVER: RECEIVER_SOURCE}
 
 
 def _remove(folder: str) -> None:

@@ -7,11 +7,11 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.engines.sandbox.sandbox_stage import Stage, linux, reduced
+from tests.engines.sandbox.sandbox_stage import Stage, crun, linux, reduced
 from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import wait_until
 
@@ -176,15 +176,16 @@ def test_what_held_at_the_start_is_demanded_later(groups: DeviceGroups, monkeypa
     group.end()
 
 
-@pytest.fixture(params=["linux", "reduced"])
+@pytest.fixture(params=["linux", "crun", "reduced"])
 def grouped(request: pytest.FixtureRequest) -> Sandbox:
     new_groups()
-    return linux() if request.param == "linux" else reduced()
+    return {"linux": linux, "crun": crun, "reduced": reduced}[request.param]()
 
 
-def test_an_application_does_not_see_where_its_group_is(stage: Stage) -> None:
+@pytest.mark.parametrize("made", [linux, crun])
+def test_an_application_does_not_see_where_its_group_is(stage: Stage, made: Callable[[], Sandbox]) -> None:
     new_groups()
-    outcome = stage.run(linux(), "print(open('/proc/self/cgroup').read())")
+    outcome = stage.run(made(), "print(open('/proc/self/cgroup').read())")
     seen = {line.rpartition(":")[2] for line in outcome.lines if line}
     assert seen == {"/"}, outcome.errors
 

@@ -6,17 +6,18 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.engines.sandbox.sandbox_stage import DEADLINE_S, Outcome, Stage, linux
+from tests.engines.sandbox.sandbox_stage import DEADLINE_S, Outcome, Stage, crun, linux
 from tests.fixtures.native_program import NO_TRACER, SECRET, native_program
 from tests.fixtures.waiting import until
 
 from armillary.engines.sandbox.crash import ptrace
 from armillary.engines.sandbox.crash.ptrace import can_trace
 from armillary.engines.sandbox.network import kernel
-from armillary.engines.sandbox.port import ExitStatus
+from armillary.engines.sandbox.port import ExitStatus, Sandbox
 from armillary.wire.device.crash_dump import MachineState
 from armillary.wire.image.elf_symbols import read_elf
 
@@ -31,9 +32,9 @@ def stage(tmp_path: Path) -> Stage:
     return Stage(tmp_path)
 
 
-def run(stage: Stage, way: str, *, own_user: bool = True) -> Outcome:
+def run(stage: Stage, way: str, sandbox: Sandbox | None = None) -> Outcome:
     program = {"bin/app": native_program()}
-    return stage.run(linux(own_user=own_user), "", files=program, arguments=(way,))
+    return stage.run(sandbox or linux(own_user=True), "", files=program, arguments=(way,))
 
 
 def state_of(outcome: Outcome) -> MachineState:
@@ -49,6 +50,7 @@ def functions(state: MachineState) -> list[str]:
     return [name.partition(".")[0] for name in names if not name.startswith("_")]
 
 
+@pytest.mark.parametrize("made", [linux, crun])
 @pytest.mark.parametrize("own_user", [True, False], ids=["as-root", "as-user"])
 @pytest.mark.parametrize(
     ("way", "number", "fault", "names"),
@@ -62,9 +64,9 @@ def functions(state: MachineState) -> list[str]:
     ],
 )
 def test_where_a_native_program_crashed_is_seen(
-    stage: Stage, way: str, number: int, fault: str, names: list[str], own_user: bool
+    stage: Stage, way: str, number: int, fault: str, names: list[str], own_user: bool, made: Callable[..., Sandbox]
 ) -> None:
-    outcome = run(stage, way, own_user=own_user)
+    outcome = run(stage, way, made(own_user=own_user))
     state = state_of(outcome)
     assert (outcome.status and outcome.status.signal, state.signal, state.fault) == (number, number, fault)
     assert functions(state) == names

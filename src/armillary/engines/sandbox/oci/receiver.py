@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The program inside a container that takes the channel and becomes the launcher.
 
-Run by the host's interpreter as ``python3 -I -S -c SOURCE LAUNCHER``; LAUNCHER is the source of
+Run by the host's interpreter as ``python3 -I -S FILE LAUNCHER``; LAUNCHER is a file with the source of
 ``within/launcher.py``. It imports the standard library only.
 
 The channel waits in the socket that crun hands on, and is nobody's but the launcher's afterwards: crun keeps what it
@@ -26,6 +26,7 @@ def receive() -> int:
 if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGQUIT):  # a shell starts what it waits for without them
         signal.signal(number, signal.SIG_DFL)
-    launcher = compile(sys.argv[1], "launcher", "exec")
+    with open(sys.argv[1], encoding="utf-8") as file:  # noqa: PTH123 - no pathlib in here
+        launcher = compile(file.read(), sys.argv[1], "exec")
     sys.argv[1] = str(receive())
     exec(launcher, {"__name__": "__main__"})  # noqa: S102 - its purpose

@@ -2,8 +2,8 @@
 """The program between the device and crun: it makes the bundle at a place that nobody else sees, and becomes crun.
 
 Run by the host's interpreter as ``python3 -I -S -c SOURCE SPECIFICATION COMMAND... CHANNEL``, in the application's
-control groups. SPECIFICATION is a descriptor with JSON (:func:`main`), COMMAND the launcher's, CHANNEL the inherited
-socket that the launcher is given. It imports the standard library only.
+control groups. SPECIFICATION is a descriptor with JSON (:func:`main`), COMMAND the launcher's, which ends with its
+source, CHANNEL the inherited socket that the launcher is given. It imports the standard library only.
 
 - It ends with the device (PR_SET_PDEATHSIG), and so does crun, which it becomes; the first program inside ends with
   crun, and everything inside with that.
@@ -83,7 +83,7 @@ def write(path: str, content: str) -> None:
 
 
 def make_bundle(asked: dict[str, Any], command: list[str]) -> None:
-    """Write the bundle; the last word of ``command`` is the launcher's source, which the receiver runs."""
+    """Write the bundle, in which the interpreter runs the receiver, and the receiver the launcher, from files."""
     folder = asked["folder"]
     root = f"{folder}/{asked['root']}"
     os.mkdir(root)  # noqa: PTH102
@@ -92,10 +92,11 @@ def make_bundle(asked: dict[str, Any], command: list[str]) -> None:
     for target, path in asked["links"]:
         os.makedirs(os.path.dirname(root + path), exist_ok=True)  # noqa: PTH103, PTH120
         os.symlink(target, root + path)  # noqa: PTH211
-    for path, content in asked["files"].items():
+    *interpreter, _, source = command  # without -c
+    for path, content in (*asked["files"].items(), (asked["launcher"], source)):
         write(root + path, content)
         os.chmod(root + path, 0o444)  # noqa: PTH101
-    asked["config"]["process"]["args"] += [*command[:-1], asked["receiver"], command[-1]]
+    asked["config"]["process"]["args"] += [*interpreter, asked["receiver"], asked["launcher"]]
     write(f"{folder}/config.json", json.dumps(asked["config"]))
 
 
@@ -113,9 +114,9 @@ def hand_on(channel: int) -> None:
 def main(specification: int, command: list[str], channel: int) -> None:
     """Become crun; does not return.
 
-    The specification has ``crun`` (a path), ``receiver`` (source), ``folder`` (an empty one), ``supervisor`` (process
-    id), ``as_user``, ``storage`` (a descriptor, or null) with its place ``storage_path``, ``root``, ``folders``,
-    ``links``, ``files`` and ``config``.
+    The specification has ``crun`` (a path), ``folder`` (an empty one), ``supervisor`` (process id), ``as_user``,
+    ``storage`` (a descriptor, or null) with its place ``storage_path``, ``root``, ``folders``, ``links``, ``files``,
+    ``receiver`` and ``launcher`` (paths inside) and ``config``.
     """
     os.umask(0o022)
     with os.fdopen(specification) as file:

@@ -56,6 +56,7 @@ def _words(place: Place, generated: Mapping[str, int]) -> tuple[str, ...]:
         Kind.LINK: ("--symlink", source, path),
         Kind.FILE: ("--perms", "0444", "--file", str(generated.get(path)), path),
         Kind.READ: ("--ro-bind", source, path),
+        Kind.READ_ALL: ("--ro-bind", source, path),
         Kind.WRITE: ("--bind", source, path),
         Kind.DEVICE: ("--dev-bind", source, path),
         Kind.PROCESSES: ("--proc", path),

@@ -32,7 +32,7 @@ _RIGHTS = {
     confine.SERIAL: "a serial line",
     confine.READ_FILE | confine.WRITE_FILE: "read and write",
 }
-_BOUND = {Kind.WRITE: "read and write", Kind.READ: "read-only", Kind.DEVICE: "a device"}
+_BOUND = {Kind.WRITE: "read and write", Kind.READ: "read-only", Kind.READ_ALL: "read-only", Kind.DEVICE: "a device"}
 _DECIDED = "connect, sendto, sendmsg, sendmmsg, bind, listen: the device decides (seccomp notification)"
 
 

@@ -35,6 +35,7 @@ class Kind(Enum):
     LINK = auto()  # a symbolic link to ``source``
     FILE = auto()  # a small file that the engine writes
     READ = auto()  # a file or folder of the host, read-only
+    READ_ALL = auto()  # a folder of the host with what is mounted below it, read-only
     WRITE = auto()  # a folder of the host that the application changes
     DEVICE = auto()  # a device node of the host
     PROCESSES = auto()  # its own processes (proc(5))
@@ -79,7 +80,7 @@ def _parents(paths: Iterable[str]) -> list[str]:
 
 def _of_runtime(runtime: Runtime, image: ImageTree) -> list[Place]:
     return [
-        *(Place(Kind.READ, folder, folder) for folder in runtime.folders),
+        *(Place(Kind.READ_ALL, folder, folder) for folder in runtime.folders),
         *(Place(Kind.LINK, path, to) for to, path in runtime.links if path.strip("/") not in image.entries),
         *(Place(Kind.READ, path, path) for path in runtime.files),
     ]

@@ -36,7 +36,8 @@ ARCHITECTURES = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}
 # What runtimes put into every /dev, and no application needs: a link to nowhere is there already.
 _WITHHELD = "/dev/tty"
 _NOWHERE = "withheld"
-_READ_ONLY = ("rbind", "rprivate", "ro", "rro", "rnosuid", "rnodev")
+_READ_ONLY = ("rbind", "rprivate", "ro", "nosuid", "nodev")
+_READ_ONLY_WITH_ALL = ("rbind", "rprivate", "ro", "rro", "rnosuid", "rnodev")  # crun 1.8 takes these for folders alone
 _CHANGED = ("rbind", "rprivate", "rw", "nosuid", "nodev", "noexec")
 _NODE = ("bind", "rprivate", "rw", "nosuid", "noexec")
 
@@ -138,7 +139,12 @@ def _mount(place: Place) -> dict[str, Any] | None:
     if place.kind is Kind.TEMPORARY:
         options = ["nosuid", "nodev", "noexec", "mode=1777", f"size={confine.TEMPORARY_SIZE_BYTES}"]
         return {"destination": place.path, "type": "tmpfs", "source": "tmpfs", "options": options}
-    bound = {Kind.READ: _READ_ONLY, Kind.WRITE: _CHANGED, Kind.DEVICE: _NODE}
+    bound = {
+        Kind.READ: _READ_ONLY,
+        Kind.READ_ALL: _READ_ONLY_WITH_ALL,
+        Kind.WRITE: _CHANGED,
+        Kind.DEVICE: _NODE,
+    }
     return _bind(place.path, place.source, bound[place.kind]) if place.kind in bound else None
 
 

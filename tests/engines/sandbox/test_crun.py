@@ -7,6 +7,8 @@ import asyncio
 import copy
 import dataclasses
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,21 @@ def test_opening_crun_gives_a_proved_sandbox() -> None:
     assert report.sandbox == "crun"
     assert report.complete
     assert any("shell of the host" in sentence for sentence in report.weaker)
+
+
+VERSION_2_ALONE = f'umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && exec {sys.executable} -c "$0"'
+SELF_TEST = """
+from armillary.engines.sandbox.selection import open_sandbox
+print(open_sandbox("crun").self_test().complete)
+"""
+
+
+@ROOT_ONLY
+def test_a_host_with_control_groups_of_version_2_alone_is_used() -> None:
+    crun()
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", VERSION_2_ALONE, SELF_TEST]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S * 2, check=False)
+    assert (run.stdout, run.returncode) == ("True\n", 0), run.stderr
 
 
 # What the bundle says is what holds

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from armillary.attest import policy
-from armillary.attest.appraise import STEPS
+from armillary.attest.steps import STEPS
 from armillary.identity.issue import TRUST_TIERS
 from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 

@@ -9,10 +9,11 @@ from uuid import UUID
 import pytest
 
 from armillary.attest import challenge as ch
-from armillary.attest.appraise import STEPS, Enrolment, appraise
+from armillary.attest.appraise import Enrolment, appraise
 from armillary.attest.judgement import MAX_ENDORSEMENTS, AppraisalMemory, judge_log, verified_endorsement
 from armillary.attest.policy import AttestationPolicy, PolicyInForce
 from armillary.attest.reference import ReferenceValues, ReleaseStanding
+from armillary.attest.steps import STEPS
 from armillary.errors import AppraisalError, ChallengeError, SignatureError, WireError
 from armillary.identity import dice
 from armillary.sim.device.prover import Prover, release

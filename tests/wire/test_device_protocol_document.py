@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from armillary.attest import challenge
-from armillary.attest.appraise import STEPS
+from armillary.attest.steps import STEPS
 from armillary.wire.attestation import event_log, evidence, firmware_log, tpm_attestation
 from armillary.wire.certificates import certificate
 from armillary.wire.device import checkin, crash_dump, crash_record, device_log, error_report

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The appraisal: is this the device it says it is, fresh, and what did it boot? One numbered list, :data:`STEPS`.
+"""The appraisal: is this the device it says it is, fresh, and what did it boot? One numbered list, ``steps.py``.
 
 Steps 1 to 8 ask *who and when*: a failure raises and gives no certificate at all. Steps from 9 on ask *what
 booted*: a failure gives the verdict "update-only", so that the device can be repaired over the air and do nothing
@@ -12,7 +12,7 @@ Steps that stay with the caller, because they need a clock, a connection or the 
 - (C) Spend :attr:`Appraisal.challenge_id` in the same transaction as the check-in; a second use is a replay.
 - (D) Store ``boot_count``, ``endorsement_digest`` and ``security_versions`` of an attested check-in in the enrolment
   record, and the lineage of every check-in: steps 10, 15 and 17 compare with them next time. Hold a device whose
-  step 10 or 17 failed (:data:`FORK_STEPS`).
+  step 10 or 17 failed (:data:`armillary.attest.steps.FORK_STEPS`).
 
 One check-in costs one ECDSA verify: the endorsement of a boot and the judgement of an event log do not change
 from check-in to check-in and are kept in an :class:`AppraisalMemory` keyed by their bytes.
@@ -30,6 +30,7 @@ from armillary.attest.judgement import AppraisalMemory, Judgement, judge_log, ve
 from armillary.attest.lineage import NO_LINEAGE, NONE_YET, Lineage, lineage_fault
 from armillary.attest.policy import PolicyInForce, containment_fault
 from armillary.attest.reference import ReferenceValues, utc
+from armillary.attest.steps import FORK_STEPS, STEPS
 from armillary.attest.tpm_quote import firmware_fault, quote_fault
 from armillary.errors import AppraisalError, WireError
 from armillary.wire.attestation.event_log import BootEvent
@@ -39,56 +40,6 @@ from armillary.wire.encoding import cose
 
 ATTESTED: Final = "attested"
 UPDATE_ONLY: Final = "update-only"
-
-# The whole appraisal: number, name, what goes wrong without it.
-STEPS: Final[tuple[tuple[int, str, str], ...]] = (
-    (1, "connection key", "One device speaking on a connection that another device's key opened."),
-    (2, "challenge", "An old proof sent again, or a proof made for another device's connection."),
-    (3, "endorsement", "A key that anybody made up posing as the key the boot ROM gave to this boot."),
-    (4, "evidence", "Claims that were edited on the way, or written by software that lacks this boot's key."),
-    (5, "device identity", "A genuine proof of one device handed in under the name of another."),
-    (6, "service name", "A proof that was asked for by another service, or by an impostor, and passed on to this one."),
-    (7, "report", "Installed images, update outcomes or error reports that were edited between device and service."),
-    (8, "client key", "A certificate for a key that is no key, or that is this device's identity or boot key."),
-    (9, "one boot", "The clean log of an earlier boot shown in place of the log of the boot that is running."),
-    (
-        10,
-        "boot counter",
-        "A copied device, or one whose storage was set back to an earlier day, passing as the original.",
-    ),
-    (11, "event log", "Events that were dropped, reordered, edited or added after the boot ROM measured them."),
-    (12, "hardware", "A device that runs as another chip, or on a weaker root of trust, than the one enrolled."),
-    (13, "known components", "A boot component that was changed or that nobody released."),
-    (
-        14,
-        "complete release",
-        "A boot component that is missing, doubled or out of place, or good ones of different releases mixed together.",
-    ),
-    (15, "security version", "An old release with known holes, validly signed, put back on the device."),
-    (
-        16,
-        "tpm quote",
-        "A boot that the device's TPM never measured, told by software that got hold of this boot's keys.",
-    ),
-    (
-        17,
-        "lineage",
-        "A copied device that never meets the original's boot counter; and either of them until somebody has looked.",
-    ),
-    (
-        18,
-        "release in force",
-        "A release that was withdrawn, or whose time is over, run on by a device that was not told.",
-    ),
-    (19, "catalog policy", "A device or a release that is weaker or older than the owner of its catalog accepts."),
-    (
-        20,
-        "firmware log",
-        "A machine started by firmware or a boot loader that nobody knows, or a log that was edited to hide it.",
-    ),
-)
-# Two machines hold one identity when one of these fails: neither is let in until an operator has looked.
-FORK_STEPS: Final = frozenset({10, 17})
 
 # What a root of trust can at most be enrolled as; the enrolment record decides the tier, step 12 only notices
 # that a device has become weaker than its record. A silicon root of trust speaks TPM 2.0 or better, so it has no
@@ -153,7 +104,7 @@ class Appraisal(NamedTuple):
 
     Attributes:
         verdict: ``attested`` or ``update-only``.
-        steps: One entry per row of :data:`STEPS`, in order.
+        steps: One entry per row of :data:`armillary.attest.steps.STEPS`, in order.
         evidence: The verified claims.
         events: The events of a log that replays to the signed head; empty where it does not.
         challenge_id: For the caller to spend.

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib
 import os
 import sys
@@ -12,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from armillary import __version__
 from armillary.cli.earlier_options import with_present_names
+from armillary.cli.loading import no_search_for_garbage
 from armillary.cli.terminal.colour import NO_COLOUR_OPTION, NO_COLOUR_VARIABLE
 from armillary.cli.terminal.output import print_error
 from armillary.errors import ArmillaryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 os.environ.setdefault("TYPER_USE_RICH", "0")  # plain help: readable in a pipe, and 30 ms less on every call
 
@@ -104,6 +104,10 @@ ON_THEIR_OWN: dict[tuple[str, ...], str] = {
     ("device", "wifi"): "device.attached.wifi",
 }
 
+# Commands whose process goes on for months, without the library of the command line where their options are plain: the
+# module whose ``plain_options`` reads them and whose ``start`` runs it.
+LASTING: dict[tuple[str, ...], str] = {("up",): "service.start", ("device", "boot"): "device.start"}
+
 # What scripts call that people do not write: name -> module, whose ``main`` takes the arguments. Not in the overview.
 FOR_SCRIPTS: dict[str, str] = {"completion-names": "completion.names"}
 
@@ -171,8 +175,8 @@ def run(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"hint: {f'Did you mean {close[0]}? ' if close else ''}armillary --help lists them.\n")
         sys.exit(2)
     try:
-        if name != "up" or not _started(rest):
-            with _no_search_for_garbage() if arguments is None else contextlib.nullcontext():
+        if not _started((name, *rest)):
+            with no_search_for_garbage() if arguments is None else contextlib.nullcontext():
                 command = needed(name, rest)
             command(args=rest, prog_name=f"armillary {name}")
     except ArmillaryError as error:
@@ -184,20 +188,6 @@ def run(arguments: Sequence[str] | None = None) -> None:
         sys.exit(0)  # the reader (head, less) has seen enough
 
 
-@contextlib.contextmanager
-def _no_search_for_garbage() -> Iterator[None]:
-    """Load modules without a search for garbage, then or later, among what they are made of: it stays to the end.
-
-    Such searches are a fifth of the start of a large command.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
 def _without_colour(arguments: list[str]) -> list[str]:
     """The arguments without ``--no-color``, which is taken out here for all commands."""
     if NO_COLOUR_OPTION not in arguments:
@@ -206,12 +196,13 @@ def _without_colour(arguments: list[str]) -> list[str]:
     return [each for each in arguments if each != NO_COLOUR_OPTION]
 
 
-def _started(arguments: Sequence[str]) -> bool:
-    """Run the service if its options are plain, until its end; False where the command must read them."""
-    from armillary.cli.service.start import plain_options, start  # noqa: PLC0415 - for this command only
-
-    options = plain_options(arguments)
-    if options is None:
-        return False
-    start(options)
-    return True
+def _started(words: Sequence[str]) -> bool:
+    """Run a lasting command if its options are plain, until its end; False where the command must read them."""
+    for command, module in LASTING.items():
+        if tuple(words[: len(command)]) == command:
+            lasting = importlib.import_module(f".{module}", __package__)
+            options = lasting.plain_options(words[len(command) :])
+            if options is not None:
+                lasting.start(options)
+                return True
+    return False

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Data files that vary by chip, board, industry or detection, and the functions that load them.
 
-What it is: TOML, JSON and application folders shipped in the package, found with ``importlib.resources`` so that
-they are there in a wheel as in a checkout. ``python -m armillary.sim.check`` validates all of it.
+What it is: TOML, JSON and application folders shipped in the package, beside this file in a wheel as in a
+checkout. ``python -m armillary.sim.check`` validates all of it.
 
 What it is not: rules. A chip profile is decoded here and understood by ``armillary.boot.profile``; adding a chip adds
 a file and no code.
@@ -13,16 +13,15 @@ Specification: each kind of content is described by the module that parses it; `
 from __future__ import annotations
 
 import tomllib
-from importlib import resources
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 from armillary.errors import NotFoundError
 
 
-def folder(kind: str) -> Traversable:
+def folder(kind: str) -> Path:
     """The folder of one kind of content, e.g. ``chips``."""
-    return resources.files(__name__) / kind
+    return Path(__file__).parent / kind
 
 
 def folder_names(kind: str) -> tuple[str, ...]:

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-import aiohttp
-
 from armillary.boot import chain
 from armillary.boot.profile import ChipProfile
 from armillary.capability.board import board_platform
@@ -32,12 +30,12 @@ from armillary.device.checkin.update_wait import UpdateWait
 from armillary.device.install.installer import Installer
 from armillary.device.interface.events import SystemEvents
 from armillary.device.interface.interface import ApplicationInterface, no_sockets_left, socket_folder
-from armillary.device.interface.methods import DeviceParts, method_table
 from armillary.device.interface.peripherals.outside import outside_door
 from armillary.device.offers import Offers
 from armillary.device.peripherals.ownership import PeripheralMap
 from armillary.device.peripherals.use import PeripheralUse, hold_peripherals
 from armillary.device.repository.directives import Directives
+from armillary.device.repository.source import mirror_session
 from armillary.device.running import RunningDevice
 from armillary.device.settings import DeviceSettings
 from armillary.device.state.clock import DeviceClock
@@ -52,7 +50,7 @@ from armillary.device.state.reports import Incident, ReportQueue
 from armillary.device.state.status import write_status
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.os_disk import OsDisk
-from armillary.engines.real_time.emulated import EmulatedCores
+from armillary.engines.real_time.selection import CoresOnDemand
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.selection import open_root_of_trust
 from armillary.engines.sandbox.port import Sandbox, SandboxReport
@@ -61,6 +59,9 @@ from armillary.errors import BootRefusedError
 from armillary.wire.device.checkin import CheckinReply
 
 if TYPE_CHECKING:
+    import aiohttp
+
+    from armillary.device.interface.table import MethodTable
     from armillary.device.private_network.network import PrivateNetwork
     from armillary.device.repository.repository import DeviceRepository
 
@@ -194,7 +195,7 @@ class Device:
         context = self._tls_context(startup.configuration)
         async with (
             self._endpoint(startup, context) as endpoint,
-            aiohttp.ClientSession(auto_decompress=False, trust_env=False) as mirrors,
+            mirror_session(self._settings.mirrors) as mirrors,
         ):
             check_ins = self._check_ins(startup, report, endpoint, installer)
             directives = self._directives(endpoint, mirrors)
@@ -231,7 +232,7 @@ class Device:
                 after_check_in=after_check_in,
                 interface=self._interface(check_ins, owners),
                 owners=owners,
-                cores=EmulatedCores(sandbox),
+                cores=CoresOnDemand(sandbox),
             )
             if self._stop_requested:
                 self._running.stop()
@@ -281,22 +282,29 @@ class Device:
 
     def _interface(self, check_ins: CheckIns, owners: PeripheralMap) -> ApplicationInterface:
         """What answers applications, over the parts of this device that they may ask something of."""
-        parts = DeviceParts(
-            device_id=self.device_id,
-            journal=self.journal,
-            flash=self._flash,
-            clock=self.clock,
-            events=self._events,
-            daa=check_ins.daa,
-            power=self,
-            check_in_now=self.check_in_now,
-            storage_folder=lambda component_id: self.folder.mutable / str(component_id),
-            peripherals=self._peripherals,
-            owners=owners,
-            grant_of=self._grant_of,
-            private_network=self._private_network,
-        )
-        return ApplicationInterface(self.folder.run, method_table(parts), self.journal, self.clock.monotonic)
+
+        def make_table() -> MethodTable:
+            from armillary.device.interface.methods import DeviceParts, method_table  # noqa: PLC0415 - if one asks
+
+            return method_table(
+                DeviceParts(
+                    device_id=self.device_id,
+                    journal=self.journal,
+                    flash=self._flash,
+                    clock=self.clock,
+                    events=self._events,
+                    daa=check_ins.daa,
+                    power=self,
+                    check_in_now=self.check_in_now,
+                    storage_folder=lambda component_id: self.folder.mutable / str(component_id),
+                    peripherals=self._peripherals,
+                    owners=owners,
+                    grant_of=self._grant_of,
+                    private_network=self._private_network,
+                )
+            )
+
+        return ApplicationInterface(self.folder.run, make_table, self.journal, self.clock.monotonic)
 
     @contextlib.asynccontextmanager
     async def _own_api(

@@ -18,7 +18,7 @@ from tests.api.running_service import RunningService
 from tests.cli.conftest import Command
 from tests.fixtures.certificates import self_signed
 
-from armillary.cli.device import boot, pinned_root
+from armillary.cli.device import own_process, pinned_root
 
 TOKEN = "arme_" + "s" * 43  # what somebody in between would like to have
 
@@ -150,7 +150,7 @@ def test_the_same_command_makes_claims_and_boots_and_later_only_boots(
     bare: Command, service: RunningService, catalog: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     booted: list[Path] = []
-    monkeypatch.setattr(boot, "be_device", lambda data, **_: booted.append(data))
+    monkeypatch.setattr(own_process, "be_device", lambda data, **_: booted.append(data))
     monkeypatch.setenv("ARMILLARY_CA", str(tmp_path / "of another service.pem"))
     secret = service.service.enrolments.create(catalog, actor="test").secret
     folder = tmp_path / "device"

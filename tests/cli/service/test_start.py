@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from armillary.cli.main import command_of
+from armillary.cli.plain_options import port
 from armillary.cli.service import start
 
 NOT_AT_REST = ("typer", "difflib", "logging.config", "logging.handlers", "rich", "greenlet", "pydantic.v1", "alembic")
@@ -28,19 +29,10 @@ def test_modules_of_a_package_are_loaded_without_its_entry(monkeypatch: pytest.M
     assert importlib.import_module("wsgiref").__doc__
 
 
-def test_a_module_is_empty_inside_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
-    with start._emptied("colorsys"):
-        assert not hasattr(importlib.import_module("colorsys"), "rgb_to_hls")
-    assert importlib.import_module("colorsys").rgb_to_hls
-    with start._emptied("colorsys"):
-        assert importlib.import_module("colorsys").rgb_to_hls  # it was there already
-
-
 def test_plain_options_are_read_as_the_command_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[dict[str, object]] = []
     monkeypatch.setattr("armillary.cli.service.up.start", seen.append)
-    values = {Path: "a folder", int: "0", str: "a=b"}
+    values = {Path: "a folder", port: "0", str: "a=b"}
     names = {f"--{name.replace('_', '-')}": values[kind] for name, kind in start.OPTIONS.items()}
     apart = [part for option in names.items() for part in option]
     joined = [f"{name}={value}" for name, value in names.items()]
@@ -48,32 +40,6 @@ def test_plain_options_are_read_as_the_command_reads_them(monkeypatch: pytest.Mo
         command_of("up")(args=given, standalone_mode=False)
         assert start.plain_options(given) == seen.pop()  # of every option of the command
     assert start.plain_options([]) == {}
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        ["--help"],
-        ["--datas", "x"],
-        ["--public_host", "x"],
-        ["data", "x"],
-        ["x"],
-        ["--data"],
-        ["--data="],
-        ["--data", "--json"],
-        ["--json", "--json"],
-        ["--json=yes"],
-        ["--host", "a", "--host", "b"],
-        ["--api-port", "x"],
-        ["--api-port", "-1"],
-        ["--api-port", "9" * 5000],
-        ["--api-port", "\u0663"],
-        ["--as-json", "x"],
-        ["--", "--json"],
-    ],
-)
-def test_everything_else_is_left_to_the_command(given: list[str]) -> None:
-    assert start.plain_options(given) is None
 
 
 def test_the_service_goes_on_without_the_command_line(tmp_path: Path) -> None:

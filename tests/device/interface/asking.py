@@ -145,7 +145,7 @@ class Host:
         self.journal.listen(self.entries.append)
         self.table = MethodTable(rows(self.journal), device_id=DEVICE_ID)
         loop = asyncio.get_running_loop()
-        self.interface = ApplicationInterface(folder, self.table, self.journal, loop.time)
+        self.interface = ApplicationInterface(folder, lambda: self.table, self.journal, loop.time)
 
     @contextlib.asynccontextmanager
     async def open(self, app: Application) -> AsyncIterator[Asked]:

@@ -44,7 +44,7 @@ async def main():
         application = SimpleNamespace(grant=grant, image_id=OWN, name="asks")
         run = Run(application=application, on_event=print, end=print, defer=print, pid=lambda: None)
         monotonic = asyncio.get_running_loop().time
-        interface = ApplicationInterface(Path(folder, "run"), MethodTable(()), Journal(None, lambda: 0), monotonic)
+        interface = ApplicationInterface(Path(folder, "run"), lambda: MethodTable(()), Journal(None, lambda: 0), monotonic)
         async with interface.open(run) as path, asyncio.timeout(30):
             running = await sandbox.start(Launch(image_root=root, manifest=manifest, grant=grant, interface=path), hear)
             await running.wait()

@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import os
+import ssl
+from pathlib import Path
 
 import pytest
 from tests.device.repository.device_side import Network, play
+from tests.fixtures.certificates import self_signed
 from tests.fixtures.static_server import (
     Misbehaviour,
     Request,
@@ -18,6 +23,7 @@ from tests.fixtures.static_server import (
     silent,
 )
 
+from armillary.device.repository.source import HttpSource, mirror_session
 from armillary.errors import TransferError
 
 FILES = {"metadata/timestamp.json": b"{}" * 50, "targets/kernel": bytes(range(200))}
@@ -165,3 +171,32 @@ def test_a_quoted_path_is_asked_for_as_it_is():
     server = StaticServer({"metadata/1..%2Fevil%3F.json": b"role"})
     assert read(server, "metadata/1..%2Fevil%3F.json") == b"role"
     assert server.asked == [("metadata/1..%2Fevil%3F.json", None)]
+
+
+def test_a_mirror_with_tls_is_known_by_the_authorities_of_this_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, pem, _ = self_signed(tmp_path, "localhost", authority=True, hosts=("localhost",))
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_text(pem)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(files)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        await writer.drain()
+        writer.close()
+
+    async def read() -> bytes | None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+        url = f"https://localhost:{server.sockets[0].getsockname()[1]}/"
+        async with server, mirror_session((url,)) as session:
+            return await HttpSource("m", url, lambda: session, monotonic=lambda: 0.0).read("a", 10)
+
+    monkeypatch.setenv("SSL_CERT_DIR", os.devnull)
+    monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
+    with pytest.raises(TransferError, match="certificate verify failed"):
+        asyncio.run(read())
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    assert asyncio.run(read()) == b"{}"

@@ -1,30 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary device boot``: the process of a device. It loads what a device runs with, and no other verb."""
+"""The command ``armillary device boot``: its options and their help. ``start.py`` runs it, and reads plain ones itself.
+
+It loads what a device runs with, and no other verb.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from armillary.capability.device_addresses import parse_device_addresses
 from armillary.cli.device.attached.serving import RestOptions
-from armillary.cli.device.events import print_event, write_event
 from armillary.cli.device.here import devices_here
-from armillary.cli.release.board_file import load_board
+from armillary.cli.device.own_process import be_device, device_settings
+from armillary.cli.device.start import MIN_TRIAL_S
 from armillary.cli.terminal.device_options import DataOption
-from armillary.cli.terminal.output import note
 from armillary.cli.terminal.together import local_command
-from armillary.device.applications.serial_ports import parse_peripherals
-from armillary.device.private_network.naming import private_interface
-from armillary.device.process import Device
-from armillary.device.repository.sources import check_mirrors
-from armillary.device.settings import DeviceSettings
-from armillary.update.install.trial import HEALTHY_S, TrialRules
+from armillary.update.install.trial import HEALTHY_S
 
 app = devices_here()
 
@@ -33,7 +25,10 @@ app = devices_here()
 def boot(
     data: DataOption,
     trial: Annotated[
-        float, typer.Option("--trial", min=0.1, metavar="SECONDS", help="How long new applications must stay healthy.")
+        float,
+        typer.Option(
+            "--trial", min=MIN_TRIAL_S, metavar="SECONDS", help="How long new applications must stay healthy."
+        ),
     ] = HEALTHY_S,
     mirror: Annotated[
         list[str] | None,
@@ -75,38 +70,13 @@ def boot(
 
     Verified boot, then applications and check-ins.
     """
-    wired = None if board is None else load_board(board)
-    of_board = {} if wired is None else {name: Path(node) for name, node in wired.serial_ports.items()}
-    settings = DeviceSettings(
-        trial=TrialRules(healthy_s=trial),
-        mirrors=check_mirrors(mirror or ()),
-        addresses=parse_device_addresses(listen or ()),
+    settings = device_settings(
+        trial=trial,
+        mirror=mirror or (),
+        peripheral=peripheral or (),
+        listen=listen or (),
+        board=board,
         rest=rest,
-        serial_ports={**of_board, **parse_peripherals(peripheral or ())},
-        board=wired,
-        private_network=private_interface(private_network),
+        private_network=private_network,
     )
     be_device(data, settings, as_json=as_json)
-
-
-def be_device(data: Path, settings: DeviceSettings | None = None, *, as_json: bool) -> None:
-    """Be the device of a folder, until Ctrl-C; what happens goes to stdout as JSON lines, or to stderr as text."""
-    device = Device(data, settings=settings or DeviceSettings())
-    device.journal.listen(print_event if as_json else lambda entry: write_event(entry, sys.stderr.write))
-    if as_json:
-        device.journal.listen(_note_weaker)  # a person at the terminal must see it in every mode
-    asyncio.run(_boot(device))
-
-
-async def _boot(device: Device) -> None:
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, device.stop)
-    loop.add_signal_handler(signal.SIGTERM, device.stop)
-    loop.add_signal_handler(signal.SIGUSR1, device.check_in_now)
-    await device.run()
-
-
-def _note_weaker(entry: dict[str, object]) -> None:
-    weaker = entry.get("weaker")
-    for sentence in weaker if isinstance(weaker, list) else ():
-        note(f"weaker sandbox: {sentence}")

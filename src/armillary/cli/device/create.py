@@ -104,7 +104,7 @@ def _reach(service: str | None, token: str | None, ca: Path | None, root_sha256:
 
 
 def _be_device(data: Path, *, as_json: bool) -> None:
-    from armillary.cli.device.boot import be_device  # noqa: PLC0415 - what a device runs with, for --boot only
+    from armillary.cli.device.own_process import be_device  # noqa: PLC0415 - what a device runs with, for --boot only
 
     be_device(data, as_json=as_json)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import typer
 
 from armillary.cli.terminal.output import noun
-from armillary.roles.log import log_to_stderr
+from armillary.roles.plain_log import log_to_stderr
 
 HELP = "Devices: on this host and in the service."
 

@@ -12,14 +12,14 @@ import importlib
 import importlib.util
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pydantic
 
+from armillary.cli import plain_options as plain
+from armillary.cli.loading import hollow
 from armillary.cli.terminal.output import note, record
 from armillary.roles.absent import absent
 from armillary.settings import Settings, load_settings
@@ -27,15 +27,15 @@ from armillary.settings import Settings, load_settings
 if TYPE_CHECKING:
     from armillary.roles.whole import Whole
 
-# The options that have a value: the setting's name, and what the value is. ``up.py`` declares them with their help.
-OPTIONS: Mapping[str, type[str | int | Path]] = {
+# The options that have a value: the setting's name, and what reads the value. ``up.py`` declares them with their help.
+OPTIONS: Mapping[str, Callable[[str], object]] = {
     "data": Path,
     "config": Path,
     "host": str,
     "public_host": str,
-    "api_port": int,
-    "device_port": int,
-    "hub_port": int,
+    "api_port": plain.port,
+    "device_port": plain.port,
+    "hub_port": plain.port,
     "websocket_port": str,
     "broker_port": str,
     "bridge_port": str,
@@ -43,36 +43,11 @@ OPTIONS: Mapping[str, type[str | int | Path]] = {
     "series_database": str,
     "log_level": str,
 }
-JSON = "--json"
-# No port has more; Python refuses to read a number of thousands.
-PORT_DIGITS: Final = 5
 
 
-def plain_options(arguments: Sequence[str]) -> dict[str, str | int | Path | bool] | None:
-    """The options by name, and ``as_json``; None where the command must read them.
-
-    That is: an option that is unknown, given twice or without a value, a value that could be an option, a bad number.
-    """
-    found: dict[str, str | int | Path | bool] = {}
-    rest = list(arguments)
-    while rest:
-        given = rest.pop(0)
-        name, value = "as_json", ""
-        if given != JSON:
-            option, joined, value = given.partition("=")
-            name = option.removeprefix("--").replace("-", "_")
-            if name not in OPTIONS or option != f"--{name.replace('_', '-')}":
-                return None
-            if not joined:
-                value = rest.pop(0) if rest else ""
-            if not value or value.startswith("-"):
-                return None
-            if OPTIONS[name] is int and not (value.isascii() and value.isdigit() and len(value) <= PORT_DIGITS):
-                return None
-        if name in found:
-            return None
-        found[name] = True if given == JSON else OPTIONS[name](value)
-    return found
+def plain_options(arguments: Sequence[str]) -> dict[str, object] | None:
+    """The options by name; None where the command must read them."""
+    return plain.plain_options(arguments, OPTIONS)
 
 
 def start(options: Mapping[str, object]) -> None:
@@ -90,7 +65,7 @@ def start(options: Mapping[str, object]) -> None:
     pydantic.BaseModel.model_config = pydantic.ConfigDict(defer_build=True)
     # structlog's coloured console (4 MB) and SQLAlchemy's asyncio form (2 MB, a C++ runtime with it): never used here
     # the reader of uvicorn's own settings of logs, of which we give it none, with servers and queues (0.8 MB)
-    with absent("rich"), absent("greenlet"), _emptied("logging.config"):
+    with absent("rich"), absent("greenlet"), hollow("logging.config"):
         _leave_out_entry("uvicorn", Config="config")  # its command line, with a click and multiprocessing (1.5 MB)
         from armillary.roles.serve import serve  # noqa: PLC0415 - see the line above
     serve(settings, lambda whole: _say_ready(whole, settings, as_json=as_json), lambda: note("stopping ..."))
@@ -107,22 +82,6 @@ def _leave_out_entry(package: str, **names: str) -> None:
     made = sys.modules[package] = importlib.util.module_from_spec(found)
     for name, module in names.items():
         setattr(made, name, getattr(importlib.import_module(f"{package}.{module}"), name))
-
-
-@contextmanager
-def _emptied(name: str) -> Iterator[None]:
-    """Have a module of the standard library be empty for those who import it inside, unless it is there already.
-
-    It must be one that they import by its whole name and never use. Whoever imports it later has all of it.
-    """
-    absent = name not in sys.modules
-    if absent:
-        sys.modules[name] = ModuleType(name)
-    try:
-        yield
-    finally:
-        if absent:
-            del sys.modules[name]
 
 
 def _say_ready(whole: Whole, settings: Settings, *, as_json: bool) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from cryptography.x509 import Certificate
@@ -23,11 +24,12 @@ from armillary.capability.grant import Grant, PlatformLimits, board_grant, grant
 from armillary.errors import DoesNotFitError, InstallError, ManifestError, SignatureError, WireError
 from armillary.wire.image import board_configuration, package as image_package
 from armillary.wire.image.app_manifest import AppManifest
-from armillary.wire.image.application import needed_os, open_application
-from armillary.wire.image.asxipfs import Filesystem
 from armillary.wire.image.board_configuration import BoardConfiguration
 from armillary.wire.image.package import ImagePackage
 from armillary.wire.image.section import APPLICATIONS, CUSTOMER_BOARD_CONFIG
+
+if TYPE_CHECKING:
+    from armillary.wire.image.asxipfs import Filesystem
 
 _INSTALLABLE = (APPLICATIONS, CUSTOMER_BOARD_CONFIG)
 
@@ -78,6 +80,8 @@ def admit(
             f"image {image_id} has {len(data)} bytes: expected at most {platform.image_limit_bytes} on {platform.name}",
             remedy="Make the application smaller.",
         )
+    from armillary.wire.image.application import needed_os, open_application  # noqa: PLC0415 - with the first one
+
     try:
         content = open_application(package)  # (3)
         wanted = needed_os(package)  # (4)

@@ -25,7 +25,6 @@ from armillary.wire.device import crash_record
 from armillary.wire.device.core_fault import CoreFault
 from armillary.wire.device.crash_record import CrashRecord, Frame
 from armillary.wire.encoding.clip import clip_text
-from armillary.wire.image import elf_symbols
 
 # Lines that are kept of what an application wrote last: a deep traceback has three a frame, and chained ones follow.
 KEPT_LINES: Final = 200
@@ -108,6 +107,8 @@ def build_id_of(application: Application) -> bytes:
     program = application.filesystem.files.get(application.manifest.entry_point.removeprefix("/"))
     if program is None or len(program.content) > MAX_PROGRAM_BYTES:
         return b""
+    from armillary.wire.image import elf_symbols  # noqa: PLC0415 - a device whose applications do well goes without it
+
     try:
         return elf_symbols.read_build_id(program.content)[: crash_record.MAX_BUILD_ID_BYTES]
     except WireError:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from armillary.attest.appraise import STEPS
+from armillary.attest.steps import STEPS
 from armillary.device.boot.startup import Startup, confirm_boot
 from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.checkin.endpoint import DeviceEndpoint

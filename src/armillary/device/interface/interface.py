@@ -16,6 +16,7 @@ import stat
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 
 from armillary.device.applications.port import Run
@@ -29,15 +30,28 @@ PATH_LIMIT_BYTES = 100  # of sockaddr_un's 108, with room for a name of some dig
 
 
 class ApplicationInterface:
-    """The interface of all applications of one device (``device/applications/port.py``)."""
+    """The interface of all applications of one device (``device/applications/port.py``).
 
-    def __init__(self, run_folder: Path, table: MethodTable, journal: Journal, monotonic: Callable[[], float]) -> None:
+    ``make_table`` is called with the first application: a device without one loads none of the methods.
+    """
+
+    def __init__(
+        self,
+        run_folder: Path,
+        make_table: Callable[[], MethodTable],
+        journal: Journal,
+        monotonic: Callable[[], float],
+    ) -> None:
         self._folder = socket_folder(run_folder)
-        self._table = table
+        self._make_table = make_table
         self._journal = journal
         self._monotonic = monotonic
         self._numbers = itertools.count(1)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="interface")
+
+    @cached_property
+    def _table(self) -> MethodTable:
+        return self._make_table()
 
     @contextlib.asynccontextmanager
     async def open(self, run: Run) -> AsyncIterator[Path | None]:

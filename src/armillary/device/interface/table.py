@@ -8,11 +8,10 @@ capability, else the refusal is reported; (4) it is answered.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
-
-import structlog
 
 from armillary.device.interface.method import Answer, Call, Method, error_id, is_granted
 from armillary.device.interface.session import Session
@@ -24,7 +23,7 @@ from armillary.wire.encoding.json_fields import JsonFields
 # Of the interface: methods are added without another number; one that changes what it means gets one.
 VERSION = 1
 _REMEDY = "See docs/reference/application-interface.md for the methods and their parameters."
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class Asker(Protocol):
@@ -106,7 +105,9 @@ class MethodTable:
             said = {"remedy": error.remedy, "named": error.code}
             return refusal(request.id, errno.EINVAL, error.message, **said, error_id=azure), None
         except Exception:  # noqa: BLE001 - the outermost loop of a call: a defect of one method is that call's alone
-            _log.exception("interface.method-failed", method=row.name, application=session.application.name)
+            _log.exception(
+                "interface.method-failed", extra={"method": row.name, "application": session.application.name}
+            )
             return refusal(request.id, errno.EIO, "the device failed at it; its log says why"), None
         given = found if isinstance(found, Answer) else Answer(result=found or {})
         return answer(request.id, given.result, descriptors=len(given.descriptors)), given

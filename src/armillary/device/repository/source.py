@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -41,6 +41,16 @@ class Sink(Protocol):
 
     def write(self, data: bytes) -> None:
         """Take the next bytes."""
+
+
+def mirror_session(mirrors: Sequence[str]) -> aiohttp.ClientSession:
+    """A session for mirrors: those with TLS are known by the authorities that this host trusts.
+
+    These are 2 MB, and are read only where there is such a mirror.
+    """
+    is_encrypted = any(mirror.lower().startswith("https:") for mirror in mirrors)
+    connector = aiohttp.TCPConnector(ssl=ssl.create_default_context()) if is_encrypted else None
+    return aiohttp.ClientSession(connector=connector, auto_decompress=False, trust_env=False)
 
 
 class HttpSource:

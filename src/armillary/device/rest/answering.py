@@ -24,7 +24,8 @@ from collections.abc import AsyncIterator, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp.web_request import BaseRequest
+from aiohttp.web_response import Response
 
 from armillary.device.rest.attached import AttachedDevice
 from armillary.device.rest.authority import DOMAIN
@@ -75,7 +76,7 @@ class Answering:
         self._paths = {route.path for route in routes}
         self._room = asyncio.Semaphore(MAX_REQUESTS)
 
-    async def answer(self, request: web.BaseRequest) -> web.Response:
+    async def answer(self, request: BaseRequest) -> Response:
         """Answer a request, whatever it is."""
         try:
             async with asyncio.timeout(WAIT_S):
@@ -97,7 +98,7 @@ class Answering:
         finally:
             self._room.release()
 
-    async def _answer(self, request: web.BaseRequest) -> object:
+    async def _answer(self, request: BaseRequest) -> object:
         check_host(request)  # (1)
         _check_no_page(request)  # (2)
         if self._token is not None:
@@ -112,7 +113,7 @@ class Answering:
         chunks = _package(request, route.body, self._device.store.flash_limit_bytes)
         return await route.answer(Call(device=self._device, name=name, body=body, chunks=chunks))
 
-    def _route(self, request: web.BaseRequest) -> tuple[Route, str]:
+    def _route(self, request: BaseRequest) -> tuple[Route, str]:
         path = request.raw_path
         if _PLAIN_PATH.fullmatch(path) is None:
             raise RequestRefusedError(azure_error.INVALID_URI, "the path has characters that no path of this API has")
@@ -137,7 +138,7 @@ def is_allowed(need: Need, allowed: AllowedState) -> bool:
     }[need]
 
 
-def check_host(request: web.BaseRequest) -> None:
+def check_host(request: BaseRequest) -> None:
     """RequestRefusedError unless the request's Host is a name of a device's API, or an address.
 
     A web page can only point a name of its own here, so no address is harmful.
@@ -159,14 +160,14 @@ def _is_address(name: str) -> bool:
     return False
 
 
-def check_token(request: web.BaseRequest, token: bytes) -> None:
+def check_token(request: BaseRequest, token: bytes) -> None:
     """RequestRefusedError unless the request shows the token."""
     given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
     if not hmac.compare_digest(given, b"Bearer " + token):
         raise _stranger("this address asks for a token: Authorization: Bearer TOKEN")
 
 
-def _check_no_page(request: web.BaseRequest) -> None:
+def _check_no_page(request: BaseRequest) -> None:
     if "Origin" in request.headers or request.headers.get("Sec-Fetch-Site", "none") != "none":
         raise _stranger("web pages may not ask a device")
 
@@ -185,7 +186,7 @@ def _denied(route: Route, allowed: AllowedState) -> RequestRefusedError:
     )
 
 
-async def _json(request: web.BaseRequest) -> Any:
+async def _json(request: BaseRequest) -> Any:
     data = bytearray()
     async for chunk in _limited(request, MAX_JSON_BYTES):
         data += chunk
@@ -199,7 +200,7 @@ def _no_number(_: str) -> None:
     raise ValueError("no number")
 
 
-async def _package(request: web.BaseRequest, kind: Body, limit: int) -> AsyncIterator[bytes]:
+async def _package(request: BaseRequest, kind: Body, limit: int) -> AsyncIterator[bytes]:
     """The pieces of a package; none where the request takes no package."""
     if kind is not Body.PACKAGE:
         return
@@ -211,7 +212,7 @@ async def _package(request: web.BaseRequest, kind: Body, limit: int) -> AsyncIte
         yield chunk
 
 
-async def _limited(request: web.BaseRequest, limit: int) -> AsyncIterator[bytes]:
+async def _limited(request: BaseRequest, limit: int) -> AsyncIterator[bytes]:
     """The pieces of a body; RequestRefusedError as soon as it is longer than the limit, or encoded."""
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise RequestRefusedError(
@@ -229,17 +230,17 @@ async def _limited(request: web.BaseRequest, limit: int) -> AsyncIterator[bytes]
         raise RequestRefusedError(azure_error.CONTENT_TOO_LARGE, f"the body has more than {limit} bytes")
 
 
-def _answered(found: object) -> web.Response:
+def _answered(found: object) -> Response:
     if isinstance(found, bytes):
-        return web.Response(body=found, content_type="application/octet-stream", headers=HEADERS)
+        return Response(body=found, content_type="application/octet-stream", headers=HEADERS)
     text = json.dumps(found, separators=(",", ":"))
-    return web.Response(body=text.encode(), content_type="application/json", headers=HEADERS)
+    return Response(body=text.encode(), content_type="application/json", headers=HEADERS)
 
 
-def _refused(error: RequestRefusedError, status: HTTPStatus | None = None) -> web.Response:
+def _refused(error: RequestRefusedError, status: HTTPStatus | None = None) -> Response:
     texts = {MESSAGE_HEADER: error.message, REMEDY_HEADER: error.remedy}
     told = {name: urllib.parse.quote(text[:500]) for name, text in texts.items() if text}
-    response = web.Response(
+    response = Response(
         status=status or _STATUSES.get(error.number, HTTPStatus.BAD_REQUEST),
         body=json.dumps({"error": error.number}).encode(),
         content_type="application/json",

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 
-from aiohttp import web
+from aiohttp.web_request import BaseRequest
+from aiohttp.web_response import Response
 
 from armillary.device.rest.answering import HEADERS, check_host
 from armillary.device.state.request_refused import RequestRefusedError
@@ -22,12 +23,12 @@ class DeviceList:
     def __init__(self, address: str, url: str) -> None:
         self._found = [{"IpAddress": address, "DeviceConnectionPath": url}]
 
-    async def answer(self, request: web.BaseRequest) -> web.Response:
+    async def answer(self, request: BaseRequest) -> Response:
         """Answer a request, whatever it is."""
         try:
             check_host(request)
         except RequestRefusedError:
-            return web.Response(status=403, headers=HEADERS)
+            return Response(status=403, headers=HEADERS)
         if request.method != "GET" or request.raw_path != PATH or "Origin" in request.headers:
-            return web.Response(status=404, headers=HEADERS)
-        return web.Response(body=json.dumps(self._found).encode(), content_type="application/json", headers=HEADERS)
+            return Response(status=404, headers=HEADERS)
+        return Response(body=json.dumps(self._found).encode(), content_type="application/json", headers=HEADERS)

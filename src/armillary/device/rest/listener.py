@@ -18,7 +18,10 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_request import BaseRequest
+from aiohttp.web_response import Response, StreamResponse
+from aiohttp.web_server import Server
 
 from armillary.engines.host.connections import peer_user
 from armillary.errors import PortInUseError
@@ -37,7 +40,7 @@ _READ_BYTES: Final = 64 * 1024
 _BACKLOG: Final = 64
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Handler = Callable[[BaseRequest], Awaitable[StreamResponse]]
 # Called with a user id, or None for somebody at another host, for each connection that was refused.
 Refused = Callable[[int | None], None]
 
@@ -118,7 +121,7 @@ class Listener:
         self._looks.shutdown(wait=False, cancel_futures=True)
         await self._server.shutdown(1.0)
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _answer(self, request: BaseRequest) -> StreamResponse:
         connection = request.protocol
         assert isinstance(connection, _Connection)  # noqa: S101 - this listener makes no others
         connection.set_deadline(REQUEST_S)
@@ -191,7 +194,7 @@ class Listener:
             del self._held[address]
 
 
-class _Server(web.Server):
+class _Server(Server):
     """Makes connections that tell when they end."""
 
     def __init__(self, handler: Handler, headers: dict[str, str], **options: Any) -> None:
@@ -204,7 +207,7 @@ class _Server(web.Server):
         return _Connection(self, self._headers, ended, loop=self._loop, **self._options)
 
 
-class _Connection(web.RequestHandler):
+class _Connection(RequestHandler):
     """One connection: it is closed when it asks nothing, and when one request takes too long."""
 
     __slots__ = ("_deadline", "_ended", "_fixed_headers")
@@ -231,13 +234,13 @@ class _Connection(web.RequestHandler):
 
     def handle_error(
         self,
-        request: web.BaseRequest,  # noqa: ARG002 - as in the class above
+        request: BaseRequest,  # noqa: ARG002 - as in the class above
         status: int = 500,
         exc: BaseException | None = None,  # noqa: ARG002
         message: str | None = None,  # noqa: ARG002
-    ) -> web.StreamResponse:
+    ) -> StreamResponse:
         """The answer to what is no HTTP: no text of the sender's comes back, and nothing of it is written to a log."""
-        found = web.Response(status=status, headers=self._fixed_headers)
+        found = Response(status=status, headers=self._fixed_headers)
         found.force_close()
         return found
 

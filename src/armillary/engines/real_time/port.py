@@ -25,9 +25,12 @@ from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication
 
 
 class RealTimeCores(Protocol):
-    """A way to run real-time applications. ``kind`` says in every report what the core is."""
+    """A way to run real-time applications."""
 
-    kind: str
+    @property
+    def kind(self) -> str:
+        """What the core is: said in every report."""
+        ...
 
     async def start(self, launch: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
         """Load and start an application; ``on_event`` is called in this loop's thread.

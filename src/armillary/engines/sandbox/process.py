@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import structlog
 
 from armillary.engines.sandbox.port import AppEvent, Launch, Mechanism, RunningApplication, SandboxReport
 from armillary.engines.sandbox.start import host
@@ -24,7 +23,7 @@ WEAKER = (
     "Connections are not observed: an attempt at an undeclared host is neither refused nor reported.",
 )
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -35,14 +34,14 @@ class ProcessSandbox:
 
     def self_test(self) -> SandboxReport:
         """Nothing to prove."""
-        _log.warning("sandbox.nothing-enforced", sandbox=self.name, weaker=list(WEAKER))
+        _log.warning("sandbox.nothing-enforced", extra={"sandbox": self.name, "weaker": list(WEAKER)})
         return SandboxReport(self.name, tuple(Mechanism(name, False, NOT_ENFORCED) for name in MECHANISMS), WEAKER)
 
     async def start(self, launch_: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
         """Start an application; see ``port.Sandbox``."""
         check_launch(launch_)
         refuse_image(launch_)
-        _log.warning("sandbox.nothing-enforced", sandbox=self.name, application=launch_.manifest.name)
+        _log.warning("sandbox.nothing-enforced", extra={"sandbox": self.name, "application": launch_.manifest.name})
         root = launch_.image_root.resolve()
         temporary = tempfile.mkdtemp(prefix="armillary-app-", dir=launch_.temporary)
         runtime = host.runtime()

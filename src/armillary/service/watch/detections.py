@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from armillary import content
-from armillary.attest.appraise import FORK_STEPS
+from armillary.attest.steps import FORK_STEPS
 from armillary.engines.records.queries.reports import SUPPRESSED, SUPPRESSED_BOOT
 from armillary.engines.records.schema.rows import CheckIn, Device, ErrorReportRow, UnreadRefusal, UpdateOutcome
 from armillary.wire.device.finding import SEVERITIES

@@ -167,7 +167,7 @@ class AppraisalStep:
 
     ``prevents`` tells a support engineer what goes wrong without the step; ``detail`` what was found, empty where
     the step passed. A reply does not repeat ``prevents`` for steps that passed: there it is
-    empty after parsing, ``attest.appraise.STEPS`` has it.
+    empty after parsing, ``attest.steps.STEPS`` has it.
     """
 
     number: int

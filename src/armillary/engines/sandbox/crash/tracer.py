@@ -12,11 +12,10 @@ end away from whoever waits for it.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 from typing import Final
-
-import structlog
 
 from armillary.engines.sandbox.crash import ptrace
 from armillary.engines.sandbox.crash.capture import capture, is_deadly
@@ -26,7 +25,7 @@ SEIZE_TIMEOUT_S: Final = 5.0  # one call of the kernel
 # After the application's end its thread has only to be taken note of.
 END_TIMEOUT_S: Final = 5.0
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class Tracer:
@@ -46,7 +45,7 @@ class Tracer:
         if not self._seized.wait(SEIZE_TIMEOUT_S):
             self._problem = "no answer in time"
         if self._problem:
-            _log.warning("sandbox.crashes-not-captured", reason=self._problem)
+            _log.warning("sandbox.crashes-not-captured", extra={"reason": self._problem})
         return not self._problem
 
     def state(self) -> MachineState | None:
@@ -81,7 +80,7 @@ class Tracer:
             if self._state is None and stop.signal and is_deadly(self._process, stop.signal):
                 self._state = capture(self._process, stop.thread, stop.signal, self._machine)
         except (OSError, ValueError, KeyError) as error:
-            _log.warning("sandbox.crash-not-captured", reason=str(error))
+            _log.warning("sandbox.crash-not-captured", extra={"reason": str(error)})
         with contextlib.suppress(ProcessLookupError):  # it was killed meanwhile
             ptrace.resume(stop)
         return True

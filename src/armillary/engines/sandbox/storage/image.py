@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import shutil
 import stat
@@ -22,8 +23,6 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-
-import structlog
 
 from armillary.engines.sandbox.storage.mounting import (
     inside,
@@ -62,7 +61,7 @@ _BLOCKS_OFFSET, _RESERVED_OFFSET, _STATE_OFFSET, _ERROR_STATE = 4, 8, 58, 2
 _FEATURES = "none,has_journal,extent,filetype,sparse_super,large_file,huge_file,dir_nlink,extra_isize,ext_attr,flex_bg"
 
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +280,7 @@ def _empty(folder: Path) -> None:
     filled = any(True for _ in os.scandir(folder))
     if not folder.lstat().st_mode & stat.S_ISVTX:
         if filled:
-            _log.warning("storage.files-beside-the-image", folder=str(folder))
+            _log.warning("storage.files-beside-the-image", extra={"folder": str(folder)})
     elif filled:
         _run("rm", "-rf", "--", str(folder))
         folder.mkdir(mode=0o700)

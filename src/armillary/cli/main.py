@@ -99,6 +99,7 @@ ON_THEIR_OWN: dict[tuple[str, ...], str] = {
     ("device", "app"): "device.attached.application",
     ("device", "certificate"): "device.attached.certificate",
     ("device", "image"): "device.attached.image",
+    ("device", "list-attached"): "device.attached.listing",
     ("device", "network"): "device.attached.network",
     ("device", "restart"): "device.attached.restart",
     ("device", "wifi"): "device.attached.wifi",

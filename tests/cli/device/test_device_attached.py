@@ -20,6 +20,7 @@ from armillary.device.rest.simulated_radio import PASSPHRASE
 from armillary.errors import (
     ArmillaryError,
     ConflictError,
+    DataFolderError,
     InvalidArgumentError,
     NotFoundError,
     PermissionDeniedError,
@@ -79,6 +80,23 @@ def test_images_are_listed_with_those_of_the_os(call: Call):
     assert next(each for each in images if each["component_id"] == COMPONENT)["name"] == "app1"
     assert len(images) > 1
     assert "app1" in call("image", "list-installed")
+
+
+def test_devices_of_this_host_are_listed(call: Call, device: Attached, tmp_path: Path):
+    def listed(folder: Path) -> Any:
+        return json.loads(run(device, "list-attached", "--in", str(folder), "--json", where=("--in", str(folder))))
+
+    (found,) = listed(device.folder.parent)
+    assert (found["data"], found["url"], found["state"]) == (str(device.folder), device.address["url"], "running")
+    assert len(found["device_id"]) == 128
+    assert listed(device.folder) == [found], "the folder itself may be named"
+    assert listed(tmp_path) == []
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/layout.json").write_text("of somebody else")
+    assert listed(tmp_path) == [], "what is no device is passed over"
+    assert found["device_id"][:12] in run(device, "list-attached", where=("--in", str(device.folder)))
+    with pytest.raises(DataFolderError, match="No such file"):
+        listed(tmp_path / "nothing")
 
 
 def test_the_network_and_its_proxy(call: Call):

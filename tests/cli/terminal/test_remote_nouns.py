@@ -201,6 +201,13 @@ def test_images_and_deployments(armillary: Command, service: RunningService, cat
     assert "no deployment whose id begins" in armillary("deployment", "show", *place, "--deployment", "0000f").err
     state = armillary("device", "show-deployment-status", "-d", device.device_id)
     assert state.out.splitlines()[0].split() == ["status", "unknown"]
+    targeted = armillary("device", "image", "list-targeted", "-d", device.device_id)
+    assert [line.split()[:3] for line in targeted.out.splitlines()] == [
+        ["name", "image_id", "installed"],
+        ["Blink", image, "no"],
+    ]
+    nobody = armillary("device", "image", "list-targeted", "-d", "00000000000f")
+    assert nobody.code == 1
     refused = armillary("image", "delete", "-c", catalog, "-i", image, "-y")
     assert refused.code == 1
     assert refused.err == (

@@ -15,6 +15,7 @@ from pathlib import Path
 from uuid import UUID
 
 from armillary.device.applications.admission import Application
+from armillary.device.applications.connection_counts import ConnectionCounts
 from armillary.device.applications.crash_capture import CrashCapture
 from armillary.device.applications.port import Deferrals, Interface, NoInterface, Run
 from armillary.device.applications.storage_watch import watch
@@ -63,6 +64,7 @@ class ApplicationRun:
         self.exits = 0
         self.start_failure: str | None = None
         self.capture = CrashCapture(application)  # of the present run
+        self.connections = ConnectionCounts()  # of all its runs
         self.hung = asyncio.Event()  # the present run is to be ended
         self.hang_reason = ""  # why, once it is
         self.task: asyncio.Task[None] | None = None
@@ -303,7 +305,12 @@ class Supervisor:
             run.capture.hear(event.stream, event.text)
             self._journal.write("output", name=application.name, stream=event.stream, text=event.text)
             self._hear(application, event)
-        elif not event.allowed:
+        else:
+            run.connections.note(event)
+            self._tell_refusal(application, event)
+
+    def _tell_refusal(self, application: Application, event: ConnectionAttempt) -> None:
+        if not event.allowed:
             self._journal.write(
                 _BLOCKED_EVENTS.get(event.protocol, "connection-blocked"),
                 name=application.name,

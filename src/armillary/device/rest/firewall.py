@@ -3,7 +3,8 @@
 
 The sandbox enforces it, and no packet filter of the host. A declared name is shown at the address that stands for it
 inside the sandbox (``capability/network.py``); ``destinationName`` and ``componentId`` are additions to the form.
-Packets are not counted: both numbers are always 0.
+What is counted as packets is what the sandbox decides about: connections (``connection_counts.py``); those that come in
+it does not see, and bytes neither: both are 0.
 """
 
 from __future__ import annotations
@@ -13,29 +14,33 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final
 
 from armillary.capability.grant import Grant
+from armillary.device.applications.connection_counts import ConnectionCounts
 
 ANY_USER: Final = 0xFFFF_FFFF
 ANY_PORT: Final = (0, 65535)
 _ANYWHERE: Final = {"IP": "0.0.0.0", "Mask": "0.0.0.0"}  # noqa: S104 - an address of the form, nothing listens
 
 
-def rulesets(grants: Iterable[Grant]) -> list[dict[str, Any]]:
+def rulesets(applications: Iterable[tuple[Grant, ConnectionCounts]]) -> list[dict[str, Any]]:
     """The rules of both directions; each ends with the one that refuses the rest."""
-    known = sorted(grants, key=lambda each: each.component_id)
-    outgoing = [rule for each in known for rule in _outgoing(each)]
-    incoming = [rule for each in known for rule in _incoming(each)]
+    known = sorted(applications, key=lambda each: each[0].component_id)
+    outgoing = [rule for grant, counts in known for rule in _outgoing(grant, counts)]
+    incoming = [rule for grant, _ in known for rule in _incoming(grant)]
+    refused = sum(counts.refused for _, counts in known)
+    refused_listeners = sum(counts.refused_listeners for _, counts in known)
     return [
-        {"hook": "input", "isValid": True, "rules": [*incoming, _rule("drop")]},
-        {"hook": "output", "isValid": True, "rules": [*outgoing, _rule("drop")]},
+        {"hook": "input", "isValid": True, "rules": [*incoming, _rule("drop", counted=refused_listeners)]},
+        {"hook": "output", "isValid": True, "rules": [*outgoing, _rule("drop", counted=refused)]},
     ]
 
 
-def _outgoing(grant: Grant) -> Iterator[dict[str, Any]]:
+def _outgoing(grant: Grant, counts: ConnectionCounts) -> Iterator[dict[str, Any]]:
     component = {"componentId": str(grant.component_id)}
     for name in sorted(grant.hosts.names):
-        yield _rule("accept", to=grant.hosts.stand_ins[name]) | component | {"destinationName": name}
+        rule = _rule("accept", to=grant.hosts.stand_ins[name], counted=counts.allowed[name])
+        yield rule | component | {"destinationName": name}
     for address in sorted(grant.hosts.addresses, key=lambda each: (each.version, int(each))):
-        yield _rule("accept", to=address) | component
+        yield _rule("accept", to=address, counted=counts.allowed[str(address)]) | component
 
 
 def _incoming(grant: Grant) -> Iterator[dict[str, Any]]:
@@ -51,6 +56,7 @@ def _rule(
     to: IPv4Address | IPv6Address | None = None,
     protocol: str = "any",
     ports: tuple[int, int] = ANY_PORT,
+    counted: int = 0,
 ) -> dict[str, Any]:
     whole = 0 if to is None else (1 << to.max_prefixlen) - 1
     mask = _ANYWHERE["Mask"] if to is None else str(type(to)(whole))
@@ -70,6 +76,6 @@ def _rule(
         "protocol": protocol,
         "sourcePortRange": {"min": ANY_PORT[0], "max": ANY_PORT[1]},
         "destinationPortRange": {"min": ports[0], "max": ports[1]},
-        "packets": 0,
+        "packets": counted,
         "bytes": 0,
     }

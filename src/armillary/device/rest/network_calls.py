@@ -113,8 +113,8 @@ def switch_as_left(device: AttachedDevice) -> None:
 
 async def firewall(call: Call) -> object:
     """What applications may reach and be reached at."""
-    grants = [run.application.grant for run in call.device.running.supervisor.runs]
-    return {"rulesets": rulesets(grants)}
+    runs = call.device.running.supervisor.runs
+    return {"rulesets": rulesets((run.application.grant, run.connections) for run in runs)}
 
 
 ROUTES: Final = (

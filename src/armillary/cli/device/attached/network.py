@@ -16,7 +16,7 @@ INTERFACE_COLUMNS = (
     "interfaceName", "interfaceUp", "connectedToNetwork", "ipAcquired", "connectedToInternet", "ipAddresses",
     "hardwareAddress",
 )  # fmt: skip
-RULE_COLUMNS = ("hook", "action", "protocol", "destination", "ports", "component_id")
+RULE_COLUMNS = ("hook", "action", "protocol", "destination", "ports", "connections", "component_id")
 
 app = noun(HELP)
 network = noun("Network of a running device.", within=app, name="network")
@@ -142,5 +142,6 @@ def _rule(hook: str, rule: dict[str, Any]) -> dict[str, Any]:
         "protocol": rule["protocol"],
         "destination": rule.get("destinationName") or ("any" if anywhere else rule["destinationIP"]),
         "ports": "any" if whole else str(ports["min"]),
+        "connections": rule["packets"],
         "component_id": rule.get("componentId", "any"),
     }

@@ -84,7 +84,8 @@ KEY_RULES: Mapping[str, KeyRule] = {
         "no folder but its temporary one, which is empty at every start",
     ),
     "PowerControls": KeyRule(
-        "the device starts again, or rests for a time; there are no power profiles",
+        "the device starts again, or rests for a time; while it runs, the host works by its profile, or the answer "
+        "says why it is only recorded",
         _REFUSED_METHOD,
         "the application interface: power.restart, power.rest, power.profile",
     ),

@@ -27,6 +27,7 @@ from armillary.device.checkin.endpoint import DeviceEndpoint, ServiceContext, tl
 from armillary.device.checkin.hints import HintWatch
 from armillary.device.checkin.renewal import TrustRenewal
 from armillary.device.checkin.update_wait import UpdateWait
+from armillary.device.host_services import HostServices
 from armillary.device.install.installer import Installer
 from armillary.device.interface.events import SystemEvents
 from armillary.device.interface.interface import ApplicationInterface, no_sockets_left, socket_folder
@@ -62,7 +63,6 @@ if TYPE_CHECKING:
     import aiohttp
 
     from armillary.device.interface.table import MethodTable
-    from armillary.device.private_network.network import PrivateNetwork
     from armillary.device.repository.repository import DeviceRepository
 
 
@@ -107,7 +107,9 @@ class Device:
         self._peripherals = PeripheralUse()  # as the serial ports
         self._stop_requested = False
         self._stopping = asyncio.Event()
-        self._private_network = self._open_private_network()
+        self._host_services = HostServices(
+            self._settings, self.folder, self._flash, self.clock, self.journal, self._status_changed
+        )
         self._rest_s: int | None = None  # how long to rest before the restart that an application asked for
         self._events = SystemEvents(lambda: self.clock.signed, lambda: DeviceAuthentication(self.folder.daa).ready)
         self.journal.listen(self._events.hear)
@@ -163,6 +165,7 @@ class Device:
             hold_serial_ports(self._settings.serial_ports, platform, self.journal) as self._serial_ports,
             hold_peripherals(self._settings.board, self.folder.exports) as self._peripherals,
         ):
+            self._host_services.start()
             while self._is_in_wanted_slot() and await self._run_one_boot():
                 self.journal.write("restarting")
                 await self._rest()
@@ -190,8 +193,7 @@ class Device:
     async def _run_one_boot(self) -> bool:
         """Boot and run; returns whether the device has to start again."""
         startup, report, sandbox, installer = await self._start_up()
-        if self._private_network is not None:
-            await asyncio.to_thread(self._private_network.hardware.apply)
+        await asyncio.to_thread(self._host_services.boot)
         context = self._tls_context(startup.configuration)
         async with (
             self._endpoint(startup, context) as endpoint,
@@ -256,20 +258,6 @@ class Device:
         platform, board = platform_limits(profile), self._settings.board
         return platform if board is None else board_platform(platform, board)
 
-    def _open_private_network(self) -> PrivateNetwork | None:
-        """What serves at the interface that the device was told, if it was told one."""
-        if self._settings.private_network is None:
-            return None
-        from armillary.device.private_network.network import PrivateNetwork  # noqa: PLC0415 - most have none
-
-        return PrivateNetwork(
-            self._settings.private_network,
-            self.clock,
-            NetworkConfiguration(self._flash),
-            self.journal,
-            self._status_changed,
-        )
-
     def _status_changed(self) -> None:
         if self._running is not None:
             self._running.look()
@@ -295,12 +283,13 @@ class Device:
                     events=self._events,
                     daa=check_ins.daa,
                     power=self,
+                    power_profiles=self._host_services.power_profiles,
                     check_in_now=self.check_in_now,
                     storage_folder=lambda component_id: self.folder.mutable / str(component_id),
                     peripherals=self._peripherals,
                     owners=owners,
                     grant_of=self._grant_of,
-                    private_network=self._private_network,
+                    private_network=self._host_services.private_network,
                 )
             )
 
@@ -474,11 +463,10 @@ class Device:
         with contextlib.suppress(OSError):  # a full disk must not stop the device
             found = self._allowed()
             allowed = {"manufacturing_state": found.state.value, "capabilities": list(found.capabilities)}
-            network = self._private_network
             always = {
                 "at": self.clock.now(),
                 "serial_ports": self._serial_ports.status(),
-                "private_network": None if network is None else network.status(),
+                **self._host_services.status(),
             }
             write_status(self.folder.status, {**self._fixed_status, **always, **allowed, **changing})
 

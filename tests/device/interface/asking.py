@@ -21,10 +21,12 @@ from armillary.device.interface.events import SystemEvents
 from armillary.device.interface.interface import ApplicationInterface
 from armillary.device.interface.method import Method
 from armillary.device.interface.methods import DeviceParts
+from armillary.device.interface.power import PowerProfiles
 from armillary.device.interface.table import MethodTable
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.journal import Journal
 from armillary.engines.flash.file import FileFlash
+from armillary.engines.host.power_profile import HostPower
 from armillary.engines.sandbox.port import AppEvent
 from armillary.wire.device.interface.frame import FrameReader, encode_frame
 from armillary.wire.image import app_manifest
@@ -58,14 +60,16 @@ class Restarts:
 def parts(folder: Path, **changed: Any) -> DeviceParts:
     """The parts of a device that never checks in, below ``folder``."""
     clock = changed.pop("clock", None) or DeviceClock(FileFlash(folder / "flash"), wall=lambda: 1_800_000_000.0)
+    journal = changed.pop("journal", None) or Journal(None, lambda: 0)
     given: dict[str, Any] = {
         "device_id": DEVICE_ID,
-        "journal": Journal(None, lambda: 0),
+        "journal": journal,
         "flash": FileFlash(folder / "flash"),
         "clock": clock,
         "events": SystemEvents(lambda: clock.signed),
         "daa": DeviceAuthentication(folder / "daa"),
         "power": Restarts(),
+        "power_profiles": PowerProfiles(HostPower(folder / "power-profile.json", sysfs=folder / "sys"), journal),
         "check_in_now": lambda: None,
         "storage_folder": lambda component_id: folder / str(component_id),
     }

@@ -78,10 +78,12 @@ def status(data: DataOption, as_json: JsonOption = False) -> None:
     columns = ("name", "state", *core, "on_trial", "image_id", "component_id")
     below = ("", table(applications, columns, empty="")) if applications else ()
     weaker = (f"weaker: {sentence}" for sentence in sandbox.get("weaker", ()))
+    profile = found.get("power_profile")
+    power = () if profile is None else (_profile_line(profile),)
     network = found.get("private_network")
     served = () if network is None else _served_lines(network)
     held = (line for application in applications for line in _held_lines(application))
-    Shown(found).then(record(shown), *weaker, *serial, *served, *below, *held).show(as_json=as_json)
+    Shown(found).then(record(shown), *weaker, *serial, *served, *power, *below, *held).show(as_json=as_json)
 
 
 def _served_lines(network: Mapping[str, Any]) -> Iterator[str]:
@@ -92,6 +94,11 @@ def _served_lines(network: Mapping[str, Any]) -> Iterator[str]:
         yield f"private network {network['interface']}: hardware address {network['hardware_address']} at each boot"
     for each in network["serves"]:
         yield f"private network: {each['service']} for {each['component_id']}, held by {each['held_by']}"
+
+
+def _profile_line(profile: Mapping[str, Any]) -> str:
+    how = f"held by {profile['held_by']}" if "held_by" in profile else f"recorded: {profile['recorded']}"
+    return f"power profile: {profile['profile']} for {profile['component_id']}, {how}"
 
 
 def _held_lines(application: Mapping[str, Any]) -> Iterator[str]:

@@ -26,7 +26,7 @@ from armillary.device.interface.peripherals.buses import Buses
 from armillary.device.interface.peripherals.controllers import Controllers
 from armillary.device.interface.peripherals.owned import OwnedPeripherals
 from armillary.device.interface.peripherals.pins import Pins
-from armillary.device.interface.power import Power, PowerMethods
+from armillary.device.interface.power import Power, PowerMethods, PowerProfiles
 from armillary.device.interface.storage import Storage
 from armillary.device.interface.table import MethodTable
 from armillary.device.interface.updates import Updates
@@ -54,6 +54,7 @@ class DeviceParts:
     events: SystemEvents
     daa: DeviceAuthentication
     power: Power
+    power_profiles: PowerProfiles
     check_in_now: Callable[[], None]
     storage_folder: Callable[[UUID], Path]  # of a component on the host
     peripherals: PeripheralUse = field(default_factory=PeripheralUse)
@@ -79,7 +80,7 @@ def method_table(parts: DeviceParts) -> MethodTable:
             *PrivateNetworkMethods(parts.private_network).methods,
             *Wifi(WifiConfiguration(parts.flash)).methods,
             *Certificates(CertificateStore(parts.flash)).methods,
-            *PowerMethods(parts.power, parts.journal, parts.clock.monotonic).methods,
+            *PowerMethods(parts.power, parts.power_profiles, parts.journal, parts.clock.monotonic).methods,
             *Channels(parts.grant_of, parts.journal).methods,
             *Pins(owned).methods,
             *Buses(owned).methods,

@@ -32,6 +32,7 @@
                             (device/interface/interface.py); emptied at every start
     log/                    the device's log, and whose it is
     pwm-exports.json        PWM channels that it has exported, for the start after it was killed (engines.peripherals)
+    power-profile.json      how the host's power was before an application set it, likewise (engines.host)
     status.json             state for people and scripts, replaced atomically
 """
 
@@ -67,6 +68,7 @@ class DeviceFolder:
         self.run = self.root / "run"
         self.log = self.root / "log"
         self.status = self.root / "status.json"
+        self.power_before = self.root / "power-profile.json"
         self.exports = self.root / "pwm-exports.json"
         self.lock = self.root / "lock"
 

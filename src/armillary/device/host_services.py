@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What applications may have of the host beside peripherals: its power profile, and the private network at it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from armillary.device.settings import DeviceSettings
+from armillary.device.state.clock import DeviceClock
+from armillary.device.state.journal import Journal
+from armillary.device.state.layout import DeviceFolder
+from armillary.device.state.network_configuration import NetworkConfiguration
+from armillary.engines.flash.port import Flash
+
+if TYPE_CHECKING:
+    from armillary.device.interface.power import PowerProfiles
+    from armillary.device.private_network.network import PrivateNetwork
+
+
+class HostServices:
+    """Of one device; ``changed`` is called when the status of one of them is. What none asks for is not loaded."""
+
+    def __init__(
+        self,
+        settings: DeviceSettings,
+        folder: DeviceFolder,
+        flash: Flash,
+        clock: DeviceClock,
+        journal: Journal,
+        changed: Callable[[], None],
+    ) -> None:
+        self._power_before = folder.power_before
+        self._journal = journal
+        self._changed = changed
+        self.private_network: PrivateNetwork | None = None
+        if settings.private_network is not None:
+            from armillary.device.private_network.network import PrivateNetwork  # noqa: PLC0415 - most have none
+
+            configuration = NetworkConfiguration(flash)
+            self.private_network = PrivateNetwork(settings.private_network, clock, configuration, journal, changed)
+
+    @functools.cached_property
+    def power_profiles(self) -> PowerProfiles:
+        """The power profile, which applications set."""
+        from armillary.device.interface.power import PowerProfiles  # noqa: PLC0415 - see above
+        from armillary.engines.host.power_profile import HostPower  # noqa: PLC0415
+
+        return PowerProfiles(HostPower(self._power_before), self._journal, self._changed)
+
+    def start(self) -> None:
+        """Give back what this device has left, if it was killed."""
+        if self._power_before.exists():
+            self.power_profiles.restore_left()
+
+    def boot(self) -> None:
+        """Do what is done at each boot; may block."""
+        if self.private_network is not None:
+            self.private_network.hardware.apply()
+
+    def status(self) -> dict[str, Any]:
+        """For the status of the device."""
+        network, profiles = self.private_network, vars(self).get("power_profiles")
+        return {
+            "power_profile": None if profiles is None else profiles.status(),
+            "private_network": None if network is None else network.status(),
+        }

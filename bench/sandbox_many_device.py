@@ -2,7 +2,8 @@
 """A device's supervisor with many applications, in a process of its own: ``python -m bench.sandbox_many_device N``.
 
 It has loaded what a device loads, and nothing of the service. Says its memory before and with the applications, and
-what stays beside each of them (bubblewrap's processes; what they share with others is divided), as JSON.
+what stays beside them (the fork server; bubblewrap's processes and what waits in each sandbox; what they share with
+others is divided), as JSON.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ import armillary.device.process as device
 from armillary.device.applications.supervisor import Supervisor
 from armillary.device.state.journal import Journal
 from armillary.engines.sandbox.selection import open_sandbox
+from armillary.engines.sandbox.serving.fork_server import fork_server
+from armillary.engines.sandbox.serving.program import PLACEHOLDER
+from armillary.engines.sandbox.start import host
 from bench.sandbox_stage import application, launch
 from bench.service_process import memory_mb
 
@@ -65,6 +69,7 @@ async def play(count: int, folder: Path) -> dict[str, object]:
             "alone_mb": alone,
             "with_mb": memory_mb(os.getpid()),
             "beside_mb": sum(_share_mb(pid) for pid in _wrappers()),
+            "server_mb": _share_mb(fork_server(host.runtime().interpreter).pid),
             "started_s": started,
             "exits": failed,
             "descriptors": len(list(Path("/proc/self/fd").iterdir())),
@@ -76,9 +81,8 @@ async def play(count: int, folder: Path) -> dict[str, object]:
 
 
 def _wrappers() -> list[int]:
-    """Processes of bubblewrap below this one: two for each application."""
-    own, found = os.getpid(), []
-    parents = {}
+    """What stays beside the applications: two processes of bubblewrap for each, and the command that waits inside."""
+    parents: dict[int, tuple[str, int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -87,10 +91,10 @@ def _wrappers() -> list[int]:
                 continue
             name = fields[fields.index("(") + 1 : fields.rindex(")")]
             parents[int(entry.name)] = (name, int(fields[fields.rindex(")") + 2 :].split()[1]))
-    for pid, (name, parent) in parents.items():
-        if name == "bwrap" and own in (parent, parents.get(parent, ("", 0))[1]):
-            found.append(pid)
-    return found
+    found = {fork_server(host.runtime().interpreter).pid}
+    while fresh := {pid for pid, (_, parent) in parents.items() if parent in found} - found:
+        found |= fresh
+    return [pid for pid in found if parents[pid][0] in ("bwrap", PLACEHOLDER)]
 
 
 def _share_mb(pid: int) -> float:

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from armillary.capability.confine import TEMPORARY_SIZE_BYTES, Folders, ImageTree, Runtime
 from armillary.capability.layout import Kind, Place, places
 
-# What the launcher keeps until it has used it: to change mounts of its namespace, and to give up everything for good.
-_LAUNCHER_CAPABILITIES: tuple[str, ...] = ("CAP_SYS_ADMIN", "CAP_SETPCAP")
 _NAMESPACES = ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try")
 
 
@@ -24,11 +22,11 @@ def bubblewrap_arguments(
     """Arguments of bwrap up to the command.
 
     ``generated`` maps paths inside to the descriptors that their content is read from. With ``user_namespace`` bwrap
-    makes one and is this user in it (unprivileged supervisor); with None (started by root) the launcher keeps two more
-    capabilities until it has changed the user.
+    makes one and is this user in it (unprivileged supervisor). The command has no capability: the launcher enters the
+    sandbox from outside (``engines/sandbox/serving``).
     """
     arguments = [*_NAMESPACES, "--die-with-parent", "--new-session", "--hostname", "armillary", "--clearenv"]
-    # The launcher is a program of the host, with privileges: it must not take a library from the image's lib folder.
+    # The command is a program of the host, and not the application's user: it takes no library of the image's.
     arguments += ["--setenv", "LD_LIBRARY_PATH", ":".join(runtime.library_search)]
     arguments += _identity_arguments(user_namespace)
     for place in places(runtime, image, folders, generated):
@@ -37,13 +35,9 @@ def bubblewrap_arguments(
 
 
 def _identity_arguments(user_namespace: int | None) -> list[str]:
-    arguments, wanted = ["--cap-drop", "ALL"], _LAUNCHER_CAPABILITIES
-    if user_namespace is None:
-        wanted += ("CAP_SETUID", "CAP_SETGID")
-    else:
-        identity = str(user_namespace)
-        arguments = ["--unshare-user", "--uid", identity, "--gid", identity, *arguments]
-    return [*arguments, *(word for name in wanted for word in ("--cap-add", name))]
+    identity = str(user_namespace)
+    own = [] if user_namespace is None else ["--unshare-user", "--uid", identity, "--gid", identity]
+    return [*own, "--cap-drop", "ALL"]
 
 
 def _words(place: Place, generated: Mapping[str, int]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from armillary.capability import bpf
 from armillary.capability.bpf import Case, Check, Half, Rule
@@ -219,6 +220,7 @@ class Policy:
     without: frozenset[str] = frozenset()
 
 
+@cache
 def compile_filter(architecture: str, policy: Policy | None = None) -> bytes:
     """Compile the policy (the strictest when None) to an array of ``struct sock_filter``.
 

@@ -96,7 +96,7 @@ LINUX_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
         lambda plan: commanded(("--hostname", "armillary"))(commanded(("--unshare-uts",))(plan)),
         {"namespaces"},
     ),
-    "the supervisor's session": (commanded(("--new-session",)), {"session"}),
+    "the supervisor's session": (configured(new_session=False), {"session"}),
     "the host's shared memory": (commanded(("--unshare-ipc",)), {"namespaces"}),
     "the host's temporary files": (
         commanded(TEMPORARY, ("--bind", "/tmp", "/tmp")),
@@ -108,7 +108,10 @@ LINUX_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
     ),
 }
 ROOT_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
-    "root's user": (configured(identity=None, drop_capabilities=False), {"user", "capabilities"}),
+    "root's user": (
+        configured(identity=None, drop_capabilities=False, keep_bounding_set=True),
+        {"user", "capabilities"},
+    ),
     "another user": (configured(identity={"uid": 4711, "gid": 4711, "groups": [4711]}), {"user"}),
 }
 REDUCED_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {

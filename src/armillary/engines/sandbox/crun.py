@@ -8,7 +8,6 @@ the launcher adds what OCI cannot say. Control groups are the device's own (``co
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -72,7 +71,7 @@ class CrunSandbox:
         check_launch(launch_)
         tree = namespaces.image_tree(launch_)
         mounts = self.own_user and (self._report is None or namespaces.holds(self._report, QUOTA))
-        storage = await asyncio.to_thread(namespaces.open_storage, launch_, mounts=mounts)
+        storage = await namespaces.opened_storage(launch_, mounts=mounts)
         try:
             if self.own_user:
                 namespaces.give_folders(launch_)
@@ -114,6 +113,7 @@ class CrunSandbox:
             own_network=True,
             wraps=True,
             traces=can_trace(kernel.machine()) and namespaces.is_native(launch_),
+            served=False,
             group=group,
             descriptors=(specification, *descriptors),
             cleanup=lambda: _remove(folder),

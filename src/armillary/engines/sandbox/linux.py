@@ -7,7 +7,6 @@ runs in a new user namespace as the user who started the device. Either way with
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,8 +27,8 @@ from armillary.engines.sandbox.start.entry import check_launch
 from armillary.engines.sandbox.start.grouping import launch_in_group
 from armillary.engines.sandbox.start.plan import StartPlan
 
-# bwrap itself, and what it leaves in the application's process namespace to wait for its children.
-WRAPPER_PROCESSES = 2
+# bwrap itself, what it leaves in the application's process namespace to wait for its children, and its command.
+WRAPPER_PROCESSES = 3
 
 
 @dataclass(slots=True)
@@ -54,7 +53,7 @@ class LinuxSandbox:
         check_launch(launch_)
         tree = namespaces.image_tree(launch_)
         mounts = self.own_user and (self._report is None or namespaces.holds(self._report, QUOTA))
-        storage = await asyncio.to_thread(namespaces.open_storage, launch_, mounts=mounts)
+        storage = await namespaces.opened_storage(launch_, mounts=mounts)
         try:
             if self.own_user:
                 namespaces.give_folders(launch_)
@@ -114,4 +113,5 @@ class LinuxSandbox:
             "identity": identity,
             "noexec": {"paths": confine.writable_places(folders), "required": required},
             "limits": dict(confine.resource_limits(launch_.grant)),
+            "new_session": True,
         }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,6 +73,13 @@ def give_folders(launch: Launch) -> None:
         share_tree_with_group(launch.device_authentication)
     for node in launch.serial_ports.values():
         os.chown(node, user, -1)  # the device gives it back to its owner when it ends
+
+
+async def opened_storage(launch: Launch, *, mounts: bool) -> int:
+    """As :func:`open_storage`, in a thread where there is something to mount: without, none is woken."""
+    if launch.data is None or launch.storage is None:
+        return -1
+    return await asyncio.to_thread(open_storage, launch, mounts=mounts)
 
 
 def open_storage(launch: Launch, *, mounts: bool) -> int:

@@ -19,6 +19,9 @@ QUOTA_MINIMUM_US = 1_000
 # What stands for the weight 100 of version 2 in version 1.
 SHARES_OF_WEIGHT_100 = 1024
 
+# The files of a group are short, but for the list of its processes.
+READ_BYTES = 4096
+
 # What each controller holds, by the name that reports use
 MECHANISMS = {
     "memory": "memory-limit",
@@ -81,10 +84,26 @@ def settings(
 
 def write(group: Path, setting: Setting) -> None:
     """Set a value; raises OSError where the kernel refuses."""
-    path = group / setting.file
-    if setting.optional and not path.exists():
+    path = f"{group}/{setting.file}"
+    if setting.optional and not os.path.exists(path):  # noqa: PTH110 - many are written with each start
         return
-    path.write_text(setting.value)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, setting.value.encode())
+    finally:
+        os.close(descriptor)
+
+
+def read(group: Path, file: str) -> str:
+    """What the kernel says in a file of a group."""
+    descriptor = os.open(f"{group}/{file}", os.O_RDONLY | os.O_CLOEXEC)
+    said = b""
+    try:
+        while part := os.read(descriptor, READ_BYTES):
+            said += part
+    finally:
+        os.close(descriptor)
+    return said.decode("ascii", "replace")
 
 
 def usage(groups: Mapping[str, tuple[int, Path]]) -> Usage:
@@ -117,7 +136,7 @@ def processes_in(group: Path) -> tuple[int, ...]:
     The kernel says 0 of one in another namespace, which to ``kill`` would mean this process and all of its group.
     """
     try:
-        return tuple(number for line in (group / "cgroup.procs").read_text().split() if (number := int(line)) > 0)
+        return tuple(number for line in read(group, "cgroup.procs").split() if (number := int(line)) > 0)
     except OSError:
         return ()
 
@@ -127,7 +146,7 @@ def _number(place: tuple[int, Path] | None, first: str, second: str) -> int | No
         return None
     version, group = place
     try:
-        return int((group / (first if version == 1 else second)).read_text())
+        return int(read(group, first if version == 1 else second))
     except (OSError, ValueError):
         return None
 
@@ -135,7 +154,7 @@ def _number(place: tuple[int, Path] | None, first: str, second: str) -> int | No
 def _table(place: tuple[int, Path], first: str, second: str) -> dict[str, int]:
     version, group = place
     try:
-        lines = (group / (first if version == 1 else second)).read_text().splitlines()
+        lines = read(group, first if version == 1 else second).splitlines()
     except OSError:
         return {}
     pairs = (line.split(" ") for line in lines)

@@ -52,6 +52,15 @@ class ApplicationGroup:
         files = (str(place / "cgroup.procs") for place in self.places.values())
         return (self._device.shell, "-c", ENTER, "armillary-enter", *files, "--")
 
+    @property
+    def entrances(self) -> tuple[str, tuple[str, ...]]:
+        """The group of version 2 that a process is born in ("" where there is none), and the files it writes 0 to.
+
+        A process alone moves itself by its thread: to move it as a whole waits for every processor of the machine.
+        """
+        born = next((str(place) for hierarchy, place in self.places.items() if hierarchy.version == 2), "")
+        return born, tuple(str(place / "tasks") for hierarchy, place in self.places.items() if hierarchy.version == 1)
+
     def usage(self) -> Usage:
         """What it uses, or what it had used when it ended."""
         if self._ended and self._last is not None:
@@ -80,6 +89,11 @@ class ApplicationGroup:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(process, signal.SIGKILL)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no process is in it."""
+        return not any(controllers.processes_in(place) for place in self.places.values())
+
     def end(self) -> None:
         """Remember what it used, end what is left of it and remove the groups."""
         if self._ended:
@@ -87,7 +101,7 @@ class ApplicationGroup:
         self.usage()
         self._ended = True
         for _ in range(END_POLLS):
-            if not any(controllers.processes_in(place) for place in self.places.values()):
+            if self.is_empty:
                 break
             self.kill()
             time.sleep(END_POLL_S)

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class Tracer:
-    """Traces a process; :meth:`start` before it is executed, :meth:`state` when it has ended."""
+    """Traces a process; :meth:`start` and :meth:`started` before it is executed, :meth:`state` when it has ended."""
 
     def __init__(self, process: int, machine: str) -> None:
         self._process = process
@@ -39,14 +39,22 @@ class Tracer:
         self._state: MachineState | None = None
         self._thread = threading.Thread(target=self._run, name=f"tracer of {process}", daemon=True)
 
-    def start(self) -> bool:
-        """Begin to trace; False where the host forbids it, and then crashes are reported without where they were."""
+    def start(self) -> None:
+        """Begin to trace."""
         self._thread.start()
+
+    def started(self) -> bool:
+        """Whether it is traced; False where the host forbids it: then crashes are reported without where they were."""
         if not self._seized.wait(SEIZE_TIMEOUT_S):
             self._problem = "no answer in time"
         if self._problem:
             _log.warning("sandbox.crashes-not-captured", extra={"reason": self._problem})
         return not self._problem
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the tracer has seen the end, so that :meth:`state` does not block."""
+        return not self._thread.is_alive()
 
     def state(self) -> MachineState | None:
         """What was captured, None where it did not crash. Blocks until the tracer has seen the end."""

@@ -132,7 +132,10 @@ class Broker:
                 asyncio.get_running_loop().remove_reader(self.listener)
                 self._paused = True
                 return
-            if not _readable(self.listener):
+            waiting = _events(self.listener)
+            if not waiting & select.POLLIN:
+                if waiting & select.POLLHUP:  # all that could call are gone; the loop would be told so for ever
+                    asyncio.get_running_loop().remove_reader(self.listener)
                 return
             try:
                 notification = kernel.receive(self.listener)
@@ -417,10 +420,11 @@ class Broker:
         return _is_resolver(target) or (not self.own_network and target.port == RESOLVER_PORT)
 
 
-def _readable(listener: int) -> bool:
+def _events(listener: int) -> int:
+    """What poll(2) says of it now."""
     poll = select.poll()
     poll.register(listener, select.POLLIN)
-    return any(event & select.POLLIN for _, event in poll.poll(0))
+    return sum(event for _, event in poll.poll(0))
 
 
 def _is_resolver(target: Destination) -> bool:

@@ -27,9 +27,11 @@ class StartPlan:
     interface: str | None = None  # Path on the host of the one Unix socket outside that it may connect to
     addresses: DeviceAddresses = LOOPBACK  # Where these are reached
     own_network: bool  # Whether the command makes a network namespace
-    wraps: bool  # Whether the command stays as the application's parent, and reports a signal as 128 + number
+    wraps: bool  # Whether the command gives the application a process namespace, with whose first process all ends
     traces: bool = False  # Whether a crash is looked at (``crash/tracer.py``); only of one that wraps
     group: ApplicationGroup | None = None  # Control groups that it runs in; ``cleanup`` ends them
     storage: int = -1  # Mount of its mutable storage, which the launcher puts in its place; the engine closes it
+    # Whether the fork server starts it; else the command is given the launcher, and reports its signal as 128 + number
+    served: bool = True
     descriptors: tuple[int, ...] = ()  # Descriptors the command reads; closed after the start
     cleanup: Callable[[], None] = lambda: None  # Called when the application is gone

@@ -9,12 +9,9 @@ import base64
 import contextlib
 import json
 import os
-import signal
 import socket
 import struct
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from armillary.capability.confine import DATA_FOLDER
@@ -27,8 +24,17 @@ from armillary.engines.sandbox.network.datagram_server import DatagramServer
 from armillary.engines.sandbox.network.name_lookup import Lookup
 from armillary.engines.sandbox.network.server_ports import ServerPorts
 from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, AppEvent
+from armillary.engines.sandbox.serving.fork_server import fork_server
+from armillary.engines.sandbox.serving.served import Served, serve
 from armillary.engines.sandbox.start.plan import StartPlan
-from armillary.engines.sandbox.start.supervise import KILL_TIMEOUT_S, READ_SIZE_BYTES, SupervisedApplication, read_lines
+from armillary.engines.sandbox.start.spawning import kill_tree, spawn
+from armillary.engines.sandbox.start.supervise import (
+    KILL_TIMEOUT_S,
+    READ_SIZE_BYTES,
+    Started,
+    SupervisedApplication,
+    read_lines,
+)
 from armillary.errors import InstallError, SandboxUnavailableError
 
 if TYPE_CHECKING:
@@ -37,9 +43,6 @@ if TYPE_CHECKING:
 # From the start of bwrap to the application's exec; a loaded two-core machine needs under one second.
 LAUNCH_TIMEOUT_S = 20.0
 ANSWER_LIMIT_BYTES = 64 * 1024
-# A process stops within one scheduling of its thread; only failed starts wait for that.
-STOP_POLLS, STOP_POLL_S = 200, 0.001
-LAUNCHER_SOURCE = (Path(__file__).parents[1] / "within" / "launcher.py").read_text("utf-8")
 
 
 async def launch(plan: StartPlan, on_event: Callable[[AppEvent], None]) -> SupervisedApplication:
@@ -52,15 +55,15 @@ async def launch(plan: StartPlan, on_event: Callable[[AppEvent], None]) -> Super
     ours, theirs = socket.socketpair()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     ours.setblocking(False)
-    process: asyncio.subprocess.Process | None = None
+    process: Started | None = None
     try:
-        try:
-            process = await _spawn(plan, theirs.fileno())
-        finally:
-            theirs.close()
-            for descriptor in plan.descriptors:
-                os.close(descriptor)
         async with asyncio.timeout(LAUNCH_TIMEOUT_S):
+            try:
+                process = await (_serve if plan.served else spawn)(plan, theirs.fileno())
+            finally:
+                theirs.close()
+                for descriptor in plan.descriptors:
+                    os.close(descriptor)
             return await _converse(plan, process, ours, on_event)
     except (OSError, TimeoutError, SandboxUnavailableError, InstallError) as error:
         detail = await _abandon(process)
@@ -79,89 +82,44 @@ async def launch(plan: StartPlan, on_event: Callable[[AppEvent], None]) -> Super
         ours.close()
 
 
-async def _spawn(plan: StartPlan, channel: int) -> asyncio.subprocess.Process:
-    """Start the wrapper with the launcher in it. When cancelled, it waits for the process and kills it completely."""
-    spawning = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
-            *(() if plan.group is None else plan.group.entry),
-            *plan.command,
-            plan.interpreter,
-            *("-I", "-S", "-c", LAUNCHER_SOURCE, str(channel)),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=READ_SIZE_BYTES,
-            pass_fds=(channel, *plan.descriptors),
-            cwd="/",
-            env={"PATH": "/usr/bin:/bin"},
-        )
-    )
-    try:
-        return await asyncio.shield(spawning)
-    except asyncio.CancelledError:
-        await _abandon(await spawning)
-        raise
-
-
-def kill_tree(process: int) -> None:
-    """Kill a wrapper that may still be making its sandbox, and the process it made.
-
-    If the wrapper dies too early its child stays: the child has not yet asked to end with it, and would wait for ever.
-    So the wrapper is stopped, its children are killed, then the wrapper.
-    """
-    try:
-        os.kill(process, signal.SIGSTOP)
-        for _ in range(STOP_POLLS):
-            if _stat(process)[0] in "TtZX":
-                break
-            time.sleep(STOP_POLL_S)
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and _stat(int(entry.name))[1] == process:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(entry.name), signal.SIGKILL)
-        os.kill(process, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
-def _stat(process: int) -> tuple[str, int]:
-    """State letter and parent of a process (proc_pid_stat(5)); dead and without a parent when it is gone."""
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
-    except OSError:
-        return "X", 0
-    return fields[0], int(fields[1])
+async def _serve(plan: StartPlan, channel: int) -> Served:
+    """Have the fork server start the launcher."""
+    group, files = ("", ()) if plan.group is None else plan.group.entrances
+    asked = {"command": list(plan.command), "inherited": list(plan.descriptors), "group": group, "groups": files}
+    return await serve(fork_server(plan.interpreter), asked, channel, plan.descriptors, READ_SIZE_BYTES)
 
 
 async def _converse(
-    plan: StartPlan, process: asyncio.subprocess.Process, channel: socket.socket, on_event: Callable[[AppEvent], None]
+    plan: StartPlan, process: Started, channel: socket.socket, on_event: Callable[[AppEvent], None]
 ) -> SupervisedApplication:
     loop = asyncio.get_running_loop()
-    asked = plan.configuration | {"filter": base64.b64encode(plan.filter).decode(), "machine": kernel.machine()}
-    asked["gateway"] = (str(RESOLVER_ADDRESS) if plan.own_network else "127.0.0.1") if plan.filter else None
-    asked["notify"] = bool(plan.filter)
-    asked["datagram_server"] = bool(plan.filter and plan.own_network and plan.udp_server_ports)
-    if not plan.wraps:
-        asked["supervisor"] = os.getpid()
-    asked["storage"] = DATA_FOLDER if plan.storage >= 0 else None
     # White space before the object: descriptors travel with a byte.
     socket.send_fds(channel, [b" "], [plan.storage] if plan.storage >= 0 else [])
-    await loop.sock_sendall(channel, json.dumps(asked).encode() + b"\n")
+    await loop.sock_sendall(channel, json.dumps(_asked(plan)).encode() + b"\n")
+    tracer: Tracer | None = None
+    if isinstance(process, Served):
+        launcher = await process.started()
+        tracer = _tracer(launcher) if plan.traces else None  # it begins while the sandbox is made
     answer, pid = await _receive_answer(channel)
     if "error" in answer:
         raise SandboxUnavailableError(
             f"the launcher failed at {answer.get('step')}: {answer['error']}",
             remedy="This host forbids that step; choose another sandbox or allow it.",
         )
+    if not answer:
+        raise SandboxUnavailableError(
+            "the launcher ended", remedy="Start the application again; if it persists, this host forbids it to run."
+        )
+    if plan.traces and tracer is None:
+        tracer = _tracer(pid)
     pidfd = os.pidfd_open(pid)
     log = AttemptLog(on_event)
     broker: Broker | None = None
-    tracer = _tracer(pid) if plan.traces else None
     try:
         if plan.filter:
             broker = _broker(plan, pid, answer, log)
             broker.start()
-        if tracer is not None and not await asyncio.to_thread(tracer.start):
+        if tracer is not None and not tracer.started():
             tracer = None
         await loop.sock_sendall(channel, b"g")
         _check_executed((await _receive_answer(channel))[0])
@@ -180,10 +138,24 @@ async def _converse(
     return application
 
 
+def _asked(plan: StartPlan) -> dict[str, Any]:
+    """What the launcher is asked for."""
+    asked = plan.configuration | {"filter": base64.b64encode(plan.filter).decode(), "machine": kernel.machine()}
+    asked["gateway"] = (str(RESOLVER_ADDRESS) if plan.own_network else "127.0.0.1") if plan.filter else None
+    asked["notify"] = bool(plan.filter)
+    asked["datagram_server"] = bool(plan.filter and plan.own_network and plan.udp_server_ports)
+    if not plan.wraps:
+        asked["supervisor"] = fork_server(plan.interpreter).pid if plan.served else os.getpid()
+    asked["storage"] = DATA_FOLDER if plan.storage >= 0 else None
+    return asked
+
+
 def _tracer(pid: int) -> Tracer:
     from armillary.engines.sandbox.crash.tracer import Tracer  # noqa: PLC0415 - only with native applications
 
-    return Tracer(pid, kernel.machine())
+    tracer = Tracer(pid, kernel.machine())
+    tracer.start()
+    return tracer
 
 
 def _check_executed(problem: dict[str, Any]) -> None:
@@ -260,11 +232,13 @@ def _resolve(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-async def _abandon(process: asyncio.subprocess.Process | None) -> str:
+async def _abandon(process: Started | None) -> str:
     """Kill a launch that failed, with all its processes, and return its standard error."""
     if process is None:
         return ""
-    if process.returncode is None:
+    if isinstance(process, Served):
+        process.kill()
+    elif process.returncode is None:
         kill_tree(process.pid)
     said: bytes = b""
     with contextlib.suppress(TimeoutError):

@@ -10,11 +10,12 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from armillary.engines.sandbox.network.attempts import AttemptLog
 from armillary.engines.sandbox.network.broker import Broker
 from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, LINE_RATE_LIMIT, AppEvent, ExitStatus, OutputLine, Usage
+from armillary.engines.sandbox.serving.served import Served
 from armillary.engines.sandbox.start.plan import StartPlan
 
 if TYPE_CHECKING:
@@ -26,12 +27,17 @@ READ_SIZE_BYTES = 64 * 1024
 KILL_TIMEOUT_S = 10.0
 
 
+Result = TypeVar("Result")
+# An application that was started, and what stands between it and this process.
+Started = Served | asyncio.subprocess.Process
+
+
 @dataclass(slots=True)
 class SupervisedApplication:
     """A running application (``port.RunningApplication``)."""
 
     pid: int  # On the host
-    _process: asyncio.subprocess.Process
+    _process: Started
     _pidfd: int
     _plan: StartPlan
     _attempts: AttemptLog
@@ -85,7 +91,7 @@ class SupervisedApplication:
         if not self._plan.wraps:
             kill_group(self.pid)
         if self._plan.group is not None:
-            await asyncio.to_thread(self._plan.group.end)
+            await _at_once_or_in_a_thread(self._plan.group.end, at_once=self._plan.group.is_empty)
         await asyncio.gather(*self._readers)
         if self._broker is not None:
             await self._broker.close()
@@ -94,11 +100,16 @@ class SupervisedApplication:
             os.close(self._pidfd)
             self._pidfd = -1
         self._plan.cleanup()
-        status = replace(exit_status(code, wraps=self._plan.wraps), usage=self.usage())
+        status = replace(exit_status(code, wraps=self._plan.wraps and not self._plan.served), usage=self.usage())
         if self._tracer is None:
             return status
-        state = await asyncio.to_thread(self._tracer.state)
+        state = await _at_once_or_in_a_thread(self._tracer.state, at_once=self._tracer.has_ended)
         return replace(status, state=state if status.signal is not None else None)
+
+
+async def _at_once_or_in_a_thread(call: Callable[[], Result], *, at_once: bool) -> Result:
+    """Call what takes microseconds when ``at_once``, and otherwise may wait."""
+    return call() if at_once else await asyncio.to_thread(call)
 
 
 def exit_status(code: int, *, wraps: bool) -> ExitStatus:
@@ -113,7 +124,7 @@ def exit_status(code: int, *, wraps: bool) -> ExitStatus:
 async def read_lines(
     stream: asyncio.StreamReader,
     name: str,
-    process: asyncio.subprocess.Process,
+    process: Started,
     on_event: Callable[[AppEvent], None],
 ) -> None:
     """Turn output into events; a flood fills the pipe and the application waits."""

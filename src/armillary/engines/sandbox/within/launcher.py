@@ -23,6 +23,7 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from typing import Any
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -111,10 +112,10 @@ def give_way(asked: dict[str, int]) -> None:
     """
     if os.getpriority(os.PRIO_PROCESS, 0) < asked["niceness"]:
         os.setpriority(os.PRIO_PROCESS, 0, asked["niceness"])
-    with open("/proc/self/oom_score_adj", "r+", encoding="ascii") as file:  # noqa: PTH123 - no pathlib needed yet
-        if int(file.read()) < asked["memory_score"]:
-            file.seek(0)
-            file.write(str(asked["memory_score"]))
+    score = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+    if int(os.read(score, 16)) < asked["memory_score"]:
+        os.pwrite(score, str(asked["memory_score"]).encode(), 0)
+    os.close(score)
 
 
 def give_up_identity(identity: dict[str, Any]) -> None:
@@ -217,7 +218,8 @@ def prepare(asked: dict[str, Any], step: list[str]) -> dict[str, int]:
     step[0] = "limits"
     limit_resources(asked["limits"])
     step[0] = "bounding set"
-    give_up_bounding_set()
+    if not asked.get("keep_bounding_set"):  # only a test keeps it
+        give_up_bounding_set()
     step[0] = "identity"
     if asked["identity"] is not None:
         give_up_identity(asked["identity"])
@@ -248,16 +250,20 @@ def await_permission(channel: int) -> None:
         raise OSError(errno.EPROTO, "the supervisor did not say go")
 
 
-def main(channel: int) -> None:
-    """Serve the channel once; does not return."""
+def serve(channel: int, enter: Callable[[], None] | None = None) -> None:
+    """Serve the channel once, with no other descriptor open; does not return.
+
+    ``enter`` brings this process into its sandbox, where it is not there yet.
+    """
     step = ["configuration"]
     os.umask(0o077)
     try:
         os.set_inheritable(channel, False)
-        os.closerange(3, channel)
-        os.closerange(channel + 1, 65536)
         line, storage = receive_line(channel)
         asked = json.loads(line)
+        if enter is not None:
+            step[0] = "namespaces"
+            enter()
         if asked["storage"] is not None:
             step[0] = "storage"
             place_storage(storage, asked["storage"], asked["machine"])
@@ -271,6 +277,13 @@ def main(channel: int) -> None:
         problem = {"error": str(error), "step": step[0]}
         os.write(channel, json.dumps(problem).encode() + b"\n")
         os._exit(125)
+
+
+def main(channel: int) -> None:
+    """Be the launcher as a program of its own; does not return."""
+    os.closerange(3, channel)
+    os.closerange(channel + 1, 65536)
+    serve(channel)
 
 
 if __name__ == "__main__":

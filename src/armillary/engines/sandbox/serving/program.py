@@ -1,0 +1,443 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fork server: starts a device's applications by forking itself, so that none waits for an interpreter to start.
+
+Run by the host's interpreter outside of every sandbox, as ``python3 -I -S PROGRAM LAUNCHER CONTROL DEVICE``: the path
+of ``within/launcher.py``, the number of an inherited Unix socket (SOCK_SEQPACKET), and the device's process id. It
+imports the standard library only, has one thread, knows nothing of the device, and ends with it.
+
+The device sends one message for each start: JSON with ``command`` (bwrap and its arguments; none for a plain process),
+``inherited`` (numbers under which the command expects the last descriptors), ``groups`` (files of control groups that
+take ``0`` for the writer) and ``group`` (a directory of version 2, or ""). With it come descriptors: the status socket,
+the launcher's channel, standard output and error, then those that are inherited.
+
+On the status socket it says ``{"process": PID}`` when the launcher runs, ``{"error": TEXT, "step": NAME}`` when there
+will be none, and at last ``{"ended": CODE}`` when the application and everything of its sandbox is gone (minus the
+number of a signal that ended it). When the device closes its end for writing, the application is ended.
+
+With a command, three processes are made. The first becomes bwrap, whose command is cat(1) waiting for input that never
+comes. The second enters the sandbox's process (and user) namespace and makes the third, which is the server's child,
+because only a new process gets there. The third is the launcher: it waits until bwrap has made everything, enters the
+rest, and goes on as a launcher that bwrap had started would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import termios
+import types
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+MESSAGE_LIMIT_BYTES = 1 << 18
+DESCRIPTOR_LIMIT, DESCRIPTOR_BYTES = 64, 4
+FIXED = ("status", "channel", "output", "errors")  # the descriptors that every start has
+INFORMATION_LIMIT_BYTES = 4096
+# What waits in the sandbox as bwrap's command.
+PLACEHOLDER = "cat"
+ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
+# linux/sched.h, by the name of the namespace in /proc/PID/ns; "pid" is the namespace of the process itself
+NAMESPACES = {
+    "mnt": 0x00020000,
+    "cgroup": 0x02000000,
+    "uts": 0x04000000,
+    "ipc": 0x08000000,
+    "user": 0x10000000,
+    "pid": 0x20000000,
+    "net": 0x40000000,
+}
+ENTERED_FIRST = NAMESPACES["user"] | NAMESPACES["pid"]
+CLONE_PARENT, CLONE_INTO_CGROUP = 0x00008000, 0x200000000
+CLONE, CLONE3 = {"x86_64": 56, "aarch64": 220}, 435
+CLONE_ARGUMENTS = struct.Struct("=11Q")  # struct clone_args up to ``cgroup``
+PR_SET_PDEATHSIG = 1
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def checked(result: int) -> int:
+    """The result of a call of the C library; raise OSError where it failed."""
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
+
+
+def fork_into(group: str) -> int:
+    """fork(2) straight into a control group of version 2; an ordinary one, which then moves, where that is refused.
+
+    To move a process between groups waits for every processor of the machine; to be born in one does not.
+    """
+    if group:
+        directory = os.open(group, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        asked = CLONE_ARGUMENTS.pack(CLONE_INTO_CGROUP, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, directory)
+        process = int(LIBC.syscall(ctypes.c_long(CLONE3), ctypes.c_char_p(asked), ctypes.c_size_t(len(asked))))
+        os.close(directory)
+        if process >= 0:
+            return process
+    process = os.fork()
+    if process == 0 and group:
+        enter_group(f"{group}/cgroup.procs")
+    return process
+
+
+def fork_for_parent() -> int:
+    """fork(2), but the new process is a child of this one's parent."""
+    flags = ctypes.c_ulong(CLONE_PARENT | signal.SIGCHLD)
+    return checked(
+        LIBC.syscall(ctypes.c_long(CLONE[os.uname().machine]), flags, *(ctypes.c_ulong(0) for _ in range(4)))
+    )
+
+
+def enter_group(file: str) -> None:
+    """Move this process into a control group."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
+    os.write(descriptor, b"0")
+    os.close(descriptor)
+
+
+def enter_namespaces(process: int, kinds: int) -> None:
+    """Enter namespaces of the process that a pidfd names; its first process namespace is for children only."""
+    checked(LIBC.setns(ctypes.c_int(process), ctypes.c_int(kinds)))
+
+
+def namespaces_of(process: str) -> dict[str, int]:
+    """The namespaces of a process (``self`` or a number), by name."""
+    return {name: os.stat(f"/proc/{process}/ns/{name}").st_ino for name in NAMESPACES}  # noqa: PTH116 - no pathlib here
+
+
+def close_all_but(kept: set[int]) -> None:
+    """Close every descriptor from 3 on that is not named."""
+    first = 3
+    for descriptor in sorted(kept):
+        os.closerange(first, descriptor)
+        first = max(first, descriptor + 1)
+    os.closerange(first, 1 << 20)
+
+
+def forget_signals() -> None:
+    """Take signals as a new program does."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+@dataclass
+class Start:
+    """One application: its processes, and what this server holds for it."""
+
+    command: list[str]
+    inherited: list[int]
+    group: str
+    groups: list[str]
+    status: int
+    channel: int
+    output: int
+    errors: int
+    given: list[int]
+    wrapper: int = 0  # bwrap
+    sandbox: int = -1  # pidfd of the first process in the sandbox
+    application: int = 0
+    code: int = 0
+    wanted: bool = True  # The device has not asked for its end
+    information: int = -1  # What bwrap tells about its sandbox, until it was read
+    said: bytes = b""
+    ready: int = -1  # Pipe with one byte, which bwrap reads, and then closes it, when the sandbox is made
+    input: int = -1  # Of the placeholder, which waits for it
+
+    def let_go(self) -> None:
+        """Close what only the launcher needs."""
+        for descriptor in (self.channel, self.output, self.errors, self.ready, *self.given):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.channel = self.output = self.errors = self.ready = -1
+        self.given = []
+
+    def end(self) -> None:
+        """Kill the application with its sandbox."""
+        if self.application:
+            os.kill(self.application, signal.SIGKILL)  # our child: its number is its own until we have waited for it
+        if self.sandbox >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.sandbox, signal.SIGKILL)
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing of it is left."""
+        return not self.wrapper and not self.application and self.information < 0
+
+
+class Server:
+    """Serves one device."""
+
+    def __init__(self, launcher: types.ModuleType, control: int, device: int) -> None:
+        self._launcher = launcher
+        self._control = socket.socket(fileno=control)
+        self._control.set_inheritable(False)
+        self._device = device
+        self._starts: dict[int, Start] = {}  # By status socket
+        self._poll = select.poll()
+        self._nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self._woken, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._own_namespaces = namespaces_of("self")
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        for descriptor in (control, device, self._woken):
+            self._poll.register(descriptor, select.POLLIN)
+
+    def serve(self) -> None:
+        """Start and end applications until the device is gone."""
+        while True:
+            descriptor = self._poll.poll()[0][0]  # only the first: serving it may give another's number to a new one
+            if descriptor == self._device:
+                return
+            if descriptor == self._control.fileno():
+                if not self._receive():
+                    return
+            elif descriptor == self._woken:
+                os.read(self._woken, 4096)
+                self._reap()
+            elif descriptor in self._starts:
+                self._heard(self._starts[descriptor])
+            else:
+                self._informed(next(each for each in self._starts.values() if each.information == descriptor))
+
+    def _receive(self) -> bool:
+        """Begin one start; False when the device has closed its end."""
+        room = socket.CMSG_SPACE(DESCRIPTOR_LIMIT * DESCRIPTOR_BYTES)
+        # recv_fds() would leave the descriptors open for every program that is executed.
+        said, ancillary, _, _ = self._control.recvmsg(MESSAGE_LIMIT_BYTES, room, socket.MSG_CMSG_CLOEXEC)
+        if not said:
+            return False
+        descriptors = [number for _, _, data in ancillary for (number,) in struct.iter_unpack("=i", data)]
+        asked = json.loads(said)
+        if len(descriptors) != len(FIXED) + len(asked["inherited"]):  # this process may open no more
+            for descriptor in descriptors:
+                os.close(descriptor)
+            return True  # the device sees that nobody holds the status socket
+        start = Start(**asked, **dict(zip(FIXED, descriptors, strict=False)), given=descriptors[len(FIXED) :])
+        self._starts[start.status] = start
+        self._poll.register(start.status, select.POLLIN)
+        try:
+            if start.command:
+                self._wrap(start)
+            else:
+                start.application = self._fork(start, self._launch_plain)
+                self._tell(start, {"process": start.application})
+                start.let_go()
+        except OSError as error:
+            self._fail(start, "process", str(error))
+        return True
+
+    def _fork(self, start: Start, child: Any) -> int:
+        """A new process in the application's groups, which does not return."""
+        process = fork_into(start.group)
+        if process:
+            return process
+        try:
+            forget_signals()
+            for file in start.groups:
+                enter_group(file)
+            child(start)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, there is only one server
+            os.write(start.errors, f"{error}\n".encode())
+        os._exit(125)
+
+    def _wrap(self, start: Start) -> None:
+        """Have bwrap make the sandbox."""
+        start.information, information = os.pipe2(os.O_CLOEXEC)
+        block, start.ready = os.pipe2(os.O_CLOEXEC)
+        waits, start.input = os.pipe2(os.O_CLOEXEC)
+        os.write(start.ready, b"1")
+        try:
+            start.wrapper = self._fork(start, lambda _: self._become_wrapper(start, information, block, waits))
+        finally:
+            for descriptor in (information, block, waits):
+                os.close(descriptor)
+        self._poll.register(start.information, select.POLLIN)
+
+    def _become_wrapper(self, start: Start, information: int, block: int, waits: int) -> NoReturn:
+        """Execute bwrap with the descriptors it expects."""
+        first_free = max([*start.inherited, *start.given, start.errors, information, block, waits, self._nothing]) + 1
+        moved = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, first_free) for each in start.given]
+        information, block = (fcntl.fcntl(each, fcntl.F_DUPFD, first_free) for each in (information, block))
+        waits, output, errors = (
+            fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, first_free) for each in (waits, self._nothing, start.errors)
+        )
+        for source, target in (*zip(moved, start.inherited, strict=True), (waits, 0), (output, 1), (errors, 2)):
+            os.dup2(source, target)
+        close_all_but({*start.inherited, information, block})
+        program, *arguments = start.command
+        told = ("--info-fd", str(information), "--block-fd", str(block))
+        os.execve(program, [program, *told, *arguments, PLACEHOLDER], ENVIRONMENT)  # noqa: S606 - its purpose
+
+    def _informed(self, start: Start) -> None:
+        """Read what bwrap tells of its sandbox; when that is complete, bring the launcher into it."""
+        part = os.read(start.information, INFORMATION_LIMIT_BYTES)
+        start.said += part
+        if part and len(start.said) <= INFORMATION_LIMIT_BYTES:
+            return
+        self._poll.unregister(start.information)
+        os.close(start.information)
+        start.information = -1
+        try:
+            first = int(json.loads(start.said)["child-pid"])
+            start.sandbox = os.pidfd_open(first)
+            if start.wanted:
+                self._bring(start, first)
+            else:
+                start.end()
+        except (OSError, ValueError, KeyError) as error:
+            reason = "bwrap ended" if not start.said else str(error)
+            self._fail(start, "namespaces", reason)
+        self._finish(start)
+
+    def _bring(self, start: Start, first: int) -> None:
+        """Make the launcher, in the sandbox's process namespace."""
+        inside = namespaces_of(str(first))
+        kinds = sum(kind for name, kind in NAMESPACES.items() if inside[name] != self._own_namespaces[name])
+        told, tell = os.pipe2(os.O_CLOEXEC)
+        try:
+            between = self._fork(start, lambda _: self._cross(start, kinds, tell))
+            os.close(tell)
+            tell = -1
+            answer = os.read(told, INFORMATION_LIMIT_BYTES)
+            os.waitpid(between, 0)
+        finally:
+            os.close(told)
+            if tell >= 0:
+                os.close(tell)
+        if not answer.isdigit():
+            raise OSError(errno.EPERM, answer.decode("utf-8", "replace") or "the process between ended")
+        start.application = int(answer)
+        self._tell(start, {"process": start.application})
+        start.let_go()
+
+    def _cross(self, start: Start, kinds: int, tell: int) -> None:
+        """Enter the process namespace and make the launcher there; say its number, or what went wrong."""
+        try:
+            if kinds & ENTERED_FIRST:
+                enter_namespaces(start.sandbox, kinds & ENTERED_FIRST)
+            process = fork_for_parent()
+        except OSError as error:
+            os.write(tell, str(error).encode())
+            os._exit(1)
+        if process:
+            os.write(tell, str(process).encode())
+            os._exit(0)
+        os.close(tell)
+        self._launch(start, lambda: self._enter(start, kinds & ~ENTERED_FIRST))
+
+    def _launch_plain(self, start: Start) -> None:
+        """Be the launcher of a plain process."""
+        self._launch(start, None)
+
+    def _launch(self, start: Start, enter: Any) -> None:
+        """Be the launcher."""
+        for source, target in ((self._nothing, 0), (start.output, 1), (start.errors, 2)):
+            os.dup2(source, target)
+        close_all_but({start.channel} | ({start.ready, start.sandbox} if enter is not None else set()))
+        self._launcher.serve(start.channel, enter)
+
+    def _enter(self, start: Start, kinds: int) -> None:
+        """Wait until bwrap has made the sandbox, and enter the rest of it."""
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        readers = select.poll()
+        readers.register(start.ready, 0)
+        readers.poll()  # until nobody can read it any more
+        unread = fcntl.ioctl(start.ready, termios.FIONREAD, bytes(4))
+        if any(unread):
+            raise OSError(errno.EPROTO, "bwrap ended")
+        enter_namespaces(start.sandbox, kinds)
+        os.close(start.ready)
+        os.close(start.sandbox)
+
+    def _heard(self, start: Start) -> None:
+        """The device says nothing on a status socket but that it wants the end."""
+        self._poll.unregister(start.status)
+        start.wanted = False
+        start.end()
+        self._finish(start)
+
+    def _reap(self) -> None:
+        """Take note of processes that ended."""
+        while True:
+            try:
+                process, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not process:
+                return
+            for start in [each for each in self._starts.values() if process in (each.wrapper, each.application)]:
+                if process == start.wrapper:
+                    start.wrapper = 0
+                else:
+                    start.application = 0
+                    start.code = os.waitstatus_to_exitcode(status)
+                    start.end()
+                self._finish(start)
+
+    def _fail(self, start: Start, step: str, reason: str) -> None:
+        """Say why there is no application, and end what there is of it."""
+        self._tell(start, {"error": reason, "step": step})
+        if start.information >= 0 and not start.wrapper:
+            os.close(start.information)
+            start.information = -1
+        start.end()
+        start.let_go()
+        self._finish(start)
+
+    def _finish(self, start: Start) -> None:
+        """Say that it is over, once nothing is left."""
+        if not start.gone or start.status not in self._starts:
+            return
+        del self._starts[start.status]
+        if start.wanted:
+            self._poll.unregister(start.status)
+        self._tell(start, {"ended": start.code})
+        start.let_go()
+        for descriptor in (start.status, start.sandbox, start.input):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def _tell(self, start: Start, what: dict[str, Any]) -> None:
+        """One message to the device, which may be gone or not listen any more."""
+        with socket.socket(fileno=os.dup(start.status)) as status, contextlib.suppress(OSError):
+            status.send(json.dumps(what).encode(), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+
+
+def load(path: str) -> types.ModuleType:
+    """The launcher, which is no module of any package here."""
+    module = types.ModuleType("launcher")
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123 - no pathlib here
+        exec(compile(file.read(), path, "exec"), module.__dict__)  # noqa: S102 - our own file
+    return module
+
+
+def main(launcher: str, control: int, device: int) -> None:
+    """Serve until the device is gone."""
+    os.chdir("/")
+    os.umask(0o077)
+    try:
+        process = os.pidfd_open(device)
+    except ProcessLookupError:
+        return
+    if os.getppid() != device:
+        return
+    server = Server(load(launcher), control, process)
+    gc.disable()
+    gc.freeze()
+    server.serve()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

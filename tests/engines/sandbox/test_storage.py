@@ -16,7 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from tests.engines.sandbox.sandbox_stage import Stage, linux, reduced
+from tests.engines.sandbox.sandbox_stage import Stage, engine, linux, reduced
 from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import wait_until
 
@@ -385,7 +385,7 @@ def test_loop_devices_of_others_are_not_opened(
 DAEMON = """
 import asyncio, sys
 from pathlib import Path
-from tests.engines.sandbox.sandbox_stage import Outcome, Stage, linux
+from tests.engines.sandbox.sandbox_stage import Outcome, Stage, engine
 from tests.fixtures.waiting import until
 from armillary.engines.sandbox.storage.use import image_of
 
@@ -395,7 +395,7 @@ async def play():
     place = data.parent / "device"
     place.mkdir()
     launch = Stage(place).launch(code, data=data, storage=image_of(data))
-    await linux(own_user=True).start(launch, outcome.events.append)
+    await engine(sys.argv[2]).start(launch, outcome.events.append)
     await until(lambda: outcome.lines, str(outcome.errors), 30)
     print("ready", flush=True)
     await asyncio.Event().wait()
@@ -403,10 +403,12 @@ asyncio.run(play())
 """
 
 
+@pytest.mark.parametrize("kind", ["as-root", "crun-as-root"])
 def test_nothing_mounted_is_left_when_the_device_is_killed(
-    stage: Stage, images_of_root: LinuxSandbox, data: Path
+    stage: Stage, images_of_root: LinuxSandbox, data: Path, kind: str
 ) -> None:
-    with killed_process([sys.executable, "-c", DAEMON, str(data)], stdout=subprocess.PIPE, cwd=ROOT) as device:
+    engine(kind)  # skips where this host has none
+    with killed_process([sys.executable, "-c", DAEMON, str(data), kind], stdout=subprocess.PIPE, cwd=ROOT) as device:
         assert device.readline().strip() in ("ready", b"ready")
         assert is_attached(image_of(data))
         device.kill()
@@ -455,7 +457,7 @@ def test_the_engine_proves_the_quota_or_says_why_not(
 ) -> None:
     held = [each for each in images_of_root.self_test().mechanisms if each.name == QUOTA]
     assert [each.enforced for each in held] == [True]
-    monkeypatch.setattr("armillary.engines.sandbox.linux.try_image", lambda: "no loop devices here")
+    monkeypatch.setattr("armillary.engines.sandbox.namespaces.try_image", lambda: "no loop devices here")
     report = LinuxSandbox(images_of_root.bubblewrap, own_user=True).self_test()
     assert not [each for each in report.mechanisms if each.name == QUOTA]
     (absent,) = [each for each in report.absent if each.name == QUOTA]

@@ -30,6 +30,9 @@ class FakeRun:
     def usage(self) -> None:
         return None
 
+    def restart_memory_peak(self) -> bool:
+        return False
+
     def end(self, status: ExitStatus) -> None:
         if not self._ended.done():
             self._ended.set_result(status)

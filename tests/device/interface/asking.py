@@ -27,7 +27,7 @@ from armillary.device.state.clock import DeviceClock
 from armillary.device.state.journal import Journal
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.host.power_profile import HostPower
-from armillary.engines.sandbox.port import AppEvent
+from armillary.engines.sandbox.port import AppEvent, Usage
 from armillary.wire.device.interface.frame import FrameReader, encode_frame
 from armillary.wire.image import app_manifest
 from armillary.wire.image.asxipfs import Filesystem
@@ -133,6 +133,8 @@ class Asked:
         self.ends: list[str] = []
         self.deferred: list[int] = []
         self.pid: int | None = None
+        self.usage: Usage | None = None
+        self.peak_restarts = False  # whether its control group has it start over
         self.clients: list[Client] = []
 
     def client(self) -> Client:
@@ -160,6 +162,8 @@ class Host:
             end=asked.ends.append,
             defer=asked.deferred.append,
             pid=lambda: asked.pid,
+            usage=lambda: asked.usage,
+            restart_peak=lambda: asked.peak_restarts,
         )
         async with self.interface.open(run) as path:
             assert path is not None

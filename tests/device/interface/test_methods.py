@@ -15,6 +15,7 @@ from armillary.device.interface import power
 from armillary.device.interface.methods import method_table
 from armillary.device.state.clock import DeviceClock
 from armillary.engines.flash.file import FileFlash
+from armillary.engines.sandbox.port import Usage
 
 pytestmark = pytest.mark.anyio
 
@@ -62,6 +63,31 @@ async def test_memory_of_its_own_processes(tmp_path: Path) -> None:
         process.stdin.close()
         await process.wait()
         assert (await client.ask("memory.statistics"))["name"] == "ESRCH"
+
+
+async def test_memory_is_what_the_control_group_counts_where_there_is_one(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-S", "-c", "input()", stdin=asyncio.subprocess.PIPE)
+    assert process.stdin is not None
+    async with host(tmp_path).open(application(HeapMemStats=True, ResetMemoryWatermarks=True)) as asked:
+        client = asked.client()
+        asked.pid = process.pid
+        summed = await client.ask("memory.statistics")
+        assert (summed["counted_by"], summed["limit_bytes"]) == ("processes", None)
+        assert 0 < summed["own_bytes"] < summed["used_bytes"] <= summed["peak_bytes"]
+        asked.usage = Usage(memory_bytes=7, memory_own_bytes=5, memory_peak_bytes=9, processes=40)
+        limit = asked.application.grant.limits.memory_bytes
+        counted = {"counted_by": "control-group", "limit_bytes": limit, "processes": 1, "used_bytes": 7, "own_bytes": 5}
+        assert await client.ask("memory.statistics") == {**counted, "peak_bytes": 9}
+        asked.peak_restarts = True
+        assert await client.ask("memory.reset-peak") == {}
+        assert await client.ask("memory.statistics") == {**counted, "peak_bytes": 9}, "the kernel's, from then on"
+        asked.peak_restarts = False
+        assert await client.ask("memory.reset-peak") == {}
+        stayed = await client.ask("memory.statistics")
+        assert stayed == {**counted, "peak_bytes": stayed["peak_bytes"]}
+        assert stayed["peak_bytes"] > 9, "of the processes, where the group's peak cannot start over"
+        process.stdin.close()
+        await process.wait()
 
 
 async def test_the_time_is_set_forward_and_only_until_the_service_gives_it(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from armillary.device.applications.admission import Application
-from armillary.engines.sandbox.port import AppEvent
+from armillary.engines.sandbox.port import AppEvent, Usage
 
 
 class Deferrals(Protocol):
@@ -33,6 +33,8 @@ class Run:
     end: Callable[[str], None]  # ends the run as hung, for this reason; the supervisor starts the application again
     defer: Callable[[int], None]  # puts off updates for so many minutes
     pid: Callable[[], int | None]  # of its entry point's process on the host; None before it is started
+    usage: Callable[[], Usage | None] = lambda: None  # what its control group counts; None where it has none
+    restart_peak: Callable[[], bool] = lambda: False  # has its peak of memory start over; False where nothing does
 
 
 class Interface(Protocol):

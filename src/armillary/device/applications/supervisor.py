@@ -222,6 +222,8 @@ class Supervisor:
             end=lambda reason: self._end_hung(run, hung, reason),
             defer=lambda minutes: self._defer(run.application, minutes),
             pid=lambda: None if run.running is None else run.running.pid,
+            usage=lambda: None if run.running is None else run.running.usage(),
+            restart_peak=lambda: run.running is not None and run.running.restart_memory_peak(),
         )
         async with self._interface.open(seen) as interface:
             return await self._run_with(run, interface)

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Final
 
 from armillary.device.applications.supervisor import ApplicationRun
 from armillary.device.rest.attached import AttachedDevice
 from armillary.device.rest.call import Call, Need, Route
 from armillary.device.state.request_refused import RequestRefusedError
-from armillary.engines.host.process_memory import memory_of
+from armillary.engines.host.process_memory import Memory, memory_of
+from armillary.engines.sandbox.port import RunningApplication
 from armillary.engines.sandbox.storage.use import storage_use
 from armillary.wire.device.azure_error import APPLICATION_NOT_PRESENT
 
@@ -39,8 +41,8 @@ class MemoryStatistics:
 
     async def answer(self, call: Call) -> object:
         """The numbers now."""
-        processes = [run.running.pid for run in call.device.running.supervisor.runs if run.running is not None]
-        found = await asyncio.to_thread(memory_of, processes)
+        running = [run.running for run in call.device.running.supervisor.runs if run.running is not None]
+        found = await asyncio.to_thread(memory_of_applications, running)
         self._peak = max(self._peak, found.own)
         return {
             "memoryStats": {
@@ -49,6 +51,19 @@ class MemoryStatistics:
                 "peakUserModeMemoryUsageInBytes": self._peak,
             }
         }
+
+
+def memory_of_applications(running: Iterable[RunningApplication]) -> Memory:
+    """What applications hold, each as its control group counts it, or as the sum over its processes."""
+    found, without_group = Memory(), []
+    for each in running:
+        use = each.usage()
+        if use is None or use.memory_bytes is None:
+            without_group.append(each.pid)
+        else:
+            own = use.memory_bytes if use.memory_own_bytes is None else use.memory_own_bytes
+            found += Memory(use.memory_bytes, own)
+    return found + memory_of(without_group)
 
 
 def routes() -> tuple[Route, ...]:

@@ -121,6 +121,10 @@ class RunningCore:
         """What the emulator uses now."""
         return self._emulator.usage()
 
+    def restart_memory_peak(self) -> bool:
+        """Have the peak of the emulator's memory start over."""
+        return self._emulator.restart_memory_peak()
+
     async def _ended(self, status: ExitStatus) -> ExitStatus:
         await asyncio.to_thread(shutil.rmtree, self._root, ignore_errors=True)
         if self._heard.fault is None:

@@ -148,6 +148,7 @@ class Usage:
     """
 
     memory_bytes: int | None = None
+    memory_own_bytes: int | None = None  # Of these, the programs' own: private and shared memory, no files
     memory_peak_bytes: int | None = None
     processes: int | None = None  # Processes and threads
     processor_s: float | None = None
@@ -183,6 +184,10 @@ class RunningApplication(Protocol):
 
     def usage(self) -> Usage | None:
         """What it uses now; None where no control group counts it."""
+        ...
+
+    def restart_memory_peak(self) -> bool:
+        """Have the peak of ``usage`` start over; False where no control group counts it, or its kernel does not."""
         ...
 
 

@@ -70,6 +70,43 @@ def test_groups_are_there_while_an_application_is(groups: DeviceGroups) -> None:
     assert places(groups, name) == set()
 
 
+FILLED = """
+import mmap, sys
+memory = mmap.mmap(-1, {size} << 20)
+for place in range(0, len(memory), 4096): memory[place] = 1
+print("full", flush=True)
+sys.stdin.readline()
+memory.close()
+print("empty", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_memory_of_programs_is_told_from_files_and_the_peak_starts_over(groups: DeviceGroups) -> None:
+    size = 16
+    command = [sys.executable, "-S", "-c", FILLED.replace("{size}", str(size))]
+    pipe = subprocess.PIPE
+    with opened(groups) as group:
+        with killed_process([*group.entry, *command], stdin=pipe, stdout=pipe, text=True) as process:
+            assert process.stdin is not None
+            assert process.readline() == "full\n"
+            full = group.usage()
+            process.stdin.write("\n")
+            process.stdin.flush()
+            assert process.readline() == "empty\n"
+            empty = group.usage()
+            assert None not in (full.memory_own_bytes, empty.memory_own_bytes, empty.memory_peak_bytes)
+            assert (full.memory_own_bytes or 0) >= size * MEBIBYTE
+            assert (full.memory_own_bytes or 0) - (empty.memory_own_bytes or 0) >= (size - 1) * MEBIBYTE
+            assert (empty.memory_peak_bytes or 0) >= size * MEBIBYTE
+            first = any(each.version == 1 and "memory" in each.controllers for each in group.places)
+            assert group.restart_memory_peak() is first
+            again = group.usage().memory_peak_bytes or 0
+            assert (again < size * MEBIBYTE) is first
+        group.end()
+        assert not group.restart_memory_peak()
+
+
 def test_killing_a_group_ends_who_left_its_session(groups: DeviceGroups) -> None:
     code = "import os, time\nif os.fork() == 0: os.setsid(); time.sleep(300)\nprint(1, flush=True); time.sleep(300)"
     with opened(groups) as group:

@@ -40,6 +40,10 @@ class Setting:
     optional: bool = False
 
 
+# Has version 1 measure the peak of memory from now on.
+PEAK_AGAIN = Setting("memory.max_usage_in_bytes", "0")
+
+
 def device_rules(nodes: Iterable[Path]) -> tuple[str, ...]:
     """What version 1 takes for these nodes of the host: to open, read and write them, not to make them."""
     rules = []
@@ -120,6 +124,7 @@ def usage(groups: Mapping[str, tuple[int, Path]]) -> Usage:
     spent = _table(groups["core"], "", "cpu.stat").get("usage_usec") if "core" in groups else None
     return Usage(
         memory_bytes=_number(memory, "memory.usage_in_bytes", "memory.current"),
+        memory_own_bytes=_own_memory(memory),
         memory_peak_bytes=_number(memory, "memory.max_usage_in_bytes", "memory.peak"),
         processes=_number(processes, "pids.current", "pids.current"),
         processor_s=None if spent is None else spent / 1e6,
@@ -139,6 +144,13 @@ def processes_in(group: Path) -> tuple[int, ...]:
         return tuple(number for line in read(group, "cgroup.procs").split() if (number := int(line)) > 0)
     except OSError:
         return ()
+
+
+def _own_memory(memory: tuple[int, Path] | None) -> int | None:
+    """Private and shared memory of a group, of ``memory.stat``; version 1 has it of the whole tree as ``total_``."""
+    found = {} if memory is None else _table(memory, "memory.stat", "memory.stat")
+    names = ("total_rss", "total_shmem") if memory is not None and memory[0] == 1 else ("anon", "shmem")
+    return sum(found.get(name, 0) for name in names) if names[0] in found else None
 
 
 def _number(place: tuple[int, Path] | None, first: str, second: str) -> int | None:

@@ -73,6 +73,15 @@ class ApplicationGroup:
         self._last = controllers.usage(by_controller)
         return self._last
 
+    def restart_memory_peak(self) -> bool:
+        """Have the peak of its memory start over; False where the kernel does not: in version 2 it stays."""
+        for hierarchy, place in self.places.items():
+            if hierarchy.version == 1 and "memory" in hierarchy.controllers and not self._ended:
+                with contextlib.suppress(OSError):
+                    controllers.write(place, controllers.PEAK_AGAIN)
+                    return True
+        return False
+
     def kill(self) -> None:
         """End every process of it, whatever session or parent it has."""
         for hierarchy, place in self.places.items():

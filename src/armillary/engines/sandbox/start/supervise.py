@@ -69,6 +69,10 @@ class SupervisedApplication:
         """What it uses now, or had used when it ended."""
         return None if self._plan.group is None else self._plan.group.usage()
 
+    def restart_memory_peak(self) -> bool:
+        """Have the peak of its memory start over; False where nothing counts it, or the kernel does not."""
+        return self._plan.group is not None and self._plan.group.restart_memory_peak()
+
     def _signal(self, number: signal.Signals) -> None:
         if self._pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):

@@ -19,6 +19,7 @@ class MemoryUse:
     """Resident memory of an application's processes, bytes; pages that several map count for each."""
 
     now_bytes: int
+    own_bytes: int  # of these, the programs' own: private and shared memory, no files
     peak_bytes: int  # sum of the peaks of the processes that run now
     processes: int
 
@@ -28,7 +29,8 @@ def memory_use(process: int) -> MemoryUse:
     found = [use for each in _tree(process) if (use := _memory(each)) is not None]
     if not found:
         raise ProcessLookupError(errno.ESRCH, f"process {process} has ended")
-    return MemoryUse(sum(now for now, _ in found), sum(peak for _, peak in found), len(found))
+    now, own, peak = (sum(column) for column in zip(*found, strict=True))
+    return MemoryUse(now, own, peak, len(found))
 
 
 def reset_peak(process: int) -> None:
@@ -62,8 +64,8 @@ def _entries(folder: Path) -> list[Path]:
         return []
 
 
-def _memory(process: int) -> tuple[int, int] | None:
-    """Resident memory and its peak; None of a process that has ended."""
+def _memory(process: int) -> tuple[int, int, int] | None:
+    """Resident memory, the part that is its own, and the peak; None of a process that has ended."""
     try:
         lines = (_PROC / str(process) / "status").read_text("ascii", "replace").splitlines()
     except OSError:
@@ -71,7 +73,8 @@ def _memory(process: int) -> tuple[int, int] | None:
     sizes = {name: value for name, _, value in (line.partition(":") for line in lines)}
     if "VmRSS" not in sizes:
         return None  # it has ended and is waited for
-    return _bytes(sizes["VmRSS"]), _bytes(sizes.get("VmHWM", sizes["VmRSS"]))
+    own = sum(_bytes(sizes[name]) for name in ("RssAnon", "RssShmem") if name in sizes)
+    return _bytes(sizes["VmRSS"]), own, _bytes(sizes.get("VmHWM", sizes["VmRSS"]))
 
 
 def _bytes(size: str) -> int:

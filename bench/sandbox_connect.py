@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """``bench sandbox-connect``: what a connect of a contained application costs over one of a plain process.
 
-The application connects to a server of this host again and again, each time with a socket of its own, first without a
-sandbox and then in ``linux``; the same program, the same server, the same run. Printed is the median of a connect in
-milliseconds more than the plain one's, by a declared address and by a declared name, blocking and not (until it is
-writable), and how fast bytes go on such a connection.
+The application connects to a server of this host, which is a process of its own, again and again, each time with a
+socket of its own, first without a sandbox and then in ``linux``; the same program, the same server, the same run.
+Printed is the median of a connect in milliseconds more than the plain one's, by a declared address and by a declared
+name, blocking and not (until it is writable), and how fast bytes go on such a connection.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
+import subprocess
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -26,8 +31,8 @@ from bench.result import result
 CONNECTS, WARM_UP = 400, 20
 STREAM_BYTES = 256 << 20
 COMPONENT = UUID(int=0xBE7C)
-# The goal of the issue that this bench is for, in milliseconds over a plain connect.
-GOAL_MS = 0.3
+# Milliseconds over a plain connect.
+LIMIT_MS = 0.3
 PROGRAM = f"""#!/usr/bin/env python3
 import json, os, select, socket, statistics, sys, time
 port = int(os.environ["BENCH_PORT"])
@@ -57,13 +62,30 @@ print(json.dumps({{"address": median(plain, "127.0.0.1"), "name": median(plain, 
 """
 
 
-async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+def serve() -> None:
+    """The server: of each connection it takes one byte, and sends a stream for an "s"."""
     part = bytes(1 << 18)
-    if await reader.read(1) == b"s":
-        for _ in range(STREAM_BYTES // len(part)):
-            writer.write(part)
-            await writer.drain()
-    writer.close()
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
+        print(server.getsockname()[1], flush=True)
+        while True:
+            peer, _ = server.accept()
+            with peer, contextlib.suppress(OSError):
+                if peer.recv(1) == b"s":
+                    for _ in range(STREAM_BYTES // len(part)):
+                        peer.sendall(part)
+
+
+@contextlib.contextmanager
+def _serving() -> Iterator[int]:
+    """The port of a server in a process of its own, as servers are: what it does is not the supervisor's time."""
+    command = [sys.executable, "-c", "from bench.sandbox_connect import serve; serve()"]
+    root = Path(__file__).resolve().parents[1]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            yield int(server.stdout.readline())
+        finally:
+            server.kill()
 
 
 async def _play(sandbox: Sandbox, folder: Path, port: int) -> dict[str, float]:
@@ -95,12 +117,9 @@ def run() -> list[dict[str, object]]:
     linux.self_test()
 
     async def play() -> tuple[dict[str, float], dict[str, float]]:
-        server = await asyncio.start_server(_serve, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        with tempfile.TemporaryDirectory(prefix="armillary-bench-") as folder:
+        with tempfile.TemporaryDirectory(prefix="armillary-bench-") as folder, _serving() as port:
             Path(folder).chmod(0o755)
-            async with server:
-                return await _play(process, Path(folder), port), await _play(linux, Path(folder), port)
+            return await _play(process, Path(folder), port), await _play(linux, Path(folder), port)
 
     plain, contained = asyncio.run(play())
     conditions = f"median of {CONNECTS} connects of one application, server and supervisor on the same processors"
@@ -109,7 +128,7 @@ def run() -> list[dict[str, object]]:
             f"sandbox-connect-{way.replace(' ', '-')}",
             (contained[way] - plain[way]) * 1000,
             "ms more",
-            ("goal", GOAL_MS),
+            ("limit", LIMIT_MS),
             f"{conditions}; plain {plain[way] * 1000:.3f} ms",
         )
         for way in ("address", "name", "event loop")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
 from armillary.wire.text.carried_address import carried_addresses
@@ -59,6 +59,10 @@ class AllowedHosts:
     names: frozenset[str]
     addresses: frozenset[Address]
     stand_ins: Mapping[str, IPv4Address]
+    _names: Mapping[Address, str] = field(init=False, repr=False, compare=False)  # Stand-in to its name
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_names", {address: name for name, address in self.stand_ins.items()})
 
     def decide(self, host: str, port: int) -> Decision:
         """Decide about a name or an address (textual form); a stand-in counts as its name."""
@@ -68,9 +72,9 @@ class AllowedHosts:
             if name in self.names:
                 return Decision(allowed=True, host=name, port=port, reason="declared name")
             return Decision(allowed=False, host=name, port=port, reason="name is not in AllowedConnections")
-        for name, stand_in in self.stand_ins.items():
-            if address == stand_in:
-                return Decision(allowed=True, host=name, port=port, reason="declared name")
+        stands_for = self._names.get(address)
+        if stands_for is not None:
+            return Decision(allowed=True, host=stands_for, port=port, reason="declared name")
         if address in self.addresses:
             return Decision(allowed=True, host=str(address), port=port, reason="declared address")
         return Decision(allowed=False, host=str(address), port=port, reason="address is not in AllowedConnections")

@@ -15,7 +15,7 @@ import pytest
 from tests.engines.sandbox.sandbox_stage import Stage, own_network
 from tests.fixtures.ports import reserved_port
 
-from armillary.engines.sandbox.network import broker, datagram, event_queues, kernel, outside
+from armillary.engines.sandbox.network import datagram, event_queues, outside, replacing
 from armillary.engines.sandbox.port import Sandbox
 
 HELLO = """
@@ -168,11 +168,11 @@ def test_what_is_read_of_event_queues_is_read_beside_the_loop(
 ) -> None:
     threads = []
 
-    def read(*arguments: int) -> list[event_queues.Registration]:
+    def read(*arguments: Any) -> list[event_queues.Registration]:
         threads.append(threading.current_thread())
         return event_queues.registrations(*arguments)
 
-    monkeypatch.setattr(broker, "registrations", read)
+    monkeypatch.setattr(replacing, "registrations", read)
     outcome = stage.run(sandbox, REGISTERED, hosts=["localhost"], with_listeners=True)
     assert outcome.lines[-1] == "unregistered", outcome.errors
     assert threads
@@ -195,25 +195,3 @@ print(errno.errorcode[peer.connect_ex(("127.0.0.1", {port}))])
 def test_a_connect_is_refused_while_too_much_is_registered(stage: Stage, sandbox: Sandbox) -> None:
     outcome = stage.run(sandbox, QUEUES, hosts=["127.0.0.1"], with_listeners=True)
     assert outcome.lines == ["ENOBUFS", "EINPROGRESS"], outcome.errors
-
-
-def test_nothing_of_a_process_is_opened_after_its_socket_was_replaced(
-    stage: Stage, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By then the kernel does not tell any more whether its number still means the same process."""
-    said: list[str] = []
-
-    def telling(name: str) -> Any:
-        plain = getattr(kernel, name)
-
-        def call(*arguments: Any) -> Any:
-            said.append(name)
-            return plain(*arguments)
-
-        return call
-
-    for name in ("process_of", "copy_descriptor", "place_descriptor"):
-        monkeypatch.setattr(kernel, name, telling(name))
-    outcome = stage.run(sandbox, REGISTERED, hosts=["localhost"], with_listeners=True)
-    assert outcome.lines[-1] == "unregistered", outcome.errors
-    assert said[-3:] == ["copy_descriptor", "copy_descriptor", "place_descriptor"]

@@ -22,7 +22,7 @@ from armillary.capability.seccomp import compile_filter
 from armillary.engines.sandbox.control_groups import report as group_report
 from armillary.engines.sandbox.control_groups.groups import ApplicationGroup, DeviceGroups, device_groups
 from armillary.engines.sandbox.network import kernel
-from armillary.engines.sandbox.network.outside import hosts_file_entries
+from armillary.engines.sandbox.network.resolving import hosts_file_entries
 from armillary.engines.sandbox.port import AppEvent, Launch, Mechanism, RunningApplication, SandboxReport
 from armillary.engines.sandbox.start import host
 from armillary.engines.sandbox.start.entry import check_launch, plain_configuration, refuse_image

@@ -29,8 +29,10 @@ import fcntl
 import os
 import select
 import socket
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from armillary.capability.network import RESOLVER_ADDRESS, RESOLVER_PORT, AllowedHosts, Decision
 from armillary.capability.syscalls import ARCHITECTURES
@@ -45,18 +47,20 @@ from armillary.engines.sandbox.network.destination import (
     read_destination,
     read_message,
 )
-from armillary.engines.sandbox.network.event_queues import copies, register, registrations
 from armillary.engines.sandbox.network.inside import InsideNetwork, waits_inside
 from armillary.engines.sandbox.network.kernel import Notification
 from armillary.engines.sandbox.network.outside import (
     CONNECT_TIMEOUT_S,
-    addresses_of,
     begin_outside,
+    check_not_failed,
     connect_outside,
     is_connecting,
     keep_options,
+    writable,
 )
 from armillary.engines.sandbox.network.reading import Reading
+from armillary.engines.sandbox.network.replacing import Replacement
+from armillary.engines.sandbox.network.resolving import Answers, addresses_of
 from armillary.engines.sandbox.network.server_ports import INET, ServerPorts, is_listening
 
 # Notifications taken per wake-up, so that one application cannot starve the supervisor's loop.
@@ -65,6 +69,9 @@ BURST_LIMIT = 32
 PENDING_LIMIT = 64
 # Messages of one sendmmsg that are carried out in one call; the caller sends the rest again (sendmmsg(2)).
 MULTIPLE_LIMIT = 16
+
+
+_RESOLVER = str(RESOLVER_ADDRESS)
 
 
 class _Answered(Exception):  # noqa: N818 - control flow, not an error
@@ -77,6 +84,7 @@ class _Call:
 
     notification: Notification
     memory: kernel.Memory
+    descriptors: kernel.Descriptors
     own: socket.socket
 
 
@@ -93,6 +101,8 @@ class Broker:
     report: Callable[[Decision, str], None]  # Called with (decision, protocol) for each attempt
     _pending: set[asyncio.Task[None]] = field(default_factory=set)
     _names: dict[int, str] = field(default_factory=dict)
+    _poll: select.poll = field(default_factory=select.poll)
+    _answers: Answers = field(default_factory=Answers)
     _inside: InsideNetwork = field(default_factory=InsideNetwork)
     _reading: Reading = field(default_factory=Reading)
     _paused: bool = False
@@ -104,6 +114,7 @@ class Broker:
         self._names = {numbers[name]: name for name in ("connect", "sendto", "sendmsg", "sendmmsg", "bind", "listen")}
         os.set_blocking(self.listener, False)
         kernel.wake_at_once(self.listener)
+        self._poll.register(self.listener, select.POLLIN)
         self.gateway.start()
         if self.ports.datagrams is not None:
             self.ports.datagrams.start()
@@ -132,7 +143,7 @@ class Broker:
                 asyncio.get_running_loop().remove_reader(self.listener)
                 self._paused = True
                 return
-            waiting = _events(self.listener)
+            waiting = sum(event for _, event in self._poll.poll(0))
             if not waiting & select.POLLIN:
                 if waiting & select.POLLHUP:  # all that could call are gone; the loop would be told so for ever
                     asyncio.get_running_loop().remove_reader(self.listener)
@@ -144,9 +155,10 @@ class Broker:
                     continue  # the caller was killed before its turn
                 asyncio.get_running_loop().remove_reader(self.listener)
                 return
-            task = asyncio.get_running_loop().create_task(self._serve(notification))
-            self._pending.add(task)
-            task.add_done_callback(self._done)
+            task = _begin(self._serve(notification))
+            if not task.done():
+                self._pending.add(task)
+                task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._pending.discard(task)
@@ -174,10 +186,11 @@ class Broker:
         """EBADF or ENOTSOCK as the call itself would have had."""
         memory = kernel.Memory(notification.thread)
         held.callback(memory.close)
-        process = kernel.process_of(notification.thread)
-        own = socket.socket(fileno=kernel.copy_descriptor(process, notification.arguments[0] & 0xFFFFFFFF))
+        descriptors = kernel.Descriptors(notification.thread)
+        held.callback(descriptors.close)
+        own = socket.socket(fileno=descriptors.copy(notification.arguments[0] & 0xFFFFFFFF))
         held.enter_context(own)
-        return _Call(notification, memory, own)
+        return _Call(notification, memory, descriptors, own)
 
     def _dispatch(self, call: _Call) -> Awaitable[int]:
         name = self._names.get(call.notification.number)
@@ -204,20 +217,20 @@ class Broker:
             return await self._connect_unix(call, target.path)
         if call.own.family not in INET:
             raise OSError(errno.EAFNOSUPPORT, "inet address on another socket")
-        if self._stays_inside(call, target):
+        decision = self.hosts.decide(target.host, target.port)
+        if not decision.allowed and self._stays_inside(call, target):
             await self._inside.connect(call.own, _for_family(call.own, (target.host, target.port)))
             return 0
         if call.own.type == socket.SOCK_DGRAM:
-            return await self._connect_datagram(call.own, target)
-        return await self._connect_stream(call, target)
+            return await self._connect_datagram(call.own, target, decision)
+        return await self._connect_stream(call, target, decision)
 
-    async def _connect_stream(self, call: _Call, target: Destination) -> int:
+    async def _connect_stream(self, call: _Call, target: Destination, decision: Decision) -> int:
         if _is_resolver(target):
             raise OSError(errno.ECONNREFUSED, "lookups are answered over UDP only")
-        declared = self.hosts.decide(target.host, target.port).allowed
-        itself = None if declared else await self._itself(target)
+        itself = None if decision.allowed else await self._itself(target)
         if itself is None:
-            decision = self._decide(target, "tcp")  # (4)
+            self._note(decision, "tcp")  # (4)
             host, port = decision.host, decision.port
         else:
             host, port = itself
@@ -227,14 +240,14 @@ class Broker:
             raise OSError(errno.EALREADY, "it is being connected")
         blocking = not fcntl.fcntl(call.own.fileno(), fcntl.F_GETFL) & os.O_NONBLOCK
         if blocking or itself is not None:
-            stream = await connect_outside(host, port, patience_s=CONNECT_TIMEOUT_S)  # (5)
+            stream = await connect_outside(host, port, patience_s=CONNECT_TIMEOUT_S, answers=self._answers)  # (5)
         else:
-            stream = await begin_outside(host, port)
+            stream = await begin_outside(host, port, self._answers)
         with stream:
             if itself is not None and await self._itself(target) != itself:
                 raise OSError(errno.ECONNREFUSED, "its own listener has gone")
-            if not is_connecting(stream) and (error := stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)):
-                raise OSError(error, f"{host} port {port}")
+            if not is_connecting(stream):
+                check_not_failed(stream, host, port)
             keep_options(call.own, stream)
             await self._replace(call, stream)  # (6)
         if not blocking:
@@ -246,13 +259,13 @@ class Broker:
             return None
         return await self._reading.run(self.ports.itself, target.host, target.port)
 
-    async def _connect_datagram(self, own: socket.socket, target: Destination) -> int:
+    async def _connect_datagram(self, own: socket.socket, target: Destination, decision: Decision) -> int:
         if self._asks_resolver(target):
             own.connect(_for_family(own, self.gateway.address))
             self.gateway.add_resolver(_source(own))
             return 0
-        decision = self._decide(target, "udp")
-        family, address = (await addresses_of(decision.host, decision.port, socket.SOCK_DGRAM))[0]
+        self._note(decision, "udp")
+        family, address = (await addresses_of(decision.host, decision.port, self._answers))[0]
         if self.own_network:
             own.connect(_for_family(own, self.gateway.address))
             self.gateway.add_flow(_source(own), family, address, decision.port)
@@ -298,21 +311,10 @@ class Broker:
 
     async def _replace(self, call: _Call, stream: socket.socket) -> None:
         """(6) Put a socket of outside in the place of the caller's, which blocks or not as that did."""
-        descriptor = call.notification.arguments[0] & 0xFFFFFFFF
-        thread = call.notification.thread
-        flags = kernel.descriptor_flags(thread, descriptor)
-        os.set_blocking(stream.fileno(), not flags & os.O_NONBLOCK)
-        process = kernel.process_of(thread)
-        # Only what does not block is waited for by an event queue.
-        inode = os.fstat(call.own.fileno()).st_ino
-        waited = await self._reading.run(registrations, thread, descriptor, inode) if flags & os.O_NONBLOCK else []
-        # Placing fails unless the caller still waits: what was read and copied before is its own. Nothing is after.
-        with copies(process, waited) as queues:
-            kernel.place_descriptor(
-                self.listener, call.notification.identity, stream.fileno(), descriptor, flags & os.O_CLOEXEC
-            )
-            if waited:
-                register(queues, waited, descriptor, stream.fileno())
+        place = Replacement(
+            self.listener, call.notification.identity, call.descriptors, call.own, stream, self._reading
+        )
+        await place.place(call.notification.arguments[0] & 0xFFFFFFFF)
 
     def _stays_inside(self, call: _Call, target: Destination) -> bool:
         """Loopback in a network of its own, at a port where the application itself waits; never a stand-in.
@@ -322,7 +324,6 @@ class Broker:
         return (
             self.own_network
             and not self.ports.is_of_outside(call.own)
-            and not self.hosts.decide(target.host, target.port).allowed
             and waits_inside(call.notification.thread, target.host, target.port, call.own.type)
         )
 
@@ -396,7 +397,7 @@ class Broker:
         if self.ports.datagrams is not None and self.ports.datagrams.is_peer(target.host, target.port):
             return own.sendto(data, _allowed_flags(flags), (target.host, target.port))  # it stays inside
         decision = self._decide(target, "udp")
-        family, address = (await addresses_of(decision.host, decision.port, socket.SOCK_DGRAM))[0]
+        family, address = (await addresses_of(decision.host, decision.port, self._answers))[0]
         if not self.own_network:
             return own.sendto(data, _allowed_flags(flags), _for_family(own, (address, decision.port)))
         if _source(own)[1] == 0:
@@ -410,25 +411,29 @@ class Broker:
     def _decide(self, target: Destination, protocol: str) -> Decision:
         """Decide and report; raises EACCES for what is not declared."""
         decision = self.hosts.decide(target.host, target.port)
+        self._note(decision, protocol)
+        return decision
+
+    def _note(self, decision: Decision, protocol: str) -> None:
         self.report(decision, protocol)
         if not decision.allowed:
             raise OSError(errno.EACCES, decision.reason)
-        return decision
 
     def _asks_resolver(self, target: Destination) -> bool:
         """Without a network of its own an application asks the host's resolver, whatever its address."""
         return _is_resolver(target) or (not self.own_network and target.port == RESOLVER_PORT)
 
 
-def _events(listener: int) -> int:
-    """What poll(2) says of it now."""
-    poll = select.poll()
-    poll.register(listener, select.POLLIN)
-    return sum(event for _, event in poll.poll(0))
+def _begin(serving: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task that has already run until it first waits, if it does (Python 3.12); before it begins in the next turn."""
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(serving, loop=asyncio.get_running_loop(), eager_start=True)
+    else:  # noqa: RET505 - mypy reads the branches
+        return asyncio.get_running_loop().create_task(serving)
 
 
 def _is_resolver(target: Destination) -> bool:
-    return target.host == str(RESOLVER_ADDRESS) and target.port == RESOLVER_PORT
+    return target.host == _RESOLVER and target.port == RESOLVER_PORT
 
 
 def _is_connected(own: socket.socket) -> bool:
@@ -469,21 +474,10 @@ def _allowed_flags(flags: int) -> int:
 
 async def _send(own: socket.socket, data: bytes, flags: int) -> int:
     """Send on a connected socket, waiting as a blocking caller would."""
-    loop = asyncio.get_running_loop()
     while True:
         try:
             return own.send(data, _allowed_flags(flags))
         except BlockingIOError:
             if flags & socket.MSG_DONTWAIT or fcntl.fcntl(own.fileno(), fcntl.F_GETFL) & os.O_NONBLOCK:
                 raise
-        ready: asyncio.Future[None] = loop.create_future()
-        loop.add_writer(own.fileno(), _resolve, ready)
-        try:
-            await ready
-        finally:
-            loop.remove_writer(own.fileno())
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+        await writable(own)

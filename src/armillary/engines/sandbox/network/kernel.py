@@ -19,7 +19,9 @@ from dataclasses import dataclass
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 # Same numbers on every architecture since Linux 5.1.
-_PIDFD_OPEN, _OPENAT2, _PIDFD_GETFD, _LANDLOCK_CREATE_RULESET = 434, 437, 438, 444
+_OPENAT2, _PIDFD_GETFD, _LANDLOCK_CREATE_RULESET = 437, 438, 444
+_PIDFD_THREAD = os.O_EXCL  # linux/pidfd.h
+_PAGE_BYTES = 4096
 
 # linux/seccomp.h: struct seccomp_notif { u64 id; u32 pid; u32 flags; struct seccomp_data data; }, 80 bytes;
 # struct seccomp_data { int nr; u32 arch; u64 ip; u64 args[6]; }
@@ -128,25 +130,81 @@ class Memory:
         os.close(self._descriptor)
 
 
-def descriptor_flags(thread: int, descriptor: int) -> int:
-    """Open flags of a thread's descriptor, O_CLOEXEC included (proc_pid_fdinfo(5))."""
-    with open(f"/proc/{thread}/fdinfo/{descriptor}", encoding="ascii") as file:  # noqa: PTH123 - a kernel file
-        for line in file:
-            if line.startswith("flags:"):
-                return int(line.split()[1], 8)
-    raise OSError(errno.EBADF, "no flags in fdinfo")
-
-
 def copy_descriptor(process: int, descriptor: int) -> int:
     """A copy of another process's descriptor (shares the open file; close-on-exec here)."""
-    pidfd = _call(_PIDFD_OPEN, ctypes.c_int(process), ctypes.c_uint(0))
+    with contextlib.closing(Descriptors(process)) as descriptors:
+        return descriptors.copy(descriptor)
+
+
+class Descriptors:
+    """The descriptors of a waiting caller, open: they remain that thread's even if its number is used again.
+
+    Open them, then call :func:`still_waiting`; everything taken afterwards came from the caller.
+    """
+
+    __slots__ = ("_folder", "_thread")
+
+    def __init__(self, thread: int) -> None:
+        self._thread = _open_thread(thread)
+        try:
+            self._folder = os.open(f"/proc/{thread}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            os.close(self._thread)
+            raise
+
+    def copy(self, number: int) -> int:
+        """A copy of one of them (shares the open file; close-on-exec here)."""
+        return _call(_PIDFD_GETFD, ctypes.c_int(self._thread), ctypes.c_int(number), ctypes.c_uint(0))
+
+    def flags(self, number: int) -> int:
+        """Open flags of one, O_CLOEXEC included (proc_pid_fdinfo(5)); of a socket, which tells little more."""
+        _, _, rest = self.information(number, _PAGE_BYTES).partition(b"flags:")
+        if not rest:
+            raise OSError(errno.EBADF, "no flags in fdinfo")
+        return int(rest.split(maxsplit=1)[0], 8)
+
+    def information(self, number: int, limit: int) -> bytes:
+        """The first bytes of what the kernel tells of one."""
+        file = os.open(f"fdinfo/{number}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
+        told = bytearray()
+        try:
+            while len(told) < limit and (part := os.read(file, limit - len(told))):
+                told += part
+        finally:
+            os.close(file)
+        return bytes(told)
+
+    def numbers(self) -> list[int]:
+        """All that are open."""
+        folder = os.open("fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._folder)
+        try:
+            return [int(name) for name in os.listdir(folder)]  # noqa: PTH208 - by a descriptor
+        finally:
+            os.close(folder)
+
+    def link(self, number: int) -> str:
+        """What one stands for, such as ``socket:[4711]``; "" when it was closed meanwhile."""
+        try:
+            return os.readlink(f"fd/{number}", dir_fd=self._folder)
+        except FileNotFoundError:
+            return ""
+
+    def close(self) -> None:
+        """Close it."""
+        os.close(self._folder)
+        os.close(self._thread)
+
+
+def _open_thread(thread: int) -> int:
     try:
-        return _call(_PIDFD_GETFD, ctypes.c_int(pidfd), ctypes.c_int(descriptor), ctypes.c_uint(0))
-    finally:
-        os.close(pidfd)
+        return os.pidfd_open(thread, _PIDFD_THREAD)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    return os.pidfd_open(_process_of(thread))  # Linux before 6.9: the process has the same descriptors
 
 
-def process_of(thread: int) -> int:
+def _process_of(thread: int) -> int:
     """Process id (thread group) of a thread."""
     with open(f"/proc/{thread}/status", encoding="ascii", errors="replace") as file:  # noqa: PTH123 - a kernel file
         for line in file:

@@ -6,33 +6,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import functools
 import ipaddress
 import socket
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-from armillary.capability.network import parse_address, refuse_resolved
 from armillary.engines.sandbox.network.own_ports import check_not_own
+from armillary.engines.sandbox.network.resolving import Answers, addresses_of
 
 # Linux gives up a TCP connect after two minutes; an application's own patience is shorter.
 CONNECT_TIMEOUT_S = 20.0
 # A caller that does not block waits so long for each address of a name but the last, while the next may begin: the
 # application knows only one address of the name, so it cannot try the others itself (RFC 8305 §5).
 NEXT_ADDRESS_S = 0.1
-RESOLVE_TIMEOUT_S = 10.0
-# Addresses tried for one name.
-ADDRESS_LIMIT = 4
 # Somebody may begin to listen at a port that was free a moment ago; not every time.
 PORT_ATTEMPTS = 16
 # First byte of struct tcp_info (linux/tcp.h), include/net/tcp_states.h
 _SYN_SENT = 2
-HOSTS_FILE_LIMIT_BYTES = 1 << 20
-# Threads for lookups, apart from the loop's own: a name server that does not answer keeps a thread for long, and an
-# application can ask for its declared names as often as it likes.
-RESOLVER_THREADS = 4
-_RESOLVERS = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="sandbox-resolve")
 
 # Options an application may have set before it connected; they move to the connection made outside.
 KEPT_OPTIONS = (
@@ -51,87 +39,48 @@ KEPT_STRUCTURES = (
 )
 
 
-def hosts_file_entries() -> Mapping[str, frozenset[str]]:
-    """Lower-case name to addresses in this machine's hosts file; empty where there is none."""
-    found: dict[str, set[str]] = {}
-    with contextlib.suppress(OSError):
-        text = Path("/etc/hosts").read_bytes()[:HOSTS_FILE_LIMIT_BYTES].decode("utf-8", "replace")
-        for line in text.splitlines():
-            address, *names = line.partition("#")[0].split() or [""]
-            for name in names:
-                found.setdefault(name.lower(), set()).add(address)
-    return {name: frozenset(addresses) for name, addresses in found.items()}
-
-
-def local_names() -> frozenset[str]:
-    """Names that have an address on this machine: those of its hosts file, and its own."""
-    return frozenset(hosts_file_entries()) | {"localhost", socket.gethostname().lower()}
-
-
-async def addresses_of(host: str, port: int, kind: socket.SocketKind) -> list[tuple[socket.AddressFamily, str]]:
-    """Addresses of a declared name or address, except refused ones.
-
-    Raises:
-        OSError: EHOSTUNREACH when none is left, with the reason as text; EACCES where a device itself listens.
-    """
-    address = parse_address(host)
-    if address is not None:
-        check_not_own(address, port)
-        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-        return [(family, str(address))]
-    try:
-        async with asyncio.timeout(RESOLVE_TIMEOUT_S):
-            found = await asyncio.get_running_loop().run_in_executor(
-                _RESOLVERS, functools.partial(socket.getaddrinfo, host, port, type=kind)
-            )
-    except (socket.gaierror, TimeoutError) as error:
-        raise OSError(errno.EHOSTUNREACH, f"{host} does not resolve outside ({error})") from error
-    known = local_names()
-    usable: list[tuple[socket.AddressFamily, str]] = []
-    reasons: list[str] = []
-    for family, _, _, _, where in found:
-        check_not_own(ipaddress.ip_address(where[0]), port)
-        reason = refuse_resolved(host, str(where[0]), local_names=known)
-        if reason is None:
-            usable.append((family, str(where[0])))
-        else:
-            reasons.append(reason)
-    if not usable:
-        raise OSError(errno.EHOSTUNREACH, "; ".join(reasons) or f"{host} has no address")
-    return usable[:ADDRESS_LIMIT]
-
-
-async def connect_outside(host: str, port: int, *, patience_s: float) -> socket.socket:
+async def connect_outside(host: str, port: int, *, patience_s: float, answers: Answers | None = None) -> socket.socket:
     """A connected, non-blocking TCP socket to the first address that answers.
 
     Raises:
         OSError: with the errno the application should see.
     """
     problem = OSError(errno.EHOSTUNREACH, f"{host} has no address")
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(patience_s):
-            for family, address in await addresses_of(host, port, socket.SOCK_STREAM):
-                stream = socket.socket(family, socket.SOCK_STREAM)
+            for family, address in await addresses_of(host, port, answers):
                 try:
-                    stream.setblocking(False)
-                    hold_port(stream)
-                    await loop.sock_connect(stream, (address, port))
-                    check_not_own(ipaddress.ip_address(address), port)  # it may have begun to listen meanwhile
+                    return await _connected(family, address, port)
                 except OSError as error:
-                    stream.close()
                     problem = error
-                except BaseException:  # cancelled: close the socket
-                    stream.close()
-                    raise
-                else:
-                    return stream
     except TimeoutError as error:
-        raise OSError(errno.ETIMEDOUT, f"{host} port {port} did not answer within {patience_s:g} s") from error
+        problem = OSError(errno.ETIMEDOUT, f"{host} port {port} did not answer within {patience_s:g} s")
+        problem.__cause__ = error
+    if answers is not None:
+        answers.forget(host)
     raise problem
 
 
-async def begin_outside(host: str, port: int) -> socket.socket:
+async def _connected(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
+    stream = _begin(family, address, port)
+    try:
+        if is_connecting(stream):  # a peer on this machine has answered by now
+            await writable(stream)
+            check_not_own(ipaddress.ip_address(address), port)
+        check_not_failed(stream, address, port)
+    except BaseException:  # cancelled: close the socket
+        stream.close()
+        raise
+    return stream
+
+
+def check_not_failed(stream: socket.socket, host: str, port: int) -> None:
+    """Raise OSError with the error of a connect that failed."""
+    if error := stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        raise OSError(error, f"{host} port {port}")
+
+
+async def begin_outside(host: str, port: int, answers: Answers | None = None) -> socket.socket:
     """A TCP socket that is connected, or that the kernel is connecting.
 
     Of a name with several addresses it is the first that answered, or the last that was begun when none did in time.
@@ -142,7 +91,7 @@ async def begin_outside(host: str, port: int) -> socket.socket:
     problem = OSError(errno.EHOSTUNREACH, f"{host} has no address")
     begun: list[socket.socket] = []
     try:
-        addresses = await addresses_of(host, port, socket.SOCK_STREAM)
+        addresses = await addresses_of(host, port, answers)
         for number, (family, address) in enumerate(addresses):
             try:
                 begun.append(_begin(family, address, port))
@@ -200,6 +149,22 @@ async def _first_connected(begun: list[socket.socket]) -> socket.socket | None:
     return None
 
 
+async def writable(stream: socket.socket) -> None:
+    """Wait until a socket takes data, is connected or has failed."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_writer(stream.fileno(), _finish, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_writer(stream.fileno())
+
+
+def _finish(waited_for: asyncio.Future[None]) -> None:
+    if not waited_for.done():
+        waited_for.set_result(None)
+
+
 def is_connecting(stream: socket.socket) -> bool:
     """Whether the kernel is connecting a TCP socket."""
     return stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _SYN_SENT
@@ -214,9 +179,9 @@ def hold_port(stream: socket.socket) -> None:
     """
     for _ in range(PORT_ATTEMPTS):
         with socket.socket(stream.family, socket.SOCK_STREAM) as place:
-            for each in (place, stream):
-                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             place.bind(("", 0))
+            for each in (place, stream):  # not before: among ports to reuse the kernel looks at half of them first
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 stream.bind(("", place.getsockname()[1]))
             except OSError as error:

@@ -1,0 +1,3 @@
+module hello_go
+
+go 1.19

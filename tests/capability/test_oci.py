@@ -114,6 +114,8 @@ def test_calls_are_refused_by_name(machine: str) -> None:
         assert name not in allowed
     (clone,) = (each for each in found["syscalls"] if each["names"] == ["clone"])
     assert clone["args"] == [{"index": 0, "value": 0x7E020000, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]
+    families = [each["args"][0]["value"] for each in found["syscalls"] if each["names"] == ["socket"]]
+    assert families == [1, 2, 10]
     (clone3,) = (each for each in found["syscalls"] if each["names"] == ["clone3"])
     assert (clone3["action"], clone3["errnoRet"]) == ("SCMP_ACT_ERRNO", 38)
 

@@ -16,7 +16,7 @@ from typing import Any
 from armillary.capability import confine
 from armillary.capability.grant import Grant
 from armillary.capability.layout import Kind, Place
-from armillary.capability.seccomp import CLONE_NEW, named_calls
+from armillary.capability.seccomp import AF_INET, AF_INET6, AF_UNIX, CLONE_NEW, named_calls
 
 VERSION = "1.1.0"
 ROOT_FOLDER = "rootfs"  # below the bundle
@@ -185,9 +185,14 @@ def _mapped(user: int) -> dict[str, Any]:
 
 
 def _seccomp(machine: str) -> dict[str, Any]:
-    """The calls by name: what OCI can say without a supervisor. The launcher's own filter adds the arguments."""
-    allowed = sorted({*named_calls(machine), *STARTING_CALLS} - {"clone", "clone3"})
+    """The calls by name, and what leads out of the namespaces: all that also the first process inside must not do.
+
+    The launcher's own filter adds the other arguments, and the supervisor.
+    """
+    checked = {"clone", "clone3", "socket", "socketpair"}
+    allowed = sorted({*named_calls(machine), *STARTING_CALLS} - checked)
     unshared = {"index": 0, "value": CLONE_NEW, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}
+    families = [{"index": 0, "value": family, "op": "SCMP_CMP_EQ"} for family in (AF_UNIX, AF_INET, AF_INET6)]
     return {
         "defaultAction": "SCMP_ACT_ERRNO",
         "defaultErrnoRet": errno.EPERM,
@@ -196,5 +201,7 @@ def _seccomp(machine: str) -> dict[str, Any]:
             {"names": allowed, "action": "SCMP_ACT_ALLOW"},
             {"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [unshared]},
             {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno.ENOSYS},
+            {"names": ["socketpair"], "action": "SCMP_ACT_ALLOW", "args": families[:1]},
+            *({"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [family]} for family in families),
         ],
     }

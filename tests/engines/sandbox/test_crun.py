@@ -218,8 +218,9 @@ def test_a_probe_notices_what_the_launcher_leaves_out(container: CrunSandbox, na
     assert expected & ({each.name for each in container.self_test().mechanisms}) <= missing(changed)
 
 
+# 40 and 38: to the machine below this one (vsock(7)), and to the kernel's cryptography (AF_ALG).
 CALLS = """
-import ctypes, errno, os
+import ctypes, errno, os, socket
 libc = ctypes.CDLL(None, use_errno=True)
 def told(*arguments):
     ctypes.set_errno(0)
@@ -227,6 +228,13 @@ def told(*arguments):
 machine = os.uname().machine
 unshare, keyctl, bpf, mount = {"x86_64": (272, 250, 321, 165), "aarch64": (97, 219, 280, 40)}[machine]
 print(told(unshare, 0x10000000), told(keyctl, 0, -3, 1), told(bpf, 0, 0, 0), told(mount, 0, b"/", 0, 1 << 18, 0))
+def opened(family, kind):
+    try:
+        return socket.socket(family, kind).close() or "opened"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+print(opened(socket.AF_NETLINK, socket.SOCK_RAW), opened(40, socket.SOCK_STREAM), opened(38, socket.SOCK_SEQPACKET))
+print(opened(socket.AF_UNIX, socket.SOCK_STREAM), opened(socket.AF_INET, socket.SOCK_DGRAM))
 """
 
 
@@ -234,9 +242,11 @@ def test_the_bundle_refuses_calls_by_itself(stage: Stage, container: CrunSandbox
     """Also of the first process inside, which has no filter of the launcher."""
     changed = Changed(container.runtime, container.own_user, groups=container.groups)
     changed.replaced = lambda plan: dataclasses.replace(plan, filter=b"")
-    assert stage.run(changed, CALLS).lines == ["EPERM EPERM EPERM EPERM"]
+    assert stage.run(changed, CALLS).lines == ["EPERM EPERM EPERM EPERM", "EPERM EPERM EPERM", "opened opened"]
     changed.change = lambda config: config["linux"].pop("seccomp")
-    assert "done" in stage.run(changed, CALLS).lines[0].split()[:2]  # the control
+    calls, sockets, _ = stage.run(changed, CALLS).lines  # the control
+    assert "done" in calls.split()[:2]
+    assert "opened" in sockets
 
 
 # What crun does by itself, and must not reach the host or the application

@@ -44,8 +44,8 @@ RECEIVER_SOURCE = (Path(__file__).parent / "oci" / "receiver.py").read_bytes()
 RECEIVER, LAUNCHER = "/run/armillary/receiver.py", "/run/armillary/launcher.py"
 
 WEAKER = (
-    "The first process inside is a shell of the host. It has the application's user, namespaces and limits, and the "
-    "list of system calls by name alone."
+    "The first process inside is a shell of the host. It has the application's user, namespaces and limits, a list of "
+    "system calls that looks at fewer arguments, and no Landlock."
 )
 
 

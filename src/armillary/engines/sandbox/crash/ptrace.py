@@ -24,8 +24,7 @@ _EVENT_STOP: Final = 128
 _GROUP_STOPS: Final = frozenset({signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
 _SIGINFO_BYTES: Final = 128
 # waitid(2): threads too, and only those that this thread traces: the children of others are not taken from them.
-WAIT_OWN: Final = os.WEXITED | os.WSTOPPED | os.WNOWAIT | 0x40000000 | 0x20000000
-_TAKE: Final = 0x40000000 | 0x20000000
+WAIT_OWN: Final = os.WEXITED | os.WSTOPPED | 0x40000000 | 0x20000000
 
 # Names of the registers in the kernel's order, by architecture; those that are None are segments and flags.
 REGISTERS: Final[Mapping[str, tuple[str | None, ...]]] = {
@@ -68,11 +67,6 @@ def stop_of(thread: int, status: int) -> Stop:
     if event == _EVENT_STOP:
         return Stop(thread, 0, group_stop=number in _GROUP_STOPS)
     return Stop(thread, 0 if event else number, group_stop=False)
-
-
-def take_wait(thread: int) -> None:
-    """Take the stop or the end that a wait has shown."""
-    os.waitpid(thread, _TAKE)
 
 
 def resume(stop: Stop) -> None:

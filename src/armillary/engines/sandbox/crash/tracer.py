@@ -78,7 +78,6 @@ class Tracer:
             seen = os.waitid(os.P_ALL, 0, ptrace.WAIT_OWN)
             if seen is None:
                 return False
-            ptrace.take_wait(seen.si_pid)
         except ChildProcessError:
             return False
         if seen.si_code not in (os.CLD_TRAPPED, os.CLD_STOPPED):

@@ -14,10 +14,10 @@ On the status socket it says ``{"process": PID}`` when the launcher runs, ``{"er
 will be none, and at last ``{"ended": CODE}`` when the application and everything of its sandbox is gone (minus the
 number of a signal that ended it). When the device closes its end for writing, the application is ended.
 
-With a command, three processes are made. The first becomes bwrap, whose command is cat(1) waiting for input that never
-comes. The second enters the sandbox's process (and user) namespace and makes the third, which is the server's child,
-because only a new process gets there. The third is the launcher: it waits until bwrap has made everything, enters the
-rest, and goes on as a launcher that bwrap had started would.
+With a command, two processes are made. The first becomes bwrap, whose command is cat(1) waiting for input that never
+comes. The second is the launcher, forked into the sandbox's process namespace (only a new process gets there): it
+waits until bwrap has made everything, enters the rest, and goes on as a launcher that bwrap had started would. Where
+there is a user namespace, a third process stands between for a moment, because nobody leaves one.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ import struct
 import sys
 import termios
 import types
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -146,6 +147,7 @@ class Start:
     given: list[int]
     wrapper: int = 0  # bwrap
     sandbox: int = -1  # pidfd of the first process in the sandbox
+    emptied: bool = False  # That process is gone
     application: int = 0
     code: int = 0
     wanted: bool = True  # The device has not asked for its end
@@ -169,11 +171,14 @@ class Start:
         if self.sandbox >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.sandbox, signal.SIGKILL)
+            if self.wrapper:
+                os.kill(self.wrapper, signal.SIGKILL)
 
     @property
     def gone(self) -> bool:
         """Whether nothing of it is left."""
-        return not self.wrapper and not self.application and self.information < 0
+        inside = self.sandbox >= 0 and not self.emptied
+        return not self.wrapper and not self.application and self.information < 0 and not inside
 
 
 class Server:
@@ -181,52 +186,56 @@ class Server:
 
     def __init__(self, launcher: types.ModuleType, control: int, device: int) -> None:
         self._launcher = launcher
+        self._serves = True
         self._control = socket.socket(fileno=control)
         self._control.set_inheritable(False)
-        self._device = device
         self._starts: dict[int, Start] = {}  # By status socket
         self._poll = select.poll()
         self._nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._woken, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._own_namespaces = namespaces_of("self")
+        self._own_processes = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        for descriptor in (control, device, self._woken):
-            self._poll.register(descriptor, select.POLLIN)
+        self._heard: dict[int, Callable[[], None]] = {}
+        self._listen(control, self._receive)
+        self._listen(device, self._stop)
+        self._listen(self._woken, self._reap)
 
     def serve(self) -> None:
         """Start and end applications until the device is gone."""
-        while True:
-            descriptor = self._poll.poll()[0][0]  # only the first: serving it may give another's number to a new one
-            if descriptor == self._device:
-                return
-            if descriptor == self._control.fileno():
-                if not self._receive():
-                    return
-            elif descriptor == self._woken:
-                os.read(self._woken, 4096)
-                self._reap()
-            elif descriptor in self._starts:
-                self._heard(self._starts[descriptor])
-            else:
-                self._informed(next(each for each in self._starts.values() if each.information == descriptor))
+        while self._serves:
+            # Only the first: to serve it may give the number of another one's descriptor to a new one.
+            self._heard[self._poll.poll()[0][0]]()
 
-    def _receive(self) -> bool:
-        """Begin one start; False when the device has closed its end."""
+    def _listen(self, descriptor: int, call: Callable[[], None]) -> None:
+        self._heard[descriptor] = call
+        self._poll.register(descriptor, select.POLLIN)
+
+    def _forget(self, descriptor: int) -> None:
+        if self._heard.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
+
+    def _stop(self) -> None:
+        self._serves = False
+
+    def _receive(self) -> None:
+        """Begin one start; stop when the device has closed its end."""
         room = socket.CMSG_SPACE(DESCRIPTOR_LIMIT * DESCRIPTOR_BYTES)
         # recv_fds() would leave the descriptors open for every program that is executed.
         said, ancillary, _, _ = self._control.recvmsg(MESSAGE_LIMIT_BYTES, room, socket.MSG_CMSG_CLOEXEC)
         if not said:
-            return False
+            self._stop()
+            return
         descriptors = [number for _, _, data in ancillary for (number,) in struct.iter_unpack("=i", data)]
         asked = json.loads(said)
         if len(descriptors) != len(FIXED) + len(asked["inherited"]):  # this process may open no more
             for descriptor in descriptors:
                 os.close(descriptor)
-            return True  # the device sees that nobody holds the status socket
+            return  # the device sees that nobody holds the status socket
         start = Start(**asked, **dict(zip(FIXED, descriptors, strict=False)), given=descriptors[len(FIXED) :])
         self._starts[start.status] = start
-        self._poll.register(start.status, select.POLLIN)
+        self._listen(start.status, lambda: self._hear(start))
         try:
             if start.command:
                 self._wrap(start)
@@ -236,7 +245,6 @@ class Server:
                 start.let_go()
         except OSError as error:
             self._fail(start, "process", str(error))
-        return True
 
     def _fork(self, start: Start, child: Any) -> int:
         """A new process in the application's groups, which does not return."""
@@ -263,7 +271,7 @@ class Server:
         finally:
             for descriptor in (information, block, waits):
                 os.close(descriptor)
-        self._poll.register(start.information, select.POLLIN)
+        self._listen(start.information, lambda: self._inform(start))
 
     def _become_wrapper(self, start: Start, information: int, block: int, waits: int) -> NoReturn:
         """Execute bwrap with the descriptors it expects."""
@@ -280,18 +288,19 @@ class Server:
         told = ("--info-fd", str(information), "--block-fd", str(block))
         os.execve(program, [program, *told, *arguments, PLACEHOLDER], ENVIRONMENT)  # noqa: S606 - its purpose
 
-    def _informed(self, start: Start) -> None:
+    def _inform(self, start: Start) -> None:
         """Read what bwrap tells of its sandbox; when that is complete, bring the launcher into it."""
         part = os.read(start.information, INFORMATION_LIMIT_BYTES)
         start.said += part
         if part and len(start.said) <= INFORMATION_LIMIT_BYTES:
             return
-        self._poll.unregister(start.information)
+        self._forget(start.information)
         os.close(start.information)
         start.information = -1
         try:
             first = int(json.loads(start.said)["child-pid"])
             start.sandbox = os.pidfd_open(first)
+            self._listen(start.sandbox, lambda: self._emptied(start))
             if start.wanted:
                 self._bring(start, first)
             else:
@@ -305,9 +314,29 @@ class Server:
         """Make the launcher, in the sandbox's process namespace."""
         inside = namespaces_of(str(first))
         kinds = sum(kind for name, kind in NAMESPACES.items() if inside[name] != self._own_namespaces[name])
+        later = kinds & ~ENTERED_FIRST
+        if kinds & NAMESPACES["user"]:
+            start.application = self._fork_across(start, kinds & ENTERED_FIRST, later)
+        else:
+            start.application = self._fork_inside(start, kinds & ENTERED_FIRST, later)
+        self._tell(start, {"process": start.application})
+        start.let_go()
+
+    def _fork_inside(self, start: Start, kinds: int, later: int) -> int:
+        """The launcher, forked while this process makes its children in the sandbox's process namespace."""
+        if kinds:
+            enter_namespaces(start.sandbox, kinds)
+        try:
+            return self._fork(start, lambda _: self._launch(start, lambda: self._enter(start, later)))
+        finally:
+            if kinds:
+                enter_namespaces(self._own_processes, kinds)
+
+    def _fork_across(self, start: Start, kinds: int, later: int) -> int:
+        """The launcher, forked by a process between: who has entered a user namespace cannot leave it any more."""
         told, tell = os.pipe2(os.O_CLOEXEC)
         try:
-            between = self._fork(start, lambda _: self._cross(start, kinds, tell))
+            between = self._fork(start, lambda _: self._cross(start, kinds, later, tell))
             os.close(tell)
             tell = -1
             answer = os.read(told, INFORMATION_LIMIT_BYTES)
@@ -318,15 +347,12 @@ class Server:
                 os.close(tell)
         if not answer.isdigit():
             raise OSError(errno.EPERM, answer.decode("utf-8", "replace") or "the process between ended")
-        start.application = int(answer)
-        self._tell(start, {"process": start.application})
-        start.let_go()
+        return int(answer)
 
-    def _cross(self, start: Start, kinds: int, tell: int) -> None:
-        """Enter the process namespace and make the launcher there; say its number, or what went wrong."""
+    def _cross(self, start: Start, kinds: int, later: int, tell: int) -> None:
+        """Enter the user namespace and make the launcher there; say its number, or what went wrong."""
         try:
-            if kinds & ENTERED_FIRST:
-                enter_namespaces(start.sandbox, kinds & ENTERED_FIRST)
+            enter_namespaces(start.sandbox, kinds)
             process = fork_for_parent()
         except OSError as error:
             os.write(tell, str(error).encode())
@@ -335,7 +361,7 @@ class Server:
             os.write(tell, str(process).encode())
             os._exit(0)
         os.close(tell)
-        self._launch(start, lambda: self._enter(start, kinds & ~ENTERED_FIRST))
+        self._launch(start, lambda: self._enter(start, later))
 
     def _launch_plain(self, start: Start) -> None:
         """Be the launcher of a plain process."""
@@ -361,15 +387,22 @@ class Server:
         os.close(start.ready)
         os.close(start.sandbox)
 
-    def _heard(self, start: Start) -> None:
+    def _hear(self, start: Start) -> None:
         """The device says nothing on a status socket but that it wants the end."""
-        self._poll.unregister(start.status)
+        self._forget(start.status)
         start.wanted = False
         start.end()
         self._finish(start)
 
+    def _emptied(self, start: Start) -> None:
+        """The sandbox's first process is gone, and with it everything inside."""
+        self._forget(start.sandbox)
+        start.emptied = True
+        self._finish(start)
+
     def _reap(self) -> None:
         """Take note of processes that ended."""
+        os.read(self._woken, MESSAGE_LIMIT_BYTES)
         while True:
             try:
                 process, status = os.waitpid(-1, os.WNOHANG)
@@ -401,8 +434,7 @@ class Server:
         if not start.gone or start.status not in self._starts:
             return
         del self._starts[start.status]
-        if start.wanted:
-            self._poll.unregister(start.status)
+        self._forget(start.status)
         self._tell(start, {"ended": start.code})
         start.let_go()
         for descriptor in (start.status, start.sandbox, start.input):

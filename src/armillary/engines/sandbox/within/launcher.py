@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The last program before an application: it gives up all rights, then executes the application.
 
-Run by the host's interpreter inside the namespaces (``linux``) or directly (``reduced``), as ``python3 -I -S -c SOURCE
-CHANNEL``, where CHANNEL is the number of an inherited Unix stream socket. It imports the standard library only: nothing
-of Armillary is visible in the sandbox.
+The fork server (``serving/program.py``) becomes it by forking, or the host's interpreter runs it inside a container, as
+``python3 -I -S -c SOURCE CHANNEL``, where CHANNEL is the number of an inherited Unix stream socket. It imports the
+standard library only: nothing of Armillary is visible in the sandbox.
 
-Conversation on the channel: the supervisor sends one line of JSON (see :func:`prepare`); the launcher answers with one
-line, ``{"listener": N, "gateway": M, "datagram_server": L}`` (descriptor numbers, which the supervisor copies out of
-this process) or ``{"error": TEXT, "step": NAME}``; the supervisor answers with one byte; the launcher executes the
-application and the channel closes with it. Every step that fails ends the launch.
+Conversation on the channel: the supervisor sends one line of JSON (see :func:`prepare_early` and :func:`prepare`); the
+launcher answers with one line, ``{"listener": N, "gateway": M, "datagram_server": L}`` (descriptor numbers, which the
+supervisor copies out of this process) or ``{"error": TEXT, "step": NAME}``; the supervisor answers with one byte; the
+launcher executes the application and the channel closes with it. Every step that fails ends the launch.
 """
 
 from __future__ import annotations
@@ -200,18 +200,11 @@ def receive_line(channel: int) -> tuple[bytes, int]:
     return bytes(received), descriptors[0] if descriptors else -1
 
 
-def prepare(asked: dict[str, Any], step: list[str]) -> dict[str, int]:
-    """Carry out the configuration in the only order that works; ``step`` names the one in progress."""
-    machine = asked["machine"]
+def prepare_early(asked: dict[str, Any], step: list[str]) -> None:
+    """Carry out what can be done before the sandbox is there; ``step`` names what is in progress."""
     step[0] = "session"
     if asked["new_session"]:
         os.setsid()
-    step[0] = "gateway"
-    answer = {"gateway": gateway_socket(asked["gateway"]) if asked["gateway"] else -1}
-    answer["datagram_server"] = gateway_socket("0.0.0.0") if asked["datagram_server"] else -1  # noqa: S104 - its own lo
-    step[0] = "mounts"
-    if asked["noexec"] is not None:
-        forbid_execution(asked["noexec"])
     step[0] = "priority"
     if asked["priority"] is not None:
         give_way(asked["priority"])
@@ -220,6 +213,17 @@ def prepare(asked: dict[str, Any], step: list[str]) -> dict[str, int]:
     step[0] = "bounding set"
     if not asked.get("keep_bounding_set"):  # only a test keeps it
         give_up_bounding_set()
+
+
+def prepare(asked: dict[str, Any], program: bytes, step: list[str]) -> dict[str, int]:
+    """Carry out the rest of the configuration in the only order that works; ``program`` is the decoded filter."""
+    machine = asked["machine"]
+    step[0] = "gateway"
+    answer = {"gateway": gateway_socket(asked["gateway"]) if asked["gateway"] else -1}
+    answer["datagram_server"] = gateway_socket("0.0.0.0") if asked["datagram_server"] else -1  # noqa: S104 - its own lo
+    step[0] = "mounts"
+    if asked["noexec"] is not None:
+        forbid_execution(asked["noexec"])
     step[0] = "identity"
     if asked["identity"] is not None:
         give_up_identity(asked["identity"])
@@ -239,7 +243,6 @@ def prepare(asked: dict[str, Any], step: list[str]) -> dict[str, int]:
     if asked["landlock"] is not None:
         restrict_with_landlock(asked["landlock"], machine)
     step[0] = "seccomp"
-    program = base64.b64decode(asked["filter"])
     answer["listener"] = install_filter(program, machine, notify=asked["notify"]) if program else -1
     return answer
 
@@ -261,13 +264,15 @@ def serve(channel: int, enter: Callable[[], None] | None = None) -> None:
         os.set_inheritable(channel, False)
         line, storage = receive_line(channel)
         asked = json.loads(line)
+        program = base64.b64decode(asked["filter"])
+        prepare_early(asked, step)
         if enter is not None:
             step[0] = "namespaces"
             enter()
         if asked["storage"] is not None:
             step[0] = "storage"
             place_storage(storage, asked["storage"], asked["machine"])
-        answer = prepare(asked, step)
+        answer = prepare(asked, program, step)
         step[0] = "supervisor"
         os.write(channel, json.dumps(answer).encode() + b"\n")
         await_permission(channel)

@@ -17,6 +17,7 @@ from tests.fixtures.waiting import until
 
 from armillary.capability.grant import Grant
 from armillary.device.interface.channels import MESSAGE_LIMIT_BYTES, Channels
+from armillary.device.state.report_limit import BURST, PERIOD_S
 from armillary.engines.sandbox.port import METHOD, ConnectionAttempt
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +34,8 @@ class Device:
         self.applications = {
             number: application(number, AllowedApplicationConnections=partners) for number, partners in NAMES.items()
         }
-        self.host = Host(folder, lambda journal: Channels(self.grant_of, journal).methods)
+        self.now = 0.0
+        self.host = Host(folder, lambda journal: Channels(self.grant_of, journal, lambda: self.now).methods)
 
     def grant_of(self, component_id: UUID) -> Grant | None:
         found = (each for each in self.applications.values() if each.component_id == component_id)
@@ -139,6 +141,21 @@ async def test_a_message_that_is_too_long_ends_the_channel(device: Device) -> No
         assert await one.take() == b""
         (ended,) = events(device.host, "channel-ended")
         assert ended["reason"] == "a message of more than 1024 bytes"
+
+
+async def test_who_asks_in_a_loop_does_not_fill_the_log(device: Device) -> None:
+    """Each asking ends the channel before: five lines, and then one in ten minutes that counts."""
+    async with device.run(1) as first, contextlib.AsyncExitStack() as held:
+        client = first.client()
+        for _ in range(30):
+            held.callback((await connect(client, OTHER)).close)
+        ended = [each for each in events(device.host, "channel-ended") if each["reason"] == "one side has asked anew"]
+        assert [each["times"] for each in ended] == [1] * BURST
+        device.now += PERIOD_S
+        held.callback((await connect(client, OTHER)).close)
+        last = events(device.host, "channel-ended")[-1]
+        assert last["reason"] == "one side has asked anew"
+        assert last["times"] == 30 - BURST
 
 
 async def test_an_empty_message_is_no_end(device: Device) -> None:

@@ -8,6 +8,7 @@ It holds one message each way; further ones wait in the sockets, and then their 
 
 The end of one side is the end of the channel for the other, once it has read what was sent before: when a process
 closes it, when its application ends, and when a message is too long. Whoever then asks again gets an end of the next.
+Each end is a line of the device's log; of many of the same kind some are (``report_limit.py``), with how many.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import asyncio
 import errno
 import select
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
@@ -25,6 +27,7 @@ from armillary.capability.grant import Grant
 from armillary.device.interface.method import Answer, Call, Method
 from armillary.device.interface.session import Session
 from armillary.device.state.journal import Journal
+from armillary.device.state.report_limit import ReportLimit
 
 CAPABILITY = "AllowedApplicationConnections"
 MESSAGE_LIMIT_BYTES = 1024
@@ -135,9 +138,17 @@ class _Channel:
 class Channels:
     """All channels of a device; ``grant_of`` has the grant of an application that is installed."""
 
-    def __init__(self, grant_of: Callable[[UUID], Grant | None], journal: Journal) -> None:
+    def __init__(
+        self,
+        grant_of: Callable[[UUID], Grant | None],
+        journal: Journal,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._grant_of = grant_of
         self._journal = journal
+        self._now = now
+        self._limit = ReportLimit()
+        self._untold: dict[tuple[frozenset[UUID], str], int] = {}  # Applications and reason to ends without a line
         self._open: dict[frozenset[UUID], _Channel] = {}
         self._watched: WeakSet[Session] = WeakSet()
 
@@ -194,7 +205,11 @@ class Channels:
     def _ended(self, pair: frozenset[UUID], channel: _Channel, reason: str) -> None:
         if self._open.get(pair) is channel:
             del self._open[pair]
-        self._journal.write("channel-ended", components=sorted(str(each) for each in pair), reason=reason)
+        times = self._untold.pop((pair, reason), 0) + 1
+        if not self._limit.take((pair, reason), int(self._now())):
+            self._untold[pair, reason] = times
+            return
+        self._journal.write("channel-ended", components=sorted(str(each) for each in pair), reason=reason, times=times)
 
 
 def _has_hung_up(stream: socket.socket) -> bool:

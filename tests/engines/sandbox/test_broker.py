@@ -80,6 +80,20 @@ print(third.sendmsg([b"in ", b"parts"], [], 0, ("localhost", {port}))); print(th
     assert outcome.lines == ["b'CONNECTED'", "9", "b'ADDRESSED'", "8", "b'IN PARTS'"], outcome.errors
 
 
+def test_datagrams_of_a_socket_for_ipv6_alone(stage: Stage, sandbox: Sandbox) -> None:
+    """Go's udp6 and many others make one; the declared host has an IPv4 address, as every stand-in has."""
+    code = """
+import socket
+def fresh():
+    peer = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); peer.settimeout(5)
+    peer.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1); return peer
+peer = fresh(); peer.connect(("::ffff:127.0.0.1", {port})); peer.send(b"connected"); print(peer.recv(99))
+other = fresh(); print(other.sendto(b"addressed", ("::ffff:127.0.0.1", {port}))); print(other.recv(99))
+"""
+    outcome = stage.run(sandbox, code, hosts=["127.0.0.1"], with_listeners=True)
+    assert outcome.lines == ["b'CONNECTED'", "9", "b'ADDRESSED'"], outcome.errors
+
+
 REFUSED_ACTIONS = {
     "tcp": ('socket.create_connection(("127.0.0.2", {port}), 5)', "tcp"),
     "tcp by mapped address": ('socket.socket(socket.AF_INET6).connect(("::ffff:127.0.0.2", {port}))', "tcp"),

@@ -391,6 +391,7 @@ class Broker:
             raise OSError(errno.EISCONN if _is_connected(own) else errno.EPIPE, "address on a stream")
         if self._asks_resolver(target):
             if _source(own)[1] == 0:
+                _take_both_families(own)
                 own.bind(("", 0))
             self.gateway.add_resolver(_local(own))
             return own.sendto(data, _allowed_flags(flags), _for_family(own, self.gateway.address))
@@ -401,6 +402,7 @@ class Broker:
         if not self.own_network:
             return own.sendto(data, _allowed_flags(flags), _for_family(own, (address, decision.port)))
         if _source(own)[1] == 0:
+            _take_both_families(own)
             own.bind(("", 0))
         self.gateway.add_flow(_local(own), family, address, decision.port)
         self.gateway.send(_local(own), data)
@@ -464,7 +466,17 @@ def _local(own: socket.socket) -> tuple[str, int]:
 
 def _for_family(own: socket.socket, where: tuple[str, int]) -> tuple[str, int]:
     host, port = where
-    return (f"::ffff:{host}" if own.family == socket.AF_INET6 and ":" not in host else host), port
+    if own.family != socket.AF_INET6 or ":" in host:
+        return where
+    _take_both_families(own)
+    return f"::ffff:{host}", port
+
+
+def _take_both_families(own: socket.socket) -> None:
+    """The gateway has an IPv4 address: a socket for IPv6 alone reaches it too, unless it has a port already."""
+    if own.family == socket.AF_INET6:
+        with contextlib.suppress(OSError):
+            own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
 
 
 def _allowed_flags(flags: int) -> int:

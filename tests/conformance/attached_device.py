@@ -126,10 +126,15 @@ def served() -> Iterator[TinyService]:
 
 @contextlib.contextmanager
 def attached(
-    folder: Path, service: TinyService, state: ManufacturingState, options: Sequence[str] = ()
+    folder: Path,
+    service: TinyService,
+    state: ManufacturingState,
+    options: Sequence[str] = (),
+    *,
+    sandbox: str = "process",
 ) -> Iterator[Attached]:
     """Boot a new device in this state, with its API at a free port."""
-    service.provision(folder)
+    service.provision(folder, sandbox=sandbox)
     begin_state(FileFlash(DeviceFolder(folder).flash), state)
     command = [
         sys.executable, "-m", "armillary", "device", "boot", "--data", folder, "--json",

@@ -6,6 +6,7 @@ Where its packages cannot be installed these tests skip; ``tests/conformance/azu
 
 from __future__ import annotations
 
+import shutil
 import struct
 import uuid
 from collections.abc import Iterator
@@ -127,16 +128,20 @@ def test_firewall_rules_are_what_applications_declared(client: PublicClient) -> 
 
 def test_an_application_is_stopped_and_started(client: PublicClient) -> None:
     asked = {"component_id": COMPONENT}
-    stopped, seen, started, debug, unknown = client.calls(
+    stopped, seen, started, debug, again, unknown = client.calls(
         ("app.set_app_status", {**asked, "trigger": "stop"}),
         ("app.get_app_status", asked),
         ("app.set_app_status", {**asked, "trigger": "start"}),
         ("app.set_app_status", {**asked, "trigger": "startDebug"}),
+        ("app.set_app_status", {**asked, "trigger": "start"}),
         ("app.set_app_status", {"component_id": NOBODY, "trigger": "start"}),
     )
     assert stopped == seen == {"state": "stopped"}
-    assert started == {"state": "running"}
-    assert "Debugging server is not present" in debug[1]
+    assert started == again == {"state": "running"}
+    if shutil.which("gdbserver") is None:
+        assert "Debugging server is not present" in debug[1]
+    else:
+        assert (debug["state"], debug["gdbPort"] != debug["outPort"]) == ("debugging", True)
     assert "conflicting state" in unknown[1]
     assert "Application is not present" in unknown[1]
 

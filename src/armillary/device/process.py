@@ -303,7 +303,8 @@ class Device:
         if self._settings.rest is None:
             yield
             return
-        from armillary.device.rest.attached import AttachedDevice  # noqa: PLC0415 - see above
+        from armillary.device.debugging.sessions import DebugSessions  # noqa: PLC0415 - see above
+        from armillary.device.rest.attached import AttachedDevice  # noqa: PLC0415
         from armillary.device.rest.server import RestAddress, serve, serve_again  # noqa: PLC0415
         from armillary.device.rest.staging import Staging  # noqa: PLC0415
 
@@ -320,6 +321,7 @@ class Device:
             daa=check_ins.daa,
             running=running,
             staging=Staging(self.folder.run / "staged", store.flash_limit_bytes),
+            debugging=DebugSessions(self._settings.rest.host, self.journal),
             allowed=self._allowed,
             restart=self.restart,
             started=self.clock.monotonic(),

@@ -318,6 +318,32 @@ async def test_a_run_that_hangs_is_ended_reported_and_started_again(
     assert len([each for each in rig.entries if each["event"] == "application-hung"]) == 1
 
 
+async def test_one_that_is_debugged_is_not_traced_nor_ended_by_its_watchdog(tmp_path: Path, fake_sandbox: Any) -> None:
+    interface = OneInterface(tmp_path / "1.sock")
+    rig, image_id = Rig(fake_sandbox, tmp_path, interface), application(1).image_id
+    await rig.supervisor.run_set([application(1)])
+    await until(lambda: bool(fake_sandbox.alive), "it runs")
+    await rig.supervisor.halt(image_id)
+    rig.supervisor.resume(image_id, debugged=True)
+    await until(lambda: bool(fake_sandbox.alive), "it runs again")
+    interface.runs[-1].end("no heartbeat within 5 s")
+    heard: list[str] = []
+    forget = rig.supervisor.runs[0].listen(lambda line: heard.append(line.text))
+    fake_sandbox.events[-1](OutputLine("stdout", "a", 0.0))
+    forget()
+    fake_sandbox.events[-1](OutputLine("stdout", "b", 0.0))
+    assert heard == ["a"]
+    await rig.supervisor.halt(image_id)
+    rig.supervisor.resume(image_id)
+    await until(lambda: len(fake_sandbox.runs) == 3, "it runs as ever")
+    assert [run.launch.debugged for run in fake_sandbox.runs] == [False, True, False]
+    assert [each for each in rig.entries if each["event"] == "application-hung"] == []
+    await until(lambda: rig.supervisor.runs[0].state == "running", "it runs")
+    interface.runs[-1].end("no heartbeat within 5 s")
+    await until(lambda: fake_sandbox.runs[-1].stopped, "its watchdog is back")
+    await rig.supervisor.stop()
+
+
 async def test_an_application_that_may_puts_off_updates_until_it_ends(rig: Rig, fake_sandbox: Any) -> None:
     busy, other = application(1, SoftwareUpdateDeferral=True), application(2)
     await rig.supervisor.run_set([busy, other])

@@ -65,9 +65,21 @@ class ApplicationRun:
         self.start_failure: str | None = None
         self.capture = CrashCapture(application)  # of the present run
         self.connections = ConnectionCounts()  # of all its runs
+        self.is_debugged = False  # whether it was started for a debugger
+        self._listeners: list[Callable[[OutputLine], None]] = []
         self.hung = asyncio.Event()  # the present run is to be ended
         self.hang_reason = ""  # why, once it is
         self.task: asyncio.Task[None] | None = None
+
+    def listen(self, hear: Callable[[OutputLine], None]) -> Callable[[], None]:
+        """Have somebody hear what it prints, until the function that is returned is called."""
+        self._listeners.append(hear)
+        return lambda: self._listeners.remove(hear)
+
+    def tell(self, line: OutputLine) -> None:
+        """Tell those who listen what it has printed."""
+        for hear in tuple(self._listeners):
+            hear(line)
 
     @property
     def state(self) -> str:
@@ -142,10 +154,12 @@ class Supervisor:
             await self._stop(run)
             run.task = None
 
-    def resume(self, image_id: UUID) -> None:
-        """Run an application that was halted."""
+    def resume(self, image_id: UUID, *, debugged: bool = False) -> None:
+        """Run an application that was halted; for a debugger no crash is captured, and no watchdog ends it."""
         self._halted.discard(image_id)
         run = self._runs.get(image_id)
+        if run is not None:
+            run.is_debugged = debugged
         if run is not None and run.task is None:
             self._begin(run)
 
@@ -233,7 +247,7 @@ class Supervisor:
         application = run.application
         try:
             launch = await asyncio.to_thread(self._launch, application)
-            running = await self._start(replace(launch, interface=interface), run)
+            running = await self._start(replace(launch, interface=interface, debugged=run.is_debugged), run)
         except (ArmillaryError, OSError) as error:
             message = error.message if isinstance(error, ArmillaryError) else str(error)
             if run.start_failure != message:
@@ -279,7 +293,7 @@ class Supervisor:
 
     def _end_hung(self, run: ApplicationRun, hung: asyncio.Event, reason: str) -> None:
         """End a run that does not answer any more; nothing if it is over."""
-        if run.running is not None and run.hung is hung and not hung.is_set():
+        if run.running is not None and run.hung is hung and not hung.is_set() and not run.is_debugged:
             run.hang_reason = reason
             self._journal.write(
                 "application-hung", name=run.application.name, image_id=run.application.image_id, reason=reason
@@ -305,6 +319,7 @@ class Supervisor:
             self._note_port(application, event)
         elif isinstance(event, OutputLine):
             run.capture.hear(event.stream, event.text)
+            run.tell(event)
             self._journal.write("output", name=application.name, stream=event.stream, text=event.text)
             self._hear(application, event)
         else:

@@ -78,7 +78,9 @@ def routes() -> tuple[Route, ...]:
 
 def state_of(run: ApplicationRun) -> str:
     """Azure Sphere's word for the state of a run."""
-    return "running" if run.running is not None else "stopped"
+    if run.running is None:
+        return "stopped"
+    return "debugging" if run.is_debugged else "running"
 
 
 def present(call: Call) -> ApplicationRun:

@@ -12,6 +12,7 @@ from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.supervisor import Supervisor
 from armillary.device.boot.startup import Startup
 from armillary.device.checkin.daa import DeviceAuthentication
+from armillary.device.debugging.sessions import DebugSessions
 from armillary.device.install.installer import Installer
 from armillary.device.rest.settings import RestSettings
 from armillary.device.rest.staging import Staging
@@ -65,6 +66,7 @@ class AttachedDevice:
     daa: DeviceAuthentication
     running: Running
     staging: Staging
+    debugging: DebugSessions
     allowed: Callable[[], AllowedState]
     restart: Callable[[int], None]
     started: float

@@ -16,6 +16,7 @@ from typing import Final
 from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.by_hand import Load, check_load, install_now, keep_packages, plan_load, plan_removal
 from armillary.device.applications.sideload import signers
+from armillary.device.debugging.sessions import CannotDebugError
 from armillary.device.rest.application_calls import present, state_of
 from armillary.device.rest.attached import AttachedDevice
 from armillary.device.rest.call import Body, Call, Need, Route
@@ -28,6 +29,7 @@ CHANGE_WAIT_S: Final = 10.0
 START_POLLS: Final = 100
 _POLL_S: Final = 0.05
 AUTO, MANUAL = "Auto", "Manual"
+DEBUG: Final = "startDebug"
 
 
 async def stage(call: Call) -> object:
@@ -57,7 +59,7 @@ async def install(call: Call) -> object:
             if mode == MANUAL:
                 await device.running.supervisor.halt(image_id)
             device.journal.write("application-loaded", image_id=image_id, mode=mode)
-        await device.running.run_active()
+        await _run_active(device)
     return {}
 
 
@@ -71,28 +73,49 @@ async def delete(call: Call) -> object:
             return {}
         install_now(device.installer, plan)
         device.journal.write("application-removed", name=removed.name, image_id=removed.image_id)
-        await device.running.run_active()
+        await _run_active(device)
     return {}
 
 
+async def _run_active(device: AttachedDevice) -> None:
+    """Run what is installed; who debugged what is no more is let go."""
+    await device.running.run_active()
+    await device.debugging.keep_only({run.application.image_id for run in device.running.supervisor.runs})
+
+
 async def control(call: Call) -> object:
-    """Start or stop an application."""
-    trigger = call.word("trigger", ("start", "startDebug", "stop"))
+    """Start or stop an application; with ``startDebug`` it starts anew, for a debugger."""
+    trigger = call.word("trigger", ("start", DEBUG, "stop"))
     run = present(call)
-    if trigger == "startDebug":
-        raise RequestRefusedError(azure_error.NO_DEBUG_SERVER, "this device has no debugging server")
-    supervisor = call.device.running.supervisor
+    image_id, supervisor, sessions = run.application.image_id, call.device.running.supervisor, call.device.debugging
+    if trigger == DEBUG:
+        with _debuggable():
+            sessions.check(run)
     async with _change(call.device):
-        if trigger == "stop":
-            await supervisor.halt(run.application.image_id)
-        else:
-            supervisor.resume(run.application.image_id)
+        if trigger != "start" or run.is_debugged:
+            await sessions.end(image_id)
+            await supervisor.halt(image_id)
+        if trigger != "stop":
+            supervisor.resume(image_id, debugged=trigger == DEBUG)
+    if trigger == "stop":
+        return {"state": state_of(run)}
+    for _ in range(START_POLLS):
+        if run.running is not None:
+            break
+        await asyncio.sleep(_POLL_S)
     if trigger == "start":
-        for _ in range(START_POLLS):
-            if state_of(run) == "running":
-                break
-            await asyncio.sleep(_POLL_S)
-    return {"state": state_of(run)}
+        return {"state": state_of(run)}
+    with _debuggable():
+        ports = await sessions.open(run)
+    return {"state": state_of(run), "gdbPort": ports.gdb, "outPort": ports.output}
+
+
+@contextlib.contextmanager
+def _debuggable() -> Iterator[None]:
+    try:
+        yield
+    except CannotDebugError as error:
+        raise RequestRefusedError(azure_error.NO_DEBUG_SERVER, str(error), remedy=error.remedy) from error
 
 
 _DENIED: Final = azure_error.UPDATE_DENIED

@@ -70,6 +70,7 @@ async def serve(device: AttachedDevice) -> AsyncGenerator[RestAddress]:
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(refusals.write)
         marks = stack.enter_context(contextlib.ExitStack())  # until nothing listens any more
+        stack.push_async_callback(device.debugging.close)
         api = listener(Answering(device, routes()), is_api=True)
         stack.push_async_callback(api.close)
         port = api.listen(settings.host, settings.port, found=lambda port: marks.enter_context(own_port(port)))

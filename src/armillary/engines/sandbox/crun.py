@@ -112,7 +112,7 @@ class CrunSandbox:
             addresses=launch_.addresses,
             own_network=True,
             wraps=True,
-            traces=can_trace(kernel.machine()) and namespaces.is_native(launch_),
+            traces=can_trace(kernel.machine()) and namespaces.is_native(launch_) and not launch_.debugged,
             served=False,
             group=group,
             descriptors=(specification, *descriptors),

@@ -97,7 +97,7 @@ class LinuxSandbox:
             addresses=launch_.addresses,
             own_network=True,
             wraps=True,
-            traces=can_trace(kernel.machine()) and namespaces.is_native(launch_),
+            traces=can_trace(kernel.machine()) and namespaces.is_native(launch_) and not launch_.debugged,
             group=group,
             storage=storage,
             descriptors=tuple(generated.values()),

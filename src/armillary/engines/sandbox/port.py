@@ -100,6 +100,7 @@ class Launch:
     interface: Path | None = None
     # Where the application's server ports are reached
     addresses: DeviceAddresses = LOOPBACK
+    debugged: bool = False  # A debugger is to attach: no crash is captured, since a process is traced by one alone
     # Added to the environment; may not replace what the engine sets
     environment: Mapping[str, str] = field(default_factory=dict)
 

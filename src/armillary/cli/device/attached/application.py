@@ -26,9 +26,20 @@ def _status(device: AskedDevice, component_id: ComponentOption) -> Shown:
 
 
 @attached_command(application, "start")
-def _start(device: AskedDevice, component_id: ComponentOption) -> Shown:
-    """Start an application that was stopped."""
-    return record(device.call("PATCH", f"app/status/{component_id}", {"trigger": "start"}))
+def _start(
+    device: AskedDevice,
+    component_id: ComponentOption,
+    *,
+    debug_mode: Annotated[
+        bool, typer.Option("--debug-mode", help="Start it anew for a debugger; prints the ports for gdb and output.")
+    ] = False,
+) -> Shown:
+    """Start an application that was stopped.
+
+    With --debug-mode: gdb -ex 'target remote 127.0.0.1:GDBPORT' PROGRAM.
+    """
+    trigger = "startDebug" if debug_mode else "start"
+    return record(device.call("PATCH", f"app/status/{component_id}", {"trigger": trigger}))
 
 
 @attached_command(application, "stop")

@@ -94,7 +94,7 @@ def _wrappers() -> list[int]:
     found = {fork_server(host.runtime().interpreter).pid}
     while fresh := {pid for pid, (_, parent) in parents.items() if parent in found} - found:
         found |= fresh
-    return [pid for pid in found if parents[pid][0] in ("bwrap", PLACEHOLDER)]
+    return [pid for pid in found if parents[pid][0] in ("bwrap", Path(PLACEHOLDER).name)]
 
 
 def _share_mb(pid: int) -> float:

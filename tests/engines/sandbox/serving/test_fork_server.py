@@ -157,6 +157,38 @@ def test_what_waits_in_the_sandbox_holds_nothing(stage: Stage, wrapped: Sandbox)
     asyncio.run(play())
 
 
+def test_what_waits_is_no_program_of_the_image(stage: Stage, wrapped: Sandbox) -> None:
+    """It is another user than the application, and nothing confines it but its namespaces."""
+    launch = stage.launch(WAITS, files={"bin/cat": Path("/usr/bin/sleep").read_bytes()})
+    (launch.image_root / "bin" / "cat").chmod(0o555)
+
+    async def play() -> list[int]:
+        outcome = Outcome()
+        running = await wrapped.start(launch, outcome.events.append)
+        try:
+            await until(lambda: outcome.lines, "the application")
+            waits = [pid for pid in below(server().pid) if fields(pid)["Name"] == "cat"]
+            return [Path(f"/proc/{pid}/root{Path(f'/proc/{pid}/exe').readlink()}").stat().st_ino for pid in waits]
+        finally:
+            await running.stop(0)
+
+    assert asyncio.run(play()) == [Path("/usr/bin/cat").stat().st_ino]
+
+
+def test_what_ends_a_service_is_for_the_device(stage: Stage, served: Sandbox) -> None:
+    """Applications are asked to end by the device, which a server that ended first would leave it no time for."""
+
+    async def play() -> int | None:
+        running = await waiting(stage, served)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            os.kill(server().pid, number)
+        again = await served.start(stage.launch("pass"), lambda _: None)
+        assert (await again.wait()).exit_code == 0
+        return (await running.stop(DEADLINE_S)).signal  # and to the application they mean what they always do
+
+    assert asyncio.run(play()) == signal.SIGTERM
+
+
 def test_an_exit_code_is_no_signal(stage: Stage, served: Sandbox) -> None:
     status = stage.run(served, "import os; os._exit(139)").status
     assert status is not None

@@ -49,14 +49,15 @@ class ApplicationGroup:
     @property
     def entry(self) -> tuple[str, ...]:
         """What stands before a command so that it runs in the groups."""
-        files = (str(place / "cgroup.procs") for place in self.places.values())
-        return (self._device.shell, "-c", ENTER, "armillary-enter", *files, "--")
+        born, files = self.entrances
+        moved = (f"{born}/cgroup.procs",) if born else ()
+        return (self._device.shell, "-c", ENTER, "armillary-enter", *moved, *files, "--")
 
     @property
     def entrances(self) -> tuple[str, tuple[str, ...]]:
         """The group of version 2 that a process is born in ("" where there is none), and the files it writes 0 to.
 
-        A process alone moves itself by its thread: to move it as a whole waits for every processor of the machine.
+        A process of one thread moves itself by that: to move a process as a whole waits for every processor.
         """
         born = next((str(place) for hierarchy, place in self.places.items() if hierarchy.version == 2), "")
         return born, tuple(str(place / "tasks") for hierarchy, place in self.places.items() if hierarchy.version == 1)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -91,7 +92,8 @@ class ForkServer:
                 self._control = None
             if self._process is not None:
                 self._process.kill()
-                self._process.wait(END_TIMEOUT_S)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(END_TIMEOUT_S)
                 self._process = None
 
 

@@ -44,9 +44,11 @@ MESSAGE_LIMIT_BYTES = 1 << 18
 DESCRIPTOR_LIMIT, DESCRIPTOR_BYTES = 64, 4
 FIXED = ("status", "channel", "output", "errors")  # the descriptors that every start has
 INFORMATION_LIMIT_BYTES = 4096
-# What waits in the sandbox as bwrap's command.
-PLACEHOLDER = "cat"
+# What waits in the sandbox as bwrap's command: by its whole path, because an image has a /bin of its own.
+PLACEHOLDER = "/usr/bin/cat"
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
+# What ends a service or comes from a terminal is for the device, with which this server ends.
+NOT_FOR_THE_SERVER = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # linux/sched.h, by the name of the namespace in /proc/PID/ns; "pid" is the namespace of the process itself
 NAMESPACES = {
     "mnt": 0x00020000,
@@ -129,7 +131,8 @@ def close_all_but(kept: set[int]) -> None:
 def forget_signals() -> None:
     """Take signals as a new program does."""
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in (signal.SIGCHLD, *NOT_FOR_THE_SERVER):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @dataclass
@@ -196,6 +199,8 @@ class Server:
         self._own_namespaces = namespaces_of("self")
         self._own_processes = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        for number in NOT_FOR_THE_SERVER:
+            signal.signal(number, signal.SIG_IGN)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         self._heard: dict[int, Callable[[], None]] = {}
         self._listen(control, self._receive)

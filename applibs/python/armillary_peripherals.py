@@ -171,6 +171,45 @@ class Pwm:
         self.simulated = answer.get("simulated", False)
 
 
+class SoundInput:
+    """What comes in by a sound bus (I2S), by the board's name: signed little-endian samples of each channel in turn."""
+
+    def __init__(self, device: Device, bus: str, *, rate_hz: int, bits: int = 16, channels: int = 2) -> None:
+        self.bus = bus
+        self.gaps = 0  # how often frames were lost because they were read too late
+        self._device = device
+        opened = device.ask("i2s.open-input", bus=bus, rate_hz=rate_hz, bits=bits, channels=channels)
+        self.frame_bytes: int = opened["frame_bytes"]
+        self.frames_limit: int = opened["frames_limit"]  # of one read
+        self.simulated: bool = opened.get("simulated", False)
+
+    def read(self, frames: int, *, timeout_s: float = 0.0) -> bytes:
+        """At most so many frames, as soon as some have come; none where none came in time (at most a second)."""
+        answer = self._device.ask("i2s.read", bus=self.bus, frames=frames, timeout_ms=int(timeout_s * 1000))
+        self.gaps = answer["gaps"]
+        return bytes.fromhex(answer["data"])
+
+
+class SoundOutput:
+    """What goes out by a sound bus (I2S), by the board's name."""
+
+    def __init__(self, device: Device, bus: str, *, rate_hz: int, bits: int = 16, channels: int = 2) -> None:
+        self.bus = bus
+        self.gaps = 0  # how often there was nothing to put out
+        self._device = device
+        opened = device.ask("i2s.open-output", bus=bus, rate_hz=rate_hz, bits=bits, channels=channels)
+        self.frame_bytes: int = opened["frame_bytes"]
+        self.frames_limit: int = opened["frames_limit"]  # of one write
+        self.simulated: bool = opened.get("simulated", False)
+
+    def write(self, data: bytes) -> int:
+        """Put out whole frames; how many of them found room."""
+        answer = self._device.ask("i2s.write", bus=self.bus, data=data.hex())
+        self.gaps = answer["gaps"]
+        taken: int = answer["frames"]
+        return taken
+
+
 class Adc:
     """One channel of an ADC controller, by the board's name."""
 

@@ -83,12 +83,18 @@ async def test_simulated_peripherals_are_used_over_the_interface(library: Module
         library.Pwm(device, "PWM-CONTROLLER-1", 2).apply(period_ns=100, duty_ns=25)
         level = library.Adc(device, "ADC-CONTROLLER-0", 3)
         assert (level.read(), level.bits, level.simulated) == (77, 12, True)
+        ear, voice = library.SoundInput(device, "I2S0", rate_hz=8000), library.SoundOutput(device, "I2S0", rate_hz=8000)
+        heard = ear.read(ear.frames_limit, timeout_s=1.0)
+        assert (len(heard) % 4, ear.frame_bytes, ear.simulated, ear.gaps) == (0, 4, True, 0)
+        assert heard
+        assert (voice.write(b"abcd" * 10), voice.gaps) == (10, 0)
         with pytest.raises(OSError, match="Gpio 9") as refused:
             library.OutputPin(device, 9)
         assert (refused.value.errno, refused.value.error_id) == (errno.EACCES, 2097162)
 
     await play(bench, library, act)
     assert bench.world.outputs["PWM-CONTROLLER-1"][2].duty_ns == 25
+    assert bytes(bench.world.sounds["I2S0"].kept) == b"abcd" * 10
 
 
 async def test_a_line_of_the_kernel_is_used_without_the_device(

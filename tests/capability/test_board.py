@@ -25,6 +25,7 @@ WIRED = {
     "SpiMaster": {"ISU2": {"Nodes": ["/dev/spidev0.0", "/dev/spidev0.1"]}},
     "Pwm": {"PWM-CONTROLLER-0": {"Node": "/sys/class/pwm/pwmchip0", "Channels": 4}},
     "Adc": {"ADC-CONTROLLER-0": {"Node": "/sys/bus/iio/devices/iio:device0", "Channels": 8, "Bits": 10}},
+    "I2sSubordinate": {"I2S0": {"Nodes": ["/dev/snd/pcmC0D0c", "/dev/snd/pcmC0D0p"]}},
 }
 
 
@@ -44,7 +45,8 @@ def test_a_board_says_what_each_peripheral_is() -> None:
     assert board.describe(of("Gpio", "21")) == "simulated"
     assert board.serial_ports == {"ISU0": "/dev/ttyS1"}
     assert (board.wired[of("Adc", "ADC-CONTROLLER-0")].channels, board.keeps) == (8, "lan-enc28j60-isu0-int5")
-    assert len(board.peripherals) == 9
+    assert board.describe(of("I2sSubordinate", "I2S0")) == "/dev/snd/pcmC0D0c, /dev/snd/pcmC0D0p"
+    assert len(board.peripherals) == 10
 
 
 def test_a_manifest_gets_what_the_board_brings_out_and_nothing_else_of_the_chip() -> None:
@@ -74,6 +76,14 @@ def test_a_manifest_gets_what_the_board_brings_out_and_nothing_else_of_the_chip(
         ({"Wired": {"Gpio": {"08": {"Node": "/dev/gpiochip0", "Line": 1}}}}, "Wired.Gpio.08: expected a pin number"),
         ({"Wired": {"Uart": {"ISU0": {"Node": "/dev/../etc/passwd"}}}}, "Wired.Uart.ISU0.Node: expected a node"),
         ({"Wired": {"SpiMaster": {"ISU2": {"Nodes": []}}}}, "Wired.SpiMaster.ISU2.Nodes: expected one node"),
+        (
+            {"Wired": {"I2sSubordinate": {"I2S0": {"Nodes": ["/dev/snd/pcmC0D0c", "/dev/snd/pcmC1D0c"]}}}},
+            "Wired.I2sSubordinate.I2S0.Nodes: expected at most one node that ends in c",
+        ),
+        (
+            {"Wired": {"I2sSubordinate": {"I2S0": {"Nodes": ["/dev/snd/controlC0"]}}}},
+            "Nodes[0]: expected a node such as",
+        ),
         ({"Wired": {"Camera": {}}}, "Wired: expected known keys only"),
         ({"Wired": {"Pwm": {"$LED": {"Node": "/sys/class/pwm/pwmchip0", "Channels": 1}}}}, "Wired.Pwm.$LED"),
         ({"Simulated": {"Uart": ["ISU0"]}}, "Simulated: expected known keys only, got the unknown key 'Uart'"),

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which tests hold what is explained of each manifest key: what it gives, and what an application gets without it.
 
-``held.json`` names them. A key that is only recorded gives nothing, so no test can hold that it does; as soon as it gives
-something, this asks for the test.
+``held.json`` names them. No key is only recorded in the grant.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.capability.explained import asked, explained
 
-from armillary.capability.explain import RECORDED
+from armillary.capability.explain import GRANTED
 from armillary.wire.image.app_manifest import CAPABILITY_KEYS
 
 ROOT = Path(__file__).parents[2]
@@ -39,11 +38,9 @@ def test_every_key_of_the_reference_has_its_row() -> None:
 def test_what_is_said_of_a_key_is_held(key: str) -> None:
     (answer,) = explained(**{key: asked(key)}).answers
     row = HELD[key]
-    if answer.answer == RECORDED:
-        assert row["gets"] == [], f"{key} gives nothing yet, and a test is named that holds what it gives"
-    else:
-        assert row["gets"], f"name the test that holds: {answer.gets}"
-        assert row["without"], f"name the test that holds: {answer.without}"
+    assert answer.answer == GRANTED
+    assert row["gets"], f"name the test that holds: {answer.gets}"
+    assert row["without"], f"name the test that holds: {answer.without}"
     for name in (*row["gets"], *row["without"]):
         path, _, test = name.partition("::")
         assert test in names_in(path), f"{key}: {name} is not there"

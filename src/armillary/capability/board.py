@@ -41,7 +41,7 @@ from armillary.wire.image.app_manifest import decode_json
 SCHEMA_VERSION: Final = 1
 # The largest chip has some hundred peripherals; a line for each is 16 KiB.
 LIMIT_BYTES: Final = 64 * 1024
-SIMULATED_KEYS: Final = ("Gpio", "I2cMaster", "SpiMaster", "Pwm", "Adc")
+SIMULATED_KEYS: Final = ("Gpio", "I2cMaster", "SpiMaster", "Pwm", "Adc", "I2sSubordinate")
 CHIP_SELECT_LIMIT: Final = 8
 CHANNEL_LIMIT: Final = 64
 # 7-bit addresses that the I2C specification leaves to devices (UM10204 §3.1.12).
@@ -49,6 +49,8 @@ I2C_FIRST, I2C_LAST = 0x08, 0x77
 REGISTER_LIMIT: Final = 256
 # A simulated PWM or ADC controller has as many channels as an MT3620's largest.
 SIMULATED_CHANNELS, SIMULATED_BITS = 8, 12
+# Tones at simulated sound buses: whole steps, so that they repeat after few frames; below half of the lowest rate.
+TONE_STEP_HZ, TONE_LIMIT_HZ = 100, 3_900
 
 _WHAT: Final = "board"
 _KEYS: Final = ("SchemaVersion", "Name", "About", "Chip", "Keeps", "Wired", "Simulated", "Devices")
@@ -62,6 +64,7 @@ _NODES: Mapping[str, tuple[str, str]] = {
     "SpiMaster": (r"/dev/spidev[0-9]{1,4}\.[0-9]{1,3}", "/dev/spidev0.0"),
     "Pwm": (r"/sys/class/pwm/pwmchip[0-9]{1,4}", "/sys/class/pwm/pwmchip0"),
     "Adc": (r"/sys/bus/iio/devices/iio:device[0-9]{1,4}", "/sys/bus/iio/devices/iio:device0"),
+    "I2sSubordinate": (r"/dev/snd/pcmC[0-9]{1,3}D[0-9]{1,3}[cp]", "/dev/snd/pcmC0D0c"),
 }
 
 
@@ -69,7 +72,7 @@ _NODES: Mapping[str, tuple[str, str]] = {
 class Wired:
     """What one peripheral is on the host; which of the fields it has depends on its kind."""
 
-    nodes: tuple[str, ...]  # one, but for SpiMaster
+    nodes: tuple[str, ...]  # one, but for SpiMaster and I2sSubordinate
     line: int = 0  # Gpio: offset at the chip
     channels: int = 1  # Pwm, Adc
     bits: int = SIMULATED_BITS  # Adc
@@ -183,8 +186,17 @@ def _single(kind: str, value: object, path: str) -> Wired:
 def _selects(kind: str, value: object, path: str) -> Wired:
     nodes = _list(_table(value, path, ("Nodes",)).get("Nodes"), f"{path}.Nodes", CHIP_SELECT_LIMIT)
     if not nodes:
-        raise field.wrong(f"{path}.Nodes", "one node for each chip select", "none")
+        raise field.wrong(f"{path}.Nodes", "one node for each chip select, or each way", "none")
     return Wired(nodes=tuple(_node(kind, node, f"{path}.Nodes[{number}]") for number, node in enumerate(nodes)))
+
+
+def _ways(kind: str, value: object, path: str) -> Wired:
+    """A sound bus: what comes in (a node that ends in c), what goes out (p), or both."""
+    found = _selects(kind, value, path)
+    ways = [node[-1] for node in found.nodes]
+    if len(ways) != len(set(ways)):
+        raise field.wrong(f"{path}.Nodes", "at most one node that ends in c, and one in p", ", ".join(found.nodes))
+    return found
 
 
 def _channels(kind: str, value: object, path: str) -> Wired:
@@ -205,6 +217,7 @@ _READERS: Mapping[str, Callable[[str, object, str], Wired]] = {
     "SpiMaster": _selects,
     "Pwm": _channels,
     "Adc": _channels,
+    "I2sSubordinate": _ways,
 }
 
 

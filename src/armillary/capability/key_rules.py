@@ -2,8 +2,8 @@
 """What each capability gives, in one sentence, and how an attempt without it fails: one row for each manifest key.
 
 ``armillary capability explain`` prints these beside what the grant is compiled to; ``docs/concepts/sandbox.md`` has the
-same table for people who read. A capability of which nothing is carried out yet says so by an empty ``device`` and no
-compiled values: its answer is ``recorded``.
+same table for people who read. One of which nothing is carried out, as of a real-time application's peripherals, says
+so by an empty ``device`` and no compiled values: its answer is ``recorded``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ class KeyRule:
     device: str = ""  # what of the device carries it out in every engine, beside what is compiled for the kernel
 
 
-_OWNED = "the peripheral is its alone; nothing of it reaches an application yet"
 _REFUSED_METHOD = f"{DENIED} from the method, reported as CapabilityBlocked"
 _REFUSED_OWNER = f"{DENIED}, reported as CapabilityBlocked; one that asks for what another owns is not installed"
 _ON_BOARD = "the application interface uses it for its owner alone, on the board that the device was told (--board)"
@@ -77,7 +76,12 @@ KEY_RULES: Mapping[str, KeyRule] = {
         _REFUSED_OWNER,
         _ON_BOARD,
     ),
-    "I2sSubordinate": KeyRule(_OWNED, "no way to it; one that asks for what another owns is not installed"),
+    "I2sSubordinate": KeyRule(
+        "frames that come in by these sound buses, and that go out (i2s.open-input, i2s.open-output, i2s.read, "
+        "i2s.write, i2s.close)",
+        _REFUSED_OWNER,
+        _ON_BOARD,
+    ),
     "MutableStorage": KeyRule(
         "a folder of this size in all, named by ARMILLARY_DATA, that survives restarts and updates; what of it is used "
         "(storage.usage)",

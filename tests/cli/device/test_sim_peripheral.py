@@ -59,6 +59,8 @@ async def test_a_running_device_is_shown_and_set(tmp_path: Path, capsys: pytest.
 
 
 async def _set_and_show(sim: Callable[..., Any], lamp: Any, button: Any, use: Any) -> None:
+    out, _ = await sim(0, "set", "I2sSubordinate:I2S1=1000", "--json")
+    assert json.loads(out)["I2sSubordinate"] == {"I2S1": {"tone_hz": 1000, "frames_out": 0}}
     out, _ = await sim(0, "set", "Gpio:12=1", "Adc:ADC-CONTROLLER-0:3=1234", "I2cMaster:ISU2:0x50=0aff", "--json")
     found = json.loads(out)
     assert found["Gpio"] == {"8": {"level": 1, "used": "output"}, "12": {"level": 1, "used": "input"}}
@@ -71,6 +73,7 @@ async def _set_and_show(sim: Callable[..., Any], lamp: Any, button: Any, use: An
     out, _ = await sim(0, "show")
     assert "Gpio:8                  1 output\n" in out
     assert "Pwm:PWM-CONTROLLER-1:2  4 of 9 ns\n" in out
+    assert "I2sSubordinate:I2S1     1000 Hz in, 0 frames out\n" in out
 
 
 async def _refused(sim: Callable[..., Any]) -> None:
@@ -80,6 +83,9 @@ async def _refused(sim: Callable[..., Any]) -> None:
         ("Adc:ADC-CONTROLLER-0:3=4096", "an integer of 0 to 4095"),
         ("Adc:ADC-CONTROLLER-0:8=1", "an integer of 0 to 7"),
         ("I2cMaster:ISU1:0x03=00", "an integer of 8 to 119"),
+        ("I2sSubordinate:I2S0=150", "a tone in steps of 100 Hz"),
+        ("I2sSubordinate:I2S0=4000", "an integer of 0 to 3900"),
+        ("I2sSubordinate:I2S9=100", "a simulated I2sSubordinate of board mt3620-simulated"),
     ):
         _, error = await sim(1, "set", "Gpio:20=1", value)
         assert said in error, value
@@ -88,7 +94,8 @@ async def _refused(sim: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Gpio:12", "Gpio:12=2", "Gpio:x=1", "Adc:ADC=1", "I2cMaster:ISU1:0x48=0", "Uart:A=1", ""]
+    "text",
+    ["Gpio:12", "Gpio:12=2", "Gpio:x=1", "Adc:ADC=1", "I2cMaster:ISU1:0x48=0", "I2sSubordinate:I2S0=x", "Uart:A=1", ""],
 )
 async def test_what_is_no_value_is_refused_before_anybody_is_asked(text: str) -> None:
     with pytest.raises(InvalidArgumentError, match="PERIPHERAL=VALUE: expected Gpio:12=1"):

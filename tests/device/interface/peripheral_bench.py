@@ -20,6 +20,7 @@ from armillary.device.interface.peripherals.buses import Buses
 from armillary.device.interface.peripherals.controllers import Controllers
 from armillary.device.interface.peripherals.owned import OwnedPeripherals
 from armillary.device.interface.peripherals.pins import Pins
+from armillary.device.interface.peripherals.sounds import Sounds
 from armillary.device.peripherals.ownership import PeripheralMap
 from armillary.device.peripherals.use import PeripheralUse
 from armillary.engines.peripherals.port import LineRequest
@@ -36,8 +37,9 @@ MINE = (
     | of("SpiMaster", "ISU2")
     | of("Pwm", "PWM-CONTROLLER-1")
     | of("Adc", "ADC-CONTROLLER-0")
+    | of("I2sSubordinate", "I2S0")
 )
-THEIRS = of("Gpio", "9") | of("I2cMaster", "ISU3")
+THEIRS = of("Gpio", "9") | of("I2cMaster", "ISU3") | of("I2sSubordinate", "I2S1")
 
 
 def with_peripherals(number: int, peripherals: frozenset[Peripheral]) -> Application:
@@ -64,7 +66,15 @@ class Bench:
         self.owners = PeripheralMap()
         self.owners.assign([self.mine.grant, self.theirs.grant])
         owned = OwnedPeripherals(self.use, self.owners)
-        self.host = Host(folder, lambda _: (*Pins(owned).methods, *Buses(owned).methods, *Controllers(owned).methods))
+        self.host = Host(
+            folder,
+            lambda _: (
+                *Pins(owned).methods,
+                *Buses(owned).methods,
+                *Controllers(owned).methods,
+                *Sounds(owned).methods,
+            ),
+        )
 
     @property
     def world(self) -> Any:

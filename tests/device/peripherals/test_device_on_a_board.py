@@ -33,6 +33,8 @@ ask("gpio.open-output", pin=8, level=1)
 ask("gpio.get", pin=8)
 ask("i2c.transfer", bus="ISU1", address=0x48, write="00", read=2)
 ask("adc.read", controller="ADC-CONTROLLER-0", channel=0)
+ask("i2s.open-output", bus="I2S0", rate_hz=8000)
+ask("i2s.write", bus="I2S0", data="01000200" * 10)
 ask("gpio.open-output", pin=9, level=1)
 print("end")
 time.sleep(600)
@@ -51,7 +53,7 @@ async def linux_rig(tiny_service: TinyService, tmp_path: Path) -> AsyncIterator[
 
 async def test_an_application_uses_its_peripherals_of_a_simulated_board(linux_rig: Rig) -> None:
     rig = linux_rig
-    asked = {"Gpio": [8], "I2cMaster": ["ISU1"], "Adc": ["ADC-CONTROLLER-0"]}
+    asked = {"Gpio": [8], "I2cMaster": ["ISU1"], "Adc": ["ADC-CONTROLLER-0"], "I2sSubordinate": ["I2S0"]}
     rig.service.deploy(rig.service.application(APPLICATION, **asked))
     await rig.start(replace(FAST, board=board("mt3620-simulated")))
     await until(lambda: rig.status().get("last_check_in"), "check-in")
@@ -62,6 +64,8 @@ async def test_an_application_uses_its_peripherals_of_a_simulated_board(linux_ri
         'gpio.get {"level": 1, "simulated": true}',
         'i2c.transfer {"data": "1900", "simulated": true}',
         'adc.read {"value": 0, "bits": 12, "simulated": true}',
+        'i2s.open-output {"frame_bytes": 4, "frames_limit": 4096, "simulated": true}',
+        'i2s.write {"frames": 10, "gaps": 0, "simulated": true}',
         'gpio.open-output "EACCES"',
     ]
     assert rig.status()["board"] == "mt3620-simulated"

@@ -40,7 +40,7 @@ class BoardKernel:
         self.writes: list[tuple[str, str]] = []
         self._next = 100
 
-    def open(self, path: str) -> int:
+    def open(self, path: str, *, waits: bool = True) -> int:  # noqa: ARG002 - the port
         if path not in self.nodes:
             raise OSError(errno.ENODEV, f"{path} is not on this host")
         return self._give(path)

@@ -26,6 +26,7 @@ from armillary.device.interface.peripherals.buses import Buses
 from armillary.device.interface.peripherals.controllers import Controllers
 from armillary.device.interface.peripherals.owned import OwnedPeripherals
 from armillary.device.interface.peripherals.pins import Pins
+from armillary.device.interface.peripherals.sounds import Sounds
 from armillary.device.interface.power import Power, PowerMethods, PowerProfiles
 from armillary.device.interface.storage import Storage
 from armillary.device.interface.table import MethodTable
@@ -85,6 +86,7 @@ def method_table(parts: DeviceParts) -> MethodTable:
             *Pins(owned).methods,
             *Buses(owned).methods,
             *Controllers(owned).methods,
+            *Sounds(owned).methods,
         ),
         device_id=parts.device_id,
     )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from armillary.capability.board import Board
 from armillary.capability.grant import Peripheral
-from armillary.engines.peripherals.port import Line, LineRequest, Peripherals
+from armillary.engines.peripherals.port import Line, LineRequest, Peripherals, SoundFormat, SoundInput, SoundOutput
 
 # Threads that wait for buses: two slow ones leave the others waiting, and the device's own work goes on.
 THREADS = 2
@@ -47,6 +47,14 @@ class PeripheralUse:
     def line(self, peripheral: Peripheral, request: LineRequest) -> Line:
         """Begin to use a pin; at once, so that whoever asked has it or nobody does."""
         return self._board().line(peripheral, request)
+
+    def sound_input(self, peripheral: Peripheral, asked: SoundFormat) -> SoundInput:
+        """Begin to use what comes in by a sound bus; at once, as a pin."""
+        return self._board().sound_input(peripheral, asked)
+
+    def sound_output(self, peripheral: Peripheral, asked: SoundFormat) -> SoundOutput:
+        """Begin to use what goes out by it."""
+        return self._board().sound_output(peripheral, asked)
 
     async def controller(self, peripheral: Peripheral, operation: Callable[[Any], T]) -> T:
         """What an operation with the open controller gives; the port's type of it is that of the peripheral's kind."""

@@ -21,8 +21,16 @@ _TEXT_LIMIT_BYTES = 256
 class Kernel(Protocol):
     """What an engine asks of the kernel; each raises OSError."""
 
-    def open(self, path: str) -> int:
-        """Open a node for reading and writing."""
+    def open(self, path: str, *, waits: bool = True) -> int:
+        """Open a node for reading and writing; one that does not wait says EAGAIN instead."""
+        ...
+
+    def read(self, descriptor: int, size: int) -> bytes:
+        """What is there, at most so many bytes."""
+        ...
+
+    def write(self, descriptor: int, data: bytes) -> int:
+        """How many bytes were taken."""
         ...
 
     def lock(self, descriptor: int) -> None:
@@ -49,10 +57,18 @@ class Kernel(Protocol):
 class HostKernel:
     """This host's kernel."""
 
-    def open(self, path: str) -> int:
+    def open(self, path: str, *, waits: bool = True) -> int:
         """See ``Kernel``; ENOENT is told as ENODEV, since what is missing is the device."""
         with _missing_is_no_device():
-            return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (0 if waits else os.O_NONBLOCK))
+
+    def read(self, descriptor: int, size: int) -> bytes:
+        """See ``Kernel``."""
+        return os.read(descriptor, size)
+
+    def write(self, descriptor: int, data: bytes) -> int:
+        """See ``Kernel``."""
+        return os.write(descriptor, data)
 
     def lock(self, descriptor: int) -> None:
         """See ``Kernel``."""

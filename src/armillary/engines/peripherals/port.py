@@ -20,6 +20,15 @@ EDGE_LIMIT = 16
 # A period of about two seconds: slower than any lamp or motor needs, and all that 31 bits of nanoseconds hold.
 PERIOD_LIMIT_NS = 2**31 - 1
 
+# What a sound bus has.
+SOUND_RATES_HZ = (8000, 11025, 16000, 22050, 32000, 44100, 48000)
+SOUND_BITS = (16, 24, 32)
+SHORT_SAMPLE_BITS = 16
+SOUND_CHANNELS_LIMIT = 4
+# Bytes of frames at once, each way: at the fastest format an application asks some 50 times a second, a fourth of what
+# it may.
+SOUND_LIMIT_BYTES = 16 * 1024
+
 Edge = Literal["rising", "falling"]
 Edges = Literal["none", "rising", "falling", "both"]
 Drive = Literal["push-pull", "open-drain", "open-source"]
@@ -139,6 +148,48 @@ class AdcController(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundFormat:
+    """Frames of a sound bus: signed samples, little endian, one of each channel in turn; 24 bits are in four bytes."""
+
+    rate_hz: int
+    bits: int
+    channels: int
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one frame."""
+        return self.channels * (2 if self.bits == SHORT_SAMPLE_BITS else 4)
+
+
+class SoundInput(Protocol):
+    """What comes in by a sound bus; the other side has the clock."""
+
+    gaps: int  # how often frames were lost because they were taken too late
+
+    def read(self, frames: int) -> bytes:
+        """At most so many frames that have come; it does not wait for any."""
+        ...
+
+    def close(self) -> None:
+        """Let it go."""
+        ...
+
+
+class SoundOutput(Protocol):
+    """What goes out by a sound bus; the other side has the clock."""
+
+    gaps: int  # how often there was nothing to put out
+
+    def write(self, data: bytes) -> int:
+        """Put out whole frames; how many of them found room, without waiting for it."""
+        ...
+
+    def close(self) -> None:
+        """Let it go."""
+        ...
+
+
 class Peripherals(Protocol):
     """All peripherals of one board. What was opened belongs to who opened it, who closes it."""
 
@@ -164,4 +215,12 @@ class Peripherals(Protocol):
 
     def adc(self, peripheral: Peripheral) -> AdcController:
         """Use an ADC controller."""
+        ...
+
+    def sound_input(self, peripheral: Peripheral, asked: SoundFormat) -> SoundInput:
+        """Hold what comes in by a sound bus; EINVAL for a format that it has not."""
+        ...
+
+    def sound_output(self, peripheral: Peripheral, asked: SoundFormat) -> SoundOutput:
+        """Hold what goes out by it."""
         ...

@@ -13,9 +13,20 @@ from armillary.engines.peripherals.exports import PwmExports
 from armillary.engines.peripherals.gpio import open_line
 from armillary.engines.peripherals.i2c import KernelI2cBus
 from armillary.engines.peripherals.kernel import HostKernel, Kernel
-from armillary.engines.peripherals.port import AdcController, I2cBus, Line, LineRequest, PwmController, SpiBus
+from armillary.engines.peripherals.port import (
+    AdcController,
+    I2cBus,
+    Line,
+    LineRequest,
+    PwmController,
+    SoundFormat,
+    SoundInput,
+    SoundOutput,
+    SpiBus,
+)
 from armillary.engines.peripherals.pwm import KernelPwm
 from armillary.engines.peripherals.simulated import SimulatedBoard
+from armillary.engines.peripherals.sound import KernelSound, node_of
 from armillary.engines.peripherals.spi import KernelSpiBus
 
 
@@ -67,6 +78,20 @@ class BoardPeripherals:
         if wired is None:
             return self.world.adc(peripheral)
         return KernelAdc(self._kernel, wired.nodes[0], wired.channels, wired.bits)
+
+    def sound_input(self, peripheral: Peripheral, asked: SoundFormat) -> SoundInput:
+        """See ``port.Peripherals``."""
+        wired = self._wired(peripheral)
+        if wired is None:
+            return self.world.sound_input(peripheral, asked)
+        return KernelSound(self._kernel, node_of(wired.nodes, output=False), asked)
+
+    def sound_output(self, peripheral: Peripheral, asked: SoundFormat) -> SoundOutput:
+        """See ``port.Peripherals``."""
+        wired = self._wired(peripheral)
+        if wired is None:
+            return self.world.sound_output(peripheral, asked)
+        return KernelSound(self._kernel, node_of(wired.nodes, output=True), asked)
 
     def _wired(self, peripheral: Peripheral) -> Wired | None:
         """What it is on the host, None where it is simulated; ENODEV for what the board does not bring out."""

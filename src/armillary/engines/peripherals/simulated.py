@@ -2,21 +2,30 @@
 """Simulated peripherals: a board in memory, for tests and for hosts without hardware. It says that it is none.
 
 What happens outside the chip is said by :class:`SimulatedBoard`'s own methods: the level at a pin, a sample at an ADC
-channel, a device at an I2C address. SPI output is joined with SPI input.
+channel, a device at an I2C address, a tone at a sound bus. SPI output is joined with SPI input.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-from collections import deque
-from collections.abc import Mapping
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from armillary.capability.board import SIMULATED_BITS, SIMULATED_CHANNELS
 from armillary.capability.grant import Peripheral
-from armillary.engines.peripherals.port import EDGE_LIMIT, Edge, LineRequest, PwmState, SpiTransfer
+from armillary.engines.peripherals.port import (
+    EDGE_LIMIT,
+    Edge,
+    LineRequest,
+    PwmState,
+    SoundFormat,
+    SpiTransfer,
+)
+from armillary.engines.peripherals.simulated_sound import SimulatedSoundInput, SimulatedSoundOutput, SoundWorld
 
 CHIP_SELECTS = 2
 
@@ -169,7 +178,11 @@ class SimulatedBoard:
     Use it in the thread of the device's loop.
     """
 
-    def __init__(self, devices: Mapping[tuple[str, int], bytes] | None = None) -> None:
+    def __init__(
+        self, devices: Mapping[tuple[str, int], bytes] | None = None, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._monotonic = monotonic
+        self.sounds: defaultdict[str, SoundWorld] = defaultdict(SoundWorld)  # what is outside of each sound bus
         self.levels: dict[str, int] = {}  # by pin
         self.lines: dict[str, SimulatedLine] = {}  # by pin, those in use
         self.outputs: dict[str, dict[int, PwmState]] = {}  # PWM, by controller and channel
@@ -224,6 +237,10 @@ class SimulatedBoard:
                 name: {f"{address:#04x}": each.registers.rstrip(b"\0").hex() for address, each in sorted(found.items())}
                 for name, found in sorted(self._devices.items())
             },
+            "I2sSubordinate": {
+                name: {"tone_hz": world.tone_hz, "frames_out": world.frames_out}
+                for name, world in sorted(self.sounds.items())
+            },
         }
 
     def line(self, peripheral: Peripheral, request: LineRequest) -> SimulatedLine:
@@ -248,3 +265,11 @@ class SimulatedBoard:
     def adc(self, peripheral: Peripheral) -> SimulatedAdc:
         """See ``port.Peripherals``."""
         return SimulatedAdc(self._samples.setdefault(peripheral.name, {}))
+
+    def sound_input(self, peripheral: Peripheral, asked: SoundFormat) -> SimulatedSoundInput:
+        """See ``port.Peripherals``."""
+        return SimulatedSoundInput(self.sounds[peripheral.name], asked, self._monotonic)
+
+    def sound_output(self, peripheral: Peripheral, asked: SoundFormat) -> SimulatedSoundOutput:
+        """See ``port.Peripherals``."""
+        return SimulatedSoundOutput(self.sounds[peripheral.name], asked, self._monotonic)

@@ -21,10 +21,11 @@ from armillary.errors import HostError, InvalidArgumentError
 from armillary.wire.device.interface.frame import FrameReader, encode_frame
 
 DEADLINE_S = 10.0
-EXAMPLES = "Gpio:12=1, Adc:ADC-CONTROLLER-0:3=1234 or I2cMaster:ISU1:0x48=1900"
+EXAMPLES = "Gpio:12=1, Adc:ADC-CONTROLLER-0:3=1234, I2cMaster:ISU1:0x48=1900 or I2sSubordinate:I2S0=1000"
 _GPIO = re.compile(r"Gpio:([0-9]{1,4})=([01])")
 _ADC = re.compile(r"Adc:([A-Z][A-Z0-9_-]{0,63}):([0-9]{1,2})=([0-9]{1,9})")
 _I2C = re.compile(r"I2cMaster:([A-Z][A-Z0-9_-]{0,63}):0x([0-9a-f]{2})=((?:[0-9a-fA-F]{2}){1,256})")
+_I2S = re.compile(r"I2sSubordinate:([A-Z][A-Z0-9_-]{0,63})=([0-9]{1,5})")
 
 app = noun()
 peripheral = noun("Simulated peripherals of a device that runs on this host.", within=app, name="peripheral")
@@ -44,7 +45,7 @@ def set_values(
     data: DataOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Set the level at an input, a sample of an ADC, or an I2C device."""
+    """Set levels, ADC samples, I2C devices, and tones at sound buses."""
     _shown(_ask(data, {"set": [parse_value(each) for each in values]})).show(as_json=as_json)
 
 
@@ -56,6 +57,8 @@ def parse_value(text: str) -> dict[str, Any]:
         return {"kind": "Adc", "name": found[1], "channel": int(found[2]), "value": int(found[3])}
     if found := _I2C.fullmatch(text):
         return {"kind": "I2cMaster", "name": found[1], "address": int(found[2], 16), "registers": found[3]}
+    if found := _I2S.fullmatch(text):
+        return {"kind": "I2sSubordinate", "name": found[1], "value": int(found[2])}
     raise InvalidArgumentError(
         f"PERIPHERAL=VALUE: expected {EXAMPLES}, got {text!a:.60}",
         remedy="armillary sim peripheral show prints what there is.",
@@ -107,3 +110,5 @@ def _rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"Pwm:{name}:{channel}", f"{state['duty_ns']} of {state['period_ns']} ns"
     for name, devices in found["I2cMaster"].items():
         yield from ((f"I2cMaster:{name}:{address}", registers or "00") for address, registers in devices.items())
+    for name, each in found["I2sSubordinate"].items():
+        yield f"I2sSubordinate:{name}", f"{each['tone_hz']} Hz in, {each['frames_out']} frames out"

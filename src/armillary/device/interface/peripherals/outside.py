@@ -7,7 +7,8 @@ A socket beside those of the applications, which nobody but the device's own use
     {"show": true}                                                        what is put out, and what was set
     {"set": [{"kind": "Gpio", "name": "12", "value": 1},
              {"kind": "Adc", "name": "ADC-CONTROLLER-0", "channel": 3, "value": 1234},
-             {"kind": "I2cMaster", "name": "ISU1", "address": 72, "registers": "1900"}]}
+             {"kind": "I2cMaster", "name": "ISU1", "address": 72, "registers": "1900"},
+             {"kind": "I2sSubordinate", "name": "I2S0", "value": 1000}]}                     a tone, 0 for silence
 
 Only simulated peripherals can be set; what is hardware is outside already.
 """
@@ -20,7 +21,16 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from armillary.capability.board import I2C_FIRST, I2C_LAST, REGISTER_LIMIT, SIMULATED_BITS, SIMULATED_CHANNELS, Board
+from armillary.capability.board import (
+    I2C_FIRST,
+    I2C_LAST,
+    REGISTER_LIMIT,
+    SIMULATED_BITS,
+    SIMULATED_CHANNELS,
+    TONE_LIMIT_HZ,
+    TONE_STEP_HZ,
+    Board,
+)
 from armillary.capability.grant import Peripheral
 from armillary.device.interface.interface import make_private
 from armillary.device.peripherals.use import PeripheralUse
@@ -59,7 +69,7 @@ class Outside:
     def _read(self, document: Any, path: str) -> Any:
         """What one entry asks to be done."""
         fields = JsonFields(document, path, _REMEDY)
-        kind = fields.choice("kind", ("Gpio", "Adc", "I2cMaster"))
+        kind = fields.choice("kind", ("Gpio", "Adc", "I2cMaster", "I2sSubordinate"))
         name = fields.text("name", most=64)
         if Peripheral(kind=kind, name=name) not in self._board.simulated:
             raise fields.refused("name", f"a simulated {kind} of board {self._board.name}", name)
@@ -75,6 +85,12 @@ class Outside:
             value = fields.integer("value", 0, (1 << SIMULATED_BITS) - 1)
             fields.finish()
             return lambda: world.sample(name, channel, value)
+        if kind == "I2sSubordinate":
+            tone_hz = fields.integer("value", 0, TONE_LIMIT_HZ)
+            fields.finish()
+            if tone_hz % TONE_STEP_HZ:
+                raise fields.refused("value", f"a tone in steps of {TONE_STEP_HZ} Hz", tone_hz)
+            return lambda: world.sounds[name].play(tone_hz)
         address = fields.integer("address", I2C_FIRST, I2C_LAST)
         written = fields.text("registers", most=2 * REGISTER_LIMIT)
         fields.finish()

@@ -21,7 +21,7 @@ TEST_WORKERS ?= $(shell n=$$(nproc); echo $$((n > 4 ? 8 : n * 2)))
 RUN := $(UV) run --frozen --no-sync
 
 .PHONY: help setup demo test test-long check check-types check-rules check-imports check-lint check-format \
-	fix bench docs texts clean test-tools image-kernel image-kernel-verdict
+	fix bench docs texts clean test-tools image image-test image-kernel image-kernel-verdict
 
 help:            ## List the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -76,6 +76,15 @@ fix: setup       ## Format and mend what can be mended by machine
 IMAGE_CACHE ?= .image
 KERNELS ?= x86_64 arm64
 CHECKER ?= kernel-hardening-checker
+
+image: setup     ## Build the device image into .image/x86_64 (ARGS="--kernel own"); says what is missing
+	@./scripts/install-image-tools
+	@.venv/bin/armillary image build $(ARGS)
+
+image-test: setup ## Build the device image, boot it in QEMU and attack it (ARGS="-k flipped" runs a part)
+	@./scripts/install-image-tools
+	@.venv/bin/armillary image build
+	@ARMILLARY_IMAGE_TESTS=$(CURDIR)/.image/x86_64 $(RUN) pytest tests/device_image/booted $(ARGS)
 
 image-kernel: setup  ## Build the device image's own kernels (KERNELS=x86_64); as they are if nothing changed
 	@.venv/bin/python -m armillary.device_image.own_kernel build --cache $(IMAGE_CACHE)/kernel $(KERNELS)

@@ -103,6 +103,8 @@ ON_THEIR_OWN: dict[tuple[str, ...], str] = {
     ("device", "network"): "device.attached.network",
     ("device", "restart"): "device.attached.restart",
     ("device", "wifi"): "device.attached.wifi",
+    ("image", "build"): "device_image.build",
+    ("image", "pin"): "device_image.pin",
 }
 
 # Commands whose process goes on for months, without the library of the command line where their options are plain: the

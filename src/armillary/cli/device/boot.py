@@ -14,6 +14,7 @@ from armillary.cli.device.attached.serving import RestOptions
 from armillary.cli.device.here import devices_here
 from armillary.cli.device.own_process import be_device, device_settings
 from armillary.cli.device.start import MIN_TRIAL_S
+from armillary.cli.device_image.machine_options import MachineOptions
 from armillary.cli.terminal.device_options import DataOption
 from armillary.cli.terminal.together import local_command
 from armillary.update.install.trial import HEALTHY_S
@@ -64,12 +65,19 @@ def boot(
         ),
     ] = None,
     rest: RestOptions = None,
+    machine: MachineOptions = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print events to stdout as JSON lines.")] = False,
 ) -> None:
     """Be the device, until Ctrl-C.
 
-    Verified boot, then applications and check-ins.
+    Verified boot, then applications and check-ins. With --machine it is a machine in QEMU that boots the
+    device image, and its console is shown.
     """
+    if machine is not None:
+        from armillary.cli.device_image.machine import be_machine  # noqa: PLC0415 - most devices are processes
+
+        be_machine(data, machine, as_json=as_json)
+        return
     settings = device_settings(
         trial=trial,
         mirror=mirror or (),

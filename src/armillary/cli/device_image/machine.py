@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary device boot --machine``: a machine in QEMU that boots the device image, its console on this terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from armillary.cli.device_image.machine_options import MachineChoice
+from armillary.cli.terminal.output import inert, note
+from armillary.device_image.recipe import recipe_folder
+from armillary.device_image.virtual_machine import HOST_ADDRESS, MachineSettings, running
+
+# A machine that runs is watched for so long at a time; nothing ends it but its own end, or Ctrl-C.
+_LOOK_S = 3600.0
+
+
+def be_machine(data: Path, choice: MachineChoice, *, as_json: bool) -> None:
+    """Boot a machine whose disk is in ``data`` until it switches itself off, or until Ctrl-C."""
+    image = choice.image or recipe_folder().parent / ".image" / choice.machine
+    settings = MachineSettings(folder=data.absolute(), image=image, tpm=choice.tpm, enrolment=choice.enrolment)
+    note(f"emulated without KVM: it starts slowly; services of this host are at {HOST_ADDRESS} for it")
+    begun = time.monotonic()
+    with running(settings) as virtual:
+        while virtual.is_on:
+            for line in virtual.lines(within_s=_LOOK_S):
+                seconds = round(time.monotonic() - begun, 1)
+                text = json.dumps({"s": seconds, "line": line}) if as_json else f"{seconds:6.1f}  {inert(line)}"
+                sys.stdout.write(text + "\n")
+                sys.stdout.flush()

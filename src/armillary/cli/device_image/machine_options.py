@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of ``armillary device boot`` by which it boots a machine with the device image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from armillary.cli.terminal.together import Together
+
+_OPTIONS: dict[str, tuple[Any, object]] = {
+    "machine": (
+        Annotated[
+            Literal["x86_64"] | None,
+            typer.Option("--machine", help="Boot the device image in QEMU; --data is the machine's folder then."),
+        ],
+        None,
+    ),
+    "image": (
+        Annotated[
+            Path | None,
+            typer.Option("--image", metavar="DIR", help="With --machine: a built image, .image/MACHINE if not given."),
+        ],
+        None,
+    ),
+    "enrolment": (
+        Annotated[
+            Path | None,
+            typer.Option("--enrolment", metavar="FILE", help="With --machine: JSON that says whose device it becomes."),
+        ],
+        None,
+    ),
+    "tpm": (Annotated[bool, typer.Option("--tpm/--no-tpm", help="With --machine: whether it has a TPM.")], True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MachineChoice:
+    """Which machine to boot, and with what."""
+
+    machine: str
+    image: Path | None
+    enrolment: Path | None
+    tpm: bool
+
+
+def _choice(
+    _: object, *, machine: str | None, image: Path | None, enrolment: Path | None, tpm: bool
+) -> MachineChoice | None:
+    if machine is None:
+        if image is not None or enrolment is not None:
+            raise typer.BadParameter("--image and --enrolment go with --machine")
+        return None
+    return MachineChoice(machine, image, enrolment, tpm)
+
+
+MachineOptions = Annotated[MachineChoice | None, Together(_OPTIONS, _choice)]

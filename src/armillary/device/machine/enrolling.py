@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first start of a machine: it is told whose device it shall be, and enrols itself there.
+
+What it is told is one JSON object, read from the first place that has it: what a virtual machine is given by its host
+(QEMU's ``-fw_cfg name=opt/armillary/enrolment``), or ``enrolment.json`` on the data partition. It names the service,
+the service's root certificate and an enrolment token; the token is spent by the enrolment and worthless afterwards.
+Once there is a device, nobody asks again.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from armillary import __version__
+from armillary.device.boot.provision import provision
+from armillary.device.state.layout import DeviceFolder
+from armillary.errors import InvalidArgumentError, OperatorError, ServiceUnreachableError
+from armillary.identity.manufacturing import ManufacturingState
+
+PLACES: Final = (
+    Path("/sys/firmware/qemu_fw_cfg/by_name/opt/armillary/enrolment/raw"),
+    Path("/data/enrolment.json"),
+)
+MAX_BYTES: Final = 64 << 10
+TIMEOUT_S: Final = 60.0
+_NEEDED: Final = {"service", "token", "ca"}
+_KNOWN: Final = {*_NEEDED, "chip", "root_of_trust", "sandbox"}
+
+
+def read_enrolment() -> dict[str, str] | None:
+    """What the machine was told; None if it was told nothing.
+
+    Raises:
+        InvalidArgumentError: it was told something else than an enrolment.
+    """
+    for place in PLACES:
+        try:
+            with place.open("rb") as file:
+                data = file.read(MAX_BYTES)
+        except OSError:
+            continue
+        return parse_enrolment(data)
+    return None
+
+
+def parse_enrolment(data: bytes) -> dict[str, str]:
+    """A checked enrolment; fields that may be left out are filled in."""
+    try:
+        told = json.loads(data)
+    except ValueError as error:
+        raise _wrong(f"JSON that does not parse ({error})") from error
+    if not isinstance(told, dict) or not all(isinstance(value, str) for value in told.values()):
+        raise _wrong("no object of texts")
+    if not told.keys() >= _NEEDED or not told.keys() <= _KNOWN:
+        raise _wrong(f"the fields {', '.join(sorted(told))}")
+    if not told["service"].startswith("https://"):
+        raise _wrong(f"the service {told['service']!r:.80}")
+    return {"chip": "gateway-x86-64", "root_of_trust": "tpm2", "sandbox": "linux", **told}
+
+
+def enrol(folder: DeviceFolder, told: Mapping[str, str]) -> None:
+    """Make this machine a device of the service.
+
+    Raises:
+        ServiceUnreachableError: it does not answer, or not as one.
+        OperatorError: it refuses, with its own words.
+        RootOfTrustError: the TPM fails.
+    """
+    factory = _Factory(told["service"], told["token"], told["ca"])
+    provision(
+        folder,
+        chip=told["chip"],
+        root_of_trust=told["root_of_trust"],
+        sandbox=told["sandbox"],
+        operator_api=told["service"],
+        factory=lambda csr, chip: factory.post("devices", {"csr": csr, "chip": chip}),
+        tpm_factory=factory.post if told["root_of_trust"] == "tpm2" else None,
+        state=ManufacturingState.DEVICE_COMPLETE,
+    )
+
+
+class _Factory:
+    """The service's factory routes, over a connection for each question."""
+
+    def __init__(self, service: str, token: str, ca: str) -> None:
+        parts = urlsplit(service)
+        self._service = service
+        self._host, self._port = parts.hostname or "", parts.port or 443
+        self._token = token
+        self._context = ssl.create_default_context(cadata=ca)
+
+    def post(self, route: str, body: Mapping[str, Any]) -> Any:
+        """POST to a route under ``/factory``; its JSON answer."""
+        connection = http.client.HTTPSConnection(self._host, self._port, timeout=TIMEOUT_S, context=self._context)
+        headers = {
+            "Authorization": f"Bearer {self._token}",
+            "Content-Type": "application/json",
+            "User-Agent": f"armillary-device/{__version__}",
+        }
+        try:
+            connection.request("POST", f"/api/v1/factory/{route}", json.dumps(body), headers)
+            response = connection.getresponse()
+            answer = json.loads(response.read(16 << 20))
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise ServiceUnreachableError(f"{self._service}: no answer ({error or type(error).__name__})") from error
+        finally:
+            connection.close()
+        if response.status >= http.client.BAD_REQUEST:
+            detail = answer.get("detail") if isinstance(answer, dict) else None
+            raise OperatorError(
+                f"{self._service} refuses the enrolment ({response.status}): {detail or 'without a word'}",
+                remedy="Make a new enrolment token, and start the machine with it.",
+            )
+        return answer
+
+
+def _wrong(got: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"enrolment: expected a JSON object with service, token and ca, got {got}",
+        remedy="Write it as docs/guides/device-image.md shows.",
+    )

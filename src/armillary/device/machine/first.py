@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Process 1 of the device image: mounts the data, starts the device process, brings the network up, feeds the watchdog.
+
+Started by ``image/init/init.c`` with the slot's letter, the node of the disk, that of the data partition (empty: there
+is none) and the second of the kernel's time at which the first program began.
+
+It talks to the device process through one pipe: the device process writes words, a line each (``Word``). It is quick
+to start, so it imports little; everything that a device is stands in the other process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+from collections import deque
+from enum import Enum
+from typing import Final
+
+from armillary.device.machine import kernel_calls, network
+from armillary.device.machine.console import say, since_start
+from armillary.device.machine.watchdog import Watchdog
+
+DATA: Final = "/data"
+TPM: Final = "/dev/tpmrm0"
+SECURE_BOOT: Final = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+PROGRAM: Final = "armillary.device.machine.program"
+# What the device process is told: where process 1 hears it, and the node of the disk that has its slots.
+WORDS_VARIABLE: Final = "ARMILLARY_MACHINE_WORDS"
+DISK_VARIABLE: Final = "ARMILLARY_MACHINE_DISK"
+_ADDRESS_WITHIN_S: Final = 20.0
+_LOOK_EVERY_S: Final = 5.0
+# A device process that ends again and again is not mended by starting it: the machine restarts, into the other slot if
+# it goes on.
+_STARTS: Final = 5
+_WITHIN_S: Final = 300.0
+_STARTED_AGAIN_AFTER_S: Final = 2.0
+_STOP_WITHIN_S: Final = 20.0
+
+
+class Word(Enum):
+    """What the device process says to process 1."""
+
+    READY = "ready"
+    WAITING = "waiting"  # it is no device yet, and waits to be told whose it is
+    RESTART = "restart"
+
+
+class Machine:
+    """The machine from the start of process 1 to its end."""
+
+    def __init__(self, slot: str, disk: str, data: str, began: float) -> None:
+        self._slot = slot
+        self._disk = disk
+        self._data = data
+        self._began = began
+        self._watchdog = Watchdog()
+        self._child = 0
+        self._words = -1
+        self._rest = b""
+        self._starts: deque[float] = deque(maxlen=_STARTS)
+        self._start_at: float | None = None
+        self._interface: str | None = None
+        self._renew_at = float("inf")
+        self._ending: signal.Signals | None = None
+        self._signals = -1
+
+    def run(self) -> None:
+        """Be process 1."""
+        watchdog = "a watchdog" if self._watchdog.is_there else "no watchdog"
+        tpm = "a TPM" if os.path.exists(TPM) else "no TPM"  # noqa: PTH110 - pathlib costs a start
+        say(f"secure boot {'on' if secure_boot() else 'off'}, {tpm}, {watchdog}")
+        self._mount_data()
+        self._signals = self._listen_to_signals()
+        self._start()
+        self._bring_network_up()
+        while self._ending is None:
+            self._look(_LOOK_EVERY_S)
+        self._end(restart=self._ending is not signal.SIGTERM)
+
+    def _mount_data(self) -> None:
+        if not self._data:
+            say("there is no data partition: what the device learns is lost when it restarts")
+            kernel_calls.mount("tmpfs", DATA, "tmpfs", kernel_calls.NOSUID | kernel_calls.NODEV, "mode=0755,size=64m")
+            return
+        try:
+            flags = kernel_calls.NOSUID | kernel_calls.NODEV | kernel_calls.NOATIME
+            kernel_calls.mount(self._data, DATA, "ext4", flags, "errors=remount-ro")
+        except OSError as error:
+            say(f"the data partition {self._data} does not mount: {error.strerror}; the device starts without it")
+            self._data = ""
+            self._mount_data()
+
+    def _listen_to_signals(self) -> int:
+        """A descriptor that can be read once a signal has come."""
+        reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        for each in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, self._signalled)
+        return reading
+
+    def _signalled(self, number: int, _frame: object) -> None:
+        if number != signal.SIGCHLD:
+            self._ending = signal.Signals(number)
+
+    def _start(self) -> None:
+        """Start the device process, or give up where it was started too often."""
+        now = time.monotonic()
+        if len(self._starts) == _STARTS and now - self._starts[0] < _WITHIN_S:
+            say(f"the device process ended {_STARTS} times within {_WITHIN_S:g} s; restarting the machine")
+            self._end(restart=True)
+        self._starts.append(now)
+        self._start_at = None
+        reading, writing = os.pipe()
+        if self._words >= 0:
+            os.close(self._words)
+        self._words, self._rest = reading, b""
+        os.set_inheritable(writing, True)
+        environment = {**os.environ, WORDS_VARIABLE: str(writing), DISK_VARIABLE: self._disk}
+        self._child = os.posix_spawn(sys.executable, [sys.executable, "-I", "-W", "ignore", "-m", PROGRAM], environment)
+        os.close(writing)
+
+    def _bring_network_up(self) -> None:
+        """Loopback and Ethernet; without an address the device starts all the same, and asks again."""
+        network.bring_up("lo")
+        self._interface = network.first_ethernet()
+        if self._interface is None:
+            say("there is no Ethernet interface")
+            return
+        network.bring_up(self._interface)
+        self._lease()
+
+    def _lease(self) -> None:
+        if self._interface is None:
+            return
+        lease = network.lease_address(self._interface, within_s=_ADDRESS_WITHIN_S)
+        if lease is None:
+            say(f"nobody gave {self._interface} an address within {_ADDRESS_WITHIN_S:g} s; asking again")
+            self._renew_at = time.monotonic() + _LOOK_EVERY_S
+            return
+        if self._renew_at == float("inf"):
+            say(f"{self._interface} has the address {lease.address}")
+        self._renew_at = time.monotonic() + lease.seconds / 2
+
+    def _look(self, wait_s: float) -> None:
+        """Wait for whatever comes first, and do what is due."""
+        heard = [self._signals, self._words] if self._words >= 0 else [self._signals]
+        readable, _, _ = select.select(heard, [], [], wait_s)
+        if self._signals in readable:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._signals, 4096)
+        if self._words in readable:
+            self._hear(os.read(self._words, 4096))
+        self._watchdog.feed()
+        self._reap()
+        now = time.monotonic()
+        if self._start_at is not None and now >= self._start_at:
+            self._start()
+        if now >= self._renew_at:
+            self._lease()
+
+    def _hear(self, said: bytes) -> None:
+        if not said:  # the device process has ended: it is reaped, and started again
+            os.close(self._words)
+            self._words = -1
+        *lines, self._rest = (self._rest + said).split(b"\n")
+        for line in lines:
+            text = line.decode("utf-8", "replace")
+            if text == Word.RESTART.value:
+                self._ending = signal.SIGINT
+            elif text in (Word.READY.value, Word.WAITING.value):
+                state = "" if text == Word.READY.value else ": no device yet, waits to be enrolled"
+                began, now = self._began, since_start()
+                say(f"ready after {now - began:.1f} s{state} (slot {self._slot}, {now:.1f} s after the kernel began)")
+
+    def _reap(self) -> None:
+        """Take the ends of processes: process 1 inherits those that nobody waits for."""
+        while True:
+            try:
+                child, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if child == 0:
+                return
+            if child == self._child:
+                code = os.waitstatus_to_exitcode(status)
+                say(f"the device process ended ({f'exit status {code}' if code >= 0 else f'signal {-code}'})")
+                self._child = 0
+                self._start_at = time.monotonic() + _STARTED_AGAIN_AFTER_S
+
+    def _end(self, *, restart: bool) -> None:
+        """Stop the device process, keep what it wrote, and end the machine."""
+        if self._child:
+            os.kill(self._child, signal.SIGTERM)
+            ends_at = time.monotonic() + _STOP_WITHIN_S
+            while self._child and time.monotonic() < ends_at:
+                self._watchdog.feed()
+                self._reap()
+                time.sleep(0.05)
+        os.sync()
+        with contextlib.suppress(OSError):
+            kernel_calls.unmount(DATA)
+        os.sync()
+        say("restarting" if restart else "switching off")
+        if restart:
+            kernel_calls.restart_machine()
+        kernel_calls.power_off()
+
+
+def secure_boot() -> bool:
+    """Whether the firmware says that it starts only what is signed."""
+    with contextlib.suppress(OSError), open(SECURE_BOOT, "rb") as file:  # noqa: PTH123 - pathlib costs a start
+        return file.read()[4:] == b"\x01"
+    return False
+
+
+def set_clock_floor() -> None:
+    """Put a clock that stands before the image was built to that time: certificates begin later."""
+    with open("/proc/cmdline", encoding="ascii", errors="replace") as file:  # noqa: PTH123 - pathlib costs a start
+        words = dict(word.partition("=")[::2] for word in file.read().split())
+    built = int(words.get("armillary.built", "0"))
+    if time.time() < built:
+        time.clock_settime(time.CLOCK_REALTIME, built)
+        say("the clock stood before the image was built; it was set to that time")
+
+
+def main() -> None:
+    """Be process 1; whatever goes wrong, the machine restarts."""
+    slot, disk, data, began = sys.argv[1:5]
+    try:
+        set_clock_floor()
+        Machine(slot, disk, data, float(began)).run()
+    except Exception as error:  # noqa: BLE001 - the outermost loop of the machine: nobody else restarts it
+        say(f"process 1 failed: {type(error).__name__}: {error}; restarting")
+        os.sync()
+        kernel_calls.restart_machine()
+
+
+if __name__ == "__main__":
+    main()

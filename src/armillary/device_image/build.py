@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds a device image, step by step; a step whose inputs are what they were is taken as it was.
+
+What comes out, in the output folder::
+
+    disk.img        the whole disk, sparse                  unified.efi   the signed unified image
+    root.img        the root partition's content            started.img   the first partition's, with unified.efi
+    variables.fd    the firmware's variables: keys, entries
+    bill.cdx.json   bill of materials (CycloneDX)           sizes.json    bytes of every component, and the budget
+    image.json      what it is: versions, root hash, digests of all files
+    keys/           the test keys that signed it (0600)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from armillary.device_image import debian, disk, distributions, firmware, kernel, root_image, root_tree, tools, unified
+from armillary.device_image.bill import bill_of_materials
+from armillary.device_image.keys import secure_boot_keys
+from armillary.device_image.own_kernel.build import build_kernel
+from armillary.device_image.recipe import ARCHITECTURES, Pin, Recipe, pins_file, read_budget, read_pins, read_recipe
+from armillary.device_image.root_image import RootImage
+from armillary.errors import InvalidArgumentError
+from armillary.wire.device_image.command_line import command_line
+from armillary.wire.disk.gpt_writing import Layout
+
+# The last console is where programs write; machines without a screen have the first serial port.
+CONSOLES: Final = ("tty0", "ttyS0,115200")
+CACHE: Final = "cache"
+
+# Told of every step that is done.
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be built, of what, where to."""
+
+    recipe_folder: Path
+    output: Path
+    architecture: str = "x86_64"
+    own_kernel: bool = False
+    progress: Progress = field(default=lambda _step: None)
+
+    @property
+    def project(self) -> Path:
+        """The checkout."""
+        return self.recipe_folder.parent
+
+    @property
+    def cache(self) -> Path:
+        """Where packages and finished steps are kept."""
+        return self.output.parent / CACHE
+
+
+def build(plan: Plan) -> dict[str, Any]:
+    """Build everything; returns what ``image.json`` says.
+
+    Raises:
+        HostError: a program is missing or fails.
+        InvalidArgumentError: the recipe is wrong, or the image is larger than its budget.
+    """
+    tools.require(tools.BUILD)
+    if plan.architecture not in ARCHITECTURES:
+        raise InvalidArgumentError(
+            f"architecture: expected {', '.join(ARCHITECTURES)}, got {plan.architecture!r:.40}",
+            remedy="Others are not built yet: docs/concepts/device-image.md.",
+        )
+    tools.lower_priority()
+    plan.output.mkdir(parents=True, exist_ok=True)
+    recipe = read_recipe(plan.recipe_folder)
+    pins, packages = _packages(plan, recipe)
+    requirements = distributions.locked(plan.project, recipe.python.distributions)
+    root = _root(plan, recipe, packages, requirements)
+    image = _unified(plan, recipe, root, packages[recipe.kernel.package])
+    keys = secure_boot_keys(plan.output / "keys")
+    signed = unified.sign(image, keys["signing"])
+    (plan.output / "unified.efi").write_bytes(signed)
+    plan.progress("unified image signed")
+    layout = _disk(plan, signed, root)
+    (plan.output / "variables.fd").write_bytes(firmware.variables(layout, disk.STARTED, keys))
+    plan.progress("variables of the firmware")
+    own = root_tree.own_files(recipe, plan.project / "src")
+    bill = bill_of_materials(
+        recipe,
+        pins,
+        requirements,
+        architecture=ARCHITECTURES[plan.architecture],
+        own=own,
+        root_hash=root.verified.root_hash,
+    )
+    (plan.output / "bill.cdx.json").write_bytes(bill)
+    _sizes(plan, root, len(signed))
+    return _describe(plan, recipe, root, hashlib.sha256(image).hexdigest())
+
+
+def _packages(plan: Plan, recipe: Recipe) -> tuple[list[Pin], dict[str, Path]]:
+    """Every package of the recipe, as it is pinned."""
+    pinned = read_pins(pins_file(plan.recipe_folder, plan.architecture))
+    names = [each.name for each in recipe.packages] + [recipe.kernel.package]
+    lacking = [name for name in names if name not in pinned]
+    if lacking:
+        raise InvalidArgumentError(f"no pin for {', '.join(lacking)}", remedy="armillary image pin")
+    pins = [pinned[name] for name in names]
+    files = debian.fetch(pins, plan.cache / "debian", architecture=ARCHITECTURES[plan.architecture])
+    plan.progress("Debian packages")
+    return pins, files
+
+
+def _root(plan: Plan, recipe: Recipe, packages: Mapping[str, Path], requirements: dict[str, str]) -> RootImage:
+    """The root partition's content, built again only where something that it is made of is another."""
+    folder = distributions.install(
+        requirements,
+        plan.cache / "python",
+        project=plan.project,
+        python=recipe.python.version,
+        architecture=plan.architecture,
+    )
+    plan.progress("Python packages")
+    source = plan.project / "src"
+    digest = hashlib.sha256(b"root 1\n")
+    for path in [plan.recipe_folder / "image.toml", *sorted(Path(__file__).parent.glob("*.py"))]:
+        digest.update(path.read_bytes())
+    for name, file in sorted(packages.items()):
+        digest.update(f"{name} {file.name}\n".encode())
+    for inside, path in root_tree.own_files(recipe, source).items():
+        digest.update(f"{inside} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    programs = tools.versions((*root_image.PROGRAMS, f"python{recipe.python.version}"))
+    digest.update(f"{folder.name} {json.dumps(programs)}".encode())
+    file = plan.cache / "root" / f"{digest.hexdigest()}.img"
+    kept = root_image.remembered(file)
+    if kept is None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        tree = root_tree.root_tree(recipe, packages=packages, distributions=folder, source=source)
+        plan.progress("root file system: files chosen and compiled")
+        kept = root_image.make_root(tree, file, name=disk.NAME)
+        root_image.remember(kept)
+    (plan.output / "root.img").unlink(missing_ok=True)
+    (plan.output / "root.img").hardlink_to(kept.file)
+    plan.progress("root file system with its verity tree")
+    return kept
+
+
+def _unified(plan: Plan, recipe: Recipe, root: RootImage, package: Path) -> bytes:
+    """The unsigned unified image."""
+    chosen = _own_kernel(plan) if plan.own_kernel else kernel.debian_kernel(package, recipe.kernel.modules)
+    plan.progress(f"kernel {chosen.release}, {len(chosen.modules)} modules")
+    first = unified.compile_first_program(plan.recipe_folder / "init/init.c")
+    line = command_line(root.verified, consoles=CONSOLES, built_at=tools.MADE_AT)
+    joined = unified.join(chosen, unified.initial_files(first, chosen), line, root_tree.os_release(recipe))
+    plan.progress("unified image")
+    return joined
+
+
+def _own_kernel(plan: Plan) -> kernel.Kernel:
+    """Our own kernel, which has all that it needs within."""
+    cache = plan.output.parent / "kernel"
+    built = build_kernel(plan.architecture, cache / plan.architecture, plan.progress, cache=cache)
+    return kernel.Kernel(built.version, built.path.read_bytes(), {})
+
+
+def _disk(plan: Plan, signed: bytes, root: RootImage) -> Layout:
+    """The whole disk, and what a slot's first partition has: a payload of its own of a release."""
+    started, data = plan.output / "started.img", plan.output / "data.img"
+    disk.boot_partition(signed, started)
+    try:
+        disk.data_partition(data)
+        layout = disk.write_disk(plan.output / "disk.img", started=started, root=root.file, data=data)
+    finally:
+        data.unlink(missing_ok=True)
+    plan.progress("disk")
+    return layout
+
+
+def check_budget(found: Mapping[str, int], budget: Mapping[str, float], components: Mapping[str, int]) -> None:
+    """InvalidArgumentError for a part (bytes) that is larger than its budget (megabytes)."""
+    for name, limit in budget.items():
+        if found[name] > limit * 1_000_000:
+            largest = sorted(components.items(), key=lambda item: -item[1])[:5]
+            words = ", ".join(f"{component} {size:,}" for component, size in largest)
+            raise InvalidArgumentError(
+                f"device image: {name} has {found[name]:,} bytes, expected at most {limit:g} MB",
+                remedy=f"Leave something out, or raise image/budget.toml. Largest, before compression: {words}.",
+            )
+
+
+def _sizes(plan: Plan, root: RootImage, unified_bytes: int) -> None:
+    """Write the sizes, then hold them against the budget."""
+    budget = read_budget(plan.recipe_folder)
+    found = {"root": root.file.stat().st_size, "unified": unified_bytes}
+    found["total"] = sum(found.values())
+    sizes = {"image": found, "budget_mb": budget, "files_by_component": dict(root.sizes)}
+    (plan.output / "sizes.json").write_text(json.dumps(sizes, indent=1) + "\n", "utf-8")
+    check_budget(found, budget, root.sizes)
+
+
+def _describe(plan: Plan, recipe: Recipe, root: RootImage, unsigned_sha256: str) -> dict[str, Any]:
+    files = ("disk.img", "root.img", "started.img", "unified.efi", "variables.fd", "bill.cdx.json")
+    about = {
+        "version": recipe.version,
+        "architecture": plan.architecture,
+        "root_hash": root.verified.root_hash,
+        "unsigned_unified_sha256": unsigned_sha256,
+        "sha256": {name: _digest(plan.output / name) for name in files},
+        "bytes": root.file.stat().st_size + (plan.output / "unified.efi").stat().st_size,
+        "tools": tools.versions((*root_image.PROGRAMS, *unified.PROGRAMS)),
+    }
+    (plan.output / "image.json").write_text(json.dumps(about, indent=1) + "\n", "utf-8")
+    return about
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Python packages of the device: wheels as the project's lock names them, by version and digest."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from armillary.device_image.tools import PATH, run
+from armillary.errors import HostError, InvalidArgumentError
+
+_NAME: Final = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^ ;\\]+)")
+# What wheels are for: Debian 13 has glibc 2.41.
+_PLATFORMS: Final = {"x86_64": "x86_64-manylinux_2_40"}
+
+
+def locked(project: Path, names: Iterable[str]) -> dict[str, str]:
+    """Requirements with all their digests, by name, as the lock has them.
+
+    Raises:
+        InvalidArgumentError: the lock has no such package.
+    """
+    text = run(
+        [
+            _uv(project),
+            "export",
+            "--quiet",
+            "--frozen",
+            "--no-dev",
+            "--no-emit-project",
+            "--no-header",
+            "--no-annotate",
+        ],
+        folder=project,
+        environment=_environment(),
+    ).decode("utf-8")
+    found: dict[str, str] = {}
+    for block in re.split(r"\n(?=\S)", text):
+        match = _NAME.match(block)
+        if match is not None:
+            found[match[1].lower()] = block.strip()
+    lacking = [name for name in names if name not in found]
+    if lacking:
+        raise InvalidArgumentError(
+            f"image.toml: the lock has no {', '.join(lacking)}", remedy="Mend [python] distributions, or uv lock."
+        )
+    return {name: found[name] for name in sorted(names)}
+
+
+def version_of(requirement: str) -> str:
+    """The version of a locked requirement."""
+    match = _NAME.match(requirement)
+    if match is None:
+        raise ValueError(f"no locked requirement: {requirement!r:.80}")
+    return match[2]
+
+
+def install(requirements: dict[str, str], store: Path, *, project: Path, python: str, architecture: str) -> Path:
+    """A folder with these packages and nothing else, made once for each set; wheels only, every digest checked."""
+    text = "\n".join(requirements.values()) + "\n"
+    digest = hashlib.sha256(f"{python} {architecture}\n{text}".encode()).hexdigest()
+    folder = store / digest
+    if folder.is_dir():
+        return folder
+    fresh = store / f"{digest}.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    wanted = store / f"{digest}.txt"
+    wanted.write_text(text, "utf-8")
+    run(
+        [
+            *(_uv(project), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"),
+            *("--python-platform", _PLATFORMS[architecture], "--python-version", python, "--no-compile-bytecode"),
+            *("--target", fresh, "--requirement", wanted),
+        ],
+        environment=_environment(),
+    )
+    fresh.rename(folder)
+    return folder
+
+
+def _uv(project: Path) -> str:
+    found = shutil.which("uv") or shutil.which("uv", path=str(project / ".uv/bin"))
+    if found is None:
+        raise HostError("device image: uv is not here", remedy="make setup brings it.")
+    return found
+
+
+def _environment() -> dict[str, str]:
+    """What uv is told of this host: where it keeps what it fetched, and by which way it fetches."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("UV_", "SSL_CERT", "HTTP", "http", "https", "NO_PROXY", "no_proxy", "PIP_", "XDG_"))
+        or name == "HOME"
+    }
+    return {**kept, "PATH": PATH, "UV_PYTHON_DOWNLOADS": "never", "UV_LINK_MODE": "copy"}

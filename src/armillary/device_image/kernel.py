@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernel of an image: the distribution's with the modules that the first program loads, or our own without any."""
+
+from __future__ import annotations
+
+import lzma
+import posixpath
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from armillary.device_image import debian
+from armillary.errors import InvalidArgumentError
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A kernel: its release, its image, and modules to be loaded in this order, name of the file -> content."""
+
+    release: str
+    image: bytes = field(repr=False)
+    modules: Mapping[str, bytes] = field(repr=False)
+
+
+def debian_kernel(package: Path, wanted: Iterable[str]) -> Kernel:
+    """The kernel of a Debian package with the modules that are wanted, and with what they need."""
+    files = {file.path: file.content for file in debian.files_of(package) if isinstance(file.content, bytes)}
+    images = [path for path in files if path.startswith("boot/vmlinuz-")]
+    if len(images) != 1:
+        raise InvalidArgumentError(
+            f"image.toml: [kernel] package: expected one kernel, got {images}", remedy="Name a linux-image package."
+        )
+    release = images[0].removeprefix("boot/vmlinuz-")
+    folder = f"usr/lib/modules/{release}"
+    # modules.dep is made when the package is installed; what modules need stands in themselves.
+    modules = {module_name(path): path for path in files if path.startswith(f"{folder}/") and ".ko" in path}
+    built_in = {module_name(line) for line in files[f"{folder}/modules.builtin"].decode("ascii").splitlines()}
+    contents = {name: _unpacked(path, files[path]) for name, path in modules.items() if path}
+    order = load_order({name: needs_of(content) for name, content in contents.items()}, wanted, built_in)
+    return Kernel(release, files[images[0]], {f"{name}.ko": contents[name] for name in order})
+
+
+def load_order(needs: Mapping[str, tuple[str, ...]], wanted: Iterable[str], built_in: set[str]) -> list[str]:
+    """Names in the order in which they are loaded: what a module needs comes before it.
+
+    Raises:
+        InvalidArgumentError: a module is neither there nor in the kernel itself.
+    """
+    order: list[str] = []
+
+    def add(name: str, path: tuple[str, ...]) -> None:
+        if name in order or name in built_in:
+            return
+        if name not in needs or name in path:
+            raise InvalidArgumentError(
+                f"image.toml: the kernel has no module {name}{f' ({path[-1]} needs it)' if path else ''}",
+                remedy="Mend [kernel] modules.",
+            )
+        for each in needs[name]:
+            add(each, (*path, name))
+        order.append(name)
+
+    for each in wanted:
+        add(each.replace("-", "_"), ())
+    return order
+
+
+def module_name(path: str) -> str:
+    """The name under which the kernel knows the module of a file."""
+    return posixpath.basename(path).partition(".ko")[0].replace("-", "_")
+
+
+def needs_of(module: bytes) -> tuple[str, ...]:
+    """Names of modules that one needs: the field ``depends`` of its ``.modinfo``."""
+    found: list[str] = []
+    for entry in module.split(b"\0"):
+        if entry.startswith(b"depends="):
+            found += [name for name in entry[8:].decode("ascii").replace("-", "_").split(",") if name]
+    return tuple(dict.fromkeys(found))
+
+
+def _unpacked(path: str, content: bytes) -> bytes:
+    return lzma.decompress(content) if path.endswith(".xz") else content

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keys of secure boot for images that are made here: platform key, key exchange key, and the one that signs images.
+
+They are **test keys**: made by the first build, kept in the output folder (0600), never in the repository. A product
+has its own, in an HSM.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+from armillary.device_image.tools import MADE_AT
+
+NAMES: Final = ("platform", "exchange", "signing")
+_YEARS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """Files of a key and its certificate, both PEM."""
+
+    key: Path
+    certificate: Path
+
+
+def secure_boot_keys(folder: Path) -> dict[str, KeyPair]:
+    """The keys in a folder; those that are not there yet are made."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = {name: KeyPair(folder / f"{name}.key", folder / f"{name}.pem") for name in NAMES}
+    for name, pair in found.items():
+        if not (pair.key.exists() and pair.certificate.exists()):
+            _make(name, pair)
+    return found
+
+
+def _make(name: str, pair: KeyPair) -> None:
+    """RSA-2048: what every firmware with secure boot verifies."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Armillary TEST {name} key (never for products)")])
+    begin = dt.datetime.fromtimestamp(MADE_AT, dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(begin + dt.timedelta(days=365 * _YEARS))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    text = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    pair.key.unlink(missing_ok=True)
+    descriptor = os.open(pair.key, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:  # noqa: PTH123 - the descriptor carries the mode
+        file.write(text)
+    pair.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``image/`` at the top of the repository says: the recipe of the root file system, pinned packages, budget."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from armillary.errors import HostError, InvalidArgumentError
+
+RECIPE: Final = "image.toml"
+BUDGET: Final = "budget.toml"
+# Architecture as people say it -> as Debian says it.
+ARCHITECTURES: Final = {"x86_64": "amd64"}
+_Kind = TypeVar("_Kind")
+_PIN: Final = re.compile(r"([a-z0-9][a-z0-9.+-]+) (\S+) ([0-9a-f]{64})")
+
+
+class DebianFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is taken of a Debian package: files by pattern; libraries that something in the image needs, with them."""
+
+    name: str
+    files: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+class PythonParts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What of Python goes in.
+
+    ``modules`` are those that are started by name; all that they import goes with them. ``folders`` of our package go
+    in whole, ``distributions`` are packages of the project's lock. ``without`` are patterns below their folder.
+    """
+
+    version: str
+    modules: tuple[str, ...]
+    folders: tuple[str, ...]
+    distributions: tuple[str, ...]
+    without: tuple[str, ...] = ()
+
+
+class KernelModules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of the distribution's kernel: its package, and modules that are loaded before the root is mounted, or never."""
+
+    package: str
+    modules: tuple[str, ...]
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole recipe; ``text`` files are put as they stand, path -> text, ``links`` path -> target."""
+
+    version: str
+    packages: tuple[DebianFiles, ...]
+    python: PythonParts
+    kernel: KernelModules
+    folders: tuple[str, ...] = ()
+    links: dict[str, str] = {}
+    text: dict[str, str] = {}
+
+
+class Pin(msgspec.Struct, frozen=True):
+    """One package as it has to be: its version and the SHA-256 of its file."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+def recipe_folder() -> Path:
+    """``image/`` of the checkout that this package is in; HostError for an installed package, which has none."""
+    found = Path(__file__).parents[3] / "image"
+    if not (found / RECIPE).is_file():
+        raise HostError(
+            f"device image: there is no recipe at {found}",
+            remedy="Build images in a checkout of Armillary: git clone, make setup, make image.",
+        )
+    return found
+
+
+def read_recipe(folder: Path) -> Recipe:
+    """The recipe of a folder; InvalidArgumentError if a field is unknown, missing or of another kind."""
+    return _decoded(folder / RECIPE, Recipe)
+
+
+def read_budget(folder: Path) -> dict[str, float]:
+    """Most megabytes for each part of an image."""
+    return _decoded(folder / BUDGET, dict[str, float])
+
+
+def pins_file(folder: Path, architecture: str) -> Path:
+    """Where the packages of an architecture are pinned."""
+    return folder / f"debian-{ARCHITECTURES[architecture]}.lock"
+
+
+def read_pins(path: Path) -> dict[str, Pin]:
+    """Pinned packages by name; InvalidArgumentError for a line that is not ``NAME VERSION SHA256``."""
+    found = {}
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        if line.startswith("#") or not line:
+            continue
+        match = _PIN.fullmatch(line)
+        if match is None:
+            raise InvalidArgumentError(
+                f"{path.name}:{number}: expected NAME VERSION SHA256, got {line!r:.80}",
+                remedy="Write the file again: armillary image pin.",
+            )
+        found[match[1]] = Pin(*match.groups())
+    return found
+
+
+def write_pins(path: Path, pins: list[Pin]) -> None:
+    """Write pins, sorted by name."""
+    lines = [f"{pin.name} {pin.version} {pin.sha256}" for pin in sorted(pins, key=lambda pin: pin.name)]
+    head = (
+        "# Debian packages of the device image: name, version, SHA-256 of the file. Written by `armillary image pin`."
+    )
+    path.write_text("\n".join([head, *lines]) + "\n", "utf-8")
+
+
+def _decoded(path: Path, kind: type[_Kind]) -> _Kind:
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), kind)
+    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise InvalidArgumentError(
+            f"{path.name}: {error}", remedy="Mend the file; docs/concepts/device-image.md."
+        ) from error

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The root partition's content: an EROFS file system, and behind it the verity tree that its root hash stands for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from armillary.device_image.tools import MADE_AT, run
+from armillary.device_image.tree import Tree
+from armillary.errors import HostError
+from armillary.wire.device_image.command_line import VerifiedRoot
+from armillary.wire.disk.gpt_writing import named_guid
+
+BLOCK_BYTES: Final = 4096
+PROGRAMS: Final = ("mkfs.erofs", "veritysetup")
+_HASH: Final = re.compile(r"^Root hash:\s*([0-9a-f]{64})$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class RootImage:
+    """A finished root partition's content: its file, what binds it, and bytes of files by component."""
+
+    file: Path
+    verified: VerifiedRoot
+    sizes: Mapping[str, int]
+
+
+def make_root(tree: Tree, file: Path, *, name: str) -> RootImage:
+    """Write a tree as EROFS with its verity tree. The salt is made of the content: equal trees give equal files."""
+    with tempfile.TemporaryDirectory(prefix="armillary-root-") as folder:
+        tree.write(Path(folder) / "root")
+        plain = Path(folder) / "root.erofs"
+        run(
+            [
+                *("mkfs.erofs", "--quiet", "-zlz4hc,9", "-C65536", f"-T{MADE_AT}", "--all-root"),
+                *("-U", str(named_guid(f"{name}/file system")), plain, Path(folder) / "root"),
+            ]
+        )
+        data = plain.read_bytes()
+    data += bytes(-len(data) % BLOCK_BYTES)
+    blocks = len(data) // BLOCK_BYTES
+    salt = hashlib.sha256(b"armillary verity salt\0" + data).hexdigest()
+    file.write_bytes(data)
+    said = run(
+        [
+            *("veritysetup", "format", "--no-superblock", "--hash=sha256", f"--salt={salt}"),
+            *(f"--data-block-size={BLOCK_BYTES}", f"--hash-block-size={BLOCK_BYTES}", f"--data-blocks={blocks}"),
+            *(f"--hash-offset={len(data)}", file, file),
+        ]
+    ).decode("utf-8", "replace")
+    match = _HASH.search(said)
+    if match is None:
+        raise HostError(f"veritysetup said no root hash: {said:.200}", remedy="Use the version of Debian 13.")
+    return RootImage(file, VerifiedRoot(match[1], salt, blocks), tree.sizes())
+
+
+def remember(image: RootImage) -> None:
+    """Write beside the file what belongs to it, so that a later build takes it as it is."""
+    about = {"verified": asdict(image.verified), "sizes": dict(image.sizes)}
+    image.file.with_suffix(".json").write_text(json.dumps(about, indent=1) + "\n", "utf-8")
+
+
+def remembered(file: Path) -> RootImage | None:
+    """What an earlier build left, if it is whole."""
+    try:
+        about = json.loads(file.with_suffix(".json").read_text("utf-8"))
+        return RootImage(file, VerifiedRoot(**about["verified"]), about["sizes"]) if file.is_file() else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs that the maker uses: which there are, what is missing, how one is run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from armillary.errors import HostError
+
+# Programs of the distribution are Python scripts, too: they get the distribution's Python, whatever else is installed.
+PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
+# All images say that they were made at this time, Unix seconds: 2026-01-01.
+MADE_AT: Final = 1767225600
+
+# program, or a file that a package brings -> Debian package
+BUILD: Final = {
+    "apt-get": "apt",
+    "dpkg-deb": "dpkg",
+    "gcc": "gcc",
+    "/usr/include/linux/dm-ioctl.h": "libc6-dev",
+    "mke2fs": "e2fsprogs",
+    "mkfs.erofs": "erofs-utils",
+    "mkfs.vfat": "dosfstools",
+    "mcopy": "mtools",
+    "osslsigncode": "osslsigncode",
+    "python3.13": "python3.13",
+    "strip": "binutils",
+    "ukify": "systemd-ukify",
+    "/usr/lib/python3/dist-packages/pefile.py": "python3-pefile",
+    "/usr/lib/systemd/boot/efi/linuxx64.efi.stub": "systemd-boot-efi",
+    "veritysetup": "cryptsetup-bin",
+    "virt-fw-vars": "python3-virt-firmware",
+    "/usr/share/OVMF/OVMF_VARS_4M.fd": "ovmf",
+}
+MACHINE: Final = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd": "ovmf",
+    "swtpm": "swtpm",
+    "swtpm_setup": "swtpm-tools",
+}
+
+
+def missing(*tables: dict[str, str]) -> tuple[str, ...]:
+    """Debian packages that bring what is not here, sorted."""
+    wanted = {name: package for table in tables for name, package in table.items()}
+    return tuple(sorted({package for name, package in wanted.items() if not _is_here(name)}))
+
+
+def require(*tables: dict[str, str]) -> None:
+    """HostError with the line that installs what is missing, if anything is."""
+    packages = missing(*tables)
+    if packages:
+        raise HostError(
+            f"device image: this host has no {', '.join(packages)}",
+            remedy=f"sudo apt-get install --no-install-recommends {' '.join(packages)}",
+        )
+
+
+def run(
+    arguments: Sequence[str | Path],
+    *,
+    data: bytes | None = None,
+    environment: dict[str, str] | None = None,
+    folder: Path | None = None,
+) -> bytes:
+    """Run a program and return what it prints; HostError with its last words if it fails."""
+    words = [str(argument) for argument in arguments]
+    fixed = {"PATH": PATH, "LC_ALL": "C.UTF-8", "TZ": "UTC", "SOURCE_DATE_EPOCH": str(MADE_AT), "HOME": "/nonexistent"}
+    try:
+        done = subprocess.run(  # noqa: S603 - programs of this host, their arguments are ours
+            [shutil.which(words[0], path=PATH) or words[0], *words[1:]],
+            input=data,
+            capture_output=True,
+            check=False,
+            env=fixed | (environment or {}),
+            cwd=folder,
+        )
+    except OSError as error:
+        raise HostError(f"{words[0]}: {error.strerror or error}", remedy="make image says what is missing.") from error
+    if done.returncode:
+        said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[-600:]
+        raise HostError(f"{words[0]} failed with {done.returncode}: {said}", remedy="Mend what it says, then again.")
+    return done.stdout
+
+
+def versions(programs: Iterable[str]) -> dict[str, str]:
+    """What programs say of their version; part of what an image is made of."""
+    return {name: run([name, "--version"]).decode("utf-8", "replace").splitlines()[0] for name in programs}
+
+
+def lower_priority() -> None:
+    """Leave the host's processors to what people do meanwhile."""
+    os.nice(max(0, 10 - os.nice(0)))
+
+
+def _is_here(name: str) -> bool:
+    return Path(name).exists() if name.startswith("/") else shutil.which(name, path=PATH) is not None

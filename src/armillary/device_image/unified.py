@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The unified image: kernel, initial file system and command line in one program for the firmware, signed as one.
+
+Signing and checking are osslsigncode's, joining is systemd's ukify with systemd's stub.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import zstandard
+
+from armillary.device_image.kernel import Kernel
+from armillary.device_image.keys import KeyPair
+from armillary.device_image.tools import MADE_AT, run
+from armillary.wire.device_image.initial_files import encode_archive
+
+STUB: Final = Path("/usr/lib/systemd/boot/efi/linuxx64.efi.stub")
+PROGRAMS: Final = ("gcc", "ukify")
+
+
+def compile_first_program(source: Path) -> bytes:
+    """The first program as a static one."""
+    with tempfile.TemporaryDirectory(prefix="armillary-init-") as folder:
+        program = Path(folder) / "init"
+        run(
+            [
+                *(
+                    "gcc",
+                    "-std=gnu11",
+                    "-Os",
+                    "-static",
+                    "-s",
+                    "-Wall",
+                    "-Wextra",
+                    "-Werror",
+                    "-fstack-protector-strong",
+                ),
+                *("-Wl,--build-id=none", f"-ffile-prefix-map={source.parent}=.", "-o", program, source),
+            ]
+        )
+        return program.read_bytes()
+
+
+def initial_files(first_program: bytes, kernel: Kernel) -> bytes:
+    """The compressed initial file system: the first program, and the kernel's modules in the order of loading."""
+    files = {"init": (0o755, first_program)}
+    if kernel.modules:
+        files["modules/order"] = (0o644, "\n".join(kernel.modules).encode() + b"\n")
+    files |= {f"modules/{name}": (0o644, content) for name, content in kernel.modules.items()}
+    return zstandard.ZstdCompressor(level=19, threads=0).compress(encode_archive(files))
+
+
+def join(kernel: Kernel, initial: bytes, line: str, os_release: str) -> bytes:
+    """An unsigned unified image."""
+    with tempfile.TemporaryDirectory(prefix="armillary-unified-") as name:
+        folder = Path(name)
+        (folder / "linux").write_bytes(kernel.image)
+        (folder / "initrd").write_bytes(initial)
+        (folder / "cmdline").write_text(line, "utf-8")
+        (folder / "os-release").write_text(os_release, "utf-8")
+        run(
+            [
+                *("ukify", "build", "--linux", folder / "linux", "--initrd", folder / "initrd"),
+                *("--cmdline", f"@{folder}/cmdline", "--os-release", f"@{folder}/os-release"),
+                *("--uname", kernel.release, "--stub", STUB, "--output", folder / "unified.efi"),
+            ]
+        )
+        return (folder / "unified.efi").read_bytes()
+
+
+def sign(image: bytes, key: KeyPair) -> bytes:
+    """The image with an Authenticode signature; its time is the fixed one, so equal images have equal signatures."""
+    with tempfile.TemporaryDirectory(prefix="armillary-sign-") as name:
+        plain, signed = Path(name) / "plain.efi", Path(name) / "signed.efi"
+        plain.write_bytes(image)
+        run(
+            [
+                *("osslsigncode", "sign", "-certs", key.certificate, "-key", key.key, "-h", "sha256"),
+                *("-time", str(MADE_AT), "-in", plain, "-out", signed),
+            ]
+        )
+        return signed.read_bytes()

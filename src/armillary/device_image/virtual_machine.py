@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A machine in QEMU that boots a device image: firmware with secure boot, a TPM, a disk of its own, a serial port.
+
+Everything that a machine keeps is in one folder: its disk, the variables of its firmware, the state of its TPM. The
+first start copies disk and variables from an image; later starts leave them as the machine left them.
+
+Without the host's help (KVM): an emulated processor, whatever the host is. The machine's network is QEMU's own: it
+reaches the host's services at 10.0.2.2, and nobody reaches it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from armillary.device_image import tools
+from armillary.errors import DataFolderError, HostError
+
+CODE: Final = Path("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd")
+DISK, VARIABLES, TPM = "disk.img", "variables.fd", "tpm"
+ENROLMENT: Final = "opt/armillary/enrolment"
+READY: Final = "armillary: ready after"
+HOST_ADDRESS: Final = "10.0.2.2"
+_CONTROL: Final = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|c)|[\x00-\x08\x0b-\x1f\x7f]")
+_TPM_WITHIN_S: Final = 20.0
+_END_WITHIN_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineSettings:
+    """What one machine is like. ``folder`` is its own; ``image`` is only read, and only for its first start."""
+
+    folder: Path
+    image: Path | None = None
+    tpm: bool = True
+    enrolment: Path | None = None
+    memory_mb: int = 512
+    processors: int = 2
+
+
+class VirtualMachine:
+    """A machine that runs; what it writes to its serial port comes as lines."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def lines(self, *, within_s: float) -> Iterator[str]:
+        """Lines as they come, until the machine is off or the time is over."""
+        ends_at = time.monotonic() + within_s
+        while (left_s := ends_at - time.monotonic()) > 0:
+            try:
+                line = self._lines.get(timeout=left_s)
+            except queue.Empty:
+                return
+            if line is None:
+                return
+            yield line
+
+    def wait_for(self, *wanted: str, within_s: float) -> tuple[str | None, list[str]]:
+        """The first line that has one of these texts, None if none came in time; and all lines up to it."""
+        seen = []
+        for line in self.lines(within_s=within_s):
+            seen.append(line)
+            if any(text in line for text in wanted):
+                return line, seen
+        return None, seen
+
+    def pull_the_plug(self) -> None:
+        """Switch the machine off from one instant to the next."""
+        self._process.kill()
+        self._process.wait()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it runs."""
+        return self._process.poll() is None
+
+    def _read(self) -> None:
+        if self._process.stdout is None:
+            raise ValueError("a machine without a serial port")
+        for line in self._process.stdout:
+            text = _CONTROL.sub("", line.decode("utf-8", "replace")).rstrip()
+            if text:
+                self._lines.put(text)
+        self._lines.put(None)
+
+
+@contextlib.contextmanager
+def running(settings: MachineSettings) -> Iterator[VirtualMachine]:
+    """Switch a machine on; it is off when the block ends, however it ends.
+
+    Raises:
+        HostError: a program is missing, or the TPM does not start.
+        DataFolderError: there is no machine in the folder and no image to make one of.
+    """
+    tools.require(tools.MACHINE)
+    prepare(settings)
+    with contextlib.ExitStack() as stack:
+        socket = stack.enter_context(_tpm(settings.folder / TPM)) if settings.tpm else None
+        process = subprocess.Popen(  # noqa: S603 - QEMU, with our arguments
+            arguments(settings, socket),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            preexec_fn=tools.lower_priority,  # noqa: PLW1509 - os.nice alone
+        )
+        stack.callback(_end, process)
+        yield VirtualMachine(process)
+
+
+def prepare(settings: MachineSettings) -> None:
+    """Give a machine its disk and its firmware's variables, if it has none yet."""
+    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if (settings.folder / DISK).exists() and (settings.folder / VARIABLES).exists():
+        return
+    if settings.image is None or not (settings.image / DISK).exists():
+        raise DataFolderError(
+            f"{settings.folder}: no machine here, and no image to make one of",
+            remedy="Build an image first: make image.",
+        )
+    shutil.copyfile(settings.image / VARIABLES, settings.folder / VARIABLES)
+    fresh = settings.folder / f"{DISK}.new"
+    tools.run(["cp", "--sparse=always", settings.image / DISK, fresh])
+    fresh.rename(settings.folder / DISK)
+
+
+def arguments(settings: MachineSettings, tpm_socket: Path | None) -> list[str]:
+    """QEMU's command line."""
+    folder = settings.folder
+    words = [
+        shutil.which("qemu-system-x86_64", path=tools.PATH) or "qemu-system-x86_64",
+        *("-machine", "q35,smm=on", "-accel", "tcg,thread=multi", "-cpu", "max,la57=off"),
+        *("-smp", str(settings.processors), "-m", str(settings.memory_mb)),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none", "-serial", "stdio"),
+        *("-global", "driver=cfi.pflash01,property=secure,value=on"),
+        *("-drive", f"if=pflash,format=raw,unit=0,file={CODE},readonly=on"),
+        *("-drive", f"if=pflash,format=raw,unit=1,file={folder / VARIABLES}"),
+        *("-drive", f"if=none,id=disk,format=raw,file={folder / DISK},discard=unmap"),
+        *("-device", "virtio-blk-pci,drive=disk"),
+        *("-netdev", "user,id=network", "-device", "virtio-net-pci,netdev=network,romfile="),
+        *("-device", "i6300esb", "-action", "watchdog=reset", "-device", "virtio-rng-pci"),
+    ]
+    if tpm_socket is not None:
+        words += ["-chardev", f"socket,id=tpm,path={tpm_socket}", "-tpmdev", "emulator,id=tpm0,chardev=tpm"]
+        words += ["-device", "tpm-crb,tpmdev=tpm0"]
+    if settings.enrolment is not None:
+        words += ["-fw_cfg", f"name={ENROLMENT},file={settings.enrolment}"]
+    return words
+
+
+@contextlib.contextmanager
+def _tpm(folder: Path) -> Iterator[Path]:
+    """A TPM in software, with the state that the folder keeps; where its control socket is."""
+    if not folder.exists():
+        fresh = folder.with_name(f"{folder.name}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        tools.run(
+            [
+                *("swtpm_setup", "--tpm2", "--tpmstate", fresh, "--create-ek-cert", "--create-platform-cert"),
+                *("--lock-nvram", "--config", _setup_files(fresh)),
+            ]
+        )
+        fresh.rename(folder)
+    socket = folder / "control"
+    socket.unlink(missing_ok=True)
+    process = subprocess.Popen(  # noqa: S603 - swtpm, with our arguments
+        [
+            *(shutil.which("swtpm", path=tools.PATH) or "swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder}"),
+            *("--ctrl", f"type=unixio,path={socket}", "--flags", "startup-clear", "--terminate"),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        ends_at = time.monotonic() + _TPM_WITHIN_S
+        while not socket.exists():
+            if process.poll() is not None or time.monotonic() > ends_at:
+                raise HostError("swtpm does not start", remedy=f"Look into {folder}; remove it for a new TPM.")
+            time.sleep(0.02)
+        yield socket
+    finally:
+        _end(process)
+
+
+def _setup_files(folder: Path) -> Path:
+    """Configuration for swtpm_setup: an authority for endorsement certificates that is the machine's own."""
+    authority = folder / "authority"
+    authority.mkdir()
+    options = folder / "localca.options"
+    options.write_text("--platform-manufacturer Armillary\n--platform-version 1\n--platform-model virtual\n", "ascii")
+    local = folder / "localca.conf"
+    local.write_text(
+        f"statedir = {authority}\nsigningkey = {authority}/signkey.pem\nissuercert = {authority}/issuercert.pem\n"
+        f"certserial = {authority}/certserial\n",
+        "ascii",
+    )
+    setup = folder / "setup.conf"
+    setup.write_text(
+        f"create_certs_tool = {shutil.which('swtpm_localca', path=tools.PATH) or 'swtpm_localca'}\n"
+        f"create_certs_tool_config = {local}\ncreate_certs_tool_options = {options}\n",
+        "ascii",
+    )
+    return setup
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process of ours, kindly and then not."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_END_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def size_on_disk(path: Path) -> int:
+    """Bytes that a sparse file takes."""
+    return os.stat(path).st_blocks * 512  # noqa: PTH116 - the blocks

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a machine is told at its first start: whole, or refused with a sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from armillary.device.machine import enrolling
+from armillary.errors import InvalidArgumentError
+
+WHOLE = {"service": "https://10.0.2.2:8443", "token": "secret", "ca": "-----BEGIN CERTIFICATE-----"}
+
+
+def test_what_is_left_out_is_filled_in() -> None:
+    found = enrolling.parse_enrolment(json.dumps(WHOLE).encode())
+    assert found == {**WHOLE, "chip": "gateway-x86-64", "root_of_trust": "tpm2", "sandbox": "linux"}
+
+
+@pytest.mark.parametrize(
+    ("told", "named"),
+    [
+        ("{", "JSON that does not parse"),
+        ("[]", "no object of texts"),
+        (json.dumps({**WHOLE, "token": 3}), "no object of texts"),
+        (json.dumps({"service": WHOLE["service"]}), "the fields service"),
+        (json.dumps({**WHOLE, "rootoftrust": "x"}), "rootoftrust"),
+        (json.dumps({**WHOLE, "service": "http://10.0.2.2"}), "http://10.0.2.2"),
+    ],
+)
+def test_anything_else_is_refused_by_name(told: str, named: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=named):
+        enrolling.parse_enrolment(told.encode())
+
+
+def test_the_first_place_that_has_one_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = (tmp_path / "host", tmp_path / "disk")
+    monkeypatch.setattr(enrolling, "PLACES", places)
+    assert enrolling.read_enrolment() is None
+    places[1].write_text(json.dumps(WHOLE))
+    found = enrolling.read_enrolment()
+    assert found is not None
+    assert found["chip"] == "gateway-x86-64"
+    places[0].write_text(json.dumps({**WHOLE, "chip": "imx8mp"}))
+    found = enrolling.read_enrolment()
+    assert found is not None
+    assert found["chip"] == "imx8mp"

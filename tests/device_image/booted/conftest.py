@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tests that boot the device image in QEMU, emulated: minutes of a processor, so only `make image-test` runs them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+IMAGE = "ARMILLARY_IMAGE_TESTS"
+# From switching on to "ready", on a host that does much else; alone it takes less than 20 s.
+BOOT_S = 300.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip them unless the image is named, and give them time."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.timeout(4 * BOOT_S))
+            if IMAGE not in os.environ:
+                item.add_marker(pytest.mark.skip(reason="boots the device image in QEMU: make image-test"))
+
+
+@pytest.fixture(scope="session")
+def image() -> Path:
+    """The folder of the image that was built."""
+    return Path(os.environ[IMAGE])

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The image boots: firmware with secure boot, verified root, device process; what stops early gives way to the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.device_image.booted.conftest import BOOT_S
+
+from armillary.device_image.virtual_machine import READY, MachineSettings, running
+
+
+def test_the_image_boots_to_the_device_process_with_secure_boot_and_tpm(image: Path, tmp_path: Path) -> None:
+    with running(MachineSettings(folder=tmp_path / "machine", image=image)) as machine:
+        ready, seen = machine.wait_for(READY, within_s=BOOT_S)
+    text = "\n".join(seen)
+    assert ready is not None, text
+    assert "slot a" in ready, text
+    assert "armillary: slot a, verified root from /dev/vda2" in text
+    assert "armillary: secure boot on, a TPM, a watchdog" in text
+    assert "armillary: eth0 has the address 10.0.2.15" in text
+
+
+def test_a_start_that_stops_before_the_device_process_gives_way_to_the_other_slot(image: Path, tmp_path: Path) -> None:
+    settings = MachineSettings(folder=tmp_path / "machine", image=image, tpm=False)
+    with running(settings) as machine:
+        line, seen = machine.wait_for("verified root from", within_s=BOOT_S)
+        assert line is not None, seen
+        assert "slot a" in line
+        machine.pull_the_plug()
+    with running(settings) as machine:
+        line, seen = machine.wait_for(READY, within_s=BOOT_S)
+        assert line is not None, seen
+        assert "slot b" in line, seen
+    with running(settings) as machine:  # one that came up stays
+        line, seen = machine.wait_for("verified root from", within_s=BOOT_S)
+        assert line is not None, seen
+        assert "slot b" in line, seen

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Modules of the kernel: what a module needs is loaded before it, each once, and what is missing is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from armillary.device_image.kernel import load_order, module_name, needs_of
+from armillary.errors import InvalidArgumentError
+
+NEEDS = {
+    "dm_verity": ("dm_bufio", "reed_solomon", "dm_mod"),
+    "dm_bufio": ("dm_mod",),
+    "dm_mod": (),
+    "reed_solomon": (),
+    "erofs": ("libcrc32c",),
+    "libcrc32c": (),
+    "circle": ("circle",),
+    "broken": ("gone",),
+}
+
+
+def test_what_a_module_needs_comes_before_it() -> None:
+    assert load_order(NEEDS, ["dm-verity", "erofs", "dm_mod"], set()) == [
+        "dm_mod",
+        "dm_bufio",
+        "reed_solomon",
+        "dm_verity",
+        "libcrc32c",
+        "erofs",
+    ]
+
+
+def test_what_the_kernel_has_within_is_not_loaded() -> None:
+    assert load_order(NEEDS, ["erofs", "virtio_pci"], {"libcrc32c", "virtio_pci"}) == ["erofs"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "named"), [("gone", "gone"), ("broken", "gone .broken needs it"), ("circle", "circle")]
+)
+def test_a_module_that_is_not_there_is_named(wanted: str, named: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"no module {named}"):
+        load_order(NEEDS, [wanted], set())
+
+
+def test_what_a_module_needs_stands_in_itself() -> None:
+    module = b"\x7fELF\0license=GPL\0depends=dm-mod,dm-bufio\0name=dm_verity\0depends=\0"
+    assert needs_of(module) == ("dm_mod", "dm_bufio")
+
+
+def test_a_module_is_known_by_the_kernel_without_its_ending() -> None:
+    assert module_name("usr/lib/modules/6.12/kernel/drivers/md/dm-verity.ko.xz") == "dm_verity"

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recipe, the pins and the budget of the repository; a slip in one of them is named."""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import Path
+
+import pytest
+
+from armillary.device_image.recipe import Pin, pins_file, read_budget, read_pins, read_recipe, recipe_folder, write_pins
+from armillary.errors import InvalidArgumentError
+
+# Programs that would let somebody who got in do more than the device itself can.
+NEVER = ("*sh", "busybox", "perl*", "*gcc*", "cc", "apt*", "dpkg*", "ssh*", "curl", "wget", "nc", "tar", "su", "sudo")
+
+
+def test_every_package_of_the_recipe_is_pinned() -> None:
+    folder = recipe_folder()
+    recipe, pins = read_recipe(folder), read_pins(pins_file(folder, "x86_64"))
+    assert {each.name for each in recipe.packages} | {recipe.kernel.package} == pins.keys()
+
+
+def test_no_shell_no_package_manager_and_no_compiler_is_in_the_recipe() -> None:
+    files = [Path(file).name for each in read_recipe(recipe_folder()).packages for file in each.files if "bin/" in file]
+    assert files
+    assert [file for file in files if any(fnmatch.fnmatchcase(file, pattern) for pattern in NEVER)] == []
+    assert "*" not in "".join(files)
+
+
+def test_the_budget_covers_what_is_measured() -> None:
+    assert read_budget(recipe_folder()).keys() == {"total", "root", "unified"}
+
+
+def test_pins_survive_being_written(tmp_path: Path) -> None:
+    pins = [Pin("libc6", "2.41-12", "a" * 64), Pin("e2fsprogs", "1:1.47.2-3+b12", "b" * 64)]
+    write_pins(tmp_path / "lock", pins)
+    assert read_pins(tmp_path / "lock") == {pin.name: pin for pin in pins}
+
+
+def test_a_wrong_line_of_pins_is_named(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text(f"# head\nlibc6 2.41 {'a' * 64}\nlibc6 2.41\n", "utf-8")
+    with pytest.raises(InvalidArgumentError, match="lock:3: expected NAME VERSION SHA256"):
+        read_pins(tmp_path / "lock")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"), [("version = 3", "version"), ("versoin = '1'", "versoin"), ("=", "image.toml")]
+)
+def test_a_slip_in_the_recipe_is_named(tmp_path: Path, text: str, named: str) -> None:
+    (tmp_path / "image.toml").write_text(text, "utf-8")
+    with pytest.raises(InvalidArgumentError, match=named):
+        read_recipe(tmp_path)

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import uuid
@@ -133,8 +134,40 @@ def test_one_client_is_inside_at_a_time_and_the_device_ends_with_one(device: Att
     again = wait_until(lambda: next(lines_from(ports["outPort"]), ""), "there is room again")
     assert again.startswith("tick ")
     held = socket.create_connection(("127.0.0.1", ports["gdbPort"]), LIMIT_S)
-    with contextlib.closing(held):
+    with contextlib.closing(held), held.makefile("rb") as replies:
         held.sendall(b"+$?#3f")
-        assert held.recv(1024).startswith(b"+$T"), "gdbserver holds the application"
+        assert replies.read(3) == b"+$T", "gdbserver holds the application"
         assert asked(device, "stop") == {"state": "stopped"}, "whoever holds it"
     assert asked(device, "start") == {"state": "running"}
+
+
+def test_nothing_is_left_of_a_device_that_is_killed_while_somebody_debugs(tmp_path: Path, device: Attached) -> None:
+    with attached(tmp_path / "device", device.service, ManufacturingState.BLANK, sandbox="linux") as killed:
+        killed.wait_until_updated()
+        ports = asked(killed, "start", "--debug-mode")
+        own = json.loads((killed.folder / "status.json").read_bytes())["pid"]
+        with socket.create_connection(("127.0.0.1", ports["gdbPort"]), LIMIT_S) as held, held.makefile("rb") as replies:
+            held.sendall(b"+$?#3f")
+            assert replies.read(3) == b"+$T"
+            (server,) = (pid for pid, parent, name in processes() if parent == own and name == "gdbserver")
+            (traced,) = (pid for pid, _, _ in processes() if f"TracerPid:\t{server}" in status_of(pid))
+            os.kill(own, signal.SIGKILL)
+            wait_until(lambda: not {server, traced} & {pid for pid, _, _ in processes()}, "both are gone")
+
+
+def processes() -> list[tuple[int, int, str]]:
+    """(process, parent, name) of all that are no zombies."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            fields = {line.partition(":")[0]: line.partition(":")[2].strip() for line in status_of(int(entry.name))}
+            if fields and not fields["State"].startswith("Z"):
+                found.append((int(entry.name), int(fields["PPid"]), fields["Name"]))
+    return found
+
+
+def status_of(process: int) -> list[str]:
+    try:
+        return Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return []

@@ -37,7 +37,17 @@ def service(folder: Path) -> Iterator[Service]:
 
 
 def create(env: dict[str, str], tpm: SwTpm, data: Path) -> subprocess.CompletedProcess[str]:
-    options = ("--chip", "imx8mp", "--root-of-trust", "tpm2", "--tpm", tpm.tcti, "--sandbox", "process", "--json")
+    options = (
+        "--chip",
+        "gateway-x86-64",
+        "--root-of-trust",
+        "tpm2",
+        "--tpm",
+        tpm.tcti,
+        "--sandbox",
+        "process",
+        "--json",
+    )
     return armillary("device", "create", "--data", data, *options, env=env)
 
 
@@ -105,7 +115,7 @@ def test_a_token_does_instead_of_a_login_and_the_same_keys_come_again(folder: Pa
     assert first.returncode == 0, first.stderr
     # As if killed before the mark: the note of the options is what is left.
     (folder / "gateway" / "layout.json").unlink()
-    options = {"chip": "imx8mp", "root_of_trust": "tpm2", "sandbox": "process", "tpm": tpm.tcti}
+    options = {"chip": "gateway-x86-64", "root_of_trust": "tpm2", "sandbox": "process", "tpm": tpm.tcti}
     noted = json.dumps({**options, "state": "DeviceComplete"}, sort_keys=True)
     (folder / "gateway" / "creation.json").write_text(noted)
     again = create(token, tpm, folder / "gateway")

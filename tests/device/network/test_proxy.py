@@ -20,10 +20,13 @@ from tests.fixtures.waiting import until
 from yarl import URL
 
 from armillary.device.checkin import endpoint
+from armillary.device.checkin.endpoint import DeviceEndpoint, tls_context
 from armillary.device.network.proxy import Proxy, no_proxy, request_options, through
+from armillary.device.state.clock import DeviceClock
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.engines.flash.file import FileFlash
+from armillary.errors import ServiceUnreachableError
 from armillary.wire.certificates import certificate
 
 pytestmark = pytest.mark.anyio
@@ -128,14 +131,22 @@ async def test_a_proxy_that_is_silent_is_not_waited_for(rig: Rig, monkeypatch: p
 
 async def test_a_proxy_that_answers_tls_itself_is_refused_before_it_hears_anything(rig: Rig) -> None:
     """Its certificate has the service's names, and leads to an authority that many hosts would trust."""
-    async with TunnelProxy(impostor=impostor()).serving() as proxy:
+    context, root = impostor()
+    async with TunnelProxy(impostor=context).serving() as proxy:
         tell(rig, proxy.port)
         assert "its certificate does not lead to this device's service root" in await failure(rig)
         assert proxy.overheard == b"", "no request, and nothing of the device's certificate"
+        await rig.stop()
+        # Control: one that trusts that authority is overheard.
+        trusting = tls_context(root, DeviceClock(FileFlash(DeviceFolder(rig.folder).flash)))
+        async with DeviceEndpoint(rig.service.url, trusting, network_of(rig).proxy_in_use) as fooled:
+            with pytest.raises(ServiceUnreachableError):
+                await fooled.challenge()
+        assert b"GET /v1/challenge" in proxy.overheard
 
 
-def impostor() -> ssl.SSLContext:
-    """TLS of somebody with an authority of their own."""
+def impostor() -> tuple[ssl.SSLContext, str]:
+    """TLS of somebody with an authority of their own, and its certificate in PEM."""
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     now = int(time.time())
     life = {"not_before": now - 300, "not_after": now + 86_400}
@@ -148,7 +159,7 @@ def impostor() -> ssl.SSLContext:
         file.write(private_pem(key) + server.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM))
         file.flush()
         context.load_cert_chain(file.name)
-    return context
+    return context, root.public_bytes(Encoding.PEM).decode()
 
 
 @pytest.mark.parametrize(

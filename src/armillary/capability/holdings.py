@@ -48,6 +48,7 @@ GRANTED: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "system-calls": (("seccomp",),),
     "connections": (("network-broker",), ("network-namespace",)),
     "server-ports": (("network-broker",),),
+    "device-methods": (("network-broker",),),  # makes the connection to the device, so that it knows who asks
     "storage": (("mutable-storage-limit",), ("written-files-not-executable",), ("written-files-not-loaded",)),
     "temporary-files": (("temporary-storage-limit",),),
     "devices": (("device-list",),),
@@ -86,6 +87,8 @@ def _values(grant: Grant) -> Iterator[tuple[str, str]]:
     yield "connections", ", ".join(hosts) or NONE
     if ports:
         yield "server-ports", ", ".join(ports)
+    if grant.privileges:
+        yield "device-methods", ", ".join(sorted(grant.privileges))
     if grant.mutable_storage_kb:
         yield "storage", f"{grant.mutable_storage_kb} KiB"
     yield "temporary-files", f"{TEMPORARY_SIZE_BYTES // KIBIBYTE} KiB"

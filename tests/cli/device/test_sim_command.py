@@ -36,10 +36,11 @@ def test_the_summary_is_one_json_object(monkeypatch: pytest.MonkeyPatch) -> None
     done = runner.invoke(sim.app, ["power-cut", "--board", "nvme", "--cuts", "1", "--jobs", "1", "--json"])
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
-    assert found["boards"] == ["imx8mp/nvme", "mt3620/nvme"]
+    assert {"imx8mp/nvme", "mt3620/nvme"} <= set(found["boards"])
+    assert all(name.endswith("/nvme") for name in found["boards"])
     assert (found["bricks"], found["wrong_image"], found["not_converged"]) == (0, 0, 0)
     assert found["cuts"] >= found["operations"] >= 20
-    assert done.stderr.count("every promise kept") == 2
+    assert done.stderr.count("every promise kept") == len(found["boards"])
 
 
 def test_more_processes_make_the_same_cuts_in_the_same_order() -> None:

@@ -65,6 +65,11 @@ async def test_nodes_of_the_kernel_are_let_go_with_the_run(tmp_path: Path) -> No
         for method in ("i2s.open-input", "i2s.open-input", "i2s.open-output"):
             assert await client.ask(method, bus="I2S0", **FORMAT) == opened
         assert sorted(kernel.descriptors.values()) == ["/dev/snd/pcmC0D0c", "/dev/snd/pcmC0D0p"]
+        for number, timeout_ms in ((10, 200), (11, 0)):
+            parameters = {"bus": "I2S0", "frames": 9, "timeout_ms": timeout_ms}
+            await client.send({"id": number, "method": "i2s.read", "parameters": parameters})
+        answers = [await client.take(), await client.take()]
+        assert [each and each["id"] for each in answers] == [10, 11], "one at a time looks for frames"
         kernel.incoming += b"abcd"
         assert await client.ask("i2s.read", bus="I2S0", frames=9) == {"data": "61626364", "gaps": 0}
         assert await client.ask("i2s.read", bus="I2S0", frames=9, timeout_ms=30) == {"data": "", "gaps": 0}

@@ -25,6 +25,7 @@ GRANTED: Final[Mapping[str, str]] = {
     "system-calls": say("the system calls on the list"),
     "connections": say("connections to hosts"),
     "server-ports": say("server ports"),
+    "device-methods": say("what it may have the device do"),
     "storage": say("mutable storage"),
     "temporary-files": say("temporary files"),
     "devices": say("devices"),

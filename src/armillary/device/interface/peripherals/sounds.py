@@ -44,6 +44,7 @@ class _Open:
     def __init__(self) -> None:
         self.inputs: dict[Peripheral, tuple[SoundInput, SoundFormat]] = {}
         self.outputs: dict[Peripheral, tuple[SoundOutput, SoundFormat]] = {}
+        self.reading = asyncio.Lock()  # one call at a time looks for frames, however many wait
 
     def close(self) -> None:
         for ways in (self.inputs, self.outputs):
@@ -95,18 +96,24 @@ class Sounds:
 
     async def _read(self, call: Call) -> Mapping[str, Any]:
         """The frames that have come, as soon as there are any."""
-        bus = self._owned.named(call, KIND, "bus")
-        stream, asked = _found(self._of(call.session).inputs, bus, "input")
+        bus, opened = self._owned.named(call, KIND, "bus"), self._of(call.session)
+        stream, asked = _found(opened.inputs, bus, "input")
         frames = call.parameters.integer("frames", 1, SOUND_LIMIT_BYTES // asked.frame_bytes)
         timeout_ms = call.parameters.integer("timeout_ms", 0, WAIT_LIMIT_MS, default=0)
         call.parameters.finish()
-        ends = asyncio.get_running_loop().time() + timeout_ms / 1000
-        while not (data := await self._owned.use.run(bus, partial(stream.read, frames))):
-            left = ends - asyncio.get_running_loop().time()
-            if left <= 0:
-                break
-            await asyncio.sleep(min(left, LOOK_S))
+        async with opened.reading:
+            data = await self._frames(bus, partial(stream.read, frames), timeout_ms / 1000)
         return answered(self._owned.use, bus, data=data.hex(), gaps=stream.gaps)
+
+    async def _frames(self, bus: Peripheral, read: Callable[[], bytes], timeout_s: float) -> bytes:
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + timeout_s
+        while True:
+            data = await self._owned.use.run(bus, read)
+            left = ends - loop.time()
+            if data or left <= 0:
+                return data
+            await asyncio.sleep(min(left, LOOK_S))
 
     async def _write(self, call: Call) -> Mapping[str, Any]:
         """As many frames as there is room for."""

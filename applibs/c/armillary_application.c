@@ -506,6 +506,15 @@ int armillary_memory(armillary_device *device, int64_t *used_bytes, int64_t *pea
     return two_integers(device, "memory.statistics", "used_bytes", used_bytes, "peak_bytes", peak_bytes);
 }
 
+int armillary_send_telemetry(armillary_device *device, const char *values, int64_t *waiting) {
+    const char *result;
+    int64_t unused;
+    int size = snprintf(device->parameters, sizeof device->parameters, "{\"values\":%s}", values);
+    if (size < 0 || (size_t)size >= sizeof device->parameters) return refuse(device, E2BIG, "the values are too long");
+    if (armillary_ask(device, "telemetry.send", device->parameters, &result) != 0) return -1;
+    return armillary_integer(result, "waiting", waiting == NULL ? &unused : waiting);
+}
+
 int armillary_time(armillary_device *device, int64_t *unix_s, int *is_signed) {
     const char *result;
     int64_t seconds;

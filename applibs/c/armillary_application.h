@@ -60,6 +60,10 @@ int armillary_storage(armillary_device *device, int64_t *quota_bytes, int64_t *u
 int armillary_memory(armillary_device *device, int64_t *used_bytes, int64_t *peak_bytes);
 int armillary_time(armillary_device *device, int64_t *unix_s, int *is_signed);
 
+/* Have the device send readings to the hub: values is a JSON object. They are on their way, not there: the device keeps
+ * them in memory while the hub is out of reach; *waiting, which may be NULL, is how many of this application's wait. */
+int armillary_send_telemetry(armillary_device *device, const char *values, int64_t *waiting);
+
 /* Any method. parameters is a JSON object, NULL for none; *result is the JSON object of the answer, valid until the next
  * call, and may be NULL. */
 int armillary_ask(armillary_device *device, const char *method, const char *parameters, const char **result);

@@ -167,6 +167,15 @@ class Device:
         """Have no update begin for so many minutes; 0 takes it back."""
         self.ask("update.defer", minutes=minutes)
 
+    # telemetry
+
+    def send_telemetry(self, values: dict[str, Any], component: str | None = None) -> dict[str, Any]:
+        """Have the device send readings to the hub; returns how many wait, were sent and were dropped so far.
+
+        They are on their way, not there: the device keeps them in memory while the hub is out of reach.
+        """
+        return self.ask("telemetry.send", values=values, **({} if component is None else {"component": component}))
+
     # what is read from the stream
 
     def _message(self, until: float | None) -> dict[str, Any] | None:

@@ -56,6 +56,11 @@ static int talk(void) {
     if (armillary_log(device, ARMILLARY_INFO, "from elsewhere: \xff\xe4") != 0) return 3;
     int memory = armillary_memory(device, NULL, NULL);
     printf("memory %d %s %s\n", memory, errno == EACCES ? "EACCES" : "other", armillary_message(device));
+    int64_t waiting = 0;
+    int telemetry = armillary_send_telemetry(device, "{\"level\": 7}", &waiting);
+    printf("telemetry %d %lld\n", telemetry, (long long)waiting);
+    telemetry = armillary_send_telemetry(device, "7", NULL);
+    printf("telemetry %d %s\n", telemetry, errno == EINVAL ? "EINVAL" : "other");
     printf("subscribe %d ", armillary_subscribe(device, &result));
     printf("%s\n", result);
     printf("flood %d\n", armillary_ask(device, "test.flood", "{\"events\": 40}", NULL));

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import subprocess
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -137,11 +138,14 @@ def extra_methods() -> tuple[Method, ...]:
 
 @pytest.mark.anyio
 async def test_it_talks_to_a_device(program: Path, tmp_path: Path) -> None:
-    rows = method_table(parts(tmp_path)).rows
+    given = parts(tmp_path)
+    rows = method_table(given).rows
     host = Host(tmp_path, lambda _: [*(each for each in rows if each.name != "interface.describe"), *extra_methods()])
-    app = application(MutableStorage={"SizeKB": 8}, SystemEventNotifications=True)
+    app = application(
+        MutableStorage={"SizeKB": 8}, SystemEventNotifications=True, DeviceAuthentication=str(uuid.UUID(int=9))
+    )
     (tmp_path / str(app.component_id)).mkdir()
-    async with host.open(app) as asked:
+    async with given.telemetry, host.open(app) as asked:
         process = await asyncio.create_subprocess_exec(
             program,
             "talk",
@@ -155,16 +159,18 @@ async def test_it_talks_to_a_device(program: Path, tmp_path: Path) -> None:
     out, error = await process.communicate()
     assert (process.returncode, error) == (0, b""), error.decode()[:2000]
     lines = out.decode().splitlines()
-    assert lines[:4] == [
+    assert lines[:6] == [
         "log 0",
         "storage 0 8192 0",
         "time 0 1800000000 0",
         "memory -1 EACCES memory.statistics needs HeapMemStats in the manifest",
+        "telemetry 0 1",
+        "telemetry -1 EINVAL",
     ]
-    assert json.loads(lines[4].removeprefix("subscribe 0 "))["update"] == {"state": "none"}
-    assert lines[5] == "flood 0"
-    assert lines[6:22] == [f"event tick {number}" for number in range(24, 40)], "it keeps the newest"
-    assert lines[22:] == [
+    assert json.loads(lines[6].removeprefix("subscribe 0 "))["update"] == {"state": "none"}
+    assert lines[7] == "flood 0"
+    assert lines[8:24] == [f"event tick {number}" for number in range(24, 40)], "it keeps the newest"
+    assert lines[24:] == [
         "large 0 65011",
         "file 0 1 by descriptor",
         "dropped 0",

@@ -63,6 +63,7 @@ def test_three_languages_in_one_deployment_and_one_that_hangs(tmp_path: Path, th
             assert (sample, f"{language}: start number 1") in said
             assert (sample, "storage of 8192 bytes") in said
             assert (sample, "memory: memory.statistics needs HeapMemStats in the manifest") in said
+            assert (sample, "telemetry: telemetry.send needs DeviceAuthentication in the manifest") in said
             assert (sample, "watched") in said
             assert (sample, f"{language}: start number 2") not in said, "one that beats is not started again"
         if third == "cpp":  # as the device has sent it

@@ -33,11 +33,13 @@ int main(void) {
         return 1;
     }
     char line[128];
-    int64_t quota, used;
+    int64_t quota, used = 0;
     snprintf(line, sizeof line, "C: start number %d", count_start());
     armillary_log(device, ARMILLARY_INFO, line);
     if (armillary_storage(device, &quota, &used) == 0) printf("storage of %lld bytes\n", (long long)quota);
     if (armillary_memory(device, &used, NULL) != 0) printf("memory: %s\n", armillary_message(device));
+    snprintf(line, sizeof line, "{\"storage_used_bytes\":%lld}", (long long)used);
+    if (armillary_send_telemetry(device, line, NULL) != 0) printf("telemetry: %s\n", armillary_message(device));
     if (armillary_watch(device, 10) != 0 || armillary_subscribe(device, NULL) != 0) {
         fprintf(stderr, "refused: %s\n", armillary_message(device));
         return 1;

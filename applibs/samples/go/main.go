@@ -34,6 +34,7 @@ func run() error {
 	}
 	var storage struct {
 		QuotaBytes int64 `json:"quota_bytes"`
+		UsedBytes  int64 `json:"used_bytes"`
 	}
 	if err := device.Ask("storage.usage", nil, &storage); err != nil {
 		return err
@@ -42,6 +43,10 @@ func run() error {
 	var refused *Refused
 	if err := device.Ask("memory.statistics", nil, nil); errors.As(err, &refused) {
 		fmt.Printf("memory: %v\n", refused)
+	}
+	reading := map[string]any{"values": map[string]any{"storage_used_bytes": storage.UsedBytes}}
+	if err := device.Ask("telemetry.send", reading, nil); errors.As(err, &refused) {
+		fmt.Printf("telemetry: %v\n", refused)
 	}
 	if err := device.Ask("health.watch", map[string]any{"within_s": 10}, nil); err != nil {
 		return err

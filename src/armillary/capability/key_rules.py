@@ -95,8 +95,9 @@ KEY_RULES: Mapping[str, KeyRule] = {
     ),
     "DeviceAuthentication": KeyRule(
         "certificate.pem, key.pem and ca.pem of the device in a folder named by ARMILLARY_DEVICE_AUTHENTICATION, "
-        "when the device is attested and the catalog is its own",
+        "when the device is attested and the catalog is its own; the device sends its readings",
         f"no folder, and {DENIED} from reading the device's",
+        "the application interface: telemetry.send, telemetry.status",
     ),
     "CertStore": KeyRule(
         "it installs, lists and deletes certificates of the device's store; no private key comes back",

@@ -49,6 +49,7 @@ from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.device.state.permission import AllowedState, allowed_state
 from armillary.device.state.reports import Incident, ReportQueue
 from armillary.device.state.status import write_status
+from armillary.device.telemetry.sender import Sender
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.os_disk import OsDisk
 from armillary.engines.real_time.selection import CoresOnDemand
@@ -221,6 +222,7 @@ class Device:
                 serial_ports=self._serial_ports.of,
                 addresses=self._settings.addresses,
             )
+            telemetry = self._telemetry(check_ins)
             owners = PeripheralMap(lambda: not self._allowed().permissions.changes_peripherals)
             self._running = RunningDevice(
                 settings=self._settings,
@@ -232,7 +234,7 @@ class Device:
                 publish=self._write_status,
                 takes_deployments=lambda: self._allowed().permissions.takes_deployments,
                 after_check_in=after_check_in,
-                interface=self._interface(check_ins, owners),
+                interface=self._interface(check_ins, owners, telemetry),
                 owners=owners,
                 cores=CoresOnDemand(sandbox),
             )
@@ -241,6 +243,7 @@ class Device:
             async with (
                 outside_door(self._peripherals, socket_folder(self.folder.run)),
                 hints,
+                telemetry,
                 self._own_api(self._running, check_ins, store),
             ):
                 return await self._running.run()
@@ -268,7 +271,7 @@ class Device:
         found = (run.application.grant for run in runs)
         return next((grant for grant in found if grant.component_id == component_id), None)
 
-    def _interface(self, check_ins: CheckIns, owners: PeripheralMap) -> ApplicationInterface:
+    def _interface(self, check_ins: CheckIns, owners: PeripheralMap, telemetry: Sender) -> ApplicationInterface:
         """What answers applications, over the parts of this device that they may ask something of."""
 
         def make_table() -> MethodTable:
@@ -290,10 +293,15 @@ class Device:
                     owners=owners,
                     grant_of=self._grant_of,
                     private_network=self._host_services.private_network,
+                    telemetry=telemetry,
                 )
             )
 
         return ApplicationInterface(self.folder.run, make_table, self.journal, self.clock.monotonic)
+
+    def _telemetry(self, check_ins: CheckIns) -> Sender:
+        proxy = NetworkConfiguration(self._flash).proxy_in_use
+        return Sender(self.device_id, lambda: check_ins.hub, self.folder.daa, proxy, self.journal)
 
     @contextlib.asynccontextmanager
     async def _own_api(

@@ -23,8 +23,10 @@ from armillary.device.interface.method import Method
 from armillary.device.interface.methods import DeviceParts
 from armillary.device.interface.power import PowerProfiles
 from armillary.device.interface.table import MethodTable
+from armillary.device.network.proxy import no_proxy
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.journal import Journal
+from armillary.device.telemetry.sender import Sender
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.host.power_profile import HostPower
 from armillary.engines.sandbox.port import AppEvent, Usage
@@ -72,6 +74,7 @@ def parts(folder: Path, **changed: Any) -> DeviceParts:
         "power_profiles": PowerProfiles(HostPower(folder / "power-profile.json", sysfs=folder / "sys"), journal),
         "check_in_now": lambda: None,
         "storage_folder": lambda component_id: folder / str(component_id),
+        "telemetry": Sender(DEVICE_ID, lambda: None, folder / "daa", no_proxy, journal),
     }
     return DeviceParts(**(given | changed))
 

@@ -30,6 +30,7 @@ from armillary.device.interface.peripherals.sounds import Sounds
 from armillary.device.interface.power import Power, PowerMethods, PowerProfiles
 from armillary.device.interface.storage import Storage
 from armillary.device.interface.table import MethodTable
+from armillary.device.interface.telemetry import Telemetry
 from armillary.device.interface.updates import Updates
 from armillary.device.peripherals.ownership import PeripheralMap
 from armillary.device.peripherals.use import PeripheralUse
@@ -38,6 +39,7 @@ from armillary.device.state.clock import DeviceClock
 from armillary.device.state.journal import Journal
 from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.device.state.wifi_configuration import WifiConfiguration
+from armillary.device.telemetry.sender import Sender
 from armillary.engines.flash.port import Flash
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class DeviceParts:
     owners: PeripheralMap = field(default_factory=PeripheralMap)
     grant_of: Callable[[UUID], Grant | None] = lambda _: None  # of an application that is installed
     private_network: PrivateNetwork | None = None
+    telemetry: Sender
 
 
 def method_table(parts: DeviceParts) -> MethodTable:
@@ -82,6 +85,7 @@ def method_table(parts: DeviceParts) -> MethodTable:
             *Wifi(WifiConfiguration(parts.flash)).methods,
             *Certificates(CertificateStore(parts.flash)).methods,
             *PowerMethods(parts.power, parts.power_profiles, parts.journal, parts.clock.monotonic).methods,
+            *Telemetry(parts.telemetry, parts.clock, parts.clock.monotonic).methods,
             *Channels(parts.grant_of, parts.journal).methods,
             *Pins(owned).methods,
             *Buses(owned).methods,

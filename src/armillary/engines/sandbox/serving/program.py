@@ -37,12 +37,11 @@ import sys
 import termios
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 MESSAGE_LIMIT_BYTES = 1 << 18
 DESCRIPTOR_LIMIT, DESCRIPTOR_BYTES = 64, 4
-FIXED = ("status", "channel", "output", "errors")  # the descriptors that every start has
+FIXED_DESCRIPTORS = 4  # status, channel, standard output, standard error
 INFORMATION_LIMIT_BYTES = 4096
 # What waits in the sandbox as bwrap's command: by its whole path, because an image has a /bin of its own.
 PLACEHOLDER = "/usr/bin/cat"
@@ -135,29 +134,25 @@ def forget_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-@dataclass
 class Start:
     """One application: its processes, and what this server holds for it."""
 
-    command: list[str]
-    inherited: list[int]
-    group: str
-    groups: list[str]
-    status: int
-    channel: int
-    output: int
-    errors: int
-    given: list[int]
-    wrapper: int = 0  # bwrap
-    sandbox: int = -1  # pidfd of the first process in the sandbox
-    emptied: bool = False  # That process is gone
-    application: int = 0
-    code: int = 0
-    wanted: bool = True  # The device has not asked for its end
-    information: int = -1  # What bwrap tells about its sandbox, until it was read
-    said: bytes = b""
-    ready: int = -1  # Pipe with one byte, which bwrap reads, and then closes it, when the sandbox is made
-    input: int = -1  # Of the placeholder, which waits for it
+    def __init__(self, asked: dict[str, Any], descriptors: list[int]) -> None:
+        self.command: list[str] = asked["command"]
+        self.inherited: list[int] = asked["inherited"]
+        self.group: str = asked["group"]
+        self.groups: list[str] = asked["groups"]
+        self.status, self.channel, self.output, self.errors = descriptors[:FIXED_DESCRIPTORS]
+        self.given = descriptors[FIXED_DESCRIPTORS:]
+        self.wrapper = 0  # bwrap
+        self.sandbox = -1  # pidfd of the first process in the sandbox
+        self.emptied = False  # That process is gone
+        self.application = 0
+        self.code = 0
+        self.wanted = True  # The device has not asked for its end
+        self.information, self.said = -1, b""  # What bwrap tells about its sandbox, until it was read
+        self.ready = -1  # Pipe with one byte, which bwrap reads, and then closes it, when the sandbox is made
+        self.input = -1  # Of the placeholder, which waits for it
 
     def let_go(self) -> None:
         """Close what only the launcher needs."""
@@ -234,11 +229,11 @@ class Server:
             return
         descriptors = [number for _, _, data in ancillary for (number,) in struct.iter_unpack("=i", data)]
         asked = json.loads(said)
-        if len(descriptors) != len(FIXED) + len(asked["inherited"]):  # this process may open no more
+        if len(descriptors) != FIXED_DESCRIPTORS + len(asked["inherited"]):  # this process may open no more
             for descriptor in descriptors:
                 os.close(descriptor)
             return  # the device sees that nobody holds the status socket
-        start = Start(**asked, **dict(zip(FIXED, descriptors, strict=False)), given=descriptors[len(FIXED) :])
+        start = Start(asked, descriptors)
         self._starts[start.status] = start
         self._listen(start.status, lambda: self._hear(start))
         try:

@@ -128,6 +128,15 @@ class TinyService:
             certificate=self.os_certificate,
         )
 
+    def factory_of_flashed(self, csr: str, chip: str) -> dict[str, Any]:
+        """Of each component what follows its payload."""
+        reply = self.factory(csr, chip)
+        for component in reply["boot_components"]:
+            package = base64.b64decode(component["package"])
+            component["payload_bytes"] = image_package.parse(package).payload_bytes
+            component["package"] = base64.b64encode(package[component["payload_bytes"] :]).decode()
+        return reply
+
     def factory(self, csr: str, chip: str) -> dict[str, Any]:
         request = x509.load_pem_x509_csr(csr.encode())
         assert request.is_signature_valid
@@ -157,7 +166,7 @@ class TinyService:
             root_of_trust="software",
             sandbox=sandbox,
             operator_api=self.url,
-            factory=self.factory,
+            factory=self.factory if disk is None else self.factory_of_flashed,
             disk=disk,
         )
 

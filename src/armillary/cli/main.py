@@ -105,6 +105,7 @@ ON_THEIR_OWN: dict[tuple[str, ...], str] = {
     ("device", "wifi"): "device.attached.wifi",
     ("image", "build"): "device_image.build",
     ("image", "pin"): "device_image.pin",
+    ("image", "package"): "device_image.package",
 }
 
 # Commands whose process goes on for months, without the library of the command line where their options are plain: the

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from cryptography.x509 import load_pem_x509_certificates
+from cryptography.x509 import load_pem_x509_certificate, load_pem_x509_certificates
 
 from armillary.device.state.configuration import DeviceConfiguration, store_configuration
 from armillary.device.state.layout import DeviceFolder
@@ -28,7 +28,7 @@ from armillary.engines.flash.partition import PartitionFlash
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.selection import create_root_of_trust, open_root_of_trust
-from armillary.errors import ArmillaryError, RootOfTrustError, ServiceUnreachableError
+from armillary.errors import ArmillaryError, DataFolderError, RootOfTrustError, ServiceUnreachableError, WireError
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.update.install.component import SLOTS, os_region
 from armillary.wire.image import package as image_package
@@ -50,7 +50,8 @@ TpmFactory = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 class FactoryReply:
     """A checked answer of the factory; certificates are PEM, the identity certificate's chain leaf first.
 
-    ``boot_components`` is component name -> package, ``device_endpoint`` is ``https://host:port``, and evidence is made
+    ``boot_components`` is component name -> package. A device with a flashed disk has payloads of ``payload_bytes``
+    already, and its packages are what follows them. ``device_endpoint`` is ``https://host:port``, and evidence is made
     for ``service_name``. ``repository_root`` is TUF root metadata; empty from a service without a repository. ``time``
     is the service's, Unix seconds UTC; 0 from a service of before it said so.
     """
@@ -62,6 +63,7 @@ class FactoryReply:
     trusted_image_certificates: tuple[str, ...]
     os_version: str
     boot_components: tuple[tuple[str, bytes], ...] = field(repr=False)
+    payload_bytes: Mapping[str, int] = field(default_factory=dict)
     device_endpoint: str
     service_name: str
     repository_root: str = field(default="", repr=False)
@@ -117,7 +119,7 @@ def provision(
         if disk is None:
             store_boot_components(flash, reply.boot_components)
         else:
-            _complete_boot_components(disk.flash(flash), reply.boot_components)
+            _complete_boot_components(disk.flash(flash), reply)
         trust_repository(flash, reply.repository_root)
         configuration = DeviceConfiguration(
             device_id=reply.device_id,
@@ -193,10 +195,20 @@ def store_boot_components(flash: Flash, components: Sequence[tuple[str, bytes]])
         replace_region(flash, boot_region(name), package)
 
 
-def _complete_boot_components(flash: PartitionFlash, components: Sequence[tuple[str, bytes]]) -> None:
-    """Sign what the disk was flashed with: the factory's packages are of the same payloads."""
-    for name, package in components:
-        flash.complete(boot_region(name), package, image_package.parse(package).payload_bytes)
+def _complete_boot_components(flash: PartitionFlash, reply: FactoryReply) -> None:
+    """Sign what the disk was flashed with; it is no OS of this factory's unless each signature is right then."""
+    trusted = [load_pem_x509_certificate(each.encode("ascii")) for each in reply.trusted_os_certificates]
+    for name, tail in reply.boot_components:
+        region = boot_region(name)
+        flash.complete(region, tail, reply.payload_bytes.get(name, 0))
+        try:
+            image_package.verify(image_package.parse(flash.read(region) or b""), trusted)
+        except WireError as error:
+            flash.remove(region)
+            raise DataFolderError(
+                f"{name}: expected the OS {reply.os_version} of the factory on the disk, found another",
+                remedy="Publish the release of this device image first, or flash the image of the newest release.",
+            ) from error
 
 
 def trust_repository(flash: Flash, root: str) -> None:
@@ -222,6 +234,11 @@ def parse_reply(value: Mapping[str, Any]) -> FactoryReply:
                 (str(component["name"]), base64.b64decode(component["package"], validate=True))
                 for component in value["boot_components"]
             ),
+            payload_bytes={
+                str(component["name"]): int(component["payload_bytes"])
+                for component in value["boot_components"]
+                if "payload_bytes" in component
+            },
             device_endpoint=str(value["device_endpoint"]),
             service_name=str(value["service_name"]),
             repository_root=str(value.get("repository_root", "")),

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from armillary import __version__
 from armillary.device.boot.provision import provision
 from armillary.device.state.layout import DeviceFolder
+from armillary.engines.flash.os_disk import OsDisk
 from armillary.errors import InvalidArgumentError, OperatorError, ServiceUnreachableError
 from armillary.identity.manufacturing import ManufacturingState
 
@@ -27,6 +28,7 @@ PLACES: Final = (
     Path("/sys/firmware/qemu_fw_cfg/by_name/opt/armillary/enrolment/raw"),
     Path("/data/enrolment.json"),
 )
+MAKES_DEVICE: Final = "tpm-devices"
 MAX_BYTES: Final = 64 << 10
 TIMEOUT_S: Final = 60.0
 _NEEDED: Final = {"service", "token", "ca"}
@@ -64,10 +66,11 @@ def parse_enrolment(data: bytes) -> dict[str, str]:
     return {"chip": "gateway-x86-64", "root_of_trust": "tpm2", "sandbox": "linux", **told}
 
 
-def enrol(folder: DeviceFolder, told: Mapping[str, str]) -> None:
-    """Make this machine a device of the service.
+def enrol(folder: DeviceFolder, told: Mapping[str, str], disk: OsDisk) -> None:
+    """Make this machine a device of the service, of the OS that is on its disk.
 
     Raises:
+        DataFolderError: the service's newest release is not what is on the disk.
         ServiceUnreachableError: it does not answer, or not as one.
         OperatorError: it refuses, with its own words.
         RootOfTrustError: the TPM fails.
@@ -79,9 +82,10 @@ def enrol(folder: DeviceFolder, told: Mapping[str, str]) -> None:
         root_of_trust=told["root_of_trust"],
         sandbox=told["sandbox"],
         operator_api=told["service"],
-        factory=lambda csr, chip: factory.post("devices", {"csr": csr, "chip": chip}),
-        tpm_factory=factory.post if told["root_of_trust"] == "tpm2" else None,
+        factory=lambda csr, chip: factory.post("devices", {"csr": csr, "chip": chip, "is_flashed": True}),
+        tpm_factory=factory.post_tpm if told["root_of_trust"] == "tpm2" else None,
         state=ManufacturingState.DEVICE_COMPLETE,
+        disk=disk,
     )
 
 
@@ -94,6 +98,10 @@ class _Factory:
         self._host, self._port = parts.hostname or "", parts.port or 443
         self._token = token
         self._context = ssl.create_default_context(cadata=ca)
+
+    def post_tpm(self, route: str, body: Mapping[str, Any]) -> Any:
+        """As :meth:`post`; a device that is made has its OS already."""
+        return self.post(route, {**body, "is_flashed": True} if route == MAKES_DEVICE else body)
 
     def post(self, route: str, body: Mapping[str, Any]) -> Any:
         """POST to a route under ``/factory``; its JSON answer."""

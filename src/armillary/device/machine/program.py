@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The device process of a machine of our own: enrols it where it is no device yet, then is the device.
 
-``image/init/init.c`` has named the other slot as the next one; as soon as the device process runs, it names its own
-again (:func:`keep_slot`).
+``image/init/init.c`` has named the other slot as the next one. The device process names the wanted one again as soon as
+it boots (``device/boot/slot_choice.py``); a machine that is no device yet names the one that runs (:func:`keep_slot`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from armillary.device.machine.first import DATA, DISK_VARIABLE, WORDS_VARIABLE, 
 from armillary.device.process import Device
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.log_lines import plain_line
-from armillary.engines.flash.os_disk import open_os_disk
+from armillary.engines.flash.os_disk import OsDisk, open_os_disk
 from armillary.errors import ArmillaryError
 
 FOLDER: Final = Path(DATA, "device")
@@ -49,17 +49,16 @@ class Words:
             os.write(self._descriptor, word.value.encode() + b"\n")
 
 
-def keep_slot(disk: str) -> None:
+def keep_slot(disk: OsDisk) -> None:
     """Have the firmware start the slot that runs at the next start, too; what hinders it is said on the console."""
     try:
-        slots = open_os_disk(Path(disk), COMPONENTS).slots
-        booted = slots.booted()
-        slots.start_next(booted, settled=booted)
+        booted = disk.slots.booted()
+        disk.slots.start_next(booted, settled=booted)
     except ArmillaryError as error:
         say(f"the next start may be of the other slot: {error.message}")
 
 
-def become_device(folder: DeviceFolder, words: Words, disk: str) -> None:
+def become_device(folder: DeviceFolder, words: Words, disk: OsDisk) -> None:
     """Enrol, again and again until it is done; what goes wrong is said on the console."""
     wait_s, said = _AGAIN_FIRST_S, ""
     while not folder.is_finished():
@@ -67,7 +66,7 @@ def become_device(folder: DeviceFolder, words: Words, disk: str) -> None:
             told = read_enrolment()
             if told is not None:
                 say(f"enrols at {told['service']}, root of trust {told['root_of_trust']}")
-                enrol(folder, told)
+                enrol(folder, told, disk)
                 say("enrolled: this machine is a device now")
                 return
             reason = "nobody has told this machine whose device it shall be"
@@ -84,20 +83,21 @@ def become_device(folder: DeviceFolder, words: Words, disk: str) -> None:
 def main() -> None:
     """Be the device process."""
     words = Words(os.environ.pop(WORDS_VARIABLE, None))
-    disk = os.environ.pop(DISK_VARIABLE, "")
-    become_device(DeviceFolder(FOLDER), words, disk)
+    node = os.environ.pop(DISK_VARIABLE, "")
     try:
-        asyncio.run(_be_device(Device(FOLDER), words, disk))
+        disk = open_os_disk(Path(node), COMPONENTS)
+        become_device(DeviceFolder(FOLDER), words, disk)
+        asyncio.run(_be_device(Device(FOLDER, disk=disk), words))
     except ArmillaryError as error:
         say(f"the device does not start: {error.message} ({error.remedy})")
         sys.exit(1)
 
 
-async def _be_device(device: Device, words: Words, disk: str) -> None:
+async def _be_device(device: Device, words: Words) -> None:
     def hear(entry: dict[str, object]) -> None:
         say(plain_line(entry))
         if entry.get("event") == "sandbox":  # the last of the start: from here on it runs applications and checks in
-            words.say(Word.READY, before=lambda: keep_slot(disk))
+            words.say(Word.READY)
 
     device.journal.listen(hear)
     loop = asyncio.get_running_loop()

@@ -54,29 +54,20 @@ class PartitionFlash:
             self.files.write(region, data)
             return
         with _opened(node, os.O_WRONLY | os.O_EXCL) as descriptor:
-            room = _room(descriptor)
-            if len(data) > room:
-                raise FlashFullError(
-                    f"{region}: expected at most {room} bytes, which its partition has room for, got {len(data)}",
-                    remedy="Build a smaller image, or flash the device with a larger partition.",
-                )
+            _check_room(region, descriptor, len(data))
             _write_at(descriptor, 0, data)
-            _write_at(descriptor, room, _last_sector(len(data)))
+            _write_at(descriptor, _room(descriptor), _last_sector(len(data)))
 
-    def complete(self, region: str, package: bytes, payload_bytes: int) -> None:
-        """Make ``package`` of a payload that is in its partition already, and in use: only what follows it is written.
+    def complete(self, region: str, tail: bytes, payload_bytes: int) -> None:
+        """Make a package of a payload that is in its partition already, and in use: only what follows it is written.
 
-        DataFolderError if the partition begins with another payload; nothing is written then.
+        FlashFullError if it does not fit. The caller verifies what came of it.
         """
-        node = self.partitions[region]
-        with _opened(node, os.O_RDWR) as descriptor:
-            if _read(descriptor, payload_bytes) != package[:payload_bytes]:
-                raise DataFolderError(
-                    f"{region}: expected the payload that the factory knows, found another one in its partition",
-                    remedy="Publish the release of this device image first, or flash the image of the present release.",
-                )
-            _write_at(descriptor, payload_bytes, package[payload_bytes:])
-            _write_at(descriptor, _room(descriptor), _last_sector(len(package)))
+        with _opened(self.partitions[region], os.O_RDWR) as descriptor:
+            length = payload_bytes + len(tail)
+            _check_room(region, descriptor, length)
+            _write_at(descriptor, payload_bytes, tail)
+            _write_at(descriptor, _room(descriptor), _last_sector(length))
             os.fsync(descriptor)
 
     def sync(self, region: str) -> None:
@@ -138,6 +129,15 @@ def _opened(node: Path, flags: int) -> Iterator[int]:
 def _room(descriptor: int) -> int:
     """How many bytes a package may have: all but the last sector."""
     return os.lseek(descriptor, 0, os.SEEK_END) - SECTOR_BYTES
+
+
+def _check_room(region: str, descriptor: int, length: int) -> None:
+    room = _room(descriptor)
+    if length > room:
+        raise FlashFullError(
+            f"{region}: expected at most {room} bytes, which its partition has room for, got {length}",
+            remedy="Build a smaller image, or flash the device with a larger partition.",
+        )
 
 
 def _last_sector(length: int) -> bytes:

@@ -41,6 +41,7 @@ from armillary.errors import InvalidArgumentError
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.service.factory.reply import FactoryReply
 from armillary.service.registry.quarantine import MAX_LIFETIME_S, MIN_LIFETIME_S
+from armillary.wire.image import package as image_package
 from armillary.wire.text.device_name import MAX_TEXT_CHARACTERS
 
 
@@ -79,16 +80,17 @@ def make_device(request: Request, body: FactoryBody) -> dict[str, Any]:
                 f"manufacturing state: expected DeviceComplete with an enrolment token, got {body.manufacturing_state}",
                 remedy="Leave it out, or use an operator's token.",
             )
-        return factory_document(service.enrolments.enrol(token, body.csr, body.chip))
+        return factory_document(service.enrolments.enrol(token, body.csr, body.chip), is_flashed=body.is_flashed)
     actor = operator_of(request).name
     made = service.factory.enrol(
         body.csr, body.chip, actor, trust_tier=body.trust_tier, manufacturing_state=body.manufacturing_state
     )
-    return factory_document(made)
+    return factory_document(made, is_flashed=body.is_flashed)
 
 
-def factory_document(made: FactoryReply) -> dict[str, Any]:
-    """What a device gets at manufacture, as JSON."""
+def factory_document(made: FactoryReply, *, is_flashed: bool = False) -> dict[str, Any]:
+    """What a device gets at manufacture, as JSON; one that ``is_flashed`` has the payloads of its OS already."""
+    component = _component_tail if is_flashed else _component
     return {
         "device_id": made.device_id,
         "identity_certificate": [_pem(der) for der in made.certificate_chain],
@@ -96,15 +98,22 @@ def factory_document(made: FactoryReply) -> dict[str, Any]:
         "trusted_os_certificates": [_pem(der) for der in made.trusted_os_certificates],
         "trusted_image_certificates": [_pem(der) for der in made.trusted_image_certificates],
         "os_version": made.os_version,
-        "boot_components": [
-            {"name": name, "package": base64.b64encode(package).decode()}
-            for name, package in made.boot_packages.items()
-        ],
+        "boot_components": [component(name, package) for name, package in made.boot_packages.items()],
         "device_endpoint": made.endpoint,
         "service_name": made.service_name,
         "repository_root": made.repository_root.decode(),
         "time": made.time,
     }
+
+
+def _component(name: str, package: bytes) -> dict[str, Any]:
+    return {"name": name, "package": base64.b64encode(package).decode()}
+
+
+def _component_tail(name: str, package: bytes) -> dict[str, Any]:
+    """What of a package follows its payload, which says where that ends."""
+    payload_bytes = image_package.parse(package).payload_bytes
+    return {**_component(name, package[payload_bytes:]), "payload_bytes": payload_bytes}
 
 
 def list_devices(

@@ -36,12 +36,14 @@ class FactoryBody(StrictBody):
         chip: Chip profile name.
         trust_tier: What the factory knows the root of trust to be; not the device's own word.
         manufacturing_state: The state it is made in; it only moves forward from there.
+        is_flashed: Its disk was flashed with the OS: the answer has of each component what follows its payload.
     """
 
     csr: Annotated[str, Field(min_length=1, max_length=8192)]
     chip: Name
     trust_tier: Literal["simulated", "software"] = "software"
     manufacturing_state: Literal["Blank", "Module1Complete", "DeviceComplete"] = "DeviceComplete"
+    is_flashed: bool = False
 
 
 class ReasonBody(StrictBody):

@@ -53,11 +53,13 @@ class TpmDeviceBody(TpmBody):
         csr: Certificate signing request over the device identity key, PEM.
         expires_at: As in the question.
         secret: What the TPM took out of the credential, base64.
+        is_flashed: Its disk was flashed with the OS: the answer has of each component what follows its payload.
     """
 
     csr: Annotated[str, Field(min_length=1, max_length=8192)]
     expires_at: int
     secret: Annotated[str, Field(min_length=1, max_length=64, json_schema_extra=dict(BASE64))]
+    is_flashed: bool = False
 
 
 def make_tpm_challenge(request: Request, body: TpmBody) -> dict[str, Any]:
@@ -77,8 +79,10 @@ def make_tpm_device(request: Request, body: TpmDeviceBody) -> dict[str, Any]:
     )
     service, token = service_of(request), enrolment_of(request)
     if token is not None:
-        return factory_document(service.enrolments.enrol_tpm(token, answer, body.csr))
-    return factory_document(service.tpms.enrol(answer, body.csr, operator_of(request).name))
+        made = service.enrolments.enrol_tpm(token, answer, body.csr)
+    else:
+        made = service.tpms.enrol(answer, body.csr, operator_of(request).name)
+    return factory_document(made, is_flashed=body.is_flashed)
 
 
 def _claim(body: TpmBody) -> UnverifiedTpmClaim:

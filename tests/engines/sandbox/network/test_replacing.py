@@ -47,6 +47,29 @@ def test_copies_of_a_descriptor_are_connected_too(stage: Stage, sandbox: Sandbox
     ], outcome.errors
 
 
+CLOSED = """
+import os, socket
+peer = socket.socket(); copy = os.dup(peer.fileno())
+peer.connect(("127.0.0.1", {port})); print(peer.recv(5))
+"""
+
+
+def test_a_copy_that_is_closed_meanwhile_is_no_fault(
+    stage: Stage, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = kernel.Descriptors.flags
+    asked = []
+
+    def flags(self: kernel.Descriptors, number: int) -> int:
+        asked.append(number)
+        return plain(self, number if len(asked) == 1 else 255)  # no application has that many
+
+    monkeypatch.setattr(kernel.Descriptors, "flags", flags)
+    outcome = stage.run(sandbox, CLOSED, hosts=["127.0.0.1"], with_listeners=True)
+    assert outcome.lines == ["b'hello'"], outcome.errors
+    assert len(asked) == 2
+
+
 MANY_COPIES = """
 import os, socket
 peer = socket.socket()

@@ -12,6 +12,7 @@ afterwards is the caller's own.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from dataclasses import dataclass, field
@@ -66,8 +67,9 @@ class Replacement:
         else:
             copies, queues = await self.reading.run(_look, self.caller, numbers, link)
         for each in copies:
-            if self.caller.link(each) == link:  # and was not closed meanwhile
-                self._place(each, self.caller.flags(each) & os.O_CLOEXEC)
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                if self.caller.link(each) == link:
+                    self._place(each, self.caller.flags(each) & os.O_CLOEXEC)
         if not queues:
             return
         waited = await self.reading.run(registrations, self.caller, queues, [number, *copies], inode)

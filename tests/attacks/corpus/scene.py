@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
+import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -30,6 +33,7 @@ from armillary.engines.sandbox.within.image_root import extract_image
 from armillary.wire.image.app_manifest import AppManifest
 
 DEADLINE_S = 120.0
+PORT_TRIES = 5
 # Low enough that what fills them is not felt, high enough for the program and one child of it.
 LIMITS = ApplicationLimits(memory_bytes=48 << 20, processes=48)
 HOSTS = ("127.0.0.3", "declared.example")
@@ -38,7 +42,7 @@ APPLICATION = Path(__file__).with_name("application")
 VICTIM = """
 import ctypes, os, signal
 kept = ctypes.create_string_buffer(b"kept")
-for number in (signal.SIGUSR1, signal.SIGUSR2):
+for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH):
     signal.signal(number, lambda number, frame: print(signal.Signals(number).name, flush=True))
 with open(os.path.join(os.environ["ARMILLARY_DATA"], "file"), "wb") as file:
     file.write(b"storage")
@@ -46,6 +50,8 @@ print(ctypes.addressof(kept), flush=True)
 while True:
     signal.pause()
 """
+# What the victim says last. It has a higher number than the others, so that what came before is said before.
+LAST = signal.SIGWINCH
 # Seen by the victim alone: the attempt whose signal it is.
 BY_SIGNAL = {"SIGUSR2": "signal-victim-by-pipe"}
 
@@ -91,6 +97,7 @@ async def play(sandbox: Sandbox | None) -> Seen:
             try:
                 asked = json.dumps({**outside.asked(victim.pid), "attempts": [*ALLOWED, *names]})
                 lines = await (_attack(sandbox, stage, asked, seen) if sandbox else _control(stage, asked))
+                await outside.hear_everything(victim.pid)
             finally:
                 await victim.stop(0)
     for line in lines:
@@ -164,7 +171,8 @@ class Folder:
 
     def launch(self, name: str, code: dict[str, str], environment: dict[str, str]) -> Launch:
         """An application of this name, of modules of which ``app`` is started."""
-        component = UUID(int=sum(name.encode()))
+        # Its user has so many processes on this host: another run of the corpus has other users.
+        component = UUID(int=os.getpid() << 32 | sum(name.encode()))
         files = {f"bin/{module}.py": text.encode() for module, text in code.items()}
         files["bin/app"] = b"#!/usr/bin/env python3\n" + files.pop("bin/app.py")
         root = extract_image(files, {"bin/app"}, self.folder / f"image-{name}")
@@ -189,10 +197,26 @@ class Outside:
         self._transports: list[asyncio.DatagramTransport] = []
         self._events: list[AppEvent] = []
         self._abstract = f"armillary-corpus-{os.getpid()}"
-        self._port, self._resolver = reserved_port(), reserved_port()
+        self._port = self._resolver = 0
         self.reached: set[str] = set()
 
     async def __aenter__(self) -> Self:
+        for left in reversed(range(PORT_TRIES)):
+            self._port = reserved_port(2)
+            self._resolver = self._port + 1
+            try:
+                await self._listen()
+                break
+            except OSError as error:  # another process of this host took it meanwhile, or has it elsewhere
+                self._close()
+                if error.errno != errno.EADDRINUSE or not left:
+                    raise
+        for path in ("\0" + self._abstract, str(self._stage.folder / "socket")):
+            self._servers.append(await asyncio.start_unix_server(self._greet, path))
+        (self._stage.folder / "socket").chmod(0o666)
+        return self
+
+    async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
         for host in LISTENERS:
             self._servers.append(await asyncio.start_server(self._greet, host, self._port))
@@ -202,18 +226,18 @@ class Outside:
         ):
             transport, _ = await loop.create_datagram_endpoint(lambda: Datagrams(self.reached), local_addr=(host, port))
             self._transports.append(transport)
-        for path in ("\0" + self._abstract, str(self._stage.folder / "socket")):
-            self._servers.append(await asyncio.start_unix_server(self._greet, path))
-        (self._stage.folder / "socket").chmod(0o666)
-        return self
 
-    async def __aexit__(self, *_: object) -> None:
+    def _close(self) -> None:
         for server in self._servers:
             server.close()
         for transport in self._transports:
             transport.close()
-        said = {event.text for event in self._events if isinstance(event, OutputLine)}
-        self.reached |= {name for signal, name in BY_SIGNAL.items() if signal in said}
+        self._servers.clear()
+        self._transports.clear()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._close()
+        self.reached |= {name for number, name in BY_SIGNAL.items() if number in self._said()}
 
     async def start_victim(self, sandbox: Sandbox) -> RunningApplication:
         """The other application, which is ready."""
@@ -224,6 +248,33 @@ class Outside:
             while not any(isinstance(event, OutputLine) for event in self._events):
                 await asyncio.sleep(0.02)
         return running
+
+    async def hear_everything(self, victim: int) -> None:
+        """Wait until the listeners and the victim have said what reached them: what is sent now comes after it."""
+        loop = asyncio.get_running_loop()
+        paths = ("\0" + self._abstract, str(self._stage.folder / "socket"))
+        streams: list[tuple[socket.AddressFamily, Any]] = [(socket.AF_UNIX, path) for path in paths]
+        for host in LISTENERS:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            streams.append((family, (host, self._port)))
+            with socket.socket(family, socket.SOCK_DGRAM) as peer:
+                peer.sendto(f"last datagram to {host}".encode(), (host, self._port))
+        for number, (family, place) in enumerate(streams):
+            with socket.socket(family) as peer:
+                peer.setblocking(False)
+                await loop.sock_connect(peer, place)
+                await loop.sock_sendall(peer, f"last connection {number}".encode())
+        os.kill(victim, LAST)
+        wanted = {f"last datagram to {host}" for host in LISTENERS} | {
+            f"last connection {number}" for number in range(len(streams))
+        }
+        async with asyncio.timeout(DEADLINE_S):
+            while not (wanted <= self.reached and LAST.name in self._said()):
+                await asyncio.sleep(0.02)
+
+    def _said(self) -> set[str]:
+        """What the victim has said."""
+        return {event.text for event in self._events if isinstance(event, OutputLine)}
 
     def asked(self, victim: int) -> dict[str, Any]:
         """What the program is told of its targets."""

@@ -163,8 +163,9 @@ def _() -> None:
             os.rename(own("turn"), own("race"))
 
     child = forked(turn)
-    won = False
-    while os.waitpid(child, os.WNOHANG) == (0, 0):
+    won = ended = False
+    while not ended:
+        ended = os.waitpid(child, os.WNOHANG) != (0, 0)  # then it leads to the secret for good, and is opened once more
         with contextlib.suppress(OSError):
             won = content(own("race")) != b"mine" or won
     for name in ("mine", "race"):

@@ -21,7 +21,7 @@ TEST_WORKERS ?= $(shell n=$$(nproc); echo $$((n > 4 ? 8 : n * 2)))
 RUN := $(UV) run --frozen --no-sync
 
 .PHONY: help setup demo test test-long check check-types check-rules check-imports check-lint check-format \
-	fix bench docs texts clean test-tools image image-test image-kernel image-kernel-verdict
+	fix bench docs texts clean test-tools image image-test image-kernel image-kernel-test image-kernel-verdict
 
 help:            ## List the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -88,6 +88,9 @@ image-test: setup ## Build the device image, boot it in QEMU and attack it (ARGS
 
 image-kernel: setup  ## Build the device image's own kernels (KERNELS=x86_64); as they are if nothing changed
 	@.venv/bin/python -m armillary.device_image.own_kernel build --cache $(IMAGE_CACHE)/kernel $(KERNELS)
+
+image-kernel-test: image-kernel  ## Build the kernels and boot them in QEMU (KERNELS=x86_64); skips what is not built
+	@ARMILLARY_KERNEL_TESTS=$(abspath $(IMAGE_CACHE))/kernel $(RUN) pytest tests/device_image/own_kernel $(ARGS)
 
 image-kernel-verdict: setup  ## Ask kernel-hardening-checker about the kernels' fragments (CHECKER=its program)
 	@.venv/bin/python -m armillary.device_image.own_kernel verdict --cache $(IMAGE_CACHE)/kernel --checker $(CHECKER) $(KERNELS)

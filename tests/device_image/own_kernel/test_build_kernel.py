@@ -7,6 +7,7 @@ The tree has the targets of the kernel's makefile that the builder uses and noth
 from __future__ import annotations
 
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class Scene:
         tree = cache / f"source-{self.version}" / toolchain.SOURCE_PACKAGE
         tree.mkdir(parents=True)
         (tree / "Makefile").write_text(MAKEFILE)
-        (tree.parent / "done").touch()
+        (tree.parent / "done").write_text(source.changes())
         return tree
 
     def want(self, text: str) -> None:
@@ -182,10 +183,33 @@ def test_a_disk_that_is_too_full_is_named(tmp_path: Path, monkeypatch: pytest.Mo
         toolchain.require(target, tmp_path)
 
 
-def test_the_seed_follows_from_the_version_and_takes_the_place_of_the_random_one() -> None:
-    script = '#!/bin/sh\nSEED=$(od -A n -t x8 -N 32 /dev/urandom)\necho "$SEED" > "$1"\n'
-    assert source.with_seed(script, "ab") == '#!/bin/sh\nSEED=ab\necho "$SEED" > "$1"\n'
+def test_the_seed_follows_from_the_version() -> None:
     assert source.seed("6.12.1-1") == source.seed("6.12.1-1") != source.seed("6.12.2-1")
     assert len(source.seed("6.12.1-1")) == 64
-    with pytest.raises(ValueError, match="0 lines with SEED="):
-        source.with_seed("#!/bin/sh\n", "ab")
+
+
+def test_a_line_of_the_source_is_changed_once_or_not_at_all() -> None:
+    script = '#!/bin/sh\nSEED=$(od -A n -t x8 -N 32 /dev/urandom)\necho "$SEED" > "$1"\n'
+    assert source.edited(script, "^SEED=.*$", "SEED=ab", "a.sh") == '#!/bin/sh\nSEED=ab\necho "$SEED" > "$1"\n'
+    with pytest.raises(ValueError, match=r"a\.sh has 0 lines like \^SEED"):
+        source.edited("#!/bin/sh\n", "^SEED=.*$", "SEED=ab", "a.sh")
+    with pytest.raises(ValueError, match="2 lines"):
+        source.edited("SEED=1\nSEED=2\n", "^SEED=.*$", "SEED=ab", "a.sh")
+
+
+def test_a_source_that_was_changed_otherwise_is_unpacked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = tmp_path / toolchain.SOURCE_PACKAGE
+    packed.mkdir()
+    (packed / "Makefile").write_text("all:\n")
+    (packed / "a.c").write_text("int a = 1;\n")
+    subprocess.run(["tar", "-cJf", tmp_path / "source.tar.xz", "-C", tmp_path, packed.name], check=True)
+    monkeypatch.setattr(source, "SOURCE", tmp_path / "source.tar.xz")
+    monkeypatch.setattr(source, "_EDITS", (("a.c", "^int a = .*$", "int a = 2;"),))
+    found = source.unpack(tmp_path / "cache", "6.12.1-1")
+    assert (found.folder / "a.c").read_text() == "int a = 2;\n"
+    (found.folder / "left").touch()
+    assert (source.unpack(tmp_path / "cache", "6.12.1-1").folder / "left").exists()
+    monkeypatch.setattr(source, "_EDITS", (("a.c", "^int a = .*$", "int a = 3;"),))
+    again = source.unpack(tmp_path / "cache", "6.12.1-1")
+    assert (again.folder / "a.c").read_text() == "int a = 3;\n"
+    assert not (again.folder / "left").exists()

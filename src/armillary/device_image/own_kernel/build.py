@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds a kernel from the fragments, or finds it in the cache: the same bytes of the same input.
 
-The input is the version of the source, what the fragments want, the versions of compiler and linker, and this file's
-``RECIPE``. The parts of the path that are no input are kept out: time, user, host, folder, and the random seed.
+The input is the version of the source, what is changed of it, what the fragments want, the versions of compiler and
+linker, and this file's ``RECIPE``. Whatever else could get into a kernel is kept out: time, user, host, folder, chance.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final
 from armillary.device_image.own_kernel import fragments
 from armillary.device_image.own_kernel.fragments import Option
 from armillary.device_image.own_kernel.progress import Progress, Report
-from armillary.device_image.own_kernel.source import Source, unpack
+from armillary.device_image.own_kernel.source import Source, changes, unpack
 from armillary.device_image.own_kernel.toolchain import (
     TARGETS,
     Target,
@@ -100,7 +100,7 @@ def _make(source: Source, target: Target, work: Path) -> list[str | Path]:
 
 
 def _key(version: str, wanted: Sequence[Option], compiler: str) -> str:
-    text = "\n".join((str(RECIPE), version, fragments.digest(wanted), compiler))
+    text = "\n".join((str(RECIPE), version, changes(), fragments.digest(wanted), compiler))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernel's source: unpacked once for each version, with a seed that depends on the version alone.
+"""The kernel's source: unpacked once for each version, with two lines changed.
 
-The order of structures (RANDSTRUCT) and the compiler's latent randomness come from a seed. A random one would make
-every build another; this one follows from the version of the source: the same input gives the same kernel, and each
-version has another layout. Whoever has the source knows it: an attack that works on another kernel fails here, and
-nothing is hidden from somebody who studies this one.
+**The seed.** The order of structures (RANDSTRUCT) comes from a seed. A random one would make every build another; this
+one follows from the version of the source, as the seed of the compiler's latent randomness does: the same input gives
+the same kernel, and each version has another layout. Whoever has the source knows it: an attack that works on another
+kernel fails here, and nothing is hidden from somebody who studies this one.
+
+**Yama.** Debian's source lets every program trace all others of its user until a setting forbids it; here a program may
+trace its descendants alone from the first instruction on, as Linux without Debian's change does.
 """
 
 from __future__ import annotations
@@ -19,7 +22,15 @@ from typing import Final
 
 from armillary.device_image.own_kernel.toolchain import SOURCE, SOURCE_PACKAGE, run
 
-_SEED_SCRIPT: Final = "scripts/gen-randstruct-seed.sh"
+# What is changed of the source: file, the one line that it must have (a pattern), and what stands there then.
+_EDITS: Final = (
+    ("scripts/gen-randstruct-seed.sh", r"^SEED=.*$", "SEED={seed}"),
+    (
+        "security/yama/yama_lsm.c",
+        r"^static int ptrace_scope = \w+;$",
+        "static int ptrace_scope = YAMA_SCOPE_RELATIONAL;",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +58,29 @@ def seed(version: str) -> str:
     return hashlib.sha256(f"armillary kernel {version}".encode()).hexdigest()
 
 
+def changes() -> str:
+    """What is changed of every source: part of what a kernel is made of."""
+    return "\n".join(" ".join(edit) for edit in _EDITS)
+
+
 def unpack(cache: Path, version: str) -> Source:
-    """The source of a version in the cache, unpacked if it is not there; what was half done is begun again."""
+    """The source of a version in the cache; what was half done, or changed otherwise, is unpacked again."""
     room = cache / f"source-{version}"
-    source = Source(room / SOURCE_PACKAGE, version)
-    if not (room / "done").is_file():
+    source, done = Source(room / SOURCE_PACKAGE, version), room / "done"
+    if not done.is_file() or done.read_text("utf-8") != changes():
         shutil.rmtree(room, ignore_errors=True)
         room.mkdir(parents=True)
         run(["tar", "--extract", "--file", SOURCE, "--directory", room])
-        script = source.folder / _SEED_SCRIPT
-        script.write_text(with_seed(script.read_text("utf-8"), seed(version)), "utf-8")
-        (room / "done").touch()
+        for path, pattern, line in _EDITS:
+            file = source.folder / path
+            file.write_text(edited(file.read_text("utf-8"), pattern, line.format(seed=seed(version)), path), "utf-8")
+        done.write_text(changes(), "utf-8")
     return source
 
 
-def with_seed(script: str, value: str) -> str:
-    """The script that makes the seed, made to give this one; ValueError if it no longer has the line."""
-    changed, times = re.subn(r"^SEED=.*$", f"SEED={value}", script, flags=re.MULTILINE)
+def edited(text: str, pattern: str, line: str, path: str) -> str:
+    """The text with its one line of that pattern changed; ValueError if it has none or several: look at the source."""
+    changed, times = re.subn(pattern, line, text, flags=re.MULTILINE)
     if times != 1:
-        raise ValueError(f"{_SEED_SCRIPT} has {times} lines with SEED=")
+        raise ValueError(f"{path} has {times} lines like {pattern}")
     return changed

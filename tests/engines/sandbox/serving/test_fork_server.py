@@ -294,6 +294,48 @@ def test_server_and_applications_end_with_a_device_that_is_killed(kind: str, sta
         wait_until(lambda: not any(alive(pid) for pid in begun), "the end of everything")
 
 
+SLOW_WRAPPER = """#!/usr/bin/env python3
+import json, os, sys, time
+folder = sys.argv[-2]  # the last is what waits
+child = os.fork()
+if child == 0:
+    os.closerange(3, 4096)
+    while True: time.sleep(60)
+open(folder + "/made", "w").write(str(child))
+while not os.path.exists(folder + "/tell"): time.sleep(0.01)
+information = int(sys.argv[sys.argv.index("--info-fd") + 1])
+os.write(information, json.dumps({"child-pid": child}).encode())
+os.close(information)
+while True: time.sleep(60)
+"""
+
+
+def test_a_device_that_ends_while_a_sandbox_is_made_leaves_nothing(stage: Stage) -> None:
+    """bubblewrap's first process does not end with it from the very beginning: the server waits to learn its number."""
+    wrapper = stage.folder / "wrapper"
+    wrapper.write_text(SLOW_WRAPPER)
+    wrapper.chmod(0o755)
+    own = ForkServer(host.runtime().interpreter)
+    asked = {"command": [str(wrapper), str(stage.folder)], "inherited": [], "group": "", "groups": []}
+
+    async def play() -> int:
+        with Path(os.devnull).open() as nothing:
+            status = await own.request(asked, [nothing.fileno()] * 3)
+        made = stage.folder / "made"
+        await until(lambda: made.exists() and made.read_text(), "a process that belongs to a sandbox")
+        assert own._control is not None
+        own._control.close()
+        assert alive(int(made.read_text()))
+        (stage.folder / "tell").touch()
+        status.close()
+        return int(made.read_text())
+
+    first = asyncio.run(play())
+    assert own._process is not None
+    wait_until(lambda: own._process is not None and own._process.poll() == 0, "the end of the server")
+    wait_until(lambda: not alive(first), "the end of what was made")
+
+
 ATTACK = """
 import ctypes, errno, os, signal
 server, libc = int(os.environ.get("SERVER", os.getppid())), ctypes.CDLL(None, use_errno=True)

@@ -207,6 +207,13 @@ class Server:
         while self._serves:
             # Only the first: to serve it may give the number of another one's descriptor to a new one.
             self._heard[self._poll.poll()[0][0]]()
+        left = list(self._starts.values())
+        for start in left:
+            start.wanted = False
+            start.end()
+        for start in left:
+            while start.information >= 0:  # a bwrap that were ended before it has told of it could leave a process
+                self._inform(start)
 
     def _listen(self, descriptor: int, call: Callable[[], None]) -> None:
         self._heard[descriptor] = call
@@ -330,7 +337,14 @@ class Server:
             return self._fork(start, lambda _: self._launch(start, lambda: self._enter(start, later)))
         finally:
             if kinds:
-                enter_namespaces(self._own_processes, kinds)
+                self._come_back(kinds)
+
+    def _come_back(self, kinds: int) -> None:
+        """Make children in the own process namespace again; who cannot must never fork for another application."""
+        try:
+            enter_namespaces(self._own_processes, kinds)
+        except OSError:
+            os._exit(1)
 
     def _fork_across(self, start: Start, kinds: int, later: int) -> int:
         """The launcher, forked by a process between: who has entered a user namespace cannot leave it any more."""

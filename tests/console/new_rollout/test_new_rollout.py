@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from html import unescape
@@ -19,6 +20,7 @@ from tests.console.watched_browser import LOOKS, Watched, some_of
 
 from armillary.console.frame.confirmation import WIDE_DEVICES
 from armillary.console.new_rollout import pages_new_rollout
+from armillary.errors import ConflictError
 
 Watch = Callable[..., Watched]
 
@@ -206,7 +208,8 @@ def test_an_os_release_is_rolled_out_by_an_administrator(hub_scene: HubScene) ->
     assert begun.status == 303
     made = service.updates.rollouts.list(catalog="northwind").items[0]
     assert (made.version, made.feed) == (release.version, "Retail")
-    service.updates.rollouts.cancel(made.rollout_id, reason="over", actor="test")
+    with contextlib.suppress(ConflictError):  # it reaches no device, so that the planner may have completed it
+        service.updates.rollouts.cancel(made.rollout_id, reason="over", actor="test")
 
 
 def test_what_is_held_is_shown_to_who_sent_it_alone_and_may_be_discarded(hub_scene: HubScene) -> None:

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
+from armillary import content
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.verifier.releases import FIRST_VERSION
 from armillary.sim.device.service_host import ServiceHost
@@ -45,6 +48,27 @@ def test_a_device_gets_all_it_trusts_and_a_signed_first_os(host: ServiceHost) ->
     device = host.service.registry.devices.get(reply.device_id)
     assert (device.chip_sku, device.trust_tier) == ("MT3620AN", "simulated")
     assert (device.manufacturing_state, device.catalog_id) == ("DeviceComplete", None)
+
+
+def test_a_chip_that_is_newer_than_the_services_data_needs_its_first_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(content, "chip_names", lambda: ("mt3620",))
+        with ServiceHost(tmp_path) as host:
+            host.service.token_announced()
+    with ServiceHost(tmp_path) as host:
+        with pytest.raises(NotFoundError, match="no OS release for chip 'gateway-x86-64'") as refused:
+            host.service.factory.enrol(certificate_request(SECRET), "gateway-x86-64", "t")
+        assert (
+            refused.value.remedy == "Publish one: armillary release publish --chip gateway-x86-64 --os-version VERSION."
+        )
+        host.service.releases.publish("gateway-x86-64", "27.1", actor="t")
+        made = host.service.factory.enrol(certificate_request(SECRET), "gateway-x86-64", "t")
+        stages = [component.name for component in host.service.chips.get("gateway-x86-64").boot_components]
+        assert (made.os_version, list(made.boot_packages)) == ("27.1", stages)
+        with pytest.raises(NotFoundError, match="z80"):
+            host.service.factory.enrol(certificate_request(SECRET), "z80", "t")
 
 
 def test_one_key_is_one_device(host: ServiceHost) -> None:

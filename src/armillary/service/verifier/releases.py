@@ -223,11 +223,10 @@ class Releases:
             and (release.expires_at is None or now < release.expires_at)
         ]
         if not found:
-            raise NotFoundError(
-                f"no OS release for chip {chip!r:.40}",
-                remedy=f"Chips: {', '.join(self._chips.names)}. One that is newer than the service's data needs its "
-                "first: armillary release publish --chip NAME --os-version VERSION.",
-            )
+            remedy = f"Chips: {', '.join(self._chips.names)}."
+            if chip in self._chips.names:  # newer than the service's data, or nothing of it is in force
+                remedy = f"Publish one: armillary release publish --chip {chip} --os-version VERSION."
+            raise NotFoundError(f"no OS release for chip {chip!r:.40}", remedy=remedy)
         return found[-1]
 
     def last_security_version(self, chip: str) -> int:

@@ -97,3 +97,18 @@ def test_what_the_sandbox_puts_into_the_descriptor_is_used(monkeypatch: pytest.M
 
     monkeypatch.setattr(module, "_connect", connect)
     test_it_connects_as_asyncio_does()
+
+
+def test_what_is_under_way_at_the_threads_descriptor_is_waited_for(monkeypatch: pytest.MonkeyPatch):
+    """As in the sandbox: another socket stands there, which the kernel is connecting, or has connected by now."""
+
+    def connect(own: socket.socket, address: Any) -> None:
+        with socket.socket() as stream:
+            stream.setblocking(False)
+            error = stream.connect_ex(address)
+            os.dup2(stream.fileno(), own.fileno(), inheritable=False)
+        raise BlockingIOError(error, "in progress")
+
+    monkeypatch.setattr(module, "_connect", connect)
+    test_it_connects_as_asyncio_does()
+    test_a_port_that_nobody_listens_at_is_refused()

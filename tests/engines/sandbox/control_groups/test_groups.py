@@ -18,8 +18,9 @@ from tests.fixtures.waiting import wait_until
 from armillary.capability.application_limits import ApplicationLimits
 from armillary.engines.sandbox.control_groups import controllers
 from armillary.engines.sandbox.control_groups.groups import ApplicationGroup, DeviceGroups, device_groups
-from armillary.engines.sandbox.control_groups.hierarchies import Found, Hierarchy, find
+from armillary.engines.sandbox.control_groups.hierarchies import Found, Hierarchy
 from armillary.engines.sandbox.control_groups.leftovers import CHANCE_BYTES, PREFIX, remove_leftovers
+from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.port import Sandbox
 from armillary.errors import SandboxUnavailableError
 
@@ -295,6 +296,14 @@ while time.process_time() < begun + 0.02: pass
     assert outcome.used().processor_periods_used_up > 0
 
 
+def test_groups_are_entered_without_a_shell(tmp_path: Path) -> None:
+    """As on a device's image, which has none."""
+    bare = DeviceGroups(new_groups().found, "")
+    used = Stage(tmp_path).run(LinuxSandbox(linux().bubblewrap, groups=bare), "print(1)").used()
+    assert used.memory_peak_bytes
+    assert bare._held == []
+
+
 def test_version_2_is_told_the_same_in_its_own_words(tmp_path: Path) -> None:
     """By files that stand for the kernel's: this project's hosts have version 1's controllers."""
     hierarchy = Hierarchy(2, tmp_path, frozenset({"memory", "pids", "cpu"}))
@@ -324,7 +333,6 @@ def test_version_2_is_told_the_same_in_its_own_words(tmp_path: Path) -> None:
 
 def test_a_host_without_groups_makes_none() -> None:
     assert DeviceGroups(Found((), "none are mounted"), "/bin/sh").open("one", LOW, [NULL]) is None
-    assert DeviceGroups(find(), "").open("one", LOW, [NULL]) is None
 
 
 def test_devices_are_named_by_their_numbers() -> None:

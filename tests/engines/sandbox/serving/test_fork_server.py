@@ -237,12 +237,12 @@ def test_a_server_that_is_killed_in_a_start_gives_one_error(stage: Stage, served
     assert stage.run(served, "print(3)").lines == ["3"]
 
 
+@pytest.mark.parametrize("kind", ["as-root", "as-user", "reduced"])
 def test_a_server_that_is_killed_beside_a_launcher_leaves_nothing(
-    stage: Stage, served: Sandbox, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The launcher has made everything and waits for the device's word."""
-    if served.name == "process":
-        pytest.skip("nothing is between its launcher and its start")
+    served = reduced() if kind == "reduced" else linux(own_user=kind == "as-root")
     broker, known = starting._broker, server()
     assert stage.run(served, "print(1)").lines == ["1"]
     begun: list[int] = []

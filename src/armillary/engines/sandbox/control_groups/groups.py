@@ -29,7 +29,7 @@ from armillary.engines.sandbox.control_groups.leftovers import CHANCE_BYTES, PRE
 from armillary.engines.sandbox.port import Usage
 from armillary.errors import SandboxUnavailableError
 
-# Moves itself into each group named, then becomes what is to be started. The shell is a few hundred kilobytes: the
+# Moves itself into each group named, then becomes what is to be started, where no fork server does (``crun``): the
 # program is in its groups before it makes its namespaces, so that it does not see the host's groups.
 ENTER = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 126; shift; done; shift; exec "$@"'
 # A killed process leaves its group within one scheduling; a group that stays is removed at the next start.
@@ -123,7 +123,7 @@ class DeviceGroups:
     """Makes groups for applications in one process."""
 
     found: Found
-    shell: str
+    shell: str  # "" on a host without: only what the fork server does not start needs it
     processors: int = field(default_factory=lambda: os.cpu_count() or 1)
     _name: str = ""
     _held: list[int] = field(default_factory=list)  # Descriptors of the locked groups
@@ -133,7 +133,7 @@ class DeviceGroups:
     @property
     def reason(self) -> str:
         """Why there are no groups, or ""."""
-        return self.found.reason or ("" if self.shell else "no shell was found, which enters them")
+        return self.found.reason
 
     def mechanisms(self) -> tuple[str, ...]:
         """What groups can hold on this host, by name; a self-test shows whether they do."""

@@ -31,9 +31,13 @@ from armillary.wire.device.problem import Problem
 # Of updates, of the command line, of the service; of libraries, what a device never uses.
 PACKAGES_NOT_AT_REST = {"tuf", "securesystemslib", "typer", "structlog", "greenlet", "rich", "pydantic", "sqlalchemy"}
 NOT_AT_REST = {
+    "aiohttp.client_middleware_digest_auth",
     "aiohttp.web",
     "armillary.attest.appraise",
+    "armillary.device.boot.provision",
+    "armillary.device.boot.recovery",
     "armillary.device.interface.methods",
+    "armillary.engines.flash.os_disk",
     "armillary.device.telemetry.hub_link",
     "armillary.engines.real_time.emulated",
     "armillary.wire.image.application",
@@ -43,6 +47,7 @@ NOT_AT_REST = {
     "attr.validators",
     "cryptography.hazmat.primitives.serialization.ssh",
     "difflib",
+    "html.entities",
     "http.client",
     "importlib.resources",
     "pickle",

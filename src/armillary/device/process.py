@@ -18,8 +18,7 @@ from armillary.capability.grant import Grant, PlatformLimits, platform_limits
 from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.serial_ports import SerialPorts, hold_serial_ports
 from armillary.device.applications.sideload import signers
-from armillary.device.boot.recovery import finish_recovery
-from armillary.device.boot.slot_choice import agree_on_slot
+from armillary.device.boot import recovery_regions
 from armillary.device.boot.startup import BootRom, Startup, chip_profile, start_up
 from armillary.device.checkin.checkin import CheckIns
 from armillary.device.checkin.daa import DeviceAuthentication
@@ -51,7 +50,6 @@ from armillary.device.state.reports import Incident, ReportQueue
 from armillary.device.state.status import write_status
 from armillary.device.telemetry.sender import Sender
 from armillary.engines.flash.file import FileFlash
-from armillary.engines.flash.os_disk import OsDisk
 from armillary.engines.real_time.selection import CoresOnDemand
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.selection import open_root_of_trust
@@ -65,6 +63,7 @@ if TYPE_CHECKING:
 
     from armillary.device.interface.table import MethodTable
     from armillary.device.repository.repository import DeviceRepository
+    from armillary.engines.flash.os_disk import OsDisk
 
 
 class Device:
@@ -183,6 +182,8 @@ class Device:
         """Whether this process runs on the OS that is wanted; else the machine has to start again."""
         if self._disk is None:
             return True
+        from armillary.device.boot.slot_choice import agree_on_slot  # noqa: PLC0415 - on the disk of an image only
+
         installer = Installer(self._flash, self.clock.now)
         first = chip_profile(self.configuration.chip).boot_components[0].name
         if agree_on_slot(self._flash, installer, self._disk.slots, first):
@@ -426,8 +427,11 @@ class Device:
     async def _start_up(self) -> tuple[Startup, SandboxReport, Sandbox, Installer]:
         """Boot, then test the sandbox; both are written to status and log."""
         self.folder.clear_run()
-        if finish_recovery(self._flash, self.clock.now):
-            self.configuration = load_configuration(self._flash)
+        if recovery_regions.is_left(self._flash):
+            from armillary.device.boot.recovery import finish_recovery  # noqa: PLC0415 - once in a device's life
+
+            if finish_recovery(self._flash, self.clock.now):
+                self.configuration = load_configuration(self._flash)
         self._write_status({"state": "starting"})
         installer = Installer(self._flash, self.clock.now)
         try:

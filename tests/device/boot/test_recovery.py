@@ -14,7 +14,7 @@ from tests.fixtures.waiting import until
 
 from armillary.device.boot import recovery
 from armillary.device.boot.provision import boot_region
-from armillary.device.boot.recovery import DECIDED, STORED
+from armillary.device.boot.recovery_regions import DECIDED, STORED
 from armillary.device.boot.startup import chip_profile
 from armillary.device.process import Device
 from armillary.device.state.clock import DeviceClock

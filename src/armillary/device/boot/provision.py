@@ -23,7 +23,6 @@ from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.metadata_store import FlashMetadata
 from armillary.device.state.permission import begin_state
 from armillary.engines.flash.file import FileFlash
-from armillary.engines.flash.os_disk import OsDisk
 from armillary.engines.flash.partition import PartitionFlash
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.port import RootOfTrust
@@ -34,6 +33,7 @@ from armillary.update.install.component import SLOTS, os_region
 from armillary.wire.image import package as image_package
 
 if TYPE_CHECKING:
+    from armillary.engines.flash.os_disk import OsDisk
     from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
 
 ROOT: Final = "root"

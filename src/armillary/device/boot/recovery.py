@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from armillary.boot import chain
 from armillary.device.boot.provision import Factory, FactoryReply, boot_region, parse_reply, trust_repository
+from armillary.device.boot.recovery_regions import DECIDED, STORED
 from armillary.device.boot.startup import BootRom, chip_profile, load_minimums
 from armillary.device.install.installer import Installer
 from armillary.device.state.clock import put_back
@@ -39,8 +40,6 @@ from armillary.errors import BootRefusedError, DataFolderError
 from armillary.update.install.component import os_region
 from armillary.wire.encoding import cbor
 
-DECIDED: Final = "device/recovery"  # deterministic CBOR: [configuration, root of the repository, time]
-STORED: Final = "recovery/"
 _LIMIT_BYTES: Final = 1024 * 1024  # a configuration and a root, each a quarter of it at most
 _REASON: Final = "the device was recovered by hand"
 

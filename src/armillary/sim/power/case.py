@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-from armillary.device.boot import recovery
+from armillary.device.boot import recovery_regions
 from armillary.device.boot.provision import store_boot_components
 from armillary.device.install import fetched
 from armillary.device.state.configuration import load_configuration, store_configuration
@@ -32,7 +32,14 @@ from armillary.sim.power.transactions import Regions, Transaction
 from armillary.sim.power.witness import Breach, BrokenPromiseError, Witness, described
 
 # Where nothing lies that no record names.
-_PACKAGES: Final = ("applications/", "boot.b/", "trust/", fetched.FOLDER, recovery.STORED, recovery.DECIDED)
+_PACKAGES: Final = (
+    "applications/",
+    "boot.b/",
+    "trust/",
+    fetched.FOLDER,
+    recovery_regions.STORED,
+    recovery_regions.DECIDED,
+)
 _NO_OUTCOMES: Final = frozenset[object]()
 
 

@@ -73,7 +73,7 @@ def test_a_copy_that_is_closed_meanwhile_is_no_fault(
 MANY_COPIES = """
 import os, socket
 peer = socket.socket()
-numbers = [os.dup(peer.fileno()) for _ in range(100)]
+numbers = [os.dup(peer.fileno()) for _ in range(200)]
 peer.connect(("127.0.0.1", {port}))
 print({socket.socket(fileno=each).getpeername()[1] == {port} for each in numbers})
 """

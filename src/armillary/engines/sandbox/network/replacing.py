@@ -22,8 +22,8 @@ from armillary.engines.sandbox.network.event_queues import QUEUE, register, regi
 from armillary.engines.sandbox.network.kernel import Descriptors
 from armillary.engines.sandbox.network.reading import Reading
 
-# An application with more descriptors has them looked at in a thread: each costs a microsecond or two.
-AT_ONCE_LIMIT = 64
+# An application with more descriptors has them looked at in a thread, which costs as much as looking at so many.
+AT_ONCE_LIMIT = 128
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
@@ -180,6 +181,33 @@ def test_everything_of_a_process_is_opened_before_its_socket_is_replaced(
         "place_descriptor",
         "answer",
     ]
+
+
+FROM_A_THREAD = """
+import socket, threading
+def connect():
+    with socket.create_connection(("127.0.0.1", {port}), 5) as peer: print(peer.recv(5))
+thread = threading.Thread(target=connect); thread.start(); thread.join()
+"""
+
+
+@pytest.mark.parametrize("threads", [True, False])
+def test_any_thread_of_a_program_connects(
+    stage: Stage, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, threads: bool
+) -> None:
+    """Also before Linux 6.9, which opens whole processes only."""
+    plain, asked = os.pidfd_open, []
+
+    def pidfd_open(number: int, flags: int = 0) -> int:
+        asked.append(flags)
+        if flags & os.O_EXCL and not threads:
+            raise OSError(errno.EINVAL, "no such flag")
+        return plain(number, flags)
+
+    monkeypatch.setattr(os, "pidfd_open", pidfd_open)
+    outcome = stage.run(sandbox, FROM_A_THREAD, hosts=["127.0.0.1"], with_listeners=True)
+    assert outcome.lines == ["b'hello'"], outcome.errors
+    assert os.O_EXCL in asked
 
 
 TWO_WAYS = """

@@ -99,4 +99,5 @@ def _environment() -> dict[str, str]:
         if name.startswith(("UV_", "SSL_CERT", "HTTP", "http", "https", "NO_PROXY", "no_proxy", "PIP_", "XDG_"))
         or name == "HOME"
     }
+    kept.pop("UV_COMPILE_BYTECODE", None)  # the Makefile sets it for our own environment, and uv takes one word only
     return {**kept, "PATH": PATH, "UV_PYTHON_DOWNLOADS": "never", "UV_LINK_MODE": "copy"}

@@ -28,6 +28,7 @@ from armillary.wire.disk.gpt import SECTOR_BYTES
 from armillary.wire.disk.gpt_writing import EFI_SYSTEM, LINUX_DATA, Layout, Wanted, encode_tables, lay_out, named_guid
 
 MEBIBYTE: Final = 1 << 20
+BLOCK_BYTES: Final = 4096
 NAME: Final = "armillary device"
 # The components of a gateway's chip that are on the disk: what the firmware starts, and what that mounts.
 STARTED, ROOT = "unified-kernel-image", "root-fs"
@@ -65,6 +66,14 @@ def boot_partition(unified: bytes, file: Path) -> None:
         run(["mkfs.vfat", "--invariant", "-F", "16", "-i", "A0317A12", "-n", "ARMILLARY", file])
         run(["mmd", "-i", file, "::EFI", "::EFI/BOOT"])
         run(["mcopy", "-m", "-i", file, image, "::EFI/BOOT/BOOTX64.EFI"])
+        _cut_off_zeros(file)
+
+
+def _cut_off_zeros(file: Path) -> None:
+    """Leave out what is free at the end of a file system: it is in every release, and zero on every new disk."""
+    content = file.read_bytes().rstrip(b"\0")
+    with file.open("r+b") as made:
+        made.truncate(-(-len(content) // BLOCK_BYTES) * BLOCK_BYTES)
 
 
 def data_partition(file: Path) -> None:

@@ -41,8 +41,8 @@ PARTING_S = 2.0
 # Target and headers of one request: browsers behind proxies send 4 KiB.
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 100
-# Once a request was refused, the rest of its body is discarded; beyond this the connection ends.
-MAX_BODY_BYTES = 64 * 1024 * 1024
+# Once a request was refused, the rest of its body is discarded; beyond this the connection ends. No route takes more.
+MAX_BODY_BYTES = 128 * 1024 * 1024
 # Open connections: a browser uses six, a script one. Beyond, the one that has waited longest for a head is dropped.
 MAX_CONNECTIONS = 800
 

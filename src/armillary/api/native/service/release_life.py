@@ -25,8 +25,8 @@ from armillary.service.verifier.release_drafts import MAX_OS_ABI
 from armillary.wire.image.bill_of_materials import MAX_BYTES, MEDIA_TYPE, media_type_of
 from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
-# Component packages of the largest chip, in base64.
-DRAFT_BODY_LIMIT_BYTES = 64 << 20
+# Component packages of the largest chip in base64: a device image has at most 80 MB (image/budget.toml).
+DRAFT_BODY_LIMIT_BYTES = 128 << 20
 MAX_COMPONENTS = 32
 Package = Annotated[str, Field(min_length=1, json_schema_extra=dict(BASE64))]
 

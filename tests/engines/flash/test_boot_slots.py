@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.fixtures.pretended_uefi import GLOBAL, LOADER_INTERFACE, SLOTS, PretendedUefi, Start, utf16
 
+from armillary.engines.flash.boot_slots import LOADER
 from armillary.errors import HostError
 from armillary.wire.disk.load_option import encode_load_option
 
@@ -48,6 +49,16 @@ def test_entries_that_were_lost_are_made_again_and_others_stay(firmware: Pretend
     firmware.slots().start_next("b", settled="b")
     assert {path.name: path.read_bytes() for path in firmware.folder.iterdir()} == first
     assert firmware.start(lambda _: Start.RUNS) == "b"
+
+
+@pytest.mark.parametrize("what", ["inactive", "another file"])
+def test_an_entry_that_does_not_start_our_loader_is_none_of_ours(firmware: PretendedUefi, what: str) -> None:
+    option = encode_load_option("old", SLOTS["a"], LOADER if what == "inactive" else "\\EFI\\other.efi")
+    firmware.put("Boot0001", (b"\0\0\0\0" if what == "inactive" else option[:4]) + option[4:])
+    firmware.slots().start_next("a", settled="a")
+    order = firmware.value("BootOrder")
+    assert order is not None
+    assert order[:2] != b"\1\0"
 
 
 def test_what_is_set_already_is_not_written_again(firmware: PretendedUefi) -> None:

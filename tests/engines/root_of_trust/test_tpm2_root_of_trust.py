@@ -24,6 +24,7 @@ from armillary.attest import tpm_enrolment
 from armillary.engines.root_of_trust import tpm_commands
 from armillary.engines.root_of_trust.selection import create_root_of_trust, open_root_of_trust
 from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
+from armillary.engines.root_of_trust.tpm_memory import bytes_of
 from armillary.errors import AppraisalError, InvalidArgumentError, RootOfTrustError, SignatureError, WireError
 from armillary.identity.device_id import device_id_bytes
 from armillary.wire.attestation import tpm_attestation
@@ -279,6 +280,7 @@ def certificate_for(root: Tpm2RootOfTrust, issuer: ec.EllipticCurvePrivateKey) -
 TLS_CLIENT = """
 import pathlib, ssl, sys
 from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
+from armillary.engines.root_of_trust.tpm_memory import bytes_of
 root = Tpm2RootOfTrust.open(pathlib.Path(sys.argv[1]))
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -422,19 +424,34 @@ def test_minimums_outlive_an_old_copy_of_the_disk(root: Tpm2RootOfTrust, tmp_pat
 
 
 @needs_tpm
-def test_a_tpm_that_lost_the_minimums_stops_the_boot(root: Tpm2RootOfTrust) -> None:
-    root.give_up()
+def test_a_tpm_that_lost_the_minimums_stops_the_boot(root: Tpm2RootOfTrust, tmp_path: Path) -> None:
+    with tpm_commands.connect(root._file.tcti) as commands:
+        commands.nv.remove(bytes_of(root._file.counter))
     with pytest.raises(RootOfTrustError):
-        root.minimums()
+        Tpm2RootOfTrust.open(tmp_path / "root").minimums()
 
 
 @needs_tpm
-def test_a_device_of_before_keeps_its_minimums_in_flash(root: Tpm2RootOfTrust, tmp_path: Path) -> None:
+def test_no_file_of_the_disk_hides_the_minimums(root: Tpm2RootOfTrust, tmp_path: Path) -> None:
+    """A file of a version that kept none in the TPM, or one that was edited to look so."""
+    root.keep_minimums({1: 3})
+    path = tmp_path / "root" / "tpm.json"
+    document = json.loads(path.read_text())
+    del document["minimums"]
+    path.write_text(json.dumps(document))
+    assert Tpm2RootOfTrust.open(tmp_path / "root").minimums() == {1: 3}
+
+
+@needs_tpm
+def test_a_device_of_before_keeps_its_minimums_in_the_tpm_from_now_on(root: Tpm2RootOfTrust, tmp_path: Path) -> None:
+    with tpm_commands.connect(root._file.tcti) as commands:
+        commands.nv.remove(bytes_of(root._file.counter))
     path = tmp_path / "root" / "tpm.json"
     document = json.loads(path.read_text())
     del document["minimums"]
     path.write_text(json.dumps(document))
     before = Tpm2RootOfTrust.open(tmp_path / "root")
-    before.keep_minimums({1: 3})
     assert before.minimums() == {}
-    before.give_up()
+    before.keep_minimums({1: 3})
+    assert json.loads(path.read_text())["minimums"] is True
+    assert Tpm2RootOfTrust.open(tmp_path / "root").minimums() == {1: 3}

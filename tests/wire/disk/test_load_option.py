@@ -25,7 +25,9 @@ def test_an_entry_is_written_as_others_write_it() -> None:
 
 
 def test_an_entry_of_others_is_read() -> None:
-    assert decode_load_option(FOREIGN + b"data") == LoadOption("Armillary slot a", SLOT.guid)
+    assert decode_load_option(FOREIGN + b"data") == LoadOption(
+        "Armillary slot a", SLOT.guid, "\\EFI\\BOOT\\BOOTX64.EFI"
+    )
 
 
 def test_the_way_to_the_disk_is_passed_over() -> None:

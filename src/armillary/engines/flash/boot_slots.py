@@ -84,7 +84,7 @@ class EfiBootSlots:
         for path in sorted(self.variables.glob(f"Boot[0-9A-F][0-9A-F][0-9A-F][0-9A-F]-{_GLOBAL}")):
             number = int(path.name[4:8], 16)
             taken.add(number)
-            slot = slots.get(_starts(self._read(path.name[:8]) or b""))
+            slot = slots.get(self._starts(self._read(path.name[:8]) or b""))
             if slot is not None:
                 found.setdefault(slot, number)
         for slot in SLOTS:
@@ -94,6 +94,15 @@ class EfiBootSlots:
                 option = encode_load_option(f"Armillary slot {slot}", self.partitions[slot], self.loader)
                 self._write(f"Boot{found[slot]:04X}", option)
         return found
+
+    def _starts(self, option: bytes) -> UUID:
+        """The partition on which a boot entry starts our loader; the zero GUID for any other entry."""
+        try:
+            found = decode_load_option(option)
+        except WireError:
+            return UUID(int=0)
+        is_ours = found.is_active and found.path.upper() == self.loader.upper()  # FAT knows no case
+        return found.partition if is_ours and found.partition is not None else UUID(int=0)
 
     def _read(self, name: str, vendor: str = _GLOBAL) -> bytes | None:
         """A variable without its attributes; None where there is none."""
@@ -115,14 +124,6 @@ class EfiBootSlots:
                 file.write(_ATTRIBUTES + value)  # one write is one variable
         except OSError as error:
             raise _failed(path, error) from error
-
-
-def _starts(option: bytes) -> UUID:
-    """The partition that a boot entry starts; the zero GUID for any other entry."""
-    try:
-        return decode_load_option(option).partition or UUID(int=0)
-    except WireError:
-        return UUID(int=0)
 
 
 def _failed(path: Path, error: OSError) -> HostError:

@@ -23,7 +23,7 @@ import json
 import re
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, cast
@@ -39,6 +39,7 @@ from armillary.engines.root_of_trust.firmware import KERNEL_LOG, replaying_log
 from armillary.engines.root_of_trust.port import BootSession
 from armillary.engines.root_of_trust.private_file import explained, read_private, replace_private
 from armillary.engines.root_of_trust.tpm_commands import Commands, Key, connect
+from armillary.engines.root_of_trust.tpm_memory import bytes_of
 from armillary.errors import InvalidArgumentError, RootOfTrustError, WireError
 from armillary.wire.attestation.event_log import BootEvent, encode_event, log_head
 from armillary.wire.attestation.evidence import Endorsement, Evidence, encode_endorsement, encode_evidence
@@ -64,7 +65,7 @@ _RESTORE: Final = "Restore the folder from a backup, or make a new device in ano
 class _TpmFile:
     tcti: str
     counter: int
-    minimums: int | None  # None: made by a version that kept them in flash only
+    has_minimums: bool  # False: made by a version that kept them in flash only
     identity: Key = field(repr=False)
     attestation: Key = field(repr=False)
 
@@ -116,8 +117,9 @@ class Tpm2RootOfTrust:
                 identity=commands.create_key(restricted=False),
                 attestation=commands.create_key(restricted=True),
                 counter=commands.nv.define_counter(),
-                minimums=commands.nv.define_bytes(_MINIMUMS_BYTES),
+                has_minimums=True,
             )
+            commands.nv.define_bytes(file.counter, _MINIMUMS_BYTES)
         with explained(path):
             replace_private(path, _encode_file(file))
         return cls(file, 0)
@@ -129,9 +131,17 @@ class Tpm2RootOfTrust:
         Raises:
             RootOfTrustError: the file is missing or damaged, or the TPM does not answer.
         """
-        file = _decode_file(folder / _FILE)
+        path = folder / _FILE
+        file = _decode_file(path)
         with connect(file.tcti) as commands:
             boot_count = commands.nv.counter(file.counter)
+            is_new = not file.has_minimums and not commands.nv.exists(bytes_of(file.counter))
+            if is_new:  # of a version that kept them in flash only: from now on they are here
+                commands.nv.define_bytes(file.counter, _MINIMUMS_BYTES)
+        if not file.has_minimums:
+            file = replace(file, has_minimums=True)
+            with explained(path):
+                replace_private(path, _encode_file(file))
         return cls(file, boot_count)
 
     @property
@@ -183,8 +193,8 @@ class Tpm2RootOfTrust:
         """Delete what a device that the service did not enrol has in the TPM; its keys take no space there."""
         with connect(self._file.tcti) as commands:
             commands.nv.remove(self._file.counter)
-            if self._file.minimums is not None:
-                commands.nv.remove(self._file.minimums)
+            if commands.nv.exists(bytes_of(self._file.counter)):
+                commands.nv.remove(bytes_of(self._file.counter))
 
     def begin_boot(self, events: Sequence[BootEvent]) -> BootSession:
         """Count this boot in the TPM, measure the events into the boot PCR, endorse a fresh alias key.
@@ -219,19 +229,17 @@ class Tpm2RootOfTrust:
 
     def minimums(self) -> Mapping[int, int]:
         """See ``port.RootOfTrust``; RootOfTrustError if the TPM no longer has them."""
-        if self._file.minimums is None:
-            return {}
         with connect(self._file.tcti) as commands:
-            return {kind: version for kind, version in enumerate(commands.nv.stored(self._file.minimums)) if version}
+            kept = commands.nv.stored(bytes_of(self._file.counter))
+        return {kind: version for kind, version in enumerate(kept) if version}
 
     def keep_minimums(self, minimums: Mapping[int, int]) -> None:
         """See ``port.RootOfTrust``."""
-        if self._file.minimums is None:
-            return
+        index = bytes_of(self._file.counter)
         kept = bytes(minimums.get(kind, 0) for kind in range(_MINIMUMS_BYTES))
         with connect(self._file.tcti) as commands:
-            if commands.nv.stored(self._file.minimums) != kept:  # its memory wears out
-                commands.nv.store(self._file.minimums, kept)
+            if commands.nv.stored(index) != kept:  # its memory wears out
+                commands.nv.store(index, kept)
 
     def authenticate(self, context: ssl.SSLContext, certificate_chain: bytes) -> None:
         """Make ``context`` present the identity certificate (PEM, leaf first); the TPM signs the handshakes.
@@ -276,8 +284,8 @@ class _TpmSigner:
 def _encode_file(file: _TpmFile) -> bytes:
     keys = {"identity": file.identity, "attestation": file.attestation}
     document: dict[str, Any] = {"version": _VERSION, "tpm": file.tcti, "counter": file.counter}
-    if file.minimums is not None:
-        document["minimums"] = file.minimums
+    if file.has_minimums:
+        document["minimums"] = True
     document.update({name: {"public": key.public.hex(), "private": key.private.hex()} for name, key in keys.items()})
     return json.dumps(document).encode()
 
@@ -292,8 +300,8 @@ def _decode_file(path: Path) -> _TpmFile:
         )
         parse_public(identity.public, IDENTITY)
         parse_public(attestation.public, ATTESTATION)
-        minimums = int(document["minimums"]) if "minimums" in document else None
-        file = _TpmFile(str(document["tpm"]), int(document["counter"]), minimums, identity, attestation)
+        has_minimums = document.get("minimums") is True
+        file = _TpmFile(str(document["tpm"]), int(document["counter"]), has_minimums, identity, attestation)
         is_ours = document["version"] == _VERSION and _TPM_SPEC.fullmatch(file.tcti) is not None
     except (ValueError, KeyError, TypeError, WireError) as error:
         raise RootOfTrustError(f"{path}: damaged ({type(error).__name__}: {error})", remedy=_RESTORE) from error

@@ -11,8 +11,8 @@ from typing import Any, Final
 from armillary.errors import RootOfTrustError
 from armillary.wire.attestation.tpm_public import ALG_SHA256
 
-# Owner-defined NV indices (TCG registry of reserved handles); a device takes the first free ones, for its boot counter
-# and for its anti-rollback minimums.
+# Owner-defined NV indices (TCG registry of reserved handles): a device takes the first free one for its boot counter.
+# The one as many further on is for its anti-rollback minimums: no file has to say where it is, so none can hide it.
 FIRST_INDEX: Final = 0x0180_4100
 INDICES: Final = 64
 COUNTER_BYTES: Final = 8
@@ -20,6 +20,11 @@ COUNTER_BYTES: Final = 8
 _CHUNK_BYTES: Final = 512  # every TPM reads at least this much NV at once
 _NV_DEFINED: Final = 0x14C  # TPM_RC_NV_DEFINED
 _NV_UNINITIALIZED: Final = 0x14A  # a counter that was never incremented
+
+
+def bytes_of(counter: int) -> int:
+    """The index of bytes that goes with a device's counter."""
+    return counter + INDICES
 
 
 class NvMemory:
@@ -30,11 +35,20 @@ class NvMemory:
 
     def define_counter(self) -> int:
         """Make a monotonic counter; returns its NV index. RootOfTrustError if all that are looked at are taken."""
-        return self._define(self._pytss.TPM2_NT.COUNTER, COUNTER_BYTES)
+        for index in range(FIRST_INDEX, FIRST_INDEX + INDICES):
+            if self._define(index, self._pytss.TPM2_NT.COUNTER, COUNTER_BYTES):
+                return index
+        raise RootOfTrustError(
+            f"the TPM has {INDICES} counters of devices already",
+            remedy=f"Remove those of devices that are gone: tpm2_nvundefine {FIRST_INDEX:#x}.",
+        )
 
-    def define_bytes(self, size: int) -> int:
-        """Make an index of ``size`` bytes; returns it. RootOfTrustError if all that are looked at are taken."""
-        return self._define(self._pytss.TPM2_NT.ORDINARY, size)
+    def define_bytes(self, counter: int, size: int) -> None:
+        """Make the index of ``size`` bytes that goes with a counter; what a device that is gone left there goes."""
+        index = bytes_of(counter)
+        if not self._define(index, self._pytss.TPM2_NT.ORDINARY, size):
+            self.remove(index)
+            self._define(index, self._pytss.TPM2_NT.ORDINARY, size)
 
     def stored(self, index: int) -> bytes:
         """The bytes of an index; empty where none were written yet."""
@@ -83,26 +97,18 @@ class NvMemory:
             for offset in range(0, size, _CHUNK_BYTES)
         )
 
-    def _define(self, kind: Any, size: int) -> int:
+    def _define(self, index: int, kind: Any, size: int) -> bool:
+        """Make an index; False if it is taken."""
         pytss = self._pytss
         attributes = pytss.TPMA_NV.AUTHREAD | pytss.TPMA_NV.AUTHWRITE | pytss.TPMA_NV.NO_DA
         attributes |= kind << pytss.TPMA_NV.TPM2_NT_SHIFT
-        for index in range(FIRST_INDEX, FIRST_INDEX + INDICES):
-            public = pytss.TPMS_NV_PUBLIC(
-                nvIndex=index,
-                nameAlg=ALG_SHA256,
-                attributes=attributes,
-                authPolicy=b"",
-                dataSize=size,
-            )
-            try:
-                self._esapi.nv_define_space(None, pytss.TPM2B_NV_PUBLIC(public))
-            except pytss.TSS2_Exception as error:
-                if error.rc != _NV_DEFINED:
-                    raise
-                continue
-            return index
-        raise RootOfTrustError(
-            f"the TPM has {INDICES} NV indices of devices already",
-            remedy=f"Remove those of devices that are gone: tpm2_nvundefine {FIRST_INDEX:#x}.",
+        public = pytss.TPMS_NV_PUBLIC(
+            nvIndex=index, nameAlg=ALG_SHA256, attributes=attributes, authPolicy=b"", dataSize=size
         )
+        try:
+            self._esapi.nv_define_space(None, pytss.TPM2B_NV_PUBLIC(public))
+        except pytss.TSS2_Exception as error:
+            if error.rc != _NV_DEFINED:
+                raise
+            return False
+        return True

@@ -39,6 +39,8 @@ class LoadOption:
 
     description: str
     partition: UUID | None
+    path: str = ""  # of the file on it, with backslashes
+    is_active: bool = True  # whether firmware starts it
 
 
 def decode_load_option(data: bytes) -> LoadOption:
@@ -46,12 +48,12 @@ def decode_load_option(data: bytes) -> LoadOption:
     if len(data) > MAX_OPTION_BYTES:
         raise WireError(_WHAT, expected=f"at most {MAX_OPTION_BYTES} bytes", got=f"{len(data)}")
     try:
-        _, path_bytes = _HEADER.unpack_from(data)
+        attributes, path_bytes = _HEADER.unpack_from(data)
         description, paths_at = _text(data, _HEADER.size)
         paths = data[paths_at : paths_at + path_bytes]
         if len(paths) != path_bytes:
             raise WireError(_WHAT, expected=f"a path of {path_bytes} bytes", got=f"{len(paths)}")
-        return LoadOption(description, _partition(paths))
+        return LoadOption(description, *_place(paths), is_active=bool(attributes & ACTIVE))
     except (struct.error, UnicodeDecodeError, ValueError) as error:
         raise WireError(_WHAT, expected="a load option", got=str(error)) from error
 
@@ -83,15 +85,18 @@ def _text(data: bytes, start: int) -> tuple[str, int]:
     raise ValueError("the description has no end")
 
 
-def _partition(paths: bytes) -> UUID | None:
-    """The GUID of the first hard-drive node."""
-    at = 0
+def _place(paths: bytes) -> tuple[UUID | None, str]:
+    """The GUID of the first hard-drive node, and the file of the node after it."""
+    guid, path, at = None, "", 0
     while at < len(paths):
         kind, subtype, size = _NODE.unpack_from(paths, at)
         if size < _NODE.size or at + size > len(paths):
             raise ValueError(f"a node of its path has {size} bytes")
-        if (kind, subtype) == (_MEDIA, _IS_DRIVE) and size == _NODE.size + _HARD_DRIVE.size:
-            *_, guid, table, signature = _HARD_DRIVE.unpack_from(paths, at + _NODE.size)
-            return UUID(bytes_le=guid) if (table, signature) == (_GPT, _BY_GUID) else None
+        value = paths[at + _NODE.size : at + size]
+        if (kind, subtype) == (_MEDIA, _IS_DRIVE) and len(value) == _HARD_DRIVE.size and guid is None:
+            *_, drive, table, signature = _HARD_DRIVE.unpack(value)
+            guid = UUID(bytes_le=drive) if (table, signature) == (_GPT, _BY_GUID) else None
+        elif (kind, subtype) == (_MEDIA, _IS_FILE) and guid is not None and not path:
+            path = value.decode("utf-16-le").split("\0", 1)[0]
         at += size
-    return None
+    return guid, path

@@ -59,7 +59,8 @@ def _bare(sandbox: LinuxSandbox, one: Launch) -> float:
     program = os.memfd_create("armillary-bench")
     os.write(program, plan.filter)
     os.lseek(program, 0, os.SEEK_SET)
-    command = [*plan.command[:-1], "--seccomp", str(program), "--", one.manifest.entry_point]
+    arguments = plan.command[: plan.command.index("--as-pid-1")]  # after it, what is about our own command
+    command = [*arguments, "--seccomp", str(program), "--", one.manifest.entry_point]
     begun = time.perf_counter()
     # Without a limit of time: with one, Python looks every few milliseconds whether it has ended.
     subprocess.run(command, pass_fds=(program, *plan.descriptors), stdin=subprocess.DEVNULL, check=True)

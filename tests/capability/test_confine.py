@@ -62,7 +62,7 @@ def test_only_without_root_there_is_a_user_namespace_and_nothing_inside_has_a_ca
 
 def test_the_root_is_made_read_only_last_and_only_named_folders_are_writable() -> None:
     text = arguments(folders=Folders(data="/data/a", device_authentication="/daa"))
-    assert text.endswith("--remount-ro / --chdir / --")
+    assert text.endswith("--remount-ro / --chdir /")
     assert "--bind /data/a /mnt/data" in text
     assert "--ro-bind /daa /run/armillary/daa" in text
     assert text.count(" --bind ") == 1
@@ -73,6 +73,7 @@ def test_proc_is_masked_and_dev_is_five_devices() -> None:
     text = arguments()
     assert "--ro-bind /dev/null /proc/kcore" in text
     assert "--tmpfs /proc/acpi --remount-ro /proc/acpi" in text
+    assert "--proc /proc --perms 0555 --size 4096 --tmpfs /proc/1 --remount-ro /proc/1" in text
     assert "--dev-bind /dev/null /dev/null" in text
     assert text.count("--dev-bind") == 5
     assert "--dev " not in text

@@ -98,7 +98,7 @@ def test_limits_are_those_of_the_grant() -> None:
 
 
 def test_what_tells_about_the_machine_is_masked() -> None:
-    assert bundled.bundled(NOTHING).config["linux"]["maskedPaths"] == ["/proc/kcore", "/proc/acpi"]
+    assert bundled.bundled(NOTHING).config["linux"]["maskedPaths"] == ["/proc/1", "/proc/kcore", "/proc/acpi"]
 
 
 @pytest.mark.parametrize("machine", sorted(ARCHITECTURES))

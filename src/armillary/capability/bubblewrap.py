@@ -19,7 +19,7 @@ def bubblewrap_arguments(
     generated: Mapping[str, int],
     user_namespace: int | None,
 ) -> tuple[str, ...]:
-    """Arguments of bwrap up to the command.
+    """Arguments of bwrap up to what is about its command (:mod:`waiting`).
 
     ``generated`` maps paths inside to the descriptors that their content is read from. With ``user_namespace`` bwrap
     makes one and is this user in it (unprivileged supervisor). The command has no capability: the launcher enters the
@@ -31,7 +31,7 @@ def bubblewrap_arguments(
     arguments += _identity_arguments(user_namespace)
     for place in places(runtime, image, folders, generated):
         arguments += _words(place, generated)
-    return (*arguments, "--remount-ro", "/", "--chdir", "/", "--")
+    return (*arguments, "--remount-ro", "/", "--chdir", "/")
 
 
 def _identity_arguments(user_namespace: int | None) -> list[str]:

@@ -53,6 +53,8 @@ FILE_SIZE_MINIMUM_BYTES = TEMPORARY_SIZE_BYTES
 # (systemd.io/UIDS-GIDS: container users end at 0x6FFFFFFF), below 2^31, which some programs cannot hold.
 APPLICATION_USER_FIRST = 0x70000001
 APPLICATION_USER_COUNT = 1 << 24
+# What waits beside an application, where the device gives users; no application is this one.
+WAITING_USER = APPLICATION_USER_FIRST + APPLICATION_USER_COUNT - 1
 # Group that may read the device's client certificate and key.
 DEVICE_AUTHENTICATION_GROUP = 0x70000000
 

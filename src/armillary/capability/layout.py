@@ -26,6 +26,8 @@ from armillary.capability.confine import (
 
 # How the C library's loader is named in /lib (/lib/ld-linux-aarch64.so.1).
 LOADER_PREFIX = "ld-linux"
+# What stays there for the application's sake has no filter of its; it may have its user, whose memory is in here.
+FIRST_PROCESS = "/proc/1"
 
 
 class Kind(Enum):
@@ -106,9 +108,10 @@ def _of_image(runtime: Runtime, image: ImageTree) -> list[Place]:
 
 
 def _of_kernel(runtime: Runtime) -> list[Place]:
-    """/proc without what is about the whole machine, and a /dev of five devices."""
+    """/proc without what is about the whole machine or the first process, and a /dev of five devices."""
     return [
         Place(Kind.PROCESSES, "/proc"),
+        Place(Kind.HIDDEN_FOLDER, FIRST_PROCESS),
         *(Place(Kind.HIDDEN_FILE, path) for path in runtime.masked_files),
         *(Place(Kind.HIDDEN_FOLDER, path) for path in runtime.masked_folders),
         *(Place(Kind.DEVICE, f"{DEVICE_FOLDER}/{name}", f"{DEVICE_FOLDER}/{name}") for name in DEVICES),

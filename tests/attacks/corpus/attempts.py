@@ -48,6 +48,7 @@ ATTEMPTS = (
     # Other processes; and its own place before them
     *rows("environment-of-victim environment-of-device memory-file-of-victim", "namespaces", "landlock"),
     *rows("root-of-device descriptors-of-device", "namespaces", "landlock"),
+    *rows("memory-of-neighbour", "neighbours", "landlock"),
     *rows("trace-victim trace-device kcmp-victim read-memory-of-victim write-memory-of-victim", "seccomp", "seccomp"),
     *rows("priority-of-victim processors-of-victim limits-of-victim descriptor-of-victim", "seccomp", "seccomp"),
     *rows("signal-victim signal-device signal-victim-by-descriptor", "namespaces", "signals"),

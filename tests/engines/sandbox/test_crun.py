@@ -203,6 +203,17 @@ def test_a_probe_notices_what_the_bundle_leaves_out(container: CrunSandbox, name
     assert not missing(container)  # the control
 
 
+def test_a_probe_notices_a_first_process_that_can_be_changed(container: CrunSandbox) -> None:
+    """A shell of the application's user, which no filter of the launcher holds; Landlock covers it as well."""
+    changed = Changed(container.runtime, container.own_user)
+    changed.replaced = of_launcher(landlock=None)
+    assert missing(changed) == {"landlock"}
+    changed = Changed(container.runtime, container.own_user)
+    changed.replaced = of_launcher(landlock=None)
+    changed.change = lambda config: config["linux"]["maskedPaths"].remove("/proc/1")
+    assert missing(changed) == {"landlock", "neighbours"}
+
+
 @ROOT_ONLY
 @pytest.mark.parametrize("user", [0, 4711])
 def test_a_probe_notices_another_user(user: int) -> None:

@@ -68,6 +68,7 @@ def ungrouped(plan: StartPlan) -> StartPlan:
 
 
 TEMPORARY = ("--perms", "1777", "--size", "1048576", "--tmpfs", "/tmp")
+COVERED = ("--perms", "0555", "--size", "4096", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1")
 NO_LIMITS = {"CORE": 1 << 40, "DATA": 1 << 40, "FSIZE": 1 << 40, "NOFILE": 1 << 16, "NPROC": 1 << 20}
 
 # mutation -> (what is removed, mechanisms of which at least these must be reported as missing)
@@ -81,6 +82,10 @@ LINUX_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
         {"landlock", "network-broker"},
     ),
     "no landlock": (configured(landlock=None), {"landlock"}),
+    "a first process in sight, no landlock": (
+        lambda plan: commanded(COVERED)(configured(landlock=None)(plan)),
+        {"landlock"},
+    ),
     "writable places that run": (configured(noexec=None), {"written-files-not-loaded"}),
     "no landlock, and writable places that run": (
         configured(landlock=None, noexec=None),
@@ -91,7 +96,10 @@ LINUX_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
     "no control group": (ungrouped, set(group_report.JUDGES)),
     "a writable root": (commanded(("--remount-ro", "/", "--chdir"), ("--chdir",)), {"read-only-root"}),
     "the host's network": (commanded(("--unshare-net",)), {"namespaces", "network-namespace"}),
-    "the host's processes": (commanded(("--unshare-pid",)), {"namespaces"}),
+    "the host's processes": (
+        lambda plan: commanded(("--as-pid-1",))(commanded(("--unshare-pid",))(plan)),
+        {"namespaces"},
+    ),
     "the host's name": (
         lambda plan: commanded(("--hostname", "armillary"))(commanded(("--unshare-uts",))(plan)),
         {"namespaces"},
@@ -185,6 +193,17 @@ def test_a_probe_notices_what_is_removed(name: str, own_user: bool, monkeypatch:
     mutated.mutation = mutation
     monkeypatch.setattr(tempfile, "tempdir", "/tmp")  # where the mutations look for the host's files
     assert expected <= missing(mutated.self_test())
+
+
+def test_a_probe_notices_a_first_process_that_can_be_changed() -> None:
+    """Where a device is not root's, it has the application's user; Landlock covers it as well."""
+    plain = linux_sandbox(own_user=False)
+    mutated = MutatedLinux(plain.bubblewrap, own_user=False)
+    mutated.mutation, _ = LINUX_MUTATIONS["a first process in sight, no landlock"]
+    assert {"neighbours", "landlock"} <= missing(mutated.self_test())
+    mutated = MutatedLinux(plain.bubblewrap, own_user=False)
+    mutated.mutation = configured(landlock=None)
+    assert missing(mutated.self_test()) == {"landlock"}
 
 
 @pytest.mark.parametrize("name", sorted(ROOT_MUTATIONS))

@@ -45,7 +45,7 @@ RECEIVER, LAUNCHER = "/run/armillary/receiver.py", "/run/armillary/launcher.py"
 
 WEAKER = (
     "The first process inside is a shell of the host. It has the application's user, namespaces and limits, a list of "
-    "system calls that looks at fewer arguments, and no Landlock."
+    "system calls that looks at fewer arguments, and no Landlock. The application neither reads nor changes it."
 )
 
 

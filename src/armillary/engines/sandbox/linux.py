@@ -16,6 +16,7 @@ from armillary.capability import confine
 from armillary.capability.bubblewrap import bubblewrap_arguments
 from armillary.capability.confine import Folders, ImageTree, Runtime
 from armillary.capability.seccomp import compile_filter
+from armillary.capability.waiting import waiting_arguments, waiting_filter
 from armillary.engines.sandbox import namespaces
 from armillary.engines.sandbox.control_groups.groups import ApplicationGroup, DeviceGroups, device_groups
 from armillary.engines.sandbox.crash.ptrace import can_trace
@@ -27,8 +28,8 @@ from armillary.engines.sandbox.start.entry import check_launch
 from armillary.engines.sandbox.start.grouping import launch_in_group
 from armillary.engines.sandbox.start.plan import StartPlan
 
-# bwrap itself, what it leaves in the application's process namespace to wait for its children, and its command.
-WRAPPER_PROCESSES = 3
+# bwrap itself, and what waits inside.
+WRAPPER_PROCESSES = 2
 
 
 @dataclass(slots=True)
@@ -74,6 +75,7 @@ class LinuxSandbox:
     ) -> StartPlan:
         """How an application is started."""
         runtime = host.runtime()
+        waiting = host.waiting_programs(runtime)
         folders = namespaces.folders(launch_, storage)
         generated = {
             path: namespaces.memory_file(content) for path, content in namespaces.own_files(launch_.grant).items()
@@ -85,9 +87,11 @@ class LinuxSandbox:
             generated=generated,
             user_namespace=None if self.own_user else namespaces.application_user(launch_),
         )
+        held = namespaces.memory_file(waiting_filter(kernel.machine(), as_root=self.own_user))
+        waits = waiting_arguments(waiting, filter_descriptor=held, as_root=self.own_user)
         policy = confine.filter_policy(launch_.grant, namespaces=True, serial=bool(launch_.serial_ports))
         return StartPlan(
-            command=(self.bubblewrap, *arguments),
+            command=(self.bubblewrap, *arguments, *waits),
             interpreter=runtime.interpreter,
             configuration=self._configuration(launch_, runtime, tree, folders),
             filter=compile_filter(kernel.machine(), policy),
@@ -100,7 +104,7 @@ class LinuxSandbox:
             traces=can_trace(kernel.machine()) and namespaces.is_native(launch_) and not launch_.debugged,
             group=group,
             storage=storage,
-            descriptors=tuple(generated.values()),
+            descriptors=(*generated.values(), held),
         )
 
     def _configuration(self, launch_: Launch, runtime: Runtime, tree: ImageTree, folders: Folders) -> dict[str, Any]:

@@ -73,6 +73,7 @@ def judges(*, as_root: bool, images: bool = True) -> Mapping[str, Judge]:
         NOT_LOADED: expect("own-file-mapped", "EPERM"),
         "capabilities": every(expect("capabilities", "none"), expect("bounding-set", "none")),
         "session": own_session,
+        "neighbours": expect("memory-of-neighbours", "ENOENT", "EACCES"),
         "namespaces": own_namespaces(*namespaces),
         "network-namespace": every(own_namespaces("net"), only_loopback),
         "read-only-root": every(expect("root", "EROFS"), expect("image", "EROFS")),

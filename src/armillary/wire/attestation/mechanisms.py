@@ -18,6 +18,7 @@ MECHANISMS: Final[Mapping[str, str]] = {
     "memory-limit": "all its processes together have so much memory, shared memory with it",
     "mutable-storage-limit": "its mutable storage has an end, everything in it together",
     "namespaces": "it sees no process, mount, name or shared memory of the host",
+    "neighbours": "it changes no process that waits beside it in its sandbox",
     "network-broker": "it reaches the hosts that its manifest names and no others, and each attempt is seen",
     "network-namespace": "it has no network interface but its own loopback",
     "no-new-privileges": "no program that it starts has more rights than it",

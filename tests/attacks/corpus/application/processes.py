@@ -30,6 +30,8 @@ attempt("environment-of-victim")(lambda: content(of_victim("environ")))
 attempt("environment-of-device")(lambda: content(of_device("environ")))
 attempt("root-of-device")(lambda: content(of_device("root" + ASKED["secret"])))
 attempt("descriptors-of-device")(lambda: os.listdir(of_device("fd")))
+# The first process of its namespace, or whoever started it.
+attempt("memory-of-neighbour")(lambda: os.open(f"/proc/{os.getppid() or 1}/mem", os.O_RDWR))
 attempt("trace-victim")(lambda: call("ptrace", PTRACE_SEIZE, ASKED["victim"], 0, 0))
 attempt("trace-device")(lambda: call("ptrace", PTRACE_SEIZE, ASKED["device"], 0, 0))
 attempt("kcmp-victim")(lambda: call("kcmp", os.getpid(), ASKED["victim"], 0, 0, 0))

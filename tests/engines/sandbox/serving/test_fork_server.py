@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import os
 import signal
 import subprocess
@@ -16,11 +18,15 @@ from tests.engines.sandbox.sandbox_stage import DEADLINE_S, Outcome, Stage, linu
 from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import until, wait_until
 
-from armillary.engines.sandbox.port import RunningApplication, Sandbox
+from armillary.capability.confine import WAITING_USER
+from armillary.capability.waiting import Waiting
+from armillary.engines.sandbox.linux import LinuxSandbox
+from armillary.engines.sandbox.network import kernel
+from armillary.engines.sandbox.port import Launch, RunningApplication, Sandbox
 from armillary.engines.sandbox.selection import open_sandbox
 from armillary.engines.sandbox.serving.fork_server import ForkServer, fork_server
 from armillary.engines.sandbox.start import host, starting
-from armillary.errors import SandboxUnavailableError
+from armillary.errors import InstallError, SandboxUnavailableError
 
 ROOT = Path(__file__).parents[4]
 ENGINES = ("as-root", "as-user", "reduced", "process")
@@ -135,21 +141,39 @@ def test_an_application_is_its_own_program_alone(stage: Stage, served: Sandbox) 
     assert "python" in Path(f"/proc/{server().pid}/maps").read_text()  # the control
 
 
+async def beside(application: int) -> dict[str, int]:
+    """What there is beside an application, by name, once what waits has become what it stays."""
+    found: dict[str, int] = {}
+
+    def settled() -> bool:
+        found.clear()
+        found.update({fields(pid)["Name"]: pid for pid in below(server().pid) if pid != application})
+        return "cat" in found
+
+    await until(settled, "what waits in the sandbox")
+    return found
+
+
 def test_what_waits_in_the_sandbox_holds_nothing(stage: Stage, wrapped: Sandbox) -> None:
     async def play() -> None:
         running = await waiting(stage, wrapped)
         try:
-            beside = [pid for pid in below(server().pid) if pid != running.pid]
-            names = sorted(fields(pid)["Name"] for pid in beside)
-            assert names == ["bwrap", "bwrap", "cat"]
-            for pid in beside:
+            found = await beside(running.pid)
+            assert sorted(found) == ["bwrap", "cat"]
+            for name, pid in found.items():
                 kinds = {number: kind.partition(":")[0] for number, kind in descriptors(pid).items()}
                 assert {number: kinds.pop(number) for number in (0, 1, 2)} == {0: "pipe", 1: "/dev/null", 2: "pipe"}
-                assert set(kinds.values()) <= ({"anon_inode"} if fields(pid)["Name"] == "bwrap" else set())
-            inside = [pid for pid in beside if len(fields(pid)["NSpid"].split()) > 1]
-            assert len(inside) == 2
-            assert all(int(fields(pid)[kind], 16) == 0 for pid in inside for kind in ("CapEff", "CapPrm", "CapAmb"))
-            assert all(fields(pid)["NoNewPrivs"] == "1" for pid in inside)
+                assert set(kinds.values()) <= ({"anon_inode"} if name == "bwrap" else set())
+            about = fields(found["cat"])
+            assert about["NSpid"].split()[1:] == ["1"]
+            assert all(int(about[kind], 16) == 0 for kind in ("CapEff", "CapPrm", "CapAmb"))
+            assert (about["NoNewPrivs"], about["Seccomp"], about["Seccomp_filters"]) == ("1", "2", "1")
+            own = fields(running.pid)["Uid"].split()[0]
+            assert own != "0" or os.geteuid() == 0
+            if isinstance(wrapped, LinuxSandbox) and wrapped.own_user:
+                assert set(about["Uid"].split()) == set(about["Gid"].split()) == {str(WAITING_USER)}
+                assert about["Groups"].split() == []
+                assert own not in ("0", str(WAITING_USER))
         finally:
             await running.stop(0)
         assert not list(below(server().pid))
@@ -157,22 +181,101 @@ def test_what_waits_in_the_sandbox_holds_nothing(stage: Stage, wrapped: Sandbox)
     asyncio.run(play())
 
 
-def test_what_waits_is_no_program_of_the_image(stage: Stage, wrapped: Sandbox) -> None:
-    """It is another user than the application, and nothing confines it but its namespaces."""
-    launch = stage.launch(WAITS, files={"bin/cat": Path("/usr/bin/sleep").read_bytes()})
-    (launch.image_root / "bin" / "cat").chmod(0o555)
+def test_who_loses_its_parent_inside_leaves_nothing(stage: Stage, wrapped: Sandbox) -> None:
+    """The kernel forgets it: what waits there waits for nobody."""
+    code = """
+import os, sys
+for _ in range(100):
+    if os.fork() == 0:
+        if os.fork() == 0: os.execv("/usr/bin/true", ["true"])
+        os._exit(0)
+    os.wait()
+while True:
+    left = [pid for pid in range(3, 400) if os.path.exists(f"/proc/{pid}")]
+    if not left: break
+print("none left")
+"""
+    plain = dataclasses.replace(wrapped, _report=None)  # type: ignore[type-var]
+    monkey = pytest.MonkeyPatch()
+    with monkey.context() as patched:
+        patched.setattr(kernel, "landlock_abi", lambda: 0)  # which lets nobody look at other processes
+        outcome = stage.run(plain, code)
+    assert outcome.lines == ["none left"], outcome.errors
 
-    async def play() -> list[int]:
+
+def test_a_sandbox_ends_with_its_wrapper(stage: Stage, wrapped: Sandbox) -> None:
+    async def play() -> int | None:
+        running = await waiting(stage, wrapped)
+        os.kill((await beside(running.pid))["bwrap"], signal.SIGKILL)
+        async with asyncio.timeout(DEADLINE_S):
+            return (await running.wait()).signal
+
+    assert asyncio.run(play()) == signal.SIGKILL
+    assert not list(below(server().pid))
+
+
+TRAP = b"#!/usr/bin/env python3\nraise SystemExit(0)\n"
+TRAPS = [f"{folder}/{name}" for folder in ("bin", "lib") for name in ("cat", "env", "chroot", "sh", "ld.so.preload")]
+
+
+def test_what_waits_is_no_program_of_the_image(stage: Stage, wrapped: Sandbox) -> None:
+    """Nothing confines it but its namespaces and a filter of its own."""
+    files = dict.fromkeys(TRAPS, TRAP) | {"lib/libc.so.6": b"", "lib/ld-linux-x86-64.so.2": b""}
+    launch = stage.launch(WAITS, files=files)
+    for name in TRAPS:
+        (launch.image_root / name).chmod(0o555)
+
+    async def play(launch: Launch) -> tuple[str, int]:
         outcome = Outcome()
         running = await wrapped.start(launch, outcome.events.append)
         try:
             await until(lambda: outcome.lines, "the application")
-            waits = [pid for pid in below(server().pid) if fields(pid)["Name"] == "cat"]
-            return [Path(f"/proc/{pid}/root{Path(f'/proc/{pid}/exe').readlink()}").stat().st_ino for pid in waits]
+            waits = (await beside(running.pid))["cat"]
+            program = str(Path(f"/proc/{waits}/exe").readlink())
+            return program, Path(f"/proc/{waits}/root{program}").stat().st_ino
         finally:
             await running.stop(0)
 
-    assert asyncio.run(play()) == [Path("/usr/bin/cat").stat().st_ino]
+    real = Path("/usr/bin/cat").resolve()
+    assert asyncio.run(play(launch)) == (str(real), real.stat().st_ino)
+
+
+def test_a_program_of_the_image_that_waited_would_show(
+    stage: Stage, wrapped: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: named as it was, the image's own cat is what bwrap executes, and the sandbox ends with it."""
+    launch = stage.launch(WAITS, files={"bin/cat": TRAP})
+    (launch.image_root / "bin" / "cat").chmod(0o555)
+    monkeypatch.setattr(host, "waiting_programs", lambda _: Waiting("/usr/sbin/chroot", "/usr/bin/env", "/bin/cat"))
+
+    async def play() -> None:
+        running = await wrapped.start(launch, lambda _: None)
+        async with asyncio.timeout(DEADLINE_S):
+            assert (await running.wait()).signal == signal.SIGKILL
+
+    with contextlib.suppress(SandboxUnavailableError):  # where it ended before the application began
+        asyncio.run(play())
+
+
+@pytest.mark.parametrize("name", ["usr/bin/cat", "etc/ld.so.preload", "lib64/ld-linux-x86-64.so.2", "sbin/chroot"])
+def test_an_image_that_covers_what_waits_is_refused(stage: Stage, wrapped: Sandbox, name: str) -> None:
+    with pytest.raises(InstallError, match=f"expected no {name.split('/', maxsplit=1)[0]} at the top"):
+        stage.run(wrapped, "", files={name: TRAP})
+
+
+@pytest.mark.parametrize("missing", ["chroot", "env", "cat"])
+def test_a_host_without_what_waits_is_refused(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it has one outside of what is inside a sandbox, as a /bin of its own."""
+    real = host.runtime()
+    assert host.waiting_programs(real).cat == "/usr/bin/cat"
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != missing and access(path, mode))
+    host.waiting_programs.cache_clear()
+    try:
+        with pytest.raises(SandboxUnavailableError, match=f"the host's {missing} below /usr/bin or /usr/sbin"):
+            host.waiting_programs(real)
+    finally:
+        host.waiting_programs.cache_clear()
 
 
 def test_what_ends_a_service_is_for_the_device(stage: Stage, served: Sandbox) -> None:
@@ -296,7 +399,7 @@ def test_server_and_applications_end_with_a_device_that_is_killed(kind: str, sta
 
 SLOW_WRAPPER = """#!/usr/bin/env python3
 import json, os, sys, time
-folder = sys.argv[-2]  # the last is what waits
+folder = sys.argv[-1]
 child = os.fork()
 if child == 0:
     os.closerange(3, 4096)

@@ -14,8 +14,8 @@ On the status socket it says ``{"process": PID}`` when the launcher runs, ``{"er
 will be none, and at last ``{"ended": CODE}`` when the application and everything of its sandbox is gone (minus the
 number of a signal that ended it). When the device closes its end for writing, the application is ended.
 
-With a command, two processes are made. The first becomes bwrap, whose command is cat(1) waiting for input that never
-comes. The second is the launcher, forked into the sandbox's process namespace (only a new process gets there): it
+With a command, two processes are made. The first becomes bwrap, whose command ends with cat(1) waiting for input that
+never comes. The second is the launcher, forked into the sandbox's process namespace (only a new process gets there): it
 waits until bwrap has made everything, enters the rest, and goes on as a launcher that bwrap had started would. Where
 there is a user namespace, a third process stands between for a moment, because nobody leaves one.
 """
@@ -43,8 +43,6 @@ MESSAGE_LIMIT_BYTES = 1 << 18
 DESCRIPTOR_LIMIT, DESCRIPTOR_BYTES = 64, 4
 FIXED_DESCRIPTORS = 4  # status, channel, standard output, standard error
 INFORMATION_LIMIT_BYTES = 4096
-# What waits in the sandbox as bwrap's command: by its whole path, because an image has a /bin of its own.
-PLACEHOLDER = "/usr/bin/cat"
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
 # What ends a service or comes from a terminal is for the device, with which this server ends.
 NOT_FOR_THE_SERVER = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -293,7 +291,7 @@ class Server:
         close_all_but({*start.inherited, information, block})
         program, *arguments = start.command
         told = ("--info-fd", str(information), "--block-fd", str(block))
-        os.execve(program, [program, *told, *arguments, PLACEHOLDER], ENVIRONMENT)  # noqa: S606 - its purpose
+        os.execve(program, [program, *told, *arguments], ENVIRONMENT)  # noqa: S606 - its purpose
 
     def _inform(self, start: Start) -> None:
         """Read what bwrap tells of its sandbox; when that is complete, bring the launcher into it."""
@@ -319,6 +317,8 @@ class Server:
 
     def _bring(self, start: Start, first: int) -> None:
         """Make the launcher, in the sandbox's process namespace."""
+        if not start.wrapper:
+            raise OSError(errno.EPROTO, "bwrap ended")
         inside = namespaces_of(str(first))
         kinds = sum(kind for name, kind in NAMESPACES.items() if inside[name] != self._own_namespaces[name])
         later = kinds & ~ENTERED_FIRST
@@ -430,7 +430,7 @@ class Server:
                 else:
                     start.application = 0
                     start.code = os.waitstatus_to_exitcode(status)
-                    start.end()
+                start.end()  # what waits inside does not hear of the wrapper's end where it has changed its user
                 self._finish(start)
 
     def _fail(self, start: Start, step: str, reason: str) -> None:

@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from armillary.capability.confine import ImageTree, Runtime
+from armillary.capability.waiting import PROGRAMS, Waiting
+from armillary.errors import SandboxUnavailableError
 
 # Parts of /proc that tell about the whole machine (the OCI runtime specification's maskedPaths and more).
 MASKED_PROC = (
@@ -49,6 +51,8 @@ MASKED_PROC = (
     "vmstat",
     "zoneinfo",
 )
+# Where the host's programs are inside as well: an image's own /bin is not among them.
+PROGRAM_FOLDERS = ("/usr/bin", "/usr/sbin")
 # What a program may need of /etc to start and to verify certificates.
 ETC = ("/etc/ld.so.cache", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/localtime")
 TOP_LINKS = ("lib", "lib32", "lib64")
@@ -79,6 +83,28 @@ def runtime() -> Runtime:
         masked_files=tuple(str(path) for path in masked if path.is_file() and not path.is_symlink()),
         masked_folders=tuple(str(path) for path in masked if path.is_dir() and not path.is_symlink()),
         library_search=_library_search(prefix),
+    )
+
+
+@functools.cache
+def waiting_programs(provided: Runtime) -> Waiting:
+    """The programs that wait in a sandbox, of the host's runtime.
+
+    Raises:
+        SandboxUnavailableError: it lacks one.
+    """
+    return Waiting(*(_program(name, provided) for name in PROGRAMS))
+
+
+def _program(name: str, provided: Runtime) -> str:
+    for folder in PROGRAM_FOLDERS:
+        path = Path(folder, name)
+        real = path.resolve()
+        if os.access(real, os.X_OK) and any(real.is_relative_to(each) for each in provided.folders):
+            return str(path)  # by its own name: of some systems all of these are one program
+    raise SandboxUnavailableError(
+        f"expected the host's {name} below {' or '.join(PROGRAM_FOLDERS)}, got none",
+        remedy="Install coreutils on a system whose /bin is /usr/bin, or use --sandbox reduced.",
     )
 
 

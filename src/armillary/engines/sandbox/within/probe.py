@@ -25,6 +25,8 @@ CLONE_NEWUSER = 0x10000000
 # TIOCSTI with a bit above the 32 that the kernel reads.
 TIOCSTI_HIGH = 0x1_0000_5412
 KEYCTL = {"x86_64": 250, "aarch64": 219}
+# Numbers that whatever is beside an application in its process namespace has, and it never.
+NEIGHBOURS = [pid for pid in range(1, 8) if pid != os.getpid()]
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 
 
@@ -176,6 +178,12 @@ def multiply(most: int) -> str:
     return f"{saw} {len(children)}"
 
 
+def open_memory_of_neighbours() -> str:
+    """Open the memory of the first processes of its namespace, in order to change it: ``ok`` where one lets it."""
+    saw = [attempt(lambda pid=pid: os.close(os.open(f"/proc/{pid}/mem", os.O_RDWR))) for pid in NEIGHBOURS]
+    return "ok" if "ok" in saw else saw[0]
+
+
 def connect(host: str, port: int, kind: int = socket.SOCK_STREAM) -> str:
     """Connect and read the listener's greeting: what a program sees."""
 
@@ -243,6 +251,7 @@ def answers(question: dict[str, Any]) -> Any:
     yield "secret", attempt(lambda: open(question["secret"], "rb").close())
     yield "secret-mode", attempt(lambda: os.chmod(question["secret"], 0o600))
     yield "landlock", attempt(lambda: open("/proc/version", "rb").close())
+    yield "memory-of-neighbours", open_memory_of_neighbours()
     yield "own-file", run_own_file()
     yield "own-file-mapped", map_own_file()
     yield "temporary", fill(os.environ["TMPDIR"])

@@ -57,6 +57,7 @@ class ProcessSandbox:
             },
             filter=b"",
             hosts=launch_.grant.hosts,
+            component_id=launch_.grant.component_id,
             own_network=False,
             wraps=False,
             cleanup=lambda: shutil.rmtree(temporary, ignore_errors=True),

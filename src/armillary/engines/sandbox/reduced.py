@@ -111,6 +111,7 @@ class ReducedSandbox:
             udp_server_ports=frozenset(launch_.grant.udp_server_ports),
             interface=None if launch_.interface is None else str(launch_.interface),
             addresses=launch_.addresses,
+            component_id=launch_.grant.component_id,
             own_network=False,
             wraps=False,
             group=group,

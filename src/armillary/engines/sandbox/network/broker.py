@@ -99,10 +99,10 @@ class Broker:
     interface: str | None = None  # Path of the one Unix socket of the host that it may connect to
     own_network: bool  # Whether the application has a network namespace of its own
     report: Callable[[Decision, str], None]  # Called with (decision, protocol) for each attempt
+    answers: Answers  # What the names that it declares resolved to
     _pending: set[asyncio.Task[None]] = field(default_factory=set)
     _names: dict[int, str] = field(default_factory=dict)
     _poll: select.poll = field(default_factory=select.poll)
-    _answers: Answers = field(default_factory=Answers)
     _inside: InsideNetwork = field(default_factory=InsideNetwork)
     _reading: Reading = field(default_factory=Reading)
     _paused: bool = False
@@ -240,9 +240,9 @@ class Broker:
             raise OSError(errno.EALREADY, "it is being connected")
         blocking = not fcntl.fcntl(call.own.fileno(), fcntl.F_GETFL) & os.O_NONBLOCK
         if blocking or itself is not None:
-            stream = await connect_outside(host, port, patience_s=CONNECT_TIMEOUT_S, answers=self._answers)  # (5)
+            stream = await connect_outside(host, port, patience_s=CONNECT_TIMEOUT_S, answers=self.answers)  # (5)
         else:
-            stream = await begin_outside(host, port, self._answers)
+            stream = await begin_outside(host, port, self.answers)
         with stream:
             if itself is not None and await self._itself(target) != itself:
                 raise OSError(errno.ECONNREFUSED, "its own listener has gone")
@@ -265,7 +265,7 @@ class Broker:
             self.gateway.add_resolver(_source(own))
             return 0
         self._note(decision, "udp")
-        family, address = (await addresses_of(decision.host, decision.port, self._answers))[0]
+        family, address = (await addresses_of(decision.host, decision.port, self.answers))[0]
         if self.own_network:
             own.connect(_for_family(own, self.gateway.address))
             self.gateway.add_flow(_source(own), family, address, decision.port)
@@ -398,7 +398,7 @@ class Broker:
         if self.ports.datagrams is not None and self.ports.datagrams.is_peer(target.host, target.port):
             return own.sendto(data, _allowed_flags(flags), (target.host, target.port))  # it stays inside
         decision = self._decide(target, "udp")
-        family, address = (await addresses_of(decision.host, decision.port, self._answers))[0]
+        family, address = (await addresses_of(decision.host, decision.port, self.answers))[0]
         if not self.own_network:
             return own.sendto(data, _allowed_flags(flags), _for_family(own, (address, decision.port)))
         if _source(own)[1] == 0:

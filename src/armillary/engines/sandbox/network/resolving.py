@@ -12,11 +12,11 @@ import os
 import socket
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from armillary.capability.network import parse_address, refuse_resolved
+from armillary.engines.sandbox.network.lookups import Lookups
 from armillary.engines.sandbox.network.own_ports import check_not_own
 
 RESOLVE_TIMEOUT_S = 10.0
@@ -27,11 +27,6 @@ ADDRESS_LIMIT = 4
 KEPT_S = 3.0
 HOSTS_FILE = Path("/etc/hosts")
 HOSTS_FILE_LIMIT_BYTES = 1 << 20
-# Threads for lookups, apart from the loop's own: a name server that does not answer keeps a thread for long, and an
-# application can ask for its declared names as often as it likes.
-RESOLVER_THREADS = 4
-_RESOLVERS = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="sandbox-resolve")
-
 Place = tuple[socket.AddressFamily, str]
 
 
@@ -42,6 +37,7 @@ class Answers:
     Kept is what the resolver said and not what was decided about it: every address is checked at each use.
     """
 
+    lookups: Lookups = field(default_factory=Lookups)
     _found: dict[str, tuple[float, list[Place]]] = field(default_factory=dict)  # Name to when, and what
 
     def find(self, name: str) -> list[Place] | None:
@@ -68,21 +64,20 @@ async def addresses_of(host: str, port: int, answers: Answers | None = None) -> 
     if address is not None:
         check_not_own(address, port)
         return [(socket.AF_INET if address.version == 4 else socket.AF_INET6, str(address))]
-    found = None if answers is None else answers.find(host)
+    answers = Answers() if answers is None else answers
+    found = answers.find(host)
     if found is None:
-        found = await _resolve(host)
-        if answers is not None:
-            answers.keep(host, found)
+        found = await _resolve(host, answers.lookups)
+        answers.keep(host, found)
     return _usable(host, port, found)
 
 
-async def _resolve(host: str) -> list[Place]:
+async def _resolve(host: str, lookups: Lookups) -> list[Place]:
     """Raises OSError (EHOSTUNREACH) for a name that does not resolve in time."""
-    ask = functools.partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)  # each address once
     try:
         async with asyncio.timeout(RESOLVE_TIMEOUT_S):
-            found = await asyncio.get_running_loop().run_in_executor(_RESOLVERS, ask)
-    except (socket.gaierror, TimeoutError) as error:
+            found = await lookups.ask(host)
+    except (OSError, TimeoutError) as error:
         raise OSError(errno.EHOSTUNREACH, f"{host} does not resolve outside ({error})") from error
     return [(family, str(where[0])) for family, _, _, _, where in found]
 

@@ -21,7 +21,9 @@ from armillary.engines.sandbox.network.attempts import AttemptLog
 from armillary.engines.sandbox.network.broker import Broker
 from armillary.engines.sandbox.network.datagram import Gateway
 from armillary.engines.sandbox.network.datagram_server import DatagramServer
+from armillary.engines.sandbox.network.lookups import lookups_of
 from armillary.engines.sandbox.network.name_lookup import Lookup
+from armillary.engines.sandbox.network.resolving import Answers
 from armillary.engines.sandbox.network.server_ports import ServerPorts
 from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, AppEvent
 from armillary.engines.sandbox.serving.fork_server import fork_server
@@ -199,6 +201,7 @@ def _broker(plan: StartPlan, pid: int, answer: dict[str, Any], log: AttemptLog) 
         gateway=Gateway(inside, plan.hosts, on_lookup),
         own_network=plan.own_network,
         report=log.record,
+        answers=Answers(lookups_of(plan.component_id)),
     )
 
 

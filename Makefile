@@ -81,9 +81,11 @@ image: setup     ## Build the device image into .image/x86_64 (ARGS="--kernel ow
 	@./scripts/install-image-tools
 	@.venv/bin/armillary image build $(ARGS)
 
-image-test: setup ## Build the device image, boot it in QEMU and attack it (ARGS="-k flipped" runs a part)
+IMAGE_KERNEL ?= debian
+
+image-test: setup ## Build the device image, boot it in QEMU and attack it (ARGS="-k flipped", IMAGE_KERNEL=own)
 	@./scripts/install-image-tools
-	@.venv/bin/armillary image build
+	@.venv/bin/armillary image build --kernel $(IMAGE_KERNEL)
 	@ARMILLARY_IMAGE_TESTS=$(CURDIR)/.image/x86_64 $(RUN) pytest tests/device_image/booted $(ARGS)
 
 image-kernel: setup  ## Build the device image's own kernels (KERNELS=x86_64); as they are if nothing changed

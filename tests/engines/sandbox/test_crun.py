@@ -279,6 +279,19 @@ print(os.read(0, 1))
     assert (after.st_uid, after.st_gid, after.st_mode) == (before.st_uid, before.st_gid, before.st_mode)
 
 
+def test_no_application_opens_a_terminal_of_the_host(stage: Stage, container: CrunSandbox) -> None:
+    """As a user, crun puts the host's /dev/tty there; nobody inside has a terminal, with Landlock or without."""
+    changed = Changed(container.runtime, container.own_user)
+    changed.replaced = of_launcher(landlock=None)
+    code = """
+import errno, os
+try: print(os.open("/dev/tty", os.O_RDWR))
+except OSError as error: print(errno.errorcode[error.errno])
+"""
+    (said,) = stage.run(changed, code).lines
+    assert said in (("ENOENT",) if container.own_user else ("ENOENT", "EPERM", "ENXIO"))
+
+
 def test_an_application_begins_as_in_the_other_engines(stage: Stage, container: CrunSandbox) -> None:
     code = """
 import os, signal

@@ -74,20 +74,14 @@ def checked(result: int) -> int:
 
 
 def fork_into(group: str) -> int:
-    """fork(2) straight into a control group of version 2; an ordinary one, which then moves, where that is refused.
+    """fork(2) straight into a control group of version 2; minus one where that is refused.
 
     To move a process between groups waits for every processor of the machine; to be born in one does not.
     """
-    if group:
-        directory = os.open(group, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        asked = CLONE_ARGUMENTS.pack(CLONE_INTO_CGROUP, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, directory)
-        process = int(LIBC.syscall(ctypes.c_long(CLONE3), ctypes.c_char_p(asked), ctypes.c_size_t(len(asked))))
-        os.close(directory)
-        if process >= 0:
-            return process
-    process = os.fork()
-    if process == 0 and group:
-        enter_group(f"{group}/cgroup.procs")
+    directory = os.open(group, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    asked = CLONE_ARGUMENTS.pack(CLONE_INTO_CGROUP, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, directory)
+    process = int(LIBC.syscall(ctypes.c_long(CLONE3), ctypes.c_char_p(asked), ctypes.c_size_t(len(asked))))
+    os.close(directory)
     return process
 
 
@@ -142,6 +136,7 @@ class Start:
         self.groups: list[str] = asked["groups"]
         self.status, self.channel, self.output, self.errors = descriptors[:FIXED_DESCRIPTORS]
         self.given = descriptors[FIXED_DESCRIPTORS:]
+        self.nothing = -1  # Its standard input: what one application sets of it, no other reads
         self.wrapper = 0  # bwrap
         self.sandbox = -1  # pidfd of the first process in the sandbox
         self.emptied = False  # That process is gone
@@ -154,14 +149,17 @@ class Start:
 
     def let_go(self) -> None:
         """Close what only the launcher needs."""
-        for descriptor in (self.channel, self.output, self.errors, self.ready, *self.given):
+        for descriptor in (self.nothing, self.channel, self.output, self.errors, self.ready, *self.given):
             if descriptor >= 0:
                 os.close(descriptor)
-        self.channel = self.output = self.errors = self.ready = -1
+        self.nothing = self.channel = self.output = self.errors = self.ready = -1
         self.given = []
 
     def end(self) -> None:
-        """Kill the application with its sandbox."""
+        """Kill the application with its sandbox, which also ends where its number is not known: by its input."""
+        if self.input >= 0:
+            os.close(self.input)
+            self.input = -1
         if self.application:
             os.kill(self.application, signal.SIGKILL)  # our child: its number is its own until we have waited for it
         if self.sandbox >= 0:
@@ -187,7 +185,7 @@ class Server:
         self._control.set_inheritable(False)
         self._starts: dict[int, Start] = {}  # By status socket
         self._poll = select.poll()
-        self._nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self._nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)  # Of what waits in sandboxes, no application's
         self._woken, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._own_namespaces = namespaces_of("self")
         self._own_processes = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
@@ -242,6 +240,7 @@ class Server:
         self._starts[start.status] = start
         self._listen(start.status, lambda: self._hear(start))
         try:
+            start.nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
             if start.command:
                 self._wrap(start)
             else:
@@ -253,12 +252,15 @@ class Server:
 
     def _fork(self, start: Start, child: Any) -> int:
         """A new process in the application's groups, which does not return."""
-        process = fork_into(start.group)
+        process, entered = fork_into(start.group) if start.group else -1, start.groups
+        if process < 0:
+            process = os.fork()
+            entered = [f"{start.group}/cgroup.procs", *entered] if start.group else entered
         if process:
             return process
         try:
             forget_signals()
-            for file in start.groups:
+            for file in entered:
                 enter_group(file)
             child(start)
         except BaseException as error:  # noqa: BLE001 - whatever it is, there is only one server
@@ -267,14 +269,18 @@ class Server:
 
     def _wrap(self, start: Start) -> None:
         """Have bwrap make the sandbox."""
-        start.information, information = os.pipe2(os.O_CLOEXEC)
-        block, start.ready = os.pipe2(os.O_CLOEXEC)
-        waits, start.input = os.pipe2(os.O_CLOEXEC)
-        os.write(start.ready, b"1")
+        theirs: list[int] = []
         try:
+            start.information, information = os.pipe2(os.O_CLOEXEC)
+            theirs.append(information)
+            block, start.ready = os.pipe2(os.O_CLOEXEC)
+            theirs.append(block)
+            waits, start.input = os.pipe2(os.O_CLOEXEC)
+            theirs.append(waits)
+            os.write(start.ready, b"1")
             start.wrapper = self._fork(start, lambda _: self._become_wrapper(start, information, block, waits))
         finally:
-            for descriptor in (information, block, waits):
+            for descriptor in theirs:
                 os.close(descriptor)
         self._listen(start.information, lambda: self._inform(start))
 
@@ -383,7 +389,7 @@ class Server:
 
     def _launch(self, start: Start, enter: Any) -> None:
         """Be the launcher."""
-        for source, target in ((self._nothing, 0), (start.output, 1), (start.errors, 2)):
+        for source, target in ((start.nothing, 0), (start.output, 1), (start.errors, 2)):
             os.dup2(source, target)
         close_all_but({start.channel} | ({start.ready, start.sandbox} if enter is not None else set()))
         self._launcher.serve(start.channel, enter)
@@ -451,14 +457,18 @@ class Server:
         self._forget(start.status)
         self._tell(start, {"ended": start.code})
         start.let_go()
-        for descriptor in (start.status, start.sandbox, start.input):
+        for descriptor in (start.status, start.sandbox):
             if descriptor >= 0:
                 os.close(descriptor)
 
     def _tell(self, start: Start, what: dict[str, Any]) -> None:
         """One message to the device, which may be gone or not listen any more."""
-        with socket.socket(fileno=os.dup(start.status)) as status, contextlib.suppress(OSError):
-            status.send(json.dumps(what).encode(), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        with contextlib.suppress(OSError):
+            status = socket.socket(fileno=start.status)
+            try:
+                status.send(json.dumps(what).encode(), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            finally:
+                status.detach()  # it stays open
 
 
 def load(path: str) -> types.ModuleType:

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the fork server has open: nothing that two applications share, nothing that stays, and what happens without."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+
+from tests.engines.sandbox.sandbox_stage import Outcome, Stage
+from tests.engines.sandbox.serving.test_fork_server import alive, descriptors, served, server, waiting
+from tests.fixtures.waiting import until
+
+from armillary.engines.sandbox.port import Sandbox
+from armillary.errors import SandboxUnavailableError
+
+__all__ = ["served"]
+
+SETS_FLAGS = """
+import fcntl, os, time
+fcntl.fcntl(0, fcntl.F_SETFL, os.O_APPEND | os.O_NONBLOCK)
+fcntl.fcntl(0, 10, 37)  # F_SETSIG
+print(fcntl.fcntl(0, 11), flush=True)
+while True: time.sleep(60)
+"""
+READS_FLAGS = "import fcntl, os\nprint(fcntl.fcntl(0, fcntl.F_GETFL) & os.O_NONBLOCK, fcntl.fcntl(0, 11))"
+
+
+def test_no_application_shares_its_standard_input_with_another(stage: Stage, served: Sandbox) -> None:
+    """What one sets of an open file is read by all who share it."""
+
+    async def play() -> list[str]:
+        outcome, other = Outcome(), Outcome()
+        running = await served.start(stage.launch(SETS_FLAGS), outcome.events.append)
+        try:
+            await until(lambda: outcome.lines, "flags")
+            assert outcome.lines == ["37"]
+            await (await served.start(stage.launch(READS_FLAGS), other.events.append)).wait()
+        finally:
+            await running.stop(0)
+        return other.lines
+
+    assert asyncio.run(play()) == ["0 0"]
+
+
+def test_a_server_without_descriptors_fails_one_start_and_keeps_the_others(stage: Stage, served: Sandbox) -> None:
+    async def play() -> list[str]:
+        running = await waiting(stage, served)
+        known = server().pid
+        before = descriptors(known)
+        free = [number for number in range(1024) if number not in before]
+        soft, hard = resource.prlimit(known, resource.RLIMIT_NOFILE)
+        said = []
+        for room in (*range(20), 100):
+            resource.prlimit(known, resource.RLIMIT_NOFILE, (free[room], hard))
+            outcome = Outcome()
+            try:
+                again = await served.start(stage.launch("print('started')"), outcome.events.append)
+                await again.wait()
+                said.extend(outcome.lines)
+            except SandboxUnavailableError as error:
+                said.append(error.message)
+            await until(lambda: len(descriptors(known)) == len(before), "the end of what belonged to the start")
+        resource.prlimit(known, resource.RLIMIT_NOFILE, (soft, hard))
+        assert alive(running.pid)
+        assert server().pid == known
+        await running.stop(0)
+        return said
+
+    said = asyncio.run(play())
+    assert said[0] != "started"
+    assert said[-1] == "started"

@@ -27,6 +27,7 @@ from armillary.device.state.configuration import DeviceConfiguration, load_confi
 from armillary.device.state.journal import Journal, read_journal
 from armillary.device.state.layout import DeviceFolder, replace_file
 from armillary.device.state.status import read_status, write_status
+from armillary.engines import durable
 from armillary.errors import DataFolderError, DataFolderInUseError
 from armillary.wire.certificates import certificate
 
@@ -45,6 +46,37 @@ def test_a_half_made_folder_is_no_device(tmp_path: Path) -> None:
     folder.check()
     with pytest.raises(DataFolderError, match="already"):
         folder.create()
+
+
+def test_a_device_is_marked_only_by_what_a_power_cut_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mark that is not synced has a name and no content after a cut: seen on the device image."""
+    folder = DeviceFolder(tmp_path / "d")
+    folder.create()
+    with folder.hold():
+        folder.begin_creation({"chip": "mt3620"})
+    with monkeypatch.context() as patch:
+        patch.setattr(durable.os, "fsync", refused)
+        with pytest.raises(DataFolderError):
+            folder.finish_creation()
+    assert not folder.is_finished()
+    folder.create()  # it is continued
+    with folder.hold():
+        assert folder.begin_creation({"chip": "mt3620"})
+        folder.finish_creation()
+    folder.check()
+
+
+def refused(_descriptor: int) -> None:
+    raise OSError(5, "Input/output error")
+
+
+def test_a_creation_that_was_killed_in_its_first_write_begins_again(tmp_path: Path) -> None:
+    folder = DeviceFolder(tmp_path / "d")
+    folder.create()
+    (folder.root / "creation.json.7.partial").write_bytes(b"")
+    folder.create()
+    with folder.hold():
+        assert not folder.begin_creation({"chip": "mt3620"})
 
 
 def test_a_folder_named_from_here_stays_the_same_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from armillary.engines.durable import PARTIAL_SUFFIX, write_file
 from armillary.errors import DataFolderError, DataFolderInUseError
 
 LAYOUT = 1  # 1: 2026-11-24, first
@@ -106,7 +107,7 @@ class DeviceFolder:
         try:
             earlier = path.read_bytes()
         except FileNotFoundError:
-            replace_file(path, noted, mode=0o600)
+            write_file(path, noted, mode=0o600)
             return False
         if earlier != noted:
             raise DataFolderError(
@@ -116,8 +117,11 @@ class DeviceFolder:
         return True
 
     def finish_creation(self) -> None:
-        """Mark the folder as a device, the last step of creation: a folder without the mark is half made."""
-        replace_file(self.root / "layout.json", json.dumps({"layout": LAYOUT}).encode(), mode=0o600)
+        """Mark the folder as a device, the last step of creation: a folder without the mark is half made.
+
+        The mark is there whole or not at all, whenever the power goes.
+        """
+        write_file(self.root / "layout.json", json.dumps({"layout": LAYOUT}).encode(), mode=0o600)
         (self.root / CREATION).unlink(missing_ok=True)
 
     def check(self) -> None:
@@ -178,8 +182,8 @@ class DeviceFolder:
 
 
 def _is_unfinished(name: str) -> bool:
-    """Whether it is what :func:`replace_file` leaves when it is killed."""
-    return name.startswith(".") and name.endswith(".new")
+    """Whether it is what :func:`replace_file` or :func:`write_file` leaves when it is killed."""
+    return (name.startswith(".") and name.endswith(".new")) or name.endswith(PARTIAL_SUFFIX)
 
 
 def replace_file(path: Path, data: bytes, *, mode: int) -> None:

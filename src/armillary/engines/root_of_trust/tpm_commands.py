@@ -123,7 +123,10 @@ class Commands:
     def __init__(self, pytss: Any, esapi: Any) -> None:
         self._pytss, self._esapi = pytss, esapi
         self.nv = NvMemory(pytss, esapi)
+        # Said in full what newer versions of tpm2-pytss would assume: Debian 13 has 2.3.
         self._null_scheme = pytss.TPMT_SIG_SCHEME(scheme=pytss.TPM2_ALG.NULL)
+        self._no_ticket = pytss.TPMT_TK_HASHCHECK(tag=pytss.TPM2_ST.HASHCHECK, hierarchy=pytss.TPM2_RH.NULL)
+        self._not_encrypted = pytss.TPMT_SYM_DEF(algorithm=pytss.TPM2_ALG.NULL)
 
     # -- keys -----------------------------------------------------------------------------------------------------
 
@@ -137,7 +140,7 @@ class Commands:
     def sign(self, key: Key, digest: bytes) -> bytes:
         """TPMT_SIGNATURE of an identity key over a SHA-256."""
         with self._loaded(key) as (handle,):
-            return bytes(self._esapi.sign(handle, digest, self._null_scheme).marshal())
+            return bytes(self._esapi.sign(handle, digest, self._null_scheme, self._no_ticket).marshal())
 
     def certify(self, key: Key, by: Key, nonce: bytes) -> tuple[bytes, bytes]:
         """TPMS_ATTEST and TPMT_SIGNATURE of ``by`` over the name of ``key``."""
@@ -174,10 +177,14 @@ class Commands:
         template = EC_TEMPLATE if self.nv.exists(EC_CERTIFICATE) else RSA_TEMPLATE
         with self._primary(template, pytss.ESYS_TR.ENDORSEMENT) as endorsement, self._loaded(key) as (handle,):
             session = esapi.start_auth_session(
-                pytss.ESYS_TR.NONE, pytss.ESYS_TR.NONE, pytss.TPM2_SE.POLICY, None, pytss.TPM2_ALG.SHA256
+                pytss.ESYS_TR.NONE,
+                pytss.ESYS_TR.NONE,
+                pytss.TPM2_SE.POLICY,
+                self._not_encrypted,
+                pytss.TPM2_ALG.SHA256,
             )
             try:
-                esapi.policy_secret(pytss.ESYS_TR.ENDORSEMENT, session)
+                esapi.policy_secret(pytss.ESYS_TR.ENDORSEMENT, session, b"", b"", b"", 0)
                 secret = esapi.activate_credential(
                     handle,
                     endorsement,

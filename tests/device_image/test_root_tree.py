@@ -139,6 +139,16 @@ def test_a_disk_is_the_same_twice_and_has_the_same_in_both_slots(tmp_path: Path)
 
 
 @needs_file_systems
+def test_the_data_partition_has_a_journal_and_nothing_wrong(tmp_path: Path) -> None:
+    """Without a journal a power cut leaves folders that cannot be read."""
+    disk.data_partition(tmp_path / "data.img")
+    said = tools.run(["dumpe2fs", "-h", tmp_path / "data.img"]).decode()
+    assert {"has_journal", "extent", "metadata_csum"} <= set(said.split())
+    assert "ournal size:" in said
+    tools.run(["e2fsck", "-f", "-n", tmp_path / "data.img"])
+
+
+@needs_file_systems
 def test_the_firmware_finds_the_unified_image_in_its_partition(tmp_path: Path) -> None:
     disk.boot_partition(b"MZ" * 40_000, tmp_path / "started.img")
     tools.run(["mcopy", "-i", tmp_path / "started.img", "::EFI/BOOT/BOOTX64.EFI", tmp_path / "found"])

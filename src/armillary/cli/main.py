@@ -103,6 +103,7 @@ ON_THEIR_OWN: dict[tuple[str, ...], str] = {
     ("device", "network"): "device.attached.network",
     ("device", "restart"): "device.attached.restart",
     ("device", "wifi"): "device.attached.wifi",
+    ("image", "attack"): "device_image.attack",
     ("image", "build"): "device_image.build",
     ("image", "pin"): "device_image.pin",
     ("image", "package"): "device_image.package",

@@ -5,7 +5,7 @@ Everything that a machine keeps is in one folder: its disk, the variables of its
 first start copies disk and variables from an image; later starts leave them as the machine left them.
 
 Without the host's help (KVM): an emulated processor, whatever the host is. The machine's network is QEMU's own: it
-reaches the host's services at 10.0.2.2, and nobody reaches it.
+reaches the host's services at 10.0.2.2, and nobody reaches it. The firmware starts nothing from there.
 """
 
 from __future__ import annotations
@@ -122,8 +122,10 @@ def running(settings: MachineSettings) -> Iterator[VirtualMachine]:
 
 
 def prepare(settings: MachineSettings) -> None:
-    """Give a machine its disk and its firmware's variables, if it has none yet."""
+    """Give a machine its TPM, its disk and its firmware's variables, if it has none yet."""
     settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if settings.tpm and not (settings.folder / TPM).exists():
+        _make_tpm(settings.folder / TPM)
     if (settings.folder / DISK).exists() and (settings.folder / VARIABLES).exists():
         return
     if settings.image is None or not (settings.image / DISK).exists():
@@ -151,6 +153,8 @@ def arguments(settings: MachineSettings, tpm_socket: Path | None) -> list[str]:
         *("-drive", f"if=none,id=disk,format=raw,file={folder / DISK},discard=unmap"),
         *("-device", "virtio-blk-pci,drive=disk"),
         *("-netdev", "user,id=network", "-device", "virtio-net-pci,netdev=network,romfile="),
+        *("-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n"),
+        *("-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n"),
         *("-device", "i6300esb", "-action", "watchdog=reset", "-device", "virtio-rng-pci"),
     ]
     if tpm_socket is not None:
@@ -164,17 +168,6 @@ def arguments(settings: MachineSettings, tpm_socket: Path | None) -> list[str]:
 @contextlib.contextmanager
 def _tpm(folder: Path) -> Iterator[Path]:
     """A TPM in software, with the state that the folder keeps; where its control socket is."""
-    if not folder.exists():
-        fresh = folder.with_name(f"{folder.name}.new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(mode=0o700)
-        tools.run(
-            [
-                *("swtpm_setup", "--tpm2", "--tpmstate", fresh, "--create-ek-cert", "--create-platform-cert"),
-                *("--lock-nvram", "--config", _setup_files(fresh)),
-            ]
-        )
-        fresh.rename(folder)
     socket = folder / "control"
     socket.unlink(missing_ok=True)
     process = subprocess.Popen(  # noqa: S603 - swtpm, with our arguments
@@ -195,6 +188,20 @@ def _tpm(folder: Path) -> Iterator[Path]:
         yield socket
     finally:
         _end(process)
+
+
+def _make_tpm(folder: Path) -> None:
+    """Make a TPM in software as its maker would, with a certificate for it."""
+    fresh = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(mode=0o700)
+    tools.run(
+        [
+            *("swtpm_setup", "--tpm2", "--tpmstate", fresh, "--create-ek-cert", "--create-platform-cert"),
+            *("--lock-nvram", "--config", _setup_files(fresh)),
+        ]
+    )
+    fresh.rename(folder)
 
 
 def _setup_files(folder: Path) -> Path:

@@ -26,6 +26,7 @@ from armillary.device.machine.watchdog import Watchdog
 
 DATA: Final = "/data"
 TPM: Final = "/dev/tpmrm0"
+GROUPS: Final = "/sys/fs/cgroup/cgroup.subtree_control"
 SECURE_BOOT: Final = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 PROGRAM: Final = "armillary.device.machine.program"
 # What the device process is told: where process 1 hears it, and the node of the disk that has its slots.
@@ -74,6 +75,7 @@ class Machine:
         tpm = "a TPM" if os.path.exists(TPM) else "no TPM"  # noqa: PTH110 - pathlib costs a start
         say(f"secure boot {'on' if secure_boot() else 'off'}, {tpm}, {watchdog}")
         self._mount_data()
+        divide_groups()
         self._signals = self._listen_to_signals()
         self._start()
         self._bring_network_up()
@@ -208,6 +210,13 @@ class Machine:
         if restart:
             kernel_calls.restart_machine()
         kernel_calls.power_off()
+
+
+def divide_groups() -> None:
+    """Let control groups bound what is below them: applications get groups of their own."""
+    for controller in ("cpu", "io", "memory", "pids"):
+        with contextlib.suppress(OSError), open(GROUPS, "w", encoding="ascii") as file:  # noqa: PTH123 - as below
+            file.write(f"+{controller}")
 
 
 def secure_boot() -> bool:

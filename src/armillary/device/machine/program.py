@@ -96,6 +96,9 @@ def main() -> None:
 async def _be_device(device: Device, words: Words) -> None:
     def hear(entry: dict[str, object]) -> None:
         say(plain_line(entry))
+        weaker = entry.get("weaker")
+        for sentence in weaker if isinstance(weaker, list) else ():
+            say(f"weaker sandbox: {sentence}")
         if entry.get("event") == "sandbox":  # the last of the start: from here on it runs applications and checks in
             words.say(Word.READY)
 

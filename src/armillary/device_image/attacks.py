@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attacks on the disk of a machine, each played on a machine of its own: what was changed must never run.
+
+An attack changes slot A of a fresh disk and switches the machine on. It is **accepted** if the device process comes up
+in slot A; of the signed file, if anything of ours in slot A runs at all. Else slot B comes up, which nobody touched:
+that shows that the machine itself was able to start. An attack on both slots is stopped if nothing of ours runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from armillary.device_image import disk, unified
+from armillary.device_image.keys import secure_boot_keys
+from armillary.device_image.root_image import BLOCK_BYTES
+from armillary.device_image.tools import run
+from armillary.device_image.virtual_machine import DISK, READY, MachineSettings, running
+from armillary.engines.flash.os_disk import read_partitions, slot_partition
+from armillary.update.install.component import SLOTS
+from armillary.wire.device_image.command_line import VerifiedRoot, root_of
+from armillary.wire.device_image.unified_sections import sections_of
+from armillary.wire.disk.gpt import SECTOR_BYTES
+
+# The first words of everything of ours that is started from a slot.
+_SLOT: Final = "armillary: slot"
+_BOOT_FAILED: Final = "armillary: boot failed"
+# The firmware's own entry for the disk, after those of both slots: it starts one of the same files, or nothing.
+_NOTHING_LEFT: Final = "failed to load Boot0003"
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """One attack: its name, what it does to the signed file or to the root's bytes, on slot A or on both."""
+
+    name: str
+    unified: Callable[[bytes, Path], bytes] | None = None
+    root: Callable[[bytearray, VerifiedRoot], None] | None = None
+    slots: tuple[str, ...] = ("a",)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an attack: which slot came up ("" for none), and whether what was changed ran."""
+
+    name: str
+    started: str
+    accepted: bool
+    seconds: float
+    lines: tuple[str, ...] = dataclasses.field(repr=False)
+
+
+def _flipped(section: str) -> Callable[[bytes, Path], bytes]:
+    """One bit of the middle of a section."""
+
+    def change(image: bytes, _: Path) -> bytes:
+        place, size = sections_of(image)[section]
+        changed = bytearray(image)
+        changed[place + size // 2] ^= 1
+        return bytes(changed)
+
+    return change
+
+
+def _another_root(image: bytes, _: Path) -> bytes:
+    """The command line binds another root, as whoever wants to boot a root of their own would write it."""
+    place, size = sections_of(image)[".cmdline"]
+    line = image[place : place + size].decode("ascii").rstrip("\0")
+    bound = root_of(line).root_hash
+    other = line.replace(bound, bound[::-1]).encode("ascii").ljust(size, b"\0")
+    return image[:place] + other + image[place + size :]
+
+
+def _unsigned(image: bytes, folder: Path) -> bytes:
+    (folder / "signed.efi").write_bytes(image)
+    (folder / "unsigned.efi").unlink(missing_ok=True)
+    run(["osslsigncode", "remove-signature", "-in", folder / "signed.efi", "-out", folder / "unsigned.efi"])
+    return (folder / "unsigned.efi").read_bytes()
+
+
+def _signed_by_a_stranger(image: bytes, folder: Path) -> bytes:
+    return unified.sign(_unsigned(image, folder), secure_boot_keys(folder / "stranger")["signing"])
+
+
+def _truncated(image: bytes, _: Path) -> bytes:
+    return image[: len(image) * 3 // 4]
+
+
+def _first_data_block(content: bytearray, _: VerifiedRoot) -> None:
+    content[1024] ^= 1  # the magic number of EROFS
+
+
+def _many_data_blocks(content: bytearray, root: VerifiedRoot) -> None:
+    for block in range(1, root.blocks, 4):
+        content[block * BLOCK_BYTES + 7] ^= 1
+
+
+def _top_of_the_tree(content: bytearray, root: VerifiedRoot) -> None:
+    content[root.blocks * BLOCK_BYTES] ^= 1
+
+
+def _leaves_of_the_tree(content: bytearray, root: VerifiedRoot) -> None:
+    content[-BLOCK_BYTES * 8 :: BLOCK_BYTES // 2] = bytes(
+        byte ^ 1 for byte in content[-BLOCK_BYTES * 8 :: BLOCK_BYTES // 2]
+    )
+    content[(root.blocks + 2) * BLOCK_BYTES] ^= 1
+
+
+ATTACKS: Final = (
+    Attack("signed file: one bit of the kernel", _flipped(".linux")),
+    Attack("signed file: one bit of the initial file system", _flipped(".initrd")),
+    Attack("signed file: another root hash in the command line", _another_root),
+    Attack("signed file: unsigned", _unsigned),
+    Attack("signed file: signed by another key", _signed_by_a_stranger),
+    Attack("signed file: truncated", _truncated),
+    Attack("root: one bit of the first data block", root=_first_data_block),
+    Attack("root: one bit of every fourth data block", root=_many_data_blocks),
+    Attack("root: one bit of the top of the tree", root=_top_of_the_tree),
+    Attack("root: bits of the leaves of the tree", root=_leaves_of_the_tree),
+    Attack("both slots: one bit of each kernel", _flipped(".linux"), slots=SLOTS),
+)
+
+
+def play(image: Path, *, within_s: float, attacks: tuple[Attack, ...] = ATTACKS) -> Iterator[Outcome]:
+    """Play attacks one after the other on machines of an image; each outcome as it comes."""
+    for attack in attacks:
+        with tempfile.TemporaryDirectory(prefix="armillary-attack-") as name:
+            yield _play(attack, image, Path(name), within_s)
+
+
+def _play(attack: Attack, image: Path, folder: Path, within_s: float) -> Outcome:
+    settings = MachineSettings(folder=folder / "machine", image=_changed(attack, image, folder), tpm=False)
+    begun, seen, started, ours = time.monotonic(), list[str](), "", set[str]()
+    with running(settings) as machine:
+        for line in machine.lines(within_s=within_s):
+            seen.append(line)
+            if line.startswith(_SLOT):
+                ours.add(line.removeprefix(_SLOT).strip()[0])
+            elif line.startswith(_BOOT_FAILED):
+                ours.add("?" if attack.root is None else "")
+            if READY in line or _NOTHING_LEFT in line:
+                started = line.rpartition("(slot ")[2][:1] if READY in line else ""
+                break
+    ran = started if attack.root is not None else "".join(ours)
+    accepted = any(slot in ran for slot in (*attack.slots, "?"))
+    return Outcome(attack.name, started, accepted, time.monotonic() - begun, tuple(seen))
+
+
+def _changed(attack: Attack, image: Path, folder: Path) -> Path:
+    """A copy of the image whose disk is attacked."""
+    changed = folder / "image"
+    changed.mkdir()
+    run(["cp", "--sparse=always", image / DISK, changed / DISK])
+    shutil.copyfile(image / "variables.fd", changed / "variables.fd")
+    signed = (image / "unified.efi").read_bytes()
+    if attack.unified is not None:
+        disk.boot_partition(attack.unified(signed, folder), folder / "started.img")
+        content, component = (folder / "started.img").read_bytes(), disk.STARTED
+    elif attack.root is not None:
+        place, size = sections_of(signed)[".cmdline"]
+        whole = bytearray((image / "root.img").read_bytes())
+        attack.root(whole, root_of(signed[place : place + size].decode("ascii").rstrip("\0\n")))
+        content, component = bytes(whole), disk.ROOT
+    else:
+        return changed
+    partitions = {partition.name: partition for partition in read_partitions(changed / DISK)}
+    with (changed / DISK).open("r+b") as file:
+        for slot in attack.slots:
+            file.seek(partitions[slot_partition(component, slot)].first_lba * SECTOR_BYTES)
+            file.write(content)
+    return changed

@@ -56,6 +56,7 @@ ABSENT = (
         "namespaces", False, "applications share the host's processes and paths, which they cannot signal or read"
     ),
     Mechanism("network-namespace", False, "applications see the host's network interfaces, which they cannot use"),
+    Mechanism("neighbours", False, "nothing waits beside applications; Landlock keeps them from every other process"),
     Mechanism("read-only-root", False, "the image is not at the root; paths outside it can be seen, not read"),
     Mechanism("user", False, "applications run as the user who started the device"),
     Mechanism("written-files-not-loaded", False, "the host's loader and dlopen(3) run what an application writes"),

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from tests.fixtures.images import manifest, package as packed
 from tests.fixtures.reports import installed
 
+from armillary.engines.records.schema.rows import Image
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.image.application import OsRange
@@ -99,6 +102,26 @@ def test_images_must_fit_the_chips_of_the_group(host: ServiceHost, package: Make
         with pytest.raises(InvalidArgumentError):
             service.updates.deployments.create(*HERE, [image.image_id], actor="t")
         service.registry.devices.move("Contoso", device.device_id, product=".default", group=".unassigned", actor="t")
+
+
+def test_two_applications_of_one_pin_are_refused_together(host: ServiceHost) -> None:
+    def asking(name: str, **capabilities: Any) -> Image:
+        data = packed(manifest(name, uuid4(), Capabilities=capabilities))
+        return host.service.updates.images.upload("Contoso", data, actor="t")
+
+    def deploy(*images: Image) -> None:
+        host.service.updates.deployments.create(*HERE, [one.image_id for one in images], actor="t")
+
+    pump, fan, other = asking("pump", Gpio=[8]), asking("fan", Gpio=[8, 9]), asking("other", Gpio=[10])
+    serial, bus = asking("serial", Uart=["ISU1"]), asking("bus", I2cMaster=["ISU1"])
+    deploy(pump, fan)  # nobody is there: no chip says what shares a pin
+    with host.claimed(b"p" * 32):
+        with pytest.raises(InvalidArgumentError, match=r"fan beside pump: .*Gpio: .*8, which .*5242888") as refused:
+            deploy(other, pump, fan)
+        assert str(pump.component_id) in refused.value.message
+        with pytest.raises(InvalidArgumentError, match=r"bus beside serial: .*I2cMaster: .*5242888"):
+            deploy(serial, bus)
+        deploy(pump, other, serial)
 
 
 def test_an_application_needs_an_os_that_a_release_of_its_chip_has(host: ServiceHost, package: Make) -> None:

@@ -29,7 +29,7 @@ from armillary.service.context.notices import Notices
 from armillary.service.context.paging import bounded, number_after
 from armillary.service.registry.names import catalog_or_raise, group_or_raise, product_or_raise
 from armillary.service.updates.bills import check_bills
-from armillary.service.updates.device_fit import check_board_fit, check_os_fit
+from armillary.service.updates.device_fit import check_board_fit, check_os_fit, check_owners
 from armillary.service.updates.images import ANY_ARCHITECTURE, image_or_raise
 from armillary.wire.device.checkin import MAX_OFFERED
 from armillary.wire.hawkbit.artifact import CHIP as BRIDGE_CHIP, IMAGE_TYPE as BRIDGE_IMAGE
@@ -61,8 +61,8 @@ class Deployments:
 
         Raises:
             NotFoundError: the group or one of the images does not exist in this catalog.
-            InvalidArgumentError: a component twice, or images that do not fit the chips of the group's devices, or
-                no OS release for them.
+            InvalidArgumentError: a component twice, images that do not fit the chips of the group's devices or beside
+                each other, or no OS release for them.
             ConflictError: a roll-out decides for this group, the deployment id is taken, or the catalog asks for a
                 second person, who can only approve a roll-out.
         """
@@ -209,6 +209,7 @@ class Deployments:
         if not any(image.image_type == BRIDGE_IMAGE for image in images):  # of which the service reads nothing
             check_os_fit(connection, names, images, self._blobs.read, now=self._context.now())
             check_board_fit(set(names) - {BRIDGE_CHIP}, images, self._blobs.read, self._chips)
+            check_owners(set(names) - {BRIDGE_CHIP}, images, self._blobs.read, self._chips)
         for name in (each for each in names if each != BRIDGE_CHIP):
             chip = self._chips.get(name)
             if total > chip.limits.application_flash_bytes:

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the images of a deployment fit devices: an OS for each application, and the board that they are for.
+"""Whether the images of a deployment fit devices: an OS for each application, the board, and what each of them owns.
 
-Of applications the ABI range against the releases in force, of a board configuration the chip, its peripherals, and
-what the applications beside it ask for. A device checks the same for the bundle that it is offered. Here a deployment
-that could run nowhere ends before any device hears of it.
+Of applications the ABI range against the releases in force and the peripherals that two of them ask for, of a board
+configuration the chip, its peripherals, and what the applications beside it ask for. A device checks the same for the
+bundle that it is offered. Here a deployment that could run nowhere ends before any device hears of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -20,6 +21,9 @@ from armillary.wire.image import application as application_package, board_confi
 from armillary.wire.image.application import needed_os
 from armillary.wire.image.package import UnverifiedImagePackage
 from armillary.wire.image.section import APPLICATIONS, CUSTOMER_BOARD_CONFIG
+
+if TYPE_CHECKING:
+    from armillary.capability.grant import Grant
 
 
 def check_os_fit(
@@ -108,3 +112,33 @@ def check_board_fit(
                 f"{what}: {error.message}",
                 remedy="Deploy it to a group of devices of that board, or change what the application asks for.",
             ) from error
+
+
+def check_owners(names: Iterable[str], images: Sequence[Image], read: Callable[[bytes], bytes], chips: Chips) -> None:
+    """Check that the applications among ``images`` fit beside each other on devices of these chips.
+
+    ``read`` gives the package of a SHA-256. What one application alone asks for is not judged here.
+
+    Raises:
+        InvalidArgumentError: two of them ask for one peripheral, or for peripherals on one pin.
+    """
+    applications = [image for image in images if image.image_type == APPLICATIONS]
+    if len(applications) < 2:
+        return
+    from armillary.capability.grant import PERIPHERAL_TAKEN, grant, platform_limits  # noqa: PLC0415 - see check_board
+
+    opened = [application_package.open_unverified(image_package.parse(read(one.sha256))) for one in applications]
+    for name in sorted(names):
+        platform = platform_limits(chips.get(name))
+        beside: list[Grant] = []
+        for image, manifest in zip(applications, (one.manifest for one in opened), strict=True):
+            try:
+                beside.append(grant(manifest, platform, others=beside))
+            except ManifestError as error:
+                if error.error_id != PERIPHERAL_TAKEN:
+                    continue
+                owners = ", ".join(one.name for one in applications if str(one.component_id) in error.got)
+                raise InvalidArgumentError(
+                    f"image {image.name} beside {owners}: {error.message}",
+                    remedy="Deploy one of the two, or change which peripherals it asks for in its app_manifest.json.",
+                ) from error

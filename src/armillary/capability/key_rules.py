@@ -115,7 +115,7 @@ KEY_RULES: Mapping[str, KeyRule] = {
         "the application interface: wifi.add, wifi.enable, wifi.forget of such a network",
     ),
     "NetworkConfig": KeyRule(
-        "it changes the device's proxy",
+        "it changes the device's proxy: the device itself connects to that host and port, never of its own machine",
         _REFUSED_METHOD,
         "the application interface: network.set-proxy, network.delete-proxy",
     ),

@@ -22,16 +22,18 @@ from armillary.device.applications.running_status import application_status
 from armillary.device.applications.supervisor import Supervisor
 from armillary.device.checkin.checkin import CheckIns, describe_steps
 from armillary.device.checkin.fetch import ArtifactFetch
+from armillary.device.checkin.proxy_trial import ProxyTrial
 from armillary.device.checkin.schedule import CheckInSchedule
 from armillary.device.installation import Begun, Installation
 from armillary.device.offers import Offers, RefusedOffer, TakenOffer
 from armillary.device.peripherals.ownership import PeripheralMap
 from armillary.device.settings import DeviceSettings
 from armillary.device.state.journal import Journal
+from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.device.state.reports import Incident
 from armillary.engines.real_time.port import RealTimeCores
 from armillary.engines.sandbox.port import Launch, Sandbox
-from armillary.errors import ArmillaryError, DataFolderError
+from armillary.errors import ArmillaryError, DataFolderError, ServiceUnreachableError
 from armillary.update.delta.choice import stored_artifacts
 from armillary.update.install.component import Kind
 from armillary.update.install.plan import only_system
@@ -103,6 +105,7 @@ class RunningDevice:
             journal=journal,
             wait=self._wait,
         )
+        self._proxy_trial = ProxyTrial(NetworkConfiguration(check_ins.flash), self._clock.now, journal, self._report)
         self._taken: TakenOffer | None = None  # what waits for its time
         self._trial_started = 0.0
         self._contact_asked = False
@@ -248,6 +251,8 @@ class RunningDevice:
             reply = await self._check_ins.check_in(states=self._states())
         except ArmillaryError as error:
             self._check_in_failed(error, self._schedule.failed(error))
+            if isinstance(error, ServiceUnreachableError) and self._proxy_trial.failed():
+                self.check_in_now()
             return
         self._schedule.succeeded(reply.next_check_in_s)
         self._refusal = _refusal(reply)
@@ -289,13 +294,22 @@ class RunningDevice:
             self._wait.hear(None)
             self._wait.say(taken.reason, taken.error.message)
             if taken.again:
-                self._schedule.retry_offer()
+                self._offer_failed()
             return
         if taken is None:
-            self._schedule.offer_settled()
+            self._offer_settled()
         self._taken = taken
         self._wait.hear(None if taken is None else taken.offer)
         await self._begin_due()
+
+    def _offer_failed(self) -> None:
+        self._schedule.retry_offer()
+        if self._proxy_trial.failed():
+            self.check_in_now()
+
+    def _offer_settled(self) -> None:
+        self._schedule.offer_settled()
+        self._proxy_trial.worked()
 
     async def _begin_due(self) -> None:
         """Begin what is offered if its time has come; else say why it waits."""
@@ -328,9 +342,9 @@ class RunningDevice:
             with contextlib.suppress(DataFolderError):  # the next offer tries again
                 taken.settled()
         if begun is Begun.POSTPONED:
-            self._schedule.retry_offer()
+            self._offer_failed()
         else:
-            self._schedule.offer_settled()
+            self._offer_settled()
         if begun is Begun.REFUSED:
             self.check_in_now()
         elif begun is Begun.SWITCHED:

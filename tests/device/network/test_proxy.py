@@ -186,8 +186,8 @@ async def test_what_the_bypass_list_covers(entry: str, host: str, takes: bool) -
 async def test_nothing_is_said_of_a_password() -> None:
     proxy = Proxy(host="::1", port=3128, username="device", password=PASSWORD)
     assert PASSWORD not in repr(proxy)
-    options = request_options(lambda: proxy, URL("https://hub.example/"))
+    options = await request_options(lambda: proxy, URL("https://hub.example/"))
     assert str(options["proxy"]) == "http://[::1]:3128", "no credentials stand in its address"
     assert through(lambda: proxy, URL("https://hub.example/")) == " through the proxy ::1 port 3128"
-    assert request_options(no_proxy, URL("https://hub.example/")) == {}
+    assert await request_options(no_proxy, URL("https://hub.example/")) == {}
     assert through(no_proxy, URL("https://hub.example/")) == ""

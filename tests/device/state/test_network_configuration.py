@@ -145,7 +145,7 @@ def test_networks_that_would_not_be_read_back_are_refused_and_none_is_lost():
 def test_a_cut_at_any_operation_leaves_the_old_or_the_new_configuration():
     def change(flash: CutFlash) -> None:
         WifiConfiguration(flash).add({**OPEN, "ssid": "new"})
-        NetworkConfiguration(flash).set_proxy(BASIC)
+        NetworkConfiguration(flash).try_proxy(BASIC, "app", 0)
 
     first = CutFlash()
     WifiConfiguration(first).add(OPEN)

@@ -228,7 +228,7 @@ class DeviceEndpoint:
             total=DOWNLOAD_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S, sock_read=IDLE_TIMEOUT_S
         )
         async with self._open().get(
-            self._url + path, headers=headers, timeout=timeout, allow_redirects=False, **self._way()
+            self._url + path, headers=headers, timeout=timeout, allow_redirects=False, **await self._way()
         ) as response:
             if response.status not in (200, 206):
                 raise await _refusal(response)
@@ -246,7 +246,7 @@ class DeviceEndpoint:
                 headers=headers,
                 allow_redirects=False,
                 timeout=within or self._open().timeout,
-                **self._way(),
+                **await self._way(),
             ) as response:
                 if response.status != 200:
                     raise await _refusal(response)
@@ -256,9 +256,9 @@ class DeviceEndpoint:
             way = through(self._proxy, URL(self._url))
             raise ServiceUnreachableError(f"{self._url}{way}: {_cause(error)}", remedy=remedy) from error
 
-    def _way(self) -> dict[str, Any]:
+    async def _way(self) -> dict[str, Any]:
         """What a request is told of the proxy."""
-        return request_options(self._proxy, URL(self._url))
+        return await request_options(self._proxy, URL(self._url))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

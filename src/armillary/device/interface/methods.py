@@ -80,7 +80,7 @@ def method_table(parts: DeviceParts) -> MethodTable:
             *Memory().methods,
             *Time(parts.clock, parts.check_in_now).methods,
             *Authentication(parts.daa).methods,
-            *Network(NetworkConfiguration(parts.flash), parts.check_in_now).methods,
+            *Network(NetworkConfiguration(parts.flash), parts.check_in_now, parts.clock.now).methods,
             *PrivateNetworkMethods(parts.private_network).methods,
             *Wifi(WifiConfiguration(parts.flash)).methods,
             *Certificates(CertificateStore(parts.flash)).methods,

@@ -3,12 +3,16 @@
 
 A request over TLS goes through a tunnel (CONNECT, RFC 9110 §9.3.6): TLS is between device and service as ever, with the
 device's pinned roots, so that a proxy learns names and lengths and can do no more than break off. Credentials are Basic
-(RFC 7617); they are sent to the proxy alone and stand in no message. There is no way around a proxy that fails.
+(RFC 7617); they are sent to the proxy alone and stand in no message. There is no way around a proxy that fails, but
+one that an application set is given up in time (``checkin/proxy_trial.py``), and is nothing of this machine.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import errno
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -16,6 +20,8 @@ from typing import Any, Final
 
 import aiohttp
 from yarl import URL
+
+from armillary.capability.network import refuse_resolved
 
 _WANTS_CREDENTIALS: Final = (401, 407)  # what is meant is 407; tinyproxy says 401 of wrong ones
 
@@ -27,6 +33,7 @@ class Proxy:
     Attributes:
         bypass: Names and addresses that are reached without it; a name stands for all names below it, too.
         username, password: What it is told of who is there; empty where it does not ask.
+        of_application: Whether an application set it, and not the owner of the host by a tool.
     """
 
     host: str
@@ -34,10 +41,15 @@ class Proxy:
     bypass: tuple[str, ...] = ()
     username: str = ""
     password: str = field(default="", repr=False)
+    of_application: bool = False
 
     def takes(self, host: str) -> bool:
         """Whether requests to a host go through it."""
         return not any(_covers(entry, host) for entry in self.bypass)
+
+
+class ProxyAddressError(aiohttp.ClientOSError):
+    """An application set a proxy that has no address, or only addresses of this machine."""
 
 
 FindProxy = Callable[[], Proxy | None]
@@ -53,17 +65,50 @@ def through(find: FindProxy, url: URL) -> str:
     return f" through the proxy {proxy.host} port {proxy.port}" if proxy and proxy.takes(url.host or "") else ""
 
 
-def request_options(find: FindProxy, url: URL) -> dict[str, Any]:
-    """What aiohttp is to be told of a request to ``url``: nothing where it goes directly."""
+async def request_options(find: FindProxy, url: URL) -> dict[str, Any]:
+    """What aiohttp is to be told of a request to ``url``: nothing where it goes directly.
+
+    Raises:
+        ProxyAddressError: the proxy may not be connected to.
+    """
     proxy = find()
     if proxy is None or not proxy.takes(url.host or ""):
         return {}
-    options: dict[str, Any] = {"proxy": URL.build(scheme="http", host=proxy.host, port=proxy.port)}
+    host = await host_to_connect(proxy)
+    options: dict[str, Any] = {"proxy": URL.build(scheme="http", host=host, port=proxy.port)}
     if proxy.username:
         pair = f"{proxy.username}:{proxy.password}".encode()
         # aiohttp sends it as Proxy-Authorization, with CONNECT and with requests that are not over TLS.
         options["proxy_headers"] = {"Authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
     return options
+
+
+async def host_to_connect(proxy: Proxy) -> str:
+    """Where a proxy is: the name that the owner of the host gave, or an address of an application's that may be used.
+
+    The address that was looked at is the one that is connected to, so that a name cannot lead elsewhere meanwhile.
+
+    Raises:
+        ProxyAddressError: there is none: the device would lend its place in the host's network to the application.
+    """
+    if not proxy.of_application:
+        return proxy.host
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(proxy.host, proxy.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ProxyAddressError(errno.EHOSTUNREACH, f"its name has no address ({error})") from error
+    reason = ""
+    for _, _, _, _, where in found:
+        refused = refuse_address(proxy.host, str(where[0]))
+        if not refused:
+            return str(where[0])
+        reason = reason or refused
+    raise ProxyAddressError(errno.EACCES, f"an application set it, and {reason}")
+
+
+def refuse_address(host: str, address: str) -> str:
+    """Why a proxy of an application may not be at an address: loopback, link-local, no host at all; else empty."""
+    return refuse_resolved(f"its name {host}", address, local_names=frozenset()) or ""
 
 
 def proxy_fault(error: BaseException) -> str:
@@ -73,6 +118,8 @@ def proxy_fault(error: BaseException) -> str:
         if error.status in _WANTS_CREDENTIALS:
             return f"it wants credentials, or refuses those that it has been given (HTTP {error.status})"
         return f"it refuses to connect there (HTTP {error.status})"
+    if isinstance(error, ProxyAddressError):
+        return error.strerror or ""
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return f"it cannot be reached ({error.os_error.strerror or error.os_error})"
     return ""

@@ -124,7 +124,7 @@ class HttpSource:
                     headers={**_IDENTITY, **headers},
                     timeout=_TIMEOUT,
                     allow_redirects=False,
-                    **request_options(self._proxy, url),
+                    **await request_options(self._proxy, url),
                 )
             try:
                 yield response

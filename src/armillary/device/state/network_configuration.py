@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Network configuration of the device, in the flash region ``device/network``.
 
-The proxy, interfaces that were switched, hardware addresses.
+The proxy, interfaces that were switched, hardware addresses. A proxy that an application set is on trial: the device
+goes back to the one before when too much fails through it.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from collections.abc import Mapping
@@ -24,6 +26,11 @@ REGION: Final = "device/network"
 MAX_NO_PROXY: Final = 32
 MAX_TEXT_CHARACTERS: Final = 253  # of a host name
 MAX_SECRET_CHARACTERS: Final = 128
+# So many check-ins or downloads that fail one after the other end the trial of a proxy that an application set. The
+# waits between them are ten minutes together, as a rule: a proxy that restarts takes less.
+FAILURES_ALLOWED: Final = 12
+# For so long after that applications set none: an update that removes the one that did arrives in this time.
+HELD_S: Final = 3600
 _MAX_BYTES: Final = 64 * 1024
 _VERSION: Final = 1  # 1: 2026-11-29, first
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]*[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -36,6 +43,33 @@ class _Kept(NamedTuple):
     proxy: dict[str, Any]
     switched: dict[str, bool]
     hardware: dict[str, bytes]  # interface -> six bytes
+    trial: Trial | None = None  # of a proxy that an application set; None for one of the host's owner
+    held_from: int = 0  # when one was given up
+
+
+class Trial(NamedTuple):
+    """A proxy that an application set is on trial for as long as it is there.
+
+    Attributes:
+        component: The component of that application.
+        failed: What failed through it, and through others that applications set before, since something worked.
+        has_worked: Whether something has worked through it.
+        before: What the device goes back to, in order; the last one is the owner's. Each is a proxy or, empty, none,
+            with the component that set it.
+    """
+
+    component: str
+    failed: int
+    has_worked: bool
+    before: tuple[tuple[str, dict[str, Any]], ...]
+
+
+class GivenUp(NamedTuple):
+    """A proxy that failed too often, and the one that is used instead; empty where the device connects directly."""
+
+    component: str
+    proxy: str
+    instead: str
 
 
 class NetworkConfiguration:
@@ -54,7 +88,8 @@ class NetworkConfiguration:
 
     def proxy_in_use(self) -> Proxy | None:
         """The proxy that connections take now, with its password; None where they go directly."""
-        kept = _load(self._flash).proxy
+        found = _load(self._flash)
+        kept = found.proxy
         if not kept.get("enabled"):
             return None
         return Proxy(
@@ -63,11 +98,52 @@ class NetworkConfiguration:
             bypass=tuple(kept["noProxyAddresses"]),
             username=kept.get("username", ""),
             password=kept.get("password", ""),
+            of_application=found.trial is not None,
         )
 
     def set_proxy(self, asked: Mapping[str, Any]) -> None:
-        """Replace the proxy; RequestRefusedError if a field is missing, unknown or of another form."""
-        self._keep(_load(self._flash)._replace(proxy=_checked_proxy(asked)))
+        """Replace the proxy, as a tool does; RequestRefusedError if a field is missing, unknown or of another form."""
+        self._keep(_load(self._flash)._replace(proxy=_checked_proxy(asked), trial=None, held_from=0))
+
+    def try_proxy(self, asked: Mapping[str, Any], component: str, now: int) -> None:
+        """Replace the proxy, as an application does; without fields there is none. It is on trial from then on.
+
+        Raises:
+            OSError: EBUSY for :data:`HELD_S` after one of an application was given up.
+            RequestRefusedError: a field is missing, unknown or of another form.
+        """
+        found = _load(self._flash)
+        if found.held_from and now < found.held_from + HELD_S:
+            left_s = found.held_from + HELD_S - now
+            raise OSError(errno.EBUSY, f"a proxy that an application set was given up: set another in {left_s} s")
+        proxy = _checked_proxy(asked) if asked else {}
+        old = found.trial
+        if old is None:
+            trial = Trial(component, 0, has_worked=False, before=(("", found.proxy),))
+        else:
+            worked = ((old.component, found.proxy),) if old.has_worked else old.before[:-1]
+            trial = Trial(component, old.failed, has_worked=False, before=(*worked, old.before[-1]))
+        self._keep(found._replace(proxy=proxy, trial=trial, held_from=0))
+
+    def proxy_worked(self) -> None:
+        """What the device wanted from the service it got, by the way that is kept."""
+        found = _load(self._flash)
+        if found.trial is not None and (found.trial.failed or not found.trial.has_worked):
+            self._keep(found._replace(trial=found.trial._replace(failed=0, has_worked=True)))
+
+    def proxy_failed(self, now: int) -> GivenUp | None:
+        """The device did not get it. What an application set goes when that was so too often, and is returned."""
+        found = _load(self._flash)
+        trial = found.trial
+        if trial is None:
+            return None
+        if trial.failed + 1 < FAILURES_ALLOWED:
+            self._keep(found._replace(trial=trial._replace(failed=trial.failed + 1)))
+            return None
+        (component, proxy), *rest = trial.before
+        before = Trial(component, 0, has_worked=True, before=tuple(rest)) if rest else None
+        self._keep(found._replace(proxy=proxy, trial=before, held_from=now))
+        return GivenUp(trial.component, _place(found.proxy), _place(proxy))
 
     def enable_proxy(self, *, enabled: bool) -> None:
         """Use the proxy that is kept, or do not; RequestRefusedError if there is none."""
@@ -78,11 +154,11 @@ class NetworkConfiguration:
                 "the device has no proxy to switch on or off",
                 remedy="Tell it one: armillary device network proxy apply.",
             )
-        self._keep(kept._replace(proxy={**kept.proxy, "enabled": enabled}))
+        self._keep(kept._replace(proxy={**kept.proxy, "enabled": enabled}, trial=None, held_from=0))
 
     def delete_proxy(self) -> None:
-        """Have no proxy."""
-        self._keep(_load(self._flash)._replace(proxy={}))
+        """Have no proxy, by a tool."""
+        self._keep(_load(self._flash)._replace(proxy={}, trial=None, held_from=0))
 
     @property
     def switched(self) -> dict[str, bool]:
@@ -108,6 +184,10 @@ class NetworkConfiguration:
         value = {1: _VERSION, 2: json.dumps(kept.proxy), 3: kept.switched}
         if kept.hardware:
             value[4] = kept.hardware
+        if kept.trial is not None:
+            value[5] = json.dumps(kept.trial)
+        if kept.held_from:
+            value[6] = kept.held_from
         keep_region(self._flash, REGION, value, limit_bytes=_MAX_BYTES, number=INVALID_PARAMETER)
 
 
@@ -162,6 +242,17 @@ def _refused(message: str) -> RequestRefusedError:
     return RequestRefusedError(INVALID_PARAMETER, message, remedy="Nothing was changed.")
 
 
+def _trial(value: Any) -> Trial:
+    component, failed, has_worked, before = value
+    return Trial(
+        str(component), int(failed), bool(has_worked), tuple((str(each), dict(proxy)) for each, proxy in before)
+    )
+
+
+def _place(proxy: Mapping[str, Any]) -> str:
+    return f"{proxy['address']} port {proxy['port']}" if proxy.get("enabled") else ""
+
+
 def _load(flash: Flash) -> _Kept:
     """What the region has; a damaged one is as good as none: only failing flash makes one."""
     data = flash.read(REGION)
@@ -174,6 +265,8 @@ def _load(flash: Flash) -> _Kept:
             proxy=dict(proxy) if proxy else {},
             switched={str(name): bool(up) for name, up in value[3].items()},
             hardware={str(name): b"".join([address]) for name, address in value.get(4, {}).items()},
+            trial=_trial(json.loads(value[5])) if 5 in value else None,
+            held_from=int(value.get(6, 0)),
         )
     except (WireError, ValueError, KeyError, TypeError, AttributeError):
         return _Kept({}, {}, {})

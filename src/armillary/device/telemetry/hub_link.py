@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from armillary.device.network.proxy import FindProxy
+from armillary.device.network.proxy import FindProxy, host_to_connect
 from armillary.device.telemetry.waiting import Message
 from armillary.wire.hub.topics import telemetry_topic
 from armillary.wire.mqtt.codec import encode_packet
@@ -108,7 +108,7 @@ async def open_link(
     proxy = find_proxy()
     if proxy is not None and proxy.takes(hub[0]):
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
+            reader, writer = await asyncio.open_connection(await host_to_connect(proxy), proxy.port)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await _tunnel(reader, writer, hub, proxy.username, proxy.password)

@@ -138,9 +138,20 @@ def needed(name: str, arguments: Sequence[str]) -> Any:
         return _command(own)
     if name in IN_SERVICE and arguments:
         command = _command(IN_SERVICE[name])
-        if arguments[0] in command.commands:
+        if _has_verb(command, arguments):
             return command
     return command_of(name)
+
+
+def _has_verb(command: Any, arguments: Sequence[str]) -> bool:
+    """Whether the words before the first option lead to a verb: of a noun, there may be more verbs on this host."""
+    for word in arguments:
+        if not hasattr(command, "commands"):
+            break
+        if word not in command.commands:
+            return False
+        command = command.commands[word]
+    return not hasattr(command, "commands")
 
 
 def overview() -> str:

@@ -21,6 +21,7 @@ from armillary.device.process import Device
 from armillary.device.repository.sources import check_mirrors
 from armillary.device.rest.settings import RestSettings, rest_settings
 from armillary.device.settings import DeviceSettings
+from armillary.engines.sandbox.network.held_calls import allow_descriptors
 from armillary.roles.memory import give_back_memory, keep_one_heap
 from armillary.update.install.trial import HEALTHY_S, TrialRules
 
@@ -75,6 +76,7 @@ def be_device(data: Path, settings: DeviceSettings | None = None, *, as_json: bo
     if as_json:
         device.journal.listen(_note_weaker)  # a person at the terminal must see it in every mode
     keep_one_heap()
+    allow_descriptors()
     asyncio.run(_boot(device))
 
 

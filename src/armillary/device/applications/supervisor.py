@@ -26,6 +26,7 @@ from armillary.engines.real_time.port import RealTimeCores
 from armillary.engines.sandbox.port import (
     METHOD,
     AppEvent,
+    CallsCrowded,
     ConnectionAttempt,
     ExitStatus,
     Launch,
@@ -322,6 +323,9 @@ class Supervisor:
             run.tell(event)
             self._journal.write("output", name=application.name, stream=event.stream, text=event.text)
             self._hear(application, event)
+        elif isinstance(event, CallsCrowded):
+            self._journal.write("calls-crowded", name=application.name, waiting=event.waiting)
+            self._report(crowded(application, event))
         else:
             run.connections.note(event)
             self._tell_refusal(application, event)
@@ -468,6 +472,17 @@ def port_failed(application: Application, event: ServerPort) -> Incident:
     return Incident(
         event_type="ListenerFailed",
         description=f"ListenerFailed ({place}; {ids}): {event.problem}",
+        component_id=application.component_id,
+        image_id=application.image_id,
+    )
+
+
+def crowded(application: Application, event: CallsCrowded) -> Incident:
+    """The error report of calls that failed because too many of all applications wait."""
+    ids = f"component_id={application.component_id}; image_id={application.image_id}"
+    return Incident(
+        event_type="CallsCrowded",
+        description=f"CallsCrowded ({event.waiting} calls of it wait; {ids}): connects fail with ENOBUFS",
         component_id=application.component_id,
         image_id=application.image_id,
     )

@@ -138,7 +138,14 @@ class ServerPort:
     problem: str  # Why it could not be opened, and what to do; "" when it was
 
 
-AppEvent = OutputLine | ConnectionAttempt | ServerPort
+@dataclass(frozen=True, slots=True)
+class CallsCrowded:
+    """A connect or send failed with ENOBUFS: as many calls of all applications wait as the device can hold."""
+
+    waiting: int  # Of this application
+
+
+AppEvent = OutputLine | ConnectionAttempt | ServerPort | CallsCrowded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

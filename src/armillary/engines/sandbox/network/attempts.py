@@ -9,12 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from armillary.capability.network import Decision
-from armillary.engines.sandbox.port import ConnectionAttempt, ServerPort
+from armillary.engines.sandbox.port import CallsCrowded, ConnectionAttempt, ServerPort
 
 # Repetitions within this time become one event.
 FOLD_WINDOW_S = 10.0
 # Different destinations reported one by one within a window; a scan of more becomes one event with a count.
 DISTINCT_LIMIT = 256
+# That too many calls wait is told again after so long.
+CROWDED_S = 600.0
 # Host of the event that stands for those.
 MANY_HOSTS = "(many)"
 
@@ -25,10 +27,11 @@ _Key = tuple[str, int, bool, str]
 class AttemptLog:
     """Turns decisions into events for ``emit``."""
 
-    emit: Callable[[ConnectionAttempt | ServerPort], None]
+    emit: Callable[[ConnectionAttempt | ServerPort | CallsCrowded], None]
     _repeated: dict[_Key, ConnectionAttempt | None] = field(default_factory=dict)
     _timer: asyncio.TimerHandle | None = None
     _ports: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    _crowded_until: float = 0.0
 
     def record(self, decision: Decision, protocol: str) -> None:
         """Note one attempt; needs a running loop."""
@@ -52,6 +55,12 @@ class AttemptLog:
         if self._ports.get(key) != problem:
             self._ports[key] = problem
             self.emit(ServerPort(protocol, address, port, problem))
+
+    def note_crowded(self, waiting: int) -> None:
+        """Report that a call was refused for the number of those that wait, now and then."""
+        if time.monotonic() >= self._crowded_until:
+            self._crowded_until = time.monotonic() + CROWDED_S
+            self.emit(CallsCrowded(waiting))
 
     def flush(self) -> None:
         """Report what was counted and begin a new window."""

@@ -43,10 +43,15 @@ from armillary.engines.sandbox.network.destination import (
     MULTIPLE_MESSAGE_BYTES,
     Destination,
     Message,
+    for_family,
+    local_of,
     read_data,
     read_destination,
     read_message,
+    source_of,
+    take_both_families,
 )
+from armillary.engines.sandbox.network.held_calls import HELD
 from armillary.engines.sandbox.network.inside import InsideNetwork, waits_inside
 from armillary.engines.sandbox.network.kernel import Notification
 from armillary.engines.sandbox.network.outside import (
@@ -99,6 +104,7 @@ class Broker:
     interface: str | None = None  # Path of the one Unix socket of the host that it may connect to
     own_network: bool  # Whether the application has a network namespace of its own
     report: Callable[[Decision, str], None]  # Called with (decision, protocol) for each attempt
+    crowded: Callable[[int], None]  # Called with how many calls wait when too many do, and one was refused
     answers: Answers  # What the names that it declares resolved to
     _pending: set[asyncio.Task[None]] = field(default_factory=set)
     _names: dict[int, str] = field(default_factory=dict)
@@ -155,12 +161,23 @@ class Broker:
                     continue  # the caller was killed before its turn
                 asyncio.get_running_loop().remove_reader(self.listener)
                 return
+            if not HELD.has_room(len(self._pending)):
+                self._refuse(notification)
+                continue
             task = _begin(self._serve(notification))
             if not task.done():
+                HELD.add()
                 self._pending.add(task)
                 task.add_done_callback(self._done)
 
+    def _refuse(self, notification: Notification) -> None:
+        """The calls of all applications that wait take what the device has for them: this one does not get to wait."""
+        self.crowded(len(self._pending))
+        with contextlib.suppress(OSError):  # ENOENT: the caller is gone
+            kernel.answer(self.listener, notification.identity, error=errno.ENOBUFS)
+
     def _done(self, task: asyncio.Task[None]) -> None:
+        HELD.remove()
         self._pending.discard(task)
         if self._paused and not self._closed:
             self._paused = False
@@ -211,6 +228,7 @@ class Broker:
     async def _connect(self, call: _Call) -> int:
         _, address, size = call.notification.arguments[:3]
         target = read_destination(call.memory, address, size & 0xFFFFFFFF)  # (3)
+        call.memory.close()  # it may wait for long
         if target.family == socket.AF_UNSPEC:
             return _disconnect(call.own)
         if target.family == socket.AF_UNIX:
@@ -219,7 +237,7 @@ class Broker:
             raise OSError(errno.EAFNOSUPPORT, "inet address on another socket")
         decision = self.hosts.decide(target.host, target.port)
         if not decision.allowed and self._stays_inside(call, target):
-            await self._inside.connect(call.own, _for_family(call.own, (target.host, target.port)))
+            await self._inside.connect(call.own, for_family(call.own, (target.host, target.port)))
             return 0
         if call.own.type == socket.SOCK_DGRAM:
             return await self._connect_datagram(call.own, target, decision)
@@ -261,16 +279,16 @@ class Broker:
 
     async def _connect_datagram(self, own: socket.socket, target: Destination, decision: Decision) -> int:
         if self._asks_resolver(target):
-            own.connect(_for_family(own, self.gateway.address))
-            self.gateway.add_resolver(_source(own))
+            own.connect(for_family(own, self.gateway.address))
+            self.gateway.add_resolver(source_of(own))
             return 0
         self._note(decision, "udp")
         family, address = (await addresses_of(decision.host, decision.port, self.answers))[0]
         if self.own_network:
-            own.connect(_for_family(own, self.gateway.address))
-            self.gateway.add_flow(_source(own), family, address, decision.port)
+            own.connect(for_family(own, self.gateway.address))
+            self.gateway.add_flow(source_of(own), family, address, decision.port)
         else:
-            own.connect(_for_family(own, (address, decision.port)))
+            own.connect(for_family(own, (address, decision.port)))
         return 0
 
     async def _connect_unix(self, call: _Call, path: bytes) -> int:
@@ -390,22 +408,22 @@ class Broker:
             self._decide(target, "tcp")
             raise OSError(errno.EISCONN if _is_connected(own) else errno.EPIPE, "address on a stream")
         if self._asks_resolver(target):
-            if _source(own)[1] == 0:
-                _take_both_families(own)
+            if source_of(own)[1] == 0:
+                take_both_families(own)
                 own.bind(("", 0))
-            self.gateway.add_resolver(_local(own))
-            return own.sendto(data, _allowed_flags(flags), _for_family(own, self.gateway.address))
+            self.gateway.add_resolver(local_of(own))
+            return own.sendto(data, _allowed_flags(flags), for_family(own, self.gateway.address))
         if self.ports.datagrams is not None and self.ports.datagrams.is_peer(target.host, target.port):
             return own.sendto(data, _allowed_flags(flags), (target.host, target.port))  # it stays inside
         decision = self._decide(target, "udp")
         family, address = (await addresses_of(decision.host, decision.port, self.answers))[0]
         if not self.own_network:
-            return own.sendto(data, _allowed_flags(flags), _for_family(own, (address, decision.port)))
-        if _source(own)[1] == 0:
-            _take_both_families(own)
+            return own.sendto(data, _allowed_flags(flags), for_family(own, (address, decision.port)))
+        if source_of(own)[1] == 0:
+            take_both_families(own)
             own.bind(("", 0))
-        self.gateway.add_flow(_local(own), family, address, decision.port)
-        self.gateway.send(_local(own), data)
+        self.gateway.add_flow(local_of(own), family, address, decision.port)
+        self.gateway.send(local_of(own), data)
         return len(data)
 
     # shared
@@ -451,32 +469,6 @@ def _disconnect(own: socket.socket) -> int:
         raise OSError(errno.EPERM, "a stream is not disconnected, it is closed")
     kernel.disconnect(own.fileno())
     return 0
-
-
-def _source(own: socket.socket) -> tuple[str, int]:
-    host, port = own.getsockname()[:2]
-    return str(host).removeprefix("::ffff:"), int(port)
-
-
-def _local(own: socket.socket) -> tuple[str, int]:
-    """Source address an unconnected socket has towards the gateway."""
-    host, port = _source(own)
-    return ("127.0.0.1" if host in ("0.0.0.0", "::") else host), port  # noqa: S104 - compared, not bound
-
-
-def _for_family(own: socket.socket, where: tuple[str, int]) -> tuple[str, int]:
-    host, port = where
-    if own.family != socket.AF_INET6 or ":" in host:
-        return where
-    _take_both_families(own)
-    return f"::ffff:{host}", port
-
-
-def _take_both_families(own: socket.socket) -> None:
-    """The gateway has an IPv4 address: a socket for IPv6 alone reaches it too, unless it has a port already."""
-    if own.family == socket.AF_INET6:
-        with contextlib.suppress(OSError):
-            own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
 
 
 def _allowed_flags(flags: int) -> int:

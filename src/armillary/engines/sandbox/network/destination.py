@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import struct
@@ -85,3 +86,31 @@ def read_data(memory: Memory, message: Message) -> bytes:
         if size and room:
             data += memory.read(address, min(size, room))
     return bytes(data)
+
+
+def source_of(own: socket.socket) -> tuple[str, int]:
+    """Where a socket is bound."""
+    host, port = own.getsockname()[:2]
+    return str(host).removeprefix("::ffff:"), int(port)
+
+
+def local_of(own: socket.socket) -> tuple[str, int]:
+    """Source address an unconnected socket has towards the gateway."""
+    host, port = source_of(own)
+    return ("127.0.0.1" if host in ("0.0.0.0", "::") else host), port  # noqa: S104 - compared, not bound
+
+
+def for_family(own: socket.socket, where: tuple[str, int]) -> tuple[str, int]:
+    """An address in the form that a socket's family has for it."""
+    host, port = where
+    if own.family != socket.AF_INET6 or ":" in host:
+        return where
+    take_both_families(own)
+    return f"::ffff:{host}", port
+
+
+def take_both_families(own: socket.socket) -> None:
+    """The gateway has an IPv4 address: a socket for IPv6 alone reaches it too, unless it has a port already."""
+    if own.family == socket.AF_INET6:
+        with contextlib.suppress(OSError):
+            own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)

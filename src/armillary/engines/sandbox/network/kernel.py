@@ -126,8 +126,10 @@ class Memory:
             raise OSError(errno.EFAULT, "unmapped memory") from error
 
     def close(self) -> None:
-        """Close it."""
-        os.close(self._descriptor)
+        """Close it, if it is open."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 def copy_descriptor(process: int, descriptor: int) -> int:

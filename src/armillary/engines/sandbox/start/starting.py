@@ -201,6 +201,7 @@ def _broker(plan: StartPlan, pid: int, answer: dict[str, Any], log: AttemptLog) 
         gateway=Gateway(inside, plan.hosts, on_lookup),
         own_network=plan.own_network,
         report=log.record,
+        crowded=log.note_crowded,
         answers=Answers(lookups_of(plan.component_id)),
     )
 

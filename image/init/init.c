@@ -242,8 +242,11 @@ static void name_other_slot(const char *disk, char slot) {
     closedir(variables);
 }
 
-/* Waits for the disk with our slot: its root partition and its data partition, and the slot's letter. */
-static void find_slot(const char *line, char *slot, char *disk, char *root, char *data, size_t size) {
+/*
+ * Waits for the disk with our slot: its root partition, that of the other slot (empty: there is none), its data partition,
+ * and the slot's letter.
+ */
+static void find_slot(const char *line, char *slot, char *disk, char *root, char *other, char *data, size_t size) {
     char guid[GUID_TEXT + 1], value[8];
     int by_firmware = started_from(guid);
     if (!by_firmware) {
@@ -259,6 +262,8 @@ static void find_slot(const char *line, char *slot, char *disk, char *root, char
             if (each->d_name[0] == '.' || !slot_of(each->d_name, by_firmware ? guid : NULL, slot)) continue;
             wanted[sizeof wanted - 2] = *slot;
             if (!partition_of(each->d_name, wanted, root, size)) continue;
+            wanted[sizeof wanted - 2] = *slot == 'a' ? 'b' : 'a';
+            if (!partition_of(each->d_name, wanted, other, size)) *other = 0;
             if (!partition_of(each->d_name, "data", data, size)) *data = 0;
             snprintf(disk, size, "/dev/%s", each->d_name);
             if (by_firmware) name_other_slot(each->d_name, *slot);
@@ -275,43 +280,67 @@ static void device_mapper(int control, unsigned long command, struct dm_ioctl *a
     if (ioctl(control, command, about)) fail("the verified device: %s: %s", what, strerror(errno));
 }
 
-/* Makes /dev/dm-0: what is read from it is what the root hash says, or the kernel stops and restarts. */
-static void open_verified(const char *partition, const char *word) {
-    static union {
-        struct dm_ioctl about;
-        char room[4096];
-    } call;
+/* A call about the mapping "root", with room for what comes with it. */
+static union {
+    struct dm_ioctl about;
+    char room[4096];
+} call;
+
+static struct dm_ioctl *about_root(void) {
+    memset(call.room, 0, sizeof call);
+    call.about.data_size = sizeof call;
+    call.about.data_start = sizeof call.about;
+    strcpy(call.about.name, "root");
+    return &call.about;
+}
+
+/* Gives the mapping a table, and starts it; "options" says what becomes of a corrupted block. */
+static void map_verified(int control, const char *partition, const char *hash, const char *salt, unsigned long blocks,
+                         const char *options) {
+    struct dm_ioctl *about = about_root();
+    struct dm_target_spec *target = (void *)(call.room + sizeof *about);
+    about->target_count = 1;
+    about->flags = DM_READONLY_FLAG;
+    target->length = (uint64_t)blocks * (BLOCK / SECTOR);
+    strcpy(target->target_type, "verity");
+    snprintf((char *)(target + 1), 1024, "1 %s %s %d %d %lu %lu sha256 %s %s%s", partition, partition, BLOCK, BLOCK,
+             blocks, blocks, hash, salt, options);
+    device_mapper(control, DM_TABLE_LOAD, about, "the table is refused");
+    device_mapper(control, DM_DEV_SUSPEND, about_root(), "start");
+}
+
+/* Whether the mapping gives its first block: where the tree of hashes is another image's, it does not. */
+static int gives_first_block(void) {
+    static char block[BLOCK] __attribute__((aligned(BLOCK)));
+    int file = open("/dev/dm-0", O_RDONLY | O_DIRECT | O_CLOEXEC);
+    ssize_t length = file < 0 ? -1 : pread(file, block, sizeof block, 0);
+    if (file >= 0) close(file);
+    return length == (ssize_t)sizeof block;
+}
+
+/*
+ * Makes /dev/dm-0 of the first of these partitions that is the root file system which the command line names: what is read
+ * from it is what the root hash says, or the kernel stops and restarts. It is that of our slot, unless an update brought a
+ * kernel alone. Returns the partition.
+ */
+static const char *open_verified(const char *const partitions[2], const char *word) {
     char hash[129], salt[129];
     unsigned long blocks;
     if (sscanf(word, "%128[0-9a-f]:%128[0-9a-f]:%lu", hash, salt, &blocks) != 3)
         fail("armillary.root: expected HASH:SALT:BLOCKS, got %s", word);
     int control = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
     if (control < 0) fail("the kernel has no device mapper: %s", strerror(errno));
-    struct dm_ioctl *about = &call.about;
-    about->data_size = sizeof call;
-    about->data_start = sizeof *about;
-    strcpy(about->name, "root");
-    device_mapper(control, DM_DEV_CREATE, about, "create");
-
-    struct dm_target_spec *target = (void *)(call.room + sizeof *about);
-    memset(call.room, 0, sizeof call);
-    about->data_size = sizeof call;
-    about->data_start = sizeof *about;
-    about->target_count = 1;
-    about->flags = DM_READONLY_FLAG;
-    strcpy(about->name, "root");
-    target->length = (uint64_t)blocks * (BLOCK / SECTOR);
-    strcpy(target->target_type, "verity");
-    snprintf((char *)(target + 1), 1024, "1 %s %s %d %d %lu %lu sha256 %s %s 1 panic_on_corruption", partition,
-             partition, BLOCK, BLOCK, blocks, blocks, hash, salt);
-    device_mapper(control, DM_TABLE_LOAD, about, "the table is refused");
-
-    memset(call.room, 0, sizeof call);
-    about->data_size = sizeof call;
-    about->data_start = sizeof *about;
-    strcpy(about->name, "root");
-    device_mapper(control, DM_DEV_SUSPEND, about, "start");
-    close(control);
+    for (int i = 0; i < 2 && *partitions[i]; i++) {
+        device_mapper(control, DM_DEV_CREATE, about_root(), "create");
+        map_verified(control, partitions[i], hash, salt, blocks, "");
+        if (gives_first_block()) {
+            map_verified(control, partitions[i], hash, salt, blocks, " 1 panic_on_corruption");
+            close(control);
+            return partitions[i];
+        }
+        device_mapper(control, DM_DEV_REMOVE, about_root(), "remove");
+    }
+    fail("neither slot has the root file system with the hash %s, or it is damaged", hash);
 }
 
 /* Frees the memory of what was only needed up to here. */
@@ -334,7 +363,7 @@ static void move_into_root(const char *path) {
 }
 
 int main(void) {
-    static char line[4096], word[512], disk[300], root[300], data[300], began[32];
+    static char line[4096], word[512], disk[300], own[300], other[300], data[300], began[32];
     struct timespec now;
     char slot[] = "?";
     clock_gettime(CLOCK_BOOTTIME, &now);
@@ -351,9 +380,9 @@ int main(void) {
     mount_at("securityfs", "/sys/kernel/security", closed, NULL, 0);
     mount_at("cgroup2", "/sys/fs/cgroup", closed, NULL, 0);
     mount_at("tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755,size=32m", 1);
-    find_slot(line, slot, disk, root, data, sizeof root);
+    find_slot(line, slot, disk, own, other, data, sizeof own);
     if (!word_of(line, "armillary.root", word, sizeof word)) fail("the command line has no armillary.root");
-    open_verified(root, word);
+    const char *root = open_verified((const char *const[]){own, other}, word);
     mkdir("/root", 0755);
     if (mount("/dev/dm-0", "/root", "erofs", MS_RDONLY | MS_NODEV | MS_NOSUID, NULL))
         fail("the root file system of slot %s (%s) does not mount: %s", slot, root, strerror(errno));

@@ -18,6 +18,7 @@ from armillary.device.boot.startup import chip_profile
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.os_disk import OsDisk
+from armillary.engines.flash.partition import PartitionFlash
 from armillary.engines.flash.port import store_region
 from armillary.errors import DataFolderError
 from armillary.update.install.component import SLOTS, os_region
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.anyio
 def blank_disk(folder: Path, firmware: PretendedUefi) -> OsDisk:
     """A disk with empty slots."""
     regions = [os_region(each.name, slot) for each in chip_profile("mt3620").boot_components for slot in SLOTS]
-    disk = OsDisk({region: folder / region.replace("/", "-") for region in regions}, firmware.slots())
+    disk = OsDisk({region: folder / region.replace("/", "-") for region in regions}, firmware.slots(), "one-bl")
     for node in disk.nodes.values():
         node.write_bytes(bytes(64 * 1024))
     return disk
@@ -47,7 +48,7 @@ class Machine:
         self.disk = blank_disk(folder, self.firmware)
         for region in self.disk.nodes:
             if (package := files.read(region)) is not None:  # the factory's OS is on the disk from the beginning
-                store_region(self.disk.flash(files), region, package)
+                store_region(PartitionFlash(files, self.disk.nodes), region, package)
                 files.remove(region)
 
     async def start(self) -> None:
@@ -113,6 +114,7 @@ async def test_an_update_that_does_not_come_up_is_taken_back_and_reported(
     assert said(rig) == ["26.11"]
     reasons: set[Any] = {each.reason for request, _ in rig.service.checks for each in request.outcomes}
     assert reasons == {"slot b was started 3 times and did not come up, slot a did"}
+    assert {event["reason"] for event in rig.events("update-reverted")} == reasons
     await until(lambda: rig.status().get("installation") == "idle", "idle")
 
 

@@ -186,7 +186,11 @@ class Device:
 
         installer = Installer(self._flash, self.clock.now)
         first = chip_profile(self.configuration.chip).boot_components[0].name
-        if agree_on_slot(self._flash, installer, self._disk.slots, first):
+
+        def given_up(reason: str) -> None:
+            self.journal.write("update-reverted", reason=reason)
+
+        if agree_on_slot(self._flash, installer, self._disk.slots, first, on_given_up=given_up):
             return True
         self.journal.write("restarting", slot=installer.record.os_slot(first))
         self.restarts_machine = True

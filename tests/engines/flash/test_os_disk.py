@@ -6,10 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.fixtures.pretended_uefi import PretendedUefi, Start
 from tests.wire.disk.test_gpt import END, SECTORS, START
 
 from armillary.engines.flash.file import FileFlash
-from armillary.engines.flash.os_disk import open_os_disk, partition_node, read_partitions
+from armillary.engines.flash.os_disk import OsDisk, open_os_disk, partition_node, read_partitions
 from armillary.engines.flash.partition import PartitionFlash
 from armillary.errors import DataFolderError
 from armillary.wire.disk.gpt import SECTOR_BYTES
@@ -43,6 +44,21 @@ def test_the_slots_of_a_disk(disk: Path, tmp_path: Path) -> None:
         "boot.b/root-fs": "vda4",
     }
     assert isinstance(found.flash(FileFlash(tmp_path / "flash")), PartitionFlash)
+
+
+def test_the_firmware_relies_on_the_other_slot_before_one_is_written(tmp_path: Path) -> None:
+    firmware = PretendedUefi(tmp_path)
+    node = tmp_path / "vda3"
+    node.write_bytes(bytes(4096))
+    disk = OsDisk({"boot.b/kernel": node, "boot.b/root-fs": node}, firmware.slots(), "kernel")
+    firmware.slots().start_next("b", settled="b")
+    flash = disk.flash(FileFlash(tmp_path / "flash"))
+    flash.write("boot.b/root-fs", b"x")
+    assert firmware.start(lambda _: Start.RUNS) == "b"
+    firmware.slots().start_next("b", settled="b")
+    flash.write("boot.b/kernel", b"x")
+    assert firmware.start(lambda _: Start.RUNS) == "a"
+    assert firmware.start(lambda slot: Start.REFUSED if slot == "b" else Start.RUNS) == "a"
 
 
 @pytest.mark.parametrize("sector", [1, 2])

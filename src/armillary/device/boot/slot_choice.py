@@ -9,6 +9,7 @@ looks the same. After that the record takes it back, as it does with an OS that 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from armillary.device.install.installer import Installer
@@ -22,10 +23,13 @@ _REGION: Final = "device/slot-tries"
 _MAX_BYTES: Final = 64
 
 
-def agree_on_slot(flash: Flash, installer: Installer, slots: BootSlots, component: str) -> bool:
+def agree_on_slot(
+    flash: Flash, installer: Installer, slots: BootSlots, component: str, *, on_given_up: Callable[[str], None]
+) -> bool:
     """Whether the slot that runs is the wanted one; else the machine has to start again, and the wanted one is next.
 
-    ``component`` is what the firmware starts. Durable when it returns.
+    ``component`` is what the firmware starts; ``on_given_up`` is told why, where another OS is wanted from now on.
+    Durable when it returns.
 
     Raises:
         BootRefusedError: the wanted OS does not come up, and there is none before it.
@@ -42,6 +46,7 @@ def agree_on_slot(flash: Flash, installer: Installer, slots: BootSlots, componen
             if not installer.boot_refused(reason):
                 raise BootRefusedError(reason, remedy="Write the device image to the disk again.")
             wanted = installer.record.os_slot(component)
+            on_given_up(reason)
     if wanted == booted:
         flash.remove(_REGION)
     slots.start_next(wanted, settled=installer.record.settled_os_slot(component))

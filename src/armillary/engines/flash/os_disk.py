@@ -17,7 +17,7 @@ from armillary.engines.flash.boot_slots import BootSlots, EfiBootSlots
 from armillary.engines.flash.partition import PartitionFlash
 from armillary.engines.flash.port import Flash
 from armillary.errors import DataFolderError, WireError
-from armillary.update.install.component import SLOTS, os_region
+from armillary.update.install.component import SLOTS, os_region, other_slot
 from armillary.wire.disk.gpt import HEADER_LBA, SECTOR_BYTES, Partition, parse_entries, parse_header
 
 
@@ -25,15 +25,25 @@ from armillary.wire.disk.gpt import HEADER_LBA, SECTOR_BYTES, Partition, parse_e
 class OsDisk:
     """The slots of the OS on a disk.
 
-    ``nodes`` are the device nodes of flash regions; ``slots`` is what starts one of them.
+    ``nodes`` are the device nodes of flash regions; ``slots`` is what starts one of them, by its component ``started``.
     """
 
     nodes: Mapping[str, Path]
     slots: BootSlots
+    started: str
 
     def flash(self, files: Flash) -> PartitionFlash:
         """The device's flash: OS slots on the disk, all else in ``files``."""
-        return PartitionFlash(files, self.nodes)
+        return PartitionFlash(files, self.nodes, self.before_write)
+
+    def before_write(self, region: str) -> None:
+        """Have the firmware rely on the other slot before one is overwritten that it starts.
+
+        Else a start that stops early would lead to a slot that is half written, or to an OS that nobody has tried.
+        """
+        for slot in SLOTS:
+            if region == os_region(self.started, slot):
+                self.slots.start_next(other_slot(slot), settled=other_slot(slot))
 
 
 def open_os_disk(disk: Path, components: Sequence[str]) -> OsDisk:
@@ -54,7 +64,7 @@ def open_os_disk(disk: Path, components: Sequence[str]) -> OsDisk:
                 )
             nodes[os_region(component, slot)] = partition_node(disk, partitions[name].number)
     started = {slot: partitions[slot_partition(components[0], slot)] for slot in SLOTS}
-    return OsDisk(nodes, EfiBootSlots(started))
+    return OsDisk(nodes, EfiBootSlots(started), components[0])
 
 
 def slot_partition(component: str, slot: str) -> str:

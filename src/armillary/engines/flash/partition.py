@@ -17,7 +17,7 @@ import contextlib
 import os
 import struct
 from binascii import crc32
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -33,10 +33,14 @@ _SUM: Final = struct.Struct("<I")
 
 @dataclass(frozen=True, slots=True)
 class PartitionFlash:
-    """``partitions`` are the device nodes of regions that have one; all other regions are in ``files``."""
+    """``partitions`` are the device nodes of regions that have one; all other regions are in ``files``.
+
+    ``before_write`` is told of each of those before its first byte is overwritten.
+    """
 
     files: Flash
     partitions: Mapping[str, Path]
+    before_write: Callable[[str], None] = lambda _region: None
 
     def read(self, region: str) -> bytes | None:
         """The package in ``region``, or None where there is none."""
@@ -53,6 +57,7 @@ class PartitionFlash:
         if node is None:
             self.files.write(region, data)
             return
+        self.before_write(region)
         with _opened(node, os.O_WRONLY | os.O_EXCL) as descriptor:
             _check_room(region, descriptor, len(data))
             _write_at(descriptor, 0, data)

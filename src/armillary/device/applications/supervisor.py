@@ -276,6 +276,7 @@ class Supervisor:
             raise
         finally:
             watching.cancel()
+            self._journal.end_output(application.name)
             run.running, run.running_since = None, None
             self._deferrals.forget(application.component_id)
 
@@ -321,7 +322,7 @@ class Supervisor:
         elif isinstance(event, OutputLine):
             run.capture.hear(event.stream, event.text)
             run.tell(event)
-            self._journal.write("output", name=application.name, stream=event.stream, text=event.text)
+            self._journal.output(application.name, event.stream, event.text)
             self._hear(application, event)
         elif isinstance(event, CallsCrowded):
             self._journal.write("calls-crowded", name=application.name, waiting=event.waiting)

@@ -25,4 +25,4 @@ class Log:
         level = call.parameters.choice("level", LEVELS, default="info")
         text = call.parameters.text("text", most=LINE_LIMIT_BYTES, lines=True)
         call.parameters.finish()
-        self._journal.write("output", name=call.session.application.name, stream="log", level=level, text=text)
+        self._journal.output(call.session.application.name, "log", text, level=level)

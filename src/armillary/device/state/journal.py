@@ -2,8 +2,10 @@
 """The device's log: JSON lines on disk, bounded in size; listeners get every entry.
 
 One line an entry: ``{"at": unix seconds, "event": word, ...}``. Two files of at most
-:data:`MAX_FILE_BYTES` each, so that a chatty application can never fill the disk. Not synced: it explains, it
-decides nothing. A device with another owner begins a new log: beside it stands whose it is.
+:data:`MAX_FILE_BYTES` each, so that a chatty application can never fill the disk. What leaves them is kept without the
+output of applications in two more such files: no application prints the device's own events away. Each application has
+a share of the log besides (``output_share.py``), and what is dropped is counted. Not synced: it explains, it decides
+nothing. A device with another owner begins a new log: beside it stands whose it is.
 """
 
 from __future__ import annotations
@@ -13,11 +15,13 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from armillary.device.state.output_share import WINDOW_S, OutputShare
 from armillary.engines.durable import write_file
 from armillary.errors import DataFolderError
 
 MAX_FILE_BYTES = 256 * 1024  # two of them hold hours of a normal device and minutes of a crash loop
 MAX_TEXT_CHARACTERS = 1024  # of one field: a line of application output
+OUTPUT = "output"  # a line that an application has printed, or had written to the log
 
 Listener = Callable[[dict[str, object]], None]
 
@@ -33,6 +37,7 @@ class Journal:
         self._now = now
         self._listeners: list[Listener] = []
         self._owner = ""
+        self._share = OutputShare()
         self._size = 0
         if self._path is not None:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -52,6 +57,23 @@ class Journal:
         for listener in self._listeners:
             listener(entry)
 
+    def output(self, name: str, stream: str, text: str, **fields: object) -> None:
+        """Append a line of an application's output, or count it: what is over its share is dropped."""
+        now = self._now()
+        self._tell_dropped(name, self._share.due(name, now))
+        if self._share.take(name, len(text[:MAX_TEXT_CHARACTERS].encode("utf-8", "replace")), now):
+            self.write(OUTPUT, name=name, stream=stream, **fields, text=text)
+        elif self._share.dropped(name) == 1:
+            self.write("output-limited", name=name, reason=f"too much for {WINDOW_S} s: the rest of them is dropped")
+
+    def end_output(self, name: str) -> None:
+        """Say what was dropped of an application's output: its run has ended."""
+        self._tell_dropped(name, self._share.end(name))
+
+    def _tell_dropped(self, name: str, lines: int) -> None:
+        if lines:
+            self.write("output-dropped", name=name, lines=lines)
+
     def entries(self) -> Iterator[dict[str, object]]:
         """Entries on disk, oldest first."""
         return iter(()) if self._path is None else read_journal(self._path.parent)
@@ -67,8 +89,8 @@ class Journal:
         try:
             before = mark.read_text() if mark.exists() else ""
             if before not in ("", owner):
-                older(self._path).unlink(missing_ok=True)
-                self._path.unlink(missing_ok=True)
+                for file in _files(self._path):
+                    file.unlink(missing_ok=True)
                 self._size = 0
             if before != owner:
                 write_file(mark, owner.encode(), mode=0o600)
@@ -79,6 +101,7 @@ class Journal:
 
     def _append(self, path: Path, line: bytes) -> None:
         if self._size + len(line) > MAX_FILE_BYTES and self._size:
+            _keep_events(path)
             path.replace(older(path))
             self._size = 0
         with path.open("ab") as file:
@@ -93,19 +116,46 @@ def older(path: Path) -> Path:
 
 def read_journal(folder: Path) -> Iterator[dict[str, object]]:
     """Entries on disk, oldest first. A line cut short by a power cut is passed over."""
-    path = folder / "device.jsonl"
-    for file in (older(path), path):
+    for file in _files(folder / "device.jsonl"):
+        for _, entry in _lines(file):
+            yield entry
+
+
+def _files(path: Path) -> tuple[Path, ...]:
+    """The files of a log, oldest first: two with events alone, two with everything."""
+    events = _events(path)
+    return older(events), events, older(path), path
+
+
+def _events(path: Path) -> Path:
+    """The file of the events that have left ``path`` and the one before it."""
+    return path.with_name("events.jsonl")
+
+
+def _keep_events(path: Path) -> None:
+    """Keep the device's own events of the file that is about to go."""
+    kept = b"".join(line + b"\n" for line, entry in _lines(older(path)) if entry.get("event") != OUTPUT)
+    events = _events(path)
+    with contextlib.suppress(OSError):  # on a full disk the log goes on without what is older
+        if kept and events.exists() and events.stat().st_size + len(kept) > MAX_FILE_BYTES:
+            events.replace(older(events))
+        with events.open("ab") as file:
+            file.write(kept)
+
+
+def _lines(file: Path) -> Iterator[tuple[bytes, dict[str, object]]]:
+    """Each whole line of a file with its entry."""
+    try:
+        lines = file.read_bytes().splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
         try:
-            lines = file.read_bytes().splitlines()
-        except FileNotFoundError:
+            entry = json.loads(line)
+        except ValueError:
             continue
-        for line in lines:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(entry, dict):
-                yield entry
+        if isinstance(entry, dict):
+            yield line, entry
 
 
 def _shortened(value: object) -> object:

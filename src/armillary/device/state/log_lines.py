@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from armillary.device.state.journal import OUTPUT
 from armillary.wire.device.device_log import HEAD_BYTES, LINE_HEAD_BYTES, MAX_LINE_BYTES, MAX_LINES, MAX_LOG_BYTES
 from armillary.wire.encoding.clip import clip_text
 
@@ -48,18 +49,33 @@ def line_time(entry: Mapping[str, object]) -> str:
 
 
 def newest_lines(entries: Iterable[Mapping[str, object]]) -> tuple[tuple[str, ...], int]:
-    """The newest lines that one message takes, oldest first, without secrets; and how many older ones there are."""
+    """The newest lines that one message takes, oldest first, without secrets; and how many others there are.
+
+    Half of the message is the device's own events', if there are as many: no application prints them out of it.
+    """
     every = [
-        clip_text(" ".join(plain_line(one, MAX_LINE_BYTES).splitlines()), MAX_LINE_BYTES)
-        for one in without_secrets(entries)
+        (entry.get("event"), clip_text(" ".join(plain_line(entry, MAX_LINE_BYTES).splitlines()), MAX_LINE_BYTES))
+        for entry in without_secrets(entries)
     ]
-    room, taken = MAX_LOG_BYTES - HEAD_BYTES, 0
-    for line in reversed(every[-MAX_LINES:]):
-        room -= len(line.encode()) + LINE_HEAD_BYTES
-        if room < 0:
+    newest = range(len(every) - 1, -1, -1)
+    sizes = [len(line.encode()) + LINE_HEAD_BYTES for _, line in every]
+    room = MAX_LOG_BYTES - HEAD_BYTES
+    events = (number for number in newest if every[number][0] != OUTPUT)
+    taken = _that_fit(events, sizes, room // 2, MAX_LINES // 2)
+    room -= sum(sizes[number] for number in taken)
+    taken |= _that_fit((number for number in newest if number not in taken), sizes, room, MAX_LINES - len(taken))
+    return tuple(every[number][1] for number in sorted(taken)), len(every) - len(taken)
+
+
+def _that_fit(numbers: Iterable[int], sizes: list[int], room: int, count: int) -> set[int]:
+    """The first of these lines that have room together."""
+    taken: set[int] = set()
+    for number in numbers:
+        room -= sizes[number]
+        if room < 0 or len(taken) == count:
             break
-        taken += 1
-    return tuple(every[len(every) - taken :]), len(every) - taken
+        taken.add(number)
+    return taken
 
 
 def without_secrets(entries: Iterable[Mapping[str, object]]) -> Iterable[dict[str, object]]:
@@ -67,7 +83,7 @@ def without_secrets(entries: Iterable[Mapping[str, object]]) -> Iterable[dict[st
     in_key: set[tuple[object, object]] = set()  # applications and streams that print one
     for entry in entries:
         shown = {name: _hidden(value) for name, value in entry.items()}
-        if entry.get("event") == "output":
+        if entry.get("event") == OUTPUT:
             shown["text"] = _output(str(entry.get("text", "")), (entry.get("name"), entry.get("stream")), in_key)
         yield shown
 

@@ -15,7 +15,10 @@ work. `armillary chip list` and `armillary chip show --chip NAME` print them. To
 `python -m armillary.sim.check` validates it.
 
 A compiled application runs on chips of its architecture alone: an image is refused if no chip has it, and a deployment
-if its device group has devices of another. A PC's own programs are for `gateway-x86-64`. Scripts run on all."""
+if its device group has devices of another. A PC's own programs are for `gateway-x86-64`. Scripts run on all.
+
+A virtual device has no processor of its own: its applications run on its computer's. So what is loaded by hand onto a
+device of another chip runs where the computer can run it, and `armillary device sideload deploy` says so."""
 
 
 def chips_page(notice: str) -> str:

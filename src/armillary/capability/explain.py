@@ -17,9 +17,17 @@ from armillary.capability.application_limits import CORE_LIMITS
 from armillary.capability.board import Board, board_platform
 from armillary.capability.compiled import ENGINES, Compiled, added, always
 from armillary.capability.grant import Grant, Peripheral, PlatformLimits, board_grant, grant
+from armillary.capability.image_checks import (
+    ImageFault,
+    architecture_fault,
+    firmware_fault,
+    sandbox_faults,
+    size_fault,
+)
 from armillary.capability.key_rules import KEY_RULES, REAL_TIME_RULES, KeyRule
 from armillary.errors import ManifestError
 from armillary.wire.image.app_manifest import CAPABILITY_KEYS, AppManifest, Capabilities
+from armillary.wire.image.asxipfs import Filesystem
 from armillary.wire.image.board_configuration import BoardConfiguration
 
 GRANTED, RECORDED, REFUSED = "granted", "recorded", "refused"
@@ -35,6 +43,15 @@ class Refusal:
     expected: str
     got: str
     error_id: int | None  # Azure Sphere's device error code for the same fault, where it has one
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What an application's image holds, its bytes as a package, and the sandbox that would start it."""
+
+    filesystem: Filesystem
+    size: int
+    engine: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +78,7 @@ class Explanation:
     answers: tuple[KeyAnswer, ...]  # of the keys that were asked for, in the order of the manifest's reference
     refusals: tuple[Refusal, ...]  # none: it would be installed
     always: Mapping[str, Compiled]  # engine -> what every application has and keeps to
+    image_bytes: int | None  # of the image that was looked at; None: the manifest was judged alone
 
     @property
     def granted(self) -> bool:
@@ -75,11 +93,14 @@ def explain(
     wiring: Board | None = None,
     board: BoardConfiguration | None = None,
     others: Iterable[Grant] = (),
+    image: Image | None = None,
 ) -> Explanation:
     """Explain a manifest without ``$NAME`` peripherals, on a chip, beside what its board keeps and other applications.
 
     ``wiring`` is the board that the device is told at its start: which peripherals there are, and what each is on the
-    host. Raises ManifestError if it, or ``board``, is of another chip.
+    host. Without its ``image`` an application is judged by its manifest alone.
+
+    Raises ManifestError if the wiring or the ``board`` is of another chip.
     """
     if wiring is not None:
         platform = board_platform(platform, wiring)
@@ -93,6 +114,10 @@ def explain(
         refusals += faults
         answers.append(_answer(manifest, key, platform, faults, wiring))
     refusals += _refusal(manifest, platform, beside)
+    if image is not None:
+        refusals += (
+            Refusal(each.what, each.expected, each.got, None) for each in _image_faults(manifest, image, platform)
+        )
     limits = CORE_LIMITS if manifest.application_type == "RealTimeCapable" else platform.application
     return Explanation(
         name=manifest.name,
@@ -103,7 +128,19 @@ def explain(
         answers=tuple(answers),
         refusals=tuple(dict.fromkeys(refusals)),
         always={engine: always(engine, limits) for engine in ENGINES},
+        image_bytes=None if image is None else image.size,
     )
+
+
+def _image_faults(manifest: AppManifest, image: Image, platform: PlatformLimits) -> Iterator[ImageFault]:
+    """What is wrong with an image on a chip, in the order of a device's admission and start."""
+    found = (
+        size_fault(image.size, platform),
+        architecture_fault(manifest, image.filesystem, platform),
+        firmware_fault(manifest, image.filesystem),
+    )
+    yield from (each for each in found if each is not None)
+    yield from sandbox_faults(manifest, image.filesystem, image.engine)
 
 
 def _faults_of(manifest: AppManifest, key: str, platform: PlatformLimits, beside: list[Grant]) -> Iterator[Refusal]:

@@ -64,6 +64,7 @@ class PlatformLimits:
         mutable_storage_limit_kb: Largest mutable storage of one application, KiB.
         real_time_cores: How many real-time capable applications it can run.
         application: What one application may use, all its processes together.
+        architecture: Of the processor of high-level applications, in the word of chip profiles; empty for unknown.
     """
 
     name: str
@@ -74,6 +75,7 @@ class PlatformLimits:
     image_limit_bytes: int = IMAGE_LIMIT_BYTES
     chip: str = ""
     application: ApplicationLimits = DEFAULT_LIMITS
+    architecture: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,7 @@ def platform_limits(profile: ChipProfile) -> PlatformLimits:
         real_time_cores=sum(core.kind == "real-time" for core in profile.cores),
         image_limit_bytes=profile.limits.application_flash_bytes,
         application=limits_of_chip(profile.limits.application_ram_bytes),
+        architecture=profile.architecture,
     )
 
 

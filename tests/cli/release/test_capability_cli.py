@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,8 @@ from uuid import UUID
 import pytest
 from tests.cli.conftest import exits
 from tests.fixtures import images
+
+from armillary.wire.image import application
 
 DEFINITION = {"Metadata": {"Type": "Azure Sphere Hardware Definition", "Version": 1}}
 EXPLAIN = ("capability", "explain")
@@ -132,7 +135,7 @@ def test_a_board_says_what_each_peripheral_is_and_names_it(tmp_path: Path, capsy
 
 def test_an_image_package_is_explained_as_its_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "app.imagepackage"
-    file.write_bytes(images.package(images.manifest("packed", UUID(int=1), Capabilities={"Gpio": [8]})))
+    file.write_bytes(images.package(images.manifest("packed", UUID(int=1), Capabilities={"Gpio": [8]}), SCRIPT))
     exits(0, *EXPLAIN, str(file), "--json")
     assert json.loads(capsys.readouterr().out)["application"] == "packed"
     file.write_bytes(b"{}")
@@ -145,3 +148,61 @@ def test_the_engine_that_encloses_nothing_says_so(tmp_path: Path, capsys: pytest
     printed = capsys.readouterr()
     assert "MutableStorage  recorded" not in printed.out
     assert "encloses nothing" in printed.err
+
+
+def program(machine: int) -> bytes:
+    """The beginning of an ELF file of 64 bits for a processor."""
+    return struct.pack("<4s5B7xHH", b"\x7fELF", 2, 1, 1, 0, 0, 2, machine).ljust(64, b"\0")
+
+
+SCRIPT = b"#!/usr/bin/env python3\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "changes", "options", "said"),
+    [
+        ({"bin/app": SCRIPT}, {}, ["--board", "mt3620-simulated"], ""),
+        ({"bin/app": program(62)}, {}, ["--chip", "gateway-x86-64"], ""),
+        (
+            {"bin/app": program(62).ljust(3_700_000, b"\0")},
+            {},
+            ["--board", "mt3620-simulated"],
+            "at most 1048576 bytes",
+        ),
+        ({"bin/app": program(62)}, {}, ["--board", "imx8mp-gateway"], "expected programs for aarch64, which"),
+        ({"bin/app": program(183)}, {}, ["--chip", "gateway-x86-64"], "got programs for aarch64"),
+        ({"bin/app": b"#!/bin/sh\n"}, {}, [], "got a script for /bin/sh"),
+        ({"bin/app": b"#!/bin/sh\n"}, {}, ["--engine", "crun"], "got a script for /bin/sh"),
+        ({"bin/app": b"#!/bin/sh\n"}, {}, ["--engine", "reduced"], ""),
+        ({"bin/app": b"#! /bin/sh -e\n", "bin/sh": SCRIPT}, {}, [], ""),
+        ({"bin/app": SCRIPT, "etc/app.conf": b"x"}, {}, [], "expected no etc at the top"),
+        ({"bin/app": b"#!/bin/sh\n"}, {"ApplicationType": "RealTimeCapable"}, [], "expected firmware, an ELF file"),
+    ],
+)
+def test_an_image_is_looked_at_as_a_device_does(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    files: dict[str, bytes],
+    changes: dict[str, Any],
+    options: list[str],
+    said: str,
+) -> None:
+    made = images.manifest("blink", UUID(int=1), **changes)
+    folder = tmp_path / "blink"
+    for name, content in {**files, "app_manifest.json": json.dumps(made).encode()}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    exits(0, *EXPLAIN, str(folder / "app_manifest.json"), *options)
+    assert "image         not looked at" in capsys.readouterr().out
+    package = tmp_path / "blink.imagepackage"
+    signed = application.pack(
+        {**files, "app_manifest.json": json.dumps(made).encode()},
+        image_id=UUID(int=2),
+        built=0,
+        key=images.P256[0],
+        certificate=images.P256[1],
+    )
+    package.write_bytes(signed)
+    for given in (folder, package):
+        exits(1 if said else 0, *EXPLAIN, str(given), *options)
+        assert said in capsys.readouterr().out

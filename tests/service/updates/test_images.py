@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from tests.hub.running_hub import wait_until
 
+from armillary.capability.programs import ELF_MACHINES
 from armillary.errors import (
     ArmillaryError,
     ConflictError,
@@ -19,7 +20,6 @@ from armillary.errors import (
     NotFoundError,
     SignatureError,
 )
-from armillary.service.updates.images import ELF_MACHINES
 from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.image import package as image_package
 

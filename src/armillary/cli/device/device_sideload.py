@@ -10,13 +10,18 @@ from uuid import UUID
 import typer
 from cryptography.x509 import Certificate
 
+from armillary import content
+from armillary.boot.profile import parse as parse_profile
+from armillary.capability.grant import platform_limits
 from armillary.cli.release.development_key import development_folder, load_certificate
+from armillary.cli.release.image_notes import note_hindrances
 from armillary.cli.terminal.device_options import DataOption
 from armillary.cli.terminal.files import read_file
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import note, noun, record
 from armillary.device.applications.sideload import delete, deploy
 from armillary.device.state.clock import DeviceClock
+from armillary.device.state.configuration import load_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import SignatureError
@@ -41,11 +46,13 @@ def deploy_package(
     The device's manufacturing state or capability file must allow it. A package that a developer
     signed runs as long as development is allowed.
     """
-    content = read_file(package, limit=image_package.PACKAGE_LIMIT_BYTES)
+    packed = read_file(package, limit=image_package.PACKAGE_LIMIT_BYTES)
     folder = DeviceFolder(data)
     folder.check()
     now = DeviceClock(FileFlash(folder.flash)).now()
-    _print(deploy(folder, content, _developer(content, certificate), now=now), as_json=as_json)
+    _print(deploy(folder, packed, _developer(packed, certificate), now=now), as_json=as_json)
+    chip = load_configuration(FileFlash(folder.flash)).chip
+    note_hindrances(packed, platform_limits(parse_profile(content.chip_document(chip))))
     note(f"Start it: armillary device boot --data {data}")
 
 
@@ -62,14 +69,14 @@ def delete_application(
     _print(delete(folder, component_id, now=now), as_json=as_json)
 
 
-def _developer(content: bytes, certificate: Path | None) -> Certificate | None:
+def _developer(packed: bytes, certificate: Path | None) -> Certificate | None:
     """The developer's certificate if it is his signature; None where somebody else signed, such as the service."""
     own = development_folder() / "signing.pem"
     if certificate is None and not own.exists():
         return None
     developer = load_certificate(certificate or own)
     try:
-        image_package.verify(image_package.parse(content), [developer])
+        image_package.verify(image_package.parse(packed), [developer])
     except SignatureError:
         if certificate is not None:
             raise

@@ -14,16 +14,22 @@ from armillary import content
 from armillary.boot.profile import parse as parse_profile
 from armillary.capability.board import LIMIT_BYTES, Board
 from armillary.capability.compiled import Compiled
-from armillary.capability.explain import ANY_STORAGE_KB, Explanation, KeyAnswer, Refusal, explain
+from armillary.capability.explain import ANY_STORAGE_KB, Explanation, Image, KeyAnswer, Refusal, explain
 from armillary.capability.grant import Grant, PlatformLimits, grant, platform_limits
 from armillary.cli.release.board_file import load_board
-from armillary.cli.release.package_folder import load_board_definition, load_definitions, read_file
+from armillary.cli.release.package_folder import load_board_definition, load_definitions, read_file, read_folder
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import Shown, inert, noun, record, table
 from armillary.errors import ManifestError
-from armillary.wire.image import app_manifest, board_configuration, hardware_definition, package as image_package
+from armillary.wire.image import (
+    app_manifest,
+    asxipfs,
+    board_configuration,
+    hardware_definition,
+    package as image_package,
+)
 from armillary.wire.image.app_manifest import AppManifest
-from armillary.wire.image.application import open_unverified
+from armillary.wire.image.application import MANIFEST_PATH, open_unverified
 from armillary.wire.image.board_configuration import BoardConfiguration
 from armillary.wire.image.hardware_definition import DefinitionSet
 
@@ -31,6 +37,7 @@ app = noun("Capabilities: what an application gets of what its manifest asks for
 
 DEFAULT_CHIP = "mt3620"
 PACKAGE_SUFFIX = ".imagepackage"
+NOT_LOOKED_AT = "not looked at: name its folder or .imagepackage instead of the manifest"
 
 
 @app.callback()
@@ -41,7 +48,10 @@ def capability() -> None:
 @app.command("explain")
 def explain_command(
     manifest: Annotated[
-        Path, typer.Argument(metavar="MANIFEST", help="App manifest (JSON), or an .imagepackage file.")
+        Path,
+        typer.Argument(
+            metavar="APPLICATION", help="Folder or .imagepackage of the application, or its manifest alone."
+        ),
     ],
     board: Annotated[
         str | None,
@@ -87,12 +97,14 @@ def explain_command(
     own = None if wiring is None else load_board_definition(wiring.name)
     if own is not None:
         definitions.append(own)
+    asked, image = _application(manifest, definitions, engine)
     found = explain(
-        _manifest(manifest, definitions),
+        asked,
         platform,
         wiring=wiring,
         board=kept,
         others=_grants(beside or (), definitions, platform),
+        image=image,
     )
     _shown(found, engine).show(as_json=as_json)
 
@@ -107,6 +119,23 @@ def _board(given: str) -> tuple[Board | None, BoardConfiguration | None]:
             return None, board_configuration.parse(data)
     found = load_board(given)
     return found, None if found.keeps is None else board_configuration.parse(content.board_document(found.keeps))
+
+
+def _application(path: Path, definitions: Iterable[DefinitionSet], engine: str) -> tuple[AppManifest, Image | None]:
+    """The manifest of a folder, package or file, and the image of the first two."""
+    if path.is_dir():
+        manifest = _manifest(path / MANIFEST_PATH, definitions)
+        entry_point = manifest.entry_point[1:]
+        files = read_folder(path)
+        if entry_point not in files:
+            raise ManifestError("EntryPoint", expected=f"a file of {path}", got=manifest.entry_point)
+        data = asxipfs.build(files, {entry_point})
+        return manifest, Image(asxipfs.read(data), len(data), engine)
+    manifest = _manifest(path, definitions)
+    if path.suffix != PACKAGE_SUFFIX:
+        return manifest, None
+    data = read_file(path)
+    return manifest, Image(open_unverified(image_package.parse(data)).filesystem, len(data), engine)
 
 
 def _manifest(path: Path, definitions: Iterable[DefinitionSet]) -> AppManifest:
@@ -138,6 +167,7 @@ def _shown(found: Explanation, engine: str) -> Shown:
         "type": "real-time" if found.application_type == "RealTimeCapable" else "high-level",
         "chip": found.platform,
         "board": found.board,
+        "image": f"{found.image_bytes} bytes" if found.image_bytes is not None else NOT_LOOKED_AT,
         "installed": "yes" if found.granted else "no",
     }
     rows = [_key_row(each, engine) for each in found.answers]
@@ -174,6 +204,7 @@ def document(found: Explanation) -> dict[str, Any]:
         "application_type": found.application_type,
         "chip": found.platform,
         "board": found.board,
+        "image_bytes": found.image_bytes,
         "installed": found.granted,
         "capabilities": [
             {

@@ -21,6 +21,7 @@ from armillary import content
 from armillary.boot.profile import parse as parse_profile
 from armillary.capability.grant import board_grant, platform_limits
 from armillary.cli.release.development_key import SigningPair, load_certificate, signing_pair, verify_own
+from armillary.cli.release.image_notes import note_hindrances
 from armillary.cli.release.package_folder import build_time, load_definitions, read_file, read_folder, write_folder
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.json_option import JsonOption
@@ -205,6 +206,7 @@ def pack_application(
         os_range=_os_range(os_abi),
     )
     made.write(data, as_json=as_json)
+    note_hindrances(data)
 
 
 @local_command(app, "pack-component")

@@ -7,6 +7,7 @@
 (3) Its payload is a file system, its manifest follows every rule.  prevents: ambiguous or hidden requests
 (4) The OS has an ABI that the image works on.                      prevents: an application over a foreign OS
 (5) The chip can give what the manifest asks for.                   prevents: finding out at run time
+(6) The program of a real-time application is firmware.             prevents: the same
 
 Of a board configuration, after (1) and (2): it is one (3), and for this chip (5).
 """
@@ -21,6 +22,7 @@ from uuid import UUID
 from cryptography.x509 import Certificate
 
 from armillary.capability.grant import Grant, PlatformLimits, board_grant, grant
+from armillary.capability.image_checks import ImageFault, firmware_fault, size_fault
 from armillary.errors import DoesNotFitError, InstallError, ManifestError, SignatureError, WireError
 from armillary.wire.image import board_configuration, package as image_package
 from armillary.wire.image.app_manifest import AppManifest
@@ -75,11 +77,7 @@ def admit(
     package = _verified(data, component_id, image_id, trusted)
     if package.image_type == CUSTOMER_BOARD_CONFIG:
         return _board(package, platform)
-    if len(data) > platform.image_limit_bytes:
-        raise InstallError(
-            f"image {image_id} has {len(data)} bytes: expected at most {platform.image_limit_bytes} on {platform.name}",
-            remedy="Make the application smaller.",
-        )
+    _refuse(image_id, size_fault(len(data), platform))
     from armillary.wire.image.application import needed_os, open_application  # noqa: PLC0415 - with the first one
 
     try:
@@ -90,6 +88,7 @@ def admit(
         granted = grant(content.manifest, platform, others=others)  # (5)
     except (WireError, ManifestError) as error:
         raise InstallError(f"image {image_id}: {error.message}", remedy=error.remedy) from error
+    _refuse(image_id, firmware_fault(content.manifest, content.filesystem))  # (6)
     return Application(
         component_id=component_id,
         image_id=image_id,
@@ -98,6 +97,11 @@ def admit(
         grant=granted,
         filesystem=content.filesystem,
     )
+
+
+def _refuse(image_id: UUID, fault: ImageFault | None) -> None:
+    if fault is not None:
+        raise InstallError(f"image {image_id}: {fault}", remedy=fault.remedy)
 
 
 def _board(package: ImagePackage, platform: PlatformLimits) -> Board:

@@ -111,6 +111,7 @@ class CrunSandbox:
             udp_server_ports=frozenset(launch_.grant.udp_server_ports),
             addresses=launch_.addresses,
             component_id=launch_.grant.component_id,
+            program=launch_.entry_point,
             own_network=True,
             wraps=True,
             traces=can_trace(kernel.machine()) and namespaces.is_native(launch_) and not launch_.debugged,

@@ -12,6 +12,7 @@ from typing import Any
 from armillary.capability import confine, network
 from armillary.capability.confine import Folders, ImageTree, Runtime
 from armillary.capability.grant import Grant
+from armillary.capability.image_checks import covering_fault
 from armillary.engines.sandbox.control_groups import report as group_report
 from armillary.engines.sandbox.control_groups.groups import DeviceGroups
 from armillary.engines.sandbox.linux_report import NOT_ROOT, absent_images, judges, no_images
@@ -52,10 +53,8 @@ def image_tree(launch: Launch) -> ImageTree:
     tree = host.image_tree(launch.image_root)
     covering = tree.covering(host.runtime().folders)
     if covering:
-        raise InstallError(
-            f"image: expected no {', '.join(covering)} at the top, which the sandbox provides itself",
-            remedy="Move these files to another folder of the image.",
-        )
+        fault = covering_fault(covering)
+        raise InstallError(str(fault), remedy=fault.remedy)
     return tree
 
 

@@ -104,6 +104,11 @@ class Launch:
     # Added to the environment; may not replace what the engine sets
     environment: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def entry_point(self) -> Path:
+        """Its program, on the host."""
+        return self.image_root / self.manifest.entry_point.removeprefix("/")
+
 
 @dataclass(frozen=True, slots=True)
 class OutputLine:

@@ -58,6 +58,7 @@ class ProcessSandbox:
             filter=b"",
             hosts=launch_.grant.hosts,
             component_id=launch_.grant.component_id,
+            program=launch_.entry_point,
             own_network=False,
             wraps=False,
             cleanup=lambda: shutil.rmtree(temporary, ignore_errors=True),

@@ -113,6 +113,7 @@ class ReducedSandbox:
             interface=None if launch_.interface is None else str(launch_.interface),
             addresses=launch_.addresses,
             component_id=launch_.grant.component_id,
+            program=launch_.entry_point,
             own_network=False,
             wraps=False,
             group=group,

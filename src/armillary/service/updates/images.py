@@ -10,7 +10,6 @@ proves nothing; who may upload is decided by the operator's token.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from hashlib import sha256
@@ -19,6 +18,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from armillary.capability.programs import architectures
 from armillary.engines.delta.cache import DeltaCache
 from armillary.engines.records.bridge import devices as bridge_rows
 from armillary.engines.records.queries import (
@@ -40,12 +40,11 @@ from armillary.service.updates.device_fit import check_board
 from armillary.service.uploads.port import LookedAt
 from armillary.wire.hawkbit.artifact import IMAGE_TYPE as BRIDGE_IMAGE
 from armillary.wire.image import application as application_package, package as image_package
+from armillary.wire.image.application import UnverifiedApplication
 from armillary.wire.image.asxipfs import Filesystem
 from armillary.wire.image.naming import check_version
 from armillary.wire.image.section import APPLICATIONS, CUSTOMER_BOARD_CONFIG
 
-# ELF e_machine (System V ABI) -> the word chip profiles use; what is not listed runs on no supported chip.
-ELF_MACHINES: Final = {3: "x86", 40: "armv7", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 ANY_ARCHITECTURE: Final = "any"
 # The nil and the max UUID (RFC 9562 §5.9, §5.10): what is not set, and what is erased flash.
 NO_IDS: Final = frozenset({0, (1 << 128) - 1})
@@ -326,6 +325,8 @@ class Images:
             raise
         # Firmware of a real-time core is for that core, whatever the chip's processor is.
         real_time = application.manifest.application_type == "RealTimeCapable"
+        if real_time:
+            _check_firmware(application)
         architecture = ANY_ARCHITECTURE if real_time else _architecture(application.filesystem)
         supported = self._chips.architectures
         if architecture != ANY_ARCHITECTURE and architecture not in supported:
@@ -344,20 +345,23 @@ def image_or_raise(connection: Connection, catalog_id: UUID, image_id: UUID) -> 
     return image
 
 
+def _check_firmware(application: UnverifiedApplication) -> None:
+    """Raise InvalidArgumentError where a real-time application is none that a core starts: no device runs it."""
+    from armillary.capability.image_checks import firmware_fault  # noqa: PLC0415 - memory: few have real-time cores
+
+    fault = firmware_fault(application.manifest, application.filesystem)
+    if fault is not None:
+        raise InvalidArgumentError(f"{application.manifest.name}: {fault}", remedy=fault.remedy)
+
+
 def _architecture(filesystem: Filesystem) -> str:
     """The one architecture of the ELF files; scripts run anywhere."""
-    found = set()
-    for file in filesystem.files.values():
-        content = file.content
-        if file.executable and content[:4] == b"\x7fELF" and len(content) >= 20:
-            order = ">" if content[5] == 2 else "<"
-            (machine,) = struct.unpack_from(f"{order}H", content, 18)
-            found.add(ELF_MACHINES.get(machine, f"ELF machine {machine}"))
+    found = architectures(filesystem)
     if len(found) > 1:
         raise InvalidArgumentError(
             f"architecture: expected one, got {', '.join(sorted(found))}", remedy="Build all executables for one chip."
         )
-    return found.pop() if found else ANY_ARCHITECTURE
+    return next(iter(found), ANY_ARCHITECTURE)
 
 
 def _check_cursor(after: str | None) -> None:

@@ -96,6 +96,12 @@ def read_firmware(data: bytes, memories: tuple[Memory, ...]) -> Firmware:
     return Firmware(segments=segments, vector_table=entry, stack_pointer=stack_pointer, reset_vector=reset_vector)
 
 
+def check_file(data: bytes) -> None:
+    """Raise WireError if this is no ELF file for a core, whatever memories it has."""
+    _, table, count = _header(data)
+    _rows(data, table, count)
+
+
 def _header(data: bytes) -> tuple[int, int, int]:
     """Entry point, offset of the segments' table, number of segments."""
     if len(data) < _HEADER.size or data[:4] != b"\x7fELF":

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,7 @@ class StartPlan:
     interface: str | None = None  # Path on the host of the one Unix socket outside that it may connect to
     addresses: DeviceAddresses = LOOPBACK  # Where these are reached
     component_id: UUID  # Whose lookups of names these are, of each of its runs
+    program: Path  # Its entry point, where it is on the host
     own_network: bool  # Whether the command makes a network namespace
     wraps: bool  # Whether the command gives the application a process namespace, with whose first process all ends
     traces: bool = False  # Whether a crash is looked at (``crash/tracer.py``); only of one that wraps

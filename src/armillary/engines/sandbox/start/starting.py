@@ -28,6 +28,7 @@ from armillary.engines.sandbox.network.server_ports import ServerPorts
 from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, AppEvent
 from armillary.engines.sandbox.serving.fork_server import fork_server
 from armillary.engines.sandbox.serving.served import Served, serve
+from armillary.engines.sandbox.start.executed import check_executed
 from armillary.engines.sandbox.start.plan import StartPlan
 from armillary.engines.sandbox.start.spawning import kill_tree, spawn
 from armillary.engines.sandbox.start.supervise import (
@@ -124,7 +125,7 @@ async def _converse(
         if tracer is not None and not tracer.started():
             tracer = None
         await loop.sock_sendall(channel, b"g")
-        _check_executed((await _receive_answer(channel))[0])
+        check_executed((await _receive_answer(channel))[0], plan.program, kernel.machine())
     except BaseException:  # cancelled included: nothing of a start that failed stays open
         os.close(pidfd)
         if broker is not None:
@@ -158,15 +159,6 @@ def _tracer(pid: int) -> Tracer:
     tracer = Tracer(pid, kernel.machine())
     tracer.start()
     return tracer
-
-
-def _check_executed(problem: dict[str, Any]) -> None:
-    """The channel closes without a word when the application was executed."""
-    if problem:
-        raise InstallError(
-            f"the application's entry point cannot be executed: {problem.get('error')}",
-            remedy="Check EntryPoint in the manifest and the interpreter the program names.",
-        )
 
 
 def _broker(plan: StartPlan, pid: int, answer: dict[str, Any], log: AttemptLog) -> Broker:

@@ -279,7 +279,7 @@ def serve(channel: int, enter: Callable[[], None] | None = None) -> None:
         step[0] = "execution"
         os.execve(asked["argv"][0], asked["argv"], asked["environment"])  # noqa: S606 - its purpose
     except (OSError, ValueError, KeyError) as error:
-        problem = {"error": str(error), "step": step[0]}
+        problem = {"error": str(error), "step": step[0], "errno": getattr(error, "errno", None)}
         os.write(channel, json.dumps(problem).encode() + b"\n")
         os._exit(125)
 

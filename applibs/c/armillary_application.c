@@ -506,9 +506,30 @@ int armillary_memory(armillary_device *device, int64_t *used_bytes, int64_t *pea
     return two_integers(device, "memory.statistics", "used_bytes", used_bytes, "peak_bytes", peak_bytes);
 }
 
+/* Whether text has no word that is none of JSON's, such as the nan and inf that printf writes. */
+static int has_json_words(const char *text) {
+    static const char *const words[] = {"true", "false", "null"};
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at == '"') {
+            for (at++; *at != '"'; at++) {
+                if (*at == '\\') at++;
+                if (*at == '\0') return 0;
+            }
+        } else if ((*at | 0x20) >= 'a' && (*at | 0x20) <= 'z') {
+            if ((*at | 0x20) == 'e' && at > text && at[-1] >= '0' && at[-1] <= '9') continue;
+            size_t word = 0;
+            while (word < 3 && strncmp(at, words[word], strlen(words[word])) != 0) word++;
+            if (word == 3) return 0;
+            at += strlen(words[word]) - 1;
+        }
+    }
+    return 1;
+}
+
 int armillary_send_telemetry(armillary_device *device, const char *values, int64_t *waiting) {
     const char *result;
     int64_t unused;
+    if (!has_json_words(values)) return refuse(device, EINVAL, "the values are no JSON: NaN and infinities are no numbers");
     int size = snprintf(device->parameters, sizeof device->parameters, "{\"values\":%s}", values);
     if (size < 0 || (size_t)size >= sizeof device->parameters) return refuse(device, E2BIG, "the values are too long");
     if (armillary_ask(device, "telemetry.send", device->parameters, &result) != 0) return -1;

@@ -21,6 +21,7 @@ Methods and their parameters: docs/reference/application-interface.md.
 from __future__ import annotations
 
 import collections
+import errno
 import json
 import os
 import re
@@ -78,6 +79,7 @@ class Device:
         self._descriptors: list[int] = []
         self._events: collections.deque[Event] = collections.deque()
         self._number = 0
+        self._ended = ""  # why the connection has ended, once it has
 
     def __enter__(self) -> Device:
         return self
@@ -104,8 +106,14 @@ class Device:
 
     def ask_with_descriptors(self, method: str, **parameters: Any) -> tuple[dict[str, Any], list[int]]:
         """The same for a method that answers with descriptors, which are the caller's to close."""
+        if self._ended:
+            raise DeviceError(errno.ENOTCONN, self._ended, remedy="Make a new Device, and ask and subscribe anew.")
         self._number += 1
-        text = json.dumps({"id": self._number, "method": method, "parameters": parameters}, ensure_ascii=False)
+        request = {"id": self._number, "method": method, "parameters": parameters}
+        try:
+            text = json.dumps(request, ensure_ascii=False, allow_nan=False)
+        except ValueError as error:  # the device would end the connection: it is no JSON
+            raise DeviceError(errno.EINVAL, f"{method}: expected JSON, without NaN and infinities: {error}") from error
         body = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text).encode()  # it is no text, and the device refuses it
         if len(body) > FRAME_LIMIT_BYTES:
             raise DeviceError(7, f"{method}: the request has {len(body)} bytes, at most {FRAME_LIMIT_BYTES} are sent")
@@ -118,6 +126,7 @@ class Device:
         except DeviceError:
             raise
         except OSError as error:
+            self._ended = f"the connection to the device has ended: {error.strerror}"
             raise DeviceError(error.errno or 5, f"the device does not answer: {error.strerror}") from error
 
     def _answer(self, message: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
@@ -188,7 +197,8 @@ class Device:
             data, descriptors, _, _ = socket.recv_fds(self._stream, 65536, DESCRIPTORS_LIMIT)
             self._descriptors += descriptors
             if not data:
-                raise DeviceError(104, "the device has closed the connection")
+                self._ended = "the device has closed the connection"
+                raise DeviceError(errno.ECONNRESET, self._ended)
             self._received += data
         if "event" in message:
             self._events.append(Event(message["event"], message["data"], message.get("lost", 0)))
@@ -203,5 +213,6 @@ class Device:
         del self._received[: 4 + size]
         found = json.loads(body)
         if "event" not in found and found.get("id") is None:  # it could not read what was sent
+            self._ended = f"the device has closed the connection: {found['error']['message']}"
             raise DeviceError(found["error"]["errno"], found["error"]["message"])
         return found

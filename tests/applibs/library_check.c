@@ -61,6 +61,13 @@ static int talk(void) {
     printf("telemetry %d %lld\n", telemetry, (long long)waiting);
     telemetry = armillary_send_telemetry(device, "7", NULL);
     printf("telemetry %d %s\n", telemetry, errno == EINVAL ? "EINVAL" : "other");
+    static const char *const no_json[] = {"{\"t\": nan}", "{\"t\": -inf}", "{\"t\": NaN}", "{\"t"};
+    for (size_t each = 0; each < sizeof no_json / sizeof no_json[0]; each++) {
+        telemetry = armillary_send_telemetry(device, no_json[each], NULL);
+        printf("telemetry %d %s %s\n", telemetry, errno == EINVAL ? "EINVAL" : "other", armillary_message(device));
+    }
+    telemetry = armillary_send_telemetry(device, "{\"nan\\\"\": [1e3, true, null, \"inf\"], \"x\": 2E-1}", &waiting);
+    printf("telemetry %d %lld\n", telemetry, (long long)waiting);
     printf("subscribe %d ", armillary_subscribe(device, &result));
     printf("%s\n", result);
     printf("flood %d\n", armillary_ask(device, "test.flood", "{\"events\": 40}", NULL));

@@ -113,6 +113,43 @@ async def test_what_is_refused_says_why_and_what_to_do(library: Any, tmp_path: P
     await playing
 
 
+async def test_what_is_no_json_is_refused_before_it_is_sent(library: Any, tmp_path: Path) -> None:
+    def play(asked: Asked) -> None:
+        with library.Device(str(asked.path)) as device:
+            for value in (float("nan"), float("inf"), [1, float("-inf")]):
+                with pytest.raises(library.DeviceError, match="NaN and infinities") as refused:
+                    device.send_telemetry({"t": value})
+                assert refused.value.errno == errno.EINVAL
+            device.log("the connection goes on")
+
+    async with host(tmp_path).open(application()) as asked:
+        await asyncio.to_thread(play, asked)
+
+
+async def test_after_the_device_has_closed_the_connection_every_call_says_so_and_the_log_why(
+    library: Any, tmp_path: Path
+) -> None:
+    made = host(tmp_path)
+
+    def play(asked: Asked) -> None:
+        with library.Device(str(asked.path)) as device:
+            device._stream.sendall((4).to_bytes(4, "big") + b"nope")
+            with pytest.raises(library.DeviceError) as refused:
+                device.beat()
+            assert refused.value.errno == errno.EPROTO
+            for _ in range(2):
+                with pytest.raises(library.DeviceError, match=r"has closed the connection: .*JSON object") as ended:
+                    device.beat()
+                assert (ended.value.errno, "new Device" in ended.value.remedy) == (errno.ENOTCONN, True)
+        with library.Device(str(asked.path)) as device:
+            device.log("again")
+
+    async with made.open(application()) as asked:
+        await asyncio.to_thread(play, asked)
+    [closed] = [each for each in made.entries if each["event"] == "interface-closed"]
+    assert "a JSON object in UTF-8" in str(closed["reason"])
+
+
 def test_without_an_interface_it_says_so(library: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(library.SOCKET_VARIABLE, raising=False)
     with pytest.raises(library.DeviceError, match="is not set"):

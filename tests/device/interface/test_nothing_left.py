@@ -92,7 +92,7 @@ async def test_what_is_asked_for_and_given_up_again_leaves_nothing(tmp_path: Pat
     session = Session(run, Work(None, loop.time))  # type: ignore[arg-type]  # nothing here works in a thread
     near, far = socket.socketpair()
     allowance = Allowance(burst=1, per_second=1.0, monotonic=loop.time)
-    connection = Connection(near, session, table, allowance)
+    connection = Connection(near, session, table, allowance, lambda _: None)
     with near, far:
         callbacks, before = await answered(10, name, table, session, connection), objects()
         assert await answered(CALLS, name, table, session, connection) == callbacks

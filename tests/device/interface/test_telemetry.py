@@ -75,6 +75,12 @@ async def test_without_the_capability_it_is_refused_and_reported(tmp_path: Path)
         ({}, "EINVAL", "values"),
         ({"values": {"t": 1}, "component": "a b"}, "EINVAL", "DTDL"),
         ({"values": {"t": 1}, "topic": "x"}, "EINVAL", "no other fields"),
+        ({"values": {"": 1}}, "EINVAL", "printable names of 1 to 128 characters"),
+        ({"values": {"a b\n": 1}}, "EINVAL", "printable names of 1 to 128 characters"),
+        ({"values": {"in": {"x" * 126: 1}}}, "EINVAL", "printable names of 1 to 128 characters"),
+        ({"values": {"t": "x" * 1025}}, "EINVAL", "at most 1024 characters"),
+        ({"values": {"t": 10**400}}, "EINVAL", "within a double"),
+        ({"values": {"a.b": 1, "a": {"b": 2}}}, "EINVAL", "each name once"),
         ({"values": {"t": "x" * MESSAGE_LIMIT_BYTES}}, "EMSGSIZE", f"at most {MESSAGE_LIMIT_BYTES} bytes"),
     ],
 )

@@ -35,10 +35,21 @@ READ_SIZE_BYTES = 16 * 1024
 
 
 class Connection:
-    """Serves one connection until either side ends it. Owns ``stream``, which does not block."""
+    """Serves one connection until either side ends it. Owns ``stream``, which does not block.
 
-    def __init__(self, stream: socket.socket, session: Session, table: MethodTable, allowance: Allowance) -> None:
+    ``refused`` is called with why, where the device ends it for what was sent.
+    """
+
+    def __init__(
+        self,
+        stream: socket.socket,
+        session: Session,
+        table: MethodTable,
+        allowance: Allowance,
+        refused: Callable[[str], object],
+    ) -> None:
         self._stream = stream
+        self._refused = refused
         self._session = session
         self._table = table
         self._allowance = allowance
@@ -82,6 +93,7 @@ class Connection:
                 for message in frames.feed(data):
                     await self._begin(message)
             except WireError as error:
+                self._refused(error.message)
                 await self._send(refusal(None, errno.EPROTO, error.message, remedy=error.remedy, named=error.code))
                 return
 

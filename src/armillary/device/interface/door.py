@@ -36,10 +36,21 @@ _CREDENTIALS = struct.Struct("=3i")  # struct ucred: process, user, group
 
 
 class Door:
-    """Accepts the connections of one application at ``path``, which is made and removed here."""
+    """Accepts the connections of one application at ``path``, which is made and removed here.
 
-    def __init__(self, path: Path, session: Session, table: MethodTable, monotonic: Callable[[], float]) -> None:
+    ``refused`` is called with why, where a connection is ended for what was sent on it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        session: Session,
+        table: MethodTable,
+        monotonic: Callable[[], float],
+        refused: Callable[[str], object],
+    ) -> None:
         self._path = path
+        self._refused = refused
         self._session = session
         self._table = table
         self._requests = Allowance(burst=REQUEST_BURST, per_second=REQUESTS_PER_SECOND, monotonic=monotonic)
@@ -89,7 +100,8 @@ class Door:
                     stream.send(problem)
                 continue
             task = asyncio.create_task(
-                Connection(stream, self._session, self._table, self._requests).serve(), name="interface connection"
+                Connection(stream, self._session, self._table, self._requests, self._refused).serve(),
+                name="interface connection",
             )
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)

@@ -16,7 +16,7 @@ import stat
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from armillary.device.applications.port import Run
@@ -25,6 +25,7 @@ from armillary.device.interface.session import Session
 from armillary.device.interface.table import MethodTable
 from armillary.device.interface.work import THREADS, Work
 from armillary.device.state.journal import Journal
+from armillary.device.state.report_limit import ReportLimit
 
 PATH_LIMIT_BYTES = 100  # of sockaddr_un's 108, with room for a name of some digits
 
@@ -47,6 +48,7 @@ class ApplicationInterface:
         self._journal = journal
         self._monotonic = monotonic
         self._numbers = itertools.count(1)
+        self._reports = ReportLimit()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="interface")
 
     @cached_property
@@ -58,7 +60,7 @@ class ApplicationInterface:
         """See ``Interface``; a host that refuses the socket leaves the application without, and the log says so."""
         session = Session(run, Work(self._threads, self._monotonic))
         path = self._folder / f"{next(self._numbers)}.sock"
-        door = Door(path, session, self._table, self._monotonic)
+        door = Door(path, session, self._table, self._monotonic, partial(self._refused, run.application.name))
         opened: Path | None = None
         try:
             try:
@@ -71,6 +73,11 @@ class ApplicationInterface:
         finally:
             await door.close()
             session.close()
+
+    def _refused(self, name: str, reason: str) -> None:
+        """Say why a connection was ended; of many of an application some are said."""
+        if self._reports.take(name, int(self._monotonic())):
+            self._journal.write("interface-closed", name=name, reason=reason)
 
 
 @contextlib.contextmanager

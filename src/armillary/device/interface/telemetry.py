@@ -21,6 +21,7 @@ from armillary.device.interface.session import Session
 from armillary.device.state.clock import DeviceClock
 from armillary.device.telemetry.sender import Sender
 from armillary.device.telemetry.waiting import MESSAGE_LIMIT_BYTES, Message
+from armillary.errors import WireError
 
 # Of one run of an application: what has gathered at a start, then ten a second, more than a chart shows.
 BURST: Final = 100
@@ -57,10 +58,11 @@ class Telemetry:
         call.parameters.finish()
         if component is not None and not _COMPONENT.fullmatch(component):
             raise call.parameters.refused("component", "letters, digits and _ as DTDL has them", component)
-        body = _body(values)
+        body, properties = _body(values), self._properties(call.session, component)
+        _check_kept(body, properties, self._clock.now_ns() // 1_000_000)
         self._take(call.session)
         component_id = call.session.application.component_id
-        self._sender.send(Message(component_id, self._properties(call.session, component), body))
+        self._sender.send(Message(component_id, properties, body))
         return self._sender.counts(component_id)
 
     async def _status(self, call: Call) -> Mapping[str, Any]:
@@ -101,3 +103,13 @@ def _body(values: Mapping[str, Any]) -> bytes:
     if len(body) > MESSAGE_LIMIT_BYTES:
         raise OSError(errno.EMSGSIZE, f"values: expected at most {MESSAGE_LIMIT_BYTES} bytes of JSON, got {len(body)}")
     return body
+
+
+def _check_kept(body: bytes, properties: tuple[tuple[str, str], ...], now_ms: int) -> None:
+    """Read a message as the hub will; OSError (EINVAL) for one that it would not keep."""
+    from armillary.wire.hub.telemetry import decode  # noqa: PLC0415 - takes memory, and few devices have readings
+
+    try:
+        decode(body, dict(properties), now_ms)
+    except WireError as error:
+        raise OSError(errno.EINVAL, f"values: {error.message}"[:200]) from error

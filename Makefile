@@ -21,7 +21,7 @@ TEST_WORKERS ?= $(shell n=$$(nproc); echo $$((n > 4 ? 8 : n * 2)))
 RUN := $(UV) run --frozen --no-sync
 
 .PHONY: help setup demo test test-long check check-types check-rules check-imports check-lint check-format \
-	fix bench docs texts clean test-tools image image-test image-kernel image-kernel-test image-kernel-verdict
+	fix bench docs texts clean test-tools image image-test image-test-full image-kernel image-kernel-test image-kernel-verdict
 
 help:            ## List the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -87,6 +87,11 @@ image-test: setup ## Build the device image, boot it in QEMU and attack it (ARGS
 	@./scripts/install-image-tools
 	@.venv/bin/armillary image build --kernel $(IMAGE_KERNEL)
 	@ARMILLARY_IMAGE_TESTS=$(CURDIR)/.image/x86_64 $(RUN) pytest tests/device_image/booted $(ARGS)
+
+image-test-full: image-test image-kernel-test ## All machines and the own kernels: build, boot in QEMU; an hour and more
+	@./scripts/install-image-tools arm64
+	@.venv/bin/armillary image build --arch arm64
+	@ARMILLARY_IMAGE_TESTS=$(CURDIR)/.image/arm64 $(RUN) pytest tests/device_image/booted $(ARGS)
 
 image-kernel: setup  ## Build the device image's own kernels (KERNELS=x86_64); as they are if nothing changed
 	@.venv/bin/python -m armillary.device_image.own_kernel build --cache $(IMAGE_CACHE)/kernel $(KERNELS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.device_image.build import check_budget
 from armillary.device_image.recipe import read_budget, recipe_folder
 from armillary.errors import InvalidArgumentError
@@ -22,5 +23,6 @@ def test_what_is_above_is_refused_with_the_largest_components() -> None:
     assert "cryptography 15,000,000, armillary 4,000,000" in refused.value.remedy
 
 
-def test_the_repositorys_budget_is_the_promised_one() -> None:
-    assert read_budget(recipe_folder())["total"] <= 80
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_repositorys_budget_is_the_promised_one(architecture: str) -> None:
+    assert read_budget(recipe_folder(), architecture)["total"] <= 80

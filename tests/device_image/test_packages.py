@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from armillary.device_image import debian
+from armillary.device_image.architecture import package_lists
 from armillary.device_image.debian import PackedFile, files_of
 from armillary.device_image.recipe import Pin
 from armillary.errors import HostError
@@ -77,3 +78,30 @@ def test_a_version_that_is_not_offered_says_what_to_do(tmp_path: Path, monkeypat
     with pytest.raises(HostError, match="no version") as error:
         debian.fetch([Pin("thing", "0.9", "a" * 64)], tmp_path / "store", architecture="amd64")
     assert "armillary image pin" in error.value.remedy
+
+
+def test_packages_of_another_architecture_have_lists_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+
+    def run(words: list[str]) -> bytes:
+        ran.append(words)
+        if words[-1] == "update":
+            (tmp_path / "lists-arm64/somewhere_binary-arm64_Packages.lz4").write_bytes(b"")
+        return b"amd64\n"
+
+    monkeypatch.setattr(package_lists, "run", run)
+    options = package_lists.apt_options("arm64", tmp_path)
+    assert f"Dir::State::lists={tmp_path}/lists-arm64" in options
+    assert "APT::Architecture=arm64" in options
+    assert [words[-1] for words in ran] == ["--print-architecture", "update"]
+    assert ran[1][-len(options) - 1 : -1] == options
+    ran.clear()
+    assert package_lists.apt_options("arm64", tmp_path) == options
+    assert [words[-1] for words in ran] == ["--print-architecture"]
+    assert package_lists.apt_options("arm64", tmp_path, fresh=True) == options
+    assert ran[-1][-1] == "update"
+    ran.clear()
+    assert package_lists.apt_options("amd64", tmp_path, fresh=True) == []
+    assert [words[-1] for words in ran] == ["--print-architecture"]

@@ -8,17 +8,30 @@ from pathlib import Path
 
 import pytest
 
-from armillary.device_image.recipe import Pin, pins_file, read_budget, read_pins, read_recipe, recipe_folder, write_pins
+from armillary.device_image.architecture.table import ARCHITECTURES
+from armillary.device_image.recipe import (
+    Pin,
+    package_names,
+    pins_file,
+    read_budget,
+    read_pins,
+    read_recipe,
+    recipe_folder,
+    write_pins,
+)
 from armillary.errors import InvalidArgumentError
 
 # Programs that would let somebody who got in do more than the device itself can.
 NEVER = ("*sh", "busybox", "perl*", "*gcc*", "cc", "apt*", "dpkg*", "ssh*", "curl", "wget", "nc", "tar", "su", "sudo")
 
 
-def test_every_package_of_the_recipe_is_pinned() -> None:
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_package_of_the_recipe_is_pinned(architecture: str) -> None:
     folder = recipe_folder()
-    recipe, pins = read_recipe(folder), read_pins(pins_file(folder, "x86_64"))
-    assert {each.name for each in recipe.packages} | {recipe.kernel.package} == pins.keys()
+    recipe, pins = read_recipe(folder), read_pins(pins_file(folder, architecture))
+    assert {each.name for each in recipe.packages} < pins.keys()
+    assert set(package_names(recipe, architecture)) == pins.keys()
+    assert f"-{ARCHITECTURES[architecture].debian}" in recipe.kernel[architecture].package
 
 
 def test_no_shell_no_package_manager_and_no_compiler_is_in_the_recipe() -> None:
@@ -28,8 +41,9 @@ def test_no_shell_no_package_manager_and_no_compiler_is_in_the_recipe() -> None:
     assert "*" not in "".join(files)
 
 
-def test_the_budget_covers_what_is_measured() -> None:
-    assert read_budget(recipe_folder()).keys() == {"total", "root", "unified"}
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_budget_covers_what_is_measured(architecture: str) -> None:
+    assert read_budget(recipe_folder(), architecture).keys() == {"total", "root", "unified"}
 
 
 def test_pins_survive_being_written(tmp_path: Path) -> None:

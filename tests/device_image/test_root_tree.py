@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from armillary.device_image import disk, root_image, tools
+from armillary.device_image.architecture.stand_ins import compile_library
+from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.device_image.debian import PackedFile, chosen
-from armillary.device_image.recipe import recipe_folder
+from armillary.device_image.recipe import read_recipe, recipe_folder
 from armillary.device_image.tree import Tree
 from armillary.device_image.unified import compile_first_program
 from armillary.errors import ConflictError, HostError, InvalidArgumentError
@@ -124,7 +126,7 @@ def test_a_disk_is_the_same_twice_and_has_the_same_in_both_slots(tmp_path: Path)
     root.write_bytes(b"root" * 1024)
     digests = set()
     for name in ("one", "two"):
-        disk.boot_partition(b"MZ" * 40_000, tmp_path / "started.img")
+        disk.boot_partition(b"MZ" * 40_000, tmp_path / "started.img", "BOOTX64.EFI")
         disk.data_partition(tmp_path / "data.img")
         made = disk.write_disk(tmp_path / name, started=tmp_path / "started.img", root=root, data=tmp_path / "data.img")
         with (tmp_path / name).open("rb") as file:
@@ -149,9 +151,10 @@ def test_the_data_partition_has_a_journal_and_nothing_wrong(tmp_path: Path) -> N
 
 
 @needs_file_systems
-def test_the_firmware_finds_the_unified_image_in_its_partition(tmp_path: Path) -> None:
-    disk.boot_partition(b"MZ" * 40_000, tmp_path / "started.img")
-    tools.run(["mcopy", "-i", tmp_path / "started.img", "::EFI/BOOT/BOOTX64.EFI", tmp_path / "found"])
+@pytest.mark.parametrize(("architecture", "name"), [("x86_64", "BOOTX64.EFI"), ("arm64", "BOOTAA64.EFI")])
+def test_the_firmware_finds_the_unified_image_in_its_partition(tmp_path: Path, architecture: str, name: str) -> None:
+    disk.boot_partition(b"MZ" * 40_000, tmp_path / "started.img", ARCHITECTURES[architecture].started_file)
+    tools.run(["mcopy", "-i", tmp_path / "started.img", f"::EFI/BOOT/{name}", tmp_path / "found"])
     assert (tmp_path / "found").read_bytes() == b"MZ" * 40_000
 
 
@@ -163,11 +166,34 @@ def test_a_root_that_is_larger_than_its_partition_is_refused(tmp_path: Path) -> 
         disk.write_disk(tmp_path / "disk", started=tmp_path / "small", root=tmp_path / "large", data=tmp_path / "small")
 
 
-def test_the_first_program_compiles_without_a_warning() -> None:
-    if tools.missing({"gcc": "gcc", "/usr/include/linux/dm-ioctl.h": "libc6-dev"}):
-        pytest.skip("sudo apt-get install gcc libc6-dev")
+@pytest.mark.parametrize(("architecture", "machine"), [("x86_64", 62), ("arm64", 183)])
+def test_the_first_program_compiles_without_a_warning(architecture: str, machine: int) -> None:
+    compiler = compiler_of(architecture)
     source = recipe_folder() / "init/init.c"
-    program = compile_first_program(source)
-    assert program == compile_first_program(source)
+    program = compile_first_program(source, compiler)
+    assert program == compile_first_program(source, compiler)
     assert program.startswith(b"\x7fELF")
+    assert int.from_bytes(program[18:20], "little") == machine
     assert needs_of(program) == ()  # static
+
+
+def test_a_stand_in_has_the_name_that_is_asked_for_and_needs_nothing() -> None:
+    compiler = compiler_of("arm64")
+    stand_ins = read_recipe(recipe_folder()).stand_ins["arm64"]
+    for place, source in stand_ins.items():
+        name = Path(place).name
+        library = compile_library(recipe_folder() / source, compiler, name)
+        assert library == compile_library(recipe_folder() / source, compiler, name)
+        assert needs_of(library) == ()
+        assert name.encode() + b"\0" in library
+
+
+def compiler_of(architecture: str) -> str:
+    """The compiler of an architecture; skips the test where it is not installed."""
+    compiler = ARCHITECTURES[architecture].compiler
+    wanted = {
+        name: package for name, package in tools.BUILD_FOR[architecture].items() if "gcc" in name or "dm-" in name
+    }
+    if lacking := tools.missing(wanted):
+        pytest.skip(f"sudo apt-get install {' '.join(lacking)}")
+    return compiler

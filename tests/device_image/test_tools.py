@@ -9,6 +9,7 @@ import pytest
 from tests.fixtures.source_code import ROOT
 
 from armillary.device_image import tools
+from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.errors import HostError
 
 
@@ -20,10 +21,14 @@ def test_what_is_missing_is_said_with_the_line_that_installs_it() -> None:
     assert refused.value.remedy == "sudo apt-get install --no-install-recommends another its-package"
 
 
-def test_the_script_installs_what_the_maker_asks_for() -> None:
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_script_installs_what_the_maker_asks_for(architecture: str) -> None:
     text = (ROOT / "scripts/install-image-tools").read_text("utf-8")
-    listed = set(re.search(r"packages=\(([^)]*)\)", text)[1].split())  # type: ignore[index]
-    assert listed == {*tools.BUILD.values(), *tools.MACHINE.values()} - {"apt"}
+    listed: set[str] = set()
+    for name in ("packages", architecture):
+        listed |= set(re.search(rf"\b{name}=\(([^)]*)\)", text)[1].split())  # type: ignore[index]
+    tables = (tools.BUILD, tools.MACHINE, tools.BUILD_FOR[architecture], tools.MACHINE_FOR[architecture])
+    assert listed == {package for table in tables for package in table.values()} - {"apt"}
 
 
 def test_a_program_that_fails_is_quoted() -> None:

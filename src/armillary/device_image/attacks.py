@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from armillary.device_image import disk, unified
+from armillary.device_image.architecture.table import architecture_of
 from armillary.device_image.keys import secure_boot_keys
 from armillary.device_image.root_image import BLOCK_BYTES
 from armillary.device_image.tools import run
@@ -135,7 +136,8 @@ def play(image: Path, *, within_s: float, attacks: tuple[Attack, ...] = ATTACKS)
 
 
 def _play(attack: Attack, image: Path, folder: Path, within_s: float) -> Outcome:
-    settings = MachineSettings(folder=folder / "machine", image=_changed(attack, image, folder), tpm=False)
+    changed = _changed(attack, image, folder)
+    settings = MachineSettings(folder=folder / "machine", image=changed, machine=architecture_of(image).name, tpm=False)
     begun, seen, started, ours = time.monotonic(), list[str](), "", set[str]()
     with running(settings) as machine:
         for line in machine.lines(within_s=within_s):
@@ -160,7 +162,8 @@ def _changed(attack: Attack, image: Path, folder: Path) -> Path:
     shutil.copyfile(image / "variables.fd", changed / "variables.fd")
     signed = (image / "unified.efi").read_bytes()
     if attack.unified is not None:
-        disk.boot_partition(attack.unified(signed, folder), folder / "started.img")
+        name = architecture_of(image).started_file
+        disk.boot_partition(attack.unified(signed, folder), folder / "started.img", name)
         content, component = (folder / "started.img").read_bytes(), disk.STARTED
     elif attack.root is not None:
         place, size = sections_of(signed)[".cmdline"]

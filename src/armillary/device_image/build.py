@@ -15,23 +15,32 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from armillary.device_image import debian, disk, distributions, firmware, kernel, root_image, root_tree, tools, unified
+from armillary.device_image.architecture.stand_ins import compile_library
+from armillary.device_image.architecture.table import ARCHITECTURES, Architecture
 from armillary.device_image.bill import bill_of_materials
 from armillary.device_image.keys import secure_boot_keys
 from armillary.device_image.own_kernel.build import build_kernel
-from armillary.device_image.recipe import ARCHITECTURES, Pin, Recipe, pins_file, read_budget, read_pins, read_recipe
+from armillary.device_image.recipe import (
+    Pin,
+    Recipe,
+    package_names,
+    pins_file,
+    read_budget,
+    read_pins,
+    read_recipe,
+)
 from armillary.device_image.root_image import RootImage
 from armillary.errors import InvalidArgumentError
 from armillary.wire.device_image.command_line import command_line
 from armillary.wire.disk.gpt_writing import Layout
 
-# The last console is where programs write; machines without a screen have the first serial port.
-CONSOLES: Final = ("tty0", "ttyS0,115200")
 CACHE: Final = "cache"
 
 # Told of every step that is done.
@@ -47,6 +56,11 @@ class Plan:
     architecture: str = "x86_64"
     own_kernel: bool = False
     progress: Progress = field(default=lambda _step: None)
+
+    @property
+    def target(self) -> Architecture:
+        """What it is built for."""
+        return ARCHITECTURES[self.architecture]
 
     @property
     def project(self) -> Path:
@@ -66,32 +80,32 @@ def build(plan: Plan) -> dict[str, Any]:
         HostError: a program is missing or fails.
         InvalidArgumentError: the recipe is wrong, or the image is larger than its budget.
     """
-    tools.require(tools.BUILD)
     if plan.architecture not in ARCHITECTURES:
         raise InvalidArgumentError(
             f"architecture: expected {', '.join(ARCHITECTURES)}, got {plan.architecture!r:.40}",
             remedy="Others are not built yet: docs/concepts/device-image.md.",
         )
+    tools.require(tools.BUILD, tools.BUILD_FOR[plan.architecture])
     tools.lower_priority()
     plan.output.mkdir(parents=True, exist_ok=True)
     recipe = read_recipe(plan.recipe_folder)
     pins, packages = _packages(plan, recipe)
     requirements = distributions.locked(plan.project, recipe.python.distributions)
     root = _root(plan, recipe, packages, requirements)
-    image = _unified(plan, recipe, root, packages[recipe.kernel.package])
+    image = _unified(plan, recipe, root, packages)
     keys = secure_boot_keys(plan.output / "keys")
     signed = unified.sign(image, keys["signing"])
     (plan.output / "unified.efi").write_bytes(signed)
     plan.progress("unified image signed")
     layout = _disk(plan, signed, root)
-    (plan.output / "variables.fd").write_bytes(firmware.variables(layout, disk.STARTED, keys))
+    (plan.output / "variables.fd").write_bytes(firmware.variables(layout, disk.STARTED, keys, architecture=plan.target))
     plan.progress("variables of the firmware")
     own = root_tree.own_files(recipe, plan.project / "src")
     bill = bill_of_materials(
         recipe,
         pins,
         requirements,
-        architecture=ARCHITECTURES[plan.architecture],
+        architecture=plan.target.debian,
         own=own,
         root_hash=root.verified.root_hash,
     )
@@ -103,12 +117,14 @@ def build(plan: Plan) -> dict[str, Any]:
 def _packages(plan: Plan, recipe: Recipe) -> tuple[list[Pin], dict[str, Path]]:
     """Every package of the recipe, as it is pinned."""
     pinned = read_pins(pins_file(plan.recipe_folder, plan.architecture))
-    names = [each.name for each in recipe.packages] + [recipe.kernel.package]
+    names = package_names(recipe, plan.architecture)
     lacking = [name for name in names if name not in pinned]
     if lacking:
-        raise InvalidArgumentError(f"no pin for {', '.join(lacking)}", remedy="armillary image pin")
+        raise InvalidArgumentError(
+            f"no pin for {', '.join(lacking)}", remedy=f"armillary image pin --arch {plan.architecture}"
+        )
     pins = [pinned[name] for name in names]
-    files = debian.fetch(pins, plan.cache / "debian", architecture=ARCHITECTURES[plan.architecture])
+    files = debian.fetch(pins, plan.cache / "debian", architecture=plan.target.debian)
     plan.progress("Debian packages")
     return pins, files
 
@@ -127,17 +143,21 @@ def _root(plan: Plan, recipe: Recipe, packages: Mapping[str, Path], requirements
     digest = hashlib.sha256(b"root 1\n")
     for path in [plan.recipe_folder / "image.toml", *sorted(Path(__file__).parent.glob("*.py"))]:
         digest.update(path.read_bytes())
+    stand_ins = _stand_ins(plan, recipe)
+    digest.update(b"".join(stand_ins.values()))
     for name, file in sorted(packages.items()):
         digest.update(f"{name} {file.name}\n".encode())
     for inside, path in root_tree.own_files(recipe, source).items():
         digest.update(f"{inside} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     programs = tools.versions((*root_image.PROGRAMS, f"python{recipe.python.version}"))
-    digest.update(f"{folder.name} {json.dumps(programs)}".encode())
+    digest.update(f"{folder.name} {json.dumps(programs)} {plan.target.strip}".encode())
     file = plan.cache / "root" / f"{digest.hexdigest()}.img"
     kept = root_image.remembered(file)
     if kept is None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        tree = root_tree.root_tree(recipe, packages=packages, distributions=folder, source=source)
+        tree = root_tree.root_tree(
+            recipe, packages=packages, distributions=folder, source=source, strip=plan.target.strip, stand_ins=stand_ins
+        )
         plan.progress("root file system: files chosen and compiled")
         kept = root_image.make_root(tree, file, name=disk.NAME)
         root_image.remember(kept)
@@ -147,15 +167,46 @@ def _root(plan: Plan, recipe: Recipe, packages: Mapping[str, Path], requirements
     return kept
 
 
-def _unified(plan: Plan, recipe: Recipe, root: RootImage, package: Path) -> bytes:
+def _stand_ins(plan: Plan, recipe: Recipe) -> dict[str, bytes]:
+    """Libraries of ours in place of a distribution's, by their path in the image."""
+    return {
+        place: compile_library(plan.recipe_folder / source, plan.target.compiler, posixpath.basename(place))
+        for place, source in recipe.stand_ins.get(plan.architecture, {}).items()
+    }
+
+
+def _unified(plan: Plan, recipe: Recipe, root: RootImage, packages: Mapping[str, Path]) -> bytes:
     """The unsigned unified image."""
-    chosen = _own_kernel(plan) if plan.own_kernel else kernel.debian_kernel(package, recipe.kernel.modules)
+    wanted = recipe.kernel[plan.architecture]
+    chosen = _own_kernel(plan) if plan.own_kernel else kernel.debian_kernel(packages[wanted.package], wanted.modules)
     plan.progress(f"kernel {chosen.release}, {len(chosen.modules)} modules")
-    first = unified.compile_first_program(plan.recipe_folder / "init/init.c")
-    line = command_line(root.verified, consoles=CONSOLES, built_at=tools.MADE_AT)
-    joined = unified.join(chosen, unified.initial_files(first, chosen), line, root_tree.os_release(recipe))
+    first = unified.compile_first_program(plan.recipe_folder / "init/init.c", plan.target.compiler)
+    line = command_line(root.verified, consoles=plan.target.consoles, built_at=tools.MADE_AT)
+    joined = unified.join(
+        chosen,
+        unified.initial_files(first, chosen),
+        line,
+        root_tree.os_release(recipe),
+        architecture=plan.target,
+        stub=_stub(plan.target, packages),
+    )
     plan.progress("unified image")
     return joined
+
+
+def _stub(target: Architecture, packages: Mapping[str, Path]) -> bytes:
+    """What the firmware runs first: systemd's stub, this host's or of a package that was fetched."""
+    if target.stub_package is None:
+        return target.stub.read_bytes()
+    inside = str(target.stub).lstrip("/")
+    files = debian.files_of(packages[target.stub_package])
+    found = [each.content for each in files if each.path == inside and isinstance(each.content, bytes)]
+    if len(found) != 1:
+        raise InvalidArgumentError(
+            f"package {target.stub_package}: expected {inside}, found no such file",
+            remedy=f"armillary image pin --arch {target.name}",
+        )
+    return found[0]
 
 
 def _own_kernel(plan: Plan) -> kernel.Kernel:
@@ -168,7 +219,7 @@ def _own_kernel(plan: Plan) -> kernel.Kernel:
 def _disk(plan: Plan, signed: bytes, root: RootImage) -> Layout:
     """The whole disk, and what a slot's first partition has: a payload of its own of a release."""
     started, data = plan.output / "started.img", plan.output / "data.img"
-    disk.boot_partition(signed, started)
+    disk.boot_partition(signed, started, plan.target.started_file)
     try:
         disk.data_partition(data)
         layout = disk.write_disk(plan.output / "disk.img", started=started, root=root.file, data=data)
@@ -192,7 +243,7 @@ def check_budget(found: Mapping[str, int], budget: Mapping[str, float], componen
 
 def _sizes(plan: Plan, root: RootImage, unified_bytes: int) -> None:
     """Write the sizes, then hold them against the budget."""
-    budget = read_budget(plan.recipe_folder)
+    budget = read_budget(plan.recipe_folder, plan.architecture)
     found = {"root": root.file.stat().st_size, "unified": unified_bytes}
     found["total"] = sum(found.values())
     sizes = {"image": found, "budget_mb": budget, "files_by_component": dict(root.sizes)}
@@ -209,7 +260,7 @@ def _describe(plan: Plan, recipe: Recipe, root: RootImage, unsigned_sha256: str)
         "unsigned_unified_sha256": unsigned_sha256,
         "sha256": {name: _digest(plan.output / name) for name in files},
         "bytes": root.file.stat().st_size + (plan.output / "unified.efi").stat().st_size,
-        "tools": tools.versions((*root_image.PROGRAMS, *unified.PROGRAMS)),
+        "tools": tools.versions((*root_image.PROGRAMS, unified.JOINER, plan.target.compiler)),
     }
     (plan.output / "image.json").write_text(json.dumps(about, indent=1) + "\n", "utf-8")
     return about

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from armillary.device_image.architecture.package_lists import apt_options
 from armillary.device_image.recipe import Pin
 from armillary.device_image.tools import run
 from armillary.errors import HostError, InvalidArgumentError
@@ -44,7 +45,7 @@ def fetch(pins: Iterable[Pin], store: Path, *, architecture: str) -> dict[str, P
         incoming.mkdir(exist_ok=True)
         names = [f"{pin.name}:{architecture}={pin.version}" for pin in lacking]
         try:
-            run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *names], folder=incoming)
+            _download(names, incoming, apt_options(architecture, store))
         except HostError as error:
             raise HostError(
                 error.message,
@@ -66,7 +67,7 @@ def newest(names: Iterable[str], store: Path, *, architecture: str) -> list[Pin]
     incoming = store / "pinning"
     incoming.mkdir(parents=True, exist_ok=True)
     wanted = [f"{name}:{architecture}" for name in names]
-    run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *wanted], folder=incoming)
+    _download(wanted, incoming, apt_options(architecture, store, fresh=True))
     pins = []
     for file in sorted(incoming.glob("*.deb")):
         name, version = run(["dpkg-deb", "--show", "--showformat=${Package} ${Version}", file]).decode().split()
@@ -111,6 +112,10 @@ def chosen(
             remedy="Look what it has: dpkg-deb --contents FILE.",
         )
     return found
+
+
+def _download(names: list[str], folder: Path, options: list[str]) -> None:
+    run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", *options, "download", *names], folder=folder)
 
 
 def _digest(file: Path) -> str:

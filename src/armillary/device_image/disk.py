@@ -3,7 +3,7 @@
 
 ::
 
-    1  unified-kernel-image-a   FAT with one file, EFI/BOOT/BOOTX64.EFI: the signed unified image
+    1  unified-kernel-image-a   FAT with one file, EFI/BOOT/BOOTX64.EFI (BOOTAA64.EFI): the signed unified image
     2  root-fs-a                EROFS and its verity tree
     3  unified-kernel-image-b   as 1: a new image has the same in both slots; a damaged one gives way
     4  root-fs-b                as 2
@@ -60,17 +60,17 @@ def layout() -> Layout:
     return lay_out(NAME, [*slots, Wanted(DATA, LINUX_DATA, DATA_BYTES)])
 
 
-def boot_partition(unified: bytes, file: Path) -> None:
-    """A FAT file system with the unified image where the firmware looks for it."""
-    with tempfile.TemporaryDirectory(prefix="armillary-boot-") as name:
-        image = Path(name) / "BOOTX64.EFI"
+def boot_partition(unified: bytes, file: Path, name: str) -> None:
+    """A FAT file system with the unified image where the firmware looks for it, and called as it wants (``name``)."""
+    with tempfile.TemporaryDirectory(prefix="armillary-boot-") as folder:
+        image = Path(folder) / name
         image.write_bytes(unified)
         os.utime(image, (MADE_AT, MADE_AT))
         with file.open("wb") as made:
             made.truncate(_whole(max(_FAT_LEAST_BYTES, len(unified) + _FAT_BYTES)))
         run(["mkfs.vfat", "--invariant", "-F", "16", "-i", "A0317A12", "-n", "ARMILLARY", file])
         run(["mmd", "-i", file, "::EFI", "::EFI/BOOT"])
-        run(["mcopy", "-m", "-i", file, image, "::EFI/BOOT/BOOTX64.EFI"])
+        run(["mcopy", "-m", "-i", file, image, f"::EFI/BOOT/{name}"])
         _cut_off_zeros(file)
 
 

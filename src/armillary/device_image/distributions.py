@@ -11,12 +11,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.device_image.tools import PATH, run
 from armillary.errors import HostError, InvalidArgumentError
 
 _NAME: Final = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^ ;\\]+)")
-# What wheels are for: Debian 13 has glibc 2.41.
-_PLATFORMS: Final = {"x86_64": "x86_64-manylinux_2_40"}
 
 
 def locked(project: Path, names: Iterable[str]) -> dict[str, str]:
@@ -75,7 +74,13 @@ def install(requirements: dict[str, str], store: Path, *, project: Path, python:
     run(
         [
             *(_uv(project), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"),
-            *("--python-platform", _PLATFORMS[architecture], "--python-version", python, "--no-compile-bytecode"),
+            *(
+                "--python-platform",
+                ARCHITECTURES[architecture].wheels,
+                "--python-version",
+                python,
+                "--no-compile-bytecode",
+            ),
             *("--target", fresh, "--requirement", wanted),
         ],
         environment=_environment(),

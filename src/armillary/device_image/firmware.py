@@ -10,29 +10,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from armillary.device_image.architecture.table import Architecture
 from armillary.device_image.keys import KeyPair
 from armillary.device_image.tools import run
-from armillary.engines.flash.boot_slots import LOADER
+from armillary.engines.flash.boot_slots import LOADERS
 from armillary.engines.flash.os_disk import slot_partition
 from armillary.wire.disk.gpt_writing import Layout, named_guid
 from armillary.wire.disk.load_option import encode_load_option
 
-EMPTY: Final = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 GLOBAL: Final = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 # Slot -> number of its entry.
 ENTRIES: Final = {"a": 1, "b": 2}
 _KEPT: Final = 7  # non-volatile, for boot services, at run time
 
 
-def variables(layout: Layout, started: str, keys: Mapping[str, KeyPair], *, empty: Path = EMPTY) -> bytes:
+def variables(layout: Layout, started: str, keys: Mapping[str, KeyPair], *, architecture: Architecture) -> bytes:
     """A variable store: secure boot on with these keys alone, slot A first, then slot B.
 
     ``started`` is the boot component that the firmware starts.
     """
+    loader = LOADERS[architecture.machine]
     entries = [
         _variable(
             f"Boot{number:04X}",
-            encode_load_option(f"Armillary slot {slot}", layout.partition(slot_partition(started, slot)), LOADER),
+            encode_load_option(f"Armillary slot {slot}", layout.partition(slot_partition(started, slot)), loader),
         )
         for slot, number in ENTRIES.items()
     ]
@@ -43,7 +44,15 @@ def variables(layout: Layout, started: str, keys: Mapping[str, KeyPair], *, empt
         (folder / "boot.json").write_text(json.dumps({"version": 2, "variables": [*entries, order]}), "utf-8")
         run(
             [
-                *("virt-fw-vars", "--loglevel", "error", "--input", empty, "--output", folder / "variables"),
+                *(
+                    "virt-fw-vars",
+                    "--loglevel",
+                    "error",
+                    "--input",
+                    architecture.empty_variables,
+                    "--output",
+                    folder / "variables",
+                ),
                 *("--set-pk", owner, keys["platform"].certificate, "--add-kek", owner, keys["exchange"].certificate),
                 *("--add-db", owner, keys["signing"].certificate, "--secure-boot"),
                 *("--set-json", folder / "boot.json"),

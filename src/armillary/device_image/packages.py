@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from armillary.boot.profile import ChipProfile
+from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.device_image.disk import ROOT, STARTED
 from armillary.device_image.tools import MADE_AT
 from armillary.errors import InvalidArgumentError
@@ -28,7 +29,7 @@ from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
 # Boot component -> file of a built image with its payload.
 PAYLOADS: Final[Mapping[str, str]] = {STARTED: "started.img", ROOT: "root.img"}
-CHIPS: Final[Mapping[str, str]] = {"x86_64": "gateway-x86-64"}
+CHIPS: Final[Mapping[str, str]] = {each.name: each.chip for each in ARCHITECTURES.values()}
 
 
 def write_packages(image: Path, chip: ChipProfile, *, security_version: int) -> Mapping[str, Path]:

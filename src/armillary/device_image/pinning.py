@@ -6,8 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from armillary.device_image import debian
+from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.device_image.build import CACHE
-from armillary.device_image.recipe import ARCHITECTURES, pins_file, read_recipe, write_pins
+from armillary.device_image.recipe import package_names, pins_file, read_recipe, write_pins
 
 
 def pin(folder: Path, architecture: str) -> tuple[Path, int]:
@@ -16,10 +17,9 @@ def pin(folder: Path, architecture: str) -> tuple[Path, int]:
     Raises:
         HostError: a package is not offered.
     """
-    recipe = read_recipe(folder)
-    names = [*(each.name for each in recipe.packages), recipe.kernel.package]
+    names = package_names(read_recipe(folder), architecture)
     store = folder.parent / ".image" / CACHE / "debian"
-    pins = debian.newest(names, store, architecture=ARCHITECTURES[architecture])
+    pins = debian.newest(names, store, architecture=ARCHITECTURES[architecture].debian)
     file = pins_file(folder, architecture)
     write_pins(file, pins)
     return file, len(pins)

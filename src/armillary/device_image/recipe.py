@@ -10,12 +10,11 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.errors import HostError, InvalidArgumentError
 
 RECIPE: Final = "image.toml"
 BUDGET: Final = "budget.toml"
-# Architecture as people say it -> as Debian says it.
-ARCHITECTURES: Final = {"x86_64": "amd64"}
 _Kind = TypeVar("_Kind")
 _PIN: Final = re.compile(r"([a-z0-9][a-z0-9.+-]+) (\S+) ([0-9a-f]{64})")
 
@@ -50,14 +49,18 @@ class KernelModules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole recipe; ``text`` files are put as they stand, path -> text, ``links`` path -> target."""
+    """The whole recipe; ``text`` files are put as they stand, path -> text, ``links`` path -> target.
+
+    ``kernel`` is by architecture, and so is ``stand_ins``: path of a library -> its C source beside the recipe.
+    """
 
     version: str
     packages: tuple[DebianFiles, ...]
     python: PythonParts
-    kernel: KernelModules
+    kernel: dict[str, KernelModules]
     folders: tuple[str, ...] = ()
     links: dict[str, str] = {}
+    stand_ins: dict[str, dict[str, str]] = {}
     text: dict[str, str] = {}
 
 
@@ -85,14 +88,21 @@ def read_recipe(folder: Path) -> Recipe:
     return _decoded(folder / RECIPE, Recipe)
 
 
-def read_budget(folder: Path) -> dict[str, float]:
-    """Most megabytes for each part of an image."""
-    return _decoded(folder / BUDGET, dict[str, float])
+def package_names(recipe: Recipe, architecture: str) -> list[str]:
+    """Debian packages that an image of an architecture is made of."""
+    stub = ARCHITECTURES[architecture].stub_package
+    names = [*(each.name for each in recipe.packages), recipe.kernel[architecture].package]
+    return names if stub is None else [*names, stub]
+
+
+def read_budget(folder: Path, architecture: str) -> dict[str, float]:
+    """Most megabytes for each part of an image of an architecture."""
+    return _decoded(folder / BUDGET, dict[str, dict[str, float]])[architecture]
 
 
 def pins_file(folder: Path, architecture: str) -> Path:
     """Where the packages of an architecture are pinned."""
-    return folder / f"debian-{ARCHITECTURES[architecture]}.lock"
+    return folder / f"debian-{ARCHITECTURES[architecture].debian}.lock"
 
 
 def read_pins(path: Path) -> dict[str, Pin]:

@@ -36,11 +36,20 @@ for line in sys.stdin:
 """
 
 
-def root_tree(recipe: Recipe, *, packages: Mapping[str, Path], distributions: Path, source: Path) -> Tree:
+def root_tree(
+    recipe: Recipe,
+    *,
+    packages: Mapping[str, Path],
+    distributions: Path,
+    source: Path,
+    strip: str,
+    stand_ins: Mapping[str, bytes],
+) -> Tree:
     """Everything in the root.
 
     ``packages`` are files of Debian packages by name, ``distributions`` is a folder of Python packages, ``source`` the
-    folder with our own.
+    folder with our own. ``strip`` is the program of that name for the architecture, ``stand_ins`` are libraries of ours
+    by path.
 
     Raises:
         InvalidArgumentError: the recipe names what is not there, or a program needs a library that no package has.
@@ -54,7 +63,9 @@ def root_tree(recipe: Recipe, *, packages: Mapping[str, Path], distributions: Pa
     for inside, path in own_files(recipe, source).items():
         tree.file(f"{PACKAGES}/{inside}", path.read_bytes(), component=OWN)
     _compile(tree, recipe.python.version)
-    _strip(tree)
+    _strip(tree, strip)
+    for place, content in stand_ins.items():
+        tree.file(place, content, component="system")
     _add_libraries(tree, libraries)
     for place in recipe.folders:
         tree.folder(place, component="system")
@@ -148,7 +159,7 @@ def _compile(tree: Tree, python: str) -> None:
             tree.file(place, compiled.read_bytes(), component=entry.component)
 
 
-def _strip(tree: Tree) -> None:
+def _strip(tree: Tree, program: str) -> None:
     """Take what only a debugger reads off compiled modules: it is most of some of them."""
     paths = [path for path in sorted(tree.entries) if path.startswith(f"{PACKAGES}/") and ".so" in path]
     with tempfile.TemporaryDirectory(prefix="armillary-strip-") as name:
@@ -156,7 +167,7 @@ def _strip(tree: Tree) -> None:
         for path, file in zip(paths, files, strict=True):
             content = tree.entries[path].content
             file.write_bytes(content if isinstance(content, bytes) else b"")
-        run(["strip", "--strip-unneeded", "--enable-deterministic-archives", *files])
+        run([program, "--strip-unneeded", "--enable-deterministic-archives", *files])
         for path, file in zip(paths, files, strict=True):
             component = tree.entries.pop(path).component
             tree.file(path, file.read_bytes(), component=component, mode=0o755)

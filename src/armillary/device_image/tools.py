@@ -21,27 +21,43 @@ MADE_AT: Final = 1767225600
 BUILD: Final = {
     "apt-get": "apt",
     "dpkg-deb": "dpkg",
-    "gcc": "gcc",
-    "/usr/include/linux/dm-ioctl.h": "libc6-dev",
     "mke2fs": "e2fsprogs",
     "mkfs.erofs": "erofs-utils",
     "mkfs.vfat": "dosfstools",
     "mcopy": "mtools",
     "osslsigncode": "osslsigncode",
     "python3.13": "python3.13",
-    "strip": "binutils",
     "ukify": "systemd-ukify",
     "/usr/lib/python3/dist-packages/pefile.py": "python3-pefile",
-    "/usr/lib/systemd/boot/efi/linuxx64.efi.stub": "systemd-boot-efi",
     "veritysetup": "cryptsetup-bin",
     "virt-fw-vars": "python3-virt-firmware",
-    "/usr/share/OVMF/OVMF_VARS_4M.fd": "ovmf",
 }
 MACHINE: Final = {
-    "qemu-system-x86_64": "qemu-system-x86",
-    "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd": "ovmf",
     "swtpm": "swtpm",
     "swtpm_setup": "swtpm-tools",
+}
+# The same, for one architecture.
+BUILD_FOR: Final = {
+    "x86_64": {
+        "gcc": "gcc",
+        "/usr/include/linux/dm-ioctl.h": "libc6-dev",
+        "strip": "binutils",
+        "/usr/lib/systemd/boot/efi/linuxx64.efi.stub": "systemd-boot-efi",
+        "/usr/share/OVMF/OVMF_VARS_4M.fd": "ovmf",
+    },
+    "arm64": {
+        "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
+        "/usr/aarch64-linux-gnu/include/linux/dm-ioctl.h": "libc6-dev-arm64-cross",
+        "aarch64-linux-gnu-strip": "binutils-aarch64-linux-gnu",
+        "/usr/share/AAVMF/AAVMF_VARS.fd": "qemu-efi-aarch64",
+    },
+}
+MACHINE_FOR: Final = {
+    "x86_64": {"qemu-system-x86_64": "qemu-system-x86", "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd": "ovmf"},
+    "arm64": {
+        "qemu-system-aarch64": "qemu-system-arm",
+        "/usr/share/AAVMF/AAVMF_CODE.secboot.fd": "qemu-efi-aarch64",
+    },
 }
 
 

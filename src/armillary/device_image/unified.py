@@ -12,23 +12,23 @@ from typing import Final
 
 import zstandard
 
+from armillary.device_image.architecture.table import Architecture
 from armillary.device_image.kernel import Kernel
 from armillary.device_image.keys import KeyPair
 from armillary.device_image.tools import MADE_AT, run
 from armillary.wire.device_image.initial_files import encode_archive
 
-STUB: Final = Path("/usr/lib/systemd/boot/efi/linuxx64.efi.stub")
-PROGRAMS: Final = ("gcc", "ukify")
+JOINER: Final = "ukify"
 
 
-def compile_first_program(source: Path) -> bytes:
+def compile_first_program(source: Path, compiler: str) -> bytes:
     """The first program as a static one."""
     with tempfile.TemporaryDirectory(prefix="armillary-init-") as folder:
         program = Path(folder) / "init"
         run(
             [
                 *(
-                    "gcc",
+                    compiler,
                     "-std=gnu11",
                     "-Os",
                     "-static",
@@ -53,19 +53,31 @@ def initial_files(first_program: bytes, kernel: Kernel) -> bytes:
     return zstandard.ZstdCompressor(level=19, threads=0).compress(encode_archive(files))
 
 
-def join(kernel: Kernel, initial: bytes, line: str, os_release: str) -> bytes:
-    """An unsigned unified image."""
+def join(
+    kernel: Kernel, initial: bytes, line: str, os_release: str, *, architecture: Architecture, stub: bytes
+) -> bytes:
+    """An unsigned unified image; ``stub`` is what the firmware runs of it first."""
     with tempfile.TemporaryDirectory(prefix="armillary-unified-") as name:
         folder = Path(name)
         (folder / "linux").write_bytes(kernel.image)
         (folder / "initrd").write_bytes(initial)
         (folder / "cmdline").write_text(line, "utf-8")
+        (folder / "stub").write_bytes(stub)
         (folder / "os-release").write_text(os_release, "utf-8")
         run(
             [
-                *("ukify", "build", "--linux", folder / "linux", "--initrd", folder / "initrd"),
+                *(
+                    JOINER,
+                    "build",
+                    "--efi-arch",
+                    architecture.efi,
+                    "--linux",
+                    folder / "linux",
+                    "--initrd",
+                    folder / "initrd",
+                ),
                 *("--cmdline", f"@{folder}/cmdline", "--os-release", f"@{folder}/os-release"),
-                *("--uname", kernel.release, "--stub", STUB, "--output", folder / "unified.efi"),
+                *("--uname", kernel.release, "--stub", folder / "stub", "--output", folder / "unified.efi"),
             ]
         )
         return (folder / "unified.efi").read_bytes()

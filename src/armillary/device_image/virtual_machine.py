@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Final
 
 from armillary.device_image import tools
+from armillary.device_image.architecture.hardware import HARDWARE
 from armillary.errors import DataFolderError, HostError
 
-CODE: Final = Path("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd")
 DISK, VARIABLES, TPM = "disk.img", "variables.fd", "tpm"
 ENROLMENT: Final = "opt/armillary/enrolment"
 READY: Final = "armillary: ready after"
@@ -42,6 +42,7 @@ class MachineSettings:
 
     folder: Path
     image: Path | None = None
+    machine: str = "x86_64"
     tpm: bool = True
     enrolment: Path | None = None
     memory_mb: int = 512
@@ -106,7 +107,7 @@ def running(settings: MachineSettings) -> Iterator[VirtualMachine]:
         HostError: a program is missing, or the TPM does not start.
         DataFolderError: there is no machine in the folder and no image to make one of.
     """
-    tools.require(tools.MACHINE)
+    tools.require(tools.MACHINE, tools.MACHINE_FOR[settings.machine])
     prepare(settings)
     with contextlib.ExitStack() as stack:
         socket = stack.enter_context(_tpm(settings.folder / TPM)) if settings.tpm else None
@@ -141,14 +142,14 @@ def prepare(settings: MachineSettings) -> None:
 
 def arguments(settings: MachineSettings, tpm_socket: Path | None) -> list[str]:
     """QEMU's command line."""
-    folder = settings.folder
+    folder, hardware = settings.folder, HARDWARE[settings.machine]
     words = [
-        shutil.which("qemu-system-x86_64", path=tools.PATH) or "qemu-system-x86_64",
-        *("-machine", "q35,smm=on", "-accel", "tcg,thread=multi", "-cpu", "max,la57=off"),
+        shutil.which(hardware.program, path=tools.PATH) or hardware.program,
+        *("-machine", hardware.machine, "-accel", "tcg,thread=multi", "-cpu", hardware.processor),
         *("-smp", str(settings.processors), "-m", str(settings.memory_mb)),
         *("-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none", "-serial", "stdio"),
-        *("-global", "driver=cfi.pflash01,property=secure,value=on"),
-        *("-drive", f"if=pflash,format=raw,unit=0,file={CODE},readonly=on"),
+        *hardware.more,
+        *("-drive", f"if=pflash,format=raw,unit=0,file={hardware.firmware},readonly=on"),
         *("-drive", f"if=pflash,format=raw,unit=1,file={folder / VARIABLES}"),
         *("-drive", f"if=none,id=disk,format=raw,file={folder / DISK},discard=unmap"),
         *("-device", "virtio-blk-pci,drive=disk"),
@@ -159,7 +160,7 @@ def arguments(settings: MachineSettings, tpm_socket: Path | None) -> list[str]:
     ]
     if tpm_socket is not None:
         words += ["-chardev", f"socket,id=tpm,path={tpm_socket}", "-tpmdev", "emulator,id=tpm0,chardev=tpm"]
-        words += ["-device", "tpm-crb,tpmdev=tpm0"]
+        words += ["-device", f"{hardware.tpm},tpmdev=tpm0"]
     if settings.enrolment is not None:
         words += ["-fw_cfg", f"name={ENROLMENT},file={settings.enrolment}"]
     return words

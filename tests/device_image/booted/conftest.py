@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from armillary.device_image.architecture.table import Architecture, architecture_of
+
 IMAGE = "ARMILLARY_IMAGE_TESTS"
 # From switching on to "ready", on a host that does much else; alone it takes less than 20 s.
 BOOT_S = 300.0
@@ -27,3 +29,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def image() -> Path:
     """The folder of the image that was built."""
     return Path(os.environ[IMAGE])
+
+
+@pytest.fixture(scope="session")
+def architecture(image: Path) -> Architecture:
+    """What the image is for."""
+    return architecture_of(image)

@@ -6,11 +6,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from armillary.device_image.architecture.table import Architecture
 from armillary.device_image.build import CACHE, Plan, build
 from armillary.device_image.recipe import recipe_folder
 
 
-def test_the_same_input_gives_the_same_image(image: Path, tmp_path: Path) -> None:
+def test_the_same_input_gives_the_same_image(image: Path, architecture: Architecture, tmp_path: Path) -> None:
     digests = []
     for name in ("one", "two"):
         place = tmp_path / name
@@ -18,6 +19,7 @@ def test_the_same_input_gives_the_same_image(image: Path, tmp_path: Path) -> Non
         for kept in ("debian", "python"):  # what was fetched; nothing that was built
             (place / CACHE / kept).symlink_to(image.parent / CACHE / kept)
         shutil.copytree(image / "keys", place / "image" / "keys")
-        digests.append(build(Plan(recipe_folder=recipe_folder(), output=place / "image"))["sha256"])
+        plan = Plan(recipe_folder=recipe_folder(), output=place / "image", architecture=architecture.name)
+        digests.append(build(plan)["sha256"])
     assert digests[0] == digests[1]
     assert {"disk.img", "root.img", "unified.efi", "bill.cdx.json"} <= digests[0].keys()

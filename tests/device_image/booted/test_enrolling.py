@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from tests.device_image.booted.conftest import BOOT_S
 from tests.e2e.armillary_processes import armillary_here, running_service
 
+from armillary.device_image.architecture.table import Architecture
 from armillary.device_image.virtual_machine import HOST_ADDRESS, READY, TPM, MachineSettings, prepare, running
 
 
@@ -20,9 +21,11 @@ def done(ended: subprocess.CompletedProcess[str]) -> str:
     return ended.stdout
 
 
-def publish(image: Path, env: dict[str, str]) -> None:
+def publish(image: Path, architecture: Architecture, env: dict[str, str]) -> None:
     """Make a release of what is in the slots of the image."""
-    packages = json.loads(done(armillary_here("image", "package", "--image", str(image), "--json", env=env)))
+    packages = json.loads(
+        done(armillary_here("image", "package", "--arch", architecture.name, "--image", str(image), "--json", env=env))
+    )
     components = [f"--component={name}={file}" for name, file in packages["components"].items()]
     asked = ("--chip", packages["chip"], "--os-version", "26.12", "--os-feed", "Retail", *components, "--json")
     made = json.loads(done(armillary_here("release", "create", *asked, env=env)))
@@ -30,16 +33,18 @@ def publish(image: Path, env: dict[str, str]) -> None:
         done(armillary_here("release", verb, "--release", made["release_id"], env=env))
 
 
-def test_a_machine_enrols_itself_and_is_attested_at_tier_tpm(image: Path, tmp_path: Path) -> None:
+def test_a_machine_enrols_itself_and_is_attested_at_tier_tpm(
+    image: Path, architecture: Architecture, tmp_path: Path
+) -> None:
     folder, told = tmp_path / "machine", tmp_path / "enrolment.json"
-    settings = MachineSettings(folder=folder, image=image, enrolment=told)
+    settings = MachineSettings(folder=folder, image=image, machine=architecture.name, enrolment=told)
     prepare(settings)
     roots = tmp_path / "data" / "tpm-roots"
     with running_service(tmp_path / "data", public_host=HOST_ADDRESS) as service:
         port = urlsplit(service.env["ARMILLARY_SERVICE"]).port
         here = {**service.env, "ARMILLARY_SERVICE": f"https://127.0.0.1:{port}"}
         done(armillary_here("catalog", "create", "--name", "Contoso", env=here))
-        publish(image, here)
+        publish(image, architecture, here)
         made = armillary_here("enrolment-token", "create", "--catalog", "Contoso", "--json", env=here)
         enrolment = {
             "service": f"https://{HOST_ADDRESS}:{port}",
@@ -59,7 +64,7 @@ def test_a_machine_enrols_itself_and_is_attested_at_tier_tpm(image: Path, tmp_pa
         assert "sandbox=linux  complete=True" in text, text
         assert "No control groups" not in text
         (device,) = json.loads(armillary_here("device", "list", "--json", env=here).stdout)
-        assert (device["trust_tier"], device["chip"], device["boot_count"]) == ("tpm", "gateway-x86-64", 1)
+        assert (device["trust_tier"], device["chip"], device["boot_count"]) == ("tpm", architecture.chip, 1)
 
         with running(settings) as machine:  # the same device again: it does not enrol a second time
             line, seen = machine.wait_for("check-in  verdict=", within_s=BOOT_S)

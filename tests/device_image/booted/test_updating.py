@@ -15,12 +15,13 @@ from tests.e2e.armillary_processes import armillary_here, running_service
 
 from armillary import content
 from armillary.boot import profile
+from armillary.boot.profile import ChipProfile
 from armillary.device_image import disk, tools, unified
+from armillary.device_image.architecture.table import Architecture, architecture_of
 from armillary.device_image.keys import secure_boot_keys
 from armillary.device_image.packages import PAYLOADS, write_packages
 from armillary.device_image.virtual_machine import HOST_ADDRESS, TPM, MachineSettings, VirtualMachine, prepare, running
 
-CHIP = profile.parse(content.chip_document("gateway-x86-64"))
 # Download, three starts and a check-in: each start has to be waited for.
 UPDATE_S = 3 * BOOT_S
 
@@ -34,22 +35,22 @@ def changed(image: Path, folder: Path, old: bytes, new: bytes) -> Path:
     content_ = plain.read_bytes()
     assert content_.count(old) == 1, old
     signed = unified.sign(content_.replace(old, new), secure_boot_keys(image / "keys")["signing"])
-    disk.boot_partition(signed, folder / "started.img")
+    disk.boot_partition(signed, folder / "started.img", architecture_of(image).started_file)
     (folder / "root.img").symlink_to(image / "root.img")
     digests = {name: sha256((folder / name).read_bytes()).hexdigest() for name in PAYLOADS.values()}
     (folder / "image.json").write_text(json.dumps({"sha256": digests}))
     return folder
 
 
-def publish(image: Path, version: str, here: Mapping[str, str]) -> None:
+def publish(image: Path, chip: ChipProfile, version: str, here: Mapping[str, str]) -> None:
     """Release what was built, and have the devices look for it."""
-    packages = write_packages(image, CHIP, security_version=1)
+    packages = write_packages(image, chip, security_version=1)
     given = [word for name, file in packages.items() for word in ("--component", f"{name}={file}")]
-    words = ("--chip", CHIP.name, "--os-version", version, "--os-feed", "Retail", *given)
+    words = ("--chip", chip.name, "--os-version", version, "--os-feed", "Retail", *given)
     for command in (
         ("release", "create", *words),
-        ("release", "sign", "--release", f"{CHIP.name}/{version}"),
-        ("release", "publish", "--release", f"{CHIP.name}/{version}"),
+        ("release", "sign", "--release", f"{chip.name}/{version}"),
+        ("release", "publish", "--release", f"{chip.name}/{version}"),
     ):
         done = armillary_here(*command, env=dict(here))
         assert done.returncode == 0, done.stderr
@@ -65,16 +66,19 @@ def wait(machine: VirtualMachine, wanted: str, seen: list[str]) -> str:
     return line
 
 
-def test_an_update_is_started_and_one_that_stops_is_taken_back(image: Path, tmp_path: Path) -> None:
+def test_an_update_is_started_and_one_that_stops_is_taken_back(
+    image: Path, architecture: Architecture, tmp_path: Path
+) -> None:
     folder, told = tmp_path / "machine", tmp_path / "enrolment.json"
-    settings = MachineSettings(folder=folder, image=image, enrolment=told)
+    settings = MachineSettings(folder=folder, image=image, machine=architecture.name, enrolment=told)
+    chip = profile.parse(content.chip_document(architecture.chip))
     prepare(settings)
     about = json.loads((image / "image.json").read_bytes())
     version, root = about["version"].encode(), about["root_hash"].encode()
     with running_service(tmp_path / "data", public_host=HOST_ADDRESS) as service:
         port = urlsplit(service.env["ARMILLARY_SERVICE"]).port
         here = {**service.env, "ARMILLARY_SERVICE": f"https://127.0.0.1:{port}"}
-        publish(image, "26.12", here)
+        publish(image, chip, "26.12", here)
         assert armillary_here("catalog", "create", "--name", "Contoso", env=here).returncode == 0
         made = armillary_here("enrolment-token", "create", "--catalog", "Contoso", "--json", env=here)
         token, ca = json.loads(made.stdout)["secret"], Path(service.env["ARMILLARY_CA"]).read_text("ascii")
@@ -87,12 +91,14 @@ def test_an_update_is_started_and_one_that_stops_is_taken_back(image: Path, tmp_
             assert "verdict=attested" in wait(machine, "check-in  verdict=", seen)
 
             later = version[:-1] + (b"9" if version[-1:] != b"9" else b"8")
-            publish(changed(image, tmp_path / "b", b"VERSION_ID=" + version, b"VERSION_ID=" + later), "26.13", here)
+            publish(
+                changed(image, tmp_path / "b", b"VERSION_ID=" + version, b"VERSION_ID=" + later), chip, "26.13", here
+            )
             assert "slot b" in wait(machine, "verified root from", seen)
             wait(machine, "update-confirmed", seen)
 
             broken = root[:-1] + (b"0" if root[-1:] != b"0" else b"1")
-            publish(changed(image, tmp_path / "c", root, broken), "26.14", here)
+            publish(changed(image, tmp_path / "c", root, broken), chip, "26.14", here)
             for _ in range(3):
                 wait(machine, "boot failed: neither slot has the root file system", seen)
             assert "did not come up" in wait(machine, "update-reverted", seen)

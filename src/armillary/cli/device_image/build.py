@@ -16,7 +16,7 @@ from armillary.cli.terminal.output import note, noun, record
 app = noun("Images of a catalog.")
 app.callback(help="Images of a catalog.")(lambda: None)
 
-ArchitectureName = Literal["x86_64"]
+ArchitectureName = Literal["x86_64", "arm64"]
 KernelName = Literal["debian", "own"]
 OutputOption = Annotated[
     Path | None, typer.Option("--output", metavar="DIR", help="Where it goes: .image/ARCHITECTURE when not given.")

@@ -20,7 +20,9 @@ _LOOK_S = 3600.0
 def be_machine(data: Path, choice: MachineChoice, *, as_json: bool) -> None:
     """Boot a machine whose disk is in ``data`` until it switches itself off, or until Ctrl-C."""
     image = choice.image or recipe_folder().parent / ".image" / choice.machine
-    settings = MachineSettings(folder=data.absolute(), image=image, tpm=choice.tpm, enrolment=choice.enrolment)
+    settings = MachineSettings(
+        folder=data.absolute(), image=image, machine=choice.machine, tpm=choice.tpm, enrolment=choice.enrolment
+    )
     note(f"emulated without KVM: it starts slowly; services of this host are at {HOST_ADDRESS} for it")
     begun = time.monotonic()
     with running(settings) as virtual:

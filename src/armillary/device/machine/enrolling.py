@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +33,8 @@ MAKES_DEVICE: Final = "tpm-devices"
 MAX_BYTES: Final = 64 << 10
 TIMEOUT_S: Final = 60.0
 _NEEDED: Final = {"service", "token", "ca"}
+# What a machine is where it is not told, by what its kernel calls itself (uname -m).
+CHIPS: Final[Mapping[str, str]] = {"x86_64": "gateway-x86-64", "aarch64": "gateway-arm64"}
 _KNOWN: Final = {*_NEEDED, "chip", "root_of_trust", "sandbox"}
 
 
@@ -63,7 +66,7 @@ def parse_enrolment(data: bytes) -> dict[str, str]:
         raise _wrong(f"the fields {', '.join(sorted(told))}")
     if not told["service"].startswith("https://"):
         raise _wrong(f"the service {told['service']!r:.80}")
-    return {"chip": "gateway-x86-64", "root_of_trust": "tpm2", "sandbox": "linux", **told}
+    return {"chip": CHIPS[os.uname().machine], "root_of_trust": "tpm2", "sandbox": "linux", **told}
 
 
 def enrol(folder: DeviceFolder, told: Mapping[str, str], disk: OsDisk) -> None:

@@ -16,6 +16,7 @@ stub (Boot Loader Interface, ``LoaderDevicePartUUID``).
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +30,12 @@ from armillary.wire.disk.gpt import Partition
 from armillary.wire.disk.load_option import decode_load_option, encode_load_option
 
 EFI_VARIABLES: Final = Path("/sys/firmware/efi/efivars")
-LOADER: Final = "\\EFI\\BOOT\\BOOTX64.EFI"
+# What firmware starts, by what the kernel calls the machine (uname -m): UEFI 2.10, §3.5.1.1.
+LOADERS: Final[Mapping[str, str]] = {
+    "x86_64": "\\EFI\\BOOT\\BOOTX64.EFI",
+    "aarch64": "\\EFI\\BOOT\\BOOTAA64.EFI",
+}
+LOADER: Final = LOADERS.get(os.uname().machine, LOADERS["x86_64"])
 
 _GLOBAL: Final = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 _LOADER_INTERFACE: Final = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"

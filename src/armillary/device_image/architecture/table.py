@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The architectures that device images are built for, each with all that differs between them while one is built."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from armillary.errors import InvalidArgumentError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """One architecture.
+
+    ``wheels`` is what Python packages are made for, in uv's words; ``machine`` what its kernel calls itself
+    (``uname -m``). The firmware starts ``EFI/BOOT/`` and ``started_file``. ``stub_package`` is the Debian package that
+    is fetched for systemd's boot stub; where there is none, this host's is taken.
+    """
+
+    name: str
+    debian: str
+    machine: str
+    wheels: str
+    chip: str
+    compiler: str
+    strip: str
+    efi: str
+    started_file: str
+    stub: Path
+    empty_variables: Path
+    consoles: tuple[str, ...]
+    stub_package: str | None = None
+
+
+# Wheels: Debian 13 has glibc 2.41. The last console is where programs write; machines without a screen have the first
+# serial port.
+X86_64: Final = Architecture(
+    name="x86_64",
+    debian="amd64",
+    machine="x86_64",
+    wheels="x86_64-manylinux_2_40",
+    chip="gateway-x86-64",
+    compiler="gcc",
+    strip="strip",
+    efi="x64",
+    started_file="BOOTX64.EFI",
+    stub=Path("/usr/lib/systemd/boot/efi/linuxx64.efi.stub"),
+    empty_variables=Path("/usr/share/OVMF/OVMF_VARS_4M.fd"),
+    consoles=("tty0", "ttyS0,115200"),
+)
+ARM64: Final = Architecture(
+    name="arm64",
+    debian="arm64",
+    machine="aarch64",
+    wheels="aarch64-manylinux_2_40",
+    chip="gateway-arm64",
+    compiler="aarch64-linux-gnu-gcc",
+    strip="aarch64-linux-gnu-strip",
+    efi="aa64",
+    started_file="BOOTAA64.EFI",
+    stub=Path("/usr/lib/systemd/boot/efi/linuxaa64.efi.stub"),
+    empty_variables=Path("/usr/share/AAVMF/AAVMF_VARS.fd"),
+    consoles=("tty0", "ttyAMA0,115200"),
+    stub_package="systemd-boot-efi",
+)
+ARCHITECTURES: Final[Mapping[str, Architecture]] = {each.name: each for each in (X86_64, ARM64)}
+
+
+def architecture_of(image: Path) -> Architecture:
+    """What a built image is for, as its description says; InvalidArgumentError if there is no built image."""
+    try:
+        return ARCHITECTURES[json.loads((image / "image.json").read_bytes())["architecture"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidArgumentError(
+            f"{image}: expected a built device image, found none ({type(error).__name__}: {error})",
+            remedy="Build it first: armillary image build.",
+        ) from error

@@ -17,6 +17,9 @@ from tests.device.state.test_certificate_store import certificate, private
 
 from armillary.cli.main import needed
 from armillary.device.rest.simulated_radio import PASSPHRASE
+from armillary.device.state.configuration import REGION, load_configuration
+from armillary.device.state.layout import DeviceFolder
+from armillary.engines.flash.file import FileFlash
 from armillary.errors import (
     ArmillaryError,
     ConflictError,
@@ -78,6 +81,7 @@ def test_applications_are_shown_stopped_and_started(call: Call):
 def test_images_are_listed_with_those_of_the_os(call: Call):
     images = asked(call, "image", "list-installed")
     assert next(each for each in images if each["component_id"] == COMPONENT)["name"] == "app1"
+    assert {each["image_type"] for each in images} >= {"Applications", "RootFs"}
     assert len(images) > 1
     assert "app1" in call("image", "list-installed")
 
@@ -94,6 +98,12 @@ def test_devices_of_this_host_are_listed(call: Call, device: Attached, tmp_path:
     (tmp_path / "other").mkdir()
     (tmp_path / "other/layout.json").write_text("of somebody else")
     assert listed(tmp_path) == [], "what is no device is passed over"
+    FileFlash(DeviceFolder(tmp_path / "other").flash).write(REGION, b"not what a device writes")
+    (damaged,) = listed(tmp_path)
+    assert (damaged["data"], damaged["state"], damaged["device_id"]) == (str(tmp_path / "other"), "damaged", "")
+    with pytest.raises(DataFolderError, match=f"record \\({REGION} in its flash\\) is damaged") as refused:
+        load_configuration(FileFlash(DeviceFolder(tmp_path / "other").flash))
+    assert "armillary device create" in refused.value.remedy
     assert found["device_id"][:12] in run(device, "list-attached", where=("--in", str(device.folder)))
     with pytest.raises(DataFolderError, match="No such file"):
         listed(tmp_path / "nothing")

@@ -82,8 +82,9 @@ def test_servicing_takes_what_the_service_signed_and_nothing_else(bench: Bench) 
     bench.open(capability_file.FIELD_SERVICING)
     with pytest.raises(DeviceStateError, match="only a developer signed"):
         sideload.deploy(bench.folder, bench.package(), bench.certificate, now=NOW)
-    with pytest.raises(InstallError, match="not signed by a key"):
+    with pytest.raises(InstallError, match="not signed by a key") as refused:
         sideload.deploy(bench.folder, bench.package(), None, now=NOW)
+    assert "--signing-certificate" in refused.value.remedy
     own = bench.package(bench.service.image_key, bench.service.image_certificate)
     assert sideload.deploy(bench.folder, own, None, now=NOW).component_id == COMPONENT
     assert installed(bench) == [str(COMPONENT)]

@@ -285,3 +285,9 @@ def test_errors_show_no_raw_control_characters():
     with pytest.raises(ManifestError) as caught:
         app_manifest.parse(document(Name="\x1b[2J"))
     assert "\x1b" not in str(caught.value)
+
+
+def test_a_port_in_quotes_is_shown_in_quotes() -> None:
+    made = json.dumps(images.manifest("tap", Capabilities={"AllowedTcpServerPorts": ["80"]})).encode()
+    with pytest.raises(ManifestError, match="expected a port number, got '80'"):
+        app_manifest.parse(made, mutable_storage_limit_kb=64)

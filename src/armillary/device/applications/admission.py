@@ -122,7 +122,8 @@ def _verified(data: bytes, component_id: UUID, image_id: UUID, trusted: Sequence
     except SignatureError as error:
         raise InstallError(
             f"image {image_id} is not signed by a key this device trusts: {error.message}",
-            remedy="Upload the image to the service: it signs what it gives to devices.",
+            remedy="Upload the image to the service: it signs what it gives to devices. On a device for development "
+            "name who signed it: armillary device sideload deploy --signing-certificate FILE.",
         ) from error
     except WireError as error:
         raise InstallError(f"image {image_id}: {error.message}", remedy=error.remedy) from error

@@ -14,7 +14,7 @@ from typing import Any
 from cryptography.x509 import Certificate, load_pem_x509_certificate
 
 from armillary.engines.flash.port import Flash, replace_region
-from armillary.errors import DataFolderError
+from armillary.errors import DataFolderError, WireError
 from armillary.wire.encoding import cbor
 
 REGION = "device/configuration"
@@ -73,8 +73,7 @@ def load_configuration(flash: Flash) -> DeviceConfiguration:
     """Read the configuration.
 
     Raises:
-        DataFolderError: there is none: the device was never manufactured, or its flash was lost.
-        WireError: it is damaged.
+        DataFolderError: there is none (the device was never manufactured, or its flash was lost), or it is damaged.
     """
     data = flash.read(REGION)
     if data is None:
@@ -82,7 +81,14 @@ def load_configuration(flash: Flash) -> DeviceConfiguration:
             "this device has no configuration: its manufacture was never finished",
             remedy="Make it again in an empty folder: armillary device create.",
         )
-    return decode_configuration(data)
+    try:
+        return decode_configuration(data)
+    except WireError as error:
+        raise DataFolderError(
+            f"the device's record ({REGION} in its flash) is damaged: {error.message}",
+            remedy="Put that file back from a copy of the folder, or make the device anew in an empty folder: "
+            "armillary device create.",
+        ) from error
 
 
 def encode_configuration(configuration: DeviceConfiguration) -> bytes:

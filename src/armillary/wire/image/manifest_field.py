@@ -270,7 +270,7 @@ def _ports(value: object, path: str, error_id: int, illegal_id: int) -> tuple[in
     found: list[int] = []
     for place, item in _entries(value, path, error_id, PORT_LIMIT):
         if not isinstance(item, int) or isinstance(item, bool):
-            raise wrong(place, "a port number", item, error_id)
+            raise wrong(place, "a port number", repr(item), error_id)
         found.append(integer(item, place, illegal_id, minimum=1, maximum=65535))
     return _distinct(found, path, error_id)
 

@@ -10,6 +10,7 @@ from armillary.cli.terminal.device_reference import DeviceOption
 from armillary.cli.terminal.output import Shown, noun, table
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.wire.image.naming import label_of
+from armillary.wire.image.section import IMAGE_TYPES
 
 app = noun(HELP)
 image = noun("Images of a running device.", within=app, name="image")
@@ -39,7 +40,7 @@ def _row(component: dict[str, Any]) -> dict[str, Any]:
     first = component["images"][0]
     return {
         "name": component["name"],
-        "image_type": component["image_type"],
+        "image_type": IMAGE_TYPES.get(component["image_type"], component["image_type"]),
         "component_id": component["uid"],
         "image_id": first["uid"],
         "size": first["length_in_bytes"],

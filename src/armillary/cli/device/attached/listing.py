@@ -12,7 +12,7 @@ import typer
 from armillary.cli.device.attached.asking import HELP
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import noun, table
-from armillary.device.state.configuration import load_configuration
+from armillary.device.state.configuration import REGION, DeviceConfiguration, load_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.status import read_status
 from armillary.engines.flash.file import FileFlash
@@ -49,20 +49,29 @@ def _devices(folders: list[Path]) -> Iterator[dict[str, Any]]:
     for path in folders:
         folder = DeviceFolder(path)
         try:
-            if not folder.is_finished():
+            if not folder.is_finished() or FileFlash(folder.flash).read(REGION) is None:
                 continue
-            configuration = load_configuration(FileFlash(folder.flash))
+            configuration = _configuration(folder)
             runs = folder.holder() is not None
             status = (read_status(folder.status) or {}) if runs else {}
         except (ArmillaryError, OSError, ValueError):
             continue
+        state = str(status.get("state", "starting")) if runs else "stopped"
         yield {
             "data": str(path),
-            "device_id": configuration.device_id,
-            "chip": configuration.chip,
-            "state": str(status.get("state", "starting")) if runs else "stopped",
+            "device_id": "" if configuration is None else configuration.device_id,
+            "chip": "" if configuration is None else configuration.chip,
+            "state": "damaged" if configuration is None else state,
             "url": str((status.get("rest") or {}).get("url", "")),
         }
+
+
+def _configuration(folder: DeviceFolder) -> DeviceConfiguration | None:
+    """The record of a finished device, None where it is damaged."""
+    try:
+        return load_configuration(FileFlash(folder.flash))
+    except DataFolderError:
+        return None
 
 
 def _row(device: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What takes long says so on a terminal, in a line that is gone at the end; a script's stderr stays empty."""
+"""What takes long says so on a terminal, in a line that is gone at the end; a script hears of waits with a limit alone."""
 
 from __future__ import annotations
 
@@ -123,3 +123,12 @@ def test_a_script_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert threading.active_count() == before
     assert list(arriving([b"a"])) == [b"a"]
     assert stream.getvalue() == ""
+
+
+def test_a_script_is_told_once_of_a_wait_that_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "SILENT_S", 0.0)
+    stream = Terminal(tty=False)
+    monkeypatch.setattr(sys, "stderr", stream)
+    with waiting("the device", at_most_s=60.0):
+        assert stream.written.wait(WITHIN_S)
+    assert stream.getvalue() == "waiting for the device, at most 60 s\n"

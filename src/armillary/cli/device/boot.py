@@ -6,6 +6,7 @@ It loads what a device runs with, and no other verb.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
@@ -73,6 +74,8 @@ def boot(
     Verified boot, then applications and check-ins. With --machine it is a machine in QEMU that boots the
     device image, and its console is shown.
     """
+    if not math.isfinite(trial):
+        raise typer.BadParameter(f"--trial: expected seconds, got {trial}")
     if machine is not None:
         from armillary.cli.device_image.machine import be_machine  # noqa: PLC0415 - most devices are processes
 

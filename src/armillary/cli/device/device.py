@@ -179,7 +179,7 @@ def _signalled_check_in(folder: DeviceFolder) -> dict[str, Any]:
     before = _check_in_number(_status(folder))
     os.kill(process, signal.SIGUSR1)
     deadline = time.monotonic() + CHECK_IN_DEADLINE_S
-    with waiting("the device"):
+    with waiting("the device's check-in", CHECK_IN_DEADLINE_S):
         while time.monotonic() < deadline:
             found = _status(folder)
             if _check_in_number(found) > before and found.get("last_check_in"):
@@ -189,7 +189,7 @@ def _signalled_check_in(folder: DeviceFolder) -> dict[str, Any]:
             time.sleep(POLL_S)
     raise HostError(
         f"the device did not check in within {CHECK_IN_DEADLINE_S:.0f} s",
-        remedy="Look at its log: armillary device log --data DIR.",
+        remedy="Look at its log: armillary device log --data DIR. A process that was stopped (SIGSTOP) answers nobody.",
     )
 
 

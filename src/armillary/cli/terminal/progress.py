@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shows on a terminal how far a command is, once it takes more than two seconds; elsewhere nothing.
+"""Shows on a terminal how far a command is, once it takes more than two seconds; elsewhere what has a time limit alone.
 
 In percent where it is known how much there is.
 
@@ -30,13 +30,20 @@ _CLEAR: Final = "\r\x1b[K"
 
 
 @contextlib.contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """Says ``what`` is waited for, and for how long, while the block goes on."""
-    if not sys.stderr.isatty() or _under_way:
+def waiting(what: str, at_most_s: float | None = None) -> Iterator[None]:
+    """Says ``what`` is waited for, and for how long, while the block goes on.
+
+    Where the block gives up after ``at_most_s`` seconds that is said, too: without a terminal in one line, for a script
+    would seem to hang.
+    """
+    is_terminal = sys.stderr.isatty()
+    if _under_way or (not is_terminal and at_most_s is None):
         yield
         return
+    limit = "" if at_most_s is None else f", at most {at_most_s:.0f} s"
     ended = threading.Event()
-    teller = threading.Thread(target=_tell, args=(what, ended), daemon=True)
+    tell = _tell if is_terminal else _tell_once
+    teller = threading.Thread(target=tell, args=(what + limit, ended), daemon=True)
     _under_way.append(what)
     teller.start()
     try:
@@ -105,6 +112,12 @@ def _untold(_: int) -> None:
 
 def _percent(done: int, total: int) -> int:
     return 100 if total <= 0 else min(100, done * 100 // total)
+
+
+def _tell_once(what: str, ended: threading.Event) -> None:
+    if not ended.wait(SILENT_S):
+        sys.stderr.write(f"waiting for {what}\n")
+        sys.stderr.flush()
 
 
 def _tell(what: str, ended: threading.Event) -> None:

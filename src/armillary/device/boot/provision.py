@@ -12,7 +12,7 @@ import base64
 import binascii
 import contextlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
@@ -22,6 +22,7 @@ from armillary.device.state.configuration import DeviceConfiguration, store_conf
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.metadata_store import FlashMetadata
 from armillary.device.state.permission import begin_state
+from armillary.engines.durable import not_writable
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.partition import PartitionFlash
 from armillary.engines.flash.port import Flash, replace_region
@@ -70,6 +71,15 @@ class FactoryReply:
     time: int = 0
 
 
+@contextlib.contextmanager
+def _written(folder: DeviceFolder) -> Iterator[None]:
+    """What the operating system refuses meanwhile, such as on a full disk, is an error that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise not_writable(folder.root, error) from error
+
+
 def provision(
     folder: DeviceFolder,
     *,
@@ -96,7 +106,7 @@ def provision(
         ServiceUnreachableError: the factory's answer is not of the protocol.
     """
     folder.create()
-    with folder.hold():
+    with _written(folder), folder.hold():
         options = {"chip": chip, "root_of_trust": root_of_trust, "sandbox": sandbox, "tpm": tpm, "state": state.value}
         root = _root_of_trust(folder, root_of_trust, tpm, is_continued=folder.begin_creation(options))
         if tpm_factory is not None and _has_tpm(root):

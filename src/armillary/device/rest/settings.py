@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +67,8 @@ def rest_settings(
             f"--rest {listen}: at this address everybody on the network would reach the device",
             remedy="Listen at 127.0.0.1, or give a secret that every request has to show: --rest-token-file FILE.",
         )
+    for name in interfaces:
+        _check_interface(name)
     return RestSettings(
         host=host,
         port=port,
@@ -74,6 +77,16 @@ def rest_settings(
         simulated_wifi=simulated_wifi,
         interfaces=tuple(interfaces),
     )
+
+
+def _check_interface(name: str) -> None:
+    try:
+        socket.if_nametoindex(name)
+    except (OSError, ValueError) as error:
+        there = ", ".join(each for _, each in socket.if_nameindex())
+        raise InvalidArgumentError(
+            f"--rest-interface: expected an interface of this host, got {name!r:.40}", remedy=f"There are: {there}."
+        ) from error
 
 
 def _address(text: str) -> tuple[str, int]:

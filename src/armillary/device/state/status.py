@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from armillary.device.state.layout import replace_file
+from armillary.errors import DataFolderError
 
 STATUS_VERSION = 1  # 1: 2026-11-24, first
 
@@ -25,9 +26,20 @@ def write_status(path: Path, status: Mapping[str, object]) -> None:
 
 
 def read_status(path: Path) -> dict[str, Any] | None:
-    """The status, or None when the device never ran."""
+    """The status, or None when the device never ran. DataFolderError for a file that is damaged or cannot be read."""
     try:
         value = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    return value if isinstance(value, dict) else None
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, str(error)) from error
+    if not isinstance(value, dict):
+        raise _unreadable(path, f"expected a JSON object, got {type(value).__name__}")
+    return value
+
+
+def _unreadable(path: Path, reason: str) -> DataFolderError:
+    return DataFolderError(
+        f"{path}: the status cannot be read: {reason:.120}",
+        remedy="A running device writes it anew at its next event; else start it: armillary device boot --data DIR.",
+    )

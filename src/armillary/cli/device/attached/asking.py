@@ -22,6 +22,7 @@ import typer
 
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import Shown
+from armillary.cli.terminal.progress import waiting
 from armillary.cli.terminal.together import declared, parameters_of
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.status import read_status
@@ -37,6 +38,7 @@ from armillary.errors import (
 
 HELP = "Devices: on this host and in the service."
 TIMEOUT_S = 60.0
+CONNECT_S = 10.0  # a device that runs takes a connection at once
 MAX_ANSWER_BYTES = 4 << 20  # the log has half a megabyte
 ANY_DEVICE = "any.devices.sphere.azure.local"
 _ERRORS: Mapping[int, type[OperatorError]] = {
@@ -97,12 +99,23 @@ class AskedDevice:
             data, headers["Content-Type"] = body, "application/octet-stream"
         elif body is not None:
             data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
-        connection = http.client.HTTPSConnection(self._host, self._port, timeout=TIMEOUT_S, context=self._context)
+        connection = http.client.HTTPSConnection(self._host, self._port, timeout=CONNECT_S, context=self._context)
+        within_s = CONNECT_S
         try:
             with contextlib.closing(connection):
-                connection.request(method, f"/{path}", data, headers)
-                reply = connection.getresponse()
-                found = reply.read(MAX_ANSWER_BYTES)
+                with waiting("the device", CONNECT_S):
+                    connection.connect()
+                within_s = TIMEOUT_S
+                connection.sock.settimeout(within_s)
+                with waiting("the device's answer", within_s):
+                    connection.request(method, f"/{path}", data, headers)
+                    reply = connection.getresponse()
+                    found = reply.read(MAX_ANSWER_BYTES)
+        except TimeoutError as error:
+            raise ServiceUnreachableError(
+                f"{self._url}: the device has not answered within {within_s:.0f} s",
+                remedy="Is its process stopped or its host busy? armillary device log shows what it did last.",
+            ) from error
         except (OSError, http.client.HTTPException) as error:
             raise ServiceUnreachableError(
                 f"{self._url}: {error or type(error).__name__}",

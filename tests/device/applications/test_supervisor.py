@@ -23,6 +23,7 @@ from armillary.device.applications import supervisor as supervisors
 from armillary.device.applications.admission import Application
 from armillary.device.applications.port import Run
 from armillary.device.applications.supervisor import Supervisor, blocked, describe
+from armillary.device.state import output_share
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
 from armillary.engines.sandbox.port import METHOD, ConnectionAttempt, ExitStatus, Launch, OutputLine, ServerPort
@@ -161,6 +162,20 @@ async def test_stopping_while_it_starts_leaves_nothing_behind(rig: Rig, fake_san
     gate.set()
     await stopping
     assert [run.stopped for run in fake_sandbox.runs] == [True]
+
+
+async def test_what_is_over_the_share_of_an_application_is_told_at_the_end_of_its_run(
+    rig: Rig, fake_sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output_share, "LINES", 2)
+    await rig.supervisor.run_set([application(1)])
+    await until(lambda: fake_sandbox.events, "what the supervisor is to do")
+    for _ in range(5):
+        fake_sandbox.events[0](OutputLine("stdout", "hello", 0.0))
+    await rig.supervisor.stop()
+    said = [each for each in rig.entries if each["event"].startswith("output")]
+    assert [each["event"] for each in said] == ["output", "output", "output-limited", "output-dropped"]
+    assert said[-1]["lines"] == 3
 
 
 async def test_output_and_allowed_connections_are_no_incidents(rig: Rig, fake_sandbox: Any) -> None:

@@ -191,3 +191,10 @@ def test_restart_boots_the_device_again(tmp_path: Path):
         assert json.loads(run(device, "restart", "--json")) == {"restartingSystem": True}
         device.wait_for("rest-listening")
         device.wait_for("check-in")
+
+
+def test_a_client_certificate_without_its_key_is_not_sent(call: Call, tmp_path: Path):
+    (tmp_path / "own.pem").write_text("a certificate")
+    with pytest.raises(InvalidArgumentError, match="--private-key-filepath: expected the private key"):
+        call("certificate", "add", "--cert-id", "own", "--cert-type", "client", "--public-key-filepath",
+             str(tmp_path / "own.pem"))  # fmt: skip

@@ -17,6 +17,7 @@ from armillary.cli.device.attached.asking import (
     secret_of,
 )
 from armillary.cli.terminal.output import Shown, note, noun, record, table
+from armillary.errors import InvalidArgumentError
 
 IdOption = Annotated[
     str, typer.Option("--cert-id", metavar="ID", help="Id in the store: 1 to 16 letters, digits and .-_")
@@ -46,6 +47,11 @@ def _add(
 
     No command gives a private key back.
     """
+    if kind == "client" and private is None:
+        raise InvalidArgumentError(
+            "--private-key-filepath: expected the private key of the client certificate, got nothing",
+            remedy="Name its key, or add a root with --cert-type rootca.",
+        )
     body: dict[str, str] = {"certType": kind, "publicCert": file_text(public)}
     if private is not None:
         body["privateKey"] = file_text(private)

@@ -24,12 +24,12 @@ from armillary.engines.sandbox.port import CallsCrowded
 
 WAITING = 6
 CROWD = """
-import errno, socket, threading
+import errno, os, socket, threading
 def wait():
     try:
         socket.socket().connect(("127.0.0.1", {port}))
     except OSError as error:
-        print(errno.errorcode[error.errno], flush=True)
+        os.write(1, errno.errorcode[error.errno].encode() + b"\\n")  # one write: threads do not mix
 threads = [threading.Thread(target=wait) for _ in range(10)]
 for each in threads: each.start()
 for each in threads: each.join()

@@ -142,7 +142,12 @@ async def test_a_flashed_disk_gets_its_signatures_from_the_factory(rig: Rig, tmp
 
 async def test_a_disk_with_another_os_is_no_device_of_this_factory(rig: Rig, tmp_path: Path) -> None:
     disk = blank_disk(tmp_path, PretendedUefi(tmp_path))
-    with pytest.raises(DataFolderError, match=r"one-bl: expected the OS 26\.11 of the factory"):
+    packages = rig.service.os_packages("mt3620")
+    for name, package in [*packages.items()][:-1]:  # all but the last component are the factory's
+        with disk.nodes[os_region(name, "a")].open("r+b") as node:
+            node.write(image_package.parse(package).payload)
+    before = {region: node.read_bytes() for region, node in disk.nodes.items()}
+    with pytest.raises(DataFolderError, match=r"services: expected the OS 26\.11 of the factory"):
         rig.service.provision(tmp_path / "device", disk=disk)
     assert not DeviceFolder(tmp_path / "device").is_finished()
-    assert disk.flash(FileFlash(tmp_path / "device" / "flash")).regions("boot") == ()
+    assert {region: node.read_bytes() for region, node in disk.nodes.items()} == before, "it runs from them"

@@ -4,14 +4,21 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
+from tests.fixtures.certificates import self_signed
 
 from armillary.device.machine import enrolling
-from armillary.errors import InvalidArgumentError
+from armillary.device.state.layout import DeviceFolder
+from armillary.engines.flash.boot_slots import EfiBootSlots
+from armillary.engines.flash.os_disk import OsDisk
+from armillary.errors import DataFolderError, InvalidArgumentError
 
-WHOLE = {"service": "https://10.0.2.2:8443", "token": "secret", "ca": "-----BEGIN CERTIFICATE-----"}
+with tempfile.TemporaryDirectory() as folder:
+    CA = self_signed(Path(folder), "a service")[1]
+WHOLE = {"service": "https://10.0.2.2:8443", "token": "secret", "ca": CA}
 
 
 def test_what_is_left_out_is_filled_in() -> None:
@@ -28,6 +35,10 @@ def test_what_is_left_out_is_filled_in() -> None:
         (json.dumps({"service": WHOLE["service"]}), "the fields service"),
         (json.dumps({**WHOLE, "rootoftrust": "x"}), "rootoftrust"),
         (json.dumps({**WHOLE, "service": "http://10.0.2.2"}), "http://10.0.2.2"),
+        (json.dumps({**WHOLE, "service": "https://10.0.2.2:99999"}), "99999"),
+        (json.dumps({**WHOLE, "service": "https://:8443"}), "the service 'https://:8443'"),
+        (json.dumps({**WHOLE, "ca": ""}), "a ca that is no certificate"),
+        (json.dumps({**WHOLE, "ca": CA.replace("A", "!")}), "a ca that is no certificate"),
     ],
 )
 def test_anything_else_is_refused_by_name(told: str, named: str) -> None:
@@ -47,3 +58,11 @@ def test_the_first_place_that_has_one_counts(tmp_path: Path, monkeypatch: pytest
     found = enrolling.read_enrolment()
     assert found is not None
     assert found["chip"] == "imx8mp"
+
+
+def test_a_chip_of_other_components_is_refused_before_the_token_is_spent(tmp_path: Path) -> None:
+    disk = OsDisk({"boot/unified-kernel-image": tmp_path, "boot/root-fs": tmp_path}, EfiBootSlots({}), "x")
+    told = {**WHOLE, "chip": "raspberry-pi-4", "root_of_trust": "software", "sandbox": "linux"}
+    with pytest.raises(DataFolderError, match="chip raspberry-pi-4: expected a slot for each"):
+        enrolling.enrol(DeviceFolder(tmp_path / "device"), told, disk)
+    assert not (tmp_path / "device").exists()

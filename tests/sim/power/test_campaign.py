@@ -69,7 +69,9 @@ def test_a_broken_promise_says_where_the_power_went() -> None:
         tally = search(open_board(QUICK), Effort(cuts=0, breaches=3), chosen)
     assert tally.breaches == {Breach.BRICK: 3}
     text = str(tally.failures[0])
-    assert text.startswith("mt3620/nvme, roots: brick: device configuration")
+    assert text.startswith(
+        "mt3620/nvme, roots: brick: the device's record (device/configuration in its flash) is damaged"
+    )
     assert "operation 3, write of device/configuration" in text
     assert tally.summary()["bricks"] == 3
 

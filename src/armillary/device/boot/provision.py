@@ -206,19 +206,19 @@ def store_boot_components(flash: Flash, components: Sequence[tuple[str, bytes]])
 
 
 def _complete_boot_components(flash: PartitionFlash, reply: FactoryReply) -> None:
-    """Sign what the disk was flashed with; it is no OS of this factory's unless each signature is right then."""
+    """Sign what the disk was flashed with; it is this factory's OS if each signature is right over what is there."""
     trusted = [load_pem_x509_certificate(each.encode("ascii")) for each in reply.trusted_os_certificates]
-    for name, tail in reply.boot_components:
-        region = boot_region(name)
-        flash.complete(region, tail, reply.payload_bytes.get(name, 0))
+    for name, tail in reply.boot_components:  # all of them, before a byte is written: the machine runs from these slots
+        payload = flash.beginning(boot_region(name), reply.payload_bytes.get(name, 0))
         try:
-            image_package.verify(image_package.parse(flash.read(region) or b""), trusted)
+            image_package.verify(image_package.parse(payload + tail), trusted)
         except WireError as error:
-            flash.remove(region)
             raise DataFolderError(
                 f"{name}: expected the OS {reply.os_version} of the factory on the disk, found another",
                 remedy="Publish the release of this device image first, or flash the image of the newest release.",
             ) from error
+    for name, tail in reply.boot_components:
+        flash.complete(boot_region(name), tail, reply.payload_bytes[name])
 
 
 def trust_repository(flash: Flash, root: str) -> None:

@@ -20,10 +20,12 @@ from urllib.parse import urlsplit
 
 from armillary import __version__
 from armillary.device.boot.provision import provision
+from armillary.device.boot.startup import chip_profile
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.os_disk import OsDisk
-from armillary.errors import InvalidArgumentError, OperatorError, ServiceUnreachableError
+from armillary.errors import DataFolderError, InvalidArgumentError, OperatorError, ServiceUnreachableError
 from armillary.identity.manufacturing import ManufacturingState
+from armillary.update.install.component import SLOTS, os_region
 
 PLACES: Final = (
     Path("/sys/firmware/qemu_fw_cfg/by_name/opt/armillary/enrolment/raw"),
@@ -64,20 +66,40 @@ def parse_enrolment(data: bytes) -> dict[str, str]:
         raise _wrong("no object of texts")
     if not told.keys() >= _NEEDED or not told.keys() <= _KNOWN:
         raise _wrong(f"the fields {', '.join(sorted(told))}")
-    if not told["service"].startswith("https://"):
+    if not _is_service(told["service"]):
         raise _wrong(f"the service {told['service']!r:.80}")
+    try:
+        ssl.create_default_context(cadata=told["ca"] or "none")
+    except ssl.SSLError as error:
+        raise _wrong(f"a ca that is no certificate in PEM ({error.reason or error})") from error
     return {"chip": CHIPS[os.uname().machine], "root_of_trust": "tpm2", "sandbox": "linux", **told}
+
+
+def _is_service(text: str) -> bool:
+    """Whether this is the address of a service."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme == "https" and bool(parts.hostname) and (parts.port or 443) > 0
+    except ValueError:  # a port that is none
+        return False
 
 
 def enrol(folder: DeviceFolder, told: Mapping[str, str], disk: OsDisk) -> None:
     """Make this machine a device of the service, of the OS that is on its disk.
 
     Raises:
-        DataFolderError: the service's newest release is not what is on the disk.
+        DataFolderError: the service's newest release is not what is on the disk, or the chip has other components.
         ServiceUnreachableError: it does not answer, or not as one.
         OperatorError: it refuses, with its own words.
         RootOfTrustError: the TPM fails.
     """
+    chip = chip_profile(told["chip"])
+    wanted, found = {os_region(each.name, SLOTS[0]) for each in chip.boot_components}, disk.nodes.keys()
+    if not wanted <= found:
+        raise DataFolderError(
+            f"chip {chip.name}: expected a slot for each of its boot components, found {', '.join(sorted(found))}",
+            remedy="Name the chip that this device image is for in the enrolment.",
+        )
     factory = _Factory(told["service"], told["token"], told["ca"])
     provision(
         folder,

@@ -34,6 +34,7 @@ WORDS_VARIABLE: Final = "ARMILLARY_MACHINE_WORDS"
 DISK_VARIABLE: Final = "ARMILLARY_MACHINE_DISK"
 _ADDRESS_WITHIN_S: Final = 20.0
 _LOOK_EVERY_S: Final = 5.0
+_AGAIN_S: Final = 30.0  # until a network that gave no address is asked again: nothing else is done while it is asked
 # A device process that ends again and again is not mended by starting it: the machine restarts, into the other slot if
 # it goes on.
 _STARTS: Final = 5
@@ -132,16 +133,24 @@ class Machine:
         if self._interface is None:
             say("there is no Ethernet interface")
             return
-        network.bring_up(self._interface)
+        try:
+            network.bring_up(self._interface)
+        except OSError as error:
+            say(f"{self._interface} is not switched on: {error.strerror or error}")
         self._lease()
 
     def _lease(self) -> None:
         if self._interface is None:
             return
-        lease = network.lease_address(self._interface, within_s=_ADDRESS_WITHIN_S)
+        try:
+            lease = network.lease_address(self._interface, within_s=_ADDRESS_WITHIN_S)
+        except OSError as error:  # it was pulled out, or the kernel refuses what was given: the device goes on without
+            say(f"{self._interface} gets no address: {error.strerror or error}; asking again")
+            self._renew_at = time.monotonic() + _AGAIN_S
+            return
         if lease is None:
             say(f"nobody gave {self._interface} an address within {_ADDRESS_WITHIN_S:g} s; asking again")
-            self._renew_at = time.monotonic() + _LOOK_EVERY_S
+            self._renew_at = time.monotonic() + _AGAIN_S
             return
         if self._renew_at == float("inf"):
             say(f"{self._interface} has the address {lease.address}")

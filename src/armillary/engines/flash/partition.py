@@ -63,10 +63,15 @@ class PartitionFlash:
             _write_at(descriptor, 0, data)
             _write_at(descriptor, _room(descriptor), _last_sector(len(data)))
 
+    def beginning(self, region: str, length: int) -> bytes:
+        """The first bytes of a partition, whatever it holds; fewer where it is smaller."""
+        with _opened(self.partitions[region], os.O_RDONLY) as descriptor:
+            return _read(descriptor, min(length, _room(descriptor)))
+
     def complete(self, region: str, tail: bytes, payload_bytes: int) -> None:
         """Make a package of a payload that is in its partition already, and in use: only what follows it is written.
 
-        FlashFullError if it does not fit. The caller verifies what came of it.
+        FlashFullError if it does not fit. The caller has verified what comes of it.
         """
         with _opened(self.partitions[region], os.O_RDWR) as descriptor:
             length = payload_bytes + len(tail)

@@ -18,8 +18,8 @@ app.callback(help="Images of a catalog.")(lambda: None)
 
 ArchitectureName = Literal["x86_64", "arm64"]
 KernelName = Literal["debian", "own"]
-OutputOption = Annotated[
-    Path | None, typer.Option("--output", metavar="DIR", help="Where it goes: .image/ARCHITECTURE when not given.")
+ImageOption = Annotated[
+    Path | None, typer.Option("--image", metavar="DIR", help="Where it goes: .image/ARCHITECTURE when not given.")
 ]
 
 
@@ -29,7 +29,7 @@ def build(
     kernel: Annotated[
         KernelName, typer.Option("--kernel", help="Debian's kernel as it is, or the own one, which is compiled once.")
     ] = "debian",
-    output: OutputOption = None,
+    image: ImageOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Build the device image on this host.
@@ -42,7 +42,7 @@ def build(
     from armillary.device_image.recipe import recipe_folder  # noqa: PLC0415
 
     folder = recipe_folder()
-    place = output or folder.parent / ".image" / arch
+    place = image or folder.parent / ".image" / arch
     begun = time.monotonic()
 
     def progress(step: str) -> None:

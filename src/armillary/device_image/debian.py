@@ -11,6 +11,7 @@ import fnmatch
 import hashlib
 import io
 import posixpath
+import shutil
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -65,7 +66,8 @@ def fetch(pins: Iterable[Pin], store: Path, *, architecture: str) -> dict[str, P
 def newest(names: Iterable[str], store: Path, *, architecture: str) -> list[Pin]:
     """Pins of the versions that the host's sources offer now; the packages are kept in ``store``."""
     incoming = store / "pinning"
-    incoming.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(incoming, ignore_errors=True)  # of a run that was cut short: perhaps for another architecture
+    incoming.mkdir(parents=True)
     wanted = [f"{name}:{architecture}" for name in names]
     _download(wanted, incoming, apt_options(architecture, store, fresh=True))
     pins = []

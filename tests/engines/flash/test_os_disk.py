@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from binascii import crc32
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,19 @@ def test_the_firmware_relies_on_the_other_slot_before_one_is_written(tmp_path: P
 def test_the_table_at_the_end_counts_where_the_first_is_damaged(disk: Path, sector: int) -> None:
     whole = read_partitions(disk)
     spoil(disk, sector)
+    assert read_partitions(disk) == whole
+
+
+def test_a_table_that_leads_outside_of_the_disk_gives_way_to_the_other(disk: Path) -> None:
+    whole = read_partitions(disk)
+    with disk.open("r+b") as file:
+        file.seek(SECTOR_BYTES)
+        header = bytearray(file.read(92))
+        header[72:80] = b"\xff" * 8  # where its entries are
+        header[16:20] = bytes(4)
+        header[16:20] = crc32(header).to_bytes(4, "little")
+        file.seek(SECTOR_BYTES)
+        file.write(header)
     assert read_partitions(disk) == whole
 
 

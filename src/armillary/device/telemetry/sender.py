@@ -111,7 +111,7 @@ class Sender:
         from armillary.device.telemetry.hub_link import open_link  # noqa: PLC0415 - with the first message
 
         hub = self._hub()
-        if hub is None or not await asyncio.to_thread(self._belongs):
+        if hub is None or not self._belongs_to(await asyncio.to_thread(self._read_owner)):
             raise ConnectionError("the device has no certificate for the hub yet")
         async with open_link(self._device_id, hub, self._authentication, self._find_proxy) as link:
             self.refusal = ""
@@ -147,13 +147,18 @@ class Sender:
             raise ConnectionResetError("the hub ended the connection")
         return bool(self._waiting)
 
-    def _belongs(self) -> bool:
-        """Whether there is a certificate; what waited for another owner of the device is dropped."""
+    def _read_owner(self) -> bytes | None:
+        """Whose the device is by its certificate; None without one."""
         with contextlib.suppress(OSError, ValueError):
             certificate = load_pem_x509_certificate((self._authentication / "certificate.pem").read_bytes())
-            owner = certificate.issuer.public_bytes()
-            if self._owner not in (None, owner):
-                self._journal.write("telemetry-dropped", reason="another owner", count=self._waiting.clear())
-            self._owner = owner
-            return True
-        return False
+            return certificate.issuer.public_bytes()
+        return None
+
+    def _belongs_to(self, owner: bytes | None) -> bool:
+        """Whether the device is somebody's; what waited for another owner is dropped."""
+        if owner is None:
+            return False
+        if self._owner not in (None, owner):
+            self._journal.write("telemetry-dropped", reason="another owner", count=self._waiting.clear())
+        self._owner = owner
+        return True

@@ -83,13 +83,13 @@ def read_partitions(disk: Path) -> tuple[Partition, ...]:
         descriptor = os.open(disk, os.O_RDONLY | os.O_CLOEXEC)
         try:
             last = os.lseek(descriptor, 0, os.SEEK_END) // SECTOR_BYTES - 1
-            problem = None
+            problem: Exception | None = None
             for lba in (HEADER_LBA, last):
                 try:
                     header = parse_header(os.pread(descriptor, SECTOR_BYTES, lba * SECTOR_BYTES), lba)
                     entries = os.pread(descriptor, header.entries_bytes, header.entries_lba * SECTOR_BYTES)
                     return parse_entries(header, entries)
-                except WireError as error:
+                except (WireError, OSError, OverflowError) as error:  # one that leads outside of the disk included
                     problem = error
         finally:
             os.close(descriptor)

@@ -17,7 +17,6 @@ from armillary.capability.programs import architectures, interpreter
 from armillary.errors import WireError
 from armillary.wire.image.app_manifest import AppManifest
 from armillary.wire.image.asxipfs import Filesystem
-from armillary.wire.image.firmware import check_file
 
 # Engines that make a root of their own, in which the host's folders are not.
 OWN_ROOT: Final = ("linux", "crun")
@@ -57,6 +56,8 @@ def firmware_fault(manifest: AppManifest, filesystem: Filesystem) -> ImageFault 
     """What is wrong with the program of a real-time application, which is firmware of its core."""
     if manifest.application_type != "RealTimeCapable":
         return None
+    from armillary.wire.image.firmware import check_file  # noqa: PLC0415 - with real-time applications only
+
     try:
         check_file(filesystem.files[manifest.entry_point[1:]].content)
     except WireError as error:

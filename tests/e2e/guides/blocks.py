@@ -43,7 +43,9 @@ REASONS: Mapping[str, re.Pattern[str]] = {
     "is played by a demo": re.compile(r"guardian (command|recipe) "),
     "needs a device of another maker": re.compile(r"suricatta|hawkbit_server"),
     "needs several people": re.compile(r"/media/\w+"),
-    "takes minutes": re.compile(r"--all|--cuts \d{5,}|--count \d{4,}|--soak"),
+    "takes minutes": re.compile(
+        r"--all|--cuts \d{5,}|--count \d{4,}|--soak|make image|--machine|image (package|attack)"
+    ),
     "needs a machine that forbids namespaces": re.compile(r"sandbox=reduced"),
 }
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
+from tests.fixtures.waiting import until
 
 from armillary.engines.sandbox.network import lookups, resolving
 from armillary.engines.sandbox.network.lookups import AT_ONCE, THREADS, Lookups, lookups_of
@@ -69,7 +70,9 @@ async def test_a_neighbours_name_resolves_while_an_application_fills_what_it_has
     async with asyncio.timeout(20):
         answers = resolving.Answers()
         assert await resolving.addresses_of(GOOD, 443, answers) == [(socket.AF_INET, "192.0.2.7")]
-    assert len(servers.asked) == (THREADS - 1) // AT_ONCE * AT_ONCE + 1
+    places = (THREADS - 1) // AT_ONCE * AT_ONCE + 1
+    await until(lambda: len(servers.asked) >= places, "every place is taken")
+    assert len(servers.asked) == places
 
 
 async def test_a_name_is_asked_for_once_at_a_time_and_others_wait_in_line(
@@ -79,7 +82,7 @@ async def test_a_name_is_asked_for_once_at_a_time_and_others_wait_in_line(
     ask(asking, own, ["silent-1"] * 40)
     async with asyncio.timeout(20):
         await own.ask(GOOD)  # its one other place
-    assert sorted(servers.asked) == [GOOD, "silent-1"]
+    await until(lambda: sorted(servers.asked) == [GOOD, "silent-1"], "both were asked")
     ask(asking, own, ["silent-2", "silent-3", "other.example"])
     await asyncio.sleep(0)
     assert "other.example" not in servers.asked
@@ -99,7 +102,7 @@ async def test_what_nobody_waits_for_any_more_is_counted_and_shared(
         with pytest.raises(OSError, match="does not resolve") as refused:
             await resolving.addresses_of("silent-1", 443, answers)
         assert refused.value.errno == errno.EHOSTUNREACH
-    assert servers.asked == ["silent-1"]
+    await until(lambda: servers.asked == ["silent-1"], "its thread began")
 
 
 async def test_an_application_that_starts_again_gets_no_more_threads(
@@ -114,7 +117,8 @@ async def test_an_application_that_starts_again_gets_no_more_threads(
         await asyncio.gather(*asking, return_exceptions=True)
         asking.clear()
     async with asyncio.timeout(20):
-        await lookups_of(UUID(int=8)).ask(GOOD)  # another's; by then what can have begun has
+        await lookups_of(UUID(int=8)).ask(GOOD)  # another's
+    await until(lambda: len(servers.asked) >= 3, "what may begin has begun")
     assert sorted(servers.asked) == [GOOD, "silent-1", "silent-2"]
 
 

@@ -22,7 +22,6 @@ from armillary.device.applications.supervisor import Supervisor
 from armillary.device.state.journal import Journal
 from armillary.engines.sandbox.selection import open_sandbox
 from armillary.engines.sandbox.serving.fork_server import fork_server
-from armillary.engines.sandbox.serving.program import PLACEHOLDER
 from armillary.engines.sandbox.start import host
 from bench.sandbox_stage import application, launch
 from bench.service_process import memory_mb
@@ -81,7 +80,7 @@ async def play(count: int, folder: Path) -> dict[str, object]:
 
 
 def _wrappers() -> list[int]:
-    """What stays beside the applications: two processes of bubblewrap for each, and the command that waits inside."""
+    """What stays beside the applications: bubblewrap for each, and what waits inside."""
     parents: dict[int, tuple[str, int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -94,7 +93,8 @@ def _wrappers() -> list[int]:
     found = {fork_server(host.runtime().interpreter).pid}
     while fresh := {pid for pid, (_, parent) in parents.items() if parent in found} - found:
         found |= fresh
-    return [pid for pid in found if parents[pid][0] in ("bwrap", Path(PLACEHOLDER).name)]
+    waiting = Path(host.waiting_programs(host.runtime()).cat).name
+    return [pid for pid in found if parents[pid][0] in ("bwrap", waiting)]
 
 
 def _share_mb(pid: int) -> float:

@@ -119,7 +119,7 @@ def own_kernel(architecture: str) -> Path:
     assert fragments.lost(options, config.read_text("utf-8")) == (), "of other fragments: make image-kernel"
     for name in ("mkfs.erofs", "veritysetup"):
         if shutil.which(name) is None:
-            pytest.skip(f"no {name} here")
+            pytest.skip(f"{name} is missing; to enable: sudo ./scripts/install-image-tools")
     return kernel
 
 

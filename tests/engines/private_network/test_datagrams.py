@@ -81,8 +81,9 @@ def test_empty_and_overlong_datagrams_and_senders_that_are_gone_end_nothing() ->
         gone.close()
         client.sendto(bytes(60000), served.getsockname())
         client.sendto(b"ok", served.getsockname())
-        while len(seen) < 3:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(20):
+            while len(seen) < 3:
+                await asyncio.sleep(0.01)
         server.close()
         client.close()
         return seen

@@ -25,13 +25,11 @@ from armillary.capability.seccomp import compile_filter
 from armillary.engines.sandbox import namespaces
 from armillary.engines.sandbox.control_groups.groups import ApplicationGroup, DeviceGroups, device_groups
 from armillary.engines.sandbox.crash.ptrace import can_trace
-from armillary.engines.sandbox.linux_report import ALWAYS_WEAKER, AS_USER, QUOTA
+from armillary.engines.sandbox.linux_report import ALWAYS_WEAKER, AS_USER
 from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.oci.runtime import Runtime
 from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, SandboxReport
 from armillary.engines.sandbox.start import host
-from armillary.engines.sandbox.start.entry import check_launch
-from armillary.engines.sandbox.start.grouping import launch_in_group
 from armillary.engines.sandbox.start.plan import StartPlan
 
 # crun itself, and the shell that is the first process inside.
@@ -68,24 +66,15 @@ class CrunSandbox:
 
     async def start(self, launch_: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
         """Start an application; see ``port.Sandbox``."""
-        check_launch(launch_)
-        tree = namespaces.image_tree(launch_)
-        mounts = self.own_user and (self._report is None or namespaces.holds(self._report, QUOTA))
-        storage = await namespaces.opened_storage(launch_, mounts=mounts)
-        try:
-            if self.own_user:
-                namespaces.give_folders(launch_)
-            return await launch_in_group(
-                self.groups,
-                self._report,
-                launch_,
-                lambda group: self.plan(launch_, tree, group, storage),
-                on_event,
-                wrapper_processes=WRAPPER_PROCESSES,
-            )
-        finally:
-            if storage >= 0:
-                os.close(storage)  # the application's own mounts hold it from now on
+        return await namespaces.started(
+            launch_,
+            self.plan,
+            on_event,
+            groups=self.groups,
+            report=self._report,
+            own_user=self.own_user,
+            wrapper_processes=WRAPPER_PROCESSES,
+        )
 
     def plan(
         self, launch_: Launch, tree: ImageTree, group: ApplicationGroup | None = None, storage: int = -1

@@ -4,11 +4,19 @@
 
 const asked = new Map();
 
-const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+const LATEST_PAINT_MS = 2000; // A browser that reports no paint (a window behind others, an old one) loads them anyway.
+
+const painted = new Promise((done) => {
+  new PerformanceObserver((seen) => seen.getEntriesByName("first-contentful-paint").length > 0 && done()).observe({
+    type: "paint",
+    buffered: true,
+  });
+  setTimeout(done, LATEST_PAINT_MS);
+});
 
 /** Loads a library of the page's, once: resolves when its global name can be used. */
 export function library(name) {
-  if (!asked.has(name)) asked.set(name, painted().then(() => load(document.getElementById("libraries").dataset[name])));
+  if (!asked.has(name)) asked.set(name, painted.then(() => load(document.getElementById("libraries").dataset[name])));
   return asked.get(name);
 }
 

@@ -38,13 +38,17 @@ _END_WITHIN_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineSettings:
-    """What one machine is like. ``folder`` is its own; ``image`` is only read, and only for its first start."""
+    """What one machine is like. ``folder`` is its own; ``image`` is only read, and only for its first start.
+
+    ``attached`` are QEMU's words for devices that only this machine has: a modem, a core for real-time applications.
+    """
 
     folder: Path
     image: Path | None = None
     machine: str = "x86_64"
     tpm: bool = True
     enrolment: Path | None = None
+    attached: tuple[str, ...] = ()
     memory_mb: int = 512
     processors: int = 2
 
@@ -163,7 +167,7 @@ def arguments(settings: MachineSettings, tpm_socket: Path | None) -> list[str]:
         words += ["-device", f"{hardware.tpm},tpmdev=tpm0"]
     if settings.enrolment is not None:
         words += ["-fw_cfg", f"name={ENROLMENT},file={settings.enrolment}"]
-    return words
+    return [*words, *settings.attached]
 
 
 @contextlib.contextmanager

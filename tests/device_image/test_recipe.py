@@ -11,6 +11,7 @@ import pytest
 from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.device_image.recipe import (
     Pin,
+    kernel_pin,
     package_names,
     pins_file,
     read_budget,
@@ -30,8 +31,26 @@ def test_every_package_of_the_recipe_is_pinned(architecture: str) -> None:
     folder = recipe_folder()
     recipe, pins = read_recipe(folder), read_pins(pins_file(folder, architecture))
     assert {each.name for each in recipe.packages} < pins.keys()
-    assert set(package_names(recipe, architecture)) == pins.keys()
-    assert f"-{ARCHITECTURES[architecture].debian}" in recipe.kernel[architecture].package
+    kernel = kernel_pin(recipe, architecture, pins)
+    assert {*package_names(recipe, architecture), kernel.name} == pins.keys()
+    assert kernel.name.endswith(f"-{ARCHITECTURES[architecture].debian}")
+
+
+def test_the_kernel_of_a_kind_is_one_of_the_pins() -> None:
+    recipe = read_recipe(recipe_folder())
+    named = [
+        Pin(name, "1", "a" * 64)
+        for name in (
+            "linux-image-6.12.118+deb13-cloud-amd64",
+            "linux-image-6.12.118+deb13-amd64",
+            "linux-image-6.12.120+deb13-cloud-amd64",
+            "linux-image-cloud-amd64",
+        )
+    ]
+    assert kernel_pin(recipe, "x86_64", {pin.name: pin for pin in named[:2]}) == named[0]
+    for pins, got in ((named[1:2], "got none"), (named, "got linux-image-6.12.118.deb13-cloud-amd64, linux-image-6.1")):
+        with pytest.raises(InvalidArgumentError, match=f"expected one pin of a kernel for linux-image-cloud.*{got}"):
+            kernel_pin(recipe, "x86_64", {pin.name: pin for pin in pins})
 
 
 def test_no_shell_no_package_manager_and_no_compiler_is_in_the_recipe() -> None:

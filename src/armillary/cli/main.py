@@ -105,6 +105,7 @@ ON_THEIR_OWN: dict[tuple[str, ...], str] = {
     ("device", "wifi"): "device.attached.wifi",
     ("image", "attack"): "device_image.attack",
     ("image", "build"): "device_image.build",
+    ("image", "fetch"): "device_image.fetch",
     ("image", "pin"): "device_image.pin",
     ("image", "package"): "device_image.package",
 }

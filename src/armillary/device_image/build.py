@@ -27,9 +27,11 @@ from armillary.device_image.architecture.table import ARCHITECTURES, Architectur
 from armillary.device_image.bill import bill_of_materials
 from armillary.device_image.keys import secure_boot_keys
 from armillary.device_image.own_kernel.build import build_kernel
+from armillary.device_image.package_sources.fetching import Places, fetch
 from armillary.device_image.recipe import (
     Pin,
     Recipe,
+    kernel_pin,
     package_names,
     pins_file,
     read_budget,
@@ -49,12 +51,14 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be built, of what, where to."""
+    """What is to be built, of what, where to; ``pins`` in place of the recipe's own, packages from ``places``."""
 
     recipe_folder: Path
     output: Path
     architecture: str = "x86_64"
     own_kernel: bool = False
+    pins: Path | None = None
+    places: Places | None = None
     progress: Progress = field(default=lambda _step: None)
 
     @property
@@ -114,23 +118,20 @@ def build(plan: Plan) -> dict[str, Any]:
     return _describe(plan, recipe, root, hashlib.sha256(image).hexdigest())
 
 
-def _packages(plan: Plan, recipe: Recipe) -> tuple[list[Pin], dict[str, Path]]:
-    """Every package of the recipe, as it is pinned."""
-    pinned = read_pins(pins_file(plan.recipe_folder, plan.architecture))
-    names = package_names(recipe, plan.architecture)
-    lacking = [name for name in names if name not in pinned]
-    if lacking:
-        raise InvalidArgumentError(
-            f"no pin for {', '.join(lacking)}", remedy=f"armillary image pin --arch {plan.architecture}"
-        )
-    pins = [pinned[name] for name in names]
-    files = debian.fetch(pins, plan.cache / "debian", architecture=plan.target.debian)
-    plan.progress("Debian packages")
-    return pins, files
+def fetch_parts(plan: Plan) -> None:
+    """Bring all that an image is made of into the cache, and build nothing: a build needs no network then.
+
+    Raises:
+        HostError: a package is not to be had, or is not the pinned one.
+        InvalidArgumentError: the recipe or the pins are wrong.
+    """
+    recipe = read_recipe(plan.recipe_folder)
+    _packages(plan, recipe)
+    _distributions(plan, recipe, distributions.locked(plan.project, recipe.python.distributions))
 
 
-def _root(plan: Plan, recipe: Recipe, packages: Mapping[str, Path], requirements: dict[str, str]) -> RootImage:
-    """The root partition's content, built again only where something that it is made of is another."""
+def _distributions(plan: Plan, recipe: Recipe, requirements: dict[str, str]) -> Path:
+    """The folder with all Python packages of the recipe."""
     folder = distributions.install(
         requirements,
         plan.cache / "python",
@@ -139,6 +140,28 @@ def _root(plan: Plan, recipe: Recipe, packages: Mapping[str, Path], requirements
         architecture=plan.architecture,
     )
     plan.progress("Python packages")
+    return folder
+
+
+def _packages(plan: Plan, recipe: Recipe) -> tuple[list[Pin], dict[str, Path]]:
+    """Every package of the recipe, as it is pinned; the kernel's by the name that the recipe gives, too."""
+    pinned = read_pins(plan.pins or pins_file(plan.recipe_folder, plan.architecture))
+    names = package_names(recipe, plan.architecture)
+    lacking = [name for name in names if name not in pinned]
+    if lacking:
+        raise InvalidArgumentError(
+            f"no pin for {', '.join(lacking)}", remedy=f"armillary image pin --arch {plan.architecture}"
+        )
+    kernels = kernel_pin(recipe, plan.architecture, pinned)
+    pins = [*(pinned[name] for name in names), kernels]
+    files = fetch(pins, plan.cache / "debian", architecture=plan.target.debian, places=plan.places)
+    plan.progress("Debian packages")
+    return pins, files | {recipe.kernel[plan.architecture].package: files[kernels.name]}
+
+
+def _root(plan: Plan, recipe: Recipe, packages: Mapping[str, Path], requirements: dict[str, str]) -> RootImage:
+    """The root partition's content, built again only where something that it is made of is another."""
+    folder = _distributions(plan, recipe, requirements)
     source = plan.project / "src"
     digest = hashlib.sha256(b"root 1\n")
     for path in [plan.recipe_folder / "image.toml", *sorted(Path(__file__).parent.glob("*.py"))]:

@@ -5,21 +5,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from armillary.device_image import debian
 from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.device_image.build import CACHE
+from armillary.device_image.package_sources.fetching import newest
 from armillary.device_image.recipe import package_names, pins_file, read_recipe, write_pins
 
 
-def pin(folder: Path, architecture: str) -> tuple[Path, int]:
-    """Write the pins of a recipe's folder; returns their file, and how many there are.
+def pin(folder: Path, architecture: str, output: Path | None = None) -> tuple[Path, int]:
+    """Write the pins of a recipe's folder, or into ``output``; returns their file, and how many there are.
 
     Raises:
         HostError: a package is not offered.
     """
-    names = package_names(read_recipe(folder), architecture)
-    store = folder.parent / ".image" / CACHE / "debian"
-    pins = debian.newest(names, store, architecture=ARCHITECTURES[architecture].debian)
-    file = pins_file(folder, architecture)
+    recipe = read_recipe(folder)
+    pins = newest(
+        package_names(recipe, architecture),
+        folder.parent / ".image" / CACHE / "debian",
+        architecture=ARCHITECTURES[architecture].debian,
+        kernel=recipe.kernel[architecture].package,
+    )
+    file = output or pins_file(folder, architecture)
     write_pins(file, pins)
     return file, len(pins)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -42,7 +43,11 @@ class PythonParts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KernelModules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of the distribution's kernel: its package, and modules that are loaded before the root is mounted, or never."""
+    """Of the distribution's kernel: its package, and modules that are loaded before the root is mounted, or never.
+
+    ``package`` is the one that needs the newest kernel of a kind (``linux-image-cloud-amd64``): the pins have the
+    kernel's own, whose name has its version.
+    """
 
     package: str
     modules: tuple[str, ...]
@@ -89,10 +94,28 @@ def read_recipe(folder: Path) -> Recipe:
 
 
 def package_names(recipe: Recipe, architecture: str) -> list[str]:
-    """Debian packages that an image of an architecture is made of."""
+    """Debian packages that an image of an architecture is made of, without its kernel."""
     stub = ARCHITECTURES[architecture].stub_package
-    names = [*(each.name for each in recipe.packages), recipe.kernel[architecture].package]
+    names = [each.name for each in recipe.packages]
     return names if stub is None else [*names, stub]
+
+
+def is_kernel(name: str, package: str) -> bool:
+    """Whether a package is a kernel of the kind that ``package`` needs the newest of."""
+    kind = package.removeprefix("linux-image-")
+    return re.fullmatch(rf"linux-image-\d[^-]*-{re.escape(kind)}", name) is not None
+
+
+def kernel_pin(recipe: Recipe, architecture: str, pins: Mapping[str, Pin]) -> Pin:
+    """The pin of the kernel of an architecture; InvalidArgumentError unless there is one and no other of its kind."""
+    package = recipe.kernel[architecture].package
+    found = [pin for pin in pins.values() if is_kernel(pin.name, package)]
+    if len(found) != 1:
+        raise InvalidArgumentError(
+            f"expected one pin of a kernel for {package}, got {', '.join(pin.name for pin in found) or 'none'}",
+            remedy=f"armillary image pin --arch {architecture}",
+        )
+    return found[0]
 
 
 def read_budget(folder: Path, architecture: str) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,6 +22,33 @@ KernelName = Literal["debian", "own"]
 ImageOption = Annotated[
     Path | None, typer.Option("--image", metavar="DIR", help="Where it goes: .image/ARCHITECTURE when not given.")
 ]
+PinsOption = Annotated[
+    Path | None,
+    typer.Option("--pins", metavar="FILE", help="Pinned Debian packages: image/debian-*.lock when not given."),
+]
+PackagesOption = Annotated[
+    Path | None,
+    typer.Option("--packages", metavar="DIR", help="Take Debian packages from this folder, and from nowhere else."),
+]
+SnapshotOption = Annotated[
+    str,
+    typer.Option(
+        "--snapshot",
+        metavar="URL",
+        envvar="ARMILLARY_DEBIAN_SNAPSHOT",
+        help="Where Debian packages come from that this host's sources have no more.",
+    ),
+]
+SNAPSHOT = "https://snapshot.debian.org"
+
+
+def report_since(begun: float) -> Callable[[str], None]:
+    """What says a step that is done on standard error, with its time."""
+
+    def progress(step: str) -> None:
+        sys.stderr.write(f"{time.monotonic() - begun:6.1f} s  {step}\n")
+
+    return progress
 
 
 @app.command("build")
@@ -30,6 +58,9 @@ def build(
         KernelName, typer.Option("--kernel", help="Debian's kernel as it is, or the own one, which is compiled once.")
     ] = "debian",
     image: ImageOption = None,
+    pins: PinsOption = None,
+    packages: PackagesOption = None,
+    snapshot: SnapshotOption = SNAPSHOT,
     as_json: JsonOption = False,
 ) -> None:
     """Build the device image on this host.
@@ -39,20 +70,19 @@ def build(
     installs it. Secure boot's keys are test keys, made in the output folder by the first build.
     """
     from armillary.device_image.build import Plan, build as build_image  # noqa: PLC0415 - for this verb only
+    from armillary.device_image.package_sources.fetching import Places  # noqa: PLC0415
     from armillary.device_image.recipe import recipe_folder  # noqa: PLC0415
 
     folder = recipe_folder()
     place = image or folder.parent / ".image" / arch
-    begun = time.monotonic()
-
-    def progress(step: str) -> None:
-        sys.stderr.write(f"{time.monotonic() - begun:6.1f} s  {step}\n")
-
+    progress = report_since(time.monotonic())
     plan = Plan(
         recipe_folder=folder,
         output=place.absolute(),
         architecture=arch,
         own_kernel=kernel == "own",
+        pins=pins,
+        places=Places(folder=packages, archive=snapshot, told=progress),
         progress=progress,
     )
     about = build_image(plan)

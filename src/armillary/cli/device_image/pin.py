@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,10 @@ app.callback(help="Images of a catalog.")(lambda: None)
 @app.command("pin")
 def pin(
     arch: Annotated[ArchitectureName, typer.Option("--arch", help="Architecture of the device.")] = "x86_64",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Where the pins go: image/debian-*.lock when not given."),
+    ] = None,
 ) -> None:
     """Pin the Debian packages of the device image.
 
@@ -26,5 +31,5 @@ def pin(
     from armillary.device_image.pinning import pin as pin_packages  # noqa: PLC0415 - for this verb only
     from armillary.device_image.recipe import recipe_folder  # noqa: PLC0415
 
-    file, count = pin_packages(recipe_folder(), arch)
+    file, count = pin_packages(recipe_folder(), arch, output)
     note(f"{count} packages are pinned in {file}")

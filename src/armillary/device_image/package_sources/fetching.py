@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Brings pinned Debian packages into the store: from a folder, or from this host's sources and then from the archive.
+
+All packages are one call of apt. A mirror keeps the newest version only: what it has no more comes from the archive of
+all versions (``snapshot.py``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from armillary.device_image.architecture.package_lists import apt_options
+from armillary.device_image.package_sources import apt, snapshot
+from armillary.device_image.recipe import Pin
+from armillary.device_image.tools import run
+from armillary.errors import HostError, InvalidArgumentError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where packages come from.
+
+    ``folder`` is the only place if it is given. Else this host's sources are asked, then the archive at ``archive``.
+    ``told`` hears of every package that the sources have no more.
+    """
+
+    folder: Path | None = None
+    archive: str = snapshot.ADDRESS
+    told: Callable[[str], None] = field(default=lambda _line: None)
+
+
+class _Store:
+    """Where packages are kept by their digest, and which of the wanted ones are lacking."""
+
+    def __init__(self, folder: Path, pins: Iterable[Pin]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self.pins = {pin.name: pin for pin in pins}
+
+    def place(self, pin: Pin) -> Path:
+        return self._folder / f"{pin.sha256}.deb"
+
+    def lacking(self) -> list[Pin]:
+        return [pin for pin in self.pins.values() if not self.place(pin).exists()]
+
+    def take(self, incoming: Path, origin: str) -> None:
+        """Move packages here, ``NAME.deb`` or ``NAME_VERSION_ARCHITECTURE.deb``; HostError for one that is another."""
+        for file in sorted(incoming.glob("*.deb")):
+            pin = self.pins[file.stem.partition("_")[0]]
+            if digest_of(file) != pin.sha256:
+                raise HostError(
+                    f"{pin.name} {pin.version}: the package that was fetched from {origin} is not the pinned one "
+                    f"({pin.sha256[:16]})",
+                    remedy="Whoever served it changed it, or the pin is wrong: compare with another mirror.",
+                )
+            file.rename(self.place(pin))
+
+
+def fetch(pins: Iterable[Pin], store: Path, *, architecture: str, places: Places | None = None) -> dict[str, Path]:
+    """Bring packages into ``store``, where they are kept by their digest; name -> file.
+
+    Raises:
+        HostError: a package is nowhere to be had, or a file is not the pinned one.
+        InvalidArgumentError: the folder lacks a package, or there is no such folder.
+    """
+    chosen = places or Places()
+    kept = _Store(store, pins)
+    if kept.lacking():
+        if chosen.folder is not None:
+            _from_folder(kept, chosen.folder)
+        else:
+            options = apt_options(architecture, store)
+            with tempfile.TemporaryDirectory(prefix="incoming-", dir=store) as name:
+                reason = _from_sources(kept, Path(name), architecture, options)
+                _from_archive(kept, Path(name), architecture, chosen, reason)
+    return {name: kept.place(pin) for name, pin in kept.pins.items()}
+
+
+def newest(names: Iterable[str], store: Path, *, architecture: str, kernel: str) -> list[Pin]:
+    """Pins of the versions that are offered now; the packages are kept in ``store``.
+
+    ``kernel`` is the package that needs the newest kernel; the pin is that of the kernel itself.
+
+    Raises:
+        HostError: a package is not offered.
+    """
+    store.mkdir(parents=True, exist_ok=True)
+    options = apt_options(architecture, store, fresh=True)
+    wanted = [*names, apt.newest_kernel(kernel, options)]
+    pins = []
+    with tempfile.TemporaryDirectory(prefix="pinning-", dir=store) as name:
+        apt.download([f"{each}:{architecture}" for each in wanted], Path(name), options)
+        for file in sorted(Path(name).glob("*.deb")):
+            found, version = run(["dpkg-deb", "--show", "--showformat=${Package} ${Version}", file]).decode().split()
+            pins.append(Pin(found, version, digest_of(file)))
+            file.rename(store / f"{pins[-1].sha256}.deb")
+    return pins
+
+
+def digest_of(file: Path) -> str:
+    """SHA-256 of a file, hex."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _from_folder(kept: _Store, folder: Path) -> None:
+    """Copy what is lacking from a folder, whatever the files are called."""
+    if not folder.is_dir():
+        raise InvalidArgumentError(
+            f"--packages: expected a folder, got {folder}", remedy="Name the folder with the .deb files."
+        )
+    wanted = {pin.sha256: pin for pin in kept.lacking()}
+    for file in sorted(folder.glob("*.deb")):
+        pin = wanted.get(digest_of(file))
+        if pin is not None:
+            fresh = kept.place(pin).with_suffix(".new")
+            shutil.copyfile(file, fresh)
+            fresh.rename(kept.place(pin))
+    lacking = [f"{pin.name} {pin.version} ({pin.sha256[:16]})" for pin in kept.lacking()]
+    if lacking:
+        raise InvalidArgumentError(
+            f"{folder}: no file is the pinned {', the pinned '.join(lacking)}",
+            remedy="Bring them there from a host that has them (.image/cache/debian), or build without --packages.",
+        )
+
+
+def _from_sources(kept: _Store, incoming: Path, architecture: str, options: list[str]) -> str:
+    """Fetch what this host's sources have, in one call where they have all; returns why something is lacking."""
+    reason = ""
+    asked = kept.lacking()
+    for _ in range(2):  # apt fetches nothing if one version is gone: what is still listed is asked for once more
+        try:
+            apt.download([f"{pin.name}:{architecture}={pin.version}" for pin in asked], incoming, options)
+        except HostError as error:
+            reason = error.message
+        kept.take(incoming, "this host's sources")
+        asked = apt.offered(kept.lacking(), options) if kept.lacking() else []
+        if not asked:
+            break
+    return reason
+
+
+def _from_archive(kept: _Store, incoming: Path, architecture: str, places: Places, reason: str) -> None:
+    """Fetch what is still lacking from the archive; the first that is not there is an error with both places' words."""
+    for pin in kept.lacking():
+        places.told(f"{pin.name} {pin.version}: not at this host's sources any more, asking {places.archive}")
+        try:
+            snapshot.fetch(pin, incoming, address=places.archive, architecture=architecture)
+        except HostError as error:
+            raise HostError(
+                f"{pin.name} {pin.version} is not to be had: this host's sources: {reason or 'not fetched'}; "
+                f"{error.message}",
+                remedy="If the lists are old: sudo apt-get update. If the version is gone: armillary image pin takes "
+                "what is offered now. From another host: --packages DIR; another archive: --snapshot URL.",
+            ) from error
+        kept.take(incoming, places.archive)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The archive of every version of every Debian package: snapshot.debian.org, or another with the same paths.
+
+::
+
+    GET /mr/binary/NAME/VERSION/binfiles   {"result": [{"architecture": "amd64", "hash": "SHA-1 in hex"}, ...]}
+    GET /file/SHA-1                        the file
+
+Its SHA-1 is an address and proves nothing: who fetches compares the SHA-256 of the pin. Only base, name, version and
+architecture are sent. Specification: https://salsa.debian.org/snapshot-team/snapshot/raw/master/API.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import IO, Final
+from urllib.parse import quote
+
+from armillary.device_image.recipe import Pin
+from armillary.errors import HostError, InvalidArgumentError
+
+ADDRESS: Final = "https://snapshot.debian.org"
+# A package without its files in a minute is not coming: its servers answer within seconds.
+_TIMEOUT_S: Final = 60.0
+# Larger than any package that an image is made of: what is longer is cut and then refused by its digest.
+_MOST_BYTES: Final = 512_000_000
+_MOST_ANSWER_BYTES: Final = 1_000_000
+_SHA1: Final = re.compile(r"[0-9a-f]{40}")
+_REMEDY: Final = "Look whether it can be reached from this host; another one: --snapshot URL."
+
+
+def fetch(pin: Pin, folder: Path, *, address: str, architecture: str) -> Path:
+    """Bring the package of a pin into a folder.
+
+    Raises:
+        HostError: the archive is not reached, or has no such version for the architecture.
+        InvalidArgumentError: the address is not one of http or https.
+    """
+    base = address.rstrip("/")
+    if not base.startswith(("http://", "https://")):
+        raise InvalidArgumentError(
+            f"--snapshot: expected an address that begins with https:// or http://, got {address!r:.80}",
+            remedy=f"Leave it out for {ADDRESS}.",
+        )
+    file = folder / f"{pin.name}.deb"
+    try:
+        place = f"{base}/mr/binary/{quote(pin.name, safe='')}/{quote(pin.version, safe='')}/binfiles"
+        with _opened(place) as answer:
+            digest = _digest_of(answer.read(_MOST_ANSWER_BYTES), architecture)
+        with _opened(f"{base}/file/{digest}") as answer, file.open("wb") as made:
+            left = _MOST_BYTES
+            while left > 0 and (block := answer.read(min(left, 1 << 20))):
+                made.write(block)
+                left -= len(block)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        file.unlink(missing_ok=True)
+        raise HostError(f"{base}: {_words(error)}", remedy=_REMEDY) from error
+    return file
+
+
+def _opened(address: str) -> IO[bytes]:
+    """An answer's body."""
+    request = urllib.request.Request(address, headers={"User-Agent": "armillary-image-build"})  # noqa: S310 - http(s)
+    answer: IO[bytes] = urllib.request.urlopen(request, timeout=_TIMEOUT_S)  # noqa: S310 - as above
+    return answer
+
+
+def _digest_of(answer: bytes, architecture: str) -> str:
+    """The address of the file for an architecture, or for all; ValueError if the answer names none."""
+    found = json.loads(answer)
+    files = found.get("result") if isinstance(found, dict) else None
+    for each in files if isinstance(files, list) else ():
+        if isinstance(each, dict) and each.get("architecture") in (architecture, "all"):
+            digest = each.get("hash")
+            if isinstance(digest, str) and _SHA1.fullmatch(digest):
+                return digest
+    raise ValueError(f"has no file of it for {architecture}")
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        return "has no such version" if error.code == http.client.NOT_FOUND else f"answers {error.code}"
+    if isinstance(error, urllib.error.URLError):
+        return f"is not reached ({error.reason})"
+    return f"{error}" or type(error).__name__

@@ -2,8 +2,9 @@
 """Attacks on the disk of a machine, each played on a machine of its own: what was changed must never run.
 
 An attack changes slot A of a fresh disk and switches the machine on. It is **accepted** if the device process comes up
-in slot A; of the signed file, if anything of ours in slot A runs at all. Else slot B comes up, which nobody touched:
-that shows that the machine itself was able to start. An attack on both slots is stopped if nothing of ours runs.
+from the root file system of slot A; of the signed file, if anything of ours in slot A runs at all. Else what nobody
+touched comes up, slot B or its root: that shows that the machine itself was able to start. An attack on both slots is
+stopped if nothing of ours runs.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from armillary.wire.disk.gpt import SECTOR_BYTES
 
 # The first words of everything of ours that is started from a slot.
 _SLOT: Final = "armillary: slot"
+_ROOT_FROM: Final = "verified root from /dev/vda"
 _BOOT_FAILED: Final = "armillary: boot failed"
 # The firmware's own entry for the disk, after those of both slots: it starts one of the same files, or nothing.
 _NOTHING_LEFT: Final = "failed to load Boot0003"
@@ -48,7 +50,11 @@ class Attack:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an attack: which slot came up ("" for none), and whether what was changed ran."""
+    """What came of an attack: which slot came up ("" for none), and whether what was changed ran.
+
+    Of an attack on the root, it is the slot whose root file system came up: a signed file takes that of the other slot
+    where its own is damaged.
+    """
 
     name: str
     started: str
@@ -138,16 +144,19 @@ def play(image: Path, *, within_s: float, attacks: tuple[Attack, ...] = ATTACKS)
 def _play(attack: Attack, image: Path, folder: Path, within_s: float) -> Outcome:
     changed = _changed(attack, image, folder)
     settings = MachineSettings(folder=folder / "machine", image=changed, machine=architecture_of(image).name, tpm=False)
-    begun, seen, started, ours = time.monotonic(), list[str](), "", set[str]()
+    begun, seen, started, ours, root = time.monotonic(), list[str](), "", set[str](), ""
+    roots = {f"{each.number}": each.name[-1] for each in read_partitions(changed / DISK)}
     with running(settings) as machine:
         for line in machine.lines(within_s=within_s):
             seen.append(line)
             if line.startswith(_SLOT):
                 ours.add(line.removeprefix(_SLOT).strip()[0])
+                root = roots.get(line.rpartition(_ROOT_FROM)[2], "")
             elif line.startswith(_BOOT_FAILED):
                 ours.add("?" if attack.root is None else "")
             if READY in line or _NOTHING_LEFT in line:
                 started = line.rpartition("(slot ")[2][:1] if READY in line else ""
+                started = root if started and attack.root is not None else started
                 break
     ran = started if attack.root is not None else "".join(ours)
     accepted = any(slot in ran for slot in (*attack.slots, "?"))

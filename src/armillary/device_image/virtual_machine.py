@@ -32,6 +32,7 @@ ENROLMENT: Final = "opt/armillary/enrolment"
 READY: Final = "armillary: ready after"
 HOST_ADDRESS: Final = "10.0.2.2"
 _CONTROL: Final = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|c)|[\x00-\x08\x0b-\x1f\x7f]")
+_LONGEST_SOCKET: Final = 107  # unix(7): sun_path has 108 bytes, the last one is zero
 _TPM_WITHIN_S: Final = 20.0
 _END_WITHIN_S: Final = 10.0
 
@@ -129,6 +130,11 @@ def running(settings: MachineSettings) -> Iterator[VirtualMachine]:
 def prepare(settings: MachineSettings) -> None:
     """Give a machine its TPM, its disk and its firmware's variables, if it has none yet."""
     settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if settings.tpm and len(os.fsencode((settings.folder / TPM / "control").absolute())) > _LONGEST_SOCKET:
+        raise DataFolderError(
+            f"{settings.folder}: expected a folder whose path has at most {_LONGEST_SOCKET - 12} bytes",
+            remedy="Name a shorter one: the socket of the machine's TPM is in it, and Linux bounds a socket's path.",
+        )
     if settings.tpm and not (settings.folder / TPM).exists():
         _make_tpm(settings.folder / TPM)
     if (settings.folder / DISK).exists() and (settings.folder / VARIABLES).exists():

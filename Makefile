@@ -82,16 +82,19 @@ image: setup     ## Build the device image into .image/x86_64 (ARGS="--kernel ow
 	@.venv/bin/armillary image build $(ARGS)
 
 IMAGE_KERNEL ?= debian
+# More words for `armillary image build`.
+IMAGE_OPTIONS ?=
 
 image-test: setup ## Build the device image, boot it in QEMU and attack it (ARGS="-k flipped", IMAGE_KERNEL=own)
 	@./scripts/install-image-tools
-	@.venv/bin/armillary image build --kernel $(IMAGE_KERNEL)
-	@ARMILLARY_IMAGE_TESTS=$(CURDIR)/.image/x86_64 $(RUN) pytest tests/device_image/booted $(ARGS)
+	@.venv/bin/armillary image build --kernel $(IMAGE_KERNEL) $(IMAGE_OPTIONS)
+	@./scripts/run-image-tests x86_64 $(ARGS)
 
-image-test-full: image-test image-kernel-test ## All machines and the own kernels: build, boot in QEMU; an hour and more
+image-test-full: export ARMILLARY_IMAGE_TESTS_FULL = 1
+image-test-full: image-test image-kernel-test ## All attacks, all machines and the own kernels; an hour and more
 	@./scripts/install-image-tools arm64
 	@.venv/bin/armillary image build --arch arm64
-	@ARMILLARY_IMAGE_TESTS=$(CURDIR)/.image/arm64 $(RUN) pytest tests/device_image/booted $(ARGS)
+	@./scripts/run-image-tests arm64 $(ARGS)
 
 image-kernel: setup  ## Build the device image's own kernels (KERNELS=x86_64); as they are if nothing changed
 	@.venv/bin/python -m armillary.device_image.own_kernel build --cache $(IMAGE_CACHE)/kernel $(KERNELS)

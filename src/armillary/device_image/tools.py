@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -116,3 +117,11 @@ def lower_priority() -> None:
 
 def _is_here(name: str) -> bool:
     return Path(name).exists() if name.startswith("/") else shutil.which(name, path=PATH) is not None
+
+
+if __name__ == "__main__":
+    # For scripts: exit status 1 and a line with what is missing on this host for building and booting an x86-64 image.
+    lacking = missing(BUILD, BUILD_FOR["x86_64"], MACHINE, MACHINE_FOR["x86_64"])
+    if lacking:
+        sys.stderr.write(f"this host has no {', '.join(lacking)}\n")
+    sys.exit(1 if lacking else 0)

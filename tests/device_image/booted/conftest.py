@@ -11,6 +11,7 @@ import pytest
 from armillary.device_image.architecture.table import Architecture, architecture_of
 
 IMAGE = "ARMILLARY_IMAGE_TESTS"
+FULL = "ARMILLARY_IMAGE_TESTS_FULL"
 # From switching on to "ready", on a host that does much else; alone it takes less than 20 s.
 BOOT_S = 300.0
 
@@ -23,6 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(4 * BOOT_S))
             if IMAGE not in os.environ:
                 item.add_marker(pytest.mark.skip(reason="boots the device image in QEMU: make image-test"))
+            elif FULL not in os.environ and item.get_closest_marker("image_full") is not None:
+                item.add_marker(pytest.mark.skip(reason="takes its time: make image-test-full"))
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from armillary.device_image.architecture.table import Architecture
 from armillary.device_image.build import CACHE, Plan, build
 from armillary.device_image.recipe import recipe_folder
 
 
+@pytest.mark.long
 def test_the_same_input_gives_the_same_image(image: Path, architecture: Architecture, tmp_path: Path) -> None:
     digests = []
     for name in ("one", "two"):

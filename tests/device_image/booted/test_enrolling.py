@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 from tests.device_image.booted.conftest import BOOT_S
 from tests.e2e.armillary_processes import armillary_here, running_service
 
@@ -33,6 +34,7 @@ def publish(image: Path, architecture: Architecture, env: dict[str, str]) -> Non
         done(armillary_here("release", verb, "--release", made["release_id"], env=env))
 
 
+@pytest.mark.long
 def test_a_machine_enrols_itself_and_is_attested_at_tier_tpm(
     image: Path, architecture: Architecture, tmp_path: Path
 ) -> None:

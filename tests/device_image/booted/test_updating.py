@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 from tests.device_image.booted.conftest import BOOT_S
 from tests.e2e.armillary_processes import armillary_here, running_service
 
@@ -66,6 +67,7 @@ def wait(machine: VirtualMachine, wanted: str, seen: list[str]) -> str:
     return line
 
 
+@pytest.mark.long
 def test_an_update_is_started_and_one_that_stops_is_taken_back(
     image: Path, architecture: Architecture, tmp_path: Path
 ) -> None:

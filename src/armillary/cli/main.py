@@ -106,6 +106,7 @@ ON_THEIR_OWN: dict[tuple[str, ...], str] = {
     ("image", "attack"): "device_image.attack",
     ("image", "build"): "device_image.build",
     ("image", "fetch"): "device_image.fetch",
+    ("image", "flash"): "device_image.flash",
     ("image", "pin"): "device_image.pin",
     ("image", "package"): "device_image.package",
 }

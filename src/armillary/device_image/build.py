@@ -8,7 +8,7 @@ What comes out, in the output folder::
     variables.fd    the firmware's variables: keys, entries
     bill.cdx.json   bill of materials (CycloneDX)           sizes.json    bytes of every component, and the budget
     image.json      what it is: versions, root hash, digests of all files
-    keys/           the test keys that signed it (0600)
+    keys/           the test keys that signed it (0600)   secure-boot/  their certificates, for a real firmware
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from armillary.device_image import debian, disk, distributions, firmware, kernel
 from armillary.device_image.architecture.stand_ins import compile_library
 from armillary.device_image.architecture.table import ARCHITECTURES, Architecture
 from armillary.device_image.bill import bill_of_materials
+from armillary.device_image.flashing.key_files import FOLDER as KEY_FILES, write_key_files
 from armillary.device_image.keys import secure_boot_keys
 from armillary.device_image.own_kernel.build import build_kernel
 from armillary.device_image.package_sources.fetching import Places, fetch
@@ -98,6 +99,7 @@ def build(plan: Plan) -> dict[str, Any]:
     root = _root(plan, recipe, packages, requirements)
     image = _unified(plan, recipe, root, packages)
     keys = secure_boot_keys(plan.output / "keys")
+    write_key_files(plan.output / KEY_FILES, keys)
     signed = unified.sign(image, keys["signing"])
     (plan.output / "unified.efi").write_bytes(signed)
     plan.progress("unified image signed")

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary image flash``: writes a built device image to a disk of this host, or to a file."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from armillary.cli.device_image.build import report_since
+from armillary.cli.terminal.files import read_file
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import noun, record
+from armillary.errors import ConflictError, InvalidArgumentError
+
+if TYPE_CHECKING:
+    from armillary.device_image.flashing.target import Target
+    from armillary.wire.disk.gpt_writing import Layout
+
+app = noun("Images of a catalog.")
+app.callback(help="Images of a catalog.")(lambda: None)
+
+BoardName = Literal["x86-gateway", "arm64-gateway"]
+# Board -> folder of the image that it starts.
+BOARDS: dict[BoardName, str] = {"x86-gateway": "x86_64", "arm64-gateway": "arm64"}
+_SIZE = re.compile(r"([1-9][0-9]{0,6})([MG])?")
+_UNITS = {None: 1, "M": 1_000_000, "G": 1_000_000_000}
+
+
+@app.command("flash")
+def flash(
+    to: Annotated[Path, typer.Option("--to", metavar="DISK|FILE", help="A whole disk (/dev/sdX), or a file.")],
+    board: Annotated[BoardName, typer.Option("--board", help="What shall start from it.")] = "x86-gateway",
+    image: Annotated[
+        Path | None, typer.Option("--image", metavar="DIR", help="A built image: the board's in .image if not given.")
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option("--size", metavar="BYTES", help="Size of a file: 4G, 8000M. As the image if not given."),
+    ] = None,
+    enrolment: Annotated[
+        Path | None, typer.Option("--enrolment", metavar="FILE", help="JSON that says whose device it becomes.")
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask to name the disk, or before a file is replaced.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the device image to a disk, and read it back.
+
+    A disk must be a whole one that nothing uses, and large enough. It is erased: you are asked to
+    name it by its model and size. It gets GUIDs of its own, and its data partition reaches to its
+    end. A file is as a disk would be, for a machine in QEMU or for a programmer of many disks.
+    """
+    from uuid import uuid4  # noqa: PLC0415 - for this verb only
+
+    from armillary.device_image.flashing.writing import image_layout, write  # noqa: PLC0415
+    from armillary.device_image.recipe import recipe_folder  # noqa: PLC0415
+
+    told = None if enrolment is None else _enrolment(enrolment)
+    disk = (image or recipe_folder().parent / ".image" / BOARDS[board]) / "disk.img"
+    target = _target(to, size, image_layout(disk), yes=yes)
+    made = write(disk, target, guids=uuid4, progress=report_since(time.monotonic()), enrolment=told)
+    data = made.partitions[-1]
+    found = {"to": str(to), "board": board, "disk_guid": str(made.guid), "data_bytes": data.sectors * 512}
+    record(found, row=lambda _: found).show(as_json=as_json)
+
+
+def _enrolment(file: Path) -> bytes:
+    """What the machine is told, looked at here: a slip in it would show at its first start only."""
+    from armillary.device.machine.enrolling import MAX_BYTES, parse_enrolment  # noqa: PLC0415 - for this option only
+
+    data = read_file(file, limit=MAX_BYTES)
+    parse_enrolment(data)
+    return data
+
+
+def _target(to: Path, size: str | None, layout: Layout, *, yes: bool) -> Target:
+    """What is written to, after it was asked for."""
+    from armillary.device_image.flashing.target import file_target, look  # noqa: PLC0415 - for this verb only
+
+    if not to.exists() or to.is_file():
+        if to.exists() and not yes:
+            raise ConflictError(f"{to} is there already", remedy="Name another file; --yes replaces it.")
+        return file_target(to, _bytes(size), least_sectors=layout.sectors)
+    if size is not None:
+        raise typer.BadParameter("--size is for files: a disk has its own")
+    target = look(to, least_sectors=layout.sectors)
+    if not yes:
+        _ask(target)
+    return target
+
+
+def _ask(target: Target) -> None:
+    """Have the disk named by whoever wants it erased: its model and size, which a slip of a letter does not give."""
+    if not sys.stdin.isatty():
+        raise InvalidArgumentError(
+            f"{target.path} ({target.words}) would be erased, and nobody is there to be asked",
+            remedy="Run it on a terminal, or say --yes.",
+        )
+    sys.stderr.write(f"All that is on {target.path} is lost: {target.words}.\n")
+    said = typer.prompt(f"Write its model and size ({target.words}) to go on", default="", show_default=False, err=True)
+    if said.strip() != target.words:
+        raise InvalidArgumentError(
+            f"expected {target.words}, got {said!r:.80}: nothing was written",
+            remedy="Look again: lsblk -o NAME,MODEL,SIZE.",
+        )
+
+
+def _bytes(size: str | None) -> int | None:
+    if size is None:
+        return None
+    match = _SIZE.fullmatch(size)
+    if match is None:
+        raise typer.BadParameter(f"--size: expected a number with M or G, got {size!r:.40}")
+    return int(match[1]) * _UNITS[match[2]]

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`armillary image flash` asks before it erases, and refuses a slip before anything is written."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from tests.e2e.armillary_processes import armillary_here
+
+from armillary.cli.device_image import flash
+from armillary.device_image import disk as disk_image, tools
+from armillary.device_image.architecture.table import ARCHITECTURES
+from armillary.device_image.flashing import target
+from armillary.device_image.flashing.target import Target
+from armillary.errors import InvalidArgumentError
+
+pytestmark = pytest.mark.skipif(bool(tools.missing({"mke2fs": "e2fsprogs"})), reason="needs e2fsprogs")
+STICK = Target(Path("/dev/sdx"), 31_250_000, "SanDisk Ultra 16.0 GB")
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    for name in ("started", "root", "data"):
+        (tmp_path / name).write_bytes(name.encode())
+    disk_image.write_disk(
+        tmp_path / "disk.img", started=tmp_path / "started", root=tmp_path / "root", data=tmp_path / "data"
+    )
+    return tmp_path
+
+
+def flashed(*words: object) -> tuple[int, str, str]:
+    done = armillary_here("image", "flash", *words, env={})
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_file_is_written_and_only_replaced_when_that_is_said(image: Path) -> None:
+    words = ("--image", image, "--to", image / "card", "--size", "2G", "--json")
+    code, said, error = flashed(*words)
+    assert (code, json.loads(said)["to"]) == (0, str(image / "card")), error
+    assert (image / "card").stat().st_size == 2_000_000_000
+    code, _, error = flashed(*words)
+    assert code == 1
+    assert "card is there already" in error
+    assert flashed(*words, "--yes")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "named"),
+    [
+        (("--size", "2x"), 2, "--size: expected a number with M or G"),
+        (("--size", "10M"), 1, "--size: expected at least"),
+        (("--enrolment", "FILE"), 1, "service"),
+    ],
+)
+def test_a_slip_is_named_and_nothing_is_written(image: Path, words: tuple[str, ...], code: int, named: str) -> None:
+    (image / "told.json").write_text('{"token": "x"}')
+    given = [str(image / "told.json") if word == "FILE" else word for word in words]
+    found, _, error = flashed("--image", image, "--to", image / "card", *given)
+    assert (found, named in error) == (code, True), error
+    assert not (image / "card").exists()
+
+
+def test_a_disk_is_named_by_who_wants_it_erased(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Target] = []
+
+    def write(_disk: Path, chosen: Target, **_: object) -> None:
+        written.append(chosen)
+        raise InvalidArgumentError("written", remedy="")
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(target, "look", lambda _path, **_named: STICK)
+    monkeypatch.setattr("armillary.device_image.flashing.writing.write", write)
+    words = ("--image", image, "--to", "/dev/null")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert "nobody is there to be asked" in flashed(*words)[2]
+    for said in ("y", "SanDisk", "/dev/sdx", ""):
+        monkeypatch.setattr(sys, "stdin", Terminal(f"{said}\n"))
+        _, _, error = flashed(*words)
+        assert "nothing was written" in error
+        assert "All that is on /dev/sdx is lost: SanDisk Ultra 16.0 GB." in error
+    assert written == []
+    monkeypatch.setattr(sys, "stdin", Terminal("SanDisk Ultra 16.0 GB\n"))
+    assert "written" in flashed(*words)[2]
+    assert "written" in flashed(*words, "--yes")[2]
+    assert written == [STICK, STICK]
+    assert "is for files" in flashed(*words, "--size", "4G")[2]
+
+
+def test_each_board_starts_an_image_that_is_built() -> None:
+
+    assert set(flash.BOARDS.values()) <= ARCHITECTURES.keys()

@@ -32,19 +32,22 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { BLOCK = 4096, SECTOR = 512, DISK_TRIES = 200, GUID_TEXT = 36 };
 
+#define EFI_VARIABLES "/sys/firmware/efi/efivars"
 static const char LOADER_PARTITION[] =
-    "/sys/firmware/efi/efivars/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
-static const char BOOT_NEXT[] = "/sys/firmware/efi/efivars/BootNext-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+    EFI_VARIABLES "/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+static const char BOOT_NEXT[] = EFI_VARIABLES "/BootNext-8be4df61-93ca-11d2-aa0d-00e098032b8c";
 /* The type of partitions that firmware starts from, as it stands in a partition table. */
 static const unsigned char EFI_SYSTEM[16] = {0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11,
                                              0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b};
-static const char *const PROCESS_1[] = {"/usr/bin/python3.13", "-I", "-m", "armillary.device.machine.first", NULL};
-static char *const ENVIRONMENT[] = {"PATH=/usr/bin:/usr/sbin", "LANG=C.UTF-8", "HOME=/", NULL};
+#define PYTHON "/usr/bin/python3.13"
+#define ENVIRONMENT "PATH=/usr/bin:/usr/sbin", "LANG=C.UTF-8", "HOME=/"
+static const unsigned long CLOSED = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
 /* One line on the console. */
 static void say(const char *format, ...) {
@@ -107,18 +110,37 @@ static int word_of(const char *line, const char *name, char *value, size_t size)
     return 0;
 }
 
-/* Loads the modules that /modules/order names, one a line; hardware that is not there is no failure. */
+/* Loads a module; hardware that is not there is no failure. Returns whether there is such a module. */
+static int load_module(const char *name) {
+    char path[512];
+    snprintf(path, sizeof path, "/modules/%s", name);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return 0;
+    if (syscall(SYS_finit_module, file, "", 0) && errno != EEXIST && errno != ENODEV)
+        say("the module %s does not load: %s", name, strerror(errno));
+    close(file);
+    return 1;
+}
+
+/* Loads the modules that /modules/order names, one a line. */
 static void load_modules(void) {
-    static char order[16384], path[512];
+    static char order[16384];
     if (read_text("/modules/order", order, sizeof order) < 0) return; /* a kernel that has all within */
-    for (char *name = strtok(order, "\n"); name; name = strtok(NULL, "\n")) {
-        snprintf(path, sizeof path, "/modules/%s", name);
-        int file = open(path, O_RDONLY | O_CLOEXEC);
-        if (file < 0) fail("the module %s is missing", name);
-        if (syscall(SYS_finit_module, file, "", 0) && errno != EEXIST && errno != ENODEV)
-            say("the module %s does not load: %s", name, strerror(errno));
-        close(file);
-    }
+    for (char *name = strtok(order, "\n"); name; name = strtok(NULL, "\n"))
+        if (!load_module(name)) fail("the module %s is missing", name);
+}
+
+/*
+ * Begins to mount the firmware's variables, in a process of its own: the kernel asks the firmware for each of them, which
+ * takes it longer than to load all modules. Returns the process to wait for; none where this one has done it.
+ */
+static pid_t begin_variables(void) {
+    pid_t child = fork();
+    if (child > 0) return child;
+    load_module("efivarfs.ko"); /* a kernel of our own has it within */
+    mount_at("efivarfs", EFI_VARIABLES, CLOSED, NULL, 0);
+    if (!child) _exit(0);
+    return 0;
 }
 
 /* The GUID of the partition that the firmware started us from, in lower case; 0 without EFI variables. */
@@ -221,12 +243,12 @@ static void name_other_slot(const char *disk, char slot) {
     unsigned char guid[16];
     char path[400];
     if (!guid_of_other(disk, slot, guid)) return;
-    DIR *variables = opendir("/sys/firmware/efi/efivars");
+    DIR *variables = opendir(EFI_VARIABLES);
     if (!variables) return;
     for (struct dirent *each; (each = readdir(variables));) {
         unsigned number;
         if (sscanf(each->d_name, "Boot%4X-8be4df61", &number) != 1) continue;
-        snprintf(path, sizeof path, "/sys/firmware/efi/efivars/%s", each->d_name);
+        snprintf(path, sizeof path, EFI_VARIABLES "/%s", each->d_name);
         int file = open(path, O_RDONLY | O_CLOEXEC);
         if (file < 0) continue;
         ssize_t length = read(file, entry, sizeof entry);
@@ -362,24 +384,56 @@ static void move_into_root(const char *path) {
     if (mount(path, inside, NULL, MS_MOVE, NULL)) fail("%s does not move into the root: %s", path, strerror(errno));
 }
 
+/*
+ * Becomes process 1, and starts the device process beside it: both load themselves at once, one on each processor. The
+ * device process waits on a pipe until process 1 has mounted the data.
+ */
+static void __attribute__((noreturn)) become_process_1(char *slot, char *disk, char *data, char *began) {
+    char words[48], go[48], node[340], process[16], heard[16], told[16];
+    int said[2], gone[2];
+    if (pipe(said) || pipe(gone)) fail("no pipes: %s", strerror(errno));
+    pid_t child = fork();
+    if (child < 0) fail("the device process does not start: %s", strerror(errno));
+    if (!child) {
+        close(said[0]);
+        close(gone[1]);
+        snprintf(words, sizeof words, "ARMILLARY_MACHINE_WORDS=%d", said[1]);
+        snprintf(go, sizeof go, "ARMILLARY_MACHINE_GO=%d", gone[0]);
+        snprintf(node, sizeof node, "ARMILLARY_MACHINE_DISK=%s", disk);
+        execve(PYTHON, (char *[]){PYTHON, "-I", "-W", "ignore", "-m", "armillary.device.machine.program", NULL},
+               (char *[]){ENVIRONMENT, words, go, node, NULL});
+        _exit(127); /* process 1 starts it again */
+    }
+    close(said[1]);
+    close(gone[0]);
+    snprintf(process, sizeof process, "%d", (int)child);
+    snprintf(heard, sizeof heard, "%d", said[0]);
+    snprintf(told, sizeof told, "%d", gone[1]);
+    execve(PYTHON,
+           (char *[]){PYTHON, "-I", "-m", "armillary.device.machine.first", slot, disk, data, began, process, heard, told,
+                      NULL},
+           (char *[]){ENVIRONMENT, NULL});
+    fail("%s does not start: %s", PYTHON, strerror(errno));
+}
+
 int main(void) {
     static char line[4096], word[512], disk[300], own[300], other[300], data[300], began[32];
     struct timespec now;
     char slot[] = "?";
     clock_gettime(CLOCK_BOOTTIME, &now);
     snprintf(began, sizeof began, "%ld.%02ld", (long)now.tv_sec, now.tv_nsec / 10000000);
-    const unsigned long closed = MS_NOSUID | MS_NODEV | MS_NOEXEC;
     mount_at("devtmpfs", "/dev", MS_NOSUID, "mode=0755", 1);
     int console = open("/dev/console", O_RDWR);
     for (int i = 0; console >= 0 && i < 3; i++) dup2(console, i);
-    mount_at("proc", "/proc", closed, NULL, 1);
-    mount_at("sysfs", "/sys", closed, NULL, 1);
+    mount_at("proc", "/proc", CLOSED, NULL, 1);
+    mount_at("sysfs", "/sys", CLOSED, NULL, 1);
     if (read_text("/proc/cmdline", line, sizeof line) <= 0) fail("the command line is empty");
+    pid_t variables = begin_variables();
     load_modules();
-    mount_at("efivarfs", "/sys/firmware/efi/efivars", closed, NULL, 0);
-    mount_at("securityfs", "/sys/kernel/security", closed, NULL, 0);
-    mount_at("cgroup2", "/sys/fs/cgroup", closed, NULL, 0);
+    mount_at("securityfs", "/sys/kernel/security", CLOSED, NULL, 0);
+    mount_at("cgroup2", "/sys/fs/cgroup", CLOSED, NULL, 0);
     mount_at("tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755,size=32m", 1);
+    if (variables) waitpid(variables, NULL, 0);
     find_slot(line, slot, disk, own, other, data, sizeof own);
     if (!word_of(line, "armillary.root", word, sizeof word)) fail("the command line has no armillary.root");
     const char *root = open_verified((const char *const[]){own, other}, word);
@@ -390,14 +444,12 @@ int main(void) {
     forget_modules();
     mount_at("tmpfs", "/root/tmp", MS_NOSUID | MS_NODEV, "mode=1777,size=64m", 1);
     mkdir("/dev/shm", 01777);
-    mount_at("tmpfs", "/dev/shm", closed, "mode=1777,size=32m", 1);
+    mount_at("tmpfs", "/dev/shm", CLOSED, "mode=1777,size=32m", 1);
     move_into_root("/dev");
     move_into_root("/proc");
     move_into_root("/sys");
     move_into_root("/run");
     if (chdir("/root") || mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
         fail("the root does not take its place: %s", strerror(errno));
-    execve(PROCESS_1[0], (char *const[]){(char *)PROCESS_1[0], "-I", "-m", (char *)PROCESS_1[3], slot, disk, data, began, NULL},
-           ENVIRONMENT);
-    fail("%s does not start: %s", PROCESS_1[0], strerror(errno));
+    become_process_1(slot, disk, data, began);
 }

@@ -19,6 +19,7 @@ from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.serial_ports import SerialPorts, hold_serial_ports
 from armillary.device.applications.sideload import signers
 from armillary.device.boot import recovery_regions
+from armillary.device.boot.sandbox_test import begin_sandbox_test
 from armillary.device.boot.startup import BootRom, Startup, chip_profile, start_up
 from armillary.device.checkin.checkin import CheckIns
 from armillary.device.checkin.daa import DeviceAuthentication
@@ -54,7 +55,6 @@ from armillary.engines.real_time.selection import CoresOnDemand
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.selection import open_root_of_trust
 from armillary.engines.sandbox.port import Sandbox, SandboxReport
-from armillary.engines.sandbox.selection import open_sandbox
 from armillary.errors import BootRefusedError
 from armillary.wire.device.checkin import CheckinReply
 
@@ -429,7 +429,7 @@ class Device:
         )
 
     async def _start_up(self) -> tuple[Startup, SandboxReport, Sandbox, Installer]:
-        """Boot, then test the sandbox; both are written to status and log."""
+        """Boot, and test the sandbox meanwhile; both are written to status and log."""
         self.folder.clear_run()
         if recovery_regions.is_left(self._flash):
             from armillary.device.boot.recovery import finish_recovery  # noqa: PLC0415 - once in a device's life
@@ -438,10 +438,13 @@ class Device:
                 self.configuration = load_configuration(self._flash)
         self._write_status({"state": "starting"})
         installer = Installer(self._flash, self.clock.now)
+        tested = begin_sandbox_test(self._sandbox, self.configuration.sandbox)
         try:
             startup = start_up(self._flash, self.configuration, self.root_of_trust, self._boot_rom, installer)
-        except BootRefusedError as error:
-            self._boot_refused(error)
+        except Exception as error:  # whatever it is: what was begun ends first
+            await asyncio.wait([tested])
+            if isinstance(error, BootRefusedError):
+                self._boot_refused(error)
             raise
         events = [{"component": event.component, "digest": event.digest.hex()} for event in startup.events]
         session = startup.session
@@ -452,8 +455,7 @@ class Device:
             "boot_components": events,
         }
         self.journal.write("booted", boot_count=session.boot_count, log_head=session.log_head.hex(), components=events)
-        sandbox = self._sandbox or open_sandbox(self.configuration.sandbox)
-        report = await asyncio.to_thread(sandbox.self_test)
+        sandbox, report = await tested
         self._fixed_status["sandbox"] = {
             "name": report.sandbox,
             "asked_for": self.configuration.sandbox,

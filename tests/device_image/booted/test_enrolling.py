@@ -73,6 +73,7 @@ def test_a_machine_enrols_itself_and_is_attested_at_tier_tpm(
         text = "\n".join(seen)
         assert line is not None, text
         assert "verdict=attested" in line, text
+        print(next(each for each in seen if READY in each))  # as test_booting.py prints it, as a device
         assert "enrols at" not in text
         (again,) = json.loads(armillary_here("device", "list", "--json", env=here).stdout)
         assert (again["device_id"], again["boot_count"]) == (device["device_id"], 2)

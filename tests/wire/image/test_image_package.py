@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Callable
 
@@ -99,6 +100,16 @@ def test_thumbprint_of_a_trusted_certificate_does_not_help_a_stranger():
     data[at : at + 20] = thumbprint(P256[1])
     with pytest.raises(SignatureError, match="does not verify"):
         image_package.verify(image_package.parse(bytes(data)), [P256[1]])
+
+
+@pytest.mark.parametrize("signer", [P256, P384], ids=["P-256", "P-384"])
+def test_the_digest_of_a_verified_package_is_that_of_all_its_bytes(signer):
+    data = sdk_package(signer=signer)
+    unverified = image_package.parse(data)
+    package = image_package.verify(unverified, [signer[1]])
+    assert package.digest == unverified.digest == hashlib.sha256(data).digest()
+    assert package.hashed, "what was hashed to verify it is not hashed again"
+    assert not unverified.hashed
 
 
 def test_zero_signature_is_refused():

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from armillary.cli import plain_options as plain
-from armillary.cli.loading import hollow, no_authorities
+from armillary.device.loading import UNUSED, hollow, no_authorities
 from armillary.roles.plain_log import log_to_stderr
 
 MIN_TRIAL_S: Final = 0.1
@@ -42,17 +42,6 @@ OPTIONS: Final[Mapping[str, Callable[[str], object]]] = {
     "rest_list_port": plain.port,
     "rest_interface": str,
 }
-# What libraries load and a device never uses: of aiohttp, cookies kept in files, proxies of the environment, pages that
-# say what went wrong (the API's listener has answers of its own), passwords by digest and checks of attributes; of
-# cryptography, keys of SSH.
-UNUSED: Final = (
-    "pickle",
-    "urllib.request",
-    "html",
-    "aiohttp.client_middleware_digest_auth",
-    "attr.validators",
-    "cryptography.hazmat.primitives.serialization.ssh",
-)
 FLAGS: Final = {**plain.JSON, "--simulated-wifi": "simulated_wifi"}
 REPEATABLE: Final = frozenset({"mirror", "peripheral", "listen", "rest_interface"})
 

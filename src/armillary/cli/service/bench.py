@@ -59,6 +59,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "guard-decision": ("guard_decision",),
     "guardian-point": ("guardian_point",),
     "guardian-queue": ("guardian_queue",),
+    "image-ready": ("image_ready",),
 }
 
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import pydantic
 
 from armillary.cli import plain_options as plain
-from armillary.cli.loading import hollow
 from armillary.cli.terminal.output import note, record
+from armillary.device.loading import hollow
 from armillary.roles.absent import absent
 from armillary.settings import Settings, load_settings
 

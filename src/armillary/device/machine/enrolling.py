@@ -19,12 +19,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from armillary import __version__
-from armillary.device.boot.provision import provision
-from armillary.device.boot.startup import chip_profile
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.os_disk import OsDisk
 from armillary.errors import DataFolderError, InvalidArgumentError, OperatorError, ServiceUnreachableError
-from armillary.identity.manufacturing import ManufacturingState
 from armillary.update.install.component import SLOTS, os_region
 
 PLACES: Final = (
@@ -93,6 +90,10 @@ def enrol(folder: DeviceFolder, told: Mapping[str, str], disk: OsDisk) -> None:
         OperatorError: it refuses, with its own words.
         RootOfTrustError: the TPM fails.
     """
+    from armillary.device.boot.provision import provision  # noqa: PLC0415 - a machine that is told nothing waits without
+    from armillary.device.boot.startup import chip_profile  # noqa: PLC0415
+    from armillary.identity.manufacturing import ManufacturingState  # noqa: PLC0415
+
     chip = chip_profile(told["chip"])
     wanted, found = {os_region(each.name, SLOTS[0]) for each in chip.boot_components}, disk.nodes.keys()
     if not wanted <= found:

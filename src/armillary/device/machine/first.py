@@ -2,10 +2,11 @@
 """Process 1 of the device image: mounts the data, starts the device process, brings the network up, feeds the watchdog.
 
 Started by ``image/init/init.c`` with the slot's letter, the node of the disk, that of the data partition (empty: there
-is none) and the second of the kernel's time at which the first program began.
+is none), the second of the kernel's time at which the first program began, and the device process that it has started
+beside this one (:class:`Beside`): that loads itself, and waits until it is told that the data is there.
 
-It talks to the device process through one pipe: the device process writes words, a line each (``Word``). It is quick
-to start, so it imports little; everything that a device is stands in the other process.
+It talks to the device process through pipes (``words.py``). It is quick to start, so it imports little; everything that
+a device is stands in the other process.
 """
 
 from __future__ import annotations
@@ -17,21 +18,18 @@ import signal
 import sys
 import time
 from collections import deque
-from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from armillary.device.machine import kernel_calls, network
 from armillary.device.machine.console import say, since_start
 from armillary.device.machine.watchdog import Watchdog
+from armillary.device.machine.words import DISK_VARIABLE, WORDS_VARIABLE, Word
 
 DATA: Final = "/data"
 TPM: Final = "/dev/tpmrm0"
 GROUPS: Final = "/sys/fs/cgroup/cgroup.subtree_control"
 SECURE_BOOT: Final = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 PROGRAM: Final = "armillary.device.machine.program"
-# What the device process is told: where process 1 hears it, and the node of the disk that has its slots.
-WORDS_VARIABLE: Final = "ARMILLARY_MACHINE_WORDS"
-DISK_VARIABLE: Final = "ARMILLARY_MACHINE_DISK"
 _ADDRESS_WITHIN_S: Final = 20.0
 _LOOK_EVERY_S: Final = 5.0
 _AGAIN_S: Final = 30.0  # until a network that gave no address is asked again: nothing else is done while it is asked
@@ -43,25 +41,25 @@ _STARTED_AGAIN_AFTER_S: Final = 2.0
 _STOP_WITHIN_S: Final = 20.0
 
 
-class Word(Enum):
-    """What the device process says to process 1."""
+class Beside(NamedTuple):
+    """A device process that waits for the data: its process, where it is heard, and where it is told."""
 
-    READY = "ready"
-    WAITING = "waiting"  # it is no device yet, and waits to be told whose it is
-    RESTART = "restart"
+    process: int
+    words: int
+    go: int
 
 
 class Machine:
     """The machine from the start of process 1 to its end."""
 
-    def __init__(self, slot: str, disk: str, data: str, began: float) -> None:
+    def __init__(self, slot: str, disk: str, data: str, began: float, beside: Beside | None = None) -> None:
         self._slot = slot
         self._disk = disk
         self._data = data
         self._began = began
         self._watchdog = Watchdog()
-        self._child = 0
-        self._words = -1
+        self._beside = beside
+        self._child, self._words = (0, -1) if beside is None else (beside.process, beside.words)
         self._rest = b""
         self._starts: deque[float] = deque(maxlen=_STARTS)
         self._start_at: float | None = None
@@ -117,6 +115,9 @@ class Machine:
             self._end(restart=True)
         self._starts.append(now)
         self._start_at = None
+        if self._beside is not None:
+            self._let_go(self._beside)
+            return
         reading, writing = os.pipe()
         if self._words >= 0:
             os.close(self._words)
@@ -125,6 +126,13 @@ class Machine:
         environment = {**os.environ, WORDS_VARIABLE: str(writing), DISK_VARIABLE: self._disk}
         self._child = os.posix_spawn(sys.executable, [sys.executable, "-I", "-W", "ignore", "-m", PROGRAM], environment)
         os.close(writing)
+
+    def _let_go(self, beside: Beside) -> None:
+        """Tell the device process that the data is there; one that has ended meanwhile is found as others are."""
+        self._beside = None
+        with contextlib.suppress(BrokenPipeError):
+            os.write(beside.go, b"\n")
+        os.close(beside.go)
 
     def _bring_network_up(self) -> None:
         """Loopback and Ethernet; without an address the device starts all the same, and asks again."""
@@ -247,10 +255,13 @@ def set_clock_floor() -> None:
 
 def main() -> None:
     """Be process 1; whatever goes wrong, the machine restarts."""
-    slot, disk, data, began = sys.argv[1:5]
+    slot, disk, data, began, *beside = sys.argv[1:8]
     try:
         set_clock_floor()
-        Machine(slot, disk, data, float(began)).run()
+        process, words, go = map(int, beside)
+        for each in (words, go):
+            os.set_inheritable(each, False)
+        Machine(slot, disk, data, float(began), Beside(process, words, go)).run()
     except Exception as error:  # noqa: BLE001 - the outermost loop of the machine: nobody else restarts it
         say(f"process 1 failed: {type(error).__name__}: {error}; restarting")
         os.sync()

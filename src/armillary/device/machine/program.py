@@ -3,50 +3,31 @@
 
 ``image/init/init.c`` has named the other slot as the next one. The device process names the wanted one again as soon as
 it boots (``device/boot/slot_choice.py``); a machine that is no device yet names the one that runs (:func:`keep_slot`).
+
+It is started before the data is mounted, and emulated processors are slow: each part of it is loaded when it is needed.
 """
 
 from __future__ import annotations
 
-import asyncio
+import gc
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from armillary.device.loading import UNUSED, hollow, no_authorities
 from armillary.device.machine.console import say
-from armillary.device.machine.enrolling import enrol, read_enrolment
-from armillary.device.machine.first import DATA, DISK_VARIABLE, WORDS_VARIABLE, Word
-from armillary.device.process import Device
+from armillary.device.machine.words import DISK_VARIABLE, Word, Words
 from armillary.device.state.layout import DeviceFolder
-from armillary.device.state.log_lines import plain_line
 from armillary.engines.flash.os_disk import OsDisk, open_os_disk
 from armillary.errors import ArmillaryError
 
-FOLDER: Final = Path(DATA, "device")
+FOLDER: Final = Path("/data/device")
 # What the disk of every device image has in each slot; the firmware starts the first one.
 COMPONENTS: Final = ("unified-kernel-image", "root-fs")
 _AGAIN_FIRST_S: Final = 1.0
 _AGAIN_LIMIT_S: Final = 60.0
-
-
-class Words:
-    """What this process says to process 1; nothing where it was started by somebody else."""
-
-    def __init__(self, descriptor: str | None) -> None:
-        self._descriptor = -1 if descriptor is None else int(descriptor)
-        self._said: set[Word] = set()
-
-    def say(self, word: Word, *, before: Callable[[], None] = lambda: None) -> None:
-        """Say a word, once; ``before`` is done first."""
-        if word in self._said:
-            return
-        self._said.add(word)
-        before()
-        if self._descriptor >= 0:
-            os.write(self._descriptor, word.value.encode() + b"\n")
 
 
 def keep_slot(disk: OsDisk) -> None:
@@ -60,6 +41,10 @@ def keep_slot(disk: OsDisk) -> None:
 
 def become_device(folder: DeviceFolder, words: Words, disk: OsDisk) -> None:
     """Enrol, again and again until it is done; what goes wrong is said on the console."""
+    if folder.is_finished():
+        return
+    from armillary.device.machine.enrolling import enrol, read_enrolment  # noqa: PLC0415 - once in a device's life
+
     wait_s, said = _AGAIN_FIRST_S, ""
     while not folder.is_finished():
         try:
@@ -82,33 +67,22 @@ def become_device(folder: DeviceFolder, words: Words, disk: OsDisk) -> None:
 
 def main() -> None:
     """Be the device process."""
-    words = Words(os.environ.pop(WORDS_VARIABLE, None))
+    words = Words(os.environ)
     node = os.environ.pop(DISK_VARIABLE, "")
+    if not words.wait_for_data():
+        sys.exit(1)
     try:
         disk = open_os_disk(Path(node), COMPONENTS)
         become_device(DeviceFolder(FOLDER), words, disk)
-        asyncio.run(_be_device(Device(FOLDER, disk=disk), words))
+        gc.disable()  # searches among what is loaded are a tenth of loading it, and nothing of it is garbage
+        with no_authorities(), hollow(*UNUSED):
+            from armillary.device.machine.being import be_device  # noqa: PLC0415 - see the line above
+        gc.freeze()
+        gc.enable()
+        be_device(FOLDER, disk, words)
     except ArmillaryError as error:
         say(f"the device does not start: {error.message} ({error.remedy})")
         sys.exit(1)
-
-
-async def _be_device(device: Device, words: Words) -> None:
-    def hear(entry: dict[str, object]) -> None:
-        say(plain_line(entry))
-        weaker = entry.get("weaker")
-        for sentence in weaker if isinstance(weaker, list) else ():
-            say(f"weaker sandbox: {sentence}")
-        if entry.get("event") == "sandbox":  # the last of the start: from here on it runs applications and checks in
-            words.say(Word.READY)
-
-    device.journal.listen(hear)
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, device.stop)
-    loop.add_signal_handler(signal.SIGTERM, device.stop)
-    await device.run()
-    if device.restarts_machine:
-        words.say(Word.RESTART)
 
 
 if __name__ == "__main__":

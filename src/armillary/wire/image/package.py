@@ -35,7 +35,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
 
 from armillary.errors import SignatureError, WireError
 from armillary.wire.image import metadata as image_metadata, section as image_section
@@ -76,6 +76,7 @@ class _Content:
     sections: tuple[Section, ...]  # in the order in which they stand
     signature: bytes = field(repr=False)  # r || s, 64 or 96 bytes
     unsigned_one_bl: OneBlBlock | None  # of a first-stage boot loader; never decide on it
+    hashed: bytes = field(default=b"", repr=False, compare=False)  # the digest, where it is known already
 
     @property
     def payload(self) -> bytes:
@@ -85,7 +86,7 @@ class _Content:
     @property
     def digest(self) -> bytes:
         """SHA-256 over the whole package: what boot measures."""
-        return hashlib.sha256(self.data).digest()
+        return self.hashed or hashlib.sha256(self.data).digest()
 
     @property
     def identity(self) -> Identity:
@@ -205,7 +206,8 @@ def verify(package: UnverifiedImagePackage, trusted: Sequence[x509.Certificate])
         raise SignatureError(FORMAT, expected=f"a key on {curve.name}", got=f"a certificate on {key.curve.name}")
     r, s = (int.from_bytes(part, "big") for part in (package.signature[:size], package.signature[size:]))
     try:
-        key.verify(encode_dss_signature(r, s), package.data[: package.signed_length], ec.ECDSA(algorithm))
+        signed, whole = _hashes(package, algorithm)
+        key.verify(encode_dss_signature(r, s), signed, ec.ECDSA(Prehashed(algorithm)))
     except InvalidSignature as error:
         raise SignatureError(
             FORMAT,
@@ -213,7 +215,16 @@ def verify(package: UnverifiedImagePackage, trusted: Sequence[x509.Certificate])
             expected=f"a signature by the key of certificate {signing_key.thumbprint.hex()}",
             got="one that does not verify",
         ) from error
-    return ImagePackage(**{each.name: getattr(package, each.name) for each in fields(package)})
+    return ImagePackage(**{each.name: getattr(package, each.name) for each in fields(package)} | {"hashed": whole})
+
+
+def _hashes(package: UnverifiedImagePackage, algorithm: hashes.HashAlgorithm) -> tuple[bytes, bytes]:
+    """The hash that is signed, and SHA-256 of the whole package; its bytes, tens of MB on a gateway, are read once."""
+    with memoryview(package.data) as data:
+        signed = hashlib.new(algorithm.name, data[: package.signed_length])
+        whole = signed.copy() if algorithm.name == "sha256" else hashlib.sha256(data[: package.signed_length])
+        whole.update(data[package.signed_length :])
+    return signed.digest(), whole.digest()
 
 
 def standard_sections(

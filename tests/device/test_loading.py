@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from armillary.cli.loading import hollow, no_authorities
+from armillary.device.loading import hollow, no_authorities
 
 
 def test_a_module_is_hollow_inside_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sandbox's self-test, beside what else a start has to do: it waits for other processes most of the time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from armillary.engines.sandbox.port import Sandbox, SandboxReport
+from armillary.engines.sandbox.selection import open_sandbox
+
+
+def begin_sandbox_test(sandbox: Sandbox | None, name: str) -> asyncio.Future[tuple[Sandbox, SandboxReport]]:
+    """Begin the self-test of ``sandbox``, or of the engine of this name; what it saw comes with the future.
+
+    The future raises what ``selection.open_sandbox`` does. No application is started by it.
+    """
+
+    def test() -> tuple[Sandbox, SandboxReport]:
+        tested = sandbox or open_sandbox(name)
+        return tested, tested.self_test()
+
+    return asyncio.get_running_loop().run_in_executor(None, test)

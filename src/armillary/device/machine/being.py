@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The machine is a device: what runs from its enrolment on. Loading this module loads all that a device needs."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+from armillary.device.machine.console import say
+from armillary.device.machine.words import Word, Words
+from armillary.device.process import Device
+from armillary.device.state.log_lines import plain_line
+from armillary.engines.flash.os_disk import OsDisk
+
+
+def be_device(folder: Path, disk: OsDisk, words: Words) -> None:
+    """Be the device of this folder until a signal comes, or until the machine has to start again.
+
+    Raises:
+        ArmillaryError: the device does not start.
+    """
+    asyncio.run(_be_device(Device(folder, disk=disk), words))
+
+
+async def _be_device(device: Device, words: Words) -> None:
+    def hear(entry: dict[str, object]) -> None:
+        say(plain_line(entry))
+        weaker = entry.get("weaker")
+        for sentence in weaker if isinstance(weaker, list) else ():
+            say(f"weaker sandbox: {sentence}")
+        if entry.get("event") == "sandbox":  # the last of the start: from here on it runs applications and checks in
+            words.say(Word.READY)
+
+    device.journal.listen(hear)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, device.stop)
+    loop.add_signal_handler(signal.SIGTERM, device.stop)
+    await device.run()
+    if device.restarts_machine:
+        words.say(Word.RESTART)

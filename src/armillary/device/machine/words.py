@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the device process and process 1 of the device image tell each other, by a pipe for each direction.
+
+The device process is started early, beside process 1, and loads what it needs; it waits for the word that the data is
+there. Then it says a :class:`Word` of its own where something has happened, a line each.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, MutableMapping
+from enum import Enum
+from typing import Final
+
+# What the device process is told: the pipes' descriptors, and the node of the disk that has its slots.
+WORDS_VARIABLE: Final = "ARMILLARY_MACHINE_WORDS"
+GO_VARIABLE: Final = "ARMILLARY_MACHINE_GO"
+DISK_VARIABLE: Final = "ARMILLARY_MACHINE_DISK"
+
+
+class Word(Enum):
+    """What the device process says to process 1."""
+
+    READY = "ready"
+    WAITING = "waiting"  # it is no device yet, and waits to be told whose it is
+    RESTART = "restart"
+
+
+class Words:
+    """The device process's end; it says and waits for nothing where it was started by somebody else."""
+
+    def __init__(self, environment: MutableMapping[str, str]) -> None:
+        """Take the descriptors out of ``environment``, so that no child has them."""
+        self._words = int(environment.pop(WORDS_VARIABLE, "-1"))
+        self._go = int(environment.pop(GO_VARIABLE, "-1"))
+        self._said: set[Word] = set()
+        for each in (self._words, self._go):
+            if each >= 0:
+                os.set_inheritable(each, False)
+
+    def wait_for_data(self) -> bool:
+        """Wait until the data is there; False if process 1 ended before it was."""
+        if self._go < 0:
+            return True
+        said = os.read(self._go, 1)
+        os.close(self._go)
+        self._go = -1
+        return bool(said)
+
+    def say(self, word: Word, *, before: Callable[[], None] = lambda: None) -> None:
+        """Say a word, once; ``before`` is done first."""
+        if word in self._said:
+            return
+        self._said.add(word)
+        before()
+        if self._words >= 0:
+            os.write(self._words, word.value.encode() + b"\n")

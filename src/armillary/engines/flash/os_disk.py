@@ -2,7 +2,8 @@
 """The disk of a device image: which of its partitions are slots of the OS.
 
 A slot's partition is called as the boot component of the chip and the slot: ``root-fs-a``, ``root-fs-b``. The table at
-the end of the disk counts where the one at its start is damaged.
+the end of the disk counts where the one at its start is damaged. A disk with a partition for U-Boot's environment is
+started by U-Boot, any other by UEFI.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from armillary.engines.flash import uboot_slots
 from armillary.engines.flash.boot_slots import BootSlots, EfiBootSlots
 from armillary.engines.flash.partition import PartitionFlash
 from armillary.engines.flash.port import Flash
+from armillary.engines.flash.uboot_slots import UBootSlots
 from armillary.errors import DataFolderError, WireError
 from armillary.update.install.component import SLOTS, os_region, other_slot
 from armillary.wire.disk.gpt import HEADER_LBA, SECTOR_BYTES, Partition, parse_entries, parse_header
@@ -47,7 +50,7 @@ class OsDisk:
 
 
 def open_os_disk(disk: Path, components: Sequence[str]) -> OsDisk:
-    """Open the slots of a chip's boot components on ``disk``; the firmware starts the first component.
+    """Open the slots of a chip's boot components on ``disk``; UEFI or U-Boot starts the first component.
 
     Raises:
         DataFolderError: the disk cannot be read, has no partition table, or lacks a slot.
@@ -63,6 +66,9 @@ def open_os_disk(disk: Path, components: Sequence[str]) -> OsDisk:
                     remedy="Write the device image to this disk again, or name the disk that has it.",
                 )
             nodes[os_region(component, slot)] = partition_node(disk, partitions[name].number)
+    if uboot_slots.PARTITION in partitions:
+        environment = partition_node(disk, partitions[uboot_slots.PARTITION].number)
+        return OsDisk(nodes, UBootSlots(environment), components[0])
     started = {slot: partitions[slot_partition(components[0], slot)] for slot in SLOTS}
     return OsDisk(nodes, EfiBootSlots(started), components[0])
 

@@ -3,6 +3,7 @@
 
 ``armillary.root=HASH:SALT:BLOCKS`` binds the root file system: the root hash of its verity tree and the salt, both in
 hex, and how many blocks of 4096 bytes of data there are before the tree. ``image/init/init.c`` reads it.
+``armillary.slot=a`` says which slot this is, where the one who starts it has no variables that say so (U-Boot).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from armillary.errors import WireError
 
 # A kernel that stops restarts after a second, and the firmware takes the other slot.
 ALWAYS: Final = ("panic=1", "oops=panic", "quiet", "loglevel=4")
+_SLOT: Final = re.compile(r"(?:^|\s)armillary\.slot=([ab])(?=\s|$)")
 _ROOT: Final = re.compile(r"([0-9a-f]{64}):([0-9a-f]{64}):([1-9][0-9]{0,9})")
 
 
@@ -45,3 +47,9 @@ def root_of(line: str) -> VerifiedRoot:
     if match is None:
         raise WireError("command-line", expected="one armillary.root=HASH:SALT:BLOCKS", got=repr(found))
     return VerifiedRoot(match[1], match[2], int(match[3]))
+
+
+def slot_of(line: str) -> str | None:
+    """The slot that a command line names; None where it names none, or more than one."""
+    found = _SLOT.findall(line)
+    return found[0] if len(found) == 1 else None

@@ -7,6 +7,7 @@ What comes out, in the output folder::
     root.img        the root partition's content            started.img   the first partition's, with unified.efi
     variables.fd    the firmware's variables: keys, entries
     bill.cdx.json   bill of materials (CycloneDX)           sizes.json    bytes of every component, and the budget
+    reference-values.json   what its boot measures
     image.json      what it is: versions, root hash, digests of all files
     keys/           the test keys that signed it (0600)   secure-boot/  their certificates, for a real firmware
 """
@@ -39,6 +40,8 @@ from armillary.device_image.recipe import (
     read_pins,
     read_recipe,
 )
+from armillary.device_image.reference.document import key_variables, reference_values, write_document
+from armillary.device_image.reference.seen import seen_values
 from armillary.device_image.root_image import RootImage
 from armillary.errors import InvalidArgumentError
 from armillary.wire.device_image.command_line import command_line
@@ -106,6 +109,7 @@ def build(plan: Plan) -> dict[str, Any]:
     layout = _disk(plan, signed, root)
     (plan.output / "variables.fd").write_bytes(firmware.variables(layout, disk.STARTED, keys, architecture=plan.target))
     plan.progress("variables of the firmware")
+    _state(plan, signed)
     own = root_tree.own_files(recipe, plan.project / "src")
     bill = bill_of_materials(
         recipe,
@@ -274,6 +278,18 @@ def _sizes(plan: Plan, root: RootImage, unified_bytes: int) -> None:
     sizes = {"image": found, "budget_mb": budget, "files_by_component": dict(root.sizes)}
     (plan.output / "sizes.json").write_text(json.dumps(sizes, indent=1) + "\n", "utf-8")
     check_budget(found, budget, root.sizes)
+
+
+def _state(plan: Plan, signed: bytes) -> None:
+    """Write what a boot of the image measures, for the service that appraises it."""
+    stated = reference_values(
+        signed,
+        key_variables(plan.output / "variables.fd"),
+        chip=plan.target.chip,
+        seen=seen_values(plan.recipe_folder, plan.architecture),
+    )
+    write_document(plan.output, stated)
+    plan.progress("reference values of its boot")
 
 
 def _describe(plan: Plan, recipe: Recipe, root: RootImage, unsigned_sha256: str) -> dict[str, Any]:

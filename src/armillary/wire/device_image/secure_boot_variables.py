@@ -53,6 +53,15 @@ def encode_list(certificate: bytes, owner: UUID) -> bytes:
     return _LIST.pack(_X509.bytes_le, _LIST.size + len(entry), 0, len(entry)) + entry
 
 
+def only_entry(content: bytes) -> bytes:
+    """Owner and certificate of a list that has one; WireError for any other content of a variable."""
+    if len(content) >= _LIST.size:
+        _, size, header, entry = _LIST.unpack_from(content)
+        if size == len(content) and header == 0 and _LIST.size + entry == size:
+            return content[_LIST.size :]
+    raise WireError("secure-boot-variable", expected="a list of one certificate", got=f"{len(content)} bytes")
+
+
 def signed_content(variable: KeyVariable, content: bytes, time: dt.datetime) -> bytes:
     """What the key above signs of a variable's new content."""
     head = variable.name.encode("utf-16-le") + variable.vendor.bytes_le + struct.pack("<I", ATTRIBUTES)

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from tests.conformance.attached_device import Attached, PublicClient, attached, public_client, served
 from tests.fixtures.images import pair
 
-from armillary.device.rest.simulated_radio import PASSPHRASE
+from armillary.engines.wifi.simulated import PASSPHRASE
 from armillary.identity.manufacturing import ManufacturingState
 
 pytestmark = pytest.mark.e2e
@@ -270,7 +270,7 @@ def test_wifi_networks_of_the_simulated_radio(client: PublicClient) -> None:
     assert "PSK is too short" in found[1][1]
     assert found[2] == bench | {"connectionState": "unknown"}
     assert found[3] == found[4]
-    assert [each["error"] for each in found[3]["values"]] == ["AuthenticationFailed"]
+    assert [each["error"] for each in found[3]["values"]] == ["WrongKey"]
     assert "PSK is too short" in found[5][1]
     assert found[6] == found[7] == bench | {"connectionState": "connected"}
     assert (found[8]["mode"], found[8]["powerSavingsState"]) == ("simulated", "disabled")

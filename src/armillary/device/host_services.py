@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What applications may have of the host beside peripherals: its power profile, and the private network at it."""
+"""What applications may have of the host beside peripherals: power profile, private network, the Wi-Fi radio."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from armillary.device.settings import DeviceSettings
@@ -13,10 +14,12 @@ from armillary.device.state.journal import Journal
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.engines.flash.port import Flash
+from armillary.errors import HostError
 
 if TYPE_CHECKING:
     from armillary.device.interface.power import PowerProfiles
     from armillary.device.private_network.network import PrivateNetwork
+    from armillary.device.wifi.wifi import Wifi
 
 
 class HostServices:
@@ -32,8 +35,11 @@ class HostServices:
         changed: Callable[[], None],
     ) -> None:
         self._power_before = folder.power_before
+        self._settings = settings
+        self._flash = flash
         self._journal = journal
         self._changed = changed
+        self.wifi: Wifi | None = None
         self.private_network: PrivateNetwork | None = None
         if settings.private_network is not None:
             from armillary.device.private_network.network import PrivateNetwork  # noqa: PLC0415 - most have none
@@ -49,15 +55,38 @@ class HostServices:
 
         return PowerProfiles(HostPower(self._power_before), self._journal, self._changed)
 
-    def start(self) -> None:
-        """Give back what this device has left, if it was killed."""
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Give back what this device has left, if it was killed; hold the radio, if there is one, until the end."""
         if self._power_before.exists():
             self.power_profiles.restore_left()
+        self.wifi = self._open_radio()
+        try:
+            yield
+        finally:
+            if self.wifi is not None:
+                self.wifi.close()
 
     def boot(self) -> None:
         """Do what is done at each boot; may block."""
         if self.private_network is not None:
             self.private_network.hardware.apply()
+        if self.wifi is not None:
+            self.wifi.apply()
+
+    def _open_radio(self) -> Wifi | None:
+        """The radio, one that is there or a pretended one; a radio that does not start is no radio."""
+        rest, opening = self._settings.rest, self._settings.radio
+        if opening is None and (rest is None or not rest.simulated_wifi):
+            return None
+        from armillary.device.wifi.wifi import Wifi  # noqa: PLC0415 - most have none
+        from armillary.engines.wifi.simulated import SimulatedRadio  # noqa: PLC0415
+
+        try:
+            return Wifi((opening or SimulatedRadio)(), self._flash, self._journal)
+        except HostError as error:
+            self._journal.write("wifi-radio-lost", reason=error.message)
+            return None
 
     def status(self) -> dict[str, Any]:
         """For the status of the device."""

@@ -164,8 +164,8 @@ class Device:
             no_sockets_left(self.folder.run),
             hold_serial_ports(self._settings.serial_ports, platform, self.journal) as self._serial_ports,
             hold_peripherals(self._settings.board, self.folder.exports) as self._peripherals,
+            self._host_services.held(),
         ):
-            self._host_services.start()
             while self._is_in_wanted_slot() and await self._run_one_boot():
                 self.journal.write("restarting")
                 await self._rest()
@@ -298,6 +298,7 @@ class Device:
                     owners=owners,
                     grant_of=self._grant_of,
                     private_network=self._host_services.private_network,
+                    wifi=self._host_services.wifi,
                     telemetry=telemetry,
                 )
             )
@@ -335,6 +336,7 @@ class Device:
             running=running,
             staging=Staging(self.folder.run / "staged", store.flash_limit_bytes),
             debugging=DebugSessions(self._settings.rest.host, self.journal),
+            wifi=self._host_services.wifi,
             allowed=self._allowed,
             restart=self.restart,
             started=self.clock.monotonic(),

@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from armillary.capability.board import Board
 from armillary.capability.device_addresses import LOOPBACK, DeviceAddresses
 from armillary.device.rest.settings import RestSettings
 from armillary.update.install.trial import DEFAULT_RULES, TrialRules
+
+if TYPE_CHECKING:
+    from armillary.engines.wifi.port import Radio
 
 RETRY_FIRST_S = 2.0
 RETRY_LIMIT_S = 300.0  # a device that lost its service looks for it every five minutes at least
@@ -24,7 +28,8 @@ class DeviceSettings:
     the files of the update repository as well; ``serial_ports`` has the node of this host for the board's name of each
     serial port, ``board`` says what its other peripherals are; ``addresses`` are those at which the server ports of
     applications are reached; ``private_network`` is the interface at which applications may serve addresses and the
-    time, None for none; ``rest`` says where the device's own API listens, None for nowhere.
+    time, None for none; ``rest`` says where the device's own API listens, None for nowhere; ``radio`` opens the Wi-Fi
+    radio, None for none.
     """
 
     trial: TrialRules = DEFAULT_RULES
@@ -36,3 +41,4 @@ class DeviceSettings:
     rest: RestSettings | None = None
     board: Board | None = None
     private_network: str | None = None
+    radio: Callable[[], Radio] | None = None

@@ -16,10 +16,10 @@ from tests.conformance.attached_device import Attached, attached, served
 from tests.device.state.test_certificate_store import certificate, private
 
 from armillary.cli.main import needed
-from armillary.device.rest.simulated_radio import PASSPHRASE
 from armillary.device.state.configuration import REGION, load_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
+from armillary.engines.wifi.simulated import PASSPHRASE
 from armillary.errors import (
     ArmillaryError,
     ConflictError,

@@ -44,6 +44,11 @@ from armillary.engines.flash.port import Flash
 
 if TYPE_CHECKING:
     from armillary.device.private_network.network import PrivateNetwork
+    from armillary.device.wifi.wifi import Wifi as WifiRadio
+
+
+def no_radio() -> None:
+    """What follows the Wi-Fi records on a device without a radio."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +69,7 @@ class DeviceParts:
     owners: PeripheralMap = field(default_factory=PeripheralMap)
     grant_of: Callable[[UUID], Grant | None] = lambda _: None  # of an application that is installed
     private_network: PrivateNetwork | None = None
+    wifi: WifiRadio | None = None
     telemetry: Sender
 
 
@@ -82,7 +88,7 @@ def method_table(parts: DeviceParts) -> MethodTable:
             *Authentication(parts.daa).methods,
             *Network(NetworkConfiguration(parts.flash), parts.check_in_now, parts.clock.now).methods,
             *PrivateNetworkMethods(parts.private_network).methods,
-            *Wifi(WifiConfiguration(parts.flash)).methods,
+            *Wifi(WifiConfiguration(parts.flash), no_radio if parts.wifi is None else parts.wifi.apply).methods,
             *Certificates(CertificateStore(parts.flash)).methods,
             *PowerMethods(parts.power, parts.power_profiles, parts.journal, parts.clock.monotonic).methods,
             *Telemetry(parts.telemetry, parts.clock, parts.clock.monotonic).methods,

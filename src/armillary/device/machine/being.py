@@ -7,9 +7,11 @@ import asyncio
 import signal
 from pathlib import Path
 
+from armillary.device.machine import network
 from armillary.device.machine.console import say
 from armillary.device.machine.words import Word, Words
 from armillary.device.process import Device
+from armillary.device.settings import DeviceSettings
 from armillary.device.state.log_lines import plain_line
 from armillary.engines.flash.os_disk import OsDisk
 
@@ -20,7 +22,17 @@ def be_device(folder: Path, disk: OsDisk, words: Words) -> None:
     Raises:
         ArmillaryError: the device does not start.
     """
-    asyncio.run(_be_device(Device(folder, disk=disk), words))
+    asyncio.run(_be_device(Device(folder, settings=settings_of_machine(), disk=disk), words))
+
+
+def settings_of_machine() -> DeviceSettings:
+    """The device's settings on this machine: with its Wi-Fi radio, where it has one."""
+    interface = network.first_radio()
+    if interface is None:
+        return DeviceSettings()
+    from armillary.device.machine.wireless import open_radio  # noqa: PLC0415 - most machines have none
+
+    return DeviceSettings(radio=lambda: open_radio(interface))
 
 
 async def _be_device(device: Device, words: Words) -> None:

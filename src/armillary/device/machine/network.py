@@ -6,6 +6,7 @@ Ioctls of ``netdevice(7)`` and a packet socket: no program is needed for it.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import select
@@ -30,6 +31,8 @@ from armillary.wire.device_image.address_lease import (
 
 INTERFACES: Final = Path("/sys/class/net")
 RESOLVER: Final = Path("/run/resolv.conf")
+ROUTES: Final = Path("/proc/net/route")
+_DEFAULT: Final = "00000000"
 _GET_FLAGS, _SET_FLAGS, _SET_ADDRESS, _SET_MASK, _ADD_ROUTE = 0x8913, 0x8914, 0x8916, 0x891C, 0x890B
 _UP: Final = 1
 _ETHERNET: Final = "1"
@@ -42,11 +45,28 @@ _FILE_EXISTS: Final = 17
 
 
 def first_ethernet() -> str | None:
-    """The first interface with a card behind it, by name."""
+    """The first interface with a card behind it that is no radio, by name."""
     for path in sorted(INTERFACES.iterdir()):
-        if (path / "device").exists() and (path / "type").read_text().strip() == _ETHERNET:
+        is_card = (path / "device").exists() and (path / "type").read_text().strip() == _ETHERNET
+        if is_card and not is_radio(path):
             return path.name
     return None
+
+
+def first_radio() -> str | None:
+    """The first interface that is a Wi-Fi radio, by name."""
+    return next((path.name for path in sorted(INTERFACES.iterdir()) if is_radio(path)), None)
+
+
+def is_radio(path: Path) -> bool:
+    """Whether an interface, by its folder in sysfs, is a Wi-Fi radio."""
+    return (path / "phy80211").exists()
+
+
+def forget_address(interface: str) -> None:
+    """Take an interface's address, and the routes with it; nothing where it has none."""
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as control, contextlib.suppress(OSError):
+        fcntl.ioctl(control, _SET_ADDRESS, struct.pack("16s16s", interface.encode(), _address(IPv4Address(0))))
 
 
 def bring_up(interface: str) -> None:
@@ -78,7 +98,10 @@ def lease_address(interface: str, *, within_s: float) -> Lease | None:
 
 
 def use(interface: str, lease: Lease) -> None:
-    """Give an interface the address of a lease, and the machine its router and name servers."""
+    """Give an interface the address of a lease, and the machine its router and name servers.
+
+    A machine with two networks keeps the way out, and the name servers, of the one that was first.
+    """
     name = interface.encode()
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as control:
         fcntl.ioctl(control, _SET_ADDRESS, struct.pack("16s16s", name, _address(lease.address)))
@@ -89,9 +112,19 @@ def use(interface: str, lease: Lease) -> None:
             try:
                 fcntl.ioctl(control, _ADD_ROUTE, route)
             except OSError as error:
-                if error.errno != _FILE_EXISTS:  # a lease that was renewed
+                if error.errno != _FILE_EXISTS:  # a lease that was renewed, or another network's way out
                     raise
-    RESOLVER.write_text("".join(f"nameserver {server}\n" for server in lease.name_servers), "ascii")
+    if way_out(ROUTES.read_text("ascii")) in (None, interface):
+        RESOLVER.write_text("".join(f"nameserver {server}\n" for server in lease.name_servers), "ascii")
+
+
+def way_out(routes: str) -> str | None:
+    """The interface of the default route, by the text of ``/proc/net/route``; None if there is none."""
+    for line in routes.splitlines()[1:]:
+        interface, target, *_ = line.split()
+        if target == _DEFAULT:
+            return interface
+    return None
 
 
 def _exchange(

@@ -21,6 +21,7 @@ from armillary.device.state.journal import Journal
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.permission import AllowedState
 from armillary.device.state.reports import ReportQueue
+from armillary.device.wifi.wifi import Wifi
 from armillary.engines.flash.port import Flash
 
 
@@ -67,6 +68,7 @@ class AttachedDevice:
     running: Running
     staging: Staging
     debugging: DebugSessions
+    wifi: Wifi | None
     allowed: Callable[[], AllowedState]
     restart: Callable[[int], None]
     started: float

@@ -2,7 +2,8 @@
 """The network: interfaces of this host, the proxy, firewall rules of applications.
 
 An interface of the host is switched only where the device was started with its name (``--rest-interface``), and is
-switched again as it was left at the next boot. ``wlan0`` of the simulated radio is no interface of the host.
+switched again as it was left at the next boot. The interface of the device's radio is switched as well: while it is
+off, the radio is in no network. ``wlan0`` of the simulated radio is no interface of the host.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import Any, Final
 from armillary.device.rest.attached import AttachedDevice
 from armillary.device.rest.call import Body, Call, Need, Route
 from armillary.device.rest.firewall import rulesets
-from armillary.device.rest.settings import RestSettings
-from armillary.device.rest.simulated_radio import INTERFACE as WIFI_INTERFACE
 from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.device.state.request_refused import RequestRefusedError
 from armillary.engines.host import interfaces as interfaces_of_host
 from armillary.engines.host.interfaces import HostInterface
+from armillary.engines.threads import in_thread
+from armillary.engines.wifi import simulated
 from armillary.errors import HostError
 from armillary.wire.device.azure_error import INTERFACE_NOT_PERMITTED, INVALID_INTERFACE, INVALID_PARAMETER
 
@@ -54,7 +55,7 @@ async def switch(call: Call) -> object:
     if up is None:
         raise RequestRefusedError(INVALID_PARAMETER, "interfaceUp: expected true or false")
     await one_interface(call)
-    if call.name not in switchable(call.device.settings):
+    if call.name not in switchable(call.device):
         raise RequestRefusedError(
             INTERFACE_NOT_PERMITTED,
             f"the device may not switch {call.name}",
@@ -63,6 +64,9 @@ async def switch(call: Call) -> object:
     if call.name in call.device.settings.interfaces:
         await asyncio.to_thread(interfaces_of_host.switch, call.name, up=up)
     _configuration(call.device).switch(call.name, up=up)
+    wifi = call.device.wifi
+    if wifi is not None and call.name == wifi.radio.interface:
+        await in_thread(wifi.apply)
     return {}
 
 
@@ -96,9 +100,10 @@ async def delete_proxy(call: Call) -> object:
     return {}
 
 
-def switchable(settings: RestSettings) -> tuple[str, ...]:
+def switchable(device: AttachedDevice) -> tuple[str, ...]:
     """Names of the interfaces that a request may switch."""
-    return (*settings.interfaces, *((WIFI_INTERFACE,) if settings.simulated_wifi else ()))
+    radio = () if device.wifi is None else (device.wifi.radio.interface,)
+    return (*device.settings.interfaces, *radio)
 
 
 def switch_as_left(device: AttachedDevice) -> None:
@@ -134,9 +139,10 @@ async def _interfaces(device: AttachedDevice) -> list[dict[str, Any]]:
     found = await asyncio.to_thread(interfaces_of_host.interfaces)
     online = bool(device.running.last_check_in.get("accepted"))
     shown = [_shown(each, online=online) for each in found if not each.is_loopback]
-    if device.settings.simulated_wifi:
-        shown = [each for each in shown if each["interfaceName"] != WIFI_INTERFACE]
-        shown.append(_simulated(up=_configuration(device).switched.get(WIFI_INTERFACE, True)))
+    wifi = device.wifi
+    if wifi is not None and wifi.radio.mode == simulated.MODE:
+        shown = [each for each in shown if each["interfaceName"] != simulated.INTERFACE]
+        shown.append(_simulated(up=wifi.is_on))
     return [*shown, _service(device)]
 
 
@@ -159,7 +165,7 @@ def _shown(interface: HostInterface, *, online: bool) -> dict[str, Any]:
 def _simulated(*, up: bool) -> dict[str, Any]:
     """The interface of the simulated radio, which reaches nobody."""
     return {
-        "interfaceName": WIFI_INTERFACE,
+        "interfaceName": simulated.INTERFACE,
         "interfaceUp": up,
         "connectedToNetwork": False,
         "ipAcquired": False,

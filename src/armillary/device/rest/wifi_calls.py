@@ -2,96 +2,102 @@
 """Wi-Fi: known networks, scan, state of the radio.
 
 A device without a radio, and one whose ``wlan0`` is switched off, answers every call with HTTP 500 and 13631506, as
-Azure Sphere does. The only radio of this version is the simulated one.
+Azure Sphere does. Every change is kept first, then the radio follows it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
-from armillary.device.rest import simulated_radio
-from armillary.device.rest.attached import AttachedDevice
 from armillary.device.rest.call import Body, Call, Need, Route
 from armillary.device.state.certificate_store import CLIENT, ROOT, CertificateStore
-from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.device.state.request_refused import RequestRefusedError
-from armillary.device.state.wifi_configuration import EAP_TLS, WifiConfiguration, WifiNetwork
+from armillary.device.state.wifi_configuration import WifiConfiguration, WifiNetwork
+from armillary.device.wifi.wifi import Wifi
+from armillary.engines.threads import in_thread
+from armillary.engines.wifi.port import Connection, Failure
 from armillary.wire.device import azure_error
+from armillary.wire.wifi.network import EAP_TLS
 
 CONNECTED, DISCONNECTED, UNKNOWN = "connected", "disconnected", "unknown"
 
 
 async def networks(call: Call) -> object:
     """The known networks."""
-    _check_radio(call.device)
-    return {"values": [_shown(call.device, each) for each in _configuration(call).networks]}
+    present = await in_thread(_radio(call).radio.connection)
+    return {"values": [_shown(each, present) for each in _configuration(call).networks]}
 
 
 async def add(call: Call) -> object:
     """Know another network; whether the radio gets into it is not known yet."""
-    _check_radio(call.device)
+    wifi = _radio(call)
     call.value("ssid", str)
     _check_certificates(call)
     made = _configuration(call).add(call.body)
+    await in_thread(wifi.apply)
     return _fields(made) | {"connectionState": UNKNOWN}
 
 
 async def one(call: Call) -> object:
     """One known network."""
-    _check_radio(call.device)
-    return _shown(call.device, _configuration(call).get(_number(call)))
+    present = await in_thread(_radio(call).radio.connection)
+    return _shown(_configuration(call).get(_number(call)), present)
 
 
 async def change(call: Call) -> object:
     """Enable or disable a network, or give it another passphrase."""
-    _check_radio(call.device)
+    wifi = _radio(call)
     state, psk = call.value("configState", str), call.value("psk", str)
-    return _shown(call.device, _configuration(call).change(_number(call), state=state, psk=psk))
+    made = _configuration(call).change(_number(call), state=state, psk=psk)
+    await in_thread(wifi.apply)
+    return _shown(made, await in_thread(wifi.radio.connection))
 
 
 async def remove(call: Call) -> object:
     """Forget a network."""
-    _check_radio(call.device)
+    wifi = _radio(call)
     _configuration(call).remove(_number(call))
+    await in_thread(wifi.apply)
     return {}
 
 
 async def radio(call: Call) -> object:
     """The state of the radio, and the network that it is in."""
-    _check_radio(call.device)
-    configuration = _configuration(call)
+    wifi, configuration = _radio(call), _configuration(call)
+    present = await in_thread(wifi.radio.connection)
     found: dict[str, Any] = {
-        "interfaceName": simulated_radio.INTERFACE,
-        "mode": simulated_radio.MODE,
-        "macAddress": simulated_radio.MAC,
+        "interfaceName": wifi.radio.interface,
+        "mode": wifi.radio.mode,
+        "macAddress": await in_thread(lambda: wifi.radio.hardware_address),
         "powerSavingsState": "enabled" if configuration.saves_power else "disabled",
         "connectionState": DISCONNECTED,
     }
-    present = simulated_radio.connected(configuration.networks, _has_client_certificate(call.device))
-    if present is not None:
-        network, visible = present
+    network = next((each for each in configuration.networks if present and each.id == present.network), None)
+    if present is not None and network is not None:
         found |= _fields(network) | {
             "connectionState": CONNECTED,
-            "freq": visible.frequency,
-            "bssid": visible.bssid,
-            "ipAddress": simulated_radio.ADDRESS,
+            "freq": present.frequency,
+            "bssid": present.bssid,
         }
+        found |= {"ipAddress": present.address} if present.address else {}
     return found
 
 
 async def set_radio(call: Call) -> object:
-    """Let the radio save power or not; a wish to read the configuration again is met by itself."""
-    _check_radio(call.device)
-    call.value("reloadConfig", bool)
-    saves = call.value("enablePowerSavings", bool)
+    """Let the radio save power or not; read networks and certificates again and join anew."""
+    wifi = _radio(call)
+    reload, saves = call.value("reloadConfig", bool), call.value("enablePowerSavings", bool)
     if saves is not None:
         _configuration(call).save_power(wanted=saves)
+        await in_thread(wifi.apply)
+    if reload:
+        await in_thread(wifi.reload)
     return {}
 
 
 async def scan(call: Call) -> object:
     """The networks around the radio."""
-    _check_radio(call.device)
     return {
         "values": [
             {
@@ -101,22 +107,22 @@ async def scan(call: Call) -> object:
                 "ssid": each.ssid,
                 "securityState": each.security,
             }
-            for each in simulated_radio.AROUND
+            for each in await in_thread(_radio(call).radio.scan)
         ]
     }
 
 
 async def failures(call: Call) -> object:
     """The enabled networks that the radio does not get into."""
-    _check_radio(call.device)
-    return {"values": _failed(call)}
+    found = await in_thread(_radio(call).radio.failures)
+    return {"values": _failed(call, found)}
 
 
 async def one_failure(call: Call) -> object:
     """Why the radio does not get into one network; no values where it does."""
-    _check_radio(call.device)
+    wifi = _radio(call)
     number = _configuration(call).get(_number(call)).id
-    return {"values": [each for each in _failed(call) if each["id"] == number]}
+    return {"values": [each for each in _failed(call, await in_thread(wifi.radio.failures)) if each["id"] == number]}
 
 
 ROUTES: Final = (
@@ -133,16 +139,18 @@ ROUTES: Final = (
 )
 
 
-def _check_radio(device: AttachedDevice) -> None:
-    is_off = NetworkConfiguration(device.flash).switched.get(simulated_radio.INTERFACE) is False
-    if is_off or not device.settings.simulated_wifi:
+def _radio(call: Call) -> Wifi:
+    """The device's radio; RequestRefusedError if it has none, or it is switched off."""
+    wifi = call.device.wifi
+    if wifi is None or not wifi.is_on:
         raise RequestRefusedError(
             azure_error.WIFI_DISABLED,
-            "wlan0 is switched off" if is_off else "this device has no Wi-Fi radio",
-            remedy="Switch it on: armillary device wifi enable."
-            if is_off
-            else "To try these calls: armillary device boot --simulated-wifi.",
+            "this device has no Wi-Fi radio" if wifi is None else f"{wifi.radio.interface} is switched off",
+            remedy="To try these calls: armillary device boot --simulated-wifi."
+            if wifi is None
+            else "Switch it on: armillary device wifi enable.",
         )
+    return wifi
 
 
 def _configuration(call: Call) -> WifiConfiguration:
@@ -168,15 +176,9 @@ def _check_certificates(call: Call) -> None:
             )
 
 
-def _has_client_certificate(device: AttachedDevice) -> Any:
-    return lambda name: name in CertificateStore(device.flash).identifiers
-
-
-def _shown(device: AttachedDevice, network: WifiNetwork) -> dict[str, Any]:
+def _shown(network: WifiNetwork, present: Connection | None) -> dict[str, Any]:
     """A network as lists have it."""
-    every = WifiConfiguration(device.flash).networks
-    present = simulated_radio.connected(every, _has_client_certificate(device))
-    is_in = present is not None and present[0].id == network.id
+    is_in = present is not None and present.network == network.id
     return _fields(network) | {"connectionState": CONNECTED if is_in else DISCONNECTED}
 
 
@@ -198,7 +200,21 @@ def _fields(network: WifiNetwork) -> dict[str, Any]:
     return found
 
 
-def _failed(call: Call) -> list[dict[str, Any]]:
-    has = _has_client_certificate(call.device)
-    found = ((each, simulated_radio.failure(each, has)) for each in _configuration(call).networks)
-    return [_fields(each) | {"connectionState": DISCONNECTED, "error": why} for each, why in found if why]
+def _failed(call: Call, found: Mapping[int, Failure]) -> list[dict[str, Any]]:
+    known = _configuration(call).networks
+    return [
+        _fields(each) | {"connectionState": DISCONNECTED} | _why(found[each.id]) for each in known if each.id in found
+    ]
+
+
+def _why(failure: Failure) -> dict[str, Any]:
+    """An error by Azure Sphere's name, and what is wrong with the certificate that the network showed."""
+    certificate = failure.certificate
+    if certificate is None:
+        return {"error": failure.error.word}
+    return {
+        "error": failure.error.word,
+        "certError": certificate.reason,
+        "certErrorDepth": certificate.depth,
+        "certSubject": certificate.subject,
+    }

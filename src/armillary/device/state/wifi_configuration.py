@@ -13,6 +13,7 @@ from armillary.engines.flash.port import Flash
 from armillary.errors import WireError
 from armillary.wire.device import azure_error
 from armillary.wire.encoding import cbor
+from armillary.wire.wifi.network import EAP_TLS, OPEN, PSK
 
 REGION: Final = "device/wifi"
 MAX_NETWORKS: Final = 37  # Azure Sphere's
@@ -20,7 +21,6 @@ MAX_SSID_BYTES: Final = 32
 MIN_PSK, MAX_PSK = 8, 63  # characters of a passphrase; 64 hexadecimal digits are the key itself (IEEE 802.11i)
 MAX_NAME_CHARACTERS: Final = 16
 MAX_IDENTITY_CHARACTERS: Final = 254  # RFC 7542: 253 and one
-OPEN, PSK, EAP_TLS = "open", "psk", "eaptls"
 ENABLED, DISABLED = "enabled", "disabled"
 _STATES: Final = (ENABLED, DISABLED)
 _MAX_BYTES: Final = 64 * 1024

@@ -7,19 +7,13 @@ EnterpriseWifiConfig too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from armillary.device.interface.method import Call, Method
-from armillary.device.state.wifi_configuration import (
-    DISABLED,
-    EAP_TLS,
-    ENABLED,
-    OPEN,
-    PSK,
-    WifiConfiguration,
-    WifiNetwork,
-)
+from armillary.device.state.wifi_configuration import DISABLED, ENABLED, WifiConfiguration, WifiNetwork
+from armillary.engines.threads import in_thread
+from armillary.wire.wifi.network import EAP_TLS, OPEN, PSK
 
 CAPABILITY, ENTERPRISE = "WifiConfig", "EnterpriseWifiConfig"
 _TEXT_CHARACTERS = 256  # more than any field has: how long each may be, the configuration says
@@ -27,10 +21,11 @@ _LARGEST_ID = 10**9
 
 
 class Wifi:
-    """Keeps networks."""
+    """Keeps networks; ``apply`` has the radio, if there is one, follow what is kept."""
 
-    def __init__(self, configuration: WifiConfiguration) -> None:
+    def __init__(self, configuration: WifiConfiguration, apply: Callable[[], None]) -> None:
         self._configuration = configuration
+        self._apply = apply
 
     @property
     def methods(self) -> tuple[Method, ...]:
@@ -67,7 +62,9 @@ class Wifi:
         parameters.finish()
         self._check(call, asked["securityState"])
         call.session.work.begin_change()
-        return _shown(self._configuration.add(asked))
+        made = self._configuration.add(asked)
+        await in_thread(self._apply)
+        return _shown(made)
 
     async def _enable(self, call: Call) -> Mapping[str, Any]:
         """Enable or disable a known network."""
@@ -76,7 +73,9 @@ class Wifi:
         call.parameters.finish()
         self._check(call, self._configuration.get(number).security)
         call.session.work.begin_change()
-        return _shown(self._configuration.change(number, state=ENABLED if enabled else DISABLED, psk=None))
+        made = self._configuration.change(number, state=ENABLED if enabled else DISABLED, psk=None)
+        await in_thread(self._apply)
+        return _shown(made)
 
     async def _forget(self, call: Call) -> None:
         number = call.parameters.integer("id", 0, _LARGEST_ID)
@@ -84,6 +83,7 @@ class Wifi:
         self._check(call, self._configuration.get(number).security)
         call.session.work.begin_change()
         self._configuration.remove(number)
+        await in_thread(self._apply)
 
     def _check(self, call: Call, security: str) -> None:
         """Networks with certificates are somebody else's without the capability for them."""

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The radio follows the device's records: networks, certificates, the switch, power saving."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.fixtures.certificates import private_pem
+from tests.fixtures.images import P256
+
+from armillary.device.state.certificate_store import CertificateStore, read_certificate
+from armillary.device.state.journal import Journal
+from armillary.device.state.network_configuration import NetworkConfiguration
+from armillary.device.state.wifi_configuration import WifiConfiguration
+from armillary.device.wifi.wifi import Wifi
+from armillary.engines.flash.file import FileFlash
+from armillary.engines.wifi.port import Connection, Failure, Listener
+from armillary.engines.wifi.simulated import PASSPHRASE, SimulatedRadio
+from armillary.errors import HostError
+from armillary.wire.wifi.network import Network
+from armillary.wire.wifi.replies import Neighbour
+
+CERTIFICATE = P256[1].public_bytes(Encoding.PEM).decode()
+
+
+class RecordedRadio:
+    """A radio that keeps what it is told."""
+
+    interface, mode, hardware_address = "wlan0", "recorded", "02:00:00:00:00:09"
+
+    def __init__(self) -> None:
+        self.networks: tuple[Network, ...] = ()
+        self.saves_power = False
+        self.fails = False
+        self.reloaded = 0
+        self.listener: Listener | None = None
+
+    def listen(self, listener: Listener) -> None:
+        self.listener = listener
+
+    def use(self, networks: Sequence[Network], *, saves_power: bool) -> None:
+        if self.fails:
+            raise HostError("wpa_supplicant is gone", remedy="None.")
+        self.networks, self.saves_power = tuple(networks), saves_power
+
+    def reload(self) -> None:
+        self.reloaded += 1
+
+    def connection(self) -> Connection | None:
+        return None
+
+    def scan(self) -> tuple[Neighbour, ...]:
+        return ()
+
+    def failures(self) -> Mapping[int, Failure]:
+        return {}
+
+    def close(self) -> None:
+        self.networks = ()
+
+
+@pytest.fixture
+def flash(tmp_path: Path) -> FileFlash:
+    return FileFlash(tmp_path / "flash")
+
+
+def added(flash: FileFlash, **fields: Any) -> int:
+    return WifiConfiguration(flash).add({"ssid": "a", "securityState": "open", "configState": "enabled", **fields}).id
+
+
+def journal() -> tuple[Journal, list[dict[str, object]]]:
+    made, entries = Journal(None, lambda: 0), []
+    made.listen(entries.append)
+    return made, entries
+
+
+def test_enabled_networks_reach_the_radio_and_others_do_not(flash: FileFlash) -> None:
+    radio = RecordedRadio()
+    wifi = Wifi(radio, flash, journal()[0])
+    first = added(flash, ssid="cafe", targetScan=True)
+    added(flash, ssid="off", configState="disabled")
+    added(flash, ssid="home", securityState="psk", psk="long enough")
+    WifiConfiguration(flash).save_power(wanted=True)
+    wifi.apply()
+    assert [(each.id, each.ssid, each.psk, each.targeted) for each in radio.networks] == [
+        (first, "cafe", "", True),
+        (2, "home", "long enough", False),
+    ]
+    assert radio.saves_power
+    WifiConfiguration(flash).remove(first)
+    wifi.reload()
+    assert [each.ssid for each in radio.networks] == ["home"]
+    assert radio.reloaded == 1
+
+
+def test_certificates_come_from_the_store_and_a_lost_one_is_left_out(flash: FileFlash) -> None:
+    radio, store = RecordedRadio(), CertificateStore(flash)
+    store.add("own", read_certificate("client", CERTIFICATE, private_pem(P256[0]).decode(), None))
+    store.add("root", read_certificate("rootca", CERTIFICATE, None, None))
+    added(flash, securityState="eaptls", clientCertStoreIdentifier="own", rootCaCertStoreIdentifier="root")
+    wifi = Wifi(radio, flash, journal()[0])
+    wifi.apply()
+    (network,) = radio.networks
+    assert (network.client_certificate, network.root_certificate) == (CERTIFICATE.encode(), CERTIFICATE.encode())
+    assert network.client_key.startswith(b"-----BEGIN PRIVATE KEY-----")
+    assert network.identity == "test", "the certificate's name stands for an identity that was not given"
+    store.remove("own")
+    wifi.apply()
+    (network,) = radio.networks
+    assert (network.client_certificate, network.client_key, network.identity) == (b"", b"", "anonymous")
+
+
+def test_a_radio_that_is_switched_off_is_in_no_network(flash: FileFlash) -> None:
+    radio = RecordedRadio()
+    wifi = Wifi(radio, flash, journal()[0])
+    added(flash)
+    NetworkConfiguration(flash).switch("wlan0", up=False)
+    wifi.apply()
+    assert (wifi.is_on, radio.networks) == (False, ())
+    NetworkConfiguration(flash).switch("wlan0", up=True)
+    wifi.apply()
+    assert len(radio.networks) == 1
+
+
+def test_what_happens_is_in_the_log_once(flash: FileFlash) -> None:
+    radio = RecordedRadio()
+    log, entries = journal()
+    wifi = Wifi(radio, flash, log)
+    assert radio.listener is not None
+    for joined in (3, 3, None, None):
+        radio.listener(joined)
+    radio.fails = True
+    wifi.apply()
+    assert [(each["event"], each.get("network")) for each in entries] == [
+        ("wifi-connected", 3),
+        ("wifi-disconnected", None),
+        ("wifi-not-applied", None),
+    ]
+
+
+def test_the_pretended_radio_says_why_it_is_not_in_a_network() -> None:
+    radio, told = SimulatedRadio(), []
+    radio.listen(told.append)
+    radio.use(
+        [
+            Network(id=0, ssid="nowhere", security="open"),
+            Network(id=1, ssid="simulated-psk", security="psk", psk="another phrase"),
+            Network(id=2, ssid="simulated-psk", security="open"),
+            Network(id=3, ssid="simulated-eaptls", security="eaptls"),
+        ],
+        saves_power=False,
+    )
+    assert {number: each.error.word for number, each in radio.failures().items()} == {
+        0: "NetworkNotFound",
+        1: "WrongKey",
+        2: "SecurityTypeMismatch",
+        3: "AuthenticationFailed",
+    }
+    assert (radio.connection(), radio.mode) == (None, "simulated")
+    radio.use([Network(id=4, ssid="simulated-psk", security="psk", psk=PASSPHRASE)], saves_power=False)
+    present = radio.connection()
+    assert present is not None
+    assert (present.network, told) == (4, [4])

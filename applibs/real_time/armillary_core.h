@@ -20,7 +20,8 @@
 #define CORE_SYST_CSR CORE_REGISTER(0xE000E010)
 #define CORE_SYST_RVR CORE_REGISTER(0xE000E014)
 #define CORE_SYST_CVR CORE_REGISTER(0xE000E018)
-#define CORE_CLOCK_HZ 200000000u
+#define CORE_SYST_CALIB CORE_REGISTER(0xE000E01C)
+#define CORE_CLOCK_HZ 200000000u /* where SysTick has no reference clock */
 
 #define CORE_ID_BYTES 16u
 #define CORE_MESSAGE_LIMIT 1024u
@@ -44,12 +45,15 @@ static inline void core_print(const char *line)
     core_put('\n');
 }
 
-/* SysTick calls core_tick() so often; at least 12 times a second, its counter has 24 bits. */
+/* SysTick calls core_tick() so often; at least 12 times a second, its counter has 24 bits. It counts the reference clock
+   where SYST_CALIB says that there is one (as ticks in 10 ms), else the processor's. */
 static inline void core_start_tick(uint32_t per_second)
 {
-    CORE_SYST_RVR = CORE_CLOCK_HZ / per_second - 1u;
+    uint32_t calibration = CORE_SYST_CALIB, in_10_ms = calibration & 0xFFFFFFu;
+    uint32_t has_reference = !(calibration & 0x80000000u) && in_10_ms;
+    CORE_SYST_RVR = (has_reference ? (in_10_ms + 1u) * 100u : CORE_CLOCK_HZ) / per_second - 1u;
     CORE_SYST_CVR = 0;
-    CORE_SYST_CSR = 7u;
+    CORE_SYST_CSR = has_reference ? 3u : 7u;
 }
 
 /* Takes a waiting message: its sender's component id, then its content; returns the size of the content.

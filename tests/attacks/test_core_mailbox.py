@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attack: applications reach a core that does not name them, and firmware floods, sends garbage and too much.
 
-A whole device with real sandboxes and compiled firmware. Each attempt has its control: the declared pair talks meanwhile.
+A whole device with real sandboxes and compiled firmware, on emulated cores; the first one on cores beside the device,
+too. Each attempt has its control: the declared pair talks meanwhile.
 """
 
 from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,26 @@ from tests.device.test_process_sandbox import WAIT_S
 from tests.device.test_real_time import PATIENT, said
 from tests.device.tiny_service import TinyService
 from tests.fixtures.core_firmware import APPLIBS, firmware, sample
+from tests.fixtures.cores_beside import cores_beside
 from tests.fixtures.waiting import until
 
+from armillary.engines.real_time import selection
 from armillary.engines.sandbox.selection import open_sandbox
 from armillary.errors import SandboxUnavailableError
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("cores")]
+
+
+@pytest.fixture
+def cores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Emulated cores where nothing else is asked for."""
+    if getattr(request, "param", "emulated") == "emulated":
+        yield
+        return
+    with cores_beside(2) as nodes:
+        monkeypatch.setattr(selection, "core_channels", lambda: nodes)
+        yield
+
 
 LIBRARY = (APPLIBS / "python/armillary_application.py").read_text()
 TALK = """
@@ -102,6 +117,7 @@ void core_main(void) {
 """
 
 
+@pytest.mark.parametrize("cores", ["emulated", "beside"], indirect=True)
 async def test_a_core_and_an_application_that_do_not_name_each_other_do_not_meet(tmp_path: Path) -> None:
     waits = "core = connect(5)\nprint('met', core.recv(100), flush=True)\ntime.sleep(600)\n"
     async with device(

@@ -74,7 +74,7 @@ async def test_firmware_runs_beside_a_high_level_application_and_crashes_alone(
         await until(lambda: service.reports_seen, "a report", WAIT_S)
         report = next(iter(service.reports_seen.values()))
         assert report.event_type == "AppCrash"
-        assert "fault=BusFault; reason=write to an address where nothing is 0x60000000; pc=0x1000" in report.description
+        assert "fault=BusFault; reason=write to an address where nothing is 0x60000000; pc=0x0010" in report.description
         assert f"core={CORE}" in report.description
         assert report.crash is not None
         assert [name for name, _ in report.crash.registers] == ["pc", "lr", "sp"]

@@ -12,6 +12,7 @@ from tests.fixtures.source_code import ROOT, SOURCE
 from armillary.device_image.python_modules import closure, imported
 from armillary.device_image.recipe import read_recipe, recipe_folder
 from armillary.device_image.root_tree import own_files
+from armillary.engines.real_time.image import BESIDE
 from armillary.errors import InvalidArgumentError
 
 FOREIGN = ("service", "hub", "platform", "guardian", "api", "console", "cli", "roles", "sim", "device_image")
@@ -42,6 +43,11 @@ def test_nothing_of_the_service_the_console_or_the_maker_goes_in() -> None:
     inside = own_files(read_recipe(recipe_folder()), SOURCE.parent)
     assert [name for name in inside if name.startswith(tuple(f"armillary/{hall}/" for hall in FOREIGN))] == []
     assert "armillary/content/chips/gateway-x86-64.toml" in inside
+
+
+def test_what_the_process_of_a_core_beside_the_machine_is_made_of_goes_in_with_its_source() -> None:
+    inside = own_files(read_recipe(recipe_folder()), SOURCE.parent)
+    assert {f"armillary/{each}" for each in BESIDE.modules} <= inside.keys()
 
 
 def test_every_package_that_our_modules_import_is_in_the_recipe() -> None:

@@ -51,7 +51,7 @@ from armillary.device.state.reports import Incident, ReportQueue
 from armillary.device.state.status import write_status
 from armillary.device.telemetry.sender import Sender
 from armillary.engines.flash.file import FileFlash
-from armillary.engines.real_time.selection import CoresOnDemand
+from armillary.engines.real_time.selection import CoresOnDemand, with_cores_beside
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.selection import open_root_of_trust
 from armillary.engines.sandbox.port import Sandbox, SandboxReport
@@ -263,7 +263,7 @@ class Device:
 
     def _platform(self, profile: ChipProfile) -> PlatformLimits:
         """What a device of this chip has, on the board that it was told."""
-        platform, board = platform_limits(profile), self._settings.board
+        platform, board = with_cores_beside(platform_limits(profile)), self._settings.board
         return platform if board is None else board_platform(platform, board)
 
     def _status_changed(self) -> None:

@@ -54,7 +54,7 @@ def test_the_sample_prints_ticks_and_answers_in_capitals() -> None:
 FAULTS = [
     ("CORE_REGISTER(0x50001000) = 1;", "BusFault", "write to an address where nothing is 0x50001000"),
     ("(void)CORE_REGISTER(0x40000000);", "BusFault", "read of an address where nothing is 0x40000000"),
-    ("CORE_REGISTER(0x10000000) = 1;", "BusFault", "write to read-only memory 0x10000000"),
+    ("CORE_REGISTER(0x10000000) = 1;", "BusFault", "write to read-only memory 0x10000000"),  # flash
     ("CORE_REGISTER(0xE000E100) = 1;", "BusFault", "write to a register that is not there 0xe000e100"),
     ("(void)CORE_REGISTER(0x21040018);", "BusFault", "read of a register that is not there 0x21040018"),
     ("*(volatile uint8_t *)0x50000019 = 1;", "BusFault", "write to a register that is not there 0x50000019"),

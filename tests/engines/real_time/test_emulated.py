@@ -23,6 +23,8 @@ from armillary.capability.grant import Grant
 from armillary.capability.network import allowed_hosts
 from armillary.engines.real_time import emulated, image
 from armillary.engines.real_time.emulated import EmulatedCores
+from armillary.engines.real_time.port import RealTimeCores
+from armillary.engines.real_time.process_of_core import contained
 from armillary.engines.sandbox.port import ExitStatus, Launch, OutputLine, Sandbox
 from armillary.engines.sandbox.process import ProcessSandbox
 from armillary.engines.sandbox.within.image_root import extract_image
@@ -47,8 +49,14 @@ def launch(folder: Path, content: bytes, *, real_time: bool = True, **changes: A
     return dataclasses.replace(Launch(image_root=root, manifest=manifest, grant=grant, temporary=folder), **changes)
 
 
-def play(sandbox: Sandbox, asked: Launch, enough: Callable[[list[str]], bool]) -> tuple[list[str], ExitStatus]:
-    """Run until it has said enough, or has ended; what it said, and its end."""
+def play(
+    runs: Sandbox | RealTimeCores, asked: Launch, enough: Callable[[list[str]], bool]
+) -> tuple[list[str], ExitStatus]:
+    """Run, in an emulated core of a sandbox or in these cores, until it has said enough, or has ended.
+
+    Returns what it said, and its end.
+    """
+    cores = runs if hasattr(runs, "kind") else EmulatedCores(runs)
 
     async def run() -> tuple[list[str], ExitStatus]:
         lines: list[str] = []
@@ -60,7 +68,7 @@ def play(sandbox: Sandbox, asked: Launch, enough: Callable[[list[str]], bool]) -
                 if enough(lines):
                     heard.set()
 
-        running = await EmulatedCores(sandbox).start(asked, on_event)
+        running = await cores.start(asked, on_event)
         try:
             async with asyncio.timeout(DEADLINE_S):
                 ended, told = asyncio.ensure_future(running.wait()), asyncio.ensure_future(heard.wait())
@@ -89,7 +97,7 @@ def test_a_fault_ends_the_core_with_its_registers(sandbox: Sandbox, tmp_path: Pa
     assert (status.exit_code, status.signal) == (None, 11)
     assert status.core is not None
     assert (status.core.kind, status.core.address) == ("BusFault", 0x6000_0000)
-    assert status.core.pc >> 20 == 0x100
+    assert status.core.pc >> 20 == 0x001
 
 
 def test_a_reset_ends_it_like_a_program(tmp_path: Path) -> None:
@@ -158,16 +166,18 @@ def test_without_unicorn_the_error_says_what_to_install(tmp_path: Path, monkeypa
 def test_the_emulator_asks_for_nothing_and_is_bounded(tmp_path: Path) -> None:
     asked = launch(tmp_path, halting())
     asked = dataclasses.replace(asked, environment={"ARMILLARY_HUB_HOST": "h"})
-    made = emulated._emulator(asked, tmp_path / "core")
+    made = contained(asked, tmp_path / "core", {})
     assert made.grant == Grant(component_id=COMPONENT, hosts=allowed_hosts(()), limits=CORE_LIMITS)
     assert made.environment == {}
     assert emulated.KIND == "emulated Cortex-M4, not silicon"
 
 
-def test_the_image_holds_what_the_emulator_imports() -> None:
+@pytest.mark.parametrize("program", [image.EMULATOR, image.BESIDE])
+def test_the_image_holds_what_its_program_imports(program: image.CoreProgram) -> None:
     package = Path(armillary.__file__).parent
-    held = {f"armillary.{one.removesuffix('.py').replace('/', '.')}" for one in image.MODULES}
-    for module in image.MODULES:
+    held = {f"armillary.{one.removesuffix('.py').replace('/', '.')}" for one in program.modules}
+    assert f"armillary.engines.real_time.within.{program.name}" in held
+    for module in program.modules:
         for node in ast.walk(ast.parse((package / module).read_text())):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("armillary"):
                 names = {f"{node.module}.{each.name}" for each in node.names} | {node.module}

@@ -6,10 +6,13 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from armillary.cli.device_image.machine_options import MachineChoice
 from armillary.cli.terminal.output import inert, note
+from armillary.device_image.cores.attached import attached_cores
+from armillary.device_image.cores.machine import WHAT
 from armillary.device_image.recipe import recipe_folder
 from armillary.device_image.virtual_machine import HOST_ADDRESS, MachineSettings, running
 
@@ -24,8 +27,10 @@ def be_machine(data: Path, choice: MachineChoice, *, as_json: bool) -> None:
         folder=data.absolute(), image=image, machine=choice.machine, tpm=choice.tpm, enrolment=choice.enrolment
     )
     note(f"emulated without KVM: it starts slowly; services of this host are at {HOST_ADDRESS} for it")
+    if choice.cores:
+        note(f"beside it: {choice.cores} real-time cores, each {WHAT}")
     begun = time.monotonic()
-    with running(settings) as virtual:
+    with attached_cores(choice.cores) as words, running(replace(settings, attached=words)) as virtual:
         while virtual.is_on:
             for line in virtual.lines(within_s=_LOOK_S):
                 seconds = round(time.monotonic() - begun, 1)

@@ -33,6 +33,19 @@ _OPTIONS: dict[str, tuple[Any, object]] = {
         ],
         None,
     ),
+    "cores": (
+        Annotated[
+            int,
+            typer.Option(
+                "--cores",
+                min=0,
+                max=4,
+                metavar="NUMBER",
+                help="With --machine: real-time cores beside it, a stand-in for a chip's.",
+            ),
+        ],
+        0,
+    ),
     "tpm": (Annotated[bool, typer.Option("--tpm/--no-tpm", help="With --machine: whether it has a TPM.")], True),
 }
 
@@ -45,16 +58,17 @@ class MachineChoice:
     image: Path | None
     enrolment: Path | None
     tpm: bool
+    cores: int
 
 
 def _choice(
-    _: object, *, machine: str | None, image: Path | None, enrolment: Path | None, tpm: bool
+    _: object, *, machine: str | None, image: Path | None, enrolment: Path | None, tpm: bool, cores: int
 ) -> MachineChoice | None:
     if machine is None:
-        if image is not None or enrolment is not None:
-            raise typer.BadParameter("--image and --enrolment go with --machine")
+        if image is not None or enrolment is not None or cores:
+            raise typer.BadParameter("--image, --enrolment and --cores go with --machine")
         return None
-    return MachineChoice(machine, image, enrolment, tpm)
+    return MachineChoice(machine, image, enrolment, tpm, cores)
 
 
 MachineOptions = Annotated[MachineChoice | None, Together(_OPTIONS, _choice)]

@@ -12,8 +12,9 @@ the firmware in it. What it has to do:
 - carry the core's mailbox to channels and back, which it asks for at the socket ``launch.interface`` by the method
   ``application.connect``: the device decides there, for both kinds of applications alike.
 
-The loader in this version is ``emulated.py``. One for silicon would write the firmware and ``start`` to Linux'
-remoteproc (``/sys/class/remoteproc/remoteprocN``) and carry the mailbox over rpmsg; none is here, and none was tried.
+``emulated.py`` has the core in a process of the device; ``beside.py`` reaches cores outside of this Linux by a channel.
+One for silicon would speak the channel's protocol, or write the firmware and ``start`` to Linux' remoteproc
+(``/sys/class/remoteproc/remoteprocN``) and carry the mailbox over rpmsg; no core in silicon was tried.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 from collections import deque
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 from armillary.engines.real_time.within import memory_map
@@ -30,8 +30,27 @@ class Letter:
     content: bytes
 
 
+class MailboxEnd(Protocol):
+    """What carries messages to and from a core (``partners.py``) needs of its mailbox, wherever the core is."""
+
+    outgoing: deque[Letter]
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more message can be delivered."""
+        ...
+
+    def deliver(self, letter: Letter) -> bool:
+        """A message for the core; False when it has no room for it."""
+        ...
+
+    def settled(self, result: int) -> None:
+        """What became of the oldest message that was sent: 0, or an error number."""
+        ...
+
+
 class Mailbox:
-    """What a core sees of its partners."""
+    """What a core sees of its partners; ``MailboxEnd`` for a core that is here."""
 
     def __init__(self) -> None:
         self.outgoing: deque[Letter] = deque()

@@ -19,7 +19,7 @@ from typing import Final
 from uuid import UUID
 
 from armillary.engines.real_time.within.interface import Interface
-from armillary.engines.real_time.within.mailbox import MESSAGE_LIMIT_BYTES, Letter, Mailbox
+from armillary.engines.real_time.within.mailbox import MESSAGE_LIMIT_BYTES, Letter, MailboxEnd
 
 CONNECT: Final = "application.connect"
 # A partner that is not there, or does not name this application, may be updated: asked again this often.
@@ -45,7 +45,7 @@ class Partners:
     """Carries messages between a mailbox and the channels to ``named`` applications."""
 
     def __init__(
-        self, interface: Interface, mailbox: Mailbox, named: Iterable[UUID], monotonic: Callable[[], float]
+        self, interface: Interface, mailbox: MailboxEnd, named: Iterable[UUID], monotonic: Callable[[], float]
     ) -> None:
         self._interface = interface
         self._mailbox = mailbox

@@ -18,6 +18,7 @@ from uuid import UUID
 from armillary.engines.real_time.within import memory_map
 from armillary.engines.real_time.within.core import Core
 from armillary.engines.real_time.within.interface import Interface
+from armillary.engines.real_time.within.output import FAULT_EXIT_CODE, Output
 from armillary.engines.real_time.within.partners import Partners
 from armillary.wire.device.core_fault import encode_fault
 from armillary.wire.image.firmware import read_firmware
@@ -27,29 +28,6 @@ BUSY_PART: Final = 0.5
 REST_S: Final = 0.002
 # A core that waits for nothing that will come is looked at again this often.
 IDLE_S: Final = 1.0
-LINE_LIMIT_BYTES: Final = 1024  # a longer line is cut
-FAULT_EXIT_CODE: Final = 70  # it stopped by a fault: sysexits.h, "internal software error"
-
-
-class Output:
-    """Gathers the serial line's bytes into lines on standard output; waits while nobody takes them."""
-
-    def __init__(self) -> None:
-        self._line = bytearray()
-
-    def __call__(self, data: bytes) -> None:
-        """Bytes that the core wrote."""
-        self._line += data
-        if self._line.endswith(b"\n") or len(self._line) >= LINE_LIMIT_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Print what there is, as a whole line."""
-        if self._line:
-            line = bytes(self._line.removesuffix(b"\n")) + b"\n"
-            self._line.clear()
-            while line:
-                line = line[os.write(1, line) :]
 
 
 class Rest:

@@ -31,6 +31,7 @@ from armillary.device_image.keys import secure_boot_keys
 from armillary.device_image.own_kernel.build import build_kernel
 from armillary.device_image.package_sources.fetching import Places, fetch
 from armillary.device_image.recipe import (
+    DEVELOPMENT as DEVELOPMENT_RECIPE,
     Pin,
     Recipe,
     kernel_pin,
@@ -44,7 +45,7 @@ from armillary.device_image.reference.document import key_variables, reference_v
 from armillary.device_image.reference.seen import seen_values
 from armillary.device_image.root_image import RootImage
 from armillary.errors import InvalidArgumentError
-from armillary.wire.device_image.command_line import command_line
+from armillary.wire.device_image.command_line import DEVELOPMENT, command_line
 from armillary.wire.disk.gpt_writing import Layout
 
 CACHE: Final = "cache"
@@ -61,6 +62,7 @@ class Plan:
     output: Path
     architecture: str = "x86_64"
     own_kernel: bool = False
+    development: bool = False
     pins: Path | None = None
     places: Places | None = None
     progress: Progress = field(default=lambda _step: None)
@@ -96,12 +98,12 @@ def build(plan: Plan) -> dict[str, Any]:
     tools.require(tools.BUILD, tools.BUILD_FOR[plan.architecture])
     tools.lower_priority()
     plan.output.mkdir(parents=True, exist_ok=True)
-    recipe = read_recipe(plan.recipe_folder)
+    recipe = read_recipe(plan.recipe_folder, development=plan.development)
     pins, packages = _packages(plan, recipe)
     requirements = distributions.locked(plan.project, recipe.python.distributions)
     root = _root(plan, recipe, packages, requirements)
     image = _unified(plan, recipe, root, packages)
-    keys = secure_boot_keys(plan.output / "keys")
+    keys = secure_boot_keys(plan.output / "keys", development=plan.development)
     write_key_files(plan.output / KEY_FILES, keys)
     signed = unified.sign(image, keys["signing"])
     (plan.output / "unified.efi").write_bytes(signed)
@@ -131,7 +133,7 @@ def fetch_parts(plan: Plan) -> None:
         HostError: a package is not to be had, or is not the pinned one.
         InvalidArgumentError: the recipe or the pins are wrong.
     """
-    recipe = read_recipe(plan.recipe_folder)
+    recipe = read_recipe(plan.recipe_folder, development=plan.development)
     _packages(plan, recipe)
     _distributions(plan, recipe, distributions.locked(plan.project, recipe.python.distributions))
 
@@ -170,7 +172,8 @@ def _root(plan: Plan, recipe: Recipe, packages: Mapping[str, Path], requirements
     folder = _distributions(plan, recipe, requirements)
     source = plan.project / "src"
     digest = hashlib.sha256(b"root 1\n")
-    for path in [plan.recipe_folder / "image.toml", *sorted(Path(__file__).parent.glob("*.py"))]:
+    overlay = [plan.recipe_folder / DEVELOPMENT_RECIPE] if recipe.development else []
+    for path in [plan.recipe_folder / "image.toml", *overlay, *sorted(Path(__file__).parent.glob("*.py"))]:
         digest.update(path.read_bytes())
     stand_ins = _stand_ins(plan, recipe)
     digest.update(b"".join(stand_ins.values()))
@@ -210,7 +213,8 @@ def _unified(plan: Plan, recipe: Recipe, root: RootImage, packages: Mapping[str,
     chosen = _own_kernel(plan) if plan.own_kernel else kernel.debian_kernel(packages[wanted.package], wanted.modules)
     plan.progress(f"kernel {chosen.release}, {len(chosen.modules)} modules")
     first = unified.compile_first_program(plan.recipe_folder / "init/init.c", plan.target.compiler)
-    line = command_line(root.verified, consoles=plan.target.consoles, built_at=tools.MADE_AT)
+    marked = (DEVELOPMENT,) if recipe.development else ()
+    line = command_line(root.verified, consoles=plan.target.consoles, built_at=tools.MADE_AT, more=marked)
     joined = unified.join(
         chosen,
         unified.initial_files(first, chosen),
@@ -296,6 +300,7 @@ def _describe(plan: Plan, recipe: Recipe, root: RootImage, unsigned_sha256: str)
     files = ("disk.img", "root.img", "started.img", "unified.efi", "variables.fd", "bill.cdx.json")
     about = {
         "version": recipe.version,
+        "development": recipe.development,
         "architecture": plan.architecture,
         "root_hash": root.verified.root_hash,
         "unsigned_unified_sha256": unsigned_sha256,

@@ -32,20 +32,23 @@ class KeyPair:
     certificate: Path
 
 
-def secure_boot_keys(folder: Path) -> dict[str, KeyPair]:
-    """The keys in a folder; those that are not there yet are made."""
+def secure_boot_keys(folder: Path, *, development: bool = False) -> dict[str, KeyPair]:
+    """The keys in a folder; those that are not there yet are made.
+
+    Keys of development images are called so, and are others: firmware with a release's keys does not start those.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = {name: KeyPair(folder / f"{name}.key", folder / f"{name}.pem") for name in NAMES}
     for name, pair in found.items():
         if not (pair.key.exists() and pair.certificate.exists()):
-            _make(name, pair)
+            _make(f"Armillary {'DEVELOPMENT' if development else 'TEST'} {name} key (never for products)", pair)
     return found
 
 
 def _make(name: str, pair: KeyPair) -> None:
     """RSA-2048: what every firmware with secure boot verifies."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Armillary TEST {name} key (never for products)")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     begin = dt.datetime.fromtimestamp(MADE_AT, dt.UTC)
     certificate = (
         x509.CertificateBuilder()

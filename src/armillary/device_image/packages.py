@@ -32,14 +32,16 @@ PAYLOADS: Final[Mapping[str, str]] = {STARTED: "started.img", ROOT: "root.img"}
 CHIPS: Final[Mapping[str, str]] = {each.name: each.chip for each in ARCHITECTURES.values()}
 
 
-def write_packages(image: Path, chip: ChipProfile, *, security_version: int) -> Mapping[str, Path]:
+def write_packages(
+    image: Path, chip: ChipProfile, *, security_version: int, allow_development: bool = False
+) -> Mapping[str, Path]:
     """Write the packages of a built image beside it; returns component -> file.
 
     The image id of a package follows from its payload and its security version: the same image is the same release.
 
     Raises:
-        InvalidArgumentError: there is no built image, the chip has other components, one is too large for its place, or
-            the security version is out of range.
+        InvalidArgumentError: there is no built image, the chip has other components, one is too large for its place,
+            the security version is out of range, or the image is one for development and nobody allowed that.
     """
     if not 0 <= security_version <= SECURITY_VERSION_LIMIT:
         raise InvalidArgumentError(
@@ -52,7 +54,7 @@ def write_packages(image: Path, chip: ChipProfile, *, security_version: int) -> 
             f"chip {chip.name}: expected the boot components {', '.join(PAYLOADS)}, found {', '.join(names)}",
             remedy=f"Name a chip that the device image is for: {', '.join(CHIPS.values())}.",
         )
-    digests = _digests(image)
+    digests = _digests(image, allow_development=allow_development)
     key, certificate = _throw_away_key()
     written = {}
     for component in chip.boot_components:
@@ -81,16 +83,22 @@ def write_packages(image: Path, chip: ChipProfile, *, security_version: int) -> 
     return written
 
 
-def _digests(image: Path) -> Mapping[str, str]:
+def _digests(image: Path, *, allow_development: bool) -> Mapping[str, str]:
     """SHA-256 of the files of a built image, as its description has them."""
     try:
         about = json.loads((image / "image.json").read_bytes())
-        return {name: str(about["sha256"][name]) for name in PAYLOADS.values()}
+        digests = {name: str(about["sha256"][name]) for name in PAYLOADS.values()}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidArgumentError(
             f"{image}: expected a built device image, found none ({type(error).__name__}: {error})",
             remedy="Build it first: armillary image build.",
         ) from error
+    if about.get("development") and not allow_development:
+        raise InvalidArgumentError(
+            f"{image}: a development image is no release: whoever is at its console has a shell",
+            remedy="Take the release image (armillary image build); --allow-development is for devices of your own.",
+        )
+    return digests
 
 
 def _throw_away_key() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:

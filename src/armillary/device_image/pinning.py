@@ -17,7 +17,7 @@ def pin(folder: Path, architecture: str, output: Path | None = None) -> tuple[Pa
     Raises:
         HostError: a package is not offered.
     """
-    recipe = read_recipe(folder)
+    recipe = read_recipe(folder, development=True)
     pins = newest(
         package_names(recipe, architecture),
         folder.parent / ".image" / CACHE / "debian",

@@ -15,6 +15,7 @@ from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.errors import HostError, InvalidArgumentError
 
 RECIPE: Final = "image.toml"
+DEVELOPMENT: Final = "development.toml"
 BUDGET: Final = "budget.toml"
 _Kind = TypeVar("_Kind")
 _PIN: Final = re.compile(r"([a-z0-9][a-z0-9.+-]+) (\S+) ([0-9a-f]{64})")
@@ -57,6 +58,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole recipe; ``text`` files are put as they stand, path -> text, ``links`` path -> target.
 
     ``kernel`` is by architecture, and so is ``stand_ins``: path of a library -> its C source beside the recipe.
+    ``development`` says that the overlay for a development image is in it.
     """
 
     version: str
@@ -67,6 +69,14 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     links: dict[str, str] = {}
     stand_ins: dict[str, dict[str, str]] = {}
     text: dict[str, str] = {}
+    development: bool = False
+
+
+class Overlay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a development image has beyond the release image."""
+
+    packages: tuple[DebianFiles, ...]
+    links: dict[str, str] = {}
 
 
 class Pin(msgspec.Struct, frozen=True):
@@ -88,9 +98,26 @@ def recipe_folder() -> Path:
     return found
 
 
-def read_recipe(folder: Path) -> Recipe:
-    """The recipe of a folder; InvalidArgumentError if a field is unknown, missing or of another kind."""
-    return _decoded(folder / RECIPE, Recipe)
+def read_recipe(folder: Path, *, development: bool = False) -> Recipe:
+    """The recipe of a folder; InvalidArgumentError if a field is unknown, missing or of another kind.
+
+    That of a development image has another version: it is never taken for the release image.
+    """
+    recipe = _decoded(folder / RECIPE, Recipe)
+    if recipe.development:
+        raise InvalidArgumentError(
+            f"{RECIPE}: development is not said here", remedy="Build one: armillary image build --development."
+        )
+    if not development:
+        return recipe
+    overlay = _decoded(folder / DEVELOPMENT, Overlay)
+    return msgspec.structs.replace(
+        recipe,
+        version=f"{recipe.version}-development",
+        packages=(*recipe.packages, *overlay.packages),
+        links=recipe.links | overlay.links,
+        development=True,
+    )
 
 
 def package_names(recipe: Recipe, architecture: str) -> list[str]:

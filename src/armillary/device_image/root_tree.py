@@ -103,9 +103,9 @@ def own_files(recipe: Recipe, source: Path) -> dict[str, Path]:
 
 def os_release(recipe: Recipe) -> str:
     """The text of ``/etc/os-release``."""
-    return (
-        f'ID=armillary\nNAME="Armillary OS"\nVERSION_ID={recipe.version}\nPRETTY_NAME="Armillary OS {recipe.version}"\n'
-    )
+    name = "Armillary OS DEVELOPMENT" if recipe.development else "Armillary OS"
+    variant = "VARIANT=Development\nVARIANT_ID=development\n" if recipe.development else ""
+    return f'ID=armillary\nNAME="{name}"\nVERSION_ID={recipe.version}\nPRETTY_NAME="{name} {recipe.version}"\n{variant}'
 
 
 def _left_out(recipe: Recipe, path: str) -> bool:

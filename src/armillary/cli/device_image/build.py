@@ -20,7 +20,8 @@ app.callback(help="Images of a catalog.")(lambda: None)
 ArchitectureName = Literal["x86_64", "arm64"]
 KernelName = Literal["debian", "own"]
 ImageOption = Annotated[
-    Path | None, typer.Option("--image", metavar="DIR", help="Where it goes: .image/ARCHITECTURE when not given.")
+    Path | None,
+    typer.Option("--image", metavar="DIR", help="Where it goes: .image/ARCHITECTURE[-development] when not given."),
 ]
 PinsOption = Annotated[
     Path | None,
@@ -57,6 +58,9 @@ def build(
     kernel: Annotated[
         KernelName, typer.Option("--kernel", help="Debian's kernel as it is, or the own one, which is compiled once.")
     ] = "debian",
+    development: Annotated[
+        bool, typer.Option("--development", help="With a shell at the serial ports and tools; never for products.")
+    ] = False,
     image: ImageOption = None,
     pins: PinsOption = None,
     packages: PackagesOption = None,
@@ -74,13 +78,14 @@ def build(
     from armillary.device_image.recipe import recipe_folder  # noqa: PLC0415
 
     folder = recipe_folder()
-    place = image or folder.parent / ".image" / arch
+    place = image or folder.parent / ".image" / (f"{arch}-development" if development else arch)
     progress = report_since(time.monotonic())
     plan = Plan(
         recipe_folder=folder,
         output=place.absolute(),
         architecture=arch,
         own_kernel=kernel == "own",
+        development=development,
         pins=pins,
         places=Places(folder=packages, archive=snapshot, told=progress),
         progress=progress,
@@ -88,4 +93,6 @@ def build(
     about = build_image(plan)
     shown = {name: about[name] for name in ("version", "architecture", "root_hash", "bytes")}
     record({**about, "output": str(place)}, row=lambda _: {**shown, "output": str(place)}).show(as_json=as_json)
+    if development:
+        note("This is a DEVELOPMENT image: whoever is at a serial port has a shell. No product ever gets it.")
     note("Its secure boot keys are test keys: never ship what they signed.")

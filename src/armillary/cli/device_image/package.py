@@ -25,6 +25,9 @@ def package(
     security_version: Annotated[
         int, typer.Option("--security-version", metavar="N", help="Anti-rollback version, 0 to 31.")
     ] = 1,
+    allow_development: Annotated[
+        bool, typer.Option("--allow-development", help="Make a release of a development image, for own devices only.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make the packages of a release of a built device image.
@@ -39,7 +42,7 @@ def package(
 
     folder = image or recipe_folder().parent / ".image" / arch
     chip = profile.parse(chip_document(CHIPS[arch]))
-    written = write_packages(folder, chip, security_version=security_version)
+    written = write_packages(folder, chip, security_version=security_version, allow_development=allow_development)
     shown = {name: str(file) for name, file in written.items()}
     record({"chip": chip.name, "security_version": security_version, "components": shown}, row=lambda _: shown).show(
         as_json=as_json

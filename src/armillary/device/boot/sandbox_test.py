@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 
+from armillary.device.boot.image_kind import command_line, with_image_kind
 from armillary.engines.sandbox.port import Sandbox, SandboxReport
 from armillary.engines.sandbox.selection import open_sandbox
 
@@ -17,6 +18,6 @@ def begin_sandbox_test(sandbox: Sandbox | None, name: str) -> asyncio.Future[tup
 
     def test() -> tuple[Sandbox, SandboxReport]:
         tested = sandbox or open_sandbox(name)
-        return tested, tested.self_test()
+        return tested, with_image_kind(tested.self_test(), command_line())
 
     return asyncio.get_running_loop().run_in_executor(None, test)

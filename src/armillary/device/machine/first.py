@@ -18,12 +18,15 @@ import signal
 import sys
 import time
 from collections import deque
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from armillary.device.machine import kernel_calls, network
 from armillary.device.machine.console import say, since_start
 from armillary.device.machine.watchdog import Watchdog
 from armillary.device.machine.words import DISK_VARIABLE, WORDS_VARIABLE, Word
+
+if TYPE_CHECKING:
+    from armillary.device.machine.development import Shells
 
 DATA: Final = "/data"
 TPM: Final = "/dev/tpmrm0"
@@ -52,7 +55,15 @@ class Beside(NamedTuple):
 class Machine:
     """The machine from the start of process 1 to its end."""
 
-    def __init__(self, slot: str, disk: str, data: str, began: float, beside: Beside | None = None) -> None:
+    def __init__(
+        self,
+        slot: str,
+        disk: str,
+        data: str,
+        began: float,
+        beside: Beside | None = None,
+        shells: Shells | None = None,
+    ) -> None:
         self._slot = slot
         self._disk = disk
         self._data = data
@@ -67,6 +78,7 @@ class Machine:
         self._renew_at = float("inf")
         self._ending: signal.Signals | None = None
         self._signals = -1
+        self._shells = shells
 
     def run(self) -> None:
         """Be process 1."""
@@ -77,6 +89,8 @@ class Machine:
         divide_groups()
         self._signals = self._listen_to_signals()
         self._start()
+        if self._shells is not None:
+            self._shells.start()
         self._bring_network_up()
         while self._ending is None:
             self._look(_LOOK_EVERY_S)
@@ -209,6 +223,8 @@ class Machine:
                 say(f"the device process ended ({f'exit status {code}' if code >= 0 else f'signal {-code}'})")
                 self._child = 0
                 self._start_at = time.monotonic() + _STARTED_AGAIN_AFTER_S
+            elif self._shells is not None:
+                self._shells.ended(child)
 
     def _end(self, *, restart: bool) -> None:
         """Stop the device process, keep what it wrote, and end the machine."""
@@ -243,10 +259,23 @@ def secure_boot() -> bool:
     return False
 
 
-def set_clock_floor() -> None:
-    """Put a clock that stands before the image was built to that time: certificates begin later."""
+def boot_words() -> dict[str, str]:
+    """The words of the kernel's command line, all of it signed."""
     with open("/proc/cmdline", encoding="ascii", errors="replace") as file:  # noqa: PTH123 - pathlib costs a start
-        words = dict(word.partition("=")[::2] for word in file.read().split())
+        return dict(word.partition("=")[::2] for word in file.read().split())
+
+
+def shells_of(words: dict[str, str]) -> Shells | None:
+    """The shells of a development image; None for a release, which has none."""
+    if words.get("armillary.development") != "1":
+        return None
+    from armillary.device.machine.development import Shells  # noqa: PLC0415 - no release needs it
+
+    return Shells()
+
+
+def set_clock_floor(words: dict[str, str]) -> None:
+    """Put a clock that stands before the image was built to that time: certificates begin later."""
     built = int(words.get("armillary.built", "0"))
     if time.time() < built:
         time.clock_settime(time.CLOCK_REALTIME, built)
@@ -257,11 +286,12 @@ def main() -> None:
     """Be process 1; whatever goes wrong, the machine restarts."""
     slot, disk, data, began, *beside = sys.argv[1:8]
     try:
-        set_clock_floor()
+        line = boot_words()
+        set_clock_floor(line)
         process, words, go = map(int, beside)
         for each in (words, go):
             os.set_inheritable(each, False)
-        Machine(slot, disk, data, float(began), Beside(process, words, go)).run()
+        Machine(slot, disk, data, float(began), Beside(process, words, go), shells_of(line)).run()
     except Exception as error:  # noqa: BLE001 - the outermost loop of the machine: nobody else restarts it
         say(f"process 1 failed: {type(error).__name__}: {error}; restarting")
         os.sync()

@@ -26,6 +26,7 @@ MECHANISMS: Final[Mapping[str, str]] = {
     "processor-limit": "all its processes together have so much of the processors",
     "read-only-image": "it cannot change its image",
     "read-only-root": "it cannot change its image, nor anything else at its root",
+    "release-image": "the device's system is its own image, and not one for development, which has a shell",
     "resource-limits": "each process has so much private memory, so many descriptors and files of such a size",
     "seccomp": "it makes no system call that is not on the list",
     "session": "it is in a session of its own",

@@ -18,6 +18,8 @@ from armillary.errors import WireError
 # A kernel that stops restarts after a second, and the firmware takes the other slot.
 ALWAYS: Final = ("panic=1", "oops=panic", "quiet", "loglevel=4")
 _SLOT: Final = re.compile(r"(?:^|\s)armillary\.slot=([ab])(?=\s|$)")
+# Marks a development image: a shell is at its consoles. It is signed and measured with everything else of the line.
+DEVELOPMENT: Final = "armillary.development=1"
 _ROOT: Final = re.compile(r"([0-9a-f]{64}):([0-9a-f]{64}):([1-9][0-9]{0,9})")
 
 

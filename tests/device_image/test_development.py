@@ -76,3 +76,9 @@ def test_a_recipe_does_not_call_itself_one(tmp_path: Path) -> None:
     (tmp_path / "image.toml").write_text(f"development = true\n{text}", "utf-8")
     with pytest.raises(InvalidArgumentError, match="development is not said here"):
         read_recipe(tmp_path)
+
+
+def test_every_link_of_the_overlay_leads_to_the_one_program() -> None:
+    release, made = read_recipe(recipe_folder()), read_recipe(recipe_folder(), development=True)
+    for place in made.links.keys() - release.links.keys():
+        assert (Path(place).parent / made.links[place]).as_posix() == "usr/bin/busybox"

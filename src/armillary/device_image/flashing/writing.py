@@ -106,13 +106,8 @@ def write(
         _file_system(files, data.sectors * SECTOR_BYTES, guids(), enrolment)
         begin, end = encode_tables(made)
         first = data.first_lba * SECTOR_BYTES
-        start = TABLE_BYTES if loader is None else made.partitions[0].first_lba * SECTOR_BYTES
-        slots = [Piece(start, disk, start, first - start)] if target.is_disk else _extents(disk, start, start, first)
-        content = [
-            *slots,
-            *_extents(files, first, 0, data.sectors * SECTOR_BYTES),
-            *([] if loader is None else [loader]),
-        ]
+        content = [*_of_image(disk, first, loader, whole=target.is_disk)]
+        content += _extents(files, first, 0, data.sectors * SECTOR_BYTES)
         tables = [Piece(0, begin), Piece(target.sectors * SECTOR_BYTES - len(end), end)]
         with _explained(target):
             _write(descriptor, [Piece(0, bytes(TABLE_BYTES)), *content])
@@ -124,6 +119,22 @@ def write(
             with contextlib.suppress(OSError):  # the kernel's own view of the new partitions; the next plug-in gives it
                 fcntl.ioctl(descriptor, _BLKRRPART)
     return made
+
+
+def _of_image(disk: Path, end: int, loader: Piece | None, *, whole: bool) -> Iterator[Piece]:
+    """What stands in an image behind the table and before the data, with ``loader`` in place of what is there.
+
+    ``whole`` has zeros written, too, where a used disk has something else.
+    """
+    places = [(TABLE_BYTES, end)]
+    if loader is not None:
+        yield loader
+        places = [(TABLE_BYTES, loader.at), (loader.at + loader.size, end)]
+    for begin, until in places:
+        if whole:
+            yield Piece(begin, disk, begin, until - begin)
+        else:
+            yield from _extents(disk, begin, begin, until)
 
 
 def _write(descriptor: int, pieces: list[Piece]) -> None:

@@ -30,7 +30,7 @@ def needs_of(data: bytes) -> tuple[str, ...]:
         raise WireError("elf", expected="64 bits, little-endian", got=data[4:6].hex(), offset=4)
     try:
         return _needs(data)
-    except (struct.error, ValueError, IndexError) as error:
+    except (struct.error, ValueError, IndexError, OverflowError) as error:
         raise WireError("elf", expected="segments inside the file", got=str(error)) from error
 
 

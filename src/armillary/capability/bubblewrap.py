@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from armillary.capability.confine import TEMPORARY_SIZE_BYTES, Folders, ImageTree, Runtime
 from armillary.capability.layout import Kind, Place, places
@@ -42,20 +42,24 @@ def _identity_arguments(user_namespace: int | None) -> list[str]:
 
 def _words(place: Place, generated: Mapping[str, int]) -> tuple[str, ...]:
     """The arguments that put one thing in its place."""
-    path, source = place.path, place.source
-    hidden = ("--perms", "0555", "--size", "4096", "--tmpfs", path, "--remount-ro", path)
-    temporary = ("--perms", "1777", "--size", str(TEMPORARY_SIZE_BYTES), "--tmpfs", path)
-    words: Mapping[Kind, tuple[str, ...]] = {
-        Kind.FOLDER: ("--perms", "0755", "--dir", path),
-        Kind.LINK: ("--symlink", source, path),
-        Kind.FILE: ("--perms", "0444", "--file", str(generated.get(path)), path),
-        Kind.READ: ("--ro-bind", source, path),
-        Kind.READ_ALL: ("--ro-bind", source, path),
-        Kind.WRITE: ("--bind", source, path),
-        Kind.DEVICE: ("--dev-bind", source, path),
-        Kind.PROCESSES: ("--proc", path),
-        Kind.HIDDEN_FILE: ("--ro-bind", "/dev/null", path),
-        Kind.HIDDEN_FOLDER: hidden,
-        Kind.TEMPORARY: temporary,
-    }
-    return words[place.kind]
+    if place.kind is Kind.FILE:
+        return ("--perms", "0444", "--file", str(generated.get(place.path)), place.path)
+    return _WORDS[place.kind](place.path, place.source)
+
+
+# By kind, of the path inside and the source. Each start needs many: they are not made anew for each place.
+_WORDS: Mapping[Kind, Callable[[str, str], tuple[str, ...]]] = {
+    Kind.FOLDER: lambda path, _: ("--perms", "0755", "--dir", path),
+    Kind.LINK: lambda path, source: ("--symlink", source, path),
+    Kind.READ: lambda path, source: ("--ro-bind", source, path),
+    Kind.READ_ALL: lambda path, source: ("--ro-bind", source, path),
+    Kind.WRITE: lambda path, source: ("--bind", source, path),
+    Kind.DEVICE: lambda path, source: ("--dev-bind", source, path),
+    Kind.PROCESSES: lambda path, _: ("--proc", path),
+    Kind.HIDDEN_FILE: lambda path, _: ("--ro-bind", "/dev/null", path),
+    Kind.HIDDEN_FOLDER: lambda path, _: (
+        *("--perms", "0555", "--size", "4096", "--tmpfs", path),
+        *("--remount-ro", path),
+    ),
+    Kind.TEMPORARY: lambda path, _: ("--perms", "1777", "--size", str(TEMPORARY_SIZE_BYTES), "--tmpfs", path),
+}

@@ -30,6 +30,7 @@ from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.oci.runtime import Runtime
 from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, SandboxReport
 from armillary.engines.sandbox.start import host
+from armillary.engines.sandbox.start.grouping import launch_from_group
 from armillary.engines.sandbox.start.plan import StartPlan
 
 # crun itself, and the shell that is the first process inside.
@@ -66,15 +67,18 @@ class CrunSandbox:
 
     async def start(self, launch_: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
         """Start an application; see ``port.Sandbox``."""
-        return await namespaces.started(
-            launch_,
-            self.plan,
-            on_event,
-            groups=self.groups,
-            report=self._report,
-            own_user=self.own_user,
-            wrapper_processes=WRAPPER_PROCESSES,
-        )
+
+        async def begin(tree: ImageTree, storage: int) -> RunningApplication:
+            return await launch_from_group(
+                self.groups,
+                self._report,
+                launch_,
+                lambda group: self.plan(launch_, tree, group, storage),
+                on_event,
+                wrapper_processes=WRAPPER_PROCESSES,
+            )
+
+        return await namespaces.started(launch_, begin, report=self._report, own_user=self.own_user)
 
     def plan(
         self, launch_: Launch, tree: ImageTree, group: ApplicationGroup | None = None, storage: int = -1

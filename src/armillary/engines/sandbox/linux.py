@@ -18,16 +18,14 @@ from armillary.capability.confine import Folders, ImageTree, Runtime
 from armillary.capability.seccomp import compile_filter
 from armillary.capability.waiting import waiting_arguments, waiting_filter
 from armillary.engines.sandbox import namespaces
-from armillary.engines.sandbox.control_groups.groups import ApplicationGroup, DeviceGroups, device_groups
+from armillary.engines.sandbox.control_groups.groups import DeviceGroups, device_groups
 from armillary.engines.sandbox.crash.ptrace import can_trace
 from armillary.engines.sandbox.linux_report import ALWAYS_WEAKER, AS_USER, NOT_LOADED
 from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, SandboxReport
 from armillary.engines.sandbox.start import host
+from armillary.engines.sandbox.start.grouping import launch_in_group
 from armillary.engines.sandbox.start.plan import StartPlan
-
-# bwrap itself, and what waits inside.
-WRAPPER_PROCESSES = 2
 
 
 @dataclass(slots=True)
@@ -49,19 +47,14 @@ class LinuxSandbox:
 
     async def start(self, launch_: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
         """Start an application; see ``port.Sandbox``."""
-        return await namespaces.started(
-            launch_,
-            self.plan,
-            on_event,
-            groups=self.groups,
-            report=self._report,
-            own_user=self.own_user,
-            wrapper_processes=WRAPPER_PROCESSES,
-        )
 
-    def plan(
-        self, launch_: Launch, tree: ImageTree, group: ApplicationGroup | None = None, storage: int = -1
-    ) -> StartPlan:
+        async def begin(tree: ImageTree, storage: int) -> RunningApplication:
+            plan = self.plan(launch_, tree, storage)
+            return await launch_in_group(self.groups, self._report, launch_, plan, on_event)
+
+        return await namespaces.started(launch_, begin, report=self._report, own_user=self.own_user)
+
+    def plan(self, launch_: Launch, tree: ImageTree, storage: int = -1) -> StartPlan:
         """How an application is started."""
         runtime = host.runtime()
         waiting = host.waiting_programs(runtime)
@@ -93,7 +86,6 @@ class LinuxSandbox:
             own_network=True,
             wraps=True,
             traces=can_trace(kernel.machine()) and namespaces.is_native(launch_) and not launch_.debugged,
-            group=group,
             storage=storage,
             descriptors=(*generated.values(), held),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,12 @@ from armillary.capability.confine import Folders, ImageTree, Runtime
 from armillary.capability.grant import Grant
 from armillary.capability.image_checks import covering_fault
 from armillary.engines.sandbox.control_groups import report as group_report
-from armillary.engines.sandbox.control_groups.groups import ApplicationGroup, DeviceGroups
+from armillary.engines.sandbox.control_groups.groups import DeviceGroups
 from armillary.engines.sandbox.linux_report import NOT_ROOT, QUOTA, absent_images, judges, no_images
 from armillary.engines.sandbox.network import kernel
-from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, Sandbox, SandboxReport
+from armillary.engines.sandbox.port import Launch, RunningApplication, Sandbox, SandboxReport
 from armillary.engines.sandbox.start import host
 from armillary.engines.sandbox.start.entry import GIVES_WAY, check_launch, environment, refuse_image
-from armillary.engines.sandbox.start.grouping import launch_in_group
-from armillary.engines.sandbox.start.plan import StartPlan
 from armillary.engines.sandbox.storage.image import prepare, try_image
 from armillary.engines.sandbox.within.image_root import give_tree, share_tree_with_group
 from armillary.engines.sandbox.within.self_test import judge_all, observe
@@ -78,29 +76,19 @@ def give_folders(launch: Launch) -> None:
 
 async def started(
     launch: Launch,
-    plan: Callable[[Launch, ImageTree, ApplicationGroup | None, int], StartPlan],
-    on_event: Callable[[AppEvent], None],
+    begin: Callable[[ImageTree, int], Awaitable[RunningApplication]],
     *,
-    groups: DeviceGroups,
     report: SandboxReport | None,
     own_user: bool,
-    wrapper_processes: int,
 ) -> RunningApplication:
-    """Start an application by an engine's ``plan``; see ``port.Sandbox.start``."""
+    """Start an application; see ``port.Sandbox.start``. An engine begins it with its image and its storage's mount."""
     check_launch(launch)
     tree = image_tree(launch)
     storage = await opened_storage(launch, mounts=own_user and (report is None or holds(report, QUOTA)))
     try:
         if own_user:
             give_folders(launch)
-        return await launch_in_group(
-            groups,
-            report,
-            launch,
-            lambda group: plan(launch, tree, group, storage),
-            on_event,
-            wrapper_processes=wrapper_processes,
-        )
+        return await begin(tree, storage)
     finally:
         if storage >= 0:
             os.close(storage)  # the application's own mounts hold it from now on

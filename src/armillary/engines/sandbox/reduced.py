@@ -20,7 +20,7 @@ from armillary.capability.confine import Folders
 from armillary.capability.network import AllowedHosts, parse_address
 from armillary.capability.seccomp import compile_filter
 from armillary.engines.sandbox.control_groups import report as group_report
-from armillary.engines.sandbox.control_groups.groups import ApplicationGroup, DeviceGroups, device_groups
+from armillary.engines.sandbox.control_groups.groups import DeviceGroups, device_groups
 from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.network.resolving import hosts_file_entries
 from armillary.engines.sandbox.port import AppEvent, Launch, Mechanism, RunningApplication, SandboxReport
@@ -94,11 +94,9 @@ class ReducedSandbox:
                 remedy="Use Linux 6.12 or newer with Landlock enabled, or allow unprivileged user namespaces.",
             )
         temporary = tempfile.mkdtemp(prefix="armillary-app-", dir=launch_.temporary)
-        return await launch_in_group(
-            self.groups, self._report, launch_, lambda group: self.plan(launch_, abi, temporary, group), on_event
-        )
+        return await launch_in_group(self.groups, self._report, launch_, self.plan(launch_, abi, temporary), on_event)
 
-    def plan(self, launch_: Launch, abi: int, temporary: str, group: ApplicationGroup | None = None) -> StartPlan:
+    def plan(self, launch_: Launch, abi: int, temporary: str) -> StartPlan:
         """How an application is started."""
         runtime = host.runtime()
         policy = confine.filter_policy(launch_.grant, namespaces=False, serial=bool(launch_.serial_ports))
@@ -116,7 +114,6 @@ class ReducedSandbox:
             program=launch_.entry_point,
             own_network=False,
             wraps=False,
-            group=group,
             cleanup=lambda: shutil.rmtree(temporary, ignore_errors=True),
         )
 

@@ -132,16 +132,10 @@ class Memory:
             self._descriptor = -1
 
 
-def copy_descriptor(process: int, descriptor: int) -> int:
-    """A copy of another process's descriptor (shares the open file; close-on-exec here)."""
-    with contextlib.closing(Descriptors(process)) as descriptors:
-        return descriptors.copy(descriptor)
-
-
 class Descriptors:
-    """The descriptors of a waiting caller, open: they remain that thread's even if its number is used again.
+    """The descriptors of another process, open: they remain that thread's even if its number is used again.
 
-    Open them, then call :func:`still_waiting`; everything taken afterwards came from the caller.
+    Of a waiting caller, open them, then call :func:`still_waiting`; everything taken afterwards came from the caller.
     """
 
     __slots__ = ("_folder", "_thread")

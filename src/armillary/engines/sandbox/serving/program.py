@@ -5,25 +5,26 @@ Run by the host's interpreter outside of every sandbox, as ``python3 -I -S PROGR
 of ``within/launcher.py``, the number of an inherited Unix socket (SOCK_SEQPACKET), and the device's process id. It
 imports the standard library only, has one thread, knows nothing of the device, and ends with it.
 
-The device sends one message for each start: JSON with ``command`` (bwrap and its arguments; none for a plain process),
-``inherited`` (numbers under which the command expects the last descriptors), ``groups`` (files of control groups that
-take ``0`` for the writer) and ``group`` (a directory of version 2, or ""). With it come descriptors: the status socket,
-the launcher's channel, standard output and error, then those that are inherited.
+The device sends one message for each start: JSON with ``command`` (bwrap and its arguments; none for a plain process)
+and ``inherited`` (numbers under which the command expects the last descriptors). With it come descriptors: the status
+socket, the launcher's channel, standard output and error, then those that are inherited. Meanwhile the device makes the
+application's control groups, and says on the status socket which they are: ``groups`` (files that take ``0`` for the
+writer) and ``group`` (a directory of version 2, or ""). The launcher is not made before that.
 
-On the status socket it says ``{"process": PID}`` when the launcher runs, ``{"error": TEXT, "step": NAME}`` when there
-will be none, and at last ``{"ended": CODE}`` when the application and everything of its sandbox is gone (minus the
-number of a signal that ended it). When the device closes its end for writing, the application is ended.
+On the status socket the server says ``{"process": PID}`` when the launcher runs, ``{"error": TEXT, "step": NAME}`` when
+there will be none, and at last ``{"ended": CODE}`` when the application and everything of its sandbox is gone (minus
+the number of a signal that ended it). When the device closes its end for writing, the application is ended.
 
-With a command, two processes are made. The first becomes bwrap, whose command ends with cat(1) waiting for input that
-never comes. The second is the launcher, forked into the sandbox's process namespace (only a new process gets there): it
-waits until bwrap has made everything, enters the rest, and goes on as a launcher that bwrap had started would. Where
-there is a user namespace, a third process stands between for a moment, because nobody leaves one.
+With a command, two processes are made. The first is bwrap, whose command ends with cat(1) waiting for input that never
+comes; it is of the sandbox, but in none of the application's groups. The second is the launcher, forked into the
+sandbox's process namespace (only a new process gets there): it waits until bwrap has made everything, enters the rest,
+makes its groups the roots of those that it sees, and goes on as a launcher that bwrap had started would. Where there is
+a user namespace, a third process stands between for a moment, because nobody leaves one.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import gc
@@ -37,7 +38,7 @@ import sys
 import termios
 import types
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 MESSAGE_LIMIT_BYTES = 1 << 18
 DESCRIPTOR_LIMIT, DESCRIPTOR_BYTES = 64, 4
@@ -46,77 +47,17 @@ INFORMATION_LIMIT_BYTES = 4096
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
 # What ends a service or comes from a terminal is for the device, with which this server ends.
 NOT_FOR_THE_SERVER = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# linux/sched.h, by the name of the namespace in /proc/PID/ns; "pid" is the namespace of the process itself
-NAMESPACES = {
-    "mnt": 0x00020000,
-    "cgroup": 0x02000000,
-    "uts": 0x04000000,
-    "ipc": 0x08000000,
-    "user": 0x10000000,
-    "pid": 0x20000000,
-    "net": 0x40000000,
-}
-ENTERED_FIRST = NAMESPACES["user"] | NAMESPACES["pid"]
-CLONE_PARENT, CLONE_INTO_CGROUP = 0x00008000, 0x200000000
-CLONE, CLONE3 = {"x86_64": 56, "aarch64": 220}, 435
-CLONE_ARGUMENTS = struct.Struct("=11Q")  # struct clone_args up to ``cgroup``
-PR_SET_PDEATHSIG = 1
-
-LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def checked(result: int) -> int:
-    """The result of a call of the C library; raise OSError where it failed."""
-    if result < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-    return result
+def load(path: str) -> types.ModuleType:
+    """A program beside this one, which is no module of any package here."""
+    module = types.ModuleType(path)
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123 - no pathlib here
+        exec(compile(file.read(), path, "exec"), module.__dict__)  # noqa: S102 - our own file
+    return module
 
 
-def fork_into(group: str) -> int:
-    """fork(2) straight into a control group of version 2; minus one where that is refused.
-
-    To move a process between groups waits for every processor of the machine; to be born in one does not.
-    """
-    directory = os.open(group, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    asked = CLONE_ARGUMENTS.pack(CLONE_INTO_CGROUP, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, directory)
-    process = int(LIBC.syscall(ctypes.c_long(CLONE3), ctypes.c_char_p(asked), ctypes.c_size_t(len(asked))))
-    os.close(directory)
-    return process
-
-
-def fork_for_parent() -> int:
-    """fork(2), but the new process is a child of this one's parent."""
-    flags = ctypes.c_ulong(CLONE_PARENT | signal.SIGCHLD)
-    return checked(
-        LIBC.syscall(ctypes.c_long(CLONE[os.uname().machine]), flags, *(ctypes.c_ulong(0) for _ in range(4)))
-    )
-
-
-def enter_group(file: str) -> None:
-    """Move this process into a control group."""
-    descriptor = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
-    os.write(descriptor, b"0")
-    os.close(descriptor)
-
-
-def enter_namespaces(process: int, kinds: int) -> None:
-    """Enter namespaces of the process that a pidfd names; its first process namespace is for children only."""
-    checked(LIBC.setns(ctypes.c_int(process), ctypes.c_int(kinds)))
-
-
-def namespaces_of(process: str) -> dict[str, int]:
-    """The namespaces of a process (``self`` or a number), by name."""
-    return {name: os.stat(f"/proc/{process}/ns/{name}").st_ino for name in NAMESPACES}  # noqa: PTH116 - no pathlib here
-
-
-def close_all_but(kept: set[int]) -> None:
-    """Close every descriptor from 3 on that is not named."""
-    first = 3
-    for descriptor in sorted(kept):
-        os.closerange(first, descriptor)
-        first = max(first, descriptor + 1)
-    os.closerange(first, 1 << 20)
+kernel = load(f"{os.path.dirname(os.path.abspath(__file__))}/kernel_calls.py")  # noqa: PTH100, PTH120 - no pathlib here
 
 
 def forget_signals() -> None:
@@ -132,13 +73,13 @@ class Start:
     def __init__(self, asked: dict[str, Any], descriptors: list[int]) -> None:
         self.command: list[str] = asked["command"]
         self.inherited: list[int] = asked["inherited"]
-        self.group: str = asked["group"]
-        self.groups: list[str] = asked["groups"]
+        self.groups: tuple[str, list[str]] | None = None  # Which it is in: of version 2, files of version 1
         self.status, self.channel, self.output, self.errors = descriptors[:FIXED_DESCRIPTORS]
         self.given = descriptors[FIXED_DESCRIPTORS:]
         self.nothing = -1  # Its standard input: what one application sets of it, no other reads
         self.wrapper = 0  # bwrap
         self.sandbox = -1  # pidfd of the first process in the sandbox
+        self.namespaces = dict[str, int]()  # Its namespaces, by name
         self.emptied = False  # That process is gone
         self.application = 0
         self.code = 0
@@ -187,7 +128,7 @@ class Server:
         self._poll = select.poll()
         self._nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)  # Of what waits in sandboxes, no application's
         self._woken, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._own_namespaces = namespaces_of("self")
+        self._own_namespaces = kernel.namespaces_of("self")
         self._own_processes = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for number in NOT_FOR_THE_SERVER:
@@ -243,25 +184,22 @@ class Server:
             start.nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
             if start.command:
                 self._wrap(start)
-            else:
-                start.application = self._fork(start, self._launch_plain)
-                self._tell(start, {"process": start.application})
-                start.let_go()
         except OSError as error:
             self._fail(start, "process", str(error))
 
     def _fork(self, start: Start, child: Any) -> int:
         """A new process in the application's groups, which does not return."""
-        process, entered = fork_into(start.group) if start.group else -1, start.groups
+        born, entered = start.groups or ("", [])
+        process = kernel.fork_into(born) if born else -1
         if process < 0:
             process = os.fork()
-            entered = [f"{start.group}/cgroup.procs", *entered] if start.group else entered
+            entered = [f"{born}/cgroup.procs", *entered] if born else entered
         if process:
             return process
         try:
             forget_signals()
             for file in entered:
-                enter_group(file)
+                kernel.enter_group(file)
             child(start)
         except BaseException as error:  # noqa: BLE001 - whatever it is, there is only one server
             os.write(start.errors, f"{error}\n".encode())
@@ -278,26 +216,32 @@ class Server:
             waits, start.input = os.pipe2(os.O_CLOEXEC)
             theirs.append(waits)
             os.write(start.ready, b"1")
-            start.wrapper = self._fork(start, lambda _: self._become_wrapper(start, information, block, waits))
+            start.wrapper = self._spawn_wrapper(start, information, block, waits)
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
         self._listen(start.information, lambda: self._inform(start))
 
-    def _become_wrapper(self, start: Start, information: int, block: int, waits: int) -> NoReturn:
-        """Execute bwrap with the descriptors it expects."""
-        first_free = max([*start.inherited, *start.given, start.errors, information, block, waits, self._nothing]) + 1
-        moved = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, first_free) for each in start.given]
-        information, block = (fcntl.fcntl(each, fcntl.F_DUPFD, first_free) for each in (information, block))
-        waits, output, errors = (
-            fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, first_free) for each in (waits, self._nothing, start.errors)
-        )
-        for source, target in (*zip(moved, start.inherited, strict=True), (waits, 0), (output, 1), (errors, 2)):
-            os.dup2(source, target)
-        close_all_but({*start.inherited, information, block})
+    def _spawn_wrapper(self, start: Start, information: int, block: int, waits: int) -> int:
+        """Start bwrap with the descriptors it expects, and no other: each here is closed by an execution."""
+        told = max([2, *start.inherited]) + 1
+        sources = (*start.given, waits, self._nothing, start.errors, information, block)
+        targets = (*start.inherited, 0, 1, 2, told, told + 1)
         program, *arguments = start.command
-        told = ("--info-fd", str(information), "--block-fd", str(block))
-        os.execve(program, [program, *told, *arguments], ENVIRONMENT)  # noqa: S606 - its purpose
+        moved: list[int] = []
+        try:
+            for source in sources:  # to where no target is; each is known at once, to be closed where the next fails
+                moved.append(fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, told + 2))  # noqa: PERF401
+            return os.posix_spawn(
+                program,
+                [program, "--info-fd", str(told), "--block-fd", str(told + 1), *arguments],
+                ENVIRONMENT,
+                file_actions=[(os.POSIX_SPAWN_DUP2, *pair) for pair in zip(moved, targets, strict=True)],
+                setsigdef=NOT_FOR_THE_SERVER,
+            )
+        finally:
+            for descriptor in moved:
+                os.close(descriptor)
 
     def _inform(self, start: Start) -> None:
         """Read what bwrap tells of its sandbox; when that is complete, bring the launcher into it."""
@@ -312,33 +256,45 @@ class Server:
             first = int(json.loads(start.said)["child-pid"])
             start.sandbox = os.pidfd_open(first)
             self._listen(start.sandbox, lambda: self._emptied(start))
-            if start.wanted:
-                self._bring(start, first)
-            else:
-                start.end()
+            start.namespaces = kernel.namespaces_of(str(first))
         except (OSError, ValueError, KeyError) as error:
             reason = "bwrap ended" if not start.said else str(error)
             self._fail(start, "namespaces", reason)
+        self._proceed(start)
         self._finish(start)
 
-    def _bring(self, start: Start, first: int) -> None:
+    def _proceed(self, start: Start) -> None:
+        """Make the launcher, once its groups are known and bwrap has told of the sandbox."""
+        if not start.wanted:
+            start.end()
+        elif start.groups is not None and not start.application and (start.namespaces or not start.command):
+            try:
+                if start.command:
+                    self._bring(start)
+                else:
+                    start.application = self._fork(start, self._launch_plain)
+                self._tell(start, {"process": start.application})
+                start.let_go()
+                self._watch(start)
+            except OSError as error:
+                self._fail(start, "namespaces" if start.command else "process", str(error))
+
+    def _bring(self, start: Start) -> None:
         """Make the launcher, in the sandbox's process namespace."""
         if not start.wrapper:
             raise OSError(errno.EPROTO, "bwrap ended")
-        inside = namespaces_of(str(first))
-        kinds = sum(kind for name, kind in NAMESPACES.items() if inside[name] != self._own_namespaces[name])
-        later = kinds & ~ENTERED_FIRST
-        if kinds & NAMESPACES["user"]:
-            start.application = self._fork_across(start, kinds & ENTERED_FIRST, later)
+        inside = start.namespaces
+        kinds = sum(kind for name, kind in kernel.NAMESPACES.items() if inside[name] != self._own_namespaces[name])
+        later = kinds & ~kernel.ENTERED_FIRST
+        if kinds & kernel.NAMESPACES["user"]:
+            start.application = self._fork_across(start, kinds & kernel.ENTERED_FIRST, later)
         else:
-            start.application = self._fork_inside(start, kinds & ENTERED_FIRST, later)
-        self._tell(start, {"process": start.application})
-        start.let_go()
+            start.application = self._fork_inside(start, kinds & kernel.ENTERED_FIRST, later)
 
     def _fork_inside(self, start: Start, kinds: int, later: int) -> int:
         """The launcher, forked while this process makes its children in the sandbox's process namespace."""
         if kinds:
-            enter_namespaces(start.sandbox, kinds)
+            kernel.enter_namespaces(start.sandbox, kinds)
         try:
             return self._fork(start, lambda _: self._launch(start, lambda: self._enter(start, later)))
         finally:
@@ -348,7 +304,7 @@ class Server:
     def _come_back(self, kinds: int) -> None:
         """Make children in the own process namespace again; who cannot must never fork for another application."""
         try:
-            enter_namespaces(self._own_processes, kinds)
+            kernel.enter_namespaces(self._own_processes, kinds)
         except OSError:
             os._exit(1)
 
@@ -372,8 +328,8 @@ class Server:
     def _cross(self, start: Start, kinds: int, later: int, tell: int) -> None:
         """Enter the user namespace and make the launcher there; say its number, or what went wrong."""
         try:
-            enter_namespaces(start.sandbox, kinds)
-            process = fork_for_parent()
+            kernel.enter_namespaces(start.sandbox, kinds)
+            process = kernel.fork_for_parent()
         except OSError as error:
             os.write(tell, str(error).encode())
             os._exit(1)
@@ -391,28 +347,50 @@ class Server:
         """Be the launcher."""
         for source, target in ((start.nothing, 0), (start.output, 1), (start.errors, 2)):
             os.dup2(source, target)
-        close_all_but({start.channel} | ({start.ready, start.sandbox} if enter is not None else set()))
+        kernel.close_all_but({start.channel} | ({start.ready, start.sandbox} if enter is not None else set()))
         self._launcher.serve(start.channel, enter)
 
     def _enter(self, start: Start, kinds: int) -> None:
         """Wait until bwrap has made the sandbox, and enter the rest of it."""
-        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        kernel.end_with_parent()
         readers = select.poll()
         readers.register(start.ready, 0)
         readers.poll()  # until nobody can read it any more
         unread = fcntl.ioctl(start.ready, termios.FIONREAD, bytes(4))
         if any(unread):
             raise OSError(errno.EPROTO, "bwrap ended")
-        enter_namespaces(start.sandbox, kinds)
+        kernel.enter_namespaces(start.sandbox, kinds & ~kernel.NAMESPACES["cgroup"])
+        if kinds & kernel.NAMESPACES["cgroup"]:
+            kernel.leave_groups_above()
         os.close(start.ready)
         os.close(start.sandbox)
 
     def _hear(self, start: Start) -> None:
-        """The device says nothing on a status socket but that it wants the end."""
+        """The device says in which groups the launcher is, and at last, by closing its side, that it wants the end."""
+        said = os.read(start.status, MESSAGE_LIMIT_BYTES)
+        if said:
+            asked = json.loads(said)
+            start.groups = (asked["group"], asked["groups"])
+            self._proceed(start)
+            return
         self._forget(start.status)
         start.wanted = False
         start.end()
         self._finish(start)
+
+    def _watch(self, start: Start) -> None:
+        """Begin to end the sandbox as soon as the application has ended, before who traces it lets us wait for it.
+
+        Without a descriptor for that, the sandbox ends once the application was waited for.
+        """
+        with contextlib.suppress(OSError):
+            process = os.pidfd_open(start.application)
+            self._listen(process, lambda: self._left(start, process))
+
+    def _left(self, start: Start, process: int) -> None:
+        self._forget(process)
+        os.close(process)
+        start.end()
 
     def _emptied(self, start: Start) -> None:
         """The sandbox's first process is gone, and with it everything inside."""
@@ -460,6 +438,7 @@ class Server:
         for descriptor in (start.status, start.sandbox):
             if descriptor >= 0:
                 os.close(descriptor)
+        start.sandbox = -1
 
     def _tell(self, start: Start, what: dict[str, Any]) -> None:
         """One message to the device, which may be gone or not listen any more."""
@@ -469,14 +448,6 @@ class Server:
                 status.send(json.dumps(what).encode(), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
             finally:
                 status.detach()  # it stays open
-
-
-def load(path: str) -> types.ModuleType:
-    """The launcher, which is no module of any package here."""
-    module = types.ModuleType("launcher")
-    with open(path, encoding="utf-8") as file:  # noqa: PTH123 - no pathlib here
-        exec(compile(file.read(), path, "exec"), module.__dict__)  # noqa: S102 - our own file
-    return module
 
 
 def main(launcher: str, control: int, device: int) -> None:

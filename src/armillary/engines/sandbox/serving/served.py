@@ -41,6 +41,11 @@ class Served:
             remedy="Start the application again; if it persists, this host forbids that step.",
         )
 
+    def join(self, group: str, files: Sequence[str]) -> None:
+        """Say in which control groups it is (``ApplicationGroup.entrances``); its launcher waits for that."""
+        with contextlib.suppress(OSError):  # the server has ended, as whoever waits for the launcher is told
+            self.status.send(json.dumps({"group": group, "groups": list(files)}).encode())
+
     async def wait(self) -> int:
         """Wait until everything of it is gone: its exit code, or minus the signal that ended it."""
         while self.returncode is None:

@@ -33,9 +33,17 @@ class StartPlan:
     own_network: bool  # Whether the command makes a network namespace
     wraps: bool  # Whether the command gives the application a process namespace, with whose first process all ends
     traces: bool = False  # Whether a crash is looked at (``crash/tracer.py``); only of one that wraps
-    group: ApplicationGroup | None = None  # Control groups that it runs in; ``cleanup`` ends them
+    # Makes the control groups that it runs in, while the fork server has bwrap make the sandbox
+    opens: Callable[[], ApplicationGroup | None] = lambda: None
+    group: ApplicationGroup | None = None  # These groups, once there are any
     storage: int = -1  # Mount of its mutable storage, which the launcher puts in its place; the engine closes it
     # Whether the fork server starts it; else the command is given the launcher, and reports its signal as 128 + number
     served: bool = True
     descriptors: tuple[int, ...] = ()  # Descriptors the command reads; closed after the start
     cleanup: Callable[[], None] = lambda: None  # Called when the application is gone
+
+    def end(self) -> None:
+        """End its groups and clean up; the application is gone, or was never there."""
+        if self.group is not None:
+            self.group.end()
+        self.cleanup()

@@ -37,6 +37,7 @@ from armillary.engines.sandbox.start.supervise import (
     Started,
     SupervisedApplication,
     read_lines,
+    readable,
 )
 from armillary.errors import InstallError, SandboxUnavailableError
 
@@ -70,7 +71,7 @@ async def launch(plan: StartPlan, on_event: Callable[[AppEvent], None]) -> Super
             return await _converse(plan, process, ours, on_event)
     except (OSError, TimeoutError, SandboxUnavailableError, InstallError) as error:
         detail = await _abandon(process)
-        plan.cleanup()
+        plan.end()
         if isinstance(error, InstallError) or (isinstance(error, SandboxUnavailableError) and not detail):
             raise
         raise SandboxUnavailableError(
@@ -79,7 +80,7 @@ async def launch(plan: StartPlan, on_event: Callable[[AppEvent], None]) -> Super
         ) from error
     except BaseException:  # cancelled: leave no process behind
         await _abandon(process)
-        plan.cleanup()
+        plan.end()
         raise
     finally:
         ours.close()
@@ -87,8 +88,7 @@ async def launch(plan: StartPlan, on_event: Callable[[AppEvent], None]) -> Super
 
 async def _serve(plan: StartPlan, channel: int) -> Served:
     """Have the fork server start the launcher."""
-    group, files = ("", ()) if plan.group is None else plan.group.entrances
-    asked = {"command": list(plan.command), "inherited": list(plan.descriptors), "group": group, "groups": files}
+    asked = {"command": list(plan.command), "inherited": list(plan.descriptors)}
     return await serve(fork_server(plan.interpreter), asked, channel, plan.descriptors, READ_SIZE_BYTES)
 
 
@@ -96,6 +96,9 @@ async def _converse(
     plan: StartPlan, process: Started, channel: socket.socket, on_event: Callable[[AppEvent], None]
 ) -> SupervisedApplication:
     loop = asyncio.get_running_loop()
+    if isinstance(process, Served):
+        plan.group = plan.opens()
+        process.join(*(("", ()) if plan.group is None else plan.group.entrances))
     # White space before the object: descriptors travel with a byte.
     socket.send_fds(channel, [b" "], [plan.storage] if plan.storage >= 0 else [])
     await loop.sock_sendall(channel, json.dumps(_asked(plan)).encode() + b"\n")
@@ -104,27 +107,21 @@ async def _converse(
         launcher = await process.started()
         tracer = _tracer(launcher) if plan.traces else None  # it begins while the sandbox is made
     answer, pid = await _receive_answer(channel)
-    if "error" in answer:
-        raise SandboxUnavailableError(
-            f"the launcher failed at {answer.get('step')}: {answer['error']}",
-            remedy="This host forbids that step; choose another sandbox or allow it.",
-        )
-    if not answer:
-        raise SandboxUnavailableError(
-            "the launcher ended", remedy="Start the application again; if it persists, this host forbids it to run."
-        )
+    _check_prepared(answer)
     if plan.traces and tracer is None:
         tracer = _tracer(pid)
+    if tracer is not None and not tracer.started():
+        tracer = None
     pidfd = os.pidfd_open(pid)
     log = AttemptLog(on_event)
     broker: Broker | None = None
     try:
         if plan.filter:
             broker = _broker(plan, pid, answer, log)
-            broker.start()
-        if tracer is not None and not tracer.started():
-            tracer = None
+        # From here on it is executed, and a call that the filter holds waits in the kernel until the broker serves it.
         await loop.sock_sendall(channel, b"g")
+        if broker is not None:
+            broker.start()
         check_executed((await _receive_answer(channel))[0], plan.program, kernel.machine())
     except BaseException:  # cancelled included: nothing of a start that failed stays open
         os.close(pidfd)
@@ -139,6 +136,19 @@ async def _converse(
     application = SupervisedApplication(pid, process, pidfd, plan, log, broker, readers, tracer)
     application.watch()
     return application
+
+
+def _check_prepared(answer: dict[str, Any]) -> None:
+    """Raise SandboxUnavailableError where the launcher has not prepared everything."""
+    if "error" in answer:
+        raise SandboxUnavailableError(
+            f"the launcher failed at {answer.get('step')}: {answer['error']}",
+            remedy="This host forbids that step; choose another sandbox or allow it.",
+        )
+    if not answer:
+        raise SandboxUnavailableError(
+            "the launcher ended", remedy="Start the application again; if it persists, this host forbids it to run."
+        )
 
 
 def _asked(plan: StartPlan) -> dict[str, Any]:
@@ -163,13 +173,13 @@ def _tracer(pid: int) -> Tracer:
 
 def _broker(plan: StartPlan, pid: int, answer: dict[str, Any], log: AttemptLog) -> Broker:
     """Copy the launcher's descriptors here: its own filter already stops it from sending them."""
-    with contextlib.ExitStack() as held:
-        listener = kernel.copy_descriptor(pid, answer["listener"])
+    with contextlib.ExitStack() as held, contextlib.closing(kernel.Descriptors(pid)) as theirs:
+        listener = theirs.copy(answer["listener"])
         held.callback(os.close, listener)
-        inside = held.enter_context(socket.socket(fileno=kernel.copy_descriptor(pid, answer["gateway"])))
+        inside = held.enter_context(socket.socket(fileno=theirs.copy(answer["gateway"])))
         datagrams = None
         if answer["datagram_server"] >= 0:
-            waiting = socket.socket(fileno=kernel.copy_descriptor(pid, answer["datagram_server"]))
+            waiting = socket.socket(fileno=theirs.copy(answer["datagram_server"]))
             datagrams = DatagramServer(waiting, plan.addresses)
         held.pop_all()
 
@@ -201,15 +211,9 @@ def _broker(plan: StartPlan, pid: int, answer: dict[str, Any], log: AttemptLog) 
 async def _receive_answer(channel: socket.socket) -> tuple[dict[str, Any], int]:
     """One line of JSON and the sender's process id; an empty mapping when the channel closed (it executed)."""
     received, pid = bytearray(), 0
-    loop = asyncio.get_running_loop()
     credentials_size = socket.CMSG_SPACE(struct.calcsize("3i"))
     while not received.endswith(b"\n"):
-        readable: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(channel.fileno(), _resolve, readable)
-        try:
-            await readable
-        finally:
-            loop.remove_reader(channel.fileno())
+        await readable(channel.fileno())
         part, ancillary, _, _ = channel.recvmsg(ANSWER_LIMIT_BYTES, credentials_size)
         for level, kind, data in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
@@ -221,11 +225,6 @@ async def _receive_answer(channel: socket.socket) -> tuple[dict[str, Any], int]:
             raise SandboxUnavailableError("the launcher answered too much", remedy="Report this as a fault.")
     answer = json.loads(received)
     return (answer if isinstance(answer, dict) else {"error": "no object"}), pid
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 async def _abandon(process: Started | None) -> str:

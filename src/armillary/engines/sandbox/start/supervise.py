@@ -90,6 +90,10 @@ class SupervisedApplication:
             kill_group(self.pid)
 
     async def _wait(self) -> ExitStatus:
+        await readable(self._pidfd)
+        if self._plan.group is not None and self._plan.group.is_empty:  # while its sandbox is still taken down
+            self._plan.group.end()
+            await self._close_broker()
         code = await self._process.wait()
         self._ended.set()
         if not self._plan.wraps:
@@ -97,18 +101,37 @@ class SupervisedApplication:
         if self._plan.group is not None:
             await _at_once_or_in_a_thread(self._plan.group.end, at_once=self._plan.group.is_empty)
         await asyncio.gather(*self._readers)
-        if self._broker is not None:
-            await self._broker.close()
+        await self._close_broker()
         self._attempts.flush()
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
-        self._plan.cleanup()
+        self._plan.end()
         status = replace(exit_status(code, wraps=self._plan.wraps and not self._plan.served), usage=self.usage())
         if self._tracer is None:
             return status
         state = await _at_once_or_in_a_thread(self._tracer.state, at_once=self._tracer.has_ended)
         return replace(status, state=state if status.signal is not None else None)
+
+    async def _close_broker(self) -> None:
+        if self._broker is not None:
+            await self._broker.close()
+
+
+async def readable(descriptor: int) -> None:
+    """Wait until there is something to read; of a pidfd, until the process has ended."""
+    loop = asyncio.get_running_loop()
+    seen: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(descriptor, _resolve, seen)
+    try:
+        await seen
+    finally:
+        loop.remove_reader(descriptor)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 async def _at_once_or_in_a_thread(call: Callable[[], Result], *, at_once: bool) -> Result:

@@ -248,7 +248,7 @@ def prepare(asked: dict[str, Any], program: bytes, step: list[str]) -> dict[str,
 
 
 def await_permission(channel: int) -> None:
-    """Wait until the supervisor serves the filter."""
+    """Wait until the supervisor has the other ends of the filter and of the gateway."""
     if os.read(channel, 1) != b"g":
         raise OSError(errno.EPROTO, "the supervisor did not say go")
 

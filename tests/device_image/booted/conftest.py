@@ -12,6 +12,9 @@ from armillary.device_image.architecture.table import Architecture, architecture
 
 IMAGE = "ARMILLARY_IMAGE_TESTS"
 FULL = "ARMILLARY_IMAGE_TESTS_FULL"
+# What `make image-test` has the time for, ten minutes in all: boot, attest, update, revert, attack, the same bytes again.
+# All others, and those marked image_full, are for `make image-test-full`.
+QUICK = {"test_booting", "test_building", "test_enrolling", "test_image_attacks", "test_updating"}
 # From switching on to "ready", on a host that does much else; alone it takes less than 20 s.
 BOOT_S = 300.0
 
@@ -24,8 +27,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(4 * BOOT_S))
             if IMAGE not in os.environ:
                 item.add_marker(pytest.mark.skip(reason="boots the device image in QEMU: make image-test"))
-            elif FULL not in os.environ and item.get_closest_marker("image_full") is not None:
+            elif FULL not in os.environ and not is_quick(item):
                 item.add_marker(pytest.mark.skip(reason="takes its time: make image-test-full"))
+
+
+def is_quick(item: pytest.Item) -> bool:
+    return item.path.stem in QUICK and item.get_closest_marker("image_full") is None
 
 
 @pytest.fixture(scope="session")

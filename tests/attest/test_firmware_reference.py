@@ -252,3 +252,33 @@ def test_what_is_no_reference_value_is_refused(name: str):
     with pytest.raises(InvalidArgumentError) as refused:
         from_json(BAD[name])
     assert refused.value.remedy
+
+
+def with_loaders(*loaders: str, final: bool = False, until: int = NOW + 60) -> FirmwareReference:
+    stated = [FirmwareStatement(CHIP, statable(measured(GOOD), final=final))]
+    return FirmwareReference(stated, {CHIP: {digest(each): until for each in loaders}})
+
+
+def test_the_loader_of_a_release_is_good_beside_the_stated_one():
+    updated = changed("boot loader", "of 26.12")
+    known = with_loaders("of 26.12", "of 26.13")
+    assert known.fault(CHIP, GOOD, NOW) == ""
+    assert known.fault(CHIP, updated, NOW) == ""
+    assert "good until" in known.fault(CHIP, updated, NOW + 60)
+    said = known.fault(CHIP, changed("boot loader", "of a stranger"), NOW)
+    assert said.startswith("PCR 4 (boot loader): ")
+    assert said.endswith(f"It is the boot loader of no release of {CHIP} that is in force.")
+    assert with_loaders().fault(CHIP, updated, NOW), "control"
+
+
+@pytest.mark.parametrize("what", ["firmware", "secure boot on"])
+def test_the_loader_of_a_release_is_good_in_its_own_pcr_only(what: str):
+    assert with_loaders("of 26.12").fault(CHIP, changed(what, "of 26.12"), NOW)
+
+
+def test_final_values_stay_as_strict_as_they_are():
+    assert with_loaders("of 26.12", final=True).fault(CHIP, changed("boot loader", "of 26.12"), NOW)
+
+
+def test_releases_alone_state_nothing():
+    assert FirmwareReference([], {CHIP: {digest("of 26.12"): NOW}}).fault(CHIP, GOOD, NOW) == ""

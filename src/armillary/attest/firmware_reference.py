@@ -5,6 +5,9 @@ Two kinds, both per PCR: a *measurement* is the digest of one event, a *final va
 them. A judged PCR is good when its final value is stated, or when it holds at least one event and each of its events is
 stated. Final values are the stricter kind: they also say which events belong together, and in which order.
 
+Where measurements of a chip's boot loader are stated, the loaders of its releases in force are good as well: an update
+of the OS needs no statement of its own.
+
 Only PCR and digest are compared. An event's type is the log's word, no TPM vouches for it
 (``wire/attestation/tcg_event_log.py``): it is kept for the words that people read. What is said of a machine therefore
 depends on its chip and its PCR values alone, which the quote covers: :class:`FirmwareReference` works it out once for
@@ -33,6 +36,7 @@ JUDGED_PCRS: Final[Mapping[int, str]] = {
 }
 EVENT: Final = "measurement"
 FINAL: Final = "final-value"
+LOADER_PCR: Final = 4
 # A machine measures 30 to 200 events, and a list may hold some releases of its firmware.
 MAX_VALUES: Final = 1024
 # Machines cached by chip and PCR values, 0.5 KiB each; equal machines share one.
@@ -81,6 +85,7 @@ EVENT_TYPES: Final[Mapping[int, str]] = {
     0x8000_00E1: "EV_EFI_SPDM_FIRMWARE_BLOB",
     0x8000_00E2: "EV_EFI_SPDM_FIRMWARE_CONFIG",
 }
+_APPLICATION: Final = 0x8000_0003
 _TYPE_NUMBERS: Final = {name: number for number, name in EVENT_TYPES.items()}
 
 
@@ -160,9 +165,12 @@ class FirmwareReference:
     Belongs to one event loop or thread: it takes no lock.
     """
 
-    __slots__ = ("_good", "_known", "_types")
+    __slots__ = ("_good", "_known", "_loaders", "_types")
 
-    def __init__(self, statements: Iterable[FirmwareStatement]) -> None:
+    def __init__(
+        self, statements: Iterable[FirmwareStatement], loaders: Mapping[str, Mapping[bytes, int]] | None = None
+    ) -> None:
+        """``loaders``: chip to the digests of its releases' boot loaders, with the second until which each is good."""
         # Chip to (kind, PCR, digest) to the second until which it is good: the latest that anybody stated.
         self._good: dict[str, dict[tuple[str, int, bytes], int]] = {}
         self._types: dict[tuple[str, int, bytes], int | None] = {}
@@ -173,6 +181,14 @@ class FirmwareReference:
                 key = (value.kind, value.pcr, value.digest)
                 good[key] = max(until, good.get(key, 0))
                 self._types[key] = value.event_type
+        self._loaders = frozenset(
+            chip for chip in loaders or {} if any(key[:2] == (EVENT, LOADER_PCR) for key in self._good.get(chip, ()))
+        )
+        for chip in self._loaders:
+            for digest, until in (loaders or {})[chip].items():
+                key = (EVENT, LOADER_PCR, digest)
+                self._good[chip][key] = max(until, self._good[chip].get(key, 0))
+                self._types.setdefault(key, _APPLICATION)
         self._known: dict[tuple[str, bytes], Verdict] = {}
 
     def __repr__(self) -> str:
@@ -254,6 +270,8 @@ class FirmwareReference:
                 f"{place}: event {number} of {len(events)} ({type_name(value.event_type)}) measured "
                 f"{value.digest.hex()}; expected {expected}"
             )
+        if pcr == LOADER_PCR and chip in self._loaders and bad:
+            words.append(f"It is the boot loader of no release of {chip} that is in force.")
         if len(bad) > _NAMED_EVENTS:
             words.append(f"{len(bad) - _NAMED_EVENTS} more of PCR {pcr} are unknown.")
         return " ".join(words)

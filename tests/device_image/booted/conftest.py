@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from tests.e2e.armillary_processes import armillary_here
 
 from armillary.device_image.architecture.table import Architecture, architecture_of
 
@@ -17,6 +20,15 @@ FULL = "ARMILLARY_IMAGE_TESTS_FULL"
 QUICK = {"test_booting", "test_building", "test_enrolling", "test_image_attacks", "test_updating"}
 # From switching on to "ready", on a host that does much else; alone it takes less than 20 s.
 BOOT_S = 300.0
+
+
+def state(image: Path, catalog: str, here: Mapping[str, str]) -> None:
+    """Have a catalog demand what a start of this image measures, where somebody has seen this host's firmware."""
+    file = image / "reference-values.json"
+    if "0" in json.loads(file.read_bytes())["origins"]:
+        words = ("firmware", "add", str(file), "--catalog", catalog, "--yes", "--json")
+        done = armillary_here("attestation-policy", *words, env=dict(here))
+        assert done.returncode == 0, done.stderr
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests.device_image.booted.conftest import BOOT_S
+from tests.device_image.booted.conftest import BOOT_S, state
 from tests.e2e.armillary_processes import armillary_here, running_service
 
 from armillary.device_image.architecture.table import Architecture
@@ -68,10 +68,7 @@ def test_a_machine_enrols_itself_and_is_attested_at_tier_tpm(
         (device,) = json.loads(armillary_here("device", "list", "--json", env=here).stdout)
         assert (device["trust_tier"], device["chip"], device["boot_count"]) == ("tpm", architecture.chip, 1)
 
-        stated = image / "reference-values.json"
-        if "0" in json.loads(stated.read_bytes())["origins"]:  # somebody has seen this host's firmware
-            how = ("--catalog", "Contoso", "--yes", "--json")
-            done(armillary_here("attestation-policy", "firmware", "add", str(stated), *how, env=here))
+        state(image, "Contoso", here)
 
         with running(settings) as machine:  # the same device again: it does not enrol a second time
             line, seen = machine.wait_for("check-in  verdict=", within_s=BOOT_S)

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests.device_image.booted.conftest import BOOT_S
+from tests.device_image.booted.conftest import BOOT_S, state
 from tests.e2e.armillary_processes import armillary_here, running_service
 
 from armillary import content
@@ -85,6 +85,7 @@ def test_an_update_is_started_and_one_that_stops_is_taken_back(
         made = armillary_here("enrolment-token", "create", "--catalog", "Contoso", "--json", env=here)
         token, ca = json.loads(made.stdout)["secret"], Path(service.env["ARMILLARY_CA"]).read_text("ascii")
         told.write_text(json.dumps({"service": f"https://{HOST_ADDRESS}:{port}", "ca": ca, "token": token}))
+        state(image, "Contoso", here)  # of this image alone: what a release brings is known by itself
         seen: list[str] = []
         with running(settings) as machine:
             roots = tmp_path / "data" / "tpm-roots"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixtures.boot_partitions import pe_program
 from tests.fixtures.source_code import ROOT
 
 from armillary.attest.firmware_reference import FirmwareReference, FirmwareStatement, from_json, measured
@@ -175,26 +176,12 @@ def test_a_firmware_that_nobody_has_seen_has_no_values(tmp_path: Path, monkeypat
     assert HARDWARE["x86_64"].firmware.name.endswith(".fd")
 
 
-def program(*, certificates: bytes = b"", checksum: int = 0) -> bytes:
-    """A PE32+ program of two sections, the later one first in the table."""
-    table = struct.pack("<8sIIII16x", b".b", 8, 0, 8, 528) + struct.pack("<8sIIII16x", b".a", 16, 0, 16, 512)
-    optional = bytearray(112 + 16 * 8)
-    struct.pack_into("<H", optional, 0, 0x20B)
-    struct.pack_into("<I", optional, 60, 512)
-    struct.pack_into("<I", optional, 64, checksum)
-    if certificates:
-        struct.pack_into("<II", optional, 112 + 4 * 8, 536, len(certificates))
-    head = b"MZ".ljust(60, b"\0") + struct.pack("<I", 64) + b"PE\0\0"
-    head += struct.pack("<HH12xHH", 0x8664, 2, len(optional), 0)
-    return (head + optional + table).ljust(512, b"\0") + b"a" * 16 + b"b" * 8 + certificates
-
-
 def test_what_signing_writes_is_not_in_the_digest_and_all_else_is() -> None:
-    plain = program()
+    plain = pe_program()
     optional = 64 + 24
     expected = plain[: optional + 64] + plain[optional + 68 : optional + 144] + plain[optional + 152 :]
     assert authenticode_digest(plain) == hashlib.sha256(expected).digest()
-    assert authenticode_digest(program(certificates=b"signature" * 8, checksum=77)) == authenticode_digest(plain)
+    assert authenticode_digest(pe_program(certificates=b"signature" * 8, checksum=77)) == authenticode_digest(plain)
     changed = bytearray(plain)
     changed[-1] ^= 1
     assert authenticode_digest(bytes(changed)) != authenticode_digest(plain)
@@ -202,7 +189,14 @@ def test_what_signing_writes_is_not_in_the_digest_and_all_else_is() -> None:
 
 @pytest.mark.parametrize(
     "damaged",
-    [b"", b"MZ", program()[:90], program()[:520], b"ELF" + program()[3:], program(certificates=b"x" * 8) + b"more"],
+    [
+        b"",
+        b"MZ",
+        pe_program()[:90],
+        pe_program()[:520],
+        b"ELF" + pe_program()[3:],
+        pe_program(certificates=b"x" * 8) + b"more",
+    ],
 )
 def test_what_is_no_whole_program_has_no_digest(damaged: bytes) -> None:
     with pytest.raises(WireError):

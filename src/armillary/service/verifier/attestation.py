@@ -11,6 +11,7 @@ from armillary.service.verifier.attestation_policy import AttestationPolicies
 from armillary.service.verifier.firmware_references import FirmwareReferences
 from armillary.service.verifier.release_corim import ReleaseCorims
 from armillary.service.verifier.release_drafts import ReleaseDrafts
+from armillary.service.verifier.released_loaders import ReleasedLoaders
 from armillary.service.verifier.releases import Releases
 from armillary.service.verifier.security_floors import SecurityFloors
 
@@ -19,7 +20,8 @@ class Attestation:
     """All operations on what evidence is judged by, by noun. Synchronous and thread-safe."""
 
     def __init__(self, context: Context, authority: Authority, releases: Releases, chips: Chips, blobs: Blobs) -> None:
-        self.policies = AttestationPolicies(context, chips, releases)
+        self.policies = AttestationPolicies(context, chips, releases, ReleasedLoaders(releases, blobs))
+        releases.on_change.append(self.policies.refresh)
         self.firmware = FirmwareReferences(context, chips, self.policies)
         self.floors = SecurityFloors(context, chips, releases)
         self.corims = ReleaseCorims(context, authority, releases, chips)

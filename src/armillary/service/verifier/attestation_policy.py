@@ -25,6 +25,7 @@ from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.registry.names import catalog_or_raise
+from armillary.service.verifier.released_loaders import ReleasedLoaders
 from armillary.service.verifier.releases import Releases
 
 # Catalog id to its policy and its reference values for firmware; catalogs that demand nothing are left out.
@@ -36,10 +37,11 @@ MAX_HISTORY = 1000
 class AttestationPolicies:
     """Stores the policies and gives the verifier the current book. An unknown catalog raises NotFoundError."""
 
-    def __init__(self, context: Context, chips: Chips, releases: Releases) -> None:
+    def __init__(self, context: Context, chips: Chips, releases: Releases, loaders: ReleasedLoaders) -> None:
         self._context = context
         self._chips = chips
         self._releases = releases
+        self._loaders = loaders
         self._lock = threading.Lock()
         self._book: Book = MappingProxyType({})
         self.on_change: list[Callable[[], None]] = []  # called after each refresh
@@ -55,11 +57,12 @@ class AttestationPolicies:
             found = self._context.records.read(policy_rows.every_newest)
             stated = self._context.records.read(firmware_rows.every)
             policies = {one.catalog_id: one.policy for one in found if not one.policy.demands_nothing}
+            loaders = self._loaders.of({each.chip for of_catalog in stated.values() for each in of_catalog})
             self._book = MappingProxyType(
                 {
                     catalog_id: PolicyInForce(
                         policies.get(catalog_id, AttestationPolicy()),
-                        FirmwareReference(stated[catalog_id]) if catalog_id in stated else None,
+                        FirmwareReference(stated[catalog_id], loaders) if catalog_id in stated else None,
                     )
                     for catalog_id in policies.keys() | stated.keys()
                 }

@@ -42,6 +42,7 @@ from armillary.service.context.notices import Notices
 from armillary.service.endpoint.device_server import DeviceServer, ServingParts
 from armillary.service.updates.offers import Offers
 from armillary.service.verifier.attestation_policy import AttestationPolicies
+from armillary.service.verifier.released_loaders import ReleasedLoaders
 from armillary.service.verifier.releases import Releases
 from armillary.service.workers.channel import Channel
 from armillary.settings import Settings
@@ -131,10 +132,10 @@ class DeviceWorker:
             blobs=blobs,
             authority=authority,
             releases=releases,
-            policies=AttestationPolicies(context, chips, releases),
+            policies=AttestationPolicies(context, chips, releases, ReleasedLoaders(releases, blobs)),
             offers=Offers(context, chips),
         )
-        releases.on_change.append(self._parts.offers.refresh)
+        releases.on_change += [self._parts.policies.refresh, self._parts.offers.refresh]
         self._server = DeviceServer(
             self._parts, hub=(start.hub_host, start.hub_port), has_siblings=settings.device_worker_count > 1
         )

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a firmware measures of the OS that releases bring: the digest of the program in their first package.
+
+Such a program is in the first component of a device image's release (``device_image/packages.py``); releases of other
+chips, and those that were imported without packages, have none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+
+from armillary.attest.reference import FOREVER
+from armillary.engines.records.schema.rows import OsRelease
+from armillary.errors import DataFolderError, WireError
+from armillary.service.context.blobs import Blobs
+from armillary.service.verifier.releases import Releases
+from armillary.wire.device_image.authenticode import authenticode_digest
+from armillary.wire.device_image.boot_partition import started_program
+from armillary.wire.image import package as image_package
+
+
+class ReleasedLoaders:
+    """The loaders of published releases; each package is read once."""
+
+    def __init__(self, releases: Releases, blobs: Blobs) -> None:
+        self._releases = releases
+        self._blobs = blobs
+        self._known: dict[bytes, bytes | None] = {}  # digest of a package -> of the program in it
+
+    def of(self, chips: Iterable[str]) -> Mapping[str, Mapping[bytes, int]]:
+        """Chip -> digest of a loader -> Unix seconds UTC until which its release is good; none of withdrawn ones."""
+        wanted = set(chips)
+        found: dict[str, dict[bytes, int]] = {}
+        for release in self._releases.list() if wanted else ():
+            if release.chip not in wanted or release.withdrawn_at is not None:
+                continue
+            loader = self._loader(release)
+            if loader is not None:
+                until = FOREVER if release.expires_at is None else release.expires_at
+                of_chip = found.setdefault(release.chip, {})
+                of_chip[loader] = max(until, of_chip.get(loader, 0))
+        return found
+
+    def _loader(self, release: OsRelease) -> bytes | None:
+        package = release.components[0].digest
+        if package not in self._known:
+            loader = None
+            with contextlib.suppress(DataFolderError, WireError):  # no package here, or one that no firmware starts
+                loader = authenticode_digest(started_program(image_package.parse(self._blobs.read(package)).payload))
+            self._known[package] = loader
+        return self._known[package]

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the firmware measures of a published release is known by itself, until the release is withdrawn."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from tests.attest.test_firmware_reference import APPLICATION, BOOT, GOOD
+from tests.fixtures.boot_partitions import boot_partition, pe_program
+from tests.fixtures.images import P256
+from tests.wire.tpm_samples import tcg_event, tcg_header
+
+from armillary.attest.firmware_reference import measured, statable, to_json
+from armillary.boot import virtual_chain
+from armillary.sim.device.service_host import ServiceHost
+from armillary.wire.attestation import tcg_event_log
+from armillary.wire.attestation.firmware_log import FirmwareLog
+from armillary.wire.attestation.tpm_attestation import FIRMWARE_PCRS
+from armillary.wire.device_image.authenticode import authenticode_digest
+from armillary.wire.image import package as image_package
+
+CHIP = "gateway-x86-64"
+NEWER = pe_program(text=b"a newer kernel..")
+
+
+def started(program: bytes) -> FirmwareLog:
+    """The log of a machine that started a program, and else is as the good one."""
+    log = tcg_header()
+    for pcr, kind, what in BOOT:
+        known = next(e.digest for e in tcg_event_log.parse_log(GOOD.log).events if e.data == what.encode())
+        log += tcg_event(pcr, kind, authenticode_digest(program) if kind == APPLICATION else known, b"")
+    replayed = tcg_event_log.replay(tcg_event_log.parse_log(log))
+    return FirmwareLog(b"".join(replayed[pcr] for pcr in FIRMWARE_PCRS), log)
+
+
+def packages(host: ServiceHost, program: bytes) -> dict[str, bytes]:
+    """The packages of a release, whose first has this program."""
+    key, certificate = P256
+    profile = host.service.chips.get(CHIP)
+    made = dict(
+        virtual_chain.build(profile, "27.1", built=1_790_000_000, security_version=1, key=key, certificate=certificate)
+    )
+    first = profile.boot_components[0]
+    made[first.name] = image_package.build(
+        boot_partition(program),
+        sections=image_package.standard_sections(
+            image_type=first.image_type,
+            component_id=first.component_id,
+            image_id=uuid4(),
+            name=first.name,
+            built=1_790_000_000,
+            security_version=1,
+        ),
+        key=key,
+        certificate=certificate,
+    )
+    return made
+
+
+def test_the_loader_of_a_published_release_is_known_until_it_is_withdrawn(host: ServiceHost) -> None:
+    service, drafts = host.service, host.service.attestation.drafts
+
+    def fault(program: bytes) -> str:
+        (policy,) = service.attestation.policies.book.values()
+        assert policy.firmware is not None
+        return policy.firmware.fault(CHIP, started(program), 1)
+
+    values = to_json(statable(measured(GOOD), final=False))
+    service.attestation.firmware.add("Contoso", CHIP, values, actor="ann")
+    draft = drafts.create(CHIP, "27.1", packages=packages(host, NEWER), actor="ann")
+    drafts.sign(draft.release_id, actor="ann")
+    assert fault(NEWER).startswith("PCR 4 (boot loader): "), "it is nobody's yet"
+    drafts.publish(draft.release_id, actor="ann")
+    assert fault(NEWER) == ""
+    stranger = fault(pe_program(text=b"a stranger's one"))
+    assert stranger.endswith(f"It is the boot loader of no release of {CHIP} that is in force.")
+    service.releases.withdraw(draft.release_id, "a hole", actor="ann")
+    assert fault(NEWER).startswith("PCR 4 (boot loader): ")

@@ -3,21 +3,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
 import uuid
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.fixtures.waiting import until
 
-from armillary.device.debugging.sessions import MAX_UNREAD_BYTES, CannotDebugError, DebugSessions
+from armillary.device.debugging.sessions import (
+    MAX_UNREAD_BYTES,
+    CannotDebugError,
+    DebuggerStartsError,
+    DebugSessions,
+)
 from armillary.device.state.journal import Journal
 from armillary.engines.sandbox.port import OutputLine
 
 pytestmark = pytest.mark.anyio
 LOOPBACK = "127.0.0.1"
+DEADLINE_S = 60.0
 
 
 class Run:
@@ -85,4 +93,50 @@ async def test_who_reads_no_output_is_let_go() -> None:
                 hear(line)
         await until(lambda: not run.listeners, "it is let go")
         slow.close()
+    await found.close()
+
+
+async def test_one_at_a_time_starts_an_application_for_a_debugger() -> None:
+    found, run = sessions(), Run(1)
+    other = found.starting(run)
+    with found.starting(run), found.starting(Run(2)), pytest.raises(DebuggerStartsError, match="already") as refused:
+        other.__enter__()  # both would be told ports, and only one pair is open
+    assert "the other request" in refused.value.remedy
+    with found.starting(run):  # the control
+        pass
+
+
+TALKS = """#!/usr/bin/env python3
+import sys
+sys.stdin.buffer.read(1)
+for _ in range(4): sys.stderr.write("chatter\\n" * 8192); sys.stderr.flush()
+sys.stdout.write("+"); sys.stdout.flush()
+sys.stdin.buffer.read(1)
+sys.exit("the last words")
+"""
+
+
+async def test_a_server_that_says_much_goes_on_and_its_last_words_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than its pipe and its reader hold: nobody would take it, and the server would wait for ever."""
+    server = tmp_path / "gdbserver"
+    server.write_text(TALKS)
+    server.chmod(0o755)
+    monkeypatch.setattr(shutil, "which", lambda _: str(server))
+    told: list[tuple[str, dict[str, Any]]] = []
+    journal = Journal(None, lambda: 0)
+    monkeypatch.setattr(journal, "write", lambda event, **fields: told.append((event, fields)))
+    found, run = DebugSessions(LOOPBACK, journal), Run()
+    run.running = SimpleNamespace(pid=1)
+    ports = await found.open(run)
+    reader, writer = await asyncio.open_connection(LOOPBACK, ports.gdb)
+    writer.write(b"!")
+    async with asyncio.timeout(DEADLINE_S):
+        assert await reader.read(1) == b"+"
+    writer.write(b"!")
+    await until(lambda: any(event == "debugger-failed" for event, _ in told), "its end in the journal")
+    (fields,) = [fields for event, fields in told if event == "debugger-failed"]
+    assert fields["reason"].endswith("the last words")
+    writer.close()
     await found.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
@@ -24,6 +24,8 @@ from armillary.engines.sandbox.port import OutputLine
 SERVER: Final = "gdbserver"
 _READ_BYTES: Final = 64 * 1024
 _SAID_CHARACTERS: Final = 200
+_KEPT_BYTES: Final = 4 * _SAID_CHARACTERS  # as many as UTF-8 takes for them
+PATIENCE_S: Final = 2.0  # with a debugging server that was told to end
 MAX_UNREAD_BYTES: Final = 1 << 20  # of output; who reads more slowly is let go
 
 
@@ -43,6 +45,10 @@ class CannotDebugError(Exception):
         self.remedy = remedy
 
 
+class DebuggerStartsError(CannotDebugError):
+    """Another request is starting the application for a debugger."""
+
+
 class DebugSessions:
     """The sessions of one boot of a device, at an address of this host."""
 
@@ -50,6 +56,7 @@ class DebugSessions:
         self._host = host
         self._journal = journal
         self._open: dict[UUID, contextlib.AsyncExitStack] = {}  # by image
+        self._starting: set[UUID] = set()  # images
 
     def check(self, run: ApplicationRun) -> str:
         """The path of gdbserver; CannotDebugError where an application cannot be debugged."""
@@ -64,6 +71,21 @@ class DebugSessions:
         if found is None:
             raise CannotDebugError("this device has no debugging server", "sudo apt-get install gdbserver")
         return found
+
+    @contextlib.contextmanager
+    def starting(self, run: ApplicationRun) -> Iterator[None]:
+        """Be the only one who starts an application for a debugger; DebuggerStartsError while another does."""
+        image_id = run.application.image_id
+        if image_id in self._starting:
+            raise DebuggerStartsError(
+                "the application is already being started for a debugger, by another request",
+                "Use the ports that the other request is told, or ask again afterwards: its session ends then.",
+            )
+        self._starting.add(image_id)
+        try:
+            yield
+        finally:
+            self._starting.discard(image_id)
 
     async def open(self, run: ApplicationRun) -> DebugPorts:
         """Open the ports for an application; CannotDebugError as :meth:`check`."""
@@ -115,7 +137,8 @@ class DebugSessions:
         assert process.stdin is not None  # noqa: S101 - asked for above
         assert process.stdout is not None  # noqa: S101
         assert process.stderr is not None  # noqa: S101
-        said = asyncio.create_task(process.stderr.read(_READ_BYTES))
+        words = bytearray()
+        said = asyncio.create_task(_keep_last(process.stderr, words))  # all of it: a full pipe would hold the server
         ways = [
             asyncio.create_task(_pass_on(reader, process.stdin)),
             asyncio.create_task(_pass_on(process.stdout, writer)),
@@ -127,13 +150,21 @@ class DebugSessions:
                 each.cancel()
             process.stdin.close()  # it lets go of the application, which runs on
             await _ended(process)
-            if process.returncode:
-                reason = (await said).decode("utf-8", "replace").strip()[-_SAID_CHARACTERS:]
-                self._journal.write("debugger-failed", name=run.application.name, reason=reason)
+            await asyncio.wait((said,), timeout=PATIENCE_S)  # until nobody can say more
             said.cancel()
+            if process.returncode:
+                reason = words.decode("utf-8", "replace").strip()[-_SAID_CHARACTERS:]
+                self._journal.write("debugger-failed", name=run.application.name, reason=reason)
 
 
-async def _ended(process: asyncio.subprocess.Process, patience_s: float = 2.0) -> None:
+async def _keep_last(reader: asyncio.StreamReader, kept: bytearray) -> None:
+    """Read until the end, and keep the last of it."""
+    while data := await reader.read(_READ_BYTES):
+        kept += data
+        del kept[:-_KEPT_BYTES]
+
+
+async def _ended(process: asyncio.subprocess.Process, patience_s: float = PATIENCE_S) -> None:
     """Wait for the end of a process that has been told, or make it."""
     try:
         await asyncio.wait_for(process.wait(), patience_s)

@@ -16,7 +16,8 @@ from typing import Final
 from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.by_hand import Load, check_load, install_now, keep_packages, plan_load, plan_removal
 from armillary.device.applications.sideload import signers
-from armillary.device.debugging.sessions import CannotDebugError
+from armillary.device.applications.supervisor import ApplicationRun
+from armillary.device.debugging.sessions import CannotDebugError, DebuggerStartsError
 from armillary.device.rest.application_calls import present, state_of
 from armillary.device.rest.attached import AttachedDevice
 from armillary.device.rest.call import Body, Call, Need, Route
@@ -87,10 +88,17 @@ async def control(call: Call) -> object:
     """Start or stop an application; with ``startDebug`` it starts anew, for a debugger."""
     trigger = call.word("trigger", ("start", DEBUG, "stop"))
     run = present(call)
-    image_id, supervisor, sessions = run.application.image_id, call.device.running.supervisor, call.device.debugging
+    sessions = call.device.debugging
     if trigger == DEBUG:
         with _debuggable():
             sessions.check(run)
+            with sessions.starting(run):
+                return await _controlled(call, run, trigger)
+    return await _controlled(call, run, trigger)
+
+
+async def _controlled(call: Call, run: ApplicationRun, trigger: str) -> object:
+    image_id, supervisor, sessions = run.application.image_id, call.device.running.supervisor, call.device.debugging
     async with _change(call.device):
         if trigger != "start" or run.is_debugged:
             await sessions.end(image_id)
@@ -105,8 +113,7 @@ async def control(call: Call) -> object:
         await asyncio.sleep(_POLL_S)
     if trigger == "start":
         return {"state": state_of(run)}
-    with _debuggable():
-        ports = await sessions.open(run)
+    ports = await sessions.open(run)
     return {"state": state_of(run), "gdbPort": ports.gdb, "outPort": ports.output}
 
 
@@ -115,7 +122,9 @@ def _debuggable() -> Iterator[None]:
     try:
         yield
     except CannotDebugError as error:
-        raise RequestRefusedError(azure_error.NO_DEBUG_SERVER, str(error), remedy=error.remedy) from error
+        busy = isinstance(error, DebuggerStartsError)
+        number = azure_error.BUSY if busy else azure_error.NO_DEBUG_SERVER
+        raise RequestRefusedError(number, str(error), remedy=error.remedy) from error
 
 
 _DENIED: Final = azure_error.UPDATE_DENIED

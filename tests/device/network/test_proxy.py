@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import tempfile
 import time
@@ -120,6 +121,32 @@ async def test_a_proxy_that_is_not_there_says_so_and_nothing_goes_around_it(rig:
     tell(rig, port)
     reason = await failure(rig)
     assert f"through the proxy localhost port {port}: it cannot be reached" in reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"SSH-2.0-x\r\n", "what answers there does not speak HTTP"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "it ended the connection while that was made"),
+        (b"", "it ended the connection without an answer"),
+    ],
+)
+async def test_what_is_no_proxy_is_named_in_words_of_the_device(rig: Rig, answer: bytes, said: str) -> None:
+    """A library's own words say how it is made: ``400, message=...``, ``ssl:default [None]``."""
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        tell(rig, port)
+        reason = await failure(rig)
+    assert f"through the proxy localhost port {port}: {said}" in reason
+    assert "message=" not in reason
+    assert "ssl:" not in reason
 
 
 async def test_a_proxy_that_is_silent_is_not_waited_for(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.x509 import Certificate, load_der_x509_certificate, load_pem_x509_certificates
 from yarl import URL
 
-from armillary.device.network.proxy import FindProxy, no_proxy, proxy_fault, request_options, through
+from armillary.device.network.proxy import FindProxy, no_proxy, proxy_fault, request_fault, request_options, through
 from armillary.device.state.clock import DeviceClock
 from armillary.errors import (
     ArmillaryError,
@@ -159,7 +159,7 @@ class DeviceEndpoint:
             try:
                 await self._append(f"/v1/images/{image.image_id}", data, image.size)
             except (aiohttp.ClientError, TimeoutError, ssl.SSLError) as error:
-                failure = proxy_fault(error) or str(error) or type(error).__name__
+                failure = request_fault(error)
                 continue
             if len(data) == image.size:
                 break
@@ -201,7 +201,7 @@ class DeviceEndpoint:
                             raise DeltaError("delta", expected=f"{size} bytes", got="more")
                         yield block
             except (aiohttp.ClientError, TimeoutError, ssl.SSLError) as error:
-                failure = proxy_fault(error) or str(error) or type(error).__name__
+                failure = request_fault(error)
                 continue
             if fetched == size:
                 return
@@ -306,15 +306,11 @@ def _retry_after(response: aiohttp.ClientResponse) -> int:
 
 
 def _cause(error: BaseException) -> str:
-    if fault := proxy_fault(error):
-        return fault
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         if isinstance(error.certificate_error, ServiceCertificateError):
             return str(error.certificate_error.verify_message)
         return f"its certificate does not lead to this device's service root ({error.certificate_error})"
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return str(error) or type(error).__name__
+    return request_fault(error)
 
 
 class ServiceContext(ssl.SSLContext):

@@ -13,7 +13,7 @@ import asyncio
 import base64
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
@@ -123,6 +123,28 @@ def proxy_fault(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return f"it cannot be reached ({error.os_error.strerror or error.os_error})"
     return ""
+
+
+def request_fault(error: BaseException) -> str:
+    """Why a request failed, by a proxy or not, in this device's own words where a library's say how it is made."""
+    if fault := proxy_fault(error):
+        return fault
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not accepted ({error.certificate_error})"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        reason = error.os_error.strerror
+        return f"it cannot be connected to ({reason})" if reason else "it ended the connection while that was made"
+    said = next((words for kind, words in _WORDS.items() if isinstance(error, kind)), "")
+    return said or str(error) or type(error).__name__
+
+
+# What the library says of these names its own parts, and not what happened.
+_WORDS: Mapping[type[BaseException], str] = {
+    aiohttp.ClientResponseError: "what answers there does not speak HTTP",
+    aiohttp.ServerDisconnectedError: "it ended the connection without an answer",
+    aiohttp.ClientPayloadError: "its answer ended too early",
+    TimeoutError: "no answer in time",
+}
 
 
 def _covers(entry: str, host: str) -> bool:

@@ -17,7 +17,7 @@ from typing import Protocol
 import aiohttp
 from yarl import URL
 
-from armillary.device.network.proxy import FindProxy, no_proxy, proxy_fault, request_options, through
+from armillary.device.network.proxy import FindProxy, no_proxy, request_fault, request_options, through
 from armillary.errors import TransferError
 from armillary.update.repository.pace import DEFAULT_PACE, Pace, PaceRules
 
@@ -133,7 +133,7 @@ class HttpSource:
         except TimeoutError as error:
             raise TransferError(f"{self._named(path)}: no answer within {self._pace.allowance_s:.0f} s") from error
         except (aiohttp.ClientError, ssl.SSLError, OSError, ValueError) as error:
-            cause = proxy_fault(error) or str(error) or type(error).__name__
+            cause = request_fault(error)
             raise TransferError(f"{self._named(path)}: {cause}") from error
 
     async def _blocks(self, path: str, response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[bytes]:

@@ -100,6 +100,8 @@ def _apply_proxy(
 
     From then on its connections to the service, and to mirrors, go through it.
     """
+    if authentication != "basic" and (username is not None or password is not None):
+        raise typer.BadParameter("--username and --password go with --authentication basic")
     body: dict[str, Any] = {
         "enabled": not disabled,
         "address": address,

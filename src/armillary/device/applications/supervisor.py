@@ -428,11 +428,8 @@ def _used(status: ExitStatus) -> dict[str, object]:
     """What the journal says of a run that its control groups counted."""
     if status.usage is None:
         return {}
-    return {
-        "memory_peak_bytes": status.usage.memory_peak_bytes,
-        "killed_for_memory": status.usage.killed_for_memory,
-        "processes_refused": status.usage.processes_refused,
-    }
+    names = ("memory_peak_bytes", "killed_for_memory", "processes_refused")
+    return {name: value for name in names if (value := getattr(status.usage, name)) is not None}
 
 
 def blocked(application: Application, attempt: ConnectionAttempt) -> Incident:

@@ -157,7 +157,7 @@ AppEvent = OutputLine | ConnectionAttempt | ServerPort | CallsCrowded
 class Usage:
     """What the processes of one application use together, as its control group counts it.
 
-    None and 0 where no group counts it.
+    None where no group counts it; so is 0, but for ``processes_refused``.
     """
 
     memory_bytes: int | None = None
@@ -166,7 +166,8 @@ class Usage:
     processes: int | None = None  # Processes and threads
     processor_s: float | None = None
     killed_for_memory: int = 0  # Processes that the kernel ended because the application was at its limit
-    processes_refused: int = 0  # Times that its limit of processes was met; counted once for several by some kernels
+    # Times that its limit of processes was met; counted once for several by some kernels
+    processes_refused: int | None = None
     processor_periods: int = 0  # Periods in which its part of the processors was watched
     processor_periods_used_up: int = 0  # Of these, those in which it had used it up and waited
 

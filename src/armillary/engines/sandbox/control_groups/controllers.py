@@ -129,7 +129,7 @@ def usage(groups: Mapping[str, tuple[int, Path]]) -> Usage:
         processes=_number(processes, "pids.current", "pids.current"),
         processor_s=None if spent is None else spent / 1e6,
         killed_for_memory=in_memory.get("oom_kill", 0),
-        processes_refused=in_processes.get("max", 0),
+        processes_refused=in_processes.get("max"),
         processor_periods=in_processor.get("nr_periods", 0),
         processor_periods_used_up=in_processor.get("nr_throttled", 0),
     )

@@ -49,6 +49,8 @@ from armillary.wire.device_image.command_line import DEVELOPMENT, command_line
 from armillary.wire.disk.gpt_writing import Layout
 
 CACHE: Final = "cache"
+# One for the device, the others for what stands around it; each costs memory of the kernel.
+MOST_RADIOS: Final = 8
 
 # Told of every step that is done.
 Progress = Callable[[str], None]
@@ -56,13 +58,17 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be built, of what, where to; ``pins`` in place of the recipe's own, packages from ``places``."""
+    """What is to be built, of what, where to; ``pins`` in place of the recipe's own, packages from ``places``.
+
+    ``simulated_radios``: how many Wi-Fi radios the own kernel pretends; Debian's kernel has none.
+    """
 
     recipe_folder: Path
     output: Path
     architecture: str = "x86_64"
     own_kernel: bool = False
     development: bool = False
+    simulated_radios: int = 0
     pins: Path | None = None
     places: Places | None = None
     progress: Progress = field(default=lambda _step: None)
@@ -214,7 +220,8 @@ def _unified(plan: Plan, recipe: Recipe, root: RootImage, packages: Mapping[str,
     plan.progress(f"kernel {chosen.release}, {len(chosen.modules)} modules")
     first = unified.compile_first_program(plan.recipe_folder / "init/init.c", plan.target.compiler)
     marked = (DEVELOPMENT,) if recipe.development else ()
-    line = command_line(root.verified, consoles=plan.target.consoles, built_at=tools.MADE_AT, more=marked)
+    more = (*marked, *radio_words(plan.simulated_radios, own_kernel=plan.own_kernel))
+    line = command_line(root.verified, consoles=plan.target.consoles, built_at=tools.MADE_AT, more=more)
     joined = unified.join(
         chosen,
         unified.initial_files(first, chosen),
@@ -225,6 +232,22 @@ def _unified(plan: Plan, recipe: Recipe, root: RootImage, packages: Mapping[str,
     )
     plan.progress("unified image")
     return joined
+
+
+def radio_words(count: int, *, own_kernel: bool) -> tuple[str, ...]:
+    """What the signed command line says of simulated Wi-Fi radios.
+
+    Raises:
+        InvalidArgumentError: some are wanted of a kernel that has none, or more than a test uses.
+    """
+    if not own_kernel and not count:
+        return ()
+    if not own_kernel or not 0 <= count <= MOST_RADIOS:
+        raise InvalidArgumentError(
+            f"simulated radios: expected 0 to {MOST_RADIOS} with the own kernel, got {count}",
+            remedy="Build with --kernel own; Debian's kernel has no simulated radios.",
+        )
+    return (f"mac80211_hwsim.radios={count}",)
 
 
 def _stub(target: Architecture, packages: Mapping[str, Path]) -> bytes:

@@ -61,6 +61,10 @@ def build(
     development: Annotated[
         bool, typer.Option("--development", help="With a shell at the serial ports and tools; never for products.")
     ] = False,
+    simulated_radios: Annotated[
+        int,
+        typer.Option("--simulated-radios", metavar="N", help="Wi-Fi radios that the own kernel pretends, for tests."),
+    ] = 0,
     image: ImageOption = None,
     pins: PinsOption = None,
     packages: PackagesOption = None,
@@ -86,6 +90,7 @@ def build(
         architecture=arch,
         own_kernel=kernel == "own",
         development=development,
+        simulated_radios=simulated_radios,
         pins=pins,
         places=Places(folder=packages, archive=snapshot, told=progress),
         progress=progress,

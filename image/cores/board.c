@@ -8,8 +8,10 @@
  * the memory, writes its vector table's address into board_entries, and points the table's exceptions here: all but
  * SysTick, which firmware has to itself.
  *
- * To the host goes one serial line (CMSDK UART 0), in frames of wire/device/core_channel.py. It is looked at when
- * firmware looks at its mailbox, and 100 times a second by the watchdog's NMI, which also ends a wfi.
+ * Frames of wire/device/core_channel.py go to the host over a serial line (CMSDK UART 0), and come through a ring in
+ * memory that the host shares (a serial line of this machine takes a byte at a time, each of which waits for the host).
+ * The ring is looked at when firmware looks at its mailbox, and 100 times a second by the watchdog's NMI, which also
+ * ends a wfi.
  *
  * Nothing here guards the host: firmware is privileged and could talk to the serial line itself. The host checks.
  *
@@ -36,13 +38,18 @@
 #define MPU_RBAR REGISTER(0xE000ED9C)
 #define MPU_RASR REGISTER(0xE000EDA0)
 
-enum { TX_FULL = 1, RX_FULL = 2, TX_AND_RX = 3 };
+enum { TX_FULL = 1, TX = 1 };
+/* The ring, in the memory of 16 MiB at 0x21000000: where the host will write next, where we read next, the bytes. */
+#define RING_WRITTEN REGISTER(0x21000000)
+#define RING_READ REGISTER(0x21000004)
+#define RING_BYTES ((volatile const uint8_t *)(uintptr_t)0x21000040)
+enum { RING_SIZE = 0x10000 };
 enum { HARD_FAULT = 3, ACCESS_FAULT_WITH_ADDRESS = 0x82 };
 /* Bytes of the TCM, 192 KiB: a region of 256 KiB without the last two of its eight parts. Read, write, execute. */
 enum { NORMAL_MEMORY = 1 << 17, TCM = 0x00100000, TCM_REGION = 3 << 24 | NORMAL_MEMORY | 0xC0 << 8 | 17 << 1 | 1 };
 /* This program, 64 KiB, to read and execute: handlers run under the MPU but for HardFault and NMI. */
 enum { BOARD = 0x00200000, BOARD_BYTES = 0x10000, BOARD_REGION = 5 << 24 | NORMAL_MEMORY | 15 << 1 | 1 };
-enum { LOOKS_PER_SECOND = 100, CLOCK_HZ = 25000000, LOOKS_WITHIN_FRAME = 20000 };
+enum { LOOKS_PER_SECOND = 100, CLOCK_HZ = 25000000 };
 
 /* The board's registers, as firmware sees them. */
 enum { SERIAL = 0x21040, MAILBOX = 0x50000 }; /* pages */
@@ -70,7 +77,7 @@ __attribute__((section(".entries"), used)) const volatile struct {
 __attribute__((section(".start"), used)) const void *const board_table[4] = {&board_stack, board_start, board_nmi,
                                                                            board_fault};
 
-static int started, works;               /* works: a fault is at work, the NMI leaves the line to it */
+static int started, works;               /* works: a fault is at work, the NMI leaves the ring to it */
 static uint8_t got[1 + MESSAGE_LIMIT];   /* the frame that comes */
 static size_t got_bytes;
 static int is_escaped;
@@ -119,18 +126,13 @@ static void heard(void)
     got_bytes = 0;
 }
 
-/* Whether a byte has come. Within a frame the next one is waited for, not for ever: the line has room for one byte. */
-static int has_come(void)
+static void look_at_ring(void)
 {
-    for (unsigned looks = got_bytes ? LOOKS_WITHIN_FRAME : 1; looks; looks--)
-        if (UART_STATE & RX_FULL) return 1;
-    return 0;
-}
-
-static void look_at_line(void)
-{
-    while (has_come()) {
-        uint8_t byte = (uint8_t)UART_DATA;
+    uint32_t place = RING_READ % RING_SIZE;
+    while (place != RING_WRITTEN % RING_SIZE) {
+        uint8_t byte = RING_BYTES[place];
+        place = (place + 1) % RING_SIZE;
+        RING_READ = place;
         if (byte == END) {
             heard();
             continue;
@@ -296,7 +298,7 @@ __attribute__((used)) static void on_fault(uint32_t *frame, uint32_t *high)
     if (frame[6] - BOARD < BOARD_BYTES) { /* board_other: what was interrupted is the frame before */
         end_core(frame[7] & 0x1FF, frame + 8 + (frame[7] >> 9 & 1));
     }
-    look_at_line();
+    look_at_ring();
     if ((CFSR & 0xFFFF) != ACCESS_FAULT_WITH_ADDRESS || CFSR >> 16 || !do_access(MMFAR, frame, high))
         end_core(HARD_FAULT, frame);
     advance_it(frame);
@@ -305,12 +307,12 @@ __attribute__((used)) static void on_fault(uint32_t *frame, uint32_t *high)
     works = 0;
 }
 
-/* The watchdog's: the line is looked at. The first one starts the firmware; returns where its frame is. */
+/* The watchdog's: the ring is looked at. The first one starts the firmware; returns where its frame is. */
 __attribute__((used)) static uint32_t *on_nmi(uint32_t *frame)
 {
     WATCHDOG_CLEAR = 1;
     if (started) {
-        if (!works) look_at_line();
+        if (!works) look_at_ring();
         return frame;
     }
     const uint32_t *table = (const uint32_t *)(uintptr_t)board_entries.vectors;
@@ -332,7 +334,7 @@ __attribute__((used)) static uint32_t *on_nmi(uint32_t *frame)
 __attribute__((used)) void board_start(void)
 {
     UART_BAUDDIV = 16;
-    UART_CTRL = TX_AND_RX;
+    UART_CTRL = TX;
     WATCHDOG_LOAD = CLOCK_HZ / LOOKS_PER_SECOND;
     WATCHDOG_CONTROL = 1;
     for (;;) __asm__ volatile("wfi");

@@ -28,7 +28,7 @@ from armillary.wire.device.core_channel import Frame, FrameReader, Kind, encode,
 
 pytestmark = pytest.mark.anyio
 
-FLOOD = 3 * QUEUE_LIMIT  # the stand-in's line hands over a byte at a time
+FLOOD = 3 * QUEUE_LIMIT
 SESSION = b"thisone!"
 PARTNER = UUID(OTHER)
 
@@ -133,7 +133,7 @@ void core_main(void) {
 
 async def send_many(end: End, number: int) -> None:
     for _ in range(number):
-        await end.send(b"x" * 32)
+        await end.send(b"x" * 1024)
 
 
 async def test_a_core_reaches_its_partner_and_nobody_else_reaches_it_though_it_is_flooded(
@@ -156,7 +156,7 @@ async def test_a_core_reaches_its_partner_and_nobody_else_reaches_it_though_it_i
                     assert await end.take() == b"%d" % number
                 flood = asyncio.ensure_future(send_many(end, FLOOD))
                 for _ in range(FLOOD):
-                    assert await end.take() == b"x" * 32
+                    assert await end.take() == b"x" * 1024
                 await flood
                 lines = [each.text for each in said if isinstance(each, OutputLine) and each.stream == "stdout"]
                 assert {*lines} == {"refused"}

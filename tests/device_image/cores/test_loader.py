@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import mmap
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +17,18 @@ from armillary.device_image.cores.attached import words
 from armillary.device_image.cores.board import memory_with
 from armillary.device_image.cores.faults import ended_by_itself, fault_of
 from armillary.device_image.cores.loader import Loader
+from armillary.device_image.cores.machine import RING_SIZE, CoreMachine, Ring
 from armillary.engines.real_time.within.memory_map import TCM
 from armillary.errors import WireError
-from armillary.wire.device.core_channel import FAULT, FIRMWARE_LIMIT_BYTES, STILL_LIMIT_S, Frame, FrameReader, Kind
+from armillary.wire.device.core_channel import (
+    FAULT,
+    FIRMWARE_LIMIT_BYTES,
+    STILL_LIMIT_S,
+    Frame,
+    FrameReader,
+    Kind,
+    encode,
+)
 from armillary.wire.device.core_fault import parse_fault
 from armillary.wire.image.firmware import read_firmware
 
@@ -170,6 +180,29 @@ def test_the_memory_has_firmware_under_the_boards_exceptions_and_its_own_tick() 
     assert found == [0x0013_0000, TCM.begin + 65, 0xA1, 0xB1, *[0xC1] * 11, 0xDDDD]
     assert int.from_bytes(memory[0x20_0000:0x20_0004], "little") == TCM.begin
     assert len(memory) == len(board)
+
+
+def test_a_ring_takes_what_it_has_room_for_whatever_the_core_says_that_it_has_read() -> None:
+    memory = mmap.mmap(-1, 64 + RING_SIZE)
+    ring = Ring(memory)
+    assert ring.write(b"x" * (RING_SIZE - 3))
+    assert not ring.write(b"abc"), "all or nothing"
+    memory[4:8] = (RING_SIZE - 3).to_bytes(4, "little")  # it has read all
+    assert ring.write(b"abcdef")
+    assert (memory[64 + RING_SIZE - 3 : 64 + RING_SIZE], memory[64:67]) == (b"abc", b"def")
+    assert int.from_bytes(memory[0:4], "little") == 3
+    memory[4:8] = b"\xff" * 4
+    assert not ring.write(b"x" * RING_SIZE)
+
+
+async def test_a_core_that_does_not_read_what_it_is_sent_is_ended() -> None:
+    process = await asyncio.create_subprocess_exec("sleep", "600", stdout=-1, stderr=-1)
+    core = CoreMachine(read_firmware(FIRMWARE, (TCM,)), process, Ring(mmap.mmap(-1, 64 + RING_SIZE)))
+    for _ in range(2 * RING_SIZE // len(encode(Frame(Kind.RESULT, bytes(4))))):
+        core.tell(Frame(Kind.RESULT, bytes(4)))
+    fault = await core.until_end(lambda _: None)
+    assert fault is not None
+    assert (fault.kind, fault.reason) == ("HardFault", "it does not read what it is sent")
 
 
 def test_a_machine_is_told_of_a_named_channel_for_each_core(tmp_path: Any) -> None:

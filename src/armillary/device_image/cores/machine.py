@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One core: QEMU's machine mps2-an386 with one firmware, and the serial line to the board's program in it.
+"""One core: QEMU's machine mps2-an386 with one firmware, and the line to the board's program in it.
+
+What the core sends comes over a serial line; what it is sent goes through a ring in memory that QEMU shares with this
+process (``image/cores/board.c``).
 
 Firmware is hostile until proven otherwise. QEMU has a seccomp filter, no device that reaches the host but this line,
 low priority, and half of one processor; what the line brings is checked, and a core that breaks its form is ended.
@@ -9,10 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import mmap
 import os
 import shutil
 import signal
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -28,40 +32,63 @@ from armillary.wire.image.firmware import Firmware
 NEEDED: Final = {"qemu-system-arm": "qemu-system-arm", "setpriv": "util-linux", "nice": "coreutils"}
 WHAT: Final = "a stand-in for a chip's core: Cortex-M4 of QEMU's mps2-an386, not silicon"
 READ_BYTES: Final = 16 * 1024
-# What waits for a core that does not read its line: eight messages and their answers are far less.
-UNREAD_LIMIT_BYTES: Final = 64 * 1024
+# Of the ring: eight messages and their answers, which is all that waits for a core that keeps to the rules, are less.
+RING_SIZE: Final = 64 * 1024
+_MEMORY_BYTES: Final = 16 * 1024 * 1024
+_WRITTEN, _READ, _BYTES = 0, 4, 64
 SAID_LIMIT_BYTES: Final = 16 * 1024  # of QEMU's last words
 BUSY_PART: Final = 0.5  # of one processor, as emulated cores have
 _LOOK_EVERY_S: Final = 0.1
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _ARGUMENTS: Final = (
-    *("-machine", "mps2-an386", "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none"),
-    *("-no-reboot", "-chardev", "stdio,id=line,signal=off", "-serial", "chardev:line"),
+    *("-machine", "mps2-an386,memory-backend=shared", "-nodefaults", "-no-user-config", "-no-reboot"),
+    *("-display", "none", "-monitor", "none"),
+    *("-chardev", "stdio,id=line,signal=off", "-serial", "chardev:line"),
     *("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"),
 )
 
 
-class CoreMachine:
-    """A core that runs. ``on_frame`` takes what it sends, and may wait; it is called with the core's end last."""
+class Ring:
+    """Bytes for a core, in memory that it shares: it says there how far it has read, and may say anything."""
 
-    def __init__(self, firmware: Firmware, process: Process) -> None:
+    def __init__(self, memory: mmap.mmap) -> None:
+        self._memory = memory
+        self._place = 0
+
+    def write(self, data: bytes) -> bool:
+        """Write all of these bytes; False, and none, if there is no room."""
+        read = int.from_bytes(self._memory[_READ : _READ + 4], "little") % RING_SIZE
+        if len(data) > (read - self._place - 1) % RING_SIZE:
+            return False
+        until_end = RING_SIZE - self._place
+        for place, part in ((self._place, data[:until_end]), (0, data[until_end:])):
+            self._memory[_BYTES + place : _BYTES + place + len(part)] = part
+        self._place = (self._place + len(data)) % RING_SIZE
+        self._memory[_WRITTEN : _WRITTEN + 4] = self._place.to_bytes(4, "little")
+        return True
+
+
+class CoreMachine:
+    """A core that runs."""
+
+    def __init__(self, firmware: Firmware, process: Process, ring: Ring) -> None:
         self._firmware = firmware
         self._process = process
+        self._ring = ring
         self._rest = asyncio.create_task(self._have_it_rest())
         self._fault: CoreFault | None = None
         self._is_held = False
 
     def tell(self, frame: Frame) -> None:
         """MAIL or RESULT for the core, which never makes the caller wait: one that does not read is ended."""
-        line = self._process.stdin
-        if line is None or line.is_closing():
-            return
-        line.write(encode(frame))
-        if line.transport.get_write_buffer_size() > UNREAD_LIMIT_BYTES:
-            self._end("it does not read its line")
+        if not self._ring.write(encode(frame)):
+            self._end("it does not read what it is sent")
 
     async def until_end(self, on_frame: Callable[[Frame], object]) -> CoreFault | None:
-        """Hand on what the core sends until it has stopped; its fault, None for a reset or :meth:`stop`."""
+        """Hand on what the core sends until it has stopped; its fault, None for a reset or :meth:`stop`.
+
+        ``on_frame`` may wait; the core waits with it.
+        """
         said = asyncio.create_task(self._last_words())
         reader = FrameReader(sessions=False)
         line = self._process.stdout
@@ -132,21 +159,25 @@ class CoreMachine:
 
 async def start(board: bytes, firmware: Firmware) -> CoreMachine:
     """A core with this firmware, which runs. It ends with this process, however that ends."""
-    memory = os.memfd_create("core")  # a file of nobody: nothing of it is left behind
+    memory, shared = os.memfd_create("core"), os.memfd_create("ring")  # files of nobody: nothing is left behind
     try:
         os.write(memory, memory_with(board, firmware))
+        os.ftruncate(shared, _MEMORY_BYTES)
+        ring = Ring(mmap.mmap(shared, _BYTES + RING_SIZE))
         process = await asyncio.create_subprocess_exec(
             *("setpriv", "--pdeathsig", "KILL", "nice", "-n", "10", _qemu(), *_ARGUMENTS),
+            *("-object", f"memory-backend-file,id=shared,share=on,size=16M,mem-path=/proc/self/fd/{shared}"),
             *("-kernel", f"/proc/self/fd/{memory}"),
-            stdin=PIPE,
+            stdin=DEVNULL,
             stdout=PIPE,
             stderr=PIPE,
-            pass_fds=(memory,),
+            pass_fds=(memory, shared),
             env={"PATH": tools.PATH},
         )
     finally:
         os.close(memory)
-    return CoreMachine(firmware, process)
+        os.close(shared)
+    return CoreMachine(firmware, process, ring)
 
 
 def joined(frames: list[Frame | WireError]) -> list[Frame]:

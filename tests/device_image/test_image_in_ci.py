@@ -29,8 +29,9 @@ def ran(tmp_path: Path) -> Callable[..., tuple[Ran, list[str]]]:
             "make": "bin/make",
             "df": "bin/df",
             "uname": "bin/uname",
+            "nproc": "bin/nproc",
         }
-        usual = {"df": "echo Avail; echo 99999", "uname": "echo x86_64"}
+        usual = {"df": "echo Avail; echo 99999", "uname": "echo x86_64", "nproc": "echo 1000"}
         for name, place in places.items():
             file = tmp_path / place
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -63,6 +64,15 @@ def test_pinned_packages_are_built_and_tested(ran: Callable[..., tuple[Ran, list
 def test_tests_that_fail_are_a_failure(ran: Callable[..., tuple[Ran, list[str]]]) -> None:
     done, _ = ran(make="exit 2")
     assert (done.returncode, done.stderr) == (2, "")
+
+
+def test_tests_that_fail_on_an_overloaded_host_are_said_and_no_failure(
+    ran: Callable[..., tuple[Ran, list[str]]],
+) -> None:
+    done, _ = ran(make="exit 2", nproc="echo 0")  # more than five times no processor: any load is too much
+    assert done.returncode == 0
+    assert f"{LEFT_OUT}: tests failed on a host with a load of" in done.stderr
+    assert ran(nproc="echo 0")[0].stderr == ""
 
 
 @pytest.mark.parametrize(

@@ -137,11 +137,15 @@ async def test_what_it_writes_is_in_the_devices_log(tmp_path: Path) -> None:
     async with host.open(application()) as asked:
         client = asked.client()
         assert await client.ask("log.write", text="pump on\nagain", level="warning") == {}
+        assert await client.ask("log.write", text="\n\tone\r\n") == {}
+        for control in ("\0", "\x1b[31m", "\x7f"):
+            assert (await client.ask("log.write", text=f"x{control}"))["name"] == "EINVAL", repr(control)
         assert (await client.ask("log.write", text="x", level="loud"))["name"] == "EINVAL"
         assert (await client.ask("log.write", text="x" * 8193))["name"] == "EINVAL"
         assert (await client.ask("log.write", text="x", more=1))["name"] == "EINVAL"
     assert events(host, "output") == [
-        {"at": 0, "event": "output", "name": "app1", "stream": "log", "level": "warning", "text": "pump on\nagain"}
+        {"at": 0, "event": "output", "name": "app1", "stream": "log", "level": "warning", "text": "pump on\nagain"},
+        {"at": 0, "event": "output", "name": "app1", "stream": "log", "level": "info", "text": "\n\tone\r\n"},
     ]
 
 

@@ -27,9 +27,16 @@ def application_status(
         "component_id": str(image.component_id),
         "image_id": str(image.image_id),
         "slot": image.slot,
-        "state": "stopped" if run is None else run.state,
+        "state": _state(run),
         "core": "" if run is None else run.core,
         "on_trial": record.trial is not None and image not in record.trial.previous,
         "held_by": [asdict(each) for each in held],
         "usage": None if used is None else asdict(used),
     }
+
+
+def _state(run: ApplicationRun | None) -> str:
+    """Its state, and ``restarting`` while it waits to be started again: nobody has stopped it."""
+    if run is None:
+        return "stopped"
+    return "restarting" if run.state == "stopped" and run.task is not None else run.state

@@ -95,6 +95,9 @@ image-test-full: image-test image-kernel-test ## All attacks, all machines and t
 	@./scripts/install-image-tools arm64
 	@.venv/bin/armillary image build --arch arm64
 	@./scripts/run-image-tests arm64 $(ARGS)
+	@./scripts/install-image-tools imx8mp
+	@.venv/bin/armillary image build --arch imx8mp
+	@./scripts/run-image-tests imx8mp $(ARGS)
 
 image-kernel: setup  ## Build the device image's own kernels (KERNELS=x86_64); as they are if nothing changed
 	@.venv/bin/python -m armillary.device_image.own_kernel build --cache $(IMAGE_CACHE)/kernel $(KERNELS)

@@ -10,6 +10,7 @@ stopped if nothing of ours runs.
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 import tempfile
 import time
@@ -19,11 +20,15 @@ from pathlib import Path
 from typing import Final
 
 from armillary.device_image import disk, unified
+from armillary.device_image.architecture.hardware import HARDWARE
 from armillary.device_image.architecture.table import architecture_of
 from armillary.device_image.keys import secure_boot_keys
 from armillary.device_image.root_image import BLOCK_BYTES
 from armillary.device_image.tools import run
+from armillary.device_image.uboot import attacks as uboot
+from armillary.device_image.uboot.image import FILE as SLOT_FILE
 from armillary.device_image.virtual_machine import DISK, READY, MachineSettings, running
+from armillary.engines.flash import uboot_slots
 from armillary.engines.flash.os_disk import read_partitions, slot_partition
 from armillary.update.install.component import SLOTS
 from armillary.wire.device_image.command_line import VerifiedRoot, root_of
@@ -32,20 +37,25 @@ from armillary.wire.disk.gpt import SECTOR_BYTES
 
 # The first words of everything of ours that is started from a slot.
 _SLOT: Final = "armillary: slot"
-_ROOT_FROM: Final = "verified root from /dev/vda"
+_ROOT_FROM: Final = re.compile(r"verified root from /dev/(?:vda|mmcblk2p)(\d+)")
 _BOOT_FAILED: Final = "armillary: boot failed"
 # The firmware's own entry for the disk, after those of both slots: it starts one of the same files, or nothing.
-_NOTHING_LEFT: Final = "failed to load Boot0003"
+_NOTHING_LEFT: Final = ("failed to load Boot0003", "U-Boot: no slot starts")
 
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """One attack: its name, what it does to the signed file or to the root's bytes, on slot A or on both."""
+    """One attack: its name, what it does to the signed file or to the root's bytes, on slot A or on both.
+
+    ``environment`` is what U-Boot's environment is then; ``comes_up`` the slot that has to come up, "" for none.
+    """
 
     name: str
     unified: Callable[[bytes, Path], bytes] | None = None
     root: Callable[[bytearray, VerifiedRoot], None] | None = None
     slots: tuple[str, ...] = ("a",)
+    environment: Callable[[], bytes] | None = None
+    comes_up: str = "b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +140,31 @@ ATTACKS: Final = (
     Attack("root: one bit of every fourth data block", root=_many_data_blocks),
     Attack("root: one bit of the top of the tree", root=_top_of_the_tree),
     Attack("root: bits of the leaves of the tree", root=_leaves_of_the_tree),
-    Attack("both slots: one bit of each kernel", _flipped(".linux"), slots=SLOTS),
+    Attack("both slots: one bit of each kernel", _flipped(".linux"), slots=SLOTS, comes_up=""),
+)
+_KERNEL: Final = uboot.flipped("kernel")
+UBOOT_ATTACKS: Final = (
+    *(Attack(name, change) for name, change in uboot.CHANGES),
+    *(attack for attack in ATTACKS if attack.root is not None),
+    Attack(
+        "environment: variables that are not taken, one bit of the kernel",
+        _KERNEL,
+        environment=uboot.forbidden_variables,
+    ),
+    Attack("environment: values that are no slots, one bit of the kernel", _KERNEL, environment=uboot.hostile_values),
+    Attack("environment: both copies damaged", slots=(), environment=uboot.damaged_copies, comes_up="a"),
+    Attack("both slots: one bit of each kernel", _KERNEL, slots=SLOTS, comes_up=""),
 )
 
 
-def play(image: Path, *, within_s: float, attacks: tuple[Attack, ...] = ATTACKS) -> Iterator[Outcome]:
-    """Play attacks one after the other on machines of an image; each outcome as it comes."""
-    for attack in attacks:
+def attacks_on(image: Path) -> tuple[Attack, ...]:
+    """All attacks on a built image."""
+    return ATTACKS if architecture_of(image).has_uefi else UBOOT_ATTACKS
+
+
+def play(image: Path, *, within_s: float, attacks: tuple[Attack, ...] | None = None) -> Iterator[Outcome]:
+    """Play attacks one after the other on machines of an image, all where none are named; each outcome as it comes."""
+    for attack in attacks_on(image) if attacks is None else attacks:
         with tempfile.TemporaryDirectory(prefix="armillary-attack-") as name:
             yield _play(attack, image, Path(name), within_s)
 
@@ -151,10 +179,11 @@ def _play(attack: Attack, image: Path, folder: Path, within_s: float) -> Outcome
             seen.append(line)
             if line.startswith(_SLOT):
                 ours.add(line.removeprefix(_SLOT).strip()[0])
-                root = roots.get(line.rpartition(_ROOT_FROM)[2], "")
+                found = _ROOT_FROM.search(line)
+                root = roots.get(found[1], "") if found else ""
             elif line.startswith(_BOOT_FAILED):
                 ours.add("?" if attack.root is None else "")
-            if READY in line or _NOTHING_LEFT in line:
+            if READY in line or any(text in line for text in _NOTHING_LEFT):
                 started = line.rpartition("(slot ")[2][:1] if READY in line else ""
                 started = root if started and attack.root is not None else started
                 break
@@ -168,22 +197,32 @@ def _changed(attack: Attack, image: Path, folder: Path) -> Path:
     changed = folder / "image"
     changed.mkdir()
     run(["cp", "--sparse=always", image / DISK, changed / DISK])
-    shutil.copyfile(image / "variables.fd", changed / "variables.fd")
-    signed = (image / "unified.efi").read_bytes()
+    target = architecture_of(image)
+    kept = HARDWARE[target.name].kept
+    shutil.copyfile(image / kept, changed / kept)
+    signed = (image / ("unified.efi" if target.has_uefi else SLOT_FILE)).read_bytes()
+    content, component = b"", disk.STARTED
     if attack.unified is not None:
-        name = architecture_of(image).started_file
-        disk.boot_partition(attack.unified(signed, folder), folder / "started.img", name)
-        content, component = (folder / "started.img").read_bytes(), disk.STARTED
+        content = attack.unified(signed, folder)
+        if target.has_uefi:
+            disk.boot_partition(content, folder / "started.img", target.started_file)
+            content = (folder / "started.img").read_bytes()
     elif attack.root is not None:
-        place, size = sections_of(signed)[".cmdline"]
         whole = bytearray((image / "root.img").read_bytes())
-        attack.root(whole, root_of(signed[place : place + size].decode("ascii").rstrip("\0\n")))
+        attack.root(whole, _verified_root(signed) if target.has_uefi else uboot.verified_root(signed))
         content, component = bytes(whole), disk.ROOT
-    else:
-        return changed
     partitions = {partition.name: partition for partition in read_partitions(changed / DISK)}
+    places = {slot_partition(component, slot): content for slot in attack.slots if content}
+    if attack.environment is not None:
+        places[uboot_slots.PARTITION] = attack.environment()
     with (changed / DISK).open("r+b") as file:
-        for slot in attack.slots:
-            file.seek(partitions[slot_partition(component, slot)].first_lba * SECTOR_BYTES)
-            file.write(content)
+        for name, written in places.items():
+            file.seek(partitions[name].first_lba * SECTOR_BYTES)
+            file.write(written)
     return changed
+
+
+def _verified_root(signed: bytes) -> VerifiedRoot:
+    """The root file system that a unified image binds."""
+    place, size = sections_of(signed)[".cmdline"]
+    return root_of(signed[place : place + size].decode("ascii").rstrip("\0\n"))

@@ -27,7 +27,7 @@ from armillary.device_image.architecture.stand_ins import compile_library
 from armillary.device_image.architecture.table import ARCHITECTURES, Architecture
 from armillary.device_image.bill import bill_of_materials
 from armillary.device_image.flashing.key_files import FOLDER as KEY_FILES, write_key_files
-from armillary.device_image.keys import secure_boot_keys
+from armillary.device_image.keys import KeyPair, secure_boot_keys
 from armillary.device_image.own_kernel.build import build_kernel
 from armillary.device_image.package_sources.fetching import Places, fetch
 from armillary.device_image.recipe import (
@@ -44,6 +44,7 @@ from armillary.device_image.recipe import (
 from armillary.device_image.reference.document import key_variables, reference_values, write_document
 from armillary.device_image.reference.seen import seen_values
 from armillary.device_image.root_image import RootImage
+from armillary.device_image.uboot.image import BOOT, FILE, JOINER, LOADER, Parts, write_files
 from armillary.errors import InvalidArgumentError
 from armillary.wire.device_image.command_line import DEVELOPMENT, command_line
 from armillary.wire.disk.gpt_writing import Layout
@@ -51,6 +52,9 @@ from armillary.wire.disk.gpt_writing import Layout
 CACHE: Final = "cache"
 # One for the device, the others for what stands around it; each costs memory of the kernel.
 MOST_RADIOS: Final = 8
+
+# The device tree that the own kernel's build brings, where U-Boot starts the image.
+TREE: Final = "imx8mp-evk.dtb"
 
 # Told of every step that is done.
 Progress = Callable[[str], None]
@@ -108,16 +112,12 @@ def build(plan: Plan) -> dict[str, Any]:
     pins, packages = _packages(plan, recipe)
     requirements = distributions.locked(plan.project, recipe.python.distributions)
     root = _root(plan, recipe, packages, requirements)
-    image = _unified(plan, recipe, root, packages)
     keys = secure_boot_keys(plan.output / "keys", development=plan.development)
-    write_key_files(plan.output / KEY_FILES, keys)
-    signed = unified.sign(image, keys["signing"])
-    (plan.output / "unified.efi").write_bytes(signed)
-    plan.progress("unified image signed")
-    layout = _disk(plan, signed, root)
-    (plan.output / "variables.fd").write_bytes(firmware.variables(layout, disk.STARTED, keys, architecture=plan.target))
-    plan.progress("variables of the firmware")
-    _state(plan, signed)
+    chosen = _kernel(plan, recipe, packages)
+    if plan.target.has_uefi:
+        signed, unsigned = _for_uefi(plan, recipe, root, packages, chosen, keys)
+    else:
+        signed = unsigned = _for_uboot(plan, recipe, root, chosen, keys)
     own = root_tree.own_files(recipe, plan.project / "src")
     bill = bill_of_materials(
         recipe,
@@ -129,7 +129,7 @@ def build(plan: Plan) -> dict[str, Any]:
     )
     (plan.output / "bill.cdx.json").write_bytes(bill)
     _sizes(plan, root, len(signed))
-    return _describe(plan, recipe, root, hashlib.sha256(image).hexdigest())
+    return _describe(plan, recipe, root, unsigned)
 
 
 def fetch_parts(plan: Plan) -> None:
@@ -151,7 +151,7 @@ def _distributions(plan: Plan, recipe: Recipe, requirements: dict[str, str]) -> 
         plan.cache / "python",
         project=plan.project,
         python=recipe.python.version,
-        architecture=plan.architecture,
+        architecture=plan.target.root,
     )
     plan.progress("Python packages")
     return folder
@@ -166,11 +166,13 @@ def _packages(plan: Plan, recipe: Recipe) -> tuple[list[Pin], dict[str, Path]]:
         raise InvalidArgumentError(
             f"no pin for {', '.join(lacking)}", remedy=f"armillary image pin --arch {plan.architecture}"
         )
-    kernels = kernel_pin(recipe, plan.architecture, pinned)
-    pins = [*(pinned[name] for name in names), kernels]
+    pins = [pinned[name] for name in names]
+    wanted = recipe.kernel.get(plan.architecture)
+    if wanted is not None:
+        pins.append(kernel_pin(recipe, plan.architecture, pinned))
     files = fetch(pins, plan.cache / "debian", architecture=plan.target.debian, places=plan.places)
     plan.progress("Debian packages")
-    return pins, files | {recipe.kernel[plan.architecture].package: files[kernels.name]}
+    return pins, files if wanted is None else files | {wanted.package: files[pins[-1].name]}
 
 
 def _root(plan: Plan, recipe: Recipe, packages: Mapping[str, Path], requirements: dict[str, str]) -> RootImage:
@@ -209,22 +211,85 @@ def _stand_ins(plan: Plan, recipe: Recipe) -> dict[str, bytes]:
     """Libraries of ours in place of a distribution's, by their path in the image."""
     return {
         place: compile_library(plan.recipe_folder / source, plan.target.compiler, posixpath.basename(place))
-        for place, source in recipe.stand_ins.get(plan.architecture, {}).items()
+        for place, source in recipe.stand_ins.get(plan.target.root, {}).items()
     }
 
 
-def _unified(plan: Plan, recipe: Recipe, root: RootImage, packages: Mapping[str, Path]) -> bytes:
-    """The unsigned unified image."""
-    wanted = recipe.kernel[plan.architecture]
-    chosen = _own_kernel(plan) if plan.own_kernel else kernel.debian_kernel(packages[wanted.package], wanted.modules)
+def _kernel(plan: Plan, recipe: Recipe, packages: Mapping[str, Path]) -> kernel.Kernel:
+    """The kernel that is wanted: the distribution's, or our own, which an architecture without another always has."""
+    wanted = recipe.kernel.get(plan.architecture)
+    if plan.own_kernel or wanted is None:
+        chosen = _own_kernel(plan)
+    else:
+        chosen = kernel.debian_kernel(packages[wanted.package], wanted.modules)
     plan.progress(f"kernel {chosen.release}, {len(chosen.modules)} modules")
+    return chosen
+
+
+def _first_files(plan: Plan, chosen: kernel.Kernel) -> bytes:
+    """The initial file system, with the first program."""
     first = unified.compile_first_program(plan.recipe_folder / "init/init.c", plan.target.compiler)
+    return unified.initial_files(first, chosen)
+
+
+def _marked(plan: Plan, recipe: Recipe) -> tuple[str, ...]:
+    """What a command line says of an image that is no release, and of pretended radios."""
     marked = (DEVELOPMENT,) if recipe.development else ()
-    more = (*marked, *radio_words(plan.simulated_radios, own_kernel=plan.own_kernel))
-    line = command_line(root.verified, consoles=plan.target.consoles, built_at=tools.MADE_AT, more=more)
+    own = plan.own_kernel or plan.architecture not in recipe.kernel
+    return (*marked, *radio_words(plan.simulated_radios, own_kernel=own))
+
+
+def _for_uefi(
+    plan: Plan,
+    recipe: Recipe,
+    root: RootImage,
+    packages: Mapping[str, Path],
+    chosen: kernel.Kernel,
+    keys: Mapping[str, KeyPair],
+) -> tuple[bytes, bytes]:
+    """The unified image, signed and unsigned; the disk and the variables of the firmware are written, too."""
+    write_key_files(plan.output / KEY_FILES, keys)
+    image = _unified(plan, recipe, root, packages, chosen)
+    signed = unified.sign(image, keys["signing"])
+    (plan.output / "unified.efi").write_bytes(signed)
+    plan.progress("unified image signed")
+    disk.boot_partition(signed, plan.output / disk.STARTED_FILE, plan.target.started_file)
+    layout = _disk(plan, root)
+    (plan.output / "variables.fd").write_bytes(firmware.variables(layout, disk.STARTED, keys, architecture=plan.target))
+    plan.progress("variables of the firmware")
+    _state(plan, signed)
+    return signed, image
+
+
+def _for_uboot(
+    plan: Plan, recipe: Recipe, root: RootImage, chosen: kernel.Kernel, keys: Mapping[str, KeyPair]
+) -> bytes:
+    """The signed file of a slot; the disk and U-Boot are written, too."""
+    parts = Parts(
+        name=f"Armillary OS {recipe.version}",
+        kernel=chosen,
+        initial=_first_files(plan, chosen),
+        tree=(plan.output.parent / "kernel" / plan.target.root / TREE).read_bytes(),
+        root=root.verified,
+        words=_marked(plan, recipe),
+        target=plan.target,
+        recipe=plan.recipe_folder / "uboot",
+    )
+    cache = plan.cache / "uboot"
+    cache.mkdir(parents=True, exist_ok=True)
+    signed = write_files(parts, plan.output, key=keys["signing"], cache=cache, progress=plan.progress)
+    _disk(plan, root)
+    return signed
+
+
+def _unified(plan: Plan, recipe: Recipe, root: RootImage, packages: Mapping[str, Path], chosen: kernel.Kernel) -> bytes:
+    """The unsigned unified image."""
+    line = command_line(
+        root.verified, consoles=plan.target.consoles, built_at=tools.MADE_AT, more=_marked(plan, recipe)
+    )
     joined = unified.join(
         chosen,
-        unified.initial_files(first, chosen),
+        _first_files(plan, chosen),
         line,
         root_tree.os_release(recipe),
         architecture=plan.target,
@@ -268,17 +333,19 @@ def _stub(target: Architecture, packages: Mapping[str, Path]) -> bytes:
 def _own_kernel(plan: Plan) -> kernel.Kernel:
     """Our own kernel, which has all that it needs within."""
     cache = plan.output.parent / "kernel"
-    built = build_kernel(plan.architecture, cache / plan.architecture, plan.progress, cache=cache)
+    built = build_kernel(plan.target.root, cache / plan.target.root, plan.progress, cache=cache)
     return kernel.Kernel(built.version, built.path.read_bytes(), {})
 
 
-def _disk(plan: Plan, signed: bytes, root: RootImage) -> Layout:
-    """The whole disk, and what a slot's first partition has: a payload of its own of a release."""
-    started, data = plan.output / "started.img", plan.output / "data.img"
-    disk.boot_partition(signed, started, plan.target.started_file)
+def _disk(plan: Plan, root: RootImage) -> Layout:
+    """The whole disk; what a slot's first partition has is there already."""
+    started, data = plan.output / disk.STARTED_FILE, plan.output / "data.img"
+    has_uboot = not plan.target.has_uefi
     try:
-        disk.data_partition(data)
-        layout = disk.write_disk(plan.output / "disk.img", started=started, root=root.file, data=data)
+        disk.data_partition(data, disk.UBOOT_DATA_BYTES if has_uboot else disk.DATA_BYTES)
+        layout = disk.write_disk(
+            plan.output / "disk.img", started=started, root=root.file, data=data, has_uboot=has_uboot
+        )
     finally:
         data.unlink(missing_ok=True)
     plan.progress("disk")
@@ -319,17 +386,19 @@ def _state(plan: Plan, signed: bytes) -> None:
     plan.progress("reference values of its boot")
 
 
-def _describe(plan: Plan, recipe: Recipe, root: RootImage, unsigned_sha256: str) -> dict[str, Any]:
-    files = ("disk.img", "root.img", "started.img", "unified.efi", "variables.fd", "bill.cdx.json")
+def _describe(plan: Plan, recipe: Recipe, root: RootImage, unsigned: bytes) -> dict[str, Any]:
+    joiner = unified.JOINER if plan.target.has_uefi else JOINER
+    own = ("unified.efi", "variables.fd") if plan.target.has_uefi else (FILE, LOADER, BOOT)
+    files = ("disk.img", "root.img", disk.STARTED_FILE, *own, "bill.cdx.json")
     about = {
         "version": recipe.version,
         "development": recipe.development,
         "architecture": plan.architecture,
         "root_hash": root.verified.root_hash,
-        "unsigned_unified_sha256": unsigned_sha256,
+        "unsigned_unified_sha256": hashlib.sha256(unsigned).hexdigest(),
         "sha256": {name: _digest(plan.output / name) for name in files},
-        "bytes": root.file.stat().st_size + (plan.output / "unified.efi").stat().st_size,
-        "tools": tools.versions((*root_image.PROGRAMS, unified.JOINER, plan.target.compiler)),
+        "bytes": root.file.stat().st_size + (plan.output / own[0]).stat().st_size,
+        "tools": tools.versions((*root_image.PROGRAMS, joiner, plan.target.compiler)),
     }
     (plan.output / "image.json").write_text(json.dumps(about, indent=1) + "\n", "utf-8")
     return about

@@ -3,7 +3,9 @@
 
 ::
 
-    1  unified-kernel-image-a   FAT with one file, EFI/BOOT/BOOTX64.EFI (BOOTAA64.EFI): the signed unified image
+       uboot-environment        only where U-Boot starts the image: which slot is next, twice
+    1  unified-kernel-image-a   FAT with one file, EFI/BOOT/BOOTX64.EFI (BOOTAA64.EFI): the signed unified image;
+                                where U-Boot starts it, the signed file (FIT) itself
     2  root-fs-a                EROFS and its verity tree
     3  unified-kernel-image-b   as 1: a new image has the same in both slots; a damaged one gives way
     4  root-fs-b                as 2
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from armillary.device_image.tools import MADE_AT, run
+from armillary.engines.flash import uboot_slots
 from armillary.engines.flash.os_disk import slot_partition
 from armillary.errors import HostError
 from armillary.update.install.component import SLOTS
@@ -33,10 +36,19 @@ NAME: Final = "armillary device"
 # The components of a gateway's chip that are on the disk: what the firmware starts, and what that mounts.
 STARTED, ROOT = "unified-kernel-image", "root-fs"
 DATA: Final = "data"
+# In the folder of a built image: what a slot's first partition has, a payload of its own of a release.
+STARTED_FILE: Final = "started.img"
 # Room for images of later years: a partition cannot grow over the air.
 STARTED_BYTES: Final = 64 * MEBIBYTE
 ROOT_BYTES: Final = 96 * MEBIBYTE
 DATA_BYTES: Final = 512 * MEBIBYTE
+# Where U-Boot starts the image: behind the first partition table there is room for it, 4 MiB in all; then its
+# environment. It reads so much of a slot's first partition (image/uboot/imx8mp.env).
+UBOOT_BYTES: Final = 4 * MEBIBYTE
+ENVIRONMENT_BYTES: Final = MEBIBYTE
+# QEMU's memory cards have a size that is a power of two: this disk has one gibibyte.
+UBOOT_DATA_BYTES: Final = 698 * MEBIBYTE
+SLOT_FILE_BYTES: Final = 8 * MEBIBYTE
 # Said in full, because a host's mke2fs.conf may say otherwise: ext4 with a journal, which a power cut needs.
 FEATURES: Final = (
     "has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,"
@@ -47,17 +59,22 @@ _FAT_BYTES: Final = 3 * MEBIBYTE
 _FAT_LEAST_BYTES: Final = 16 * MEBIBYTE
 
 
-def layout() -> Layout:
-    """The partitions of every device image."""
+def layout(*, has_uboot: bool = False) -> Layout:
+    """The partitions of every device image; with U-Boot, there is room for it and its environment before the slots."""
+    kind = LINUX_DATA if has_uboot else EFI_SYSTEM
     slots = [
         wanted
         for slot in SLOTS
         for wanted in (
-            Wanted(slot_partition(STARTED, slot), EFI_SYSTEM, STARTED_BYTES),
+            Wanted(slot_partition(STARTED, slot), kind, STARTED_BYTES),
             Wanted(slot_partition(ROOT, slot), LINUX_DATA, ROOT_BYTES),
         )
     ]
-    return lay_out(NAME, [*slots, Wanted(DATA, LINUX_DATA, DATA_BYTES)])
+    if not has_uboot:
+        return lay_out(NAME, [*slots, Wanted(DATA, LINUX_DATA, DATA_BYTES)])
+    data = Wanted(DATA, LINUX_DATA, UBOOT_DATA_BYTES)
+    environment = Wanted(uboot_slots.PARTITION, LINUX_DATA, ENVIRONMENT_BYTES)
+    return lay_out(NAME, [environment, *slots, data], first=UBOOT_BYTES // SECTOR_BYTES)
 
 
 def boot_partition(unified: bytes, file: Path, name: str) -> None:
@@ -81,10 +98,10 @@ def _cut_off_zeros(file: Path) -> None:
         made.truncate(-(-len(content) // BLOCK_BYTES) * BLOCK_BYTES)
 
 
-def data_partition(file: Path) -> None:
-    """An empty ext4 file system for what the device keeps."""
+def data_partition(file: Path, size: int = DATA_BYTES) -> None:
+    """An empty ext4 file system of so many bytes for what the device keeps."""
     with file.open("wb") as made:
-        made.truncate(DATA_BYTES)
+        made.truncate(size)
     guid = str(named_guid(f"{NAME}/data file system"))
     run(
         [
@@ -95,9 +112,9 @@ def data_partition(file: Path) -> None:
     )
 
 
-def write_disk(file: Path, *, started: Path, root: Path, data: Path) -> Layout:
+def write_disk(file: Path, *, started: Path, root: Path, data: Path, has_uboot: bool = False) -> Layout:
     """Write a whole disk, sparse; both slots get the same."""
-    made = layout()
+    made = layout(has_uboot=has_uboot)
     begin, end = encode_tables(made)
     fresh = file.with_name(f"{file.name}.new")
     with fresh.open("wb") as disk:

@@ -9,6 +9,7 @@ from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.device_image.build import CACHE
 from armillary.device_image.package_sources.fetching import newest
 from armillary.device_image.recipe import package_names, pins_file, read_recipe, write_pins
+from armillary.errors import InvalidArgumentError
 
 
 def pin(folder: Path, architecture: str, output: Path | None = None) -> tuple[Path, int]:
@@ -16,8 +17,15 @@ def pin(folder: Path, architecture: str, output: Path | None = None) -> tuple[Pa
 
     Raises:
         HostError: a package is not offered.
+        InvalidArgumentError: the architecture has another one's packages.
     """
     recipe = read_recipe(folder, development=True)
+    if architecture not in recipe.kernel:
+        root = ARCHITECTURES[architecture].root
+        raise InvalidArgumentError(
+            f"{architecture} has the packages of {root}, and no pins of its own",
+            remedy=f"armillary image pin --arch {root}",
+        )
     pins = newest(
         package_names(recipe, architecture),
         folder.parent / ".image" / CACHE / "debian",

@@ -52,6 +52,18 @@ BUILD_FOR: Final = {
         "aarch64-linux-gnu-strip": "binutils-aarch64-linux-gnu",
         "/usr/share/AAVMF/AAVMF_VARS.fd": "qemu-efi-aarch64",
     },
+    "imx8mp": {
+        "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
+        "/usr/aarch64-linux-gnu/include/linux/dm-ioctl.h": "libc6-dev-arm64-cross",
+        "aarch64-linux-gnu-strip": "binutils-aarch64-linux-gnu",
+        "bison": "bison",
+        "dtc": "device-tree-compiler",
+        "flex": "flex",
+        "gcc": "gcc",
+        "make": "make",
+        "mkimage": "u-boot-tools",
+        "/usr/include/openssl/evp.h": "libssl-dev",
+    },
 }
 MACHINE_FOR: Final = {
     "x86_64": {"qemu-system-x86_64": "qemu-system-x86", "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd": "ovmf"},
@@ -59,6 +71,7 @@ MACHINE_FOR: Final = {
         "qemu-system-aarch64": "qemu-system-arm",
         "/usr/share/AAVMF/AAVMF_CODE.secboot.fd": "qemu-efi-aarch64",
     },
+    "imx8mp": {"qemu-system-aarch64": "qemu-system-arm", "debugfs": "e2fsprogs"},
 }
 
 

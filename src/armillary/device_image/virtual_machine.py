@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import Final
 
 from armillary.device_image import tools
-from armillary.device_image.architecture.hardware import HARDWARE
+from armillary.device_image.architecture.hardware import HARDWARE, NO_FIRMWARE
+from armillary.device_image.uboot.enrolment import put_enrolment
 from armillary.errors import DataFolderError, HostError
 
-DISK, VARIABLES, TPM = "disk.img", "variables.fd", "tpm"
+DISK, TPM = "disk.img", "tpm"
 ENROLMENT: Final = "opt/armillary/enrolment"
 READY: Final = "armillary: ready after"
 HOST_ADDRESS: Final = "10.0.2.2"
@@ -41,7 +42,8 @@ _END_WITHIN_S: Final = 10.0
 class MachineSettings:
     """What one machine is like. ``folder`` is its own; ``image`` is only read, and only for its first start.
 
-    ``attached`` are QEMU's words for devices that only this machine has: a modem, a core for real-time applications.
+    Without ``memory_mb`` and ``processors`` it has what its kind has. ``attached`` are QEMU's words for devices that
+    only this machine has: a modem, a core for real-time applications.
     """
 
     folder: Path
@@ -50,8 +52,8 @@ class MachineSettings:
     tpm: bool = True
     enrolment: Path | None = None
     attached: tuple[str, ...] = ()
-    memory_mb: int = 512
-    processors: int = 2
+    memory_mb: int | None = None
+    processors: int | None = None
 
 
 class VirtualMachine:
@@ -114,6 +116,8 @@ def running(settings: MachineSettings) -> Iterator[VirtualMachine]:
     """
     tools.require(tools.MACHINE, tools.MACHINE_FOR[settings.machine])
     prepare(settings)
+    if settings.enrolment is not None and not HARDWARE[settings.machine].has_fw_cfg:
+        put_enrolment(settings.folder / DISK, settings.enrolment)
     with contextlib.ExitStack() as stack:
         socket = stack.enter_context(_tpm(settings.folder / TPM)) if settings.tpm else None
         process = subprocess.Popen(  # noqa: S603 - QEMU, with our arguments
@@ -137,14 +141,20 @@ def prepare(settings: MachineSettings) -> None:
         )
     if settings.tpm and not (settings.folder / TPM).exists():
         _make_tpm(settings.folder / TPM)
-    if (settings.folder / DISK).exists() and (settings.folder / VARIABLES).exists():
+    kept = HARDWARE[settings.machine].kept
+    if (settings.folder / DISK).exists() and (settings.folder / kept).exists():
         return
     if settings.image is None or not (settings.image / DISK).exists():
         raise DataFolderError(
             f"{settings.folder}: no machine here, and no image to make one of",
             remedy="Build an image first: make image.",
         )
-    shutil.copyfile(settings.image / VARIABLES, settings.folder / VARIABLES)
+    if not (settings.image / kept).exists():
+        raise DataFolderError(
+            f"{settings.image}: an image for another machine than {settings.machine}: it has no {kept}",
+            remedy=f"Build one for it: armillary image build --arch {settings.machine}.",
+        )
+    shutil.copyfile(settings.image / kept, settings.folder / kept)
     fresh = settings.folder / f"{DISK}.new"
     tools.run(["cp", "--sparse=always", settings.image / DISK, fresh])
     fresh.rename(settings.folder / DISK)
@@ -156,22 +166,18 @@ def arguments(settings: MachineSettings, tpm_socket: Path | None) -> list[str]:
     words = [
         shutil.which(hardware.program, path=tools.PATH) or hardware.program,
         *("-machine", hardware.machine, "-accel", "tcg,thread=multi", "-cpu", hardware.processor),
-        *("-smp", str(settings.processors), "-m", str(settings.memory_mb)),
-        *("-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none", "-serial", "stdio"),
+        *("-smp", str(settings.processors or hardware.processors), "-m", str(settings.memory_mb or hardware.memory_mb)),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none", "-action", "watchdog=reset"),
         *hardware.more,
-        *("-drive", f"if=pflash,format=raw,unit=0,file={hardware.firmware},readonly=on"),
-        *("-drive", f"if=pflash,format=raw,unit=1,file={folder / VARIABLES}"),
-        *("-drive", f"if=none,id=disk,format=raw,file={folder / DISK},discard=unmap"),
-        *("-device", "virtio-blk-pci,drive=disk"),
-        *("-netdev", "user,id=network", "-device", "virtio-net-pci,netdev=network,romfile="),
-        *("-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n"),
-        *("-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n"),
-        *("-device", "i6300esb", "-action", "watchdog=reset", "-device", "virtio-rng-pci"),
     ]
+    if hardware.firmware != NO_FIRMWARE:
+        words += ["-drive", f"if=pflash,format=raw,unit=0,file={hardware.firmware},readonly=on"]
+        words += ["-drive", f"if=pflash,format=raw,unit=1,file={folder / hardware.kept}"]
+    words += [word.replace("{folder}", str(folder)) for word in hardware.devices]
     if tpm_socket is not None:
         words += ["-chardev", f"socket,id=tpm,path={tpm_socket}", "-tpmdev", "emulator,id=tpm0,chardev=tpm"]
         words += ["-device", f"{hardware.tpm},tpmdev=tpm0"]
-    if settings.enrolment is not None:
+    if settings.enrolment is not None and hardware.has_fw_cfg:
         words += ["-fw_cfg", f"name={ENROLMENT},file={settings.enrolment}"]
     return [*words, *settings.attached]
 

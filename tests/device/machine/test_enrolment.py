@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from pathlib import Path
 
@@ -66,3 +67,11 @@ def test_a_chip_of_other_components_is_refused_before_the_token_is_spent(tmp_pat
     with pytest.raises(DataFolderError, match="chip raspberry-pi-4: expected a slot for each"):
         enrolling.enrol(DeviceFolder(tmp_path / "device"), told, disk)
     assert not (tmp_path / "device").exists()
+
+
+def test_a_machine_knows_its_chip_by_its_device_tree(tmp_path: Path) -> None:
+    tree = tmp_path / "compatible"
+    tree.write_bytes(b"fsl,imx8mp-evk\0fsl,imx8mp\0")
+    assert enrolling.this_chip(tree) == "gateway-imx8mp"
+    tree.write_bytes(b"linux,dummy-virt\0")
+    assert enrolling.this_chip(tree) == enrolling.this_chip(tmp_path / "none") == enrolling.CHIPS[os.uname().machine]

@@ -10,6 +10,9 @@ from tests.device_image.booted.conftest import BOOT_S
 from armillary.device_image.architecture.table import Architecture
 from armillary.device_image.virtual_machine import READY, MachineSettings, running
 
+# The root partition of slot A.
+ROOTS = {"x86_64": "/dev/vda2", "arm64": "/dev/vda2", "imx8mp": "/dev/mmcblk2p3"}
+
 
 def test_the_image_boots_to_the_device_process_with_secure_boot_and_tpm(
     image: Path, architecture: Architecture, tmp_path: Path
@@ -21,10 +24,11 @@ def test_the_image_boots_to_the_device_process_with_secure_boot_and_tpm(
     assert ready is not None, text
     assert "slot a" in ready, text
     print(ready)  # how long it took (14.15); on a busy host it takes longer, so nothing is asserted
-    assert "armillary: slot a, verified root from /dev/vda2" in text
+    assert f"armillary: slot a, verified root from {ROOTS[architecture.name]}" in text
     # Debian's kernel for arm64 has no driver of a watchdog that virt has.
-    watchdog = "a watchdog" if architecture.name == "x86_64" else ""
-    assert f"armillary: secure boot on, a TPM, {watchdog}" in text
+    watchdog = "" if architecture.name == "arm64" else "a watchdog"
+    verified = "secure boot on" if architecture.has_uefi else "started by U-Boot"
+    assert f"armillary: {verified}, a TPM, {watchdog}" in text
     assert "armillary: eth0 has the address 10.0.2.15" in text
 
 

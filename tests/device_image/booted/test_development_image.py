@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from tests.device_image.booted.conftest import BOOT_S
 
+from armillary.device_image.architecture.hardware import VARIABLES
 from armillary.device_image.architecture.table import Architecture
 from armillary.device_image.build import CACHE, Plan, build
 from armillary.device_image.recipe import recipe_folder
-from armillary.device_image.virtual_machine import DISK, READY, VARIABLES, MachineSettings, running
+from armillary.device_image.virtual_machine import DISK, READY, MachineSettings, running
 from armillary.wire.device_image.secure_boot_variables import ALLOWED, ATTRIBUTES, EXCHANGE_KEYS, PLATFORM_KEY
 
 SAID = "this is a DEVELOPMENT image: whoever is at a serial port has a shell without a password"
@@ -58,6 +59,8 @@ def shell_at(path: Path) -> Iterator[Shell]:
 
 @pytest.fixture
 def development(image: Path, architecture: Architecture, tmp_path: Path) -> Path:
+    if not architecture.has_uefi:
+        pytest.skip("its keys are put into UEFI firmware")
     (tmp_path / "built").mkdir()
     (tmp_path / "built" / CACHE).symlink_to(image.parent / CACHE)
     output = tmp_path / "built/image"

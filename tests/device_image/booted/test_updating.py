@@ -21,6 +21,7 @@ from armillary.device_image import disk, tools, unified
 from armillary.device_image.architecture.table import Architecture, architecture_of
 from armillary.device_image.keys import secure_boot_keys
 from armillary.device_image.packages import PAYLOADS, write_packages
+from armillary.device_image.uboot.signed_file import KEY
 from armillary.device_image.virtual_machine import HOST_ADDRESS, TPM, MachineSettings, VirtualMachine, prepare, running
 
 # Download, three starts and a check-in: each start has to be waited for.
@@ -28,19 +29,36 @@ UPDATE_S = 3 * BOOT_S
 
 
 def changed(image: Path, folder: Path, old: bytes, new: bytes) -> Path:
-    """The image with other bytes in its unified image, signed again: a later OS with the same root file system."""
+    """The image with other bytes in its signed file, signed again: a later OS with the same root file system."""
     assert len(old) == len(new)
     folder.mkdir()
+    if architecture_of(image).has_uefi:
+        change_unified(image, folder, old, new)
+    else:
+        change_slot_file(image, folder, old, new)
+    (folder / "root.img").symlink_to(image / "root.img")
+    digests = {name: sha256((folder / name).read_bytes()).hexdigest() for name in PAYLOADS.values()}
+    (folder / "image.json").write_text(json.dumps({"sha256": digests}))
+    return folder
+
+
+def change_slot_file(image: Path, folder: Path, old: bytes, new: bytes) -> None:
+    key = secure_boot_keys(image / "keys")["signing"]
+    shutil.copy(key.key, folder / f"{KEY}.key")
+    shutil.copy(key.certificate, folder / f"{KEY}.crt")
+    content_ = (image / "started.img").read_bytes()
+    assert old in content_
+    (folder / "started.img").write_bytes(content_.replace(old, new))
+    tools.run(["mkimage", "-F", "-k", ".", "-r", "started.img"], folder=folder)
+
+
+def change_unified(image: Path, folder: Path, old: bytes, new: bytes) -> None:
     plain = folder / "plain.efi"
     tools.run(["osslsigncode", "remove-signature", "-in", image / "unified.efi", "-out", plain])
     content_ = plain.read_bytes()
     assert content_.count(old) == 1, old
     signed = unified.sign(content_.replace(old, new), secure_boot_keys(image / "keys")["signing"])
     disk.boot_partition(signed, folder / "started.img", architecture_of(image).started_file)
-    (folder / "root.img").symlink_to(image / "root.img")
-    digests = {name: sha256((folder / name).read_bytes()).hexdigest() for name in PAYLOADS.values()}
-    (folder / "image.json").write_text(json.dumps({"sha256": digests}))
-    return folder
 
 
 def publish(image: Path, chip: ChipProfile, version: str, here: Mapping[str, str]) -> None:
@@ -94,9 +112,8 @@ def test_an_update_is_started_and_one_that_stops_is_taken_back(
             assert "verdict=attested" in wait(machine, "check-in  verdict=", seen)
 
             later = version[:-1] + (b"9" if version[-1:] != b"9" else b"8")
-            publish(
-                changed(image, tmp_path / "b", b"VERSION_ID=" + version, b"VERSION_ID=" + later), chip, "26.13", here
-            )
+            said = b"VERSION_ID=" if architecture.has_uefi else b"Armillary OS "
+            publish(changed(image, tmp_path / "b", said + version, said + later), chip, "26.13", here)
             assert "slot b" in wait(machine, "verified root from", seen)
             wait(machine, "update-confirmed", seen)
 

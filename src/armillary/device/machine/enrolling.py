@@ -34,6 +34,9 @@ TIMEOUT_S: Final = 60.0
 _NEEDED: Final = {"service", "token", "ca"}
 # What a machine is where it is not told, by what its kernel calls itself (uname -m).
 CHIPS: Final[Mapping[str, str]] = {"x86_64": "gateway-x86-64", "aarch64": "gateway-arm64"}
+# By the chip that a device tree says it is for; who has none, or another one, goes by the above.
+COMPATIBLE: Final = Path("/proc/device-tree/compatible")
+CHIPS_BY_TREE: Final[Mapping[bytes, str]] = {b"fsl,imx8mp": "gateway-imx8mp"}
 _KNOWN: Final = {*_NEEDED, "chip", "root_of_trust", "sandbox"}
 
 
@@ -69,7 +72,16 @@ def parse_enrolment(data: bytes) -> dict[str, str]:
         ssl.create_default_context(cadata=told["ca"] or "none")
     except ssl.SSLError as error:
         raise _wrong(f"a ca that is no certificate in PEM ({error.reason or error})") from error
-    return {"chip": CHIPS[os.uname().machine], "root_of_trust": "tpm2", "sandbox": "linux", **told}
+    return {"chip": this_chip(), "root_of_trust": "tpm2", "sandbox": "linux", **told}
+
+
+def this_chip(compatible: Path = COMPATIBLE) -> str:
+    """What this machine is where it is not told."""
+    try:
+        words = compatible.read_bytes().split(b"\0")
+    except OSError:
+        words = []
+    return next((CHIPS_BY_TREE[word] for word in words if word in CHIPS_BY_TREE), CHIPS[os.uname().machine])
 
 
 def _is_service(text: str) -> bool:

@@ -32,6 +32,7 @@ DATA: Final = "/data"
 TPM: Final = "/dev/tpmrm0"
 GROUPS: Final = "/sys/fs/cgroup/cgroup.subtree_control"
 SECURE_BOOT: Final = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+UBOOT_VERSION: Final = "/proc/device-tree/chosen/u-boot,version"
 PROGRAM: Final = "armillary.device.machine.program"
 _ADDRESS_WITHIN_S: Final = 20.0
 _LOOK_EVERY_S: Final = 5.0
@@ -84,7 +85,7 @@ class Machine:
         """Be process 1."""
         watchdog = "a watchdog" if self._watchdog.is_there else "no watchdog"
         tpm = "a TPM" if os.path.exists(TPM) else "no TPM"  # noqa: PTH110 - pathlib costs a start
-        say(f"secure boot {'on' if secure_boot() else 'off'}, {tpm}, {watchdog}")
+        say(f"{started_by()}, {tpm}, {watchdog}")
         self._mount_data()
         divide_groups()
         self._signals = self._listen_to_signals()
@@ -250,6 +251,13 @@ def divide_groups() -> None:
     for controller in ("cpu", "io", "memory", "pids"):
         with contextlib.suppress(OSError), open(GROUPS, "w", encoding="ascii") as file:  # noqa: PTH123 - as below
             file.write(f"+{controller}")
+
+
+def started_by() -> str:
+    """What is known of who started the kernel. U-Boot says that it did; that it verified, nobody can ask it."""
+    if os.path.exists(UBOOT_VERSION):  # noqa: PTH110 - pathlib costs a start
+        return "started by U-Boot"
+    return f"secure boot {'on' if secure_boot() else 'off'}"
 
 
 def secure_boot() -> bool:

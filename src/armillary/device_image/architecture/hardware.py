@@ -8,17 +8,45 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+# The firmware's variables, in the folder of an image and of a machine.
+VARIABLES: Final = "variables.fd"
+# Where the machine has none of the host's.
+NO_FIRMWARE: Final = Path()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
-    """One machine, in QEMU's words; ``more`` are arguments that only this machine has."""
+    """One machine, in QEMU's words.
+
+    ``firmware`` is a file of the host; without one, the machine starts what its image brings. ``kept`` is the image's
+    file that the firmware keeps its state in, or that is the firmware; a machine has its own copy. ``devices`` are
+    those of its board, with ``{folder}`` for the machine's folder; ``more`` are arguments that only this machine has.
+    ``has_fw_cfg`` says whether its host can hand it files.
+    """
 
     program: str
     machine: str
     processor: str
-    firmware: Path
     tpm: str
+    firmware: Path = NO_FIRMWARE
+    devices: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
+    kept: str = VARIABLES
+    memory_mb: int = 512
+    processors: int = 2
+    has_fw_cfg: bool = True
+
+
+# Disk, network, watchdog and randomness of machines with a PCI bus.
+_PCI: Final = (
+    *("-serial", "stdio"),
+    *("-drive", "if=none,id=disk,format=raw,file={folder}/disk.img,discard=unmap"),
+    *("-device", "virtio-blk-pci,drive=disk"),
+    *("-netdev", "user,id=network", "-device", "virtio-net-pci,netdev=network,romfile="),
+    *("-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n"),
+    *("-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n"),
+    *("-device", "i6300esb", "-device", "virtio-rng-pci"),
+)
 
 
 HARDWARE: Final[Mapping[str, Hardware]] = {
@@ -29,6 +57,7 @@ HARDWARE: Final[Mapping[str, Hardware]] = {
         processor="max,la57=off",
         firmware=Path("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"),
         tpm="tpm-crb",
+        devices=_PCI,
         more=("-global", "driver=cfi.pflash01,property=secure,value=on"),
     ),
     # The flash with the variables is writable for the kernel: this firmware has no part in the secure world.
@@ -38,5 +67,22 @@ HARDWARE: Final[Mapping[str, Hardware]] = {
         processor="cortex-a72",
         firmware=Path("/usr/share/AAVMF/AAVMF_CODE.secboot.fd"),
         tpm="tpm-tis-device",
+        devices=_PCI,
+    ),
+    # NXP's board: what it has is on it. The console is its second serial port, the disk is in the third slot, where the
+    # board has its eMMC; the memory is what U-Boot says that there is. Its TPM is on the third bus.
+    "imx8mp": Hardware(
+        program="qemu-system-aarch64",
+        machine="imx8mp-evk",
+        processor="cortex-a53",
+        tpm="tpm-tis-i2c,bus=i2c-bus.2,address=0x2e",
+        devices=(
+            *("-serial", "null", "-serial", "stdio", "-nic", "user", "-kernel", "{folder}/boot.bin"),
+            *("-drive", "if=sd,bus=2,format=raw,file={folder}/disk.img,discard=unmap"),
+        ),
+        kept="boot.bin",
+        memory_mb=2048,
+        processors=4,
+        has_fw_cfg=False,
     ),
 }

@@ -16,30 +16,38 @@ from armillary.errors import InvalidArgumentError
 class Architecture:
     """One architecture.
 
-    ``wheels`` is what Python packages are made for, in uv's words; ``machine`` what its kernel calls itself
-    (``uname -m``). The firmware starts ``EFI/BOOT/`` and ``started_file``. ``stub_package`` is the Debian package that
-    is fetched for systemd's boot stub; where there is none, this host's is taken.
+    ``root`` is the one whose root file system and own kernel it has. ``wheels`` is what Python packages are made for,
+    in uv's words; ``machine`` what its kernel calls itself (``uname -m``). The firmware starts ``EFI/BOOT/`` and
+    ``started_file``. ``stub_package`` is the Debian package that is fetched for systemd's boot stub; where there is
+    none, this host's is taken. Where U-Boot starts the image and no UEFI firmware does, these last ones are empty.
     """
 
     name: str
+    root: str
     debian: str
     machine: str
     wheels: str
     chip: str
     compiler: str
     strip: str
-    efi: str
-    started_file: str
-    stub: Path
-    empty_variables: Path
     consoles: tuple[str, ...]
+    efi: str = ""
+    started_file: str = ""
+    stub: Path = Path()
+    empty_variables: Path = Path()
     stub_package: str | None = None
+
+    @property
+    def has_uefi(self) -> bool:
+        """Whether UEFI firmware starts the image; else U-Boot does."""
+        return bool(self.efi)
 
 
 # Wheels: Debian 13 has glibc 2.41. The last console is where programs write; machines without a screen have the first
 # serial port.
 X86_64: Final = Architecture(
     name="x86_64",
+    root="x86_64",
     debian="amd64",
     machine="x86_64",
     wheels="x86_64-manylinux_2_40",
@@ -54,6 +62,7 @@ X86_64: Final = Architecture(
 )
 ARM64: Final = Architecture(
     name="arm64",
+    root="arm64",
     debian="arm64",
     machine="aarch64",
     wheels="aarch64-manylinux_2_40",
@@ -67,7 +76,19 @@ ARM64: Final = Architecture(
     consoles=("tty0", "ttyAMA0,115200"),
     stub_package="systemd-boot-efi",
 )
-ARCHITECTURES: Final[Mapping[str, Architecture]] = {each.name: each for each in (X86_64, ARM64)}
+# NXP's i.MX 8M Plus: a chip, not an architecture, but nothing that its first stages are made of is arm64's.
+IMX8MP: Final = Architecture(
+    name="imx8mp",
+    root="arm64",
+    debian="arm64",
+    machine="aarch64",
+    wheels="aarch64-manylinux_2_40",
+    chip="gateway-imx8mp",
+    compiler="aarch64-linux-gnu-gcc",
+    strip="aarch64-linux-gnu-strip",
+    consoles=("ttymxc1,115200",),
+)
+ARCHITECTURES: Final[Mapping[str, Architecture]] = {each.name: each for each in (X86_64, ARM64, IMX8MP)}
 
 
 def architecture_of(image: Path) -> Architecture:

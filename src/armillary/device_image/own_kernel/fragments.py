@@ -26,7 +26,7 @@ FRAGMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "x86_64": (*COMMON, "x86_64"),
     "arm64": (*COMMON, "arm64", "imx8mp"),
 }
-_LINE: Final = re.compile(r'(CONFIG_[A-Z0-9a-z_]+)=(y|n|[0-9]+|0x[0-9a-f]+|"[^"\\]*")  # (\S.*)')
+_LINE: Final = re.compile(r'(CONFIG_[A-Z0-9a-z_]+)=(y|n|-?[0-9]+|0x[0-9a-f]+|"[^"\\]*")  # (\S.*)')
 _SET: Final = re.compile(r"(CONFIG_\w+)=(.*)")
 
 
@@ -69,7 +69,7 @@ def read_fragments(folder: Path, architecture: str) -> tuple[Option, ...]:
         )
     found: dict[str, Option] = {}
     for name in names:
-        for option in _options(folder / f"{name}.config"):
+        for option in read_options(folder / f"{name}.config"):
             before = found.setdefault(option.name, option)
             if before is not option:
                 raise InvalidArgumentError(
@@ -107,12 +107,13 @@ def refuse_lost(options: Sequence[Option], configuration: str) -> None:
         )
 
 
-def _options(path: Path) -> Iterable[Option]:
+def read_options(path: Path) -> Iterable[Option]:
+    """The options of one fragment; InvalidArgumentError if it is missing, or a line has another form or no reason."""
     try:
         lines = path.read_text("utf-8").splitlines()
     except OSError as error:
         raise InvalidArgumentError(
-            f"{path.name}: {error.strerror}", remedy="Each architecture's fragments are in image/kernel."
+            f"{path.name}: {error.strerror}", remedy="Fragments are in image/kernel, and U-Boot's in image/uboot."
         ) from error
     for number, line in enumerate(lines, 1):
         if not line or line.startswith("# "):

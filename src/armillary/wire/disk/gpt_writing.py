@@ -57,9 +57,12 @@ def named_guid(name: str) -> UUID:
     return uuid5(_NAMES, name)
 
 
-def lay_out(name: str, wanted: Sequence[Wanted]) -> Layout:
-    """Partitions one after the other; the disk is as large as they need. ValueError for a name that does not fit."""
-    partitions, first = [], ALIGNMENT_SECTORS
+def lay_out(name: str, wanted: Sequence[Wanted], *, first: int = ALIGNMENT_SECTORS) -> Layout:
+    """Partitions one after the other from sector ``first`` on; the disk is as large as they need.
+
+    ValueError for a name that does not fit.
+    """
+    partitions = []
     for number, each in enumerate(wanted, 1):
         if len(each.name) > MAX_NAME_CHARACTERS or not each.name.isascii():
             raise ValueError(f"partition: expected at most {MAX_NAME_CHARACTERS} ASCII characters, got {each.name!r}")

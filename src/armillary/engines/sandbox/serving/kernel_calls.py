@@ -81,8 +81,9 @@ def enter_namespaces(process: int, kinds: int) -> None:
 
 
 def namespaces_of(process: str) -> dict[str, int]:
-    """The namespaces of a process (``self`` or a number), by name."""
-    return {name: os.stat(f"/proc/{process}/ns/{name}").st_ino for name in NAMESPACES}  # noqa: PTH116 - no pathlib here
+    """The namespaces of a process (``self`` or a number), by name; the device image's own kernel has none of users."""
+    known = NAMESPACES.keys() & os.listdir(f"/proc/{process}/ns")  # noqa: PTH208 - as below
+    return {name: os.stat(f"/proc/{process}/ns/{name}").st_ino for name in known}  # noqa: PTH116 - no pathlib here
 
 
 def close_all_but(kept: set[int]) -> None:

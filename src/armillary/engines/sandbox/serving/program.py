@@ -284,7 +284,7 @@ class Server:
         if not start.wrapper:
             raise OSError(errno.EPROTO, "bwrap ended")
         inside = start.namespaces
-        kinds = sum(kind for name, kind in kernel.NAMESPACES.items() if inside[name] != self._own_namespaces[name])
+        kinds = sum(kernel.NAMESPACES[name] for name, number in inside.items() if number != self._own_namespaces[name])
         later = kinds & ~kernel.ENTERED_FIRST
         if kinds & kernel.NAMESPACES["user"]:
             start.application = self._fork_across(start, kinds & kernel.ENTERED_FIRST, later)

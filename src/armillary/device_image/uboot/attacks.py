@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is changed of a slot's signed file, and of U-Boot's environment, by who attacks a disk that U-Boot starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from armillary.device_image.keys import secure_boot_keys
+from armillary.device_image.tools import run
+from armillary.device_image.uboot.signed_file import KEY
+from armillary.engines.flash.uboot_slots import SECOND_COPY_BYTES
+from armillary.wire.device_image.command_line import VerifiedRoot, root_of
+from armillary.wire.device_image.flattened_tree import properties_of
+from armillary.wire.disk.uboot_environment import Copy, encode_copy
+
+_DATA: Final = "/images/{}/data"
+_SIGNATURE: Final = "/configurations/slot-a/signature"
+
+
+def verified_root(signed: bytes) -> VerifiedRoot:
+    """The root file system that a slot's file binds."""
+    tree = _part(signed, _DATA.format("tree-a"))
+    return root_of(_part(tree, "/chosen/bootargs").rstrip(b"\0").decode("ascii"))
+
+
+def flipped(image: str) -> Callable[[bytes, Path], bytes]:
+    """One bit of the middle of an image in the file."""
+
+    def change(signed: bytes, _: Path) -> bytes:
+        place, size = properties_of(signed)[_DATA.format(image)]
+        changed = bytearray(signed)
+        changed[place + size // 2] ^= 1
+        return bytes(changed)
+
+    return change
+
+
+def _another_root(signed: bytes, _: Path) -> bytes:
+    bound = verified_root(signed).root_hash.encode("ascii")
+    return signed.replace(bound, bound[::-1])
+
+
+def _another_configuration(signed: bytes, folder: Path) -> bytes:
+    """The device tree of the other slot: each part has the right hash, the whole has not."""
+    return _with(signed, folder, ["fdtput", "-t", "s"], "/configurations/slot-a", "fdt", "tree-b")
+
+
+def _unsigned(signed: bytes, folder: Path) -> bytes:
+    return _with(signed, folder, ["fdtput", "-r"], _SIGNATURE)
+
+
+def _signed_by_a_stranger(signed: bytes, folder: Path) -> bytes:
+    stranger = secure_boot_keys(folder / "stranger")["signing"]
+    (folder / f"{KEY}.key").write_bytes(stranger.key.read_bytes())
+    (folder / f"{KEY}.crt").write_bytes(stranger.certificate.read_bytes())
+    return _with(signed, folder, ["mkimage", "-F", "-k", ".", "-r"])
+
+
+def _truncated(signed: bytes, _: Path) -> bytes:
+    # What follows on the disk is the file that was there: zeros stand for flash that was never written.
+    return signed[: len(signed) // 2].ljust(len(signed), b"\0")
+
+
+def _plain_kernel(signed: bytes, _: Path) -> bytes:
+    """What another U-Boot would start without asking for a signature."""
+    return _part(signed, _DATA.format("kernel"))
+
+
+CHANGES: Final[tuple[tuple[str, Callable[[bytes, Path], bytes]], ...]] = (
+    ("signed file: one bit of the kernel", flipped("kernel")),
+    ("signed file: one bit of the initial file system", flipped("initial")),
+    ("signed file: one bit of the device tree", flipped("tree-a")),
+    ("signed file: another root hash in the command line", _another_root),
+    ("signed file: another configuration", _another_configuration),
+    ("signed file: unsigned", _unsigned),
+    ("signed file: signed by another key", _signed_by_a_stranger),
+    ("signed file: truncated", _truncated),
+    ("signed file: a kernel without one", _plain_kernel),
+)
+
+
+def forbidden_variables() -> bytes:
+    """An environment whose copies are whole and say what would let an unsigned kernel start, if they were taken."""
+    variables = {
+        "boot_next": "a",
+        "bootargs": "init=/bin/sh",
+        "bootcmd": "setenv verify n; mmc read 0x50000000 0x2800 0x4000; bootm 0x50000000#slot-a",
+        "start_a": "bootm start 0x50000000; bootm loados; bootm go",
+        "verify": "n",
+    }
+    return _environment(encode_copy(Copy(1, variables)), encode_copy(Copy(2, variables)))
+
+
+def hostile_values() -> bytes:
+    """The variables that are taken, with values that are no slots but the ends of other commands."""
+    variables = {"boot_next": 'a" = "a"; then setenv verify n; fi; if test "a', "boot_order": "b a; setenv verify n"}
+    return _environment(encode_copy(Copy(1, variables)), encode_copy(Copy(2, variables)))
+
+
+def damaged_copies() -> bytes:
+    """Neither copy is whole; both would say that slot B is next."""
+    copies = [bytearray(encode_copy(Copy(flag, {"boot_next": "b", "boot_order": "b a"}))) for flag in (1, 2)]
+    for copy in copies:
+        copy[20] ^= 1
+    return _environment(*map(bytes, copies))
+
+
+def _environment(first: bytes, second: bytes) -> bytes:
+    return first.ljust(SECOND_COPY_BYTES, b"\0") + second
+
+
+def _part(tree: bytes, path: str) -> bytes:
+    place, size = properties_of(tree)[path]
+    return tree[place : place + size]
+
+
+def _with(signed: bytes, folder: Path, command: list[str], *more: str) -> bytes:
+    (folder / "slot.fit").write_bytes(signed)
+    run([*command, "slot.fit", *more], folder=folder)
+    return (folder / "slot.fit").read_bytes()

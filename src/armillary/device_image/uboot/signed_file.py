@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The signed file of a slot: kernel, initial file system and device tree in one, as U-Boot takes it (FIT).
+
+It has a configuration for each slot, ``slot-a`` and ``slot-b``, each with a device tree of its own: that has the
+command line, with the root hash and the slot. So both slots hold the same bytes. A configuration is signed with the
+hashes of all that it names. Joining and signing are mkimage's.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import zstandard
+
+from armillary.device_image.keys import KeyPair
+from armillary.device_image.tools import run
+
+# The name under which U-Boot's control device tree has the key.
+KEY: Final = "armillary"
+# The kernel is unpacked there: two megabytes of an address that is whole in two, behind U-Boot's first page of memory.
+LOAD_AT: Final = 0x40400000
+_ALGORITHM: Final = "sha256,rsa2048"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedFile:
+    """A slot's file, and U-Boot's control device tree with the key that it asks for."""
+
+    content: bytes
+    control_tree: bytes
+
+
+def with_overlay(tree: bytes, overlay: str) -> bytes:
+    """A device tree with what the source of an overlay adds; HostError with dtc's words if it does not fit."""
+    with tempfile.TemporaryDirectory(prefix="armillary-tree-") as name:
+        folder = Path(name)
+        (folder / "base").write_bytes(tree)
+        (folder / "overlay.dts").write_text(overlay, "utf-8")
+        run(["dtc", "-q", "-@", "-I", "dts", "-O", "dtb", "-o", folder / "overlay", folder / "overlay.dts"])
+        run(["fdtoverlay", "-i", folder / "base", "-o", folder / "joined", folder / "overlay"])
+        return (folder / "joined").read_bytes()
+
+
+def chosen(line: str) -> str:
+    """The source of an overlay that puts a command line into a device tree."""
+    fragment = f'fragment@0 {{ target-path = "/chosen"; __overlay__ {{ bootargs = "{line}"; }}; }};'
+    return f"/dts-v1/;\n/plugin/;\n/ {{ {fragment} }};\n"
+
+
+def join(
+    kernel: bytes, initial: bytes, trees: Mapping[str, bytes], *, name: str, key: KeyPair, control_tree: bytes
+) -> SignedFile:
+    """Join and sign; ``trees`` are by slot, ``name`` is what the file is called in itself."""
+    with tempfile.TemporaryDirectory(prefix="armillary-fit-") as temporary:
+        folder = Path(temporary)
+        (folder / "kernel").write_bytes(zstandard.ZstdCompressor(level=19, threads=0).compress(kernel))
+        (folder / "initial").write_bytes(initial)
+        for slot, tree in trees.items():
+            (folder / f"tree-{slot}").write_bytes(tree)
+        (folder / f"{KEY}.key").write_bytes(key.key.read_bytes())
+        (folder / f"{KEY}.crt").write_bytes(key.certificate.read_bytes())
+        (folder / "control").write_bytes(control_tree)
+        (folder / "slot.its").write_text(_source(name, tuple(trees)), "utf-8")
+        words = ["-f", "slot.its", "-k", ".", "-K", "control", "-r", "slot.fit"]
+        run(["mkimage", *words], folder=folder)
+        return SignedFile((folder / "slot.fit").read_bytes(), (folder / "control").read_bytes())
+
+
+def _source(name: str, slots: tuple[str, ...]) -> str:
+    """What mkimage makes the file of."""
+    images = [
+        _image(
+            "kernel", "kernel", f'os = "linux"; compression = "zstd"; load = <{LOAD_AT:#x}>; entry = <{LOAD_AT:#x}>;'
+        ),
+        _image("initial", "ramdisk", 'os = "linux"; compression = "none";'),
+        *(_image(f"tree-{slot}", "flat_dt", 'compression = "none";') for slot in slots),
+    ]
+    configurations = [
+        f'slot-{slot} {{ kernel = "kernel"; ramdisk = "initial"; fdt = "tree-{slot}"; signature {{ '
+        f'algo = "{_ALGORITHM}"; key-name-hint = "{KEY}"; sign-images = "kernel", "ramdisk", "fdt"; }}; }};'
+        for slot in slots
+    ]
+    return (
+        f'/dts-v1/;\n/ {{ description = "{name}"; #address-cells = <1>;\nimages {{\n{chr(10).join(images)}\n}};\n'
+        f'configurations {{ default = "slot-{slots[0]}";\n{chr(10).join(configurations)}\n}};\n}};\n'
+    )
+
+
+def _image(name: str, kind: str, more: str) -> str:
+    return (
+        f'{name} {{ data = /incbin/("{name}"); type = "{kind}"; arch = "arm64"; {more} hash {{ algo = "sha256"; }}; }};'
+    )

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""U-Boot's source: the pinned file of Debian's source package, unpacked once, with some lines changed."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from armillary.device_image.tools import run
+from armillary.errors import HostError
+
+PACKAGE: Final = "u-boot"
+# Debian's package, and the file of it that is used: its maintainers' changes concern other boards.
+VERSION: Final = "2025.01-3+deb13u1"
+FILE: Final = "u-boot_2025.01.orig.tar.bz2"
+SHA256: Final = "cdef7d507c93f1bbd9f015ea9bc21fa074268481405501945abc6f854d5b686f"
+FOLDER: Final = "u-boot-2025.01"
+# Half of its files, of which none is used: unpacking takes as long as compiling.
+_LEFT_OUT: Final = ("doc", "dts/upstream/Bindings", "dts/upstream/src/arm", "tools/binman/test", "tools/patman")
+_SOURCES: Final = (
+    "Types: deb-src\nURIs: http://deb.debian.org/debian\nSuites: trixie trixie-updates\nComponents: main\n"
+    "Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One line of the source that is changed: its file, a pattern that one line matches, what stands there then."""
+
+    file: str
+    pattern: str
+    line: str
+    why: str
+
+
+EDITS: Final = (
+    Edit(
+        "arch/arm/mach-imx/imx8m/Kconfig",
+        r"^config IMX8M\n\tbool\n\tselect BINMAN$",
+        "config IMX8M\n\tbool",
+        "Joining the first loader with NXP's memory training is the board's own build, and needs NXP's files.",
+    ),
+    Edit(
+        "arch/arm/mach-imx/imx8m/Kconfig",
+        r"^\tselect LTO$",
+        "",
+        "Only the first loader has to be small; without it a build takes half a minute.",
+    ),
+    Edit(
+        "arch/arm/mach-imx/imx8m/Kconfig",
+        r'^config TARGET_IMX8MP_EVK\n\tbool "imx8mp LPDDR4 EVK board"\n\tselect IMX8MP\n\tselect SUPPORT_SPL\n'
+        r"\tselect IMX8M_LPDDR4\n\tselect FSL_CAAM\n\tselect ARCH_MISC_INIT$",
+        'config TARGET_IMX8MP_EVK\n\tbool "imx8mp LPDDR4 EVK board"\n\tselect IMX8MP\n\tselect SUPPORT_SPL\n'
+        "\tselect IMX8M_LPDDR4",
+        "Hashes and signatures are calculated by this program: QEMU has no CAAM, and each chip's is another one.",
+    ),
+    Edit(
+        "include/configs/imx8mp_evk.h",
+        r"^#define PHYS_SDRAM_SIZE\s.*$",
+        "#define PHYS_SDRAM_SIZE 0x80000000",
+        "The module has 2 GB (content/chips/gateway-imx8mp.toml), NXP's board 6 GB.",
+    ),
+    Edit(
+        "include/configs/imx8mp_evk.h",
+        r"^#define PHYS_SDRAM_2\s.*$",
+        "",
+        "Its second part is not there.",
+    ),
+    Edit(
+        "include/configs/imx8mp_evk.h",
+        r"^#define PHYS_SDRAM_2_SIZE\s.*$",
+        '#define CFG_ENV_FLAGS_LIST_STATIC "boot_next:sw,boot_order:sw"',
+        "The variables that are taken of what is stored: no option says it.",
+    ),
+    Edit(
+        "arch/arm/mach-imx/imx8m/soc.c",
+        r"^\tenum boot_device dev = get_boot_device\(\);$",
+        "\tenum boot_device dev = MMC3_BOOT;",
+        "The environment is that of the eMMC, wherever the first loader came from; QEMU has no boot ROM to be asked.",
+    ),
+    Edit(
+        "drivers/mmc/fsl_esdhc_imx.c",
+        r"^\tclk = \(pre_div << 8\) \| \(div << 4\);$",
+        "\tclk = (pre_div << 8) | (div << 4) | 0xf;",
+        "Reserved bits that the manual wants as ones: QEMU takes them for the clock's switch.",
+    ),
+    Edit(
+        "drivers/tpm/tpm_tis.h",
+        r"^\tTIS_SHORT_TIMEOUT_MS\s*= 750,$",
+        "\tTIS_SHORT_TIMEOUT_MS\t\t= 20000,",
+        "A TPM in software on a busy host answers late; without an answer the start goes on unmeasured.",
+    ),
+    Edit(
+        "drivers/tpm/tpm_tis.h",
+        r"^\tTIS_LONG_TIMEOUT_MS\s*= 2000,$",
+        "\tTIS_LONG_TIMEOUT_MS\t\t= 20000,",
+        "As above.",
+    ),
+)
+
+
+def changes() -> str:
+    """What is changed of the source: part of what U-Boot is made of."""
+    return "\n".join(f"{edit.file} {edit.pattern} {edit.line}" for edit in EDITS)
+
+
+def edited(text: str, edit: Edit) -> str:
+    """A file's text with its one such line changed; ValueError if it has none or several: look at the source."""
+    changed, times = re.subn(edit.pattern, lambda _: edit.line, text, flags=re.MULTILINE)
+    if times != 1:
+        raise ValueError(f"{edit.file} has {times} lines like {edit.pattern}")
+    return changed
+
+
+def unpack(cache: Path) -> Path:
+    """The folder of the source in the cache; what was half done is unpacked again.
+
+    Raises:
+        HostError: the file is not to be had, or is not the pinned one.
+    """
+    room = cache / f"source-{hashlib.sha256(f'{SHA256} {changes()}'.encode()).hexdigest()[:16]}"
+    if not room.is_dir():
+        fresh = room.with_suffix(".new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        left_out = (f"--exclude={FOLDER}/{each}" for each in _LEFT_OUT)
+        run(["tar", "--extract", "--file", fetch(cache), "--directory", fresh, *left_out])
+        for edit in EDITS:
+            file = fresh / FOLDER / edit.file
+            file.write_text(edited(file.read_text("utf-8"), edit), "utf-8")
+        fresh.rename(room)
+    return room / FOLDER
+
+
+def fetch(cache: Path) -> Path:
+    """The pinned file in the cache, fetched with source lists of its own: the host's stay as they are.
+
+    Raises:
+        HostError: the file is not to be had, or is not the pinned one.
+    """
+    file = cache / FILE
+    if not file.exists():
+        lists = (cache / "lists").absolute()
+        (lists / "partial").mkdir(parents=True, exist_ok=True)
+        sources = (cache / "sources").absolute()
+        sources.mkdir(exist_ok=True)
+        (sources / "u-boot.sources").write_text(_SOURCES, "ascii")
+        options = ["APT::Sandbox::User=root", "Dir::Etc::sourcelist=/dev/null", f"Dir::Etc::sourceparts={sources}"]
+        options += [f"Dir::State::lists={lists}", "Dir::Cache::pkgcache=", "Dir::Cache::srcpkgcache="]
+        words = ["apt-get", "-q", *(word for option in options for word in ("-o", option))]
+        run([*words, "update"])
+        run([*words, "source", "--download-only", "--tar-only", f"{PACKAGE}={VERSION}"], folder=cache)
+    with file.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if found != SHA256:
+        file.unlink()
+        raise HostError(
+            f"{FILE}: the file that was fetched is not the pinned one ({SHA256[:16]}), but {found[:16]}",
+            remedy="Whoever served it changed it: try again, or compare with another mirror.",
+        )
+    return file

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An enrolment is put onto the data partition of a machine that is off, once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from armillary.device_image import disk
+from armillary.device_image.tools import run
+from armillary.device_image.uboot.enrolment import put_enrolment
+from armillary.errors import HostError
+from armillary.wire.disk.gpt import SECTOR_BYTES
+from armillary.wire.disk.gpt_writing import LINUX_DATA, Wanted, encode_tables, lay_out
+
+pytestmark = pytest.mark.skipif(shutil.which("debugfs", path="/usr/sbin") is None, reason="needs e2fsprogs")
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    size = 8 << 20
+    made = lay_out("test", [Wanted("other", LINUX_DATA, 1 << 20), Wanted(disk.DATA, LINUX_DATA, size)])
+    disk.data_partition(tmp_path / "data.img", size)
+    path = tmp_path / "disk.img"
+    with path.open("wb") as file:
+        file.write(encode_tables(made)[0])
+        file.truncate(made.sectors * SECTOR_BYTES)
+        os.pwrite(file.fileno(), (tmp_path / "data.img").read_bytes(), made.partitions[1].first_lba * SECTOR_BYTES)
+    return path
+
+
+def kept(path: Path) -> str:
+    return run(["debugfs", "-R", "cat enrolment.json", f"{path}?offset={2 * (1 << 20)}"]).decode()
+
+
+def test_it_is_put_once_and_another_one_takes_its_place(whole: Path, tmp_path: Path) -> None:
+    told = tmp_path / "told.json"
+    told.write_text('{"token": "1"}')
+    put_enrolment(whole, told)
+    assert kept(whole) == '{"token": "1"}'
+    before = whole.read_bytes()
+    put_enrolment(whole, told)
+    assert whole.read_bytes() == before
+    told.write_text('{"token": "2"}')
+    put_enrolment(whole, told)
+    assert kept(whole) == '{"token": "2"}'
+    run(["e2fsck", "-f", "-n", f"{whole}?offset={2 * (1 << 20)}"])
+
+
+def test_a_data_partition_that_is_none_is_said(whole: Path, tmp_path: Path) -> None:
+    with whole.open("r+b") as file:
+        os.pwrite(file.fileno(), bytes(1 << 20), 2 * (1 << 20))
+    told = tmp_path / "told.json"
+    told.write_text("{}")
+    with pytest.raises(HostError, match="e2fsck failed"):
+        put_enrolment(whole, told)

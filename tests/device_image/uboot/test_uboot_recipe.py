@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What U-Boot is made of: options with their reasons, the built-in environment, the source as it is pinned and changed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from armillary.device_image import disk
+from armillary.device_image.own_kernel.fragments import read_options
+from armillary.device_image.recipe import recipe_folder
+from armillary.device_image.uboot import source
+from armillary.device_image.uboot.building import ENVIRONMENT, OPTIONS
+from armillary.device_image.uboot.source import EDITS, FILE, Edit, edited, fetch
+from armillary.engines.flash import uboot_slots
+from armillary.engines.flash.os_disk import slot_partition
+from armillary.errors import HostError
+from armillary.wire.disk.gpt import SECTOR_BYTES
+from armillary.wire.disk.uboot_environment import COPY_BYTES
+
+FOLDER = recipe_folder() / "uboot"
+# The only commands that the built-in environment uses; echo, setenv, run, test, if and reset are always there.
+COMMANDS = {"CONFIG_CMD_BOOTM", "CONFIG_CMD_MMC", "CONFIG_CMD_SAVEENV"}
+
+
+def options() -> dict[str, str]:
+    found = list(read_options(FOLDER / OPTIONS))
+    assert len({option.name for option in found}) == len(found)
+    return {option.name: option.value for option in found}
+
+
+def environment() -> dict[str, str]:
+    lines = (FOLDER / ENVIRONMENT).read_text("ascii").splitlines()
+    return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+
+
+def test_only_signed_files_are_started_and_nobody_is_asked() -> None:
+    found = options()
+    wanted = {
+        "FIT_SIGNATURE": "y",
+        "LEGACY_IMAGE_FORMAT": "n",
+        "BOOTDELAY": "-2",
+        "ENV_WRITEABLE_LIST": "y",
+        "WATCHDOG_AUTOSTART": "y",
+        "MEASURED_BOOT": "y",
+        "MEASURE_DEVICETREE": "y",
+        "NO_NET": "y",
+        "USB": "n",
+    }
+    assert {name: found[f"CONFIG_{name}"] for name in wanted} == wanted
+    assert {name for name, value in found.items() if name.startswith("CONFIG_CMD_") and value == "y"} == COMMANDS
+    built_in = environment()
+    assert built_in["stdin"] == "nulldev"
+    assert built_in["bootcmd"].endswith("; reset")
+
+
+def test_slots_and_environment_are_where_the_disk_has_them() -> None:
+    made, found, built_in = disk.layout(has_uboot=True), options(), environment()
+    place = made.partition(uboot_slots.PARTITION).first_lba * SECTOR_BYTES
+    assert int(found["CONFIG_ENV_OFFSET"], 16) == place
+    assert int(found["CONFIG_ENV_OFFSET_REDUND"], 16) == place + uboot_slots.SECOND_COPY_BYTES
+    assert int(found["CONFIG_ENV_SIZE"], 16) == COPY_BYTES
+    for slot in ("a", "b"):
+        match = re.fullmatch(rf"mmc read (\w+) (\w+) (\w+) && bootm \1#slot-{slot}", built_in[f"start_{slot}"])
+        assert match is not None
+        partition = made.partition(slot_partition(disk.STARTED, slot))
+        assert (int(match[2], 16), int(match[3], 16)) == (partition.first_lba, disk.SLOT_FILE_BYTES // SECTOR_BYTES)
+        assert partition.sectors * SECTOR_BYTES > disk.SLOT_FILE_BYTES
+
+
+def test_the_disk_is_as_large_as_a_memory_card_of_qemu() -> None:
+    assert disk.layout(has_uboot=True).sectors * SECTOR_BYTES == 1 << 30
+
+
+def test_each_change_of_the_source_has_a_reason_and_one_place() -> None:
+    assert all(edit.why.endswith(".") for edit in EDITS)
+    edit = Edit("file", r"^old$", "new \\1", "Why.")
+    assert edited("x\nold\ny", edit) == "x\nnew \\1\ny"
+    for text in ("x", "old\nold"):
+        with pytest.raises(ValueError, match="file has"):
+            edited(text, edit)
+
+
+def test_another_source_than_the_pinned_one_is_refused_and_not_kept(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"another")
+    with pytest.raises(HostError, match="is not the pinned one"):
+        fetch(tmp_path)
+    assert not (tmp_path / FILE).exists()
+    assert re.fullmatch(r"[0-9a-f]{64}", source.SHA256)

@@ -27,9 +27,7 @@ NOT_TRUSTED = 1
 def told(image: Path, architecture: Architecture, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What both starts told, by step; between them the power went."""
     if not (image.parent / "kernel" / architecture.name).is_dir():
-        pytest.skip(
-            f"there is no own kernel beside the image; to enable: make image-kernel KERNELS={architecture.name}"
-        )
+        pytest.skip(f"no own kernel is beside the image; to enable: make image-kernel KERNELS={architecture.name}")
     folder = tmp_path_factory.mktemp("wifi") / "machine"
     settings = MachineSettings(
         folder=folder, image=story_image(image, architecture), machine=architecture.name, tpm=False

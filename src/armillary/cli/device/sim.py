@@ -16,7 +16,7 @@ from typing import Annotated, Final
 import typer
 
 from armillary.cli.device import sim_equipment
-from armillary.cli.device.simulated import peripheral
+from armillary.cli.device.simulated import modem, peripheral
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import Shown, adopt, note, noun, record
 from armillary.sim.power.boards import board_names, matching, open_board
@@ -24,7 +24,9 @@ from armillary.sim.power.campaign import Campaign, Effort, parts_of
 from armillary.sim.power.tally import Tally, together
 from armillary.sim.power.transactions import TRANSACTIONS
 
-app = noun("Simulators: cut the power at every write of a device, play attacks and roll-outs, run equipment.")
+app = noun(
+    "Simulators: cut the power at every write of a device, play attacks and roll-outs, run machines and a modem."
+)
 
 SHOWN_FAILURES: Final = 5  # to people; --json has more
 _DEFAULT: Final = Effort()
@@ -34,7 +36,7 @@ SearchPart = Callable[[str, Effort, int], tuple[Tally, float]]
 
 @app.callback()
 def sim() -> None:
-    """Simulators: cut the power at every write of a device, play attacks and roll-outs, run equipment."""
+    """Simulators: cut the power at every write of a device, play attacks and roll-outs, run machines and a modem."""
 
 
 @app.command("power-cut")
@@ -125,7 +127,7 @@ def crashes(
     record({**asdict(found), "seed": seed}).show(as_json=as_json)
 
 
-adopt(app, sim_equipment.app, peripheral.app)
+adopt(app, sim_equipment.app, peripheral.app, modem.app)
 
 
 def search_part(board: str, effort: Effort, number: int) -> tuple[Tally, float]:

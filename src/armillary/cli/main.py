@@ -109,6 +109,7 @@ ON_THEIR_OWN: dict[tuple[str, ...], str] = {
     ("image", "flash"): "device_image.flash",
     ("image", "pin"): "device_image.pin",
     ("image", "package"): "device_image.package",
+    ("image", "power-cuts"): "device_image.power_cuts",
 }
 
 # Commands whose process goes on for months, without the library of the command line where their options are plain: the

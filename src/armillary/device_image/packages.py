@@ -33,9 +33,14 @@ CHIPS: Final[Mapping[str, str]] = {each.name: each.chip for each in ARCHITECTURE
 
 
 def write_packages(
-    image: Path, chip: ChipProfile, *, security_version: int, allow_development: bool = False
+    image: Path,
+    chip: ChipProfile,
+    *,
+    security_version: int,
+    allow_development: bool = False,
+    into: Path | None = None,
 ) -> Mapping[str, Path]:
-    """Write the packages of a built image beside it; returns component -> file.
+    """Write the packages of a built image beside it, or into another folder; returns component -> file.
 
     The image id of a package follows from its payload and its security version: the same image is the same release.
 
@@ -78,7 +83,7 @@ def write_packages(
                 f"{component.name}: expected at most {component.size_limit_bytes:,} bytes, got {len(package):,}",
                 remedy="Leave something out of the image: image/image.toml.",
             )
-        written[component.name] = image / f"{component.name}.package"
+        written[component.name] = (into or image) / f"{component.name}.package"
         written[component.name].write_bytes(package)
     return written
 

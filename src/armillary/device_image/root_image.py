@@ -45,8 +45,13 @@ def make_root(tree: Tree, file: Path, *, name: str) -> RootImage:
         )
         data = plain.read_bytes()
     data += bytes(-len(data) % BLOCK_BYTES)
-    blocks = len(data) // BLOCK_BYTES
     salt = hashlib.sha256(b"armillary verity salt\0" + data).hexdigest()
+    return RootImage(file, add_tree(data, file, salt=salt), tree.sizes())
+
+
+def add_tree(data: bytes, file: Path, *, salt: str) -> VerifiedRoot:
+    """Write ``data`` (whole blocks) and its verity tree behind it; HostError if veritysetup fails."""
+    blocks = len(data) // BLOCK_BYTES
     file.write_bytes(data)
     said = run(
         [
@@ -58,7 +63,7 @@ def make_root(tree: Tree, file: Path, *, name: str) -> RootImage:
     match = _HASH.search(said)
     if match is None:
         raise HostError(f"veritysetup said no root hash: {said:.200}", remedy="Use the version of Debian 13.")
-    return RootImage(file, VerifiedRoot(match[1], salt, blocks), tree.sizes())
+    return VerifiedRoot(match[1], salt, blocks)
 
 
 def remember(image: RootImage) -> None:

@@ -59,8 +59,9 @@ class MachineSettings:
 class VirtualMachine:
     """A machine that runs; what it writes to its serial port comes as lines."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], tpm: subprocess.Popen[bytes] | None = None) -> None:
         self._process = process
+        self._tpm = tpm
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -87,9 +88,16 @@ class VirtualMachine:
         return None, seen
 
     def pull_the_plug(self) -> None:
-        """Switch the machine off from one instant to the next."""
+        """Switch the machine off from one instant to the next, its TPM too."""
         self._process.kill()
+        self.break_tpm()
         self._process.wait()
+
+    def break_tpm(self) -> None:
+        """End the TPM while the machine runs: it answers nothing from now on."""
+        if self._tpm is not None:
+            self._tpm.kill()
+            self._tpm.wait()
 
     @property
     def is_on(self) -> bool:
@@ -119,16 +127,17 @@ def running(settings: MachineSettings) -> Iterator[VirtualMachine]:
     if settings.enrolment is not None and not HARDWARE[settings.machine].has_fw_cfg:
         put_enrolment(settings.folder / DISK, settings.enrolment)
     with contextlib.ExitStack() as stack:
-        socket = stack.enter_context(_tpm(settings.folder / TPM)) if settings.tpm else None
+        socket = settings.folder / TPM / "control"
+        tpm = stack.enter_context(_tpm(socket)) if settings.tpm else None
         process = subprocess.Popen(  # noqa: S603 - QEMU, with our arguments
-            arguments(settings, socket),
+            arguments(settings, socket if settings.tpm else None),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             preexec_fn=tools.lower_priority,  # noqa: PLW1509 - os.nice alone
         )
         stack.callback(_end, process)
-        yield VirtualMachine(process)
+        yield VirtualMachine(process, tpm)
 
 
 def prepare(settings: MachineSettings) -> None:
@@ -183,9 +192,9 @@ def arguments(settings: MachineSettings, tpm_socket: Path | None) -> list[str]:
 
 
 @contextlib.contextmanager
-def _tpm(folder: Path) -> Iterator[Path]:
-    """A TPM in software, with the state that the folder keeps; where its control socket is."""
-    socket = folder / "control"
+def _tpm(socket: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A TPM in software, with the state that the socket's folder keeps; it is asked through that socket."""
+    folder = socket.parent
     socket.unlink(missing_ok=True)
     process = subprocess.Popen(  # noqa: S603 - swtpm, with our arguments
         [
@@ -202,7 +211,7 @@ def _tpm(folder: Path) -> Iterator[Path]:
             if process.poll() is not None or time.monotonic() > ends_at:
                 raise HostError("swtpm does not start", remedy=f"Look into {folder}; remove it for a new TPM.")
             time.sleep(0.02)
-        yield socket
+        yield process
     finally:
         _end(process)
 

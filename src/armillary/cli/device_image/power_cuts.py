@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary image power-cuts``: cuts the power of a machine in QEMU again and again while it takes OS updates."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import sys
+from collections import Counter
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from armillary.cli.device_image.build import ArchitectureName
+from armillary.cli.terminal.json_option import JsonOption
+from armillary.cli.terminal.output import Shown, note, noun
+
+if TYPE_CHECKING:
+    from armillary.device_image.power.cuts import Round
+
+app = noun("Images of a catalog.")
+app.callback(help="Images of a catalog.")(lambda: None)
+
+# For one wait: an update and its start on an emulated machine, on a host that does much else.
+WITHIN_S = 900.0
+ROUNDS, CONSOLE = "rounds.jsonl", "console.log"
+
+
+@app.command("power-cuts")
+def power_cuts(
+    folder: Annotated[
+        Path, typer.Option("--folder", metavar="DIR", help="The machine, its service and the rounds that were played.")
+    ] = Path("power-cuts"),
+    times: Annotated[int, typer.Option("--times", min=1, metavar="N", help="Rounds in all.")] = 20,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same seed plans the same cuts.")] = 1,
+    arch: Annotated[ArchitectureName, typer.Option("--arch", help="Architecture of the device.")] = "x86_64",
+    image: Annotated[
+        Path | None, typer.Option("--image", metavar="DIR", help="A built image, .image/ARCHITECTURE if not given.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Cut the power of a machine while it takes OS updates.
+
+    A machine in QEMU enrols at a service that is started for it, and takes one update after the
+    other. In each round machine and TPM are killed at a random instant, spread evenly over the
+    phases of an update, and switched on again: the device has to run and to be attested. It takes
+    about a minute for each round, and goes on where it stopped when it is started with the same
+    folder again. Exits with 1 if the machine does not come back.
+    """
+    from armillary.device_image.recipe import recipe_folder  # noqa: PLC0415 - for this verb only
+
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    rounds = _known(folder / ROUNDS)
+    if len(rounds) < times:
+        note(f"round {len(rounds) + 1} of {times}, seed {seed}, in {folder}")
+        _play(folder.absolute(), image or recipe_folder().parent / ".image" / arch, seed, times, rounds)
+    back = sum(each["came_back"] for each in rounds)
+    found = {
+        "rounds": len(rounds),
+        "came_back": back,
+        "by_phase": dict(Counter(each["phase"] for each in rounds)),
+        "taken_back": sum(each["taken_back"] for each in rounds),
+    }
+
+    def print_text() -> None:
+        phases = ", ".join(f"{name} {count}" for name, count in sorted(found["by_phase"].items()))
+        sys.stdout.write(f"{back} of {len(rounds)} came back and were attested; cut in {phases}\n")
+
+    Shown(found, print_text, 0 if back == len(rounds) else 1).show(as_json=as_json)
+
+
+def _play(folder: Path, image: Path, seed: int, times: int, rounds: list[dict[str, Any]]) -> None:
+    from armillary.cli.device_image.trial_service import TrialService  # noqa: PLC0415 - for this verb only
+    from armillary.device_image.architecture.table import architecture_of  # noqa: PLC0415
+    from armillary.device_image.power.cuts import Bench, play  # noqa: PLC0415
+    from armillary.device_image.virtual_machine import MachineSettings, prepare  # noqa: PLC0415
+    from armillary.errors import HostError  # noqa: PLC0415
+
+    told = folder / "enrolment.json"
+    settings = MachineSettings(
+        folder=folder / "machine", image=image, machine=architecture_of(image).name, enrolment=told
+    )
+    prepare(settings)
+    service = TrialService(folder / "service", image)
+    with contextlib.ExitStack() as stack:
+        stack.callback(service.close)
+        console = stack.enter_context((folder / CONSOLE).open("a", encoding="utf-8", buffering=1))
+        bench = Bench(settings, service, within_s=WITHIN_S, heard=lambda line: console.write(f"{line}\n"))
+        stack.callback(bench.close)
+        service.start()
+        service.prepare(settings.folder, told)
+        if not bench.come_up():
+            raise HostError("the machine is not attested before any cut", remedy=f"Look into {folder / CONSOLE}.")
+        for played in play(bench, seed=seed, begin=len(rounds), times=times):
+            rounds.append(_kept(played))
+            with (folder / ROUNDS).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(rounds[-1]) + "\n")
+            _tell(played)
+
+
+def _tell(played: Round) -> None:
+    word = "back" if played.came_back else "NOT BACK"
+    came = f"slot {played.slot or '-'}, {played.verdict or 'not attested'} after {played.back_s:.1f} s"
+    taken_back = ", update taken back" if played.taken_back else ""
+    when = f"{played.phase.value:<8} + {played.after_s:5.1f} s"
+    sys.stderr.write(f"{played.number + 1:4d}  {when}  {word}: {came}{taken_back}\n")
+    if not played.came_back:
+        sys.stderr.write("".join(f"      {line}\n" for line in played.lines))
+
+
+def _kept(played: Round) -> dict[str, Any]:
+    """A round as it is kept: without the console's lines of one that came back."""
+    values = dataclasses.asdict(played) | {"came_back": played.came_back}
+    if played.came_back:
+        del values["lines"]
+    return {name: value.value if isinstance(value, Enum) else value for name, value in values.items()}
+
+
+def _known(file: Path) -> list[dict[str, Any]]:
+    """Rounds that were played before."""
+    if not file.exists():
+        return []
+    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]

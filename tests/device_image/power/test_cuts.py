@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rounds of power cuts with pretended machines: what counts as come back, and what a machine is given to do."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from armillary.device_image.power import cuts
+from armillary.device_image.power.cuts import Bench, play
+from armillary.device_image.power.phases import Cut, Phase
+from armillary.device_image.virtual_machine import MachineSettings
+
+SLOT = "armillary: slot {}, verified root from /dev/vda2"
+ATTESTED = "armillary: 2026-11-29 08:27:22  check-in  verdict=attested  purpose=client  offer_id=None"
+REFUSED = ATTESTED.replace("attested", "refused")
+OFFERED = "armillary: 2026-11-29 08:26:10  update-offered  offer_id=288a"
+REVERTED = "armillary: 2026-11-29 08:26:10  update-reverted  reason=it did not come up"
+
+
+class Pretended:
+    """A machine that says these lines, and then no more."""
+
+    def __init__(self, said: list[str]) -> None:
+        self.said = said
+        self.is_cut = False
+
+    def lines(self, *, within_s: float) -> Iterator[str]:
+        del within_s
+        while self.said:
+            yield self.said.pop(0)
+
+    def pull_the_plug(self) -> None:
+        self.is_cut = True
+
+
+class Releases:
+    """Counts what was published."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def publish_next(self) -> None:
+        self.count += 1
+
+
+def bench_of(monkeypatch: pytest.MonkeyPatch, *starts: list[str]) -> tuple[Bench, Releases, list[Pretended]]:
+    """A bench whose machine says other lines at each start."""
+    machines = [Pretended(said) for said in starts]
+    waiting = list(machines)
+    monkeypatch.setattr(cuts, "running", lambda _settings: contextlib.nullcontext(waiting.pop(0)))
+    releases = Releases()
+    return Bench(MachineSettings(folder=Path("machine")), releases, within_s=1.0), releases, machines
+
+
+def test_a_machine_that_is_attested_again_came_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = [SLOT.format("a"), ATTESTED, ATTESTED, OFFERED]
+    bench, releases, machines = bench_of(monkeypatch, first, [SLOT.format("b"), REVERTED, ATTESTED])
+    assert bench.come_up()
+    played = bench.play(0, Cut(Phase.WRITE, 0.0))
+    assert machines[0].is_cut
+    assert (played.phase, played.slot, played.taken_back, played.came_back) == (Phase.WRITE, "b", True, True)
+    assert releases.count == 2  # once before the cut, though it said twice that it has nothing to do; once after
+
+
+@pytest.mark.parametrize("said", [[], [SLOT.format("a")], [SLOT.format("a"), REFUSED]])
+def test_a_machine_that_is_not_attested_did_not_come_back(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
+    bench, _, _ = bench_of(monkeypatch, [SLOT.format("a"), ATTESTED, OFFERED], said, [SLOT.format("a"), ATTESTED])
+    assert bench.come_up()
+    (played,) = play(bench, seed=1, begin=0, times=3)  # the next rounds would tell nothing
+    assert not played.came_back
+    assert played.lines == tuple(said) or not said
+
+
+def test_the_start_after_a_cut_is_cut_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, _, machines = bench_of(
+        monkeypatch, [SLOT.format("a"), ATTESTED], [SLOT.format("a")], [SLOT.format("b"), ATTESTED]
+    )
+    assert bench.come_up()
+    played = bench.play(0, Cut(Phase.RECOVERY, 0.5))
+    assert [machine.is_cut for machine in machines] == [True, True, False]
+    assert (played.phase, played.slot, played.came_back) == (Phase.RECOVERY, "b", True)

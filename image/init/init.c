@@ -36,7 +36,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BLOCK = 4096, SECTOR = 512, DISK_TRIES = 200, GUID_TEXT = 36 };
+#include "started_disk.h"
+
+enum { BLOCK = 4096, SECTOR = 512, DISK_TRIES = 200, PLACE_TRIES = 40, DISKS = 64 };
 
 #define EFI_VARIABLES "/sys/firmware/efi/efivars"
 static const char LOADER_PARTITION[] =
@@ -156,14 +158,6 @@ static int started_from(char *guid) {
     return 1;
 }
 
-static void guid_text(const unsigned char *raw, char *text) {
-    static const int order[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
-    for (int i = 0; i < 16; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) *text++ = '-';
-        text += sprintf(text, "%02x", raw[order[i]]);
-    }
-}
-
 /*
  * Looks into one disk's partition table: the slot that the partition belongs to that the firmware started, or that was
  * named. Partitions of slots are called as a boot component and the slot, root-fs-a. 0 if it is another disk.
@@ -191,6 +185,37 @@ static int slot_of(const char *disk, const char *boot_guid, char *slot) {
         }
     close(file);
     return found;
+}
+
+static int by_name(const void *one, const void *other) { return strcmp(one, other); }
+
+/*
+ * The disk that has the partition which the firmware started, or one of the named slot; 0 if there is none yet. Disks
+ * with the same image have the same GUIDs: the one that the firmware's log names is taken. Where it names none, or none
+ * of them after a while, it is the first by name.
+ */
+static int choose_disk(const char *boot_guid, char *slot, const struct place *place, int is_late, char *chosen) {
+    static char names[DISKS][DISK_NAME];
+    char letter = *slot;
+    int count = 0, matches = 0;
+    DIR *disks = opendir("/sys/block");
+    if (!disks) return 0;
+    for (struct dirent *each; count < DISKS && (each = readdir(disks));)
+        if (each->d_name[0] != '.' && strlen(each->d_name) < DISK_NAME) strcpy(names[count++], each->d_name);
+    closedir(disks);
+    qsort(names, (size_t)count, DISK_NAME, by_name);
+    for (int i = 0; i < count; i++) {
+        *slot = letter;
+        if (!slot_of(names[i], boot_guid, slot)) continue;
+        if (!matches++) strcpy(chosen, names[i]);
+        if (!place || !lies_at(names[i], place)) continue;
+        strcpy(chosen, names[i]);
+        return 1;
+    }
+    if (!matches || (place && !is_late)) return 0;
+    if (matches > 1) say("%d disks have the partition that was started, and no log says which; %s is taken", matches, chosen);
+    *slot = letter;
+    return slot_of(chosen, boot_guid, slot);
 }
 
 /* The GUID of the partition that the firmware starts the other slot from; 0 if the disk has no such slot. */
@@ -277,22 +302,18 @@ static void find_slot(const char *line, char *slot, char *disk, char *root, char
         *slot = value[0];
     }
     for (int i = 0; i < DISK_TRIES; i++, pause_ms(50)) {
-        DIR *disks = opendir("/sys/block");
-        if (!disks) continue;
-        for (struct dirent *each; (each = readdir(disks));) {
-            char wanted[] = "root-fs-?";
-            if (each->d_name[0] == '.' || !slot_of(each->d_name, by_firmware ? guid : NULL, slot)) continue;
-            wanted[sizeof wanted - 2] = *slot;
-            if (!partition_of(each->d_name, wanted, root, size)) continue;
-            wanted[sizeof wanted - 2] = *slot == 'a' ? 'b' : 'a';
-            if (!partition_of(each->d_name, wanted, other, size)) *other = 0;
-            if (!partition_of(each->d_name, "data", data, size)) *data = 0;
-            snprintf(disk, size, "/dev/%s", each->d_name);
-            if (by_firmware) name_other_slot(each->d_name, *slot);
-            closedir(disks);
-            return;
-        }
-        closedir(disks);
+        char wanted[] = "root-fs-?", name[DISK_NAME];
+        struct place place;
+        int is_known = by_firmware && started_place(guid, &place);
+        if (!choose_disk(by_firmware ? guid : NULL, slot, is_known ? &place : NULL, i >= PLACE_TRIES, name)) continue;
+        wanted[sizeof wanted - 2] = *slot;
+        if (!partition_of(name, wanted, root, size)) continue;
+        wanted[sizeof wanted - 2] = *slot == 'a' ? 'b' : 'a';
+        if (!partition_of(name, wanted, other, size)) *other = 0;
+        if (!partition_of(name, "data", data, size)) *data = 0;
+        snprintf(disk, size, "/dev/%s", name);
+        if (by_firmware) name_other_slot(name, *slot);
+        return;
     }
     fail("no disk with the partition %s appeared within %d s", by_firmware ? guid : "of this slot", DISK_TRIES / 20);
 }

@@ -61,10 +61,21 @@ def test_the_first_place_that_has_one_counts(tmp_path: Path, monkeypatch: pytest
     assert found["chip"] == "imx8mp"
 
 
-def test_a_chip_of_other_components_is_refused_before_the_token_is_spent(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("chip", "own", "named"),
+    [
+        ("raspberry-pi-4", "gateway-arm64", "chip raspberry-pi-4: expected a slot for each"),
+        ("gateway-arm64", "gateway-x86-64", "chip gateway-arm64: expected one of x86_64, as this machine is"),
+        ("mt3620", "gateway-x86-64", "chip mt3620: expected one of x86_64"),
+    ],
+)
+def test_a_chip_that_the_image_is_not_for_is_refused_before_the_token_is_spent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chip: str, own: str, named: str
+) -> None:
+    monkeypatch.setattr(enrolling, "CHIPS", {os.uname().machine: own})
     disk = OsDisk({"boot/unified-kernel-image": tmp_path, "boot/root-fs": tmp_path}, EfiBootSlots({}), "x")
-    told = {**WHOLE, "chip": "raspberry-pi-4", "root_of_trust": "software", "sandbox": "linux"}
-    with pytest.raises(DataFolderError, match="chip raspberry-pi-4: expected a slot for each"):
+    told = {**WHOLE, "chip": chip, "root_of_trust": "software", "sandbox": "linux"}
+    with pytest.raises(DataFolderError, match=named):
         enrolling.enrol(DeviceFolder(tmp_path / "device"), told, disk)
     assert not (tmp_path / "device").exists()
 

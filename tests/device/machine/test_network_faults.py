@@ -1,28 +1,87 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a network or a hostile server does to the machine's address never ends process 1."""
+"""What a network or a hostile server does to the machine's address never ends process 1, and never holds it up."""
 
 from __future__ import annotations
 
 import errno
+import socket
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
+from tests.wire.device_image.test_address_lease import options, reply
 
 from armillary.device.machine import first, network
+from armillary.wire.device_image.address_lease import ACKNOWLEDGE, OFFER, Lease
+
+HARDWARE = "02:00:00:00:00:01"
+
+
+class Request:
+    """An address request of which nothing comes, or an error, or a lease."""
+
+    def __init__(self, outcome: Lease | OSError | None) -> None:
+        self.outcome = outcome
+        self.is_closed = False
+        self.ask_again_at = 2.0
+
+    def look(self, _now: float) -> Lease | None:
+        if isinstance(self.outcome, OSError):
+            raise self.outcome
+        return self.outcome
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def asking(monkeypatch: pytest.MonkeyPatch, request: Request) -> first.Machine:
+    """A machine that has an interface and asks for an address."""
+    monkeypatch.setattr(network, "AddressRequest", lambda _interface: request)
+    machine = first.Machine("a", "", "", 0.0)
+    machine._interface, machine._renew_at = "eth0", 0.0
+    return machine
 
 
 def test_an_address_that_the_kernel_refuses_is_said_and_asked_for_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refused(_interface: str, *, within_s: float) -> None:
-        del within_s
-        raise OSError(errno.ENETUNREACH, "Network is unreachable")
-
-    monkeypatch.setattr(network, "lease_address", refused)
-    machine = first.Machine("a", "", "", 0.0)
-    machine._interface = "eth0"
-    machine._lease()
+    request = Request(OSError(errno.ENETUNREACH, "Network is unreachable"))
+    machine = asking(monkeypatch, request)
+    machine._look_at_network(10.0)
     assert "eth0 gets no address: Network is unreachable; asking again" in capsys.readouterr().out
-    assert machine._renew_at < float("inf")
+    assert request.is_closed
+    assert machine._renew_at == 10.0 + first._AGAIN_S
+
+
+def test_a_network_that_gives_no_address_is_said_once_and_asked_again_later(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = Request(None)
+    machine = asking(monkeypatch, request)
+    for now in (0.0, 5.0, 19.9):
+        machine._look_at_network(now)
+        assert not capsys.readouterr().out
+    machine._look_at_network(20.0)
+    assert "nobody gave eth0 an address within 20 s; asking again" in capsys.readouterr().out
+    assert request.is_closed
+    machine._look_at_network(49.0)  # it is left alone for a while
+    assert machine._asking is None
+    machine._look_at_network(50.0)
+    assert machine._asking is not None
+
+
+def test_a_lease_is_renewed_at_half_its_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = IPv4Address("10.0.2.15")
+    lease = Lease(ACKNOWLEDGE, address, IPv4Address("255.255.255.0"), address.packed, None, (), 3600)
+    machine = asking(monkeypatch, Request(lease))
+    machine._look_at_network(0.0)
+    assert "eth0 has the address 10.0.2.15" in capsys.readouterr().out
+    assert machine._renew_at == 1800.0
+    machine._look_at_network(1800.0)
+    assert "eth0" not in capsys.readouterr().out  # the same again is no news
 
 
 def test_an_interface_that_is_gone_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,8 +91,71 @@ def test_an_interface_that_is_gone_is_said(monkeypatch: pytest.MonkeyPatch, caps
 
     monkeypatch.setattr(network, "bring_up", gone)
     monkeypatch.setattr(network, "first_ethernet", lambda: "eth0")
-    monkeypatch.setattr(network, "lease_address", lambda _interface, **_: None)
-    first.Machine("a", "", "", 0.0)._bring_network_up()
-    said = capsys.readouterr().out
-    assert "eth0 is not switched on: No such device" in said
-    assert "nobody gave eth0 an address" in said
+    asking(monkeypatch, Request(None))._bring_network_up()
+    assert "eth0 is not switched on: No such device" in capsys.readouterr().out
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[network.AddressRequest, socket.socket]]:
+    """A request whose packets go to, and come from, a server in this test."""
+    ours, server = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours.setblocking(False)
+
+    class Packets(socket.socket):
+        def __init__(self, *_: object) -> None:
+            super().__init__(fileno=ours.detach())
+
+        def bind(self, _place: object) -> None:
+            pass
+
+        def sendto(self, data: bytes, _place: object) -> int:  # type: ignore[override]
+            return self.send(data)
+
+    (tmp_path / "eth0").mkdir()
+    (tmp_path / "eth0/address").write_text(f"{HARDWARE}\n")
+    monkeypatch.setattr(network, "INTERFACES", tmp_path)
+    monkeypatch.setattr(network.socket, "socket", Packets)
+    monkeypatch.setattr(network, "use", lambda _interface, _lease: None)
+    request = network.AddressRequest("eth0")
+    yield request, server
+    request.close()
+    server.close()
+
+
+def test_an_address_is_asked_for_without_waiting(asked: tuple[network.AddressRequest, socket.socket]) -> None:
+    request, server = asked
+    assert request.look(0.0) is None  # it has asked, and came back at once
+    server.recv(2048)
+    transaction = request._transaction
+    hardware = bytes.fromhex(HARDWARE.replace(":", ""))
+    server.send(b"somebody else's packet")
+    server.send(reply(options(kind=OFFER), transaction=transaction, hardware=hardware))
+    assert request.look(0.1) is None
+    server.recv(2048)
+    server.send(reply(options(kind=ACKNOWLEDGE), transaction=transaction, hardware=hardware))
+    found = request.look(0.2)
+    assert found is not None
+    assert found.kind == ACKNOWLEDGE
+
+
+def test_it_is_asked_again_after_silence_and_a_flood_is_taken_in_parts(
+    asked: tuple[network.AddressRequest, socket.socket],
+) -> None:
+    request, server = asked
+    request.look(0.0)
+    first_transaction = request._transaction
+    server.recv(2048)
+    assert request.look(1.9) is None
+    assert request._transaction == first_transaction
+    request.look(2.0)
+    assert request._transaction != first_transaction
+    server.recv(2048)
+    server.setblocking(False)
+    sent = 0
+    try:
+        while sent < 2 * network._PACKETS_AT_A_TIME:
+            server.send(b"flood")
+            sent += 1
+    except BlockingIOError:
+        pass
+    assert request.look(2.1) is None

@@ -249,7 +249,7 @@ def test_a_copied_folder_is_of_no_use_with_another_tpm(root: Tpm2RootOfTrust, tm
     with software_tpm(tmp_path / "thief") as other:
         document = json.loads(path.read_bytes())
         path.write_text(json.dumps({**document, "tpm": other.tcti}))
-        with pytest.raises(RootOfTrustError):
+        with pytest.raises(RootOfTrustError, match="no boot counter of this device: it was cleared, or is another TPM"):
             Tpm2RootOfTrust.open(tmp_path / "root").begin_boot(EVENTS)
 
 

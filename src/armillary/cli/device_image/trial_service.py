@@ -81,9 +81,9 @@ class TrialService:
     def prepare(self, machine: Path, told: Path) -> None:
         """Make the image's release and what tells a machine to enrol here; its TPM is taken for hardware."""
         if "enrolment" not in self._state:
-            self._command("catalog", "create", "--name", CATALOG)
+            self.ask("catalog", "create", "--name", CATALOG)
             self._publish(self._image, FIRST_VERSION)
-            made = self._command("enrolment-token", "create", "--catalog", CATALOG)
+            made = self.ask("enrolment-token", "create", "--catalog", CATALOG)
             self._keep(enrolment=made["secret"])
         roots = self._data / "tpm-roots"
         roots.mkdir(exist_ok=True)
@@ -112,11 +112,12 @@ class TrialService:
         chip = profile.parse(chip_document(architecture_of(self._image).chip))
         packages = write_packages(built, chip, security_version=1, into=self._folder)
         given = [f"--component={name}={file}" for name, file in packages.items()]
-        self._command("release", "create", "--chip", chip.name, "--os-version", version, "--os-feed", "Retail", *given)
+        self.ask("release", "create", "--chip", chip.name, "--os-version", version, "--os-feed", "Retail", *given)
         for verb in ("sign", "publish"):
-            self._command("release", verb, "--release", f"{chip.name}/{version}")
+            self.ask("release", verb, "--release", f"{chip.name}/{version}")
 
-    def _command(self, *arguments: str) -> Any:
+    def ask(self, *arguments: str) -> Any:
+        """Run a command of ``armillary`` at this service; what it prints as JSON. HostError if it fails."""
         done = subprocess.run(  # noqa: S603 - this interpreter, this package
             [sys.executable, "-m", "armillary", *arguments, "--json"],
             env={

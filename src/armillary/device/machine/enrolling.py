@@ -107,6 +107,12 @@ def enrol(folder: DeviceFolder, told: Mapping[str, str], disk: OsDisk) -> None:
     from armillary.identity.manufacturing import ManufacturingState  # noqa: PLC0415
 
     chip = chip_profile(told["chip"])
+    own = chip_profile(CHIPS[os.uname().machine])
+    if chip.architecture != own.architecture:
+        raise DataFolderError(
+            f"chip {chip.name}: expected one of {own.architecture}, as this machine is, got one of {chip.architecture}",
+            remedy="Name the chip that this device image is for in the enrolment.",
+        )
     wanted, found = {os_region(each.name, SLOTS[0]) for each in chip.boot_components}, disk.nodes.keys()
     if not wanted <= found:
         raise DataFolderError(

@@ -15,6 +15,7 @@ import contextlib
 import os
 import select
 import signal
+import socket
 import sys
 import time
 from collections import deque
@@ -22,21 +23,24 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from armillary.device.machine import kernel_calls, network
 from armillary.device.machine.console import say, since_start
+from armillary.device.machine.data_partition import keep_reserve, mount_data
 from armillary.device.machine.watchdog import Watchdog
-from armillary.device.machine.words import DISK_VARIABLE, WORDS_VARIABLE, Word
+from armillary.device.machine.words import DISK_VARIABLE, FAULTS, NOTHING_KEPT, WORDS_VARIABLE, Word
 
 if TYPE_CHECKING:
     from armillary.device.machine.development import Shells
 
 DATA: Final = "/data"
 TPM: Final = "/dev/tpmrm0"
+EFI: Final = "/sys/firmware/efi"
+FIRMWARE_LOG: Final = "/sys/kernel/security/tpm0/binary_bios_measurements"
 GROUPS: Final = "/sys/fs/cgroup/cgroup.subtree_control"
 SECURE_BOOT: Final = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 UBOOT_VERSION: Final = "/proc/device-tree/chosen/u-boot,version"
 PROGRAM: Final = "armillary.device.machine.program"
 _ADDRESS_WITHIN_S: Final = 20.0
 _LOOK_EVERY_S: Final = 5.0
-_AGAIN_S: Final = 30.0  # until a network that gave no address is asked again: nothing else is done while it is asked
+_AGAIN_S: Final = 30.0  # until a network that gave no address is asked again
 # A device process that ends again and again is not mended by starting it: the machine restarts, into the other slot if
 # it goes on.
 _STARTS: Final = 5
@@ -72,10 +76,15 @@ class Machine:
         self._watchdog = Watchdog()
         self._beside = beside
         self._child, self._words = (0, -1) if beside is None else (beside.process, beside.words)
+        self._keeps_data = False
+        self._faults: list[str] = []
         self._rest = b""
         self._starts: deque[float] = deque(maxlen=_STARTS)
         self._start_at: float | None = None
         self._interface: str | None = None
+        self._asking: network.AddressRequest | None = None
+        self._asked_at = 0.0
+        self._has_address = False
         self._renew_at = float("inf")
         self._ending: signal.Signals | None = None
         self._signals = -1
@@ -84,8 +93,7 @@ class Machine:
     def run(self) -> None:
         """Be process 1."""
         watchdog = "a watchdog" if self._watchdog.is_there else "no watchdog"
-        tpm = "a TPM" if os.path.exists(TPM) else "no TPM"  # noqa: PTH110 - pathlib costs a start
-        say(f"{started_by()}, {tpm}, {watchdog}")
+        say(f"{started_by()}, {tpm_there()}, {watchdog}")
         self._mount_data()
         divide_groups()
         self._signals = self._listen_to_signals()
@@ -99,16 +107,37 @@ class Machine:
 
     def _mount_data(self) -> None:
         if not self._data:
-            say("there is no data partition: what the device learns is lost when it restarts")
-            kernel_calls.mount("tmpfs", DATA, "tmpfs", kernel_calls.NOSUID | kernel_calls.NODEV, "mode=0755,size=64m")
+            self._tell("there is no data partition: nothing that the device learns is kept")
+            self._mount_nothing()
             return
         try:
-            flags = kernel_calls.NOSUID | kernel_calls.NODEV | kernel_calls.NOATIME
-            kernel_calls.mount(self._data, DATA, "ext4", flags, "errors=remount-ro")
+            damage = mount_data(self._data, DATA, alive=self._watchdog.feed)
         except OSError as error:
-            say(f"the data partition {self._data} does not mount: {error.strerror}; the device starts without it")
-            self._data = ""
-            self._mount_data()
+            self._tell(
+                f"the data partition {self._data} does not mount: {error.strerror or error}; "
+                "identity, applications and settings of this device are out of reach"
+            )
+            self._mount_nothing()
+            return
+        self._keeps_data = True
+        for sentence in (damage, keep_reserve(DATA)):
+            if sentence:
+                self._tell(sentence)
+
+    def _mount_nothing(self) -> None:
+        """Have a folder for data that is gone with the next start: the device says what is wrong, and is none."""
+        kernel_calls.mount("tmpfs", DATA, "tmpfs", kernel_calls.NOSUID | kernel_calls.NODEV, "mode=0755,size=64m")
+
+    def _tell(self, sentence: str) -> None:
+        """Say it on the console, and have the device process report it."""
+        say(sentence)
+        self._faults.append(sentence)
+
+    def _tell_faults(self) -> None:
+        """Leave what went wrong where the device process looks for it, each once; a full /run takes nothing."""
+        with contextlib.suppress(OSError), open(FAULTS, "w", encoding="utf-8") as file:  # noqa: PTH123 - as above
+            file.write("\n".join(["" if self._keeps_data else NOTHING_KEPT, *self._faults]))
+        self._faults.clear()
 
     def _listen_to_signals(self) -> int:
         """A descriptor that can be read once a signal has come."""
@@ -130,6 +159,7 @@ class Machine:
             self._end(restart=True)
         self._starts.append(now)
         self._start_at = None
+        self._tell_faults()
         if self._beside is not None:
             self._let_go(self._beside)
             return
@@ -160,28 +190,43 @@ class Machine:
             network.bring_up(self._interface)
         except OSError as error:
             say(f"{self._interface} is not switched on: {error.strerror or error}")
-        self._lease()
+        self._renew_at = 0.0
+        self._look_at_network(time.monotonic())
 
-    def _lease(self) -> None:
-        if self._interface is None:
+    def _look_at_network(self, now: float) -> None:
+        """Ask for an address when it is time, take what has come, give up for a while when nobody answers."""
+        if self._interface is None or (self._asking is None and now < self._renew_at):
             return
         try:
-            lease = network.lease_address(self._interface, within_s=_ADDRESS_WITHIN_S)
+            if self._asking is None:
+                self._asking, self._asked_at = network.AddressRequest(self._interface), now
+            lease = self._asking.look(now)
         except OSError as error:  # it was pulled out, or the kernel refuses what was given: the device goes on without
             say(f"{self._interface} gets no address: {error.strerror or error}; asking again")
-            self._renew_at = time.monotonic() + _AGAIN_S
+            self._stop_asking(again_at=now + _AGAIN_S)
             return
-        if lease is None:
+        if lease is not None:
+            if not self._has_address:
+                say(f"{self._interface} has the address {lease.address}")
+            self._has_address = True
+            self._stop_asking(again_at=now + lease.seconds / 2)
+        elif now - self._asked_at >= _ADDRESS_WITHIN_S:
             say(f"nobody gave {self._interface} an address within {_ADDRESS_WITHIN_S:g} s; asking again")
-            self._renew_at = time.monotonic() + _AGAIN_S
-            return
-        if self._renew_at == float("inf"):
-            say(f"{self._interface} has the address {lease.address}")
-        self._renew_at = time.monotonic() + lease.seconds / 2
+            self._stop_asking(again_at=now + _AGAIN_S)
+
+    def _stop_asking(self, *, again_at: float) -> None:
+        if self._asking is not None:
+            self._asking.close()
+        self._asking, self._renew_at = None, again_at
 
     def _look(self, wait_s: float) -> None:
         """Wait for whatever comes first, and do what is due."""
-        heard = [self._signals, self._words] if self._words >= 0 else [self._signals]
+        heard: list[int | socket.socket] = [self._signals]
+        if self._words >= 0:
+            heard.append(self._words)
+        if self._asking is not None:
+            heard.append(self._asking.socket)
+            wait_s = min(wait_s, max(0.0, self._asking.ask_again_at - time.monotonic()))
         readable, _, _ = select.select(heard, [], [], wait_s)
         if self._signals in readable:
             with contextlib.suppress(BlockingIOError):
@@ -193,8 +238,7 @@ class Machine:
         now = time.monotonic()
         if self._start_at is not None and now >= self._start_at:
             self._start()
-        if now >= self._renew_at:
-            self._lease()
+        self._look_at_network(now)
 
     def _hear(self, said: bytes) -> None:
         if not said:  # the device process has ended: it is reaped, and started again
@@ -265,6 +309,15 @@ def secure_boot() -> bool:
     with contextlib.suppress(OSError), open(SECURE_BOOT, "rb") as file:  # noqa: PTH123 - pathlib costs a start
         return file.read()[4:] == b"\x01"
     return False
+
+
+def tpm_there() -> str:
+    """What there is of a TPM, in words."""
+    if not os.path.exists(TPM):  # noqa: PTH110 - pathlib costs a start
+        return "no TPM"
+    measures = os.path.exists(EFI)  # noqa: PTH110 - as above; other firmware says nothing of what it measured
+    is_silent = measures and not os.path.exists(FIRMWARE_LOG)  # noqa: PTH110 - as above
+    return "a TPM, no log of the firmware" if is_silent else "a TPM"
 
 
 def boot_words() -> dict[str, str]:

@@ -13,6 +13,7 @@ import select
 import socket
 import struct
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -41,6 +42,8 @@ _EVERYBODY: Final = b"\xff" * 6
 _ROUTE: Final = struct.Struct("@L16s16s16sHhLPhPLLH")
 _GATEWAY: Final = 0x3  # RTF_UP | RTF_GATEWAY
 _ANSWER_S: Final = 2.0
+# What a flood of packets may keep process 1 from at a time: some milliseconds.
+_PACKETS_AT_A_TIME: Final = 64
 _FILE_EXISTS: Final = 17
 
 
@@ -78,22 +81,70 @@ def bring_up(interface: str) -> None:
         fcntl.ioctl(control, _SET_FLAGS, struct.pack("16sH14x", name, flags | _UP))
 
 
+class AddressRequest:
+    """Asks for an address on an interface, and waits for nothing: the caller looks when its socket has something.
+
+    :meth:`look` is called when :attr:`socket` is readable and whenever :attr:`ask_again_at` has come. Use :meth:`close`
+    at the end. OSError from any call: the interface is gone, or the kernel refuses what was given.
+    """
+
+    def __init__(self, interface: str) -> None:
+        self._interface = interface
+        self._hardware = bytes.fromhex((INTERFACES / interface / "address").read_text().strip().replace(":", ""))
+        self._transaction = 0
+        self._offer: Lease | None = None
+        self.ask_again_at = float("-inf")
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, socket.htons(_IPV4))
+        try:
+            self.socket.bind((interface, _IPV4))
+        except OSError:
+            self.socket.close()
+            raise
+
+    def close(self) -> None:
+        """Ask no more."""
+        self.socket.close()
+
+    def look(self, now: float) -> Lease | None:
+        """Take the replies that have come, ask (again) if it is time; the lease once there is one, in use already."""
+        for reply in self._replies():
+            if self._offer is None and reply.kind == OFFER:
+                self._offer = reply
+                self._send(request(self._hardware, self._transaction, reply), now)
+            elif self._offer is not None and reply.kind == ACKNOWLEDGE:
+                use(self._interface, reply)
+                return reply
+        if now >= self.ask_again_at:
+            self._offer, self._transaction = None, int.from_bytes(os.urandom(4), "big")
+            self._send(discover(self._hardware, self._transaction), now)
+        return None
+
+    def _replies(self) -> Iterator[Lease]:
+        """Replies to this request among what has come, at most so many packets at a time."""
+        for _ in range(_PACKETS_AT_A_TIME):
+            try:
+                packet = self.socket.recv(MAX_BYTES)
+            except BlockingIOError:
+                return
+            with contextlib.suppress(WireError):  # somebody else's packet, or a broken server: another may answer
+                reply = parse_reply(packet, self._hardware, self._transaction)
+                if reply is not None:
+                    yield reply
+
+    def _send(self, packet: bytes, now: float) -> None:
+        self.socket.sendto(packet, (self._interface, _IPV4, 0, 0, _EVERYBODY))
+        self.ask_again_at = now + _ANSWER_S
+
+
 def lease_address(interface: str, *, within_s: float) -> Lease | None:
     """Ask for an address until one is given, at most so long, and use it; None if nobody answers."""
-    hardware = bytes.fromhex((INTERFACES / interface / "address").read_text().strip().replace(":", ""))
     ends_at = time.monotonic() + within_s
-    with closing(socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_IPV4))) as packets:
-        packets.bind((interface, _IPV4))
-        while time.monotonic() < ends_at:
-            transaction = int.from_bytes(os.urandom(4), "big")
-            offer = _exchange(packets, interface, discover(hardware, transaction), hardware, transaction, OFFER)
-            if offer is None:
-                continue
-            asked = request(hardware, transaction, offer)
-            given = _exchange(packets, interface, asked, hardware, transaction, ACKNOWLEDGE)
-            if given is not None:
-                use(interface, given)
-                return given
+    with closing(AddressRequest(interface)) as asking:
+        while (now := time.monotonic()) < ends_at:
+            lease = asking.look(now)
+            if lease is not None:
+                return lease
+            select.select([asking.socket], [], [], max(0.0, min(asking.ask_again_at, ends_at) - now))
     return None
 
 
@@ -124,23 +175,6 @@ def way_out(routes: str) -> str | None:
         interface, target, *_ = line.split()
         if target == _DEFAULT:
             return interface
-    return None
-
-
-def _exchange(
-    packets: socket.socket, interface: str, packet: bytes, hardware: bytes, transaction: int, wanted: int
-) -> Lease | None:
-    packets.sendto(packet, (interface, _IPV4, 0, 0, _EVERYBODY))
-    ends_at = time.monotonic() + _ANSWER_S
-    while (left_s := ends_at - time.monotonic()) > 0:
-        if not select.select([packets], [], [], left_s)[0]:
-            return None
-        try:
-            reply = parse_reply(packets.recv(MAX_BYTES), hardware, transaction)
-        except WireError:
-            continue  # somebody else's packet, or a broken server: another may answer
-        if reply is not None and reply.kind == wanted:
-            return reply
     return None
 
 

@@ -18,10 +18,11 @@ from typing import Final
 
 from armillary.device.loading import UNUSED, hollow, no_authorities
 from armillary.device.machine.console import say
+from armillary.device.machine.reporting import report, told_by_process_1
 from armillary.device.machine.words import DISK_VARIABLE, Word, Words
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.os_disk import OsDisk, open_os_disk
-from armillary.errors import ArmillaryError
+from armillary.errors import ArmillaryError, BootRefusedError, DataFolderError
 
 FOLDER: Final = Path("/data/device")
 # What the disk of every device image has in each slot; the firmware starts the first one.
@@ -39,8 +40,11 @@ def keep_slot(disk: OsDisk) -> None:
         say(f"the next start may be of the other slot: {error.message}")
 
 
-def become_device(folder: DeviceFolder, words: Words, disk: OsDisk) -> None:
-    """Enrol, again and again until it is done; what goes wrong is said on the console."""
+def become_device(folder: DeviceFolder, words: Words, disk: OsDisk, *, keeps: bool = True) -> None:
+    """Enrol, again and again until it is done; what goes wrong is said on the console.
+
+    Where nothing that is written is kept (``keeps``) it is not tried: the device would be lost with the next start.
+    """
     if folder.is_finished():
         return
     from armillary.device.machine.enrolling import enrol, read_enrolment  # noqa: PLC0415 - once in a device's life
@@ -49,6 +53,11 @@ def become_device(folder: DeviceFolder, words: Words, disk: OsDisk) -> None:
     while not folder.is_finished():
         try:
             told = read_enrolment()
+            if told is not None and not keeps:
+                raise DataFolderError(
+                    "what an enrolment makes could not be kept: the data partition is missing or does not mount",
+                    remedy="Write the device image to the disk again, or replace the disk.",
+                )
             if told is not None:
                 say(f"enrols at {told['service']}, root of trust {told['root_of_trust']}")
                 enrol(folder, told, disk)
@@ -71,9 +80,11 @@ def main() -> None:
     node = os.environ.pop(DISK_VARIABLE, "")
     if not words.wait_for_data():
         sys.exit(1)
+    folder, told = DeviceFolder(FOLDER), told_by_process_1()
+    report(folder, told.faults)
     try:
         disk = open_os_disk(Path(node), COMPONENTS)
-        become_device(DeviceFolder(FOLDER), words, disk)
+        become_device(folder, words, disk, keeps=told.keeps)
         gc.disable()  # searches among what is loaded are a tenth of loading it, and nothing of it is garbage
         with no_authorities(), hollow(*UNUSED):
             from armillary.device.machine.being import be_device  # noqa: PLC0415 - see the line above
@@ -82,6 +93,8 @@ def main() -> None:
         be_device(FOLDER, disk, words)
     except ArmillaryError as error:
         say(f"the device does not start: {error.message} ({error.remedy})")
+        if not isinstance(error, BootRefusedError):  # the device has reported that itself
+            report(folder, [f"the device did not start: {error.message}"])
         sys.exit(1)
 
 

@@ -16,6 +16,10 @@ from typing import Final
 WORDS_VARIABLE: Final = "ARMILLARY_MACHINE_WORDS"
 GO_VARIABLE: Final = "ARMILLARY_MACHINE_GO"
 DISK_VARIABLE: Final = "ARMILLARY_MACHINE_DISK"
+# Where process 1 leaves what it found before the device process is let go: first NOTHING_KEPT where what is written to
+# the data's folder is gone with the next start (else nothing), then what went wrong, a line each.
+FAULTS: Final = "/run/machine-faults"
+NOTHING_KEPT: Final = "nothing is kept"
 
 
 class Word(Enum):

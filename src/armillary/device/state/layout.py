@@ -158,8 +158,9 @@ class DeviceFolder:
                 raise DataFolderInUseError(
                     f"{self.root}: process {self.holder() or '?'} is this device already"
                 ) from error
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, str(os.getpid()).encode())
+            with contextlib.suppress(OSError):  # on a full disk nobody reads who holds it
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, str(os.getpid()).encode())
             yield
         finally:
             os.close(descriptor)

@@ -129,11 +129,16 @@ class Tpm2RootOfTrust:
         """Read the keys' file and the counter.
 
         Raises:
-            RootOfTrustError: the file is missing or damaged, or the TPM does not answer.
+            RootOfTrustError: the file is missing or damaged, the TPM does not answer, or it has been cleared.
         """
         path = folder / _FILE
         file = _decode_file(path)
         with connect(file.tcti) as commands:
+            if not commands.nv.exists(file.counter):
+                raise RootOfTrustError(
+                    f"TPM {file.tcti}: it has no boot counter of this device: it was cleared, or is another TPM",
+                    remedy="Put the device's own TPM back, or enrol the machine again as a new device.",
+                )
             boot_count = commands.nv.counter(file.counter)
             is_new = not file.has_minimums and not commands.nv.exists(bytes_of(file.counter))
             if is_new:  # of a version that kept them in flash only: from now on they are here

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One machine meets one fault after the other: each is one clear line, and the machine is a device again afterwards."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.device_image.booted.conftest import BOOT_S
+
+from armillary.cli.device_image.trial_service import TrialService
+from armillary.device_image import tools
+from armillary.device_image.architecture.table import Architecture
+from armillary.device_image.disk import DATA
+from armillary.device_image.virtual_machine import DISK, TPM, MachineSettings, prepare, running
+from armillary.engines.flash.os_disk import read_partitions
+from armillary.wire.disk.gpt import SECTOR_BYTES
+
+ATTESTED = "check-in  verdict=attested"
+# Of the data partition: where ext4's first superblock is; behind it is what it describes.
+SUPERBLOCK_AT, SUPERBLOCK_BYTES = 1024, 1024
+
+
+@pytest.fixture
+def service(tmp_path: Path, image: Path) -> Iterator[TrialService]:
+    found = TrialService(tmp_path / "service", image)
+    found.start()
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def seen_until(settings: MachineSettings, *wanted: str) -> str:
+    """Boot, wait for one line after the other, cut the power; all that was said."""
+    lines: list[str] = []
+    with running(settings) as machine:
+        for text in wanted:
+            line, said = machine.wait_for(text, within_s=BOOT_S)
+            lines += said
+            assert line is not None, "\n".join(lines)
+        machine.pull_the_plug()
+    return "\n".join(lines)
+
+
+def data_partition(settings: MachineSettings) -> tuple[int, int]:
+    """Where the data partition begins on the disk, and its size, bytes."""
+    (found,) = (each for each in read_partitions(settings.folder / DISK) if each.name == DATA)
+    return found.first_lba * SECTOR_BYTES, found.sectors * SECTOR_BYTES
+
+
+def overwrite(settings: MachineSettings, at: int, content: bytes) -> None:
+    """Write into the data partition."""
+    with (settings.folder / DISK).open("r+b") as file:
+        file.seek(data_partition(settings)[0] + at)
+        file.write(content)
+
+
+def fill(settings: MachineSettings, folder: Path) -> None:
+    """Leave no free block in the file system of the data partition."""
+    at, size = data_partition(settings)
+    part, large = folder / "data.img", folder / "large"
+    with (settings.folder / DISK).open("rb") as file:
+        file.seek(at)
+        part.write_bytes(file.read(size))
+    with large.open("wb") as file:
+        for _ in range(size >> 20):
+            file.write(b"\1" * (1 << 20))
+    subprocess.run(["/usr/sbin/e2fsck", "-fy", part], capture_output=True, check=False)  # the journal is played back
+    tools.run(["debugfs", "-w", "-R", f"write {large} large", part])
+    overwrite(settings, 0, part.read_bytes())
+    part.unlink()
+    large.unlink()
+
+
+def reported(service: TrialService) -> str:
+    """What the one device of the service said of itself."""
+    (device,) = service.ask("device", "list")
+    return json.dumps(service.ask("device", "insights", "--device", device["device_id"]))
+
+
+@pytest.mark.image_full
+@pytest.mark.timeout(12 * BOOT_S)
+def test_faults_are_said_and_the_machine_is_a_device_again(
+    service: TrialService, image: Path, architecture: Architecture, tmp_path: Path
+) -> None:
+    told = tmp_path / "enrolment.json"
+    settings = MachineSettings(folder=tmp_path / "machine", image=image, machine=architecture.name, enrolment=told)
+    prepare(settings)
+    service.prepare(settings.folder, told)
+
+    with running(settings) as machine:
+        line, seen = machine.wait_for(ATTESTED, within_s=2 * BOOT_S)
+        assert line is not None, "\n".join(seen)
+        machine.break_tpm()
+        line, seen = machine.wait_for("check-in-failed  code=host.root-of-trust", within_s=BOOT_S)
+        assert line is not None, "\n".join(seen)
+        machine.pull_the_plug()
+
+    said = seen_until(replace(settings, tpm=False), "the device does not start")
+    assert "no TPM" in said
+    assert "TPM device:/dev/tpmrm0" in said
+
+    kept = settings.folder / "tpm.kept"
+    (settings.folder / TPM).rename(kept)
+    said = seen_until(settings, "the device does not start")
+    assert "it was cleared, or is another TPM" in said
+    shutil.rmtree(settings.folder / TPM)
+    kept.rename(settings.folder / TPM)
+
+    overwrite(settings, SUPERBLOCK_AT, bytes(SUPERBLOCK_BYTES))
+    said = seen_until(settings, "is repaired", ATTESTED)
+    assert "its superblock is damaged" in said
+
+    fill(settings, tmp_path)
+    said = seen_until(settings, "the data partition is full", ATTESTED)
+    told = reported(service)
+    for sentence in ("the device did not start: TPM", "was cleared", "was damaged", "the data partition is full"):
+        assert sentence in told
+
+    overwrite(settings, 0, bytes(64 << 20))
+    said = seen_until(settings, "does not mount", "not enrolled")
+    assert "could not be kept" in said

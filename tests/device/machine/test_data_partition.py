@@ -110,7 +110,7 @@ def test_a_full_partition_gives_up_its_reserve_once_and_makes_it_again(
     assert "the data partition is full: 12,288 bytes are free" in keep_reserve(str(tmp_path))
     assert not reserve.exists()
     assert "the data partition is full" in keep_reserve(str(tmp_path))  # nothing is left to give up
-    free = 10 << 20  # too little for another reserve
+    free = 40 << 20  # too little for another reserve
     assert keep_reserve(str(tmp_path)) == ""
     assert not reserve.exists()
 

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +12,6 @@ import pytest
 from tests.device_image.booted.conftest import BOOT_S
 
 from armillary.cli.device_image.trial_service import TrialService
-from armillary.device_image import tools
 from armillary.device_image.architecture.table import Architecture
 from armillary.device_image.disk import DATA
 from armillary.device_image.virtual_machine import DISK, TPM, MachineSettings, prepare, running
@@ -48,40 +45,12 @@ def seen_until(settings: MachineSettings, *wanted: str) -> str:
     return "\n".join(lines)
 
 
-def data_partition(settings: MachineSettings) -> tuple[int, int]:
-    """Where the data partition begins on the disk, and its size, bytes."""
-    (found,) = (each for each in read_partitions(settings.folder / DISK) if each.name == DATA)
-    return found.first_lba * SECTOR_BYTES, found.sectors * SECTOR_BYTES
-
-
 def overwrite(settings: MachineSettings, at: int, content: bytes) -> None:
     """Write into the data partition."""
+    (found,) = (each for each in read_partitions(settings.folder / DISK) if each.name == DATA)
     with (settings.folder / DISK).open("r+b") as file:
-        file.seek(data_partition(settings)[0] + at)
+        file.seek(found.first_lba * SECTOR_BYTES + at)
         file.write(content)
-
-
-def fill(settings: MachineSettings, folder: Path) -> None:
-    """Leave no free block in the file system of the data partition."""
-    at, size = data_partition(settings)
-    part, large = folder / "data.img", folder / "large"
-    with (settings.folder / DISK).open("rb") as file:
-        file.seek(at)
-        part.write_bytes(file.read(size))
-    with large.open("wb") as file:
-        for _ in range(size >> 20):
-            file.write(b"\1" * (1 << 20))
-    subprocess.run(["/usr/sbin/e2fsck", "-fy", part], capture_output=True, check=False)  # the journal is played back
-    tools.run(["debugfs", "-w", "-R", f"write {large} large", part])
-    overwrite(settings, 0, part.read_bytes())
-    part.unlink()
-    large.unlink()
-
-
-def reported(service: TrialService) -> str:
-    """What the one device of the service said of itself."""
-    (device,) = service.ask("device", "list")
-    return json.dumps(service.ask("device", "insights", "--device", device["device_id"]))
 
 
 @pytest.mark.image_full
@@ -116,13 +85,3 @@ def test_faults_are_said_and_the_machine_is_a_device_again(
     overwrite(settings, SUPERBLOCK_AT, bytes(SUPERBLOCK_BYTES))
     said = seen_until(settings, "is repaired", ATTESTED)
     assert "its superblock is damaged" in said
-
-    fill(settings, tmp_path)
-    said = seen_until(settings, "the data partition is full", ATTESTED)
-    told = reported(service)
-    for sentence in ("the device did not start: TPM", "was cleared", "was damaged", "the data partition is full"):
-        assert sentence in told
-
-    overwrite(settings, 0, bytes(64 << 20))
-    said = seen_until(settings, "does not mount", "not enrolled")
-    assert "could not be kept" in said

@@ -20,9 +20,10 @@ from armillary.device.machine.console import say
 
 REPAIR: Final = "/usr/sbin/e2fsck"
 RESERVE: Final = "reserve"
-# What a device needs to start, to check in and to say that it is full: records and a log of some hundred kilobytes.
-RESERVE_BYTES: Final = 8 << 20
-_NEEDED_BYTES: Final = 4 << 20
+# A device needs some hundred kilobytes to start, to check in and to say that it is full. ext4 gives nobody the last
+# 4096 blocks (16 MiB, or 2 % where that is less: s_resv_clusters), and counts them as free.
+RESERVE_BYTES: Final = 32 << 20
+_NEEDED_BYTES: Final = 20 << 20
 # ext4's superblock (Linux, Documentation/filesystems/ext4/globals.rst): s_magic u16 and s_state u16 at 0x38.
 _STATE_AT: Final = 1024 + 0x38
 _STATE: Final = struct.Struct("<HH")

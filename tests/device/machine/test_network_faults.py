@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.wire.device_image.test_address_lease import options, reply
 
-from armillary.device.machine import first, network
+from armillary.device.machine import addresses, network
 from armillary.wire.device_image.address_lease import ACKNOWLEDGE, OFFER, Lease
 
 HARDWARE = "02:00:00:00:00:01"
@@ -35,10 +35,10 @@ class Request:
         self.is_closed = True
 
 
-def asking(monkeypatch: pytest.MonkeyPatch, request: Request) -> first.Machine:
+def asking(monkeypatch: pytest.MonkeyPatch, request: Request) -> addresses.Addresses:
     """A machine that has an interface and asks for an address."""
     monkeypatch.setattr(network, "AddressRequest", lambda _interface: request)
-    machine = first.Machine("a", "", "", 0.0)
+    machine = addresses.Addresses()
     machine._interface, machine._renew_at = "eth0", 0.0
     return machine
 
@@ -48,10 +48,10 @@ def test_an_address_that_the_kernel_refuses_is_said_and_asked_for_again(
 ) -> None:
     request = Request(OSError(errno.ENETUNREACH, "Network is unreachable"))
     machine = asking(monkeypatch, request)
-    machine._look_at_network(10.0)
+    machine.look(10.0)
     assert "eth0 gets no address: Network is unreachable; asking again" in capsys.readouterr().out
     assert request.is_closed
-    assert machine._renew_at == 10.0 + first._AGAIN_S
+    assert machine._renew_at == 10.0 + addresses.AGAIN_S
 
 
 def test_a_network_that_gives_no_address_is_said_once_and_asked_again_later(
@@ -60,15 +60,15 @@ def test_a_network_that_gives_no_address_is_said_once_and_asked_again_later(
     request = Request(None)
     machine = asking(monkeypatch, request)
     for now in (0.0, 5.0, 19.9):
-        machine._look_at_network(now)
+        machine.look(now)
         assert not capsys.readouterr().out
-    machine._look_at_network(20.0)
+    machine.look(20.0)
     assert "nobody gave eth0 an address within 20 s; asking again" in capsys.readouterr().out
     assert request.is_closed
-    machine._look_at_network(49.0)  # it is left alone for a while
-    assert machine._asking is None
-    machine._look_at_network(50.0)
-    assert machine._asking is not None
+    machine.look(49.0)  # it is left alone for a while
+    assert machine.asking is None
+    machine.look(50.0)
+    assert machine.asking is not None
 
 
 def test_a_lease_is_renewed_at_half_its_time(
@@ -77,10 +77,10 @@ def test_a_lease_is_renewed_at_half_its_time(
     address = IPv4Address("10.0.2.15")
     lease = Lease(ACKNOWLEDGE, address, IPv4Address("255.255.255.0"), address.packed, None, (), 3600)
     machine = asking(monkeypatch, Request(lease))
-    machine._look_at_network(0.0)
+    machine.look(0.0)
     assert "eth0 has the address 10.0.2.15" in capsys.readouterr().out
     assert machine._renew_at == 1800.0
-    machine._look_at_network(1800.0)
+    machine.look(1800.0)
     assert "eth0" not in capsys.readouterr().out  # the same again is no news
 
 
@@ -91,7 +91,7 @@ def test_an_interface_that_is_gone_is_said(monkeypatch: pytest.MonkeyPatch, caps
 
     monkeypatch.setattr(network, "bring_up", gone)
     monkeypatch.setattr(network, "first_ethernet", lambda: "eth0")
-    asking(monkeypatch, Request(None))._bring_network_up()
+    asking(monkeypatch, Request(None)).begin()
     assert "eth0 is not switched on: No such device" in capsys.readouterr().out
 
 

@@ -21,7 +21,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from armillary.device.machine import kernel_calls, network
+from armillary.device.machine import kernel_calls
+from armillary.device.machine.addresses import Addresses
 from armillary.device.machine.console import say, since_start
 from armillary.device.machine.data_partition import keep_reserve, mount_data
 from armillary.device.machine.watchdog import Watchdog
@@ -38,9 +39,7 @@ GROUPS: Final = "/sys/fs/cgroup/cgroup.subtree_control"
 SECURE_BOOT: Final = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 UBOOT_VERSION: Final = "/proc/device-tree/chosen/u-boot,version"
 PROGRAM: Final = "armillary.device.machine.program"
-_ADDRESS_WITHIN_S: Final = 20.0
 _LOOK_EVERY_S: Final = 5.0
-_AGAIN_S: Final = 30.0  # until a network that gave no address is asked again
 # A device process that ends again and again is not mended by starting it: the machine restarts, into the other slot if
 # it goes on.
 _STARTS: Final = 5
@@ -81,11 +80,7 @@ class Machine:
         self._rest = b""
         self._starts: deque[float] = deque(maxlen=_STARTS)
         self._start_at: float | None = None
-        self._interface: str | None = None
-        self._asking: network.AddressRequest | None = None
-        self._asked_at = 0.0
-        self._has_address = False
-        self._renew_at = float("inf")
+        self._addresses = Addresses()
         self._ending: signal.Signals | None = None
         self._signals = -1
         self._shells = shells
@@ -100,7 +95,7 @@ class Machine:
         self._start()
         if self._shells is not None:
             self._shells.start()
-        self._bring_network_up()
+        self._addresses.begin()
         while self._ending is None:
             self._look(_LOOK_EVERY_S)
         self._end(restart=self._ending is not signal.SIGTERM)
@@ -179,54 +174,14 @@ class Machine:
             os.write(beside.go, b"\n")
         os.close(beside.go)
 
-    def _bring_network_up(self) -> None:
-        """Loopback and Ethernet; without an address the device starts all the same, and asks again."""
-        network.bring_up("lo")
-        self._interface = network.first_ethernet()
-        if self._interface is None:
-            say("there is no Ethernet interface")
-            return
-        try:
-            network.bring_up(self._interface)
-        except OSError as error:
-            say(f"{self._interface} is not switched on: {error.strerror or error}")
-        self._renew_at = 0.0
-        self._look_at_network(time.monotonic())
-
-    def _look_at_network(self, now: float) -> None:
-        """Ask for an address when it is time, take what has come, give up for a while when nobody answers."""
-        if self._interface is None or (self._asking is None and now < self._renew_at):
-            return
-        try:
-            if self._asking is None:
-                self._asking, self._asked_at = network.AddressRequest(self._interface), now
-            lease = self._asking.look(now)
-        except OSError as error:  # it was pulled out, or the kernel refuses what was given: the device goes on without
-            say(f"{self._interface} gets no address: {error.strerror or error}; asking again")
-            self._stop_asking(again_at=now + _AGAIN_S)
-            return
-        if lease is not None:
-            if not self._has_address:
-                say(f"{self._interface} has the address {lease.address}")
-            self._has_address = True
-            self._stop_asking(again_at=now + lease.seconds / 2)
-        elif now - self._asked_at >= _ADDRESS_WITHIN_S:
-            say(f"nobody gave {self._interface} an address within {_ADDRESS_WITHIN_S:g} s; asking again")
-            self._stop_asking(again_at=now + _AGAIN_S)
-
-    def _stop_asking(self, *, again_at: float) -> None:
-        if self._asking is not None:
-            self._asking.close()
-        self._asking, self._renew_at = None, again_at
-
     def _look(self, wait_s: float) -> None:
         """Wait for whatever comes first, and do what is due."""
         heard: list[int | socket.socket] = [self._signals]
         if self._words >= 0:
             heard.append(self._words)
-        if self._asking is not None:
-            heard.append(self._asking.socket)
-            wait_s = min(wait_s, max(0.0, self._asking.ask_again_at - time.monotonic()))
+        if self._addresses.asking is not None:
+            heard.append(self._addresses.asking.socket)
+            wait_s = min(wait_s, max(0.0, self._addresses.asking.ask_again_at - time.monotonic()))
         readable, _, _ = select.select(heard, [], [], wait_s)
         if self._signals in readable:
             with contextlib.suppress(BlockingIOError):
@@ -238,7 +193,7 @@ class Machine:
         now = time.monotonic()
         if self._start_at is not None and now >= self._start_at:
             self._start()
-        self._look_at_network(now)
+        self._addresses.look(now)
 
     def _hear(self, said: bytes) -> None:
         if not said:  # the device process has ended: it is reaped, and started again

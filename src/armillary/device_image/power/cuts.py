@@ -71,7 +71,7 @@ class Bench:
         releases: Releases,
         *,
         within_s: float,
-        heard: Callable[[str], None] = lambda _line: None,
+        heard: Callable[[str], object] = lambda _line: None,
     ) -> None:
         self._settings = settings
         self._releases = releases

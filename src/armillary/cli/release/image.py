@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.device_image import attack, build, fetch, flash, package as device_image_package, pin
+from armillary.cli.device_image import attack, build, fetch, flash, package as device_image_package, pin, power_cuts
 from armillary.cli.release.development_key import verify_own
 from armillary.cli.release.release_life import BILL_FACTS, BillArgument, BillOutput
 from armillary.cli.terminal.files import read_file, write_file
@@ -35,7 +35,7 @@ from armillary.wire.image import package as image_package
 from armillary.wire.image.bill_of_materials import MAX_BYTES, MEDIA_TYPE
 
 app = noun("Images of a catalog.")
-adopt(app, build.app, fetch.app, attack.app, flash.app, device_image_package.app, pin.app)
+adopt(app, build.app, fetch.app, attack.app, power_cuts.app, flash.app, device_image_package.app, pin.app)
 
 # The service's own limit decides; this one only keeps a slip (a disk image) from being read into memory.
 MAX_PACKAGE_BYTES = 64 << 20

@@ -13,11 +13,11 @@ import pytest
 from tests.device_image.booted.conftest import BOOT_S
 from tests.fixtures.processes import killed_process
 
-ROUNDS = "ARMILLARY_POWER_CUTS"  # how often; make image-test-full says 10
-TIMES = int(os.environ.get(ROUNDS, "2"))
+TIMES = int(os.environ.get("ARMILLARY_POWER_CUTS", "10"))
 LIMIT_S = (2 + TIMES) * BOOT_S
 
 
+@pytest.mark.image_full
 @pytest.mark.timeout(LIMIT_S + BOOT_S)
 def test_a_machine_whose_power_goes_during_updates_always_comes_back(image: Path, tmp_path: Path) -> None:
     words = ("--folder", str(tmp_path), "--times", str(TIMES), "--image", str(image), "--json")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What applications may have of the host beside peripherals: power profile, private network, the Wi-Fi radio."""
+"""What applications may have of the host beside peripherals: power profile, private network, Wi-Fi radio, modem."""
 
 from __future__ import annotations
 
@@ -17,13 +17,17 @@ from armillary.engines.flash.port import Flash
 from armillary.errors import HostError
 
 if TYPE_CHECKING:
+    from armillary.device.cellular.uplink import CellularUplink
     from armillary.device.interface.power import PowerProfiles
     from armillary.device.private_network.network import PrivateNetwork
     from armillary.device.wifi.wifi import Wifi
 
 
 class HostServices:
-    """Of one device; ``changed`` is called when the status of one of them is. What none asks for is not loaded."""
+    """Of one device. What none asks for is not loaded.
+
+    ``changed`` is called when the status of one of them is, ``came_up`` when the session of a modem has come up.
+    """
 
     def __init__(
         self,
@@ -33,12 +37,15 @@ class HostServices:
         clock: DeviceClock,
         journal: Journal,
         changed: Callable[[], None],
+        came_up: Callable[[], None],
     ) -> None:
         self._power_before = folder.power_before
         self._settings = settings
         self._flash = flash
         self._journal = journal
         self._changed = changed
+        self._came_up = came_up
+        self.cellular: CellularUplink | None = None
         self.wifi: Wifi | None = None
         self.private_network: PrivateNetwork | None = None
         if settings.private_network is not None:
@@ -57,15 +64,27 @@ class HostServices:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Give back what this device has left, if it was killed; hold the radio, if there is one, until the end."""
+        """Give back what this device has left, if it was killed; hold radio and modem, where it has them."""
         if self._power_before.exists():
             self.power_profiles.restore_left()
         self.wifi = self._open_radio()
         try:
-            yield
+            with self._modem_held():
+                yield
         finally:
             if self.wifi is not None:
                 self.wifi.close()
+
+    @contextlib.contextmanager
+    def _modem_held(self) -> Iterator[None]:
+        if self._settings.uplink is None:
+            yield
+            return
+        from armillary.device.cellular.holding import held_uplink  # noqa: PLC0415 - most have none
+
+        self.cellular = self._settings.uplink(self._flash)
+        with held_uplink(self.cellular, self._journal, self._changed, self._came_up):
+            yield
 
     def boot(self) -> None:
         """Do what is done at each boot; may block."""
@@ -91,7 +110,9 @@ class HostServices:
     def status(self) -> dict[str, Any]:
         """For the status of the device."""
         network, profiles = self.private_network, vars(self).get("power_profiles")
+        modem = self.cellular
         return {
             "power_profile": None if profiles is None else profiles.status(),
             "private_network": None if network is None else network.status(),
+            "cellular": None if modem is None else modem.status.shown(),
         }

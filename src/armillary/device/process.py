@@ -108,7 +108,7 @@ class Device:
         self._stop_requested = False
         self._stopping = asyncio.Event()
         self._host_services = HostServices(
-            self._settings, self.folder, self._flash, self.clock, self.journal, self._status_changed
+            self._settings, self.folder, self._flash, self.clock, self.journal, self._status_changed, self.check_in_now
         )
         self._rest_s: int | None = None  # how long to rest before the restart that an application asked for
         self._events = SystemEvents(lambda: self.clock.signed, lambda: DeviceAuthentication(self.folder.daa).ready)

@@ -14,6 +14,8 @@ from armillary.device.rest.settings import RestSettings
 from armillary.update.install.trial import DEFAULT_RULES, TrialRules
 
 if TYPE_CHECKING:
+    from armillary.device.cellular.uplink import CellularUplink
+    from armillary.engines.flash.port import Flash
     from armillary.engines.wifi.port import Radio
 
 RETRY_FIRST_S = 2.0
@@ -29,7 +31,7 @@ class DeviceSettings:
     serial port, ``board`` says what its other peripherals are; ``addresses`` are those at which the server ports of
     applications are reached; ``private_network`` is the interface at which applications may serve addresses and the
     time, None for none; ``rest`` says where the device's own API listens, None for nowhere; ``radio`` opens the Wi-Fi
-    radio, None for none.
+    radio, None for none; ``uplink`` makes the uplink through a cellular modem, with the device's flash, None for none.
     """
 
     trial: TrialRules = DEFAULT_RULES
@@ -42,3 +44,4 @@ class DeviceSettings:
     board: Board | None = None
     private_network: str | None = None
     radio: Callable[[], Radio] | None = None
+    uplink: Callable[[Flash], CellularUplink] | None = None

@@ -82,8 +82,10 @@ def status(data: DataOption, as_json: JsonOption = False) -> None:
     power = () if profile is None else (_profile_line(profile),)
     network = found.get("private_network")
     served = () if network is None else _served_lines(network)
+    modem = found.get("cellular")
+    cellular = () if modem is None else (_cellular_line(modem),)
     held = (line for application in applications for line in _held_lines(application))
-    Shown(found).then(record(shown), *weaker, *serial, *served, *power, *below, *held).show(as_json=as_json)
+    Shown(found).then(record(shown), *weaker, *serial, *served, *cellular, *power, *below, *held).show(as_json=as_json)
 
 
 def _served_lines(network: Mapping[str, Any]) -> Iterator[str]:
@@ -94,6 +96,12 @@ def _served_lines(network: Mapping[str, Any]) -> Iterator[str]:
         yield f"private network {network['interface']}: hardware address {network['hardware_address']} at each boot"
     for each in network["serves"]:
         yield f"private network: {each['service']} for {each['component_id']}, held by {each['held_by']}"
+
+
+def _cellular_line(modem: Mapping[str, Any]) -> str:
+    network = ", ".join((modem["operator"], modem["technology"], f"{modem['signalDbm']} dBm"))
+    heard = "" if modem["signalDbm"] is None else f", {network}"
+    return f"cellular: {modem['meaning']}{heard} ({modem['model'] or 'no modem'})"
 
 
 def _profile_line(profile: Mapping[str, Any]) -> str:

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from armillary.cli.terminal.output import inert, note
 from armillary.device_image.cores.attached import attached_cores
 from armillary.device_image.cores.machine import WHAT
 from armillary.device_image.recipe import recipe_folder
-from armillary.device_image.virtual_machine import HOST_ADDRESS, MachineSettings, running
+from armillary.device_image.virtual_machine import HOST_ADDRESS, MachineSettings, VirtualMachine, running
 
 # A machine that runs is watched for so long at a time; nothing ends it but its own end, or Ctrl-C.
 _LOOK_S = 3600.0
@@ -30,10 +32,23 @@ def be_machine(data: Path, choice: MachineChoice, *, as_json: bool) -> None:
     if choice.cores:
         note(f"beside it: {choice.cores} real-time cores, each {WHAT}")
     begun = time.monotonic()
-    with attached_cores(choice.cores) as words, running(replace(settings, attached=words)) as virtual:
+    with attached_cores(choice.cores) as words, _switched_on(replace(settings, attached=words), choice) as virtual:
         while virtual.is_on:
             for line in virtual.lines(within_s=_LOOK_S):
                 seconds = round(time.monotonic() - begun, 1)
                 text = json.dumps({"s": seconds, "line": line}) if as_json else f"{seconds:6.1f}  {inert(line)}"
                 sys.stdout.write(text + "\n")
                 sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _switched_on(settings: MachineSettings, choice: MachineChoice) -> Iterator[VirtualMachine]:
+    if not choice.modem:
+        with running(settings) as virtual:
+            yield virtual
+        return
+    from armillary.cli.device_image import modem  # noqa: PLC0415 - most machines have none
+
+    note(f"its only network is that of {modem.WHAT}")
+    with modem.running_with_modem(settings) as (virtual, _):
+        yield virtual

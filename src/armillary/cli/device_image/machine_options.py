@@ -46,6 +46,13 @@ _OPTIONS: dict[str, tuple[Any, object]] = {
         ],
         0,
     ),
+    "modem": (
+        Annotated[
+            bool,
+            typer.Option("--modem", help="With --machine: its only network is that of a simulated cellular modem."),
+        ],
+        False,
+    ),
     "tpm": (Annotated[bool, typer.Option("--tpm/--no-tpm", help="With --machine: whether it has a TPM.")], True),
 }
 
@@ -59,16 +66,24 @@ class MachineChoice:
     enrolment: Path | None
     tpm: bool
     cores: int
+    modem: bool
 
 
 def _choice(
-    _: object, *, machine: str | None, image: Path | None, enrolment: Path | None, tpm: bool, cores: int
+    _: object,
+    *,
+    machine: str | None,
+    image: Path | None,
+    enrolment: Path | None,
+    tpm: bool,
+    cores: int,
+    modem: bool,
 ) -> MachineChoice | None:
     if machine is None:
-        if image is not None or enrolment is not None or cores:
-            raise typer.BadParameter("--image, --enrolment and --cores go with --machine")
+        if image is not None or enrolment is not None or cores or modem:
+            raise typer.BadParameter("--image, --enrolment, --cores and --modem go with --machine")
         return None
-    return MachineChoice(machine, image, enrolment, tpm, cores)
+    return MachineChoice(machine, image, enrolment, tpm, cores, modem)
 
 
 MachineOptions = Annotated[MachineChoice | None, Together(_OPTIONS, _choice)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from armillary.device.cellular.states import MEANING, UplinkState
+from armillary.device.cellular.waits import WAITS
 from armillary.engines.modem.port import ModemIdentity, Reception
 from armillary.wire.modem.radio import Registration, SimState
 
@@ -29,6 +30,11 @@ class UplinkStatus:
     def is_up(self) -> bool:
         """Whether the data session is there."""
         return self.state is UplinkState.CONNECTED
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it stays like this for a while, as far as anybody knows."""
+        return self.state in WAITS
 
     @property
     def sentence(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 from armillary.device.machine import network
@@ -26,13 +27,18 @@ def be_device(folder: Path, disk: OsDisk, words: Words) -> None:
 
 
 def settings_of_machine() -> DeviceSettings:
-    """The device's settings on this machine: with its Wi-Fi radio, where it has one."""
-    interface = network.first_radio()
-    if interface is None:
-        return DeviceSettings()
-    from armillary.device.machine.wireless import open_radio  # noqa: PLC0415 - most machines have none
+    """The device's settings on this machine: with its Wi-Fi radio and its modem, where it has them."""
+    settings = DeviceSettings()
+    radio, modem = network.first_radio(), network.modem_card()
+    if radio is not None:
+        from armillary.device.machine.wireless import open_radio  # noqa: PLC0415 - most machines have none
 
-    return DeviceSettings(radio=lambda: open_radio(interface))
+        settings = replace(settings, radio=lambda: open_radio(radio))
+    if modem is not None:
+        from armillary.device.machine.cellular import open_uplink  # noqa: PLC0415 - most machines have none
+
+        settings = replace(settings, uplink=lambda flash: open_uplink(modem, flash))
+    return settings
 
 
 async def _be_device(device: Device, words: Words) -> None:

@@ -31,6 +31,8 @@ from armillary.wire.device_image.address_lease import (
 )
 
 INTERFACES: Final = Path("/sys/class/net")
+# The hardware address of the card that stands for the interface of a virtual machine's modem.
+MODEM_CARD: Final = "02:61:72:6d:00:01"
 RESOLVER: Final = Path("/run/resolv.conf")
 ROUTES: Final = Path("/proc/net/route")
 _DEFAULT: Final = "00000000"
@@ -48,10 +50,10 @@ _FILE_EXISTS: Final = 17
 
 
 def first_ethernet() -> str | None:
-    """The first interface with a card behind it that is no radio, by name."""
+    """The first interface with a card behind it that is neither a radio nor a modem's, by name."""
     for path in sorted(INTERFACES.iterdir()):
         is_card = (path / "device").exists() and (path / "type").read_text().strip() == _ETHERNET
-        if is_card and not is_radio(path):
+        if is_card and not is_radio(path) and not is_of_modem(path):
             return path.name
     return None
 
@@ -59,6 +61,18 @@ def first_ethernet() -> str | None:
 def first_radio() -> str | None:
     """The first interface that is a Wi-Fi radio, by name."""
     return next((path.name for path in sorted(INTERFACES.iterdir()) if is_radio(path)), None)
+
+
+def modem_card() -> str | None:
+    """The interface of a virtual machine's modem, by name; None where there is none."""
+    return next((path.name for path in sorted(INTERFACES.iterdir()) if is_of_modem(path)), None)
+
+
+def is_of_modem(path: Path) -> bool:
+    """Whether an interface, by its folder in sysfs, is the one of a virtual machine's modem."""
+    with contextlib.suppress(OSError):
+        return (path / "address").read_text("ascii").strip() == MODEM_CARD
+    return False
 
 
 def is_radio(path: Path) -> bool:

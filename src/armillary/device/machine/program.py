@@ -47,6 +47,14 @@ def become_device(folder: DeviceFolder, words: Words, disk: OsDisk, *, keeps: bo
     """
     if folder.is_finished():
         return
+    from armillary.device.machine import network  # noqa: PLC0415 - once in a device's life
+    from armillary.device.machine.cellular import online  # noqa: PLC0415 - as above
+
+    with online(network.modem_card()):
+        _enrol(folder, words, disk, keeps=keeps)
+
+
+def _enrol(folder: DeviceFolder, words: Words, disk: OsDisk, *, keeps: bool) -> None:
     from armillary.device.machine.enrolling import enrol, read_enrolment  # noqa: PLC0415 - once in a device's life
 
     wait_s, said = _AGAIN_FIRST_S, ""

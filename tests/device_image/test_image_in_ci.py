@@ -111,7 +111,7 @@ def test_packages_of_today_take_the_place_of_pinned_ones_that_are_gone(
     assert LEFT_OUT not in done.stderr
     assert calls == [
         "armillary image fetch",
-        "armillary image pin --output .image/pins-of-today.lock",
+        "armillary image pin --output-file .image/pins-of-today.lock",
         f"armillary image fetch {pins}",
         f"armillary image build {pins}",
         TESTED.replace("IMAGE_OPTIONS=", f"IMAGE_OPTIONS={pins}"),

@@ -20,7 +20,7 @@ def pin(
     arch: Annotated[ArchitectureName, typer.Option("--arch", help="Architecture of the device.")] = "x86_64",
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="Where the pins go: image/debian-*.lock when not given."),
+        typer.Option("--output-file", metavar="FILE", help="Where the pins go: image/debian-*.lock when not given."),
     ] = None,
 ) -> None:
     """Pin the Debian packages of the device image.

@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tests.engines.sandbox.sandbox_stage import Stage, linux
 
+from armillary.engines.real_time.process_of_core import contained
 from armillary.engines.sandbox.network import kernel
+from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, Sandbox
 from armillary.engines.sandbox.start.executed import check_executed
-from armillary.errors import InstallError
+from armillary.engines.sandbox.within.self_test import observe
+from armillary.errors import InstallError, SandboxUnavailableError
 
 # e_machine of a processor that no test runs on.
 RISCV = 243
@@ -29,6 +34,11 @@ def program(machine: int) -> bytes:
         (b"#!/usr/bin/python3\r\n", 2, r"names the interpreter '/usr/bin/python3\\r'"),
         (program(62), 2, "the loader that it names is not in the sandbox"),
         (program(183), 8, "it is a program for aarch64, the processor is x86_64"),
+        (
+            b"#!/usr/bin/env python3\n",
+            8,
+            "a script for '/usr/bin/env', and this kernel executes compiled programs alone",
+        ),
         (b"echo\n", 8, "a script whose first line names an interpreter, got neither"),
         (program(62), 12, "Cannot allocate memory"),
     ],
@@ -47,3 +57,22 @@ def test_a_start_says_what_the_program_lacks(stage: Stage) -> None:
     assert "#!/usr/bin/env python3" in caught.value.remedy
     with pytest.raises(InstallError, match=f"a program for riscv64, the processor is {kernel.machine()}"):
         stage.run(linux(), "", files={"bin/app": program(RISCV)})
+
+
+class Recorder:
+    """A sandbox that keeps what it was to start."""
+
+    launch: Launch
+
+    async def start(self, launch: Launch, _: Callable[[AppEvent], None]) -> RunningApplication:
+        self.launch = launch
+        raise SandboxUnavailableError("only recorded", remedy="")
+
+
+def test_what_the_device_starts_of_its_own_is_a_compiled_program(tmp_path: Path) -> None:
+    recorder = Recorder()
+    with pytest.raises(SandboxUnavailableError, match="only recorded"):
+        observe(cast("Sandbox", recorder))
+    core = contained(recorder.launch, tmp_path, {})
+    for launch in (recorder.launch, core):
+        assert Path(launch.command(launch.manifest.entry_point)[0]).read_bytes().startswith(b"\x7fELF")

@@ -29,8 +29,7 @@ _SHARED: Final = (
     "wire/device/interface/frame.py",
     "wire/image/firmware.py",
 )
-_START: Final = """#!/usr/bin/env python3
-import pathlib
+_START: Final = """import pathlib
 import runpy
 import sys
 

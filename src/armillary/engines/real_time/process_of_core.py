@@ -13,7 +13,16 @@ from pathlib import Path
 from armillary.capability.grant import Grant, Peripheral
 from armillary.capability.network import allowed_hosts
 from armillary.engines.real_time.image import ENTRY_POINT, CoreProgram, make_image
-from armillary.engines.sandbox.port import AppEvent, ExitStatus, Launch, OutputLine, RunningApplication, Sandbox, Usage
+from armillary.engines.sandbox.port import (
+    PYTHON,
+    AppEvent,
+    ExitStatus,
+    Launch,
+    OutputLine,
+    RunningApplication,
+    Sandbox,
+    Usage,
+)
 from armillary.errors import InstallError, WireError
 from armillary.wire.device.core_fault import CoreFault, parse_fault
 from armillary.wire.image.firmware import Memory, read_firmware
@@ -76,7 +85,13 @@ def contained(launch: Launch, root: Path, nodes: Mapping[str, Path]) -> Launch:
         peripherals=frozenset(Peripheral(kind="Uart", name=name) for name in nodes),
     )
     return dataclasses.replace(
-        launch, image_root=root, manifest=manifest, grant=grant, serial_ports=nodes, environment={}
+        launch,
+        image_root=root,
+        manifest=manifest,
+        grant=grant,
+        serial_ports=nodes,
+        environment={},
+        interpreter=PYTHON,
     )
 
 

@@ -156,7 +156,7 @@ def launcher(launch: Launch, runtime: Runtime, tree: ImageTree, given: Folders) 
         "new_session": False,  # the engine's program made one
         "supervisor": 0,  # that program watches its parent, and the whole process namespace ends with it
         "directory": "/",
-        "argv": [launch.manifest.entry_point, *launch.manifest.cmd_args],
+        "argv": launch.command(launch.manifest.entry_point),
         "environment": environment(
             launch,
             runtime.search_path,

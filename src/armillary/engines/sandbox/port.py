@@ -3,7 +3,8 @@
 
 What an application finds, in every engine:
 
-- ``argv[0]`` is its entry point, standard input is empty, standard output and error become OutputLine events.
+- ``argv[0]`` is its entry point, or the interpreter that the launch names for it; standard input is empty, standard
+  output and error become OutputLine events.
 - Environment: ``PATH``, ``LANG``, ``HOME``, ``TMPDIR``, what the launch adds (``ARMILLARY_DEVICE_ID``,
   ``ARMILLARY_HUB_HOST``, ``ARMILLARY_HUB_PORT``), ``ARMILLARY_DEVICE_AUTHENTICATION`` (folder with
   certificate.pem, key.pem, ca.pem) when it was granted and given, ``ARMILLARY_DATA`` (its mutable storage) when
@@ -39,6 +40,8 @@ from armillary.wire.image.app_manifest import AppManifest
 
 # An application's line of output longer than this is cut into several events.
 LINE_LIMIT_BYTES = 8 * 1024
+# What executes the device's own scripts: a kernel may execute compiled programs alone (CONFIG_BINFMT_SCRIPT=n).
+PYTHON = ("/usr/bin/env", "python3")
 # Output events per second before the reader lets the pipe fill: the application then waits, nothing is dropped.
 LINE_RATE_LIMIT = 200
 
@@ -103,11 +106,16 @@ class Launch:
     debugged: bool = False  # A debugger is to attach: no crash is captured, since a process is traced by one alone
     # Added to the environment; may not replace what the engine sets
     environment: Mapping[str, str] = field(default_factory=dict)
+    interpreter: tuple[str, ...] = ()  # Executes an entry point of the device's own that is no program
 
     @property
     def entry_point(self) -> Path:
         """Its program, on the host."""
         return self.image_root / self.manifest.entry_point.removeprefix("/")
+
+    def command(self, entry_point: str) -> list[str]:
+        """What is executed where its entry point has this path."""
+        return [*self.interpreter, entry_point, *self.manifest.cmd_args]
 
 
 @dataclass(frozen=True, slots=True)

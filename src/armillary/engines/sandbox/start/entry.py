@@ -109,7 +109,7 @@ def plain_configuration(launch: Launch, runtime: Runtime, root: Path, temporary:
         "new_session": True,
         "supervisor": os.getpid(),
         "directory": str(root),
-        "argv": [str(root / launch.manifest.entry_point.removeprefix("/")), *launch.manifest.cmd_args],
+        "argv": launch.command(str(root / launch.manifest.entry_point.removeprefix("/"))),
         "environment": environment(
             launch,
             runtime.search_path,

@@ -31,6 +31,11 @@ def check_executed(problem: Mapping[str, Any], program: Path, machine: str) -> N
             f"{_WHAT}: its first line names the interpreter {named!a:.200}, which the sandbox does not have",
             remedy=SCRIPT_REMEDY,
         )
+    if named is not None and number == errno.ENOEXEC:
+        raise InstallError(
+            f"{_WHAT}: it is a script for {named!a:.200}, and this kernel executes compiled programs alone",
+            remedy="Take a compiled program: a device whose image has the own kernel runs no scripts.",
+        )
     if built_for is not None and number == errno.ENOENT:
         raise InstallError(
             f"{_WHAT}: the loader that it names is not in the sandbox",

@@ -18,7 +18,16 @@ from armillary.capability.application_limits import STANDARD_DEVICES, Applicatio
 from armillary.capability.confine import MEMORY_SCORE, NICENESS, application_user
 from armillary.capability.grant import Grant
 from armillary.capability.network import allowed_hosts
-from armillary.engines.sandbox.port import AppEvent, ConnectionAttempt, Launch, Mechanism, OutputLine, Sandbox, Usage
+from armillary.engines.sandbox.port import (
+    PYTHON,
+    AppEvent,
+    ConnectionAttempt,
+    Launch,
+    Mechanism,
+    OutputLine,
+    Sandbox,
+    Usage,
+)
 from armillary.engines.sandbox.storage.use import image_of
 from armillary.engines.sandbox.within.image_root import extract_image
 from armillary.errors import ArmillaryError, SandboxUnavailableError
@@ -177,7 +186,7 @@ def refused_address(question: Mapping[str, object]) -> tuple[str, int]:
 
 def _launch(folder: Path, question: Mapping[str, object], *, storage: bool) -> Launch:
     source = Path(__file__).with_name("probe.py").read_bytes()
-    root = extract_image({"bin/app": b"#!/usr/bin/env python3\n" + source}, {"bin/app"}, folder / "image")
+    root = extract_image({"bin/app": source}, {"bin/app"}, folder / "image")
     manifest = AppManifest(name="self-test", component_id=PROBE_COMPONENT, entry_point="/bin/app")
     grant = Grant(component_id=PROBE_COMPONENT, hosts=allowed_hosts(["127.0.0.1"]), limits=PROBE_LIMITS)
     data = None
@@ -193,6 +202,7 @@ def _launch(folder: Path, question: Mapping[str, object], *, storage: bool) -> L
         data=data,
         storage=None if data is None else image_of(data),
         environment=environment,
+        interpreter=PYTHON,
     )
 
 

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import struct
 from uuid import uuid4
 
+import pytest
 from tests.attest.test_firmware_reference import APPLICATION, BOOT, GOOD
 from tests.fixtures.boot_partitions import boot_partition, pe_program
 from tests.fixtures.images import P256
@@ -12,6 +14,9 @@ from tests.wire.tpm_samples import tcg_event, tcg_header
 
 from armillary.attest.firmware_reference import measured, statable, to_json
 from armillary.boot import virtual_chain
+from armillary.errors import WireError
+from armillary.service.context.blobs import Blobs
+from armillary.service.verifier.released_loaders import ReleasedLoaders
 from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.attestation import tcg_event_log
 from armillary.wire.attestation.firmware_log import FirmwareLog
@@ -76,3 +81,46 @@ def test_the_loader_of_a_published_release_is_known_until_it_is_withdrawn(host: 
     assert stranger.endswith(f"It is the boot loader of no release of {CHIP} that is in force.")
     service.releases.withdraw(draft.release_id, "a hole", actor="ann")
     assert fault(NEWER).startswith("PCR 4 (boot loader): ")
+
+
+def test_the_loader_of_a_release_below_a_security_floor_is_not_known(host: ServiceHost) -> None:
+    service, drafts = host.service, host.service.attestation.drafts
+    first = service.chips.get(CHIP).boot_components[0]
+
+    def fault() -> str:
+        (policy,) = service.attestation.policies.book.values()
+        assert policy.firmware is not None
+        return policy.firmware.fault(CHIP, started(NEWER), 1)
+
+    service.attestation.firmware.add("Contoso", CHIP, to_json(statable(measured(GOOD), final=False)), actor="ann")
+    draft = drafts.create(CHIP, "27.1", packages=packages(host, NEWER), actor="ann")
+    drafts.sign(draft.release_id, actor="ann")
+    drafts.publish(draft.release_id, actor="ann")
+    assert fault() == ""
+    service.releases.publish(CHIP, "27.2", security_version=2, actor="ann")
+    assert fault() == "", "two releases are in force"
+    service.attestation.floors.raise_to(CHIP, first.image_type, 2, actor="ann")
+    assert fault().startswith("PCR 4 (boot loader): ")
+
+
+def test_a_package_that_comes_later_is_known_then(host: ServiceHost) -> None:
+    service, drafts = host.service, host.service.attestation.drafts
+    draft = drafts.create(CHIP, "27.1", packages=packages(host, NEWER), actor="ann")
+    drafts.sign(draft.release_id, actor="ann")
+    released = drafts.publish(draft.release_id, actor="ann")
+    blobs = Blobs(service.context.folder.blobs)
+    loaders = ReleasedLoaders(service.releases, blobs)
+    place = blobs.path(released.components[0].digest)
+    away = place.rename(place.with_suffix(".away"))
+    assert CHIP not in loaders.of([CHIP])
+    away.rename(place)
+    assert authenticode_digest(NEWER) in loaders.of([CHIP])[CHIP]
+
+
+def test_sections_that_lie_over_one_another_are_refused() -> None:
+    program = bytearray(pe_program())
+    table = 64 + 24 + 112 + 16 * 8
+    for section in (table, table + 40):
+        struct.pack_into("<II", program, section + 16, 400, 100)
+    with pytest.raises(WireError, match="sections of"):
+        authenticode_digest(bytes(program))

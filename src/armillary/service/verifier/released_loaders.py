@@ -7,7 +7,6 @@ chips, and those that were imported without packages, have none.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Mapping
 
 from armillary.attest.reference import FOREVER
@@ -29,11 +28,14 @@ class ReleasedLoaders:
         self._known: dict[bytes, bytes | None] = {}  # digest of a package -> of the program in it
 
     def of(self, chips: Iterable[str]) -> Mapping[str, Mapping[bytes, int]]:
-        """Chip -> digest of a loader -> Unix seconds UTC until which its release is good; none of withdrawn ones."""
+        """Chip -> digest of a loader -> Unix seconds UTC until which its release is good.
+
+        None of releases that are withdrawn, or that have a component below a security floor.
+        """
         wanted = set(chips)
         found: dict[str, dict[bytes, int]] = {}
         for release in self._releases.list() if wanted else ():
-            if release.chip not in wanted or release.withdrawn_at is not None:
+            if release.chip not in wanted or release.withdrawn_at is not None or self._is_below_floor(release):
                 continue
             loader = self._loader(release)
             if loader is not None:
@@ -42,11 +44,24 @@ class ReleasedLoaders:
                 of_chip[loader] = max(until, of_chip.get(loader, 0))
         return found
 
+    def _is_below_floor(self, release: OsRelease) -> bool:
+        least = self._releases.reference.minimum_security_version
+        return any(each.security_version < least(release.chip, each.image_type) for each in release.components)
+
     def _loader(self, release: OsRelease) -> bytes | None:
         package = release.components[0].digest
         if package not in self._known:
-            loader = None
-            with contextlib.suppress(DataFolderError, WireError):  # no package here, or one that no firmware starts
-                loader = authenticode_digest(started_program(image_package.parse(self._blobs.read(package)).payload))
-            self._known[package] = loader
+            try:
+                content = self._blobs.read(package)
+            except DataFolderError:  # no package here: looked for again at the next change
+                return None
+            self._known[package] = _started_by(content)
         return self._known[package]
+
+
+def _started_by(package: bytes) -> bytes | None:
+    """The digest of the program in a package; None for one that no firmware starts."""
+    try:
+        return authenticode_digest(started_program(image_package.parse(package).payload))
+    except WireError:
+        return None

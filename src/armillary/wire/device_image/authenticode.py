@@ -60,8 +60,10 @@ def _digest(image: bytes) -> bytes:
     for length, start in sorted(sections, key=lambda each: each[1]):
         if start + length > len(image):
             raise WireError(_WHAT, expected=f"a section of {length} bytes inside the file", got=f"{len(image)} bytes")
-        hashed.update(image[start : start + length])
         done += length
+        if done > len(image):  # sections that overlap would be hashed again and again
+            raise WireError(_WHAT, expected=f"sections of {len(image)} bytes in all", got=f"{done}")
+        hashed.update(image[start : start + length])
     end = len(image) - size
     if size and place != end:
         raise WireError(_WHAT, expected=f"the certificate table at the end, at {end}", got=f"{place}", offset=entry)

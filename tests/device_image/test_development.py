@@ -51,6 +51,17 @@ def test_its_version_name_and_keys_say_what_it_is(tmp_path: Path) -> None:
         assert name.value == f"Armillary {word} signing key (never for products)"
 
 
+@pytest.mark.parametrize("development", [True, False])
+def test_no_key_signs_both_kinds(tmp_path: Path, development: bool) -> None:
+    made = secure_boot_keys(tmp_path, development=development)
+    assert secure_boot_keys(tmp_path, development=development) == made
+    with pytest.raises(InvalidArgumentError, match="got one of the other kind"):
+        secure_boot_keys(tmp_path, development=not development)
+    made["platform"].certificate.write_text("no certificate")
+    with pytest.raises(InvalidArgumentError, match=r"platform\.pem: expected a certificate"):
+        secure_boot_keys(tmp_path, development=development)
+
+
 def test_its_mark_is_a_word_of_the_signed_command_line() -> None:
     root = VerifiedRoot("a" * 64, "b" * 64, 7)
     line = command_line(root, consoles=("ttyS0",), built_at=1, more=(DEVELOPMENT,))

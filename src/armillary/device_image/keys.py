@@ -19,9 +19,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from armillary.device_image.tools import MADE_AT
+from armillary.errors import InvalidArgumentError
 
 NAMES: Final = ("platform", "exchange", "signing")
 _YEARS: Final = 20
+# What the names of keys have that sign development images, and no others.
+_DEVELOPMENT: Final = "DEVELOPMENT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +39,33 @@ def secure_boot_keys(folder: Path, *, development: bool = False) -> dict[str, Ke
     """The keys in a folder; those that are not there yet are made.
 
     Keys of development images are called so, and are others: firmware with a release's keys does not start those.
+
+    Raises:
+        InvalidArgumentError: the folder has keys of the other kind of image, or a certificate that is none.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = {name: KeyPair(folder / f"{name}.key", folder / f"{name}.pem") for name in NAMES}
     for name, pair in found.items():
         if not (pair.key.exists() and pair.certificate.exists()):
-            _make(f"Armillary {'DEVELOPMENT' if development else 'TEST'} {name} key (never for products)", pair)
+            _make(f"Armillary {_DEVELOPMENT if development else 'TEST'} {name} key (never for products)", pair)
+        elif _is_development(pair.certificate) != development:
+            raise InvalidArgumentError(
+                f"{pair.certificate}: expected a key of a {'development' if development else 'release'} image, "
+                "got one of the other kind",
+                remedy="Build into another folder (--image DIR): firmware that starts one must not start the other.",
+            )
     return found
+
+
+def _is_development(certificate: Path) -> bool:
+    """Whether a key is one of development images: its certificate says so."""
+    try:
+        subject = x509.load_pem_x509_certificate(certificate.read_bytes()).subject
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"{certificate}: expected a certificate in PEM: {error}", remedy="Restore it, or remove it with its key."
+        ) from error
+    return _DEVELOPMENT in subject.rfc4514_string()
 
 
 def _make(name: str, pair: KeyPair) -> None:

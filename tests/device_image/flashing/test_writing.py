@@ -161,3 +161,12 @@ def test_another_file_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "disk.img").write_bytes(b"text" * 10_000)
     with pytest.raises(InvalidArgumentError, match=r"disk\.img: expected the disk of a device image"):
         image_layout(tmp_path / "disk.img")
+
+
+def test_an_image_that_was_copied_in_part_is_refused(image: Path, tmp_path: Path) -> None:
+    whole = image.stat().st_size
+    os.truncate(image, 200_000_000)
+    with pytest.raises(InvalidArgumentError, match=r"disk\.img: expected at least [0-9,]+ bytes, .* got 200,000,000"):
+        image_layout(image)
+    os.truncate(image, whole)
+    assert image_layout(image).partitions == read_partitions(image)

@@ -76,6 +76,13 @@ def image_layout(disk: Path) -> Layout:
             f"{disk}: expected {DATA} as the last partition, got {layout.partitions[-1].name}",
             remedy="Build it again: armillary image build.",
         )
+    end = layout.partitions[-1].first_lba + layout.partitions[-1].sectors
+    if layout.sectors < end:
+        raise InvalidArgumentError(
+            f"{disk}: expected at least {end * SECTOR_BYTES:,} bytes, as its partition table says, "
+            f"got {layout.sectors * SECTOR_BYTES:,}",
+            remedy="It was copied in part: copy it again, or build it.",
+        )
     return layout
 
 

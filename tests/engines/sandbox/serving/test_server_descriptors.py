@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import select
+import socket
 
 from tests.engines.sandbox.sandbox_stage import Outcome, Stage
 from tests.engines.sandbox.serving.test_fork_server import alive, descriptors, served, server, waiting
@@ -69,3 +71,23 @@ def test_a_server_without_descriptors_fails_one_start_and_keeps_the_others(stage
     said = asyncio.run(play())
     assert said[0] != "started"
     assert said[-1] == "started"
+
+
+def test_a_status_socket_that_is_closed_unread_ends_its_own_application_alone(stage: Stage, served: Sandbox) -> None:
+    """As of a device that gave a start up: the kernel tells the server by an error, and not by an end."""
+
+    async def play() -> None:
+        running = await waiting(stage, served)
+        number = server().pid
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            status = await server().request({"command": [], "inherited": []}, [theirs.fileno()] * 3)
+            status.send(b'{"group": "", "groups": []}')
+            await until(lambda: select.select([status], [], [], 0)[0], "the launcher")
+            status.close()
+        await (await waiting(stage, served)).stop(0)
+        assert server().pid == number
+        assert alive(running.pid)
+        await running.stop(0)
+
+    asyncio.run(play())

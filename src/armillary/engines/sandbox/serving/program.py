@@ -367,7 +367,9 @@ class Server:
 
     def _hear(self, start: Start) -> None:
         """The device says in which groups the launcher is, and at last, by closing its side, that it wants the end."""
-        said = os.read(start.status, MESSAGE_LIMIT_BYTES)
+        said = b""
+        with contextlib.suppress(ConnectionError):  # a device that closes it unread: the others' server goes on
+            said = os.read(start.status, MESSAGE_LIMIT_BYTES)
         if said:
             asked = json.loads(said)
             start.groups = (asked["group"], asked["groups"])

@@ -83,5 +83,6 @@ ELSEWHERE: Mapping[tuple[str, str], str] = {
 }
 # Pages whose blocks all say why they are not run, or are run elsewhere; and pages without any.
 WITHOUT_STORY = frozenset(
-    f"{GUIDES}{name}.md" for name in ("command-line", "device-image", "device-workers", "power-cut")
+    f"{GUIDES}{name}.md"
+    for name in ("command-line", "device-image", "device-workers", "flash-the-device-image", "power-cut")
 )

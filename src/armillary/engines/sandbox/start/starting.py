@@ -75,7 +75,7 @@ async def launch(plan: StartPlan, on_event: Callable[[AppEvent], None]) -> Super
         if isinstance(error, InstallError) or (isinstance(error, SandboxUnavailableError) and not detail):
             raise
         raise SandboxUnavailableError(
-            f"application not started: {error or 'no answer in time'}{': ' if detail else ''}{detail}",
+            f"application not started: {str(error) or 'no answer in time'}{': ' if detail else ''}{detail}",
             remedy="Run armillary device status to see which mechanism this host lacks.",
         ) from error
     except BaseException:  # cancelled: leave no process behind

@@ -105,6 +105,10 @@ def test_a_network_is_kept(network: dict[str, Any]):
         ({**PSK, "psk": "x" * 64}, azure_error.KEY_TOO_LONG),
         ({**PSK, "psk": "12345678é"}, azure_error.WIFI_INVALID),
         ({**OPEN, "securityState": "eaptls"}, azure_error.WIFI_INVALID),
+        (
+            {**OPEN, "securityState": "eaptls", "clientCertStoreIdentifier": "own", "clientIdentity": 'a"\nb'},
+            azure_error.WIFI_INVALID,
+        ),
     ],
 )
 def test_a_network_of_another_form_is_refused_with_its_number(network: dict[str, Any], number: int):

@@ -14,6 +14,7 @@ import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from tests.fixtures.namespaces import network_namespace
@@ -41,11 +42,12 @@ WORK = Network(
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """The radio's folder."""
+def folder() -> Iterator[Path]:
+    """The radio's folder; its path is short, as on a device: the names of sockets are."""
     if shutil.which("wpa_supplicant", path=SEARCH_PATH) is None:
         pytest.skip("wpa_supplicant is missing; to enable: sudo apt-get install wpasupplicant")
-    return tmp_path / "wifi"
+    with TemporaryDirectory(prefix="armillary-") as name:
+        yield Path(name) / "wifi"
 
 
 @pytest.fixture
@@ -152,6 +154,32 @@ def test_one_that_was_killed_is_started_again_and_knows_everything(
     assert (folder / "certificates/11-private_key.pem").read_bytes() == b"K"
 
 
+def test_what_was_wanted_while_none_ran_is_told_to_the_next_one(
+    radio: SupplicantRadio, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("armillary.engines.wifi.supplicant.START_AGAIN_S", 0.1)
+    radio.use([HOME, WORK], saves_power=False)
+
+    def refuses(_: SupplicantProgram) -> None:
+        raise HostError("not now", remedy="Wait.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SupplicantProgram, "start", refuses)
+        os.kill(process_id(folder), signal.SIGKILL)
+        wait_until(lambda: process_id(folder) == 0, "the end of wpa_supplicant")
+        with pytest.raises(HostError):
+            radio.use([CAFE], saves_power=False)  # the others were forgotten
+        with pytest.raises(HostError):
+            radio.reload()
+
+    def tells() -> object:
+        with contextlib.suppress(HostError):
+            return list(known(folder)) == [CAFE.ssid.encode().hex()]
+        return False
+
+    wait_until(tells, "what is wanted, and nothing else")
+
+
 def test_one_that_a_killed_device_left_is_ended_first(folder: Path) -> None:
     with network_namespace() as namespace:
         left = SupplicantProgram(folder, INTERFACE, driver="none")
@@ -177,6 +205,12 @@ def test_nothing_is_left_when_it_ends(folder: Path) -> None:
 def test_an_interface_that_is_not_there_is_said(folder: Path) -> None:
     with pytest.raises(HostError, match="wpa_supplicant does not start for nosuch0"):
         SupplicantProgram(folder, "nosuch0", driver="none").start()
+
+
+def test_a_folder_that_cannot_be_made_is_said(folder: Path) -> None:
+    folder.write_text("a file")
+    with pytest.raises(HostError, match=r"wpa_supplicant does not start for lo: .*wifi"):
+        SupplicantProgram(folder, INTERFACE, driver="none").start()
 
 
 def test_a_missing_program_is_said_with_its_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

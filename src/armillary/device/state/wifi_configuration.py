@@ -164,7 +164,8 @@ def _check(network: WifiNetwork) -> None:
         raise _refused(
             azure_error.CONFIGURATION_NAME_TOO_LONG, f"configName: expected 1 to {MAX_NAME_CHARACTERS} characters"
         )
-    if not network.name.isprintable() or len(network.identity) > MAX_IDENTITY_CHARACTERS:
+    is_printable = network.name.isprintable() and network.identity.isprintable()
+    if not is_printable or len(network.identity) > MAX_IDENTITY_CHARACTERS:
         raise _refused(azure_error.WIFI_INVALID, "configName or clientIdentity is too long or not printable")
     if network.security == PSK:
         _check_psk(network.psk)

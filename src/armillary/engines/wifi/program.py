@@ -49,19 +49,28 @@ class SupplicantProgram:
         program = shutil.which(NAME, path=SEARCH_PATH)
         if program is None:
             raise HostError(f"{NAME}: not found", remedy="Install it: sudo apt-get install wpasupplicant.")
+        try:
+            self._prepare_folder()
+            self._process = subprocess.Popen(  # noqa: S603 - wpa_supplicant, with our arguments
+                [program, "-D", self._driver, "-i", self.interface, "-C", str(self.control)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            raise HostError(
+                f"{NAME} does not start for {self.interface}: {error}", remedy="Look at the folder, and at its disk."
+            ) from error
+        self._wait_until_it_listens(self._process)
+
+    def _prepare_folder(self) -> None:
+        """Make the folder anew, without who used it before."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder.chmod(0o700)
         self._end_left_over()
         self.clear()
         for each in (self.control, self._files):
             each.mkdir(mode=0o700)
-        self._process = subprocess.Popen(  # noqa: S603 - wpa_supplicant, with our arguments
-            [program, "-D", self._driver, "-i", self.interface, "-C", str(self.control)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self._wait_until_it_listens(self._process)
 
     def write_files(self, network: Network) -> dict[str, str]:
         """Write the files of a network; their paths by wpa_supplicant's word for each."""

@@ -54,6 +54,7 @@ class SupplicantRadio:
         self._lock = threading.RLock()  # one command after another, and what was told of networks with them
         self._networks: tuple[Network, ...] = ()
         self._numbers: dict[int, int] = {}  # id of a network -> wpa_supplicant's
+        self._told: dict[int, Network] = {}  # what it was told of each
         self._saves_power = False
         self._attempts = Attempts()
         self._listeners: list[Listener] = []
@@ -73,12 +74,15 @@ class SupplicantRadio:
         self._listeners.append(listener)
 
     def use(self, networks: Sequence[Network], *, saves_power: bool) -> None:
-        """Be in one of these networks and in no other; what is known already and as it was stays joined."""
+        """Be in one of these networks and in no other; what is known already and as it was stays joined.
+
+        Where wpa_supplicant does not answer, it is told of them when it has been started again.
+        """
         with self._lock:
-            kept = {network.id for network in networks if network in self._networks}
+            self._networks, self._saves_power = tuple(networks), saves_power
+            kept = {network.id for network in networks if self._told.get(network.id) == network}
             for number in [number for number in self._numbers if number not in kept]:
                 self._forget(number)
-            self._networks, self._saves_power = tuple(networks), saves_power
             for network in networks:
                 if network.id not in self._numbers:
                     self._add(network)
@@ -88,9 +92,9 @@ class SupplicantRadio:
     def reload(self) -> None:
         """Forget failures and join again."""
         with self._lock:
-            networks = self._networks
-            self.use((), saves_power=self._saves_power)
-            self.use(networks, saves_power=self._saves_power)
+            for number in list(self._numbers):
+                self._forget(number)
+            self.use(self._networks, saves_power=self._saves_power)
 
     def connection(self) -> Connection | None:
         """The network that it is in now."""
@@ -135,8 +139,9 @@ class SupplicantRadio:
 
     def _add(self, network: Network) -> None:
         """Tell wpa_supplicant of a network; a network that it does not take is a failure of that network alone."""
-        number = parse_number(self._control.ask("ADD_NETWORK"))
-        self._numbers[network.id] = number
+        with _read_as("ADD_NETWORK"):
+            number = parse_number(self._control.ask("ADD_NETWORK"))
+        self._numbers[network.id], self._told[network.id] = number, network
         files = self._program.write_files(network)
         try:
             for word, value in words_of(network, files):
@@ -146,6 +151,7 @@ class SupplicantRadio:
             self._attempts.refused(network.id)
 
     def _forget(self, network: int) -> None:
+        del self._told[network]
         self._control.ask(f"REMOVE_NETWORK {self._numbers.pop(network)}")
         self._program.remove_files(network)
         self._attempts.forget(network)
@@ -195,13 +201,16 @@ class SupplicantRadio:
         """Start a wpa_supplicant that ended, and tell it all it has to know; it is tried again if that fails."""
         if self._closing.wait(START_AGAIN_S):
             return
-        with self._lock, contextlib.suppress(HostError, WireError):
+        with self._lock:
             self._program.stop()
             self._control.close()
             self._numbers.clear()
-            self._control = self._started()
-            networks, self._networks = self._networks, ()
-            self.use(networks, saves_power=self._saves_power)
+            self._told.clear()
+            try:
+                self._control = self._started()
+                self.use(self._networks, saves_power=self._saves_power)
+            except HostError:
+                self._program.stop()  # one that was not told of every network would be believed to know them
 
     def _on_event(self, event: Event) -> None:
         ids = self._ids()

@@ -13,7 +13,7 @@ import pytest
 
 from armillary.sim.equipment.machines import Play, begin
 from armillary.sim.equipment.modbus_server import ModbusMachine, RtuServer, TcpServer
-from armillary.sim.equipment.pseudo_terminal import PseudoTerminal
+from armillary.sim.serial.pseudo_terminal import PseudoTerminal
 
 MBPOLL = shutil.which("mbpoll")
 pytestmark = pytest.mark.skipif(

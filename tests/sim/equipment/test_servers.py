@@ -20,7 +20,7 @@ from armillary.sim.equipment.faults import REBOOT_S, Fault
 from armillary.sim.equipment.framed_server import FramedServer
 from armillary.sim.equipment.life import Life
 from armillary.sim.equipment.modbus_server import ModbusMachine, RtuServer, TcpServer
-from armillary.sim.equipment.pseudo_terminal import PseudoTerminal
+from armillary.sim.serial.pseudo_terminal import PseudoTerminal
 from armillary.wire.equipment.framed_serial import ACKNOWLEDGED, REFUSED, FrameDecoder, acknowledgement, encode_frame
 from armillary.wire.equipment.modbus import read_request
 from armillary.wire.equipment.modbus_framing import crc16, rtu_frame, tcp_frame

@@ -11,7 +11,7 @@ from armillary.sim.equipment.faults import LATE_S, Fault
 from armillary.sim.equipment.layout import field_bytes, field_value, payload
 from armillary.sim.equipment.life import Life
 from armillary.sim.equipment.machine import FrameSending
-from armillary.sim.equipment.pseudo_terminal import PseudoTerminal
+from armillary.sim.serial.pseudo_terminal import PseudoTerminal
 from armillary.wire.equipment.framed_serial import (
     ACKNOWLEDGED,
     REFUSED,

@@ -17,7 +17,7 @@ from armillary.sim.equipment.framed_server import FramedServer
 from armillary.sim.equipment.life import Life
 from armillary.sim.equipment.machine import Machine
 from armillary.sim.equipment.modbus_server import ModbusMachine, RtuServer, TcpServer
-from armillary.sim.equipment.pseudo_terminal import PseudoTerminal
+from armillary.sim.serial.pseudo_terminal import PseudoTerminal
 from armillary.wire.equipment.profile import FramedSerial, ModbusRtu, ModbusTcp, Profile
 
 LOOPBACK: Final = "127.0.0.1"

@@ -8,8 +8,8 @@ from typing import Final
 
 from armillary.sim.equipment.faults import LATE_S, Fault, rtu_reply, tcp_reply
 from armillary.sim.equipment.life import Life
-from armillary.sim.equipment.pseudo_terminal import PseudoTerminal
 from armillary.sim.equipment.registers import Registers
+from armillary.sim.serial.pseudo_terminal import PseudoTerminal
 from armillary.wire.equipment.faults import LinkError
 from armillary.wire.equipment.modbus import answer
 from armillary.wire.equipment.modbus_framing import RtuRequests, TcpFrames, UnitPdu

@@ -10,15 +10,14 @@ import select
 import socket
 import threading
 import time
-import tty
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
-from armillary.errors import HostError
 from armillary.sim.modem.modem import SimulatedModem
 from armillary.sim.modem.script import ScriptStep, check_changes
+from armillary.sim.serial.pseudo_terminal import PseudoTerminal
 
 READ_BYTES: Final = 4096
 # Somebody at the other end may be no reader for a while; what does not fit then is lost, as on a line.
@@ -45,51 +44,11 @@ class Line(Protocol):
         """End."""
 
 
-class TerminalLine:
-    """A pseudo-terminal; ``path`` is the end that a device opens, ``link`` a name that leads there."""
-
-    def __init__(self, link: Path | None = None) -> None:
-        self._own, self._other = os.openpty()
-        tty.setraw(self._other)
-        os.set_blocking(self._own, False)
-        self.path = Path(os.ttyname(self._other))
-        self._link = link
-        if link is not None:
-            self._put(link)
-
-    def _put(self, link: Path) -> None:
-        try:
-            if link.is_symlink():
-                link.unlink()
-            link.symlink_to(self.path)
-        except OSError as error:
-            self.close()
-            raise HostError(f"no link at {link}: {error.strerror}", remedy="Name a path that is free.") from error
+class TerminalLine(PseudoTerminal):
+    """A pseudo-terminal, which is open as long as it is there."""
 
     def open(self) -> None:
-        """Nothing: it is open."""
-
-    def fileno(self) -> int:
-        """As the protocol has it."""
-        return self._own
-
-    def read(self) -> bytes:
-        """As the protocol has it."""
-        with contextlib.suppress(OSError):
-            return os.read(self._own, READ_BYTES)
-        return b""
-
-    def write(self, data: bytes) -> None:
-        """As the protocol has it."""
-        with contextlib.suppress(OSError):
-            os.write(self._own, data)
-
-    def close(self) -> None:
-        """As the protocol has it."""
-        os.close(self._own)
-        os.close(self._other)
-        if self._link is not None and self._link.is_symlink():
-            self._link.unlink()
+        """Nothing."""
 
 
 class SocketLine:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pseudo-terminal that stands for a serial line: the machine has one end, whoever opens its name has the other.
+"""A pseudo-terminal that stands for a serial line: the simulator has one end, whoever opens its name has the other.
 
 It has no baud rate: what is written arrives at once. Bytes that nobody reads are lost when its buffer is full, as on a
 line with nobody at the other end.
@@ -21,7 +21,7 @@ CHUNK_BYTES: Final = 4096
 
 
 class PseudoTerminal:
-    """The machine's end.
+    """The simulator's end.
 
     Args:
         link: Where a symbolic link to the other end is put; a link that is there already is replaced.
@@ -47,9 +47,16 @@ class PseudoTerminal:
 
     def listen(self, take: Callable[[bytes], None]) -> None:
         """Hand on what comes, in the running event loop."""
-        asyncio.get_running_loop().add_reader(self._own, lambda: take(self._read()))
+        asyncio.get_running_loop().add_reader(self._own, lambda: take(self.read()))
 
-    def _read(self) -> bytes:
+    def fileno(self) -> int:
+        """To wait for; -1 after the end of the line."""
+        return self._own
+
+    def read(self) -> bytes:
+        """What has come; nothing after the end of the line."""
+        if self._own < 0:
+            return b""
         try:
             return os.read(self._own, CHUNK_BYTES)
         except BlockingIOError:

@@ -75,6 +75,19 @@ MACHINE_FOR: Final = {
 }
 
 
+def end_process(process: subprocess.Popen[bytes], *, within_s: float) -> None:
+    """End a process of ours, kindly and after so many seconds not."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
 def missing(*tables: dict[str, str]) -> tuple[str, ...]:
     """Debian packages that bring what is not here, sorted."""
     wanted = {name: package for table in tables for name, package in table.items()}

@@ -136,7 +136,7 @@ def running(settings: MachineSettings) -> Iterator[VirtualMachine]:
             stderr=subprocess.STDOUT,
             preexec_fn=tools.lower_priority,  # noqa: PLW1509 - os.nice alone
         )
-        stack.callback(_end, process)
+        stack.callback(tools.end_process, process, within_s=_END_WITHIN_S)
         yield VirtualMachine(process, tpm)
 
 
@@ -213,7 +213,7 @@ def _tpm(socket: Path) -> Iterator[subprocess.Popen[bytes]]:
             time.sleep(0.02)
         yield process
     finally:
-        _end(process)
+        tools.end_process(process, within_s=_END_WITHIN_S)
 
 
 def _make_tpm(folder: Path) -> None:
@@ -249,19 +249,6 @@ def _setup_files(folder: Path) -> Path:
         "ascii",
     )
     return setup
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process of ours, kindly and then not."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(_END_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
 
 
 def size_on_disk(path: Path) -> int:

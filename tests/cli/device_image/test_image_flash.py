@@ -18,7 +18,9 @@ from armillary.device_image.flashing import target
 from armillary.device_image.flashing.target import Target
 from armillary.errors import InvalidArgumentError
 
-pytestmark = pytest.mark.skipif(bool(tools.missing({"mke2fs": "e2fsprogs"})), reason="needs e2fsprogs")
+pytestmark = pytest.mark.skipif(
+    bool(tools.missing({"mke2fs": "e2fsprogs"})), reason="no mke2fs; to enable: sudo apt-get install e2fsprogs"
+)
 STICK = Target(Path("/dev/sdx"), 31_250_000, "SanDisk Ultra 16.0 GB")
 
 

@@ -18,7 +18,7 @@ from armillary.engines.flash.os_disk import OsDisk
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("mke2fs", path="/usr/sbin") and Path(data_partition.REPAIR).exists()),
-    reason="needs mke2fs and e2fsck: apt-get install e2fsprogs",
+    reason="no mke2fs or e2fsck; to enable: sudo apt-get install e2fsprogs",
 )
 
 

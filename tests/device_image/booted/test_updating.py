@@ -8,11 +8,11 @@ import shutil
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
+from tests.device_image.booted.at_service import CATALOG, done, machine_at_service
 from tests.device_image.booted.conftest import BOOT_S, state
-from tests.e2e.armillary_processes import armillary_here, running_service
+from tests.e2e.armillary_processes import armillary_here
 
 from armillary import content
 from armillary.boot import profile
@@ -22,7 +22,7 @@ from armillary.device_image.architecture.table import Architecture, architecture
 from armillary.device_image.keys import secure_boot_keys
 from armillary.device_image.packages import PAYLOADS, write_packages
 from armillary.device_image.uboot.signed_file import KEY
-from armillary.device_image.virtual_machine import HOST_ADDRESS, TPM, MachineSettings, VirtualMachine, prepare, running
+from armillary.device_image.virtual_machine import VirtualMachine, running
 
 # Download, three starts and a check-in: each start has to be waited for.
 UPDATE_S = 3 * BOOT_S
@@ -71,11 +71,9 @@ def publish(image: Path, chip: ChipProfile, version: str, here: Mapping[str, str
         ("release", "sign", "--release", f"{chip.name}/{version}"),
         ("release", "publish", "--release", f"{chip.name}/{version}"),
     ):
-        done = armillary_here(*command, env=dict(here))
-        assert done.returncode == 0, done.stderr
+        done(armillary_here(*command, env=dict(here)))
     for device in json.loads(armillary_here("device", "list", "--json", env=dict(here)).stdout):
-        done = armillary_here("device", "check-now", "--device", device["device_id"], env=dict(here))
-        assert done.returncode == 0, done.stderr
+        done(armillary_here("device", "check-now", "--device", device["device_id"], env=dict(here)))
 
 
 def wait(machine: VirtualMachine, wanted: str, seen: list[str]) -> str:
@@ -89,26 +87,16 @@ def wait(machine: VirtualMachine, wanted: str, seen: list[str]) -> str:
 def test_an_update_is_started_and_one_that_stops_is_taken_back(
     image: Path, architecture: Architecture, tmp_path: Path
 ) -> None:
-    folder, told = tmp_path / "machine", tmp_path / "enrolment.json"
-    settings = MachineSettings(folder=folder, image=image, machine=architecture.name, enrolment=told)
     chip = profile.parse(content.chip_document(architecture.chip))
-    prepare(settings)
     about = json.loads((image / "image.json").read_bytes())
     version, root = about["version"].encode(), about["root_hash"].encode()
-    with running_service(tmp_path / "data", public_host=HOST_ADDRESS) as service:
-        port = urlsplit(service.env["ARMILLARY_SERVICE"]).port
-        here = {**service.env, "ARMILLARY_SERVICE": f"https://127.0.0.1:{port}"}
+    with machine_at_service(image, architecture, tmp_path) as scene:
+        here, settings = scene.env, scene.settings
         publish(image, chip, "26.12", here)
-        assert armillary_here("catalog", "create", "--name", "Contoso", env=here).returncode == 0
-        made = armillary_here("enrolment-token", "create", "--catalog", "Contoso", "--json", env=here)
-        token, ca = json.loads(made.stdout)["secret"], Path(service.env["ARMILLARY_CA"]).read_text("ascii")
-        told.write_text(json.dumps({"service": f"https://{HOST_ADDRESS}:{port}", "ca": ca, "token": token}))
-        state(image, "Contoso", here)  # of this image alone: what a release brings is known by itself
+        scene.tell()
+        state(image, CATALOG, here)  # of this image alone: what a release brings is known by itself
         seen: list[str] = []
         with running(settings) as machine:
-            roots = tmp_path / "data" / "tpm-roots"
-            roots.mkdir(exist_ok=True)
-            shutil.copy(folder / TPM / "authority/issuercert.pem", roots / "swtpm.pem")
             assert "verdict=attested" in wait(machine, "check-in  verdict=", seen)
 
             later = version[:-1] + (b"9" if version[-1:] != b"9" else b"8")

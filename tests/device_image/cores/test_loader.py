@@ -197,10 +197,15 @@ def test_a_ring_takes_what_it_has_room_for_whatever_the_core_says_that_it_has_re
 
 async def test_a_core_that_does_not_read_what_it_is_sent_is_ended() -> None:
     process = await asyncio.create_subprocess_exec("sleep", "600", stdout=-1, stderr=-1)
-    core = CoreMachine(read_firmware(FIRMWARE, (TCM,)), process, Ring(mmap.mmap(-1, 64 + RING_SIZE)))
-    for _ in range(2 * RING_SIZE // len(encode(Frame(Kind.RESULT, bytes(4))))):
-        core.tell(Frame(Kind.RESULT, bytes(4)))
-    fault = await core.until_end(lambda _: None)
+    try:
+        core = CoreMachine(read_firmware(FIRMWARE, (TCM,)), process, Ring(mmap.mmap(-1, 64 + RING_SIZE)))
+        for _ in range(2 * RING_SIZE // len(encode(Frame(Kind.RESULT, bytes(4))))):
+            core.tell(Frame(Kind.RESULT, bytes(4)))
+        fault = await core.until_end(lambda _: None)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     assert fault is not None
     assert (fault.kind, fault.reason) == ("HardFault", "it does not read what it is sent")
 

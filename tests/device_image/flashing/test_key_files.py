@@ -47,7 +47,7 @@ def element(tag: int, content: bytes) -> bytes:
     return bytes([tag, 0x82]) + len(content).to_bytes(2, "big") + content
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl: sudo apt-get install openssl")
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl; to enable: sudo apt-get install openssl")
 @pytest.mark.parametrize("name", ["PK", "KEK", "db"])
 def test_openssl_verifies_what_the_key_above_signed(
     folder: Path, keys: dict[str, KeyPair], tmp_path: Path, name: str
@@ -64,7 +64,10 @@ def test_openssl_verifies_what_the_key_above_signed(
     assert subprocess.run([*words, "-out", "/dev/null"], capture_output=True, check=False).returncode != 0
 
 
-@pytest.mark.skipif(shutil.which("virt-fw-sigdb") is None, reason="virt-fw-sigdb: python3-virt-firmware")
+@pytest.mark.skipif(
+    shutil.which("virt-fw-sigdb") is None,
+    reason="no virt-fw-sigdb; to enable: sudo apt-get install python3-virt-firmware",
+)
 @pytest.mark.parametrize("name", ["PK", "KEK", "db"])
 def test_another_program_reads_the_list(folder: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "list").write_bytes(parts(folder / f"{name}.auth")[2])

@@ -21,7 +21,9 @@ from armillary.errors import HostError, InvalidArgumentError
 from armillary.wire.disk.gpt import SECTOR_BYTES
 from armillary.wire.disk.gpt_fitting import TABLE_BYTES
 
-pytestmark = pytest.mark.skipif(bool(tools.missing({"mke2fs": "e2fsprogs"})), reason="needs e2fsprogs")
+pytestmark = pytest.mark.skipif(
+    bool(tools.missing({"mke2fs": "e2fsprogs"})), reason="no mke2fs; to enable: sudo apt-get install e2fsprogs"
+)
 SECTORS = 2_500_000
 
 

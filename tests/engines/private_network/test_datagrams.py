@@ -10,6 +10,7 @@ import socket
 import pytest
 from tests.fixtures.namespaces import network_namespace
 from tests.fixtures.other_user import run_as_other
+from tests.fixtures.waiting import until
 
 from armillary.engines.private_network.datagrams import READ_BYTES, DatagramServer, bound_socket
 
@@ -81,9 +82,7 @@ def test_empty_and_overlong_datagrams_and_senders_that_are_gone_end_nothing() ->
         gone.close()
         client.sendto(bytes(60000), served.getsockname())
         client.sendto(b"ok", served.getsockname())
-        async with asyncio.timeout(20):
-            while len(seen) < 3:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(seen) == 3, "all are looked at")
         server.close()
         client.close()
         return seen

@@ -2,7 +2,7 @@
 """A real wpa_supplicant on this host, without a radio: it is told of networks, forgets them, and is started again.
 
 Its driver is ``none``, in a network namespace of its own: it keeps networks and answers, and hears nobody. What it does
-with a radio is seen on a machine in QEMU (``tests/device_image/booted/test_wifi.py``).
+with a radio is seen on a machine in QEMU (``tests/device_image/booted/wifi/test_wifi.py``).
 """
 
 from __future__ import annotations

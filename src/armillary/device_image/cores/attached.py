@@ -41,7 +41,7 @@ def attached_cores(number: int) -> Iterator[tuple[str, ...]]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
         )
-        stack.callback(_end, process)
+        stack.callback(tools.end_process, process, within_s=_END_WITHIN_S)
         if process.stdout is None or machine.WHAT.encode() not in process.stdout.readline():
             raise HostError("the stand-in for real-time cores does not start", remedy="Look at what it printed above.")
         yield words(Path(folder), number)
@@ -54,14 +54,3 @@ def words(folder: Path, number: int) -> tuple[str, ...]:
         found += ["-chardev", f"socket,id=core{each},path={folder / str(each)}"]
         found += ["-device", f"virtserialport,bus=cores.0,chardev=core{each},name={PORT_PREFIX}{each}"]
     return tuple(found)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_END_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if process.stdout is not None:
-        process.stdout.close()

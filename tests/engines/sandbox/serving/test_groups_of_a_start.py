@@ -89,26 +89,33 @@ def test_nothing_begins_before_its_groups_are_known(stage: Stage, wraps: bool) -
         except OSError:  # one was closed meanwhile
             return -1
 
+    begun: list[Served] = []
+
     async def ask(command: list[str]) -> Served:
         with Path(os.devnull).open() as nothing:
-            return await serve(own, {"command": command, "inherited": []}, nothing.fileno(), [], 1 << 16)
+            begun.append(await serve(own, {"command": command, "inherited": []}, nothing.fileno(), [], 1 << 16))
+        return begun[-1]
 
     async def play() -> None:
-        served = await ask([str(wrapper)] if wraps else [])
-        await until(lambda: sandboxes() == wraps, "the sandbox")
-        other = await ask(["/nothing"])
-        with pytest.raises(SandboxUnavailableError, match="at process"):  # so the server is done with the first one
-            await other.started()
-        assert launchers() == []
-        served.join("", ())
-        assert await served.started() > 0
-        for each in (served, other):
-            each.kill()
-            await each.communicate()
-            each.close()
+        try:
+            served = await ask([str(wrapper)] if wraps else [])
+            await until(lambda: sandboxes() == wraps, "the sandbox")
+            other = await ask(["/nothing"])
+            with pytest.raises(SandboxUnavailableError, match="at process"):  # so the server is done with the first one
+                await other.started()
+            assert launchers() == []
+            served.join("", ())
+            assert await served.started() > 0
+        finally:
+            for each in begun:
+                each.kill()
+                await each.communicate()
+                each.close()
 
-    asyncio.run(play())
-    own._end()
+    try:
+        asyncio.run(play())
+    finally:
+        own._end()
 
 
 def test_groups_that_cannot_be_had_leave_nothing(

@@ -10,10 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from armillary.boot import profile
-from armillary.cli.story.stage import end
+from armillary.cli.story.service_process import Ports, end, start_service
 from armillary.cli.terminal.connection import CA_VARIABLE, SERVICE_VARIABLE, TOKEN_VARIABLE
 from armillary.content import chip_document
 from armillary.device_image.architecture.table import architecture_of
@@ -45,30 +44,15 @@ class TrialService:
 
     def start(self) -> None:
         """Start it and wait until it is ready; HostError if it does not start."""
-        ports = self._state.get("ports", {"api": 0, "device": 0, "hub": 0})
-        words = [word for name, port in ports.items() for word in (f"--{name}-port", str(port))]
-        environment = {
-            **os.environ,
+        settings = {
             "ARMILLARY_PUBLIC_HOST": HOST_ADDRESS,
             "ARMILLARY_CHECK_IN_INTERVAL_S": str(CHECK_IN_INTERVAL_S),
             "ARMILLARY_PLANNER_INTERVAL_S": "1",
         }
-        with (self._folder / "service.log").open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, this package
-                [sys.executable, "-m", "armillary", "up", "--json", "--data", str(self._data), *words],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                text=True,
-                env=environment,
-            )
-        line = self._process.stdout.readline() if self._process.stdout else ""
-        if not line:
-            raise HostError("the service of the trial does not start", remedy=f"Look into {self._folder}/service.log.")
-        ready = json.loads(line)
-        addresses = {"api": ready["api"], "device": ready["device_endpoint"]}
-        found = {name: urlsplit(address).port for name, address in addresses.items()}
-        self._keep(ports={**found, "hub": ready["hub_port"]}, ca=ready["root_ca"])
+        ports = Ports(**self._state.get("ports", {}))
+        log = self._folder / "service.log"
+        self._process, ready, ports = start_service(self._data, log, ports=ports, settings=settings)
+        self._keep(ports=ports._asdict(), ca=ready["root_ca"])
         if "token" in ready:  # it is said the first time only
             self._keep(token=ready["token"])
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from armillary.cli.story.service_process import Ports, end, start_service
 from armillary.cli.terminal.connection import CA_VARIABLE, SERVICE_VARIABLE, TOKEN_VARIABLE, make_connection
 from armillary.cli.terminal.remote import RemoteService
 from armillary.errors import ArmillaryError, HostError
@@ -23,7 +24,6 @@ T = TypeVar("T")
 
 WAIT_S = 60.0  # no single thing the demo waits for takes longer; it fails with what it saw last
 POLL_S = 0.1
-STOP_S = 10.0
 # Devices of the demo check in this often, so that the story moves: seconds instead of an hour.
 CHECK_IN_INTERVAL_S = 1
 PLANNER_INTERVAL_S = 0.5
@@ -61,7 +61,7 @@ class Stage:
     notes: dict[str, Any] = field(default_factory=dict)
     making: Future[list[DeviceOnStage]] | None = None
     check_in_interval_s: int = CHECK_IN_INTERVAL_S
-    ports: tuple[int, int, int] = (0, 0, 0)
+    ports: Ports = field(default_factory=Ports)
     chip: str = "mt3620"
 
     @property
@@ -73,32 +73,16 @@ class Stage:
 
     def start_service(self) -> None:
         """Start ``armillary up`` on loopback ports and wait until it says that it is ready."""
-        environment = {
-            **os.environ,
+        settings = {
             "ARMILLARY_CHECK_IN_INTERVAL_S": str(self.check_in_interval_s),
             "ARMILLARY_PLANNER_INTERVAL_S": str(PLANNER_INTERVAL_S),
             # Deltas are made by processes that give way to all others: on a busy host a story would wait for them,
             # and from this host a whole image is fetched in a moment.
             "ARMILLARY_DELTA_CACHE_MB": "0",
         }
-        names = ("--api-port", "--device-port", "--hub-port")
-        ports = [word for name, port in zip(names, self.ports, strict=True) for word in (name, str(port))]
-        log = (self.folder / "service.log").open("ab")
-        with log:
-            self.service = subprocess.Popen(  # noqa: S603 - this interpreter, this package
-                [sys.executable, "-m", "armillary", "up", "--json", "--data", str(self.folder / "service"), *ports],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                text=True,
-                env=environment,
-            )
-        line = self.service.stdout.readline() if self.service.stdout else ""
-        if not line:
-            raise HostError(f"the service did not start: {_tail(self.folder / 'service.log')}", remedy="See the cause.")
-        self.ready |= json.loads(line)  # the token is said the first time only
-        api, endpoint = (int(self.ready[name].rpartition(":")[2].strip("/")) for name in ("api", "device_endpoint"))
-        self.ports = api, endpoint, int(self.ready["hub_port"])
+        data, log = self.folder / "service", self.folder / "service.log"
+        self.service, said, self.ports = start_service(data, log, ports=self.ports, settings=settings)
+        self.ready |= said  # the token is said the first time only
         ca_pem = Path(self.ready["root_ca"]).read_text("ascii")
         self.remote = RemoteService(make_connection(self.ready["api"], self.ready["token"], ca_pem))
 
@@ -222,18 +206,3 @@ class Stage:
         for device in self.devices.values():
             self.power_off(device)
         self.stop_service()
-
-
-def end(process: subprocess.Popen[Any]) -> None:
-    """SIGTERM, then SIGKILL after :data:`STOP_S`."""
-    process.terminate()
-    try:
-        process.wait(timeout=STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _tail(log: Path) -> str:
-    lines = log.read_text("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else "it printed nothing"

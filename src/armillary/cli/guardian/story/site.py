@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from armillary.cli.story.stage import Stage, end
+from armillary.cli.story.service_process import end
+from armillary.cli.story.stage import Stage
 from armillary.errors import HostError
 
 GUARDIAN = "guardian"  # the device of every such story

@@ -37,7 +37,7 @@ class Request:
 
 def asking(monkeypatch: pytest.MonkeyPatch, request: Request) -> addresses.Addresses:
     """A machine that has an interface and asks for an address."""
-    monkeypatch.setattr(network, "AddressRequest", lambda _interface: request)
+    monkeypatch.setattr(network, "AddressRequest", lambda _interface, *, metric: request)  # noqa: ARG005
     machine = addresses.Addresses()
     machine._interface, machine._renew_at = "eth0", 0.0
     return machine
@@ -89,7 +89,8 @@ def test_an_interface_that_is_gone_is_said(monkeypatch: pytest.MonkeyPatch, caps
         if interface != "lo":
             raise OSError(errno.ENODEV, "No such device")
 
-    monkeypatch.setattr(network, "bring_up", gone)
+    monkeypatch.setattr(addresses, "bring_up", gone)
+    monkeypatch.setattr(addresses, "leave_lost_links", lambda: None)  # this host's routes stay as they are
     monkeypatch.setattr(network, "first_ethernet", lambda: "eth0")
     asking(monkeypatch, Request(None)).begin()
     assert "eth0 is not switched on: No such device" in capsys.readouterr().out
@@ -115,8 +116,8 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[net
     (tmp_path / "eth0/address").write_text(f"{HARDWARE}\n")
     monkeypatch.setattr(network, "INTERFACES", tmp_path)
     monkeypatch.setattr(network.socket, "socket", Packets)
-    monkeypatch.setattr(network, "use", lambda _interface, _lease: None)
-    request = network.AddressRequest("eth0")
+    monkeypatch.setattr(network, "use", lambda _interface, _lease, *, metric: None)  # noqa: ARG005
+    request = network.AddressRequest("eth0", metric=1)
     yield request, server
     request.close()
     server.close()

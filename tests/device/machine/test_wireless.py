@@ -12,9 +12,8 @@ import pytest
 from tests.fixtures.waiting import wait_until
 
 from armillary.device.machine import being, network, wireless
+from armillary.engines.host.addressing import WIFI_METRIC
 from armillary.wire.device_image.address_lease import ACKNOWLEDGE, Lease
-
-HEAD = "Iface\tDestination\tGateway\tFlags\n"
 
 
 def lease_for(seconds: int) -> Lease:
@@ -62,38 +61,33 @@ def test_a_machine_without_a_radio_has_none(interfaces: Callable[..., None], mon
     assert opened == ["wlan0"]
 
 
-def test_the_way_out_is_the_default_route() -> None:
-    other = "eth0\t0002000A\t00000000\t0001\n"
-    assert network.way_out(HEAD + other) is None
-    assert network.way_out(HEAD + other + "wlan0\t00000000\t0102000A\t0003\n") == "wlan0"
-
-
 def test_an_address_is_asked_for_in_each_network_and_again_before_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     leases = iter([None, lease_for(0), lease_for(10**6)])
 
-    def lease(interface: str, *, within_s: float) -> Lease | None:
+    def lease(interface: str, *, metric: int, within_s: float) -> Lease | None:
         assert within_s > 0
+        assert metric == WIFI_METRIC
         done.append(f"ask {interface}")
         return next(leases)
 
     monkeypatch.setattr(network, "lease_address", lease)
-    monkeypatch.setattr(network, "forget_address", lambda interface: done.append(f"forget {interface}"))
+    monkeypatch.setattr(network, "leave", lambda interface, *, metric: done.append(f"leave {interface} {metric}"))
     monkeypatch.setattr(wireless, "_AGAIN_S", 0.0)
     addresses = wireless.Addresses("wlan0")
     addresses.hear(3)
     wait_until(lambda: len(done) == 4, "nobody answers, a lease that ends at once, another")
-    assert done == ["forget wlan0", "ask wlan0", "ask wlan0", "ask wlan0"]
+    assert done == ["leave wlan0 600", "ask wlan0", "ask wlan0", "ask wlan0"]
     addresses.hear(None)
     wait_until(lambda: len(done) == 5, "the network is left")
-    assert done[4:] == ["forget wlan0"]
+    assert done[4:] == ["leave wlan0 600"]
 
 
 def test_what_the_kernel_refuses_is_said_and_asked_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refused(_interface: str, *, within_s: float) -> Lease:
-        del within_s
+    def refused(_interface: str, *, metric: int, within_s: float) -> Lease:
+        del metric, within_s
         raise OSError(os.EX_OSERR, "Network is down")
 
     monkeypatch.setattr(network, "lease_address", refused)

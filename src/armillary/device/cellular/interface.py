@@ -8,9 +8,7 @@ not in the address's network, as many modems name, is not asked: the modem answe
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from ipaddress import IPv4Network
-from pathlib import Path
 
 from armillary.engines.host import name_servers
 from armillary.engines.host.addressing import MODEM_METRIC, add_default_route, bring_up, forget_address, set_address
@@ -18,47 +16,28 @@ from armillary.wire.modem.answers import Addressing
 
 
 class UplinkInterface:
-    """One interface of this host.
+    """One interface of this host."""
 
-    Args:
-        resolver: The host's resolv.conf, where this process keeps it; None where others do.
-        lease: Asks for an address by DHCP, and returns it as text, None where nobody gives one; None where others ask.
-    """
-
-    def __init__(
-        self, name: str, *, resolver: Path | None = None, lease: Callable[[str], str | None] | None = None
-    ) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self._resolver = resolver
-        self._lease = lease
 
     def up(self, given: Addressing | None) -> str:
-        """Use what the network gave the session; returns the address, empty where others see to it.
+        """Use what the network gave the session; returns the address.
 
-        Raises OSError: there is no such interface, nobody gives it an address, or the process may not (CAP_NET_ADMIN).
+        Raises OSError: there is no such interface, the modem names no address, or the process may not (CAP_NET_ADMIN).
         """
         bring_up(self.name)
         if given is None:
-            return self._asked()
+            raise OSError("the modem names no address of its session")
         set_address(self.name, given.address, given.mask)
         here = IPv4Network((int(given.address), str(given.mask)), strict=False)
         router = given.gateway if given.gateway is not None and given.gateway in here else None
         add_default_route(self.name, router, metric=MODEM_METRIC)
-        if self._resolver is not None:
-            name_servers.tell(self.name, MODEM_METRIC, given.name_servers, self._resolver)
+        name_servers.tell(self.name, MODEM_METRIC, given.name_servers)
         return str(given.address)
 
     def down(self) -> None:
         """Use it no more."""
         with contextlib.suppress(OSError):
             forget_address(self.name)
-        if self._resolver is not None:
-            name_servers.forget(self.name, MODEM_METRIC, self._resolver)
-
-    def _asked(self) -> str:
-        if self._lease is None:
-            return ""
-        found = self._lease(self.name)
-        if found is None:
-            raise OSError(f"nobody gives {self.name} an address")
-        return found
+        name_servers.forget(self.name, MODEM_METRIC)

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Final
 
 from armillary.device.machine import network
 from armillary.device.machine.console import say
+from armillary.engines.host.addressing import ETHERNET_METRIC, bring_up, leave_lost_links
 
 WITHIN_S: Final = 20.0
 AGAIN_S: Final = 30.0  # until a network that gave no address is asked again
@@ -25,13 +27,15 @@ class Addresses:
 
     def begin(self) -> None:
         """Loopback and Ethernet; without an address the device starts all the same, and asks again."""
-        network.bring_up("lo")
+        bring_up("lo")
+        with contextlib.suppress(OSError):  # a kernel without it takes a route whose cable was pulled out
+            leave_lost_links()
         self._interface = network.first_ethernet()
         if self._interface is None:
             say("there is no Ethernet interface")
             return
         try:
-            network.bring_up(self._interface)
+            bring_up(self._interface)
         except OSError as error:
             say(f"{self._interface} is not switched on: {error.strerror or error}")
         self._renew_at = 0.0
@@ -43,7 +47,7 @@ class Addresses:
             return
         try:
             if self.asking is None:
-                self.asking, self._asked_at = network.AddressRequest(self._interface), now
+                self.asking, self._asked_at = network.AddressRequest(self._interface, metric=ETHERNET_METRIC), now
             lease = self.asking.look(now)
         except OSError as error:  # it was pulled out, or the kernel refuses what was given: the device goes on without
             say(f"{self._interface} gets no address: {error.strerror or error}; asking again")

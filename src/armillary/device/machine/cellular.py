@@ -12,7 +12,6 @@ from armillary.device.cellular.configuration import CellularConfiguration
 from armillary.device.cellular.interface import UplinkInterface
 from armillary.device.cellular.status import UplinkStatus
 from armillary.device.cellular.uplink import CellularUplink
-from armillary.device.machine import network
 from armillary.device.machine.console import say
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import Flash
@@ -24,8 +23,7 @@ UNTOLD: Final = Path("/run/cellular")
 
 def open_uplink(interface: str, flash: Flash) -> CellularUplink:
     """The uplink whose session comes out of this interface, not started yet."""
-    configuration = CellularConfiguration(flash)
-    return CellularUplink(find_modem, configuration, UplinkInterface(interface, resolver=network.RESOLVER))
+    return CellularUplink(find_modem, CellularConfiguration(flash), UplinkInterface(interface))
 
 
 @contextlib.contextmanager

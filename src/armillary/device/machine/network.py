@@ -1,24 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Brings the network up: loopback, and the first Ethernet interface with an address that it is given by DHCP.
+"""The machine's interfaces, and an address for one by DHCP, which is asked for over a packet socket.
 
-Ioctls of ``netdevice(7)`` and a packet socket: no program is needed for it.
+Of several networks that lead to everywhere the kernel takes the one with the smallest metric, and name servers follow
+(``engines/host/addressing.py``, ``name_servers.py``).
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import select
 import socket
-import struct
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Final
 
+from armillary.engines.host import addressing, name_servers
 from armillary.errors import WireError
 from armillary.wire.device_image.address_lease import (
     ACKNOWLEDGE,
@@ -33,20 +32,12 @@ from armillary.wire.device_image.address_lease import (
 INTERFACES: Final = Path("/sys/class/net")
 # The hardware address of the card that stands for the interface of a virtual machine's modem.
 MODEM_CARD: Final = "02:61:72:6d:00:01"
-RESOLVER: Final = Path("/run/resolv.conf")
-ROUTES: Final = Path("/proc/net/route")
-_DEFAULT: Final = "00000000"
-_GET_FLAGS, _SET_FLAGS, _SET_ADDRESS, _SET_MASK, _ADD_ROUTE = 0x8913, 0x8914, 0x8916, 0x891C, 0x890B
-_UP: Final = 1
 _ETHERNET: Final = "1"
 _IPV4: Final = 0x0800
 _EVERYBODY: Final = b"\xff" * 6
-_ROUTE: Final = struct.Struct("@L16s16s16sHhLPhPLLH")
-_GATEWAY: Final = 0x3  # RTF_UP | RTF_GATEWAY
 _ANSWER_S: Final = 2.0
 # What a flood of packets may keep process 1 from at a time: some milliseconds.
 _PACKETS_AT_A_TIME: Final = 64
-_FILE_EXISTS: Final = 17
 
 
 def first_ethernet() -> str | None:
@@ -80,21 +71,6 @@ def is_radio(path: Path) -> bool:
     return (path / "phy80211").exists()
 
 
-def forget_address(interface: str) -> None:
-    """Take an interface's address, and the routes with it; nothing where it has none."""
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as control, contextlib.suppress(OSError):
-        fcntl.ioctl(control, _SET_ADDRESS, struct.pack("16s16s", interface.encode(), _address(IPv4Address(0))))
-
-
-def bring_up(interface: str) -> None:
-    """Switch an interface on."""
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as control:
-        name = interface.encode()
-        found = fcntl.ioctl(control, _GET_FLAGS, struct.pack("16sH14x", name, 0))
-        (flags,) = struct.unpack_from("H", found, 16)
-        fcntl.ioctl(control, _SET_FLAGS, struct.pack("16sH14x", name, flags | _UP))
-
-
 class AddressRequest:
     """Asks for an address on an interface, and waits for nothing: the caller looks when its socket has something.
 
@@ -102,8 +78,9 @@ class AddressRequest:
     at the end. OSError from any call: the interface is gone, or the kernel refuses what was given.
     """
 
-    def __init__(self, interface: str) -> None:
+    def __init__(self, interface: str, *, metric: int) -> None:
         self._interface = interface
+        self._metric = metric
         self._hardware = bytes.fromhex((INTERFACES / interface / "address").read_text().strip().replace(":", ""))
         self._transaction = 0
         self._offer: Lease | None = None
@@ -126,7 +103,7 @@ class AddressRequest:
                 self._offer = reply
                 self._send(request(self._hardware, self._transaction, reply), now)
             elif self._offer is not None and reply.kind == ACKNOWLEDGE:
-                use(self._interface, reply)
+                use(self._interface, reply, metric=self._metric)
                 return reply
         if now >= self.ask_again_at:
             self._offer, self._transaction = None, int.from_bytes(os.urandom(4), "big")
@@ -150,10 +127,10 @@ class AddressRequest:
         self.ask_again_at = now + _ANSWER_S
 
 
-def lease_address(interface: str, *, within_s: float) -> Lease | None:
+def lease_address(interface: str, *, metric: int, within_s: float) -> Lease | None:
     """Ask for an address until one is given, at most so long, and use it; None if nobody answers."""
     ends_at = time.monotonic() + within_s
-    with closing(AddressRequest(interface)) as asking:
+    with closing(AddressRequest(interface, metric=metric)) as asking:
         while (now := time.monotonic()) < ends_at:
             lease = asking.look(now)
             if lease is not None:
@@ -162,36 +139,16 @@ def lease_address(interface: str, *, within_s: float) -> Lease | None:
     return None
 
 
-def use(interface: str, lease: Lease) -> None:
-    """Give an interface the address of a lease, and the machine its router and name servers.
-
-    A machine with two networks keeps the way out, and the name servers, of the one that was first.
-    """
-    name = interface.encode()
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as control:
-        fcntl.ioctl(control, _SET_ADDRESS, struct.pack("16s16s", name, _address(lease.address)))
-        fcntl.ioctl(control, _SET_MASK, struct.pack("16s16s", name, _address(lease.mask)))
-        if lease.router is not None:
-            nowhere = _address(IPv4Address(0))
-            route = _ROUTE.pack(0, nowhere, _address(lease.router), nowhere, _GATEWAY, 0, 0, 0, 0, 0, 0, 0, 0)
-            try:
-                fcntl.ioctl(control, _ADD_ROUTE, route)
-            except OSError as error:
-                if error.errno != _FILE_EXISTS:  # a lease that was renewed, or another network's way out
-                    raise
-    if way_out(ROUTES.read_text("ascii")) in (None, interface):
-        RESOLVER.write_text("".join(f"nameserver {server}\n" for server in lease.name_servers), "ascii")
+def use(interface: str, lease: Lease, *, metric: int) -> None:
+    """Give an interface the address of a lease, and the machine its router and name servers."""
+    addressing.set_address(interface, lease.address, lease.mask)
+    if lease.router is not None:
+        addressing.add_default_route(interface, lease.router, metric=metric)
+    name_servers.tell(interface, metric, lease.name_servers)
 
 
-def way_out(routes: str) -> str | None:
-    """The interface of the default route, by the text of ``/proc/net/route``; None if there is none."""
-    for line in routes.splitlines()[1:]:
-        interface, target, *_ = line.split()
-        if target == _DEFAULT:
-            return interface
-    return None
-
-
-def _address(address: IPv4Address) -> bytes:
-    """``struct sockaddr_in``."""
-    return struct.pack("=HH4s8x", socket.AF_INET, 0, address.packed)
+def leave(interface: str, *, metric: int) -> None:
+    """Use no more what a lease gave; nothing where there was none."""
+    with contextlib.suppress(OSError):
+        addressing.forget_address(interface)
+    name_servers.forget(interface, metric)

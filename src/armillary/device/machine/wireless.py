@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Wi-Fi radio of a machine of our own: wpa_supplicant drives it, and it asks for an address in each network.
 
-Process 1 does the same for Ethernet (``first.py``). Where Ethernet has a way out, that stays the machine's: the first
-default route is kept, and so are the name servers that came with it.
+Process 1 does the same for Ethernet (``addresses.py``), which is taken first where both lead to everywhere.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import Final
 
 from armillary.device.machine import network
 from armillary.device.machine.console import say
+from armillary.engines.host.addressing import WIFI_METRIC
 from armillary.engines.wifi.program import SupplicantProgram
 from armillary.engines.wifi.supplicant import SupplicantRadio
 
@@ -50,13 +50,13 @@ class Addresses:
             except queue.Empty:
                 wait_s = self._lease()
                 continue
-            network.forget_address(self._interface)
+            network.leave(self._interface, metric=WIFI_METRIC)
             wait_s = None if joined is None else self._lease()
 
     def _lease(self) -> float:
         """Ask; how long until it is to be asked again."""
         try:
-            lease = network.lease_address(self._interface, within_s=_ADDRESS_WITHIN_S)
+            lease = network.lease_address(self._interface, metric=WIFI_METRIC, within_s=_ADDRESS_WITHIN_S)
         except OSError as error:
             say(f"{self._interface} gets no address: {error.strerror or error}; asking again")
             return _AGAIN_S

@@ -7,8 +7,9 @@ Those of the interface that the kernel prefers come first. A C library takes the
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Final
@@ -21,14 +22,16 @@ def tell(interface: str, metric: int, servers: Iterable[IPv4Address], resolver: 
     """Say which name servers an interface leads to; OSError where nothing can be written."""
     folder = _folder(resolver)
     folder.mkdir(exist_ok=True)
-    (folder / f"{metric:05}-{interface}").write_text("".join(f"nameserver {each}\n" for each in servers), "ascii")
-    _gather(resolver)
+    with _alone(folder):
+        (folder / f"{metric:05}-{interface}").write_text("".join(f"nameserver {each}\n" for each in servers), "ascii")
+        _gather(resolver)
 
 
 def forget(interface: str, metric: int, resolver: Path = RESOLVER) -> None:
     """Ask those of this interface no more."""
-    with contextlib.suppress(OSError):
-        (_folder(resolver) / f"{metric:05}-{interface}").unlink()
+    folder = _folder(resolver)
+    with contextlib.suppress(OSError), _alone(folder):
+        (folder / f"{metric:05}-{interface}").unlink()
         _gather(resolver)
 
 
@@ -36,11 +39,19 @@ def _folder(resolver: Path) -> Path:
     return resolver.with_name(f"{resolver.name}.d")
 
 
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Be the only one who changes them: process 1 has Ethernet's, the device process those of radio and modem."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _gather(resolver: Path) -> None:
-    lines: list[str] = []
-    for path in sorted(_folder(resolver).iterdir()):
-        with contextlib.suppress(OSError):
-            lines += path.read_text("ascii").splitlines(keepends=True)
-    fresh = resolver.with_name(f".{resolver.name}.{os.getpid()}")
-    fresh.write_text("".join(dict.fromkeys(lines[:MOST])), "ascii")
+    lines = [line for path in sorted(_folder(resolver).iterdir()) for line in path.read_text("ascii").splitlines()]
+    fresh = resolver.with_name(f".{resolver.name}")
+    fresh.write_text("".join(f"{line}\n" for line in list(dict.fromkeys(lines))[:MOST]), "ascii")
     fresh.replace(resolver)

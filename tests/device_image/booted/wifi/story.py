@@ -8,12 +8,10 @@ What plays the device is what the device process uses: records in flash, certifi
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
 import socket
-import struct
 import sys
 import threading
 import time
@@ -31,6 +29,7 @@ from armillary.device.state.journal import Journal
 from armillary.device.state.wifi_configuration import WifiConfiguration
 from armillary.device.wifi.wifi import Wifi
 from armillary.engines.flash.file import FileFlash
+from armillary.engines.host.addressing import bring_up, set_address
 from armillary.engines.private_network.datagrams import bound_socket
 from armillary.engines.wifi.power_saving import saves_power
 from armillary.engines.wifi.program import NAME
@@ -84,10 +83,8 @@ class AccessPoints:
             self._serve(f"wlan{number + 1}", IPv4Network(f"10.77.{number}.0/24"))
 
     def _serve(self, interface: str, around: IPv4Network) -> None:
-        network.bring_up(interface)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-            for request, value in ((0x8916, around[1]), (0x891C, around.netmask)):
-                fcntl.ioctl(control, request, struct.pack("16s16s", interface.encode(), network._address(value)))
+        bring_up(interface)
+        set_address(interface, around[1], around.netmask)
         served = bound_socket(interface, "0.0.0.0", 67)
         served.setblocking(True)
         leases = Leases(DhcpPlan(server=around[1], first=around[50], count=10, network=around))

@@ -249,8 +249,3 @@ def _setup_files(folder: Path) -> Path:
         "ascii",
     )
     return setup
-
-
-def size_on_disk(path: Path) -> int:
-    """Bytes that a sparse file takes."""
-    return os.stat(path).st_blocks * 512  # noqa: PTH116 - the blocks

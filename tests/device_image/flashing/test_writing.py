@@ -15,11 +15,10 @@ import pytest
 from armillary.device_image import disk as disk_image, tools
 from armillary.device_image.flashing import writing
 from armillary.device_image.flashing.target import Target
-from armillary.device_image.flashing.writing import Piece, image_layout, write
+from armillary.device_image.flashing.writing import image_layout, write
 from armillary.engines.flash.os_disk import read_partitions
 from armillary.errors import HostError, InvalidArgumentError
 from armillary.wire.disk.gpt import SECTOR_BYTES
-from armillary.wire.disk.gpt_fitting import TABLE_BYTES
 
 pytestmark = pytest.mark.skipif(
     bool(tools.missing({"mke2fs": "e2fsprogs"})), reason="no mke2fs; to enable: sudo apt-get install e2fsprogs"
@@ -104,23 +103,6 @@ def test_what_the_machine_is_told_is_on_its_data_partition(image: Path, tmp_path
     said = tools.run(["debugfs", "-R", "stat /enrolment.json", place]).decode()
     assert "Mode:  0600" in said
     assert re.search(r"User: +0 ", said)
-
-
-def test_a_loader_stands_where_the_processor_looks_for_it(image: Path, tmp_path: Path, guids: Iterator[UUID]) -> None:
-    with image.open("r+b") as file:  # what a board's loader keeps behind itself
-        file.seek(512 * 1024)
-        file.write(b"environment")
-    (tmp_path / "used").write_bytes(b"\xaa" * (1 << 20))
-    os.truncate(tmp_path / "used", SECTORS * SECTOR_BYTES)
-    for target in (Target(tmp_path / "flashed", SECTORS), Target(tmp_path / "used", SECTORS, "Stick 1.3 GB")):
-        write(image, target, guids=lambda: next(guids), loader=Piece(32 * 1024, b"loader" * 100))
-        with target.path.open("rb") as file:
-            file.seek(TABLE_BYTES)
-            before = file.read((1 << 20) - TABLE_BYTES)
-        assert before[32 * 1024 - TABLE_BYTES :][:601] == b"loader" * 100 + b"\0"
-        assert before[512 * 1024 - TABLE_BYTES :][:11] == b"environment"
-        assert before.count(b"\0") == len(before) - 600 - 11
-        assert slots(target.path) == slots(image)
 
 
 def test_a_medium_that_gives_back_something_else_is_found_and_no_file_is_left(

@@ -12,7 +12,7 @@ import pytest
 
 from armillary.engines.modem import at, channel
 from armillary.engines.modem.at import open_at_modem
-from armillary.engines.modem.opening import VIRTUAL_PORT, check_modem, find_modem, open_node
+from armillary.engines.modem.opening import VIRTUAL_PORT, find_modem, open_node
 from armillary.engines.modem.port import (
     AccessPoint,
     ModemGoneError,
@@ -21,7 +21,6 @@ from armillary.engines.modem.port import (
     Reception,
 )
 from armillary.engines.modem.waking import Waking
-from armillary.errors import InvalidArgumentError
 from armillary.sim.modem.modem import ICCID, IMEI, MAKER, MODEL, SimulatedModem
 from armillary.sim.modem.radio import Radio
 from armillary.sim.modem.serving import ServedModem, TerminalLine
@@ -185,11 +184,6 @@ def test_one_modem_is_held_by_one_program(line: TerminalLine) -> None:
 
 def test_what_is_no_modem_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    for path in ("relative", str(tmp_path / "file"), str(tmp_path)):
-        with pytest.raises(InvalidArgumentError, match="--modem"):
-            check_modem(path)
-    assert check_modem(None) is None
-    assert check_modem("/dev/ttyUSB99") == Path("/dev/ttyUSB99")
     with pytest.raises(ModemGoneError), open_node(tmp_path / "nothing"):
         pytest.fail("it opens")
     with pytest.raises(ModemGoneError, match="no character device"), open_node(tmp_path / "file"):

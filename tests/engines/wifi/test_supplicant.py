@@ -25,7 +25,6 @@ from armillary.engines.wifi.program import SEARCH_PATH, SupplicantProgram
 from armillary.engines.wifi.supplicant import SupplicantRadio
 from armillary.errors import HostError
 from armillary.wire.wifi.network import Network
-from armillary.wire.wifi.replies import parse_known
 
 INTERFACE = "lo"
 HOME = Network(id=7, ssid='a "home"', security="psk", psk='a "long" secret')
@@ -71,6 +70,12 @@ def client(folder: Path) -> Iterator[ControlSocket]:
         made.close()
 
 
+def numbers(asked: ControlSocket) -> list[int]:
+    """wpa_supplicant's number of each network that it knows."""
+    _, *lines = asked.ask("LIST_NETWORKS").splitlines()
+    return [int(line.partition("\t")[0]) for line in lines]
+
+
 def known(folder: Path) -> dict[str, tuple[str, ...]]:
     """What wpa_supplicant says of each network: name -> kind of keys, whether it is asked for by name."""
     with client(folder) as asked:
@@ -80,7 +85,7 @@ def known(folder: Path) -> dict[str, tuple[str, ...]]:
                 asked.ask(f"GET_NETWORK {number} scan_ssid"),
                 asked.ask(f"GET_NETWORK {number} disabled"),
             )
-            for number in parse_known(asked.ask("LIST_NETWORKS"))
+            for number in numbers(asked)
         }
 
 
@@ -113,10 +118,10 @@ def test_networks_are_told_changed_and_forgotten(radio: SupplicantRadio, folder:
 def test_what_stays_as_it_was_is_not_told_again(radio: SupplicantRadio, folder: Path) -> None:
     radio.use([HOME, CAFE], saves_power=False)
     with client(folder) as asked:
-        for number in parse_known(asked.ask("LIST_NETWORKS")):
+        for number in numbers(asked):
             asked.order(f"SET_NETWORK {number} priority 5")  # a mark that a network told anew has not
         radio.use([HOME, Network(id=9, ssid="bar", security="open")], saves_power=False)
-        marks = [asked.ask(f"GET_NETWORK {number} priority") for number in parse_known(asked.ask("LIST_NETWORKS"))]
+        marks = [asked.ask(f"GET_NETWORK {number} priority") for number in numbers(asked)]
     assert marks == ["5", "0"]
 
 

@@ -12,7 +12,6 @@ from armillary.errors import WireError
 from armillary.wire.wifi.replies import (
     MAX_NAME_BYTES,
     Neighbour,
-    parse_known,
     parse_neighbours,
     parse_number,
     parse_status,
@@ -78,9 +77,8 @@ def test_another_list_is_refused(wrong: str) -> None:
 def test_state_ids_and_numbers() -> None:
     found = parse_status("bssid=02:00:00:00:01:00\nssid=a=b\nid=0\nwpa_state=COMPLETED\n")
     assert (found["ssid"], found["wpa_state"], found["id"]) == ("a=b", "COMPLETED", "0")
-    assert parse_known("network id / ssid / bssid / flags\n0\thel\tany\t\n12\ta\tany\t[DISABLED]\n") == (0, 12)
     assert parse_number("7\n") == 7
-    for reader, wrong in ((parse_status, "id=0\n"), (parse_known, "FAIL\n"), (parse_number, "OK")):
+    for reader, wrong in ((parse_status, "id=0\n"), (parse_number, "OK")):
         with pytest.raises(WireError):
             reader(wrong)
 
@@ -89,7 +87,7 @@ def test_state_ids_and_numbers() -> None:
 def test_any_text_is_read_or_refused(text: str, name: bytes) -> None:
     escaped = "".join(f"\\x{each:02x}" for each in name)
     for reply in (text, HEAD + text, f"{HEAD}02:00:00:00:01:00\t2412\t-30\t{text}\t{escaped}\n"):
-        for reader in (parse_neighbours, parse_status, parse_known, parse_number):
+        for reader in (parse_neighbours, parse_status, parse_number):
             with contextlib.suppress(WireError):
                 reader(reply)
 

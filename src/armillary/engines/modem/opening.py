@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final
 
 from armillary.engines.modem.port import ModemGoneError
-from armillary.errors import InvalidArgumentError
 
 # The port by which a virtual machine reaches its simulated modem, by the name that QEMU gives it.
 VIRTUAL_PORT: Final = "armillary.modem"
@@ -38,23 +37,6 @@ def find_modem(virtual: Path = VIRTUAL_PORTS, wireless: Path = WIRELESS_PORTS, d
             if (each / "name").read_text("ascii", errors="replace").strip() == VIRTUAL_PORT:
                 return devices / each.name
     return None
-
-
-def check_modem(path: str | None) -> Path | None:
-    """The node that an option names; one that is not there may come later.
-
-    Raises:
-        InvalidArgumentError: it is there and is no character device.
-    """
-    if path is None:
-        return None
-    node = Path(path)
-    if not node.is_absolute() or (node.exists() and not node.is_char_device()):
-        raise InvalidArgumentError(
-            f"--modem: expected the node of a modem, got {path!r:.80}",
-            remedy="Name a character device, such as /dev/ttyUSB2; a simulated one: armillary sim modem.",
-        )
-    return node
 
 
 @contextlib.contextmanager

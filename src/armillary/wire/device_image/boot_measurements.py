@@ -17,7 +17,7 @@ Specification: TCG PC Client Platform Firmware Profile 1.06, §3.3.4 (PCRs), §1
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -133,11 +133,6 @@ def extended(digests: Iterable[bytes], value: bytes = bytes(32)) -> bytes:
     for digest in digests:
         value = sha256(value + digest).digest()
     return value
-
-
-def final_value(measurements: Sequence[Measurement], pcr: int) -> bytes:
-    """What a PCR holds after these measurements."""
-    return extended(each.digest for each in measurements if each.pcr == pcr)
 
 
 def _variable(variable: KeyVariable, content: bytes) -> bytes:

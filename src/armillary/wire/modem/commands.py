@@ -49,12 +49,10 @@ def _plain(text: str, within_s: float = 5.0) -> Command:
 
 
 # 27.007 gives no times; makers of modules name 40 s for attaching and 150 s for activating, and 180 s for a search.
-ECHO_OFF: Final = _plain("ATE0")
 NUMBERED_ERRORS: Final = _plain("AT+CMEE=1")
 MODEL: Final = _plain("AT+CGMM")
 MAKER: Final = _plain("AT+CGMI")
 IMEI: Final = _plain("AT+CGSN")
-IMSI: Final = _plain("AT+CIMI")
 ICCID: Final = _plain("AT+CCID")
 SIM: Final = _plain("AT+CPIN?", 10.0)
 TELL_REGISTRATIONS: Final = (_plain("AT+CREG=2"), _plain("AT+CEREG=2"), _plain("AT+CGEREP=2,1"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What wpa_supplicant replies: its state, the networks around, the list of those it knows.
+"""What wpa_supplicant replies: its state, the networks around.
 
 Names of networks come from whoever sends radio waves: any 32 bytes. wpa_supplicant writes them with escapes
 (``printf_encode``), so that a name holds neither the end of a line nor a tab; a reply that breaks its format all the
@@ -62,14 +62,6 @@ def parse_neighbours(text: str) -> tuple[Neighbour, ...]:
         raise WireError("wifi-scan", expected=_HEAD, got=repr(head[:80]))
     found = [_neighbour(line) for line in rest.split("\n") if line]
     return tuple(sorted(found, key=lambda each: (-each.signal, each.bssid)))
-
-
-def parse_known(text: str) -> tuple[int, ...]:
-    """The ids of ``LIST_NETWORKS``; WireError if it is no such list."""
-    lines = text.split("\n")
-    if not lines[0].startswith("network id"):
-        raise WireError("wifi-list", expected="network id / ssid / bssid / flags", got=repr(lines[0][:80]))
-    return tuple(parse_number(line.partition("\t")[0]) for line in lines[1:] if line)
 
 
 def parse_number(text: str) -> int:

@@ -37,7 +37,7 @@ from armillary.wire.disk.gpt import SECTOR_BYTES
 
 # The first words of everything of ours that is started from a slot.
 _SLOT: Final = "armillary: slot"
-_ROOT_FROM: Final = re.compile(r"verified root from /dev/(?:vda|mmcblk2p)(\d+)")
+_ROOT_FROM: Final = re.compile(r"verified root from (\S+)")
 _BOOT_FAILED: Final = "armillary: boot failed"
 # The firmware's own entry for the disk, after those of both slots: it starts one of the same files, or nothing.
 _NOTHING_LEFT: Final = ("failed to load Boot0003", "U-Boot: no slot starts")
@@ -171,9 +171,11 @@ def play(image: Path, *, within_s: float, attacks: tuple[Attack, ...] | None = N
 
 def _play(attack: Attack, image: Path, folder: Path, within_s: float) -> Outcome:
     changed = _changed(attack, image, folder)
-    settings = MachineSettings(folder=folder / "machine", image=changed, machine=architecture_of(image).name, tpm=False)
+    machine_name = architecture_of(image).name
+    settings = MachineSettings(folder=folder / "machine", image=changed, machine=machine_name, tpm=False)
     begun, seen, started, ours, root = time.monotonic(), list[str](), "", set[str](), ""
-    roots = {f"{each.number}": each.name[-1] for each in read_partitions(changed / DISK)}
+    node = HARDWARE[machine_name].partitions
+    roots = {f"{node}{each.number}": each.name[-1] for each in read_partitions(changed / DISK)}
     with running(settings) as machine:
         for line in machine.lines(within_s=within_s):
             seen.append(line)

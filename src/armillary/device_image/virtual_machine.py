@@ -26,7 +26,7 @@ from typing import Final
 from armillary.device_image import tools
 from armillary.device_image.architecture.hardware import HARDWARE, NO_FIRMWARE
 from armillary.device_image.uboot.enrolment import put_enrolment
-from armillary.errors import DataFolderError, HostError
+from armillary.errors import DataFolderError, HostError, InvalidArgumentError
 
 DISK, TPM = "disk.img", "tpm"
 ENROLMENT: Final = "opt/armillary/enrolment"
@@ -121,7 +121,13 @@ def running(settings: MachineSettings) -> Iterator[VirtualMachine]:
     Raises:
         HostError: a program is missing, or the TPM does not start.
         DataFolderError: there is no machine in the folder and no image to make one of.
+        InvalidArgumentError: a device is to be attached to a machine that has no place for it.
     """
+    if settings.attached and not HARDWARE[settings.machine].has_pci:
+        raise InvalidArgumentError(
+            f"{settings.machine}: expected a machine with PCI for a modem or real-time cores, and this one has none",
+            remedy="Boot x86_64 or arm64 with them.",
+        )
     tools.require(tools.MACHINE, tools.MACHINE_FOR[settings.machine])
     prepare(settings)
     if settings.enrolment is not None and not HARDWARE[settings.machine].has_fw_cfg:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from typer.testing import CliRunner
 from armillary.cli.device import boot
 from armillary.cli.device_image.modem import running_with_modem, words
 from armillary.device.machine.network import MODEM_CARD
-from armillary.device_image.virtual_machine import MachineSettings
+from armillary.device_image.cores import attached
+from armillary.device_image.virtual_machine import MachineSettings, running
 from armillary.engines.modem.opening import VIRTUAL_PORT
 from armillary.errors import InvalidArgumentError
 
@@ -24,7 +26,11 @@ def test_a_modem_goes_with_a_machine() -> None:
 
 def test_a_machine_without_pci_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     settings = MachineSettings(folder=tmp_path / "machine", machine="imx8mp")
-    with pytest.raises(InvalidArgumentError, match="imx8mp has none"), running_with_modem(settings):
+    refused = "imx8mp: expected a machine with PCI"
+    with pytest.raises(InvalidArgumentError, match=refused), running_with_modem(settings):
+        pytest.fail("it runs")
+    with_core = replace(settings, attached=attached.words(tmp_path, 1))
+    with pytest.raises(InvalidArgumentError, match=refused), running(with_core):
         pytest.fail("it runs")
     assert not list(tmp_path.iterdir())
 

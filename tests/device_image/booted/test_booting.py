@@ -7,11 +7,11 @@ from pathlib import Path
 
 from tests.device_image.booted.conftest import BOOT_S
 
+from armillary.device_image.architecture.hardware import HARDWARE
 from armillary.device_image.architecture.table import Architecture
-from armillary.device_image.virtual_machine import READY, MachineSettings, running
-
-# The root partition of slot A.
-ROOTS = {"x86_64": "/dev/vda2", "arm64": "/dev/vda2", "imx8mp": "/dev/mmcblk2p3"}
+from armillary.device_image.disk import ROOT
+from armillary.device_image.virtual_machine import DISK, READY, MachineSettings, running
+from armillary.engines.flash.os_disk import read_partitions, slot_partition
 
 
 def test_the_image_boots_to_the_device_process_with_secure_boot_and_tpm(
@@ -24,7 +24,8 @@ def test_the_image_boots_to_the_device_process_with_secure_boot_and_tpm(
     assert ready is not None, text
     assert "slot a" in ready, text
     print(ready)  # how long it took (14.15); on a busy host it takes longer, so nothing is asserted
-    assert f"armillary: slot a, verified root from {ROOTS[architecture.name]}" in text
+    (root,) = (each.number for each in read_partitions(image / DISK) if each.name == slot_partition(ROOT, "a"))
+    assert f"armillary: slot a, verified root from {HARDWARE[architecture.name].partitions}{root}" in text
     # Debian's kernel for arm64 has no driver of a watchdog that virt has.
     watchdog = "" if architecture.name == "arm64" else "a watchdog"
     verified = "secure boot on" if architecture.has_uefi else "started by U-Boot"

@@ -21,7 +21,8 @@ class Hardware:
     ``firmware`` is a file of the host; without one, the machine starts what its image brings. ``kept`` is the image's
     file that the firmware keeps its state in, or that is the firmware; a machine has its own copy. ``devices`` are
     those of its board, with ``{folder}`` for the machine's folder; ``more`` are arguments that only this machine has.
-    ``has_fw_cfg`` says whether its host can hand it files.
+    ``partitions`` is how its kernel calls those of the disk, before their number. ``has_fw_cfg`` says whether its host
+    can hand it files, ``has_pci`` whether devices can be attached to it.
     """
 
     program: str
@@ -34,7 +35,9 @@ class Hardware:
     kept: str = VARIABLES
     memory_mb: int = 512
     processors: int = 2
+    partitions: str = "/dev/vda"
     has_fw_cfg: bool = True
+    has_pci: bool = True
 
 
 # Disk, network, watchdog and randomness of machines with a PCI bus.
@@ -83,6 +86,8 @@ HARDWARE: Final[Mapping[str, Hardware]] = {
         kept="boot.bin",
         memory_mb=2048,
         processors=4,
+        partitions="/dev/mmcblk2p",
         has_fw_cfg=False,
+        has_pci=False,
     ),
 }

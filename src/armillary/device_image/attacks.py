@@ -31,7 +31,7 @@ from armillary.device_image.virtual_machine import DISK, READY, MachineSettings,
 from armillary.engines.flash import uboot_slots
 from armillary.engines.flash.os_disk import read_partitions, slot_partition
 from armillary.update.install.component import SLOTS
-from armillary.wire.device_image.command_line import VerifiedRoot, root_of
+from armillary.wire.device_image.command_line import VerifiedRoot
 from armillary.wire.device_image.unified_sections import sections_of
 from armillary.wire.disk.gpt import SECTOR_BYTES
 
@@ -88,10 +88,8 @@ def _flipped(section: str) -> Callable[[bytes, Path], bytes]:
 def _another_root(image: bytes, _: Path) -> bytes:
     """The command line binds another root, as whoever wants to boot a root of their own would write it."""
     place, size = sections_of(image)[".cmdline"]
-    line = image[place : place + size].decode("ascii").rstrip("\0")
-    bound = root_of(line).root_hash
-    other = line.replace(bound, bound[::-1]).encode("ascii").ljust(size, b"\0")
-    return image[:place] + other + image[place + size :]
+    bound = unified.verified_root(image).root_hash.encode("ascii")
+    return image[:place] + image[place : place + size].replace(bound, bound[::-1]) + image[place + size :]
 
 
 def _unsigned(image: bytes, folder: Path) -> bytes:
@@ -207,11 +205,11 @@ def _changed(attack: Attack, image: Path, folder: Path) -> Path:
     if attack.unified is not None:
         content = attack.unified(signed, folder)
         if target.has_uefi:
-            disk.boot_partition(content, folder / "started.img", target.started_file)
-            content = (folder / "started.img").read_bytes()
+            disk.boot_partition(content, folder / disk.STARTED_FILE, target.started_file)
+            content = (folder / disk.STARTED_FILE).read_bytes()
     elif attack.root is not None:
         whole = bytearray((image / "root.img").read_bytes())
-        attack.root(whole, _verified_root(signed) if target.has_uefi else uboot.verified_root(signed))
+        attack.root(whole, unified.verified_root(signed) if target.has_uefi else uboot.verified_root(signed))
         content, component = bytes(whole), disk.ROOT
     partitions = {partition.name: partition for partition in read_partitions(changed / DISK)}
     places = {slot_partition(component, slot): content for slot in attack.slots if content}
@@ -222,9 +220,3 @@ def _changed(attack: Attack, image: Path, folder: Path) -> Path:
             file.seek(partitions[name].first_lba * SECTOR_BYTES)
             file.write(written)
     return changed
-
-
-def _verified_root(signed: bytes) -> VerifiedRoot:
-    """The root file system that a unified image binds."""
-    place, size = sections_of(signed)[".cmdline"]
-    return root_of(signed[place : place + size].decode("ascii").rstrip("\0\n"))

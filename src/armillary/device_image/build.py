@@ -53,9 +53,6 @@ CACHE: Final = "cache"
 # One for the device, the others for what stands around it; each costs memory of the kernel.
 MOST_RADIOS: Final = 8
 
-# The device tree that the own kernel's build brings, where U-Boot starts the image.
-TREE: Final = "imx8mp-evk.dtb"
-
 # Told of every step that is done.
 Progress = Callable[[str], None]
 
@@ -216,14 +213,19 @@ def _stand_ins(plan: Plan, recipe: Recipe) -> dict[str, bytes]:
 
 
 def _kernel(plan: Plan, recipe: Recipe, packages: Mapping[str, Path]) -> kernel.Kernel:
-    """The kernel that is wanted: the distribution's, or our own, which an architecture without another always has."""
-    wanted = recipe.kernel.get(plan.architecture)
-    if plan.own_kernel or wanted is None:
+    """The kernel that is wanted: the distribution's, or our own."""
+    if _has_own_kernel(plan, recipe):
         chosen = _own_kernel(plan)
     else:
+        wanted = recipe.kernel[plan.architecture]
         chosen = kernel.debian_kernel(packages[wanted.package], wanted.modules)
     plan.progress(f"kernel {chosen.release}, {len(chosen.modules)} modules")
     return chosen
+
+
+def _has_own_kernel(plan: Plan, recipe: Recipe) -> bool:
+    """Whether the image has our own kernel: one for an architecture without another always has."""
+    return plan.own_kernel or plan.architecture not in recipe.kernel
 
 
 def _first_files(plan: Plan, chosen: kernel.Kernel) -> bytes:
@@ -235,8 +237,7 @@ def _first_files(plan: Plan, chosen: kernel.Kernel) -> bytes:
 def _marked(plan: Plan, recipe: Recipe) -> tuple[str, ...]:
     """What a command line says of an image that is no release, and of pretended radios."""
     marked = (DEVELOPMENT,) if recipe.development else ()
-    own = plan.own_kernel or plan.architecture not in recipe.kernel
-    return (*marked, *radio_words(plan.simulated_radios, own_kernel=own))
+    return (*marked, *radio_words(plan.simulated_radios, own_kernel=_has_own_kernel(plan, recipe)))
 
 
 def _for_uefi(
@@ -269,7 +270,7 @@ def _for_uboot(
         name=f"Armillary OS {recipe.version}",
         kernel=chosen,
         initial=_first_files(plan, chosen),
-        tree=(plan.output.parent / "kernel" / plan.target.root / TREE).read_bytes(),
+        tree=(plan.output.parent / "kernel" / plan.target.root / plan.target.tree).read_bytes(),
         root=root.verified,
         words=_marked(plan, recipe),
         target=plan.target,
@@ -396,14 +397,9 @@ def _describe(plan: Plan, recipe: Recipe, root: RootImage, unsigned: bytes) -> d
         "architecture": plan.architecture,
         "root_hash": root.verified.root_hash,
         "unsigned_unified_sha256": hashlib.sha256(unsigned).hexdigest(),
-        "sha256": {name: _digest(plan.output / name) for name in files},
+        "sha256": {name: tools.digest_of(plan.output / name) for name in files},
         "bytes": root.file.stat().st_size + (plan.output / own[0]).stat().st_size,
         "tools": tools.versions((*root_image.PROGRAMS, joiner, plan.target.compiler)),
     }
     (plan.output / "image.json").write_text(json.dumps(about, indent=1) + "\n", "utf-8")
     return about
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

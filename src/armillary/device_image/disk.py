@@ -36,6 +36,8 @@ NAME: Final = "armillary device"
 # The components of a gateway's chip that are on the disk: what the firmware starts, and what that mounts.
 STARTED, ROOT = "unified-kernel-image", "root-fs"
 DATA: Final = "data"
+# On the data partition: whose device the machine becomes (``device/machine/enrolling.py``).
+ENROLMENT_FILE: Final = "enrolment.json"
 # In the folder of a built image: what a slot's first partition has, a payload of its own of a release.
 STARTED_FILE: Final = "started.img"
 # Room for images of later years: a partition cannot grow over the air.

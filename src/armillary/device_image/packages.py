@@ -21,14 +21,14 @@ from cryptography.x509.oid import NameOID
 
 from armillary.boot.profile import ChipProfile
 from armillary.device_image.architecture.table import ARCHITECTURES
-from armillary.device_image.disk import ROOT, STARTED
+from armillary.device_image.disk import ROOT, STARTED, STARTED_FILE
 from armillary.device_image.tools import MADE_AT
 from armillary.errors import InvalidArgumentError
 from armillary.wire.image import package as image_package
 from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
 # Boot component -> file of a built image with its payload.
-PAYLOADS: Final[Mapping[str, str]] = {STARTED: "started.img", ROOT: "root.img"}
+PAYLOADS: Final[Mapping[str, str]] = {STARTED: STARTED_FILE, ROOT: "root.img"}
 CHIPS: Final[Mapping[str, str]] = {each.name: each.chip for each in ARCHITECTURES.values()}
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -134,6 +135,12 @@ def run(
 def versions(programs: Iterable[str]) -> dict[str, str]:
     """What programs say of their version; part of what an image is made of."""
     return {name: run([name, "--version"]).decode("utf-8", "replace").splitlines()[0] for name in programs}
+
+
+def digest_of(file: Path) -> str:
+    """SHA-256 of a file, hex."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def lower_priority() -> None:

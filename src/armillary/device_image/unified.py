@@ -16,9 +16,17 @@ from armillary.device_image.architecture.table import Architecture
 from armillary.device_image.kernel import Kernel
 from armillary.device_image.keys import KeyPair
 from armillary.device_image.tools import MADE_AT, run
+from armillary.wire.device_image.command_line import VerifiedRoot, root_of
 from armillary.wire.device_image.initial_files import encode_archive
+from armillary.wire.device_image.unified_sections import sections_of
 
 JOINER: Final = "ukify"
+
+
+def verified_root(image: bytes) -> VerifiedRoot:
+    """The root file system that a unified image binds."""
+    place, size = sections_of(image)[".cmdline"]
+    return root_of(image[place : place + size].decode("ascii").rstrip("\0\n"))
 
 
 def compile_first_program(source: Path, compiler: str) -> bytes:

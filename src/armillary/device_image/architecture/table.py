@@ -19,7 +19,8 @@ class Architecture:
     ``root`` is the one whose root file system and own kernel it has. ``wheels`` is what Python packages are made for,
     in uv's words; ``machine`` what its kernel calls itself (``uname -m``). The firmware starts ``EFI/BOOT/`` and
     ``started_file``. ``stub_package`` is the Debian package that is fetched for systemd's boot stub; where there is
-    none, this host's is taken. Where U-Boot starts the image and no UEFI firmware does, these last ones are empty.
+    none, this host's is taken. Where U-Boot starts the image and no UEFI firmware does, these last ones are empty, and
+    ``tree`` is the device tree that the build of the own kernel brings for it.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Architecture:
     stub: Path = Path()
     empty_variables: Path = Path()
     stub_package: str | None = None
+    tree: str = ""
 
     @property
     def has_uefi(self) -> bool:
@@ -87,6 +89,7 @@ IMX8MP: Final = Architecture(
     compiler="aarch64-linux-gnu-gcc",
     strip="aarch64-linux-gnu-strip",
     consoles=("ttymxc1,115200",),
+    tree="imx8mp-evk.dtb",
 )
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {each.name: each for each in (X86_64, ARM64, IMX8MP)}
 

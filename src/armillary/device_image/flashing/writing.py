@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from armillary.device_image.disk import DATA, FEATURES
+from armillary.device_image.disk import DATA, ENROLMENT_FILE, FEATURES
 from armillary.device_image.flashing.target import Target
 from armillary.device_image.tools import run
 from armillary.errors import ConflictError, HostError, InvalidArgumentError, WireError
@@ -23,8 +23,6 @@ from armillary.wire.disk.gpt import SECTOR_BYTES
 from armillary.wire.disk.gpt_fitting import TABLE_BYTES, fitted, read_layout
 from armillary.wire.disk.gpt_writing import Layout, encode_tables
 
-# On the data partition: whose device the machine becomes (``device/machine/enrolling.py``).
-ENROLMENT: Final = "enrolment.json"
 _CHUNK: Final = 1 << 20
 _BLOCK: Final = 4096
 _BLKFLSBUF: Final = 0x1261  # linux/fs.h: forget what is kept in memory of a block device
@@ -196,7 +194,7 @@ def _file_system(file: Path, size: int, guid: UUID, enrolment: bytes | None) -> 
     content = file.with_name("content")
     content.mkdir()
     if enrolment is not None:
-        descriptor = os.open(content / ENROLMENT, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(content / ENROLMENT_FILE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with open(descriptor, "wb") as told:  # noqa: PTH123 - the descriptor carries the mode: it has a token
             told.write(enrolment)
     with file.open("wb") as made:

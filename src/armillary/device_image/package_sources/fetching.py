@@ -7,7 +7,6 @@ all versions (``snapshot.py``).
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -17,7 +16,7 @@ from pathlib import Path
 from armillary.device_image.architecture.package_lists import apt_options
 from armillary.device_image.package_sources import apt, snapshot
 from armillary.device_image.recipe import Pin
-from armillary.device_image.tools import run
+from armillary.device_image.tools import digest_of, run
 from armillary.errors import HostError, InvalidArgumentError
 
 
@@ -100,12 +99,6 @@ def newest(names: Iterable[str], store: Path, *, architecture: str, kernel: str)
             pins.append(Pin(found, version, digest_of(file)))
             file.rename(store / f"{pins[-1].sha256}.deb")
     return pins
-
-
-def digest_of(file: Path) -> str:
-    """SHA-256 of a file, hex."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _from_folder(kept: _Store, folder: Path) -> None:

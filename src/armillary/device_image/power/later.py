@@ -18,8 +18,6 @@ from armillary.device_image.packages import PAYLOADS
 from armillary.device_image.root_image import BLOCK_BYTES, add_tree
 from armillary.device_image.tools import run
 from armillary.errors import HostError
-from armillary.wire.device_image.command_line import root_of
-from armillary.wire.device_image.unified_sections import sections_of
 
 
 def make_later(image: Path, folder: Path, *, number: int) -> Path:
@@ -34,15 +32,14 @@ def make_later(image: Path, folder: Path, *, number: int) -> Path:
     run(["osslsigncode", "remove-signature", "-in", image / "unified.efi", "-out", plain])
     content = plain.read_bytes()
     plain.unlink()
-    place, size = sections_of(content)[".cmdline"]
-    bound = root_of(content[place : place + size].decode("ascii").rstrip("\0\n"))
+    bound = unified.verified_root(content)
     data = (image / "root.img").read_bytes()[: bound.blocks * BLOCK_BYTES]
     other = add_tree(data, folder / "root.img", salt=sha256(f"armillary later OS {number}".encode()).hexdigest())
     if content.count(bound.word().encode()) != 1:
         raise HostError(f"{image}: expected its root hash once in the signed file", remedy="Build the image again.")
     changed = content.replace(bound.word().encode(), other.word().encode())
     signed = unified.sign(changed, secure_boot_keys(image / "keys")["signing"])
-    disk.boot_partition(signed, folder / "started.img", architecture_of(image).started_file)
+    disk.boot_partition(signed, folder / disk.STARTED_FILE, architecture_of(image).started_file)
     digests = {name: sha256((folder / name).read_bytes()).hexdigest() for name in PAYLOADS.values()}
     (folder / "image.json").write_text(json.dumps({"sha256": digests}), "utf-8")
     return folder

@@ -7,12 +7,11 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
-from armillary.device_image.disk import DATA
+from armillary.device_image.disk import DATA, ENROLMENT_FILE
 from armillary.device_image.tools import run
 from armillary.engines.flash.os_disk import read_partitions
 from armillary.wire.disk.gpt import SECTOR_BYTES
 
-FILE: Final = "enrolment.json"
 # Beside the disk: SHA-256 of the enrolment that is on it. The file system of a machine that runs is never written.
 PUT: Final = "enrolment.put"
 
@@ -30,6 +29,6 @@ def put_enrolment(disk: Path, enrolment: Path) -> None:
     (data,) = (each for each in read_partitions(disk) if each.name == DATA)
     place = f"{disk}?offset={data.first_lba * SECTOR_BYTES}"
     run(["e2fsck", "-p", "-E", "journal_only", place])  # what a machine that was switched off left to be done
-    run(["debugfs", "-w", "-R", f"rm {FILE}", place])
-    run(["debugfs", "-w", "-R", f"write {enrolment.absolute()} {FILE}", place])
+    run(["debugfs", "-w", "-R", f"rm {ENROLMENT_FILE}", place])
+    run(["debugfs", "-w", "-R", f"write {enrolment.absolute()} {ENROLMENT_FILE}", place])
     told.write_text(digest, "ascii")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from armillary.device_image.architecture.table import Architecture
-from armillary.device_image.disk import BLOCK_BYTES, SLOT_FILE_BYTES
+from armillary.device_image.disk import BLOCK_BYTES, SLOT_FILE_BYTES, STARTED_FILE
 from armillary.device_image.kernel import Kernel
 from armillary.device_image.keys import KeyPair
 from armillary.device_image.tools import MADE_AT
@@ -75,7 +75,7 @@ def write_files(parts: Parts, output: Path, *, key: KeyPair, cache: Path, progre
         )
     program = uboot.program + made.control_tree
     (output / FILE).write_bytes(made.content)
-    (output / "started.img").write_bytes(made.content.ljust(-(-len(made.content) // BLOCK_BYTES) * BLOCK_BYTES, b"\0"))
+    (output / STARTED_FILE).write_bytes(made.content.ljust(-(-len(made.content) // BLOCK_BYTES) * BLOCK_BYTES, b"\0"))
     (output / LOADER).write_bytes(program)
     (output / BOOT).write_bytes(with_hand_over(program))
     progress("signed file of a slot, and U-Boot with its key")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from armillary.device_image.tools import run
+from armillary.device_image.tools import digest_of, run
 from armillary.errors import HostError
 
 PACKAGE: Final = "u-boot"
@@ -154,8 +154,7 @@ def fetch(cache: Path) -> Path:
         words = ["apt-get", "-q", *(word for option in options for word in ("-o", option))]
         run([*words, "update"])
         run([*words, "source", "--download-only", "--tar-only", f"{PACKAGE}={VERSION}"], folder=cache)
-    with file.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    found = digest_of(file)
     if found != SHA256:
         file.unlink()
         raise HostError(

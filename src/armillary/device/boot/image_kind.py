@@ -12,22 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from armillary.engines.sandbox.port import Mechanism
+from armillary.wire.device_image.command_line import DEVELOPMENT, ROOT
 
 if TYPE_CHECKING:
     from armillary.engines.sandbox.port import SandboxReport
 
 RELEASE_IMAGE: Final = "release-image"
-_OWN: Final = "armillary.root="
-_DEVELOPMENT: Final = "armillary.development=1"
 _WHY: Final = "this is a development image: whoever is at a serial port has a shell"
 
 
 def with_image_kind(report: SandboxReport, command_line: str) -> SandboxReport:
     """The report of a self-test with what the kernel's command line says of the image; as it is on another Linux."""
     words = command_line.split()
-    if not any(word.startswith(_OWN) for word in words):
+    if not any(word.startswith(ROOT) for word in words):
         return report
-    if _DEVELOPMENT in words:
+    if DEVELOPMENT in words:
         absent = (*report.absent, Mechanism(RELEASE_IMAGE, enforced=False, detail=_WHY))
         return replace(report, absent=absent, weaker=(*report.weaker, f"{_WHY[0].upper()}{_WHY[1:]}."))
     said = Mechanism(RELEASE_IMAGE, enforced=True, detail="the signed command line has no word for development")

@@ -18,6 +18,8 @@ from armillary.errors import WireError
 # A kernel that stops restarts after a second, and the firmware takes the other slot.
 ALWAYS: Final = ("panic=1", "oops=panic", "quiet", "loglevel=4")
 _SLOT: Final = re.compile(r"(?:^|\s)armillary\.slot=([ab])(?=\s|$)")
+# Begins the word that binds the root: no other Linux has one.
+ROOT: Final = "armillary.root="
 # Marks a development image: a shell is at its consoles. It is signed and measured with everything else of the line.
 DEVELOPMENT: Final = "armillary.development=1"
 _ROOT: Final = re.compile(r"([0-9a-f]{64}):([0-9a-f]{64}):([1-9][0-9]{0,9})")
@@ -33,7 +35,7 @@ class VerifiedRoot:
 
     def word(self) -> str:
         """The word of the command line."""
-        return f"armillary.root={self.root_hash}:{self.salt}:{self.blocks}"
+        return f"{ROOT}{self.root_hash}:{self.salt}:{self.blocks}"
 
 
 def command_line(root: VerifiedRoot, *, consoles: Sequence[str], built_at: int, more: Sequence[str] = ()) -> str:
@@ -44,7 +46,7 @@ def command_line(root: VerifiedRoot, *, consoles: Sequence[str], built_at: int, 
 
 def root_of(line: str) -> VerifiedRoot:
     """The root that a command line binds; WireError if there is none, or more than one."""
-    found = [word.partition("=")[2] for word in line.split() if word.startswith("armillary.root=")]
+    found = [word.removeprefix(ROOT) for word in line.split() if word.startswith(ROOT)]
     match = _ROOT.fullmatch(found[0]) if len(found) == 1 else None
     if match is None:
         raise WireError("command-line", expected="one armillary.root=HASH:SALT:BLOCKS", got=repr(found))

@@ -8,7 +8,7 @@ import contextlib
 from armillary.errors import WireError
 from armillary.wire.wifi.events import is_event, parse_event
 from armillary.wire.wifi.power_saving import parse_done, parse_family, parse_power_saving
-from armillary.wire.wifi.replies import parse_known, parse_neighbours, parse_number, parse_status
+from armillary.wire.wifi.replies import parse_neighbours, parse_number, parse_status
 
 
 def seeds() -> list[bytes]:
@@ -27,7 +27,7 @@ def seeds() -> list[bytes]:
 
 def fuzz(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
-    for reader in (parse_status, parse_neighbours, parse_known, parse_number):
+    for reader in (parse_status, parse_neighbours, parse_number):
         with contextlib.suppress(WireError):
             reader(text)
     parse_event(text)

@@ -179,6 +179,58 @@ def test_defaults_of_dataclasses_are_what_every_python_takes():
                 assert called != "MappingProxyType", f"{relative(path)}:{field.lineno}: use field(default_factory=dict)"
 
 
+FOLDERS = {"armillary": SOURCE, **{name: ROOT / name for name in ("tests", "bench", "fuzz", "docs")}}
+
+
+def bound_at_the_top(body: list[ast.stmt]) -> Iterator[str]:
+    """Every name that a module binds, also below `if`, `try` and `with`."""
+    for statement in body:
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield statement.name
+        elif isinstance(statement, (ast.Import, ast.ImportFrom)):
+            yield from (alias.asname or alias.name.partition(".")[0] for alias in statement.names)
+        elif isinstance(statement, ast.TypeAlias):
+            yield statement.name.id
+        else:
+            for node in ast.iter_child_nodes(statement):
+                if isinstance(node, ast.ExceptHandler):
+                    yield from bound_at_the_top(node.body)
+                elif isinstance(node, ast.stmt):
+                    yield from bound_at_the_top([node])
+                else:
+                    yield from (
+                        each.id
+                        for each in ast.walk(node)
+                        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+                    )
+
+
+def test_names_that_our_code_imports_of_our_code_exist():
+    """Also in tests, benchmarks and fuzz harnesses, which no type checker reads."""
+    modules = {
+        ".".join((package, *path.relative_to(folder).with_suffix("").parts)).removesuffix(".__init__"): tree
+        for package, folder in FOLDERS.items()
+        for path, tree in trees(folder).items()
+    }
+    names = {module: set(bound_at_the_top(tree.body)) for module, tree in modules.items()}
+    spaces = {module.rpartition(".")[0] for module in modules}
+    missing, seen = [], 0
+    for importer, tree in modules.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in FOLDERS:
+                seen += len(node.names)
+                missing += [
+                    f"{importer}: from {node.module} import {alias.name}"
+                    for alias in node.names
+                    if alias.name not in names.get(node.module, ())
+                    and f"{node.module}.{alias.name}" not in modules
+                    and f"{node.module}.{alias.name}" not in spaces
+                    and "__getattr__" not in names.get(node.module, ())
+                ]
+    assert seen > 10_000
+    assert missing == []
+
+
 IMPORTED = re.compile(r'^import \{([^}]*)\} from "\./([^"]+)";', re.MULTILINE)
 EXPORTED = re.compile(r"^export (?:async )?(?:const|let|function\*?|class) (\w+)", re.MULTILINE)
 

@@ -110,7 +110,7 @@ class TinyService:
         self.logs_taken: list[DeviceLog] = []
         self.refuse_log: tuple[int, Problem] | None = None
         self.refuse_dump: tuple[int, Problem] | None = None
-        self.hub_port = 8883
+        self.hub_host, self.hub_port = "hub.test", 8883
         self.connections = 0
         self.spent: set[bytes] = set()
         self.boot_counts: dict[str, int] = {}
@@ -390,7 +390,7 @@ class TinyService:
                 next_check_in_s=self.next_check_in_s,
                 challenge=self._mint(peer_key),
                 server_time=int(time.time()),
-                hub_host="hub.test",
+                hub_host=self.hub_host,
                 hub_port=self.hub_port,
                 protocol_version=version,
                 dumps=self.dumps,

@@ -117,9 +117,9 @@ def test_the_network_and_its_proxy(call: Call):
         call, "network", "proxy", "apply", "--address", "proxy.example", "--port", "3128",
         "--authentication", "basic", "--username", "u", "--password", "secret", "--no-proxy-address", "10.0.0.1",
     )  # fmt: skip
-    lost = ["network", "proxy", "apply", "--address", "other.example", "--port", "1", "--username", "u"]
-    with pytest.raises(AssertionError, match="--username and --password go with --authentication basic"):
-        call(*lost)
+    for lost in (["--username", "u"], ["--password", "p"], ["--username", "", "--authentication", "anonymous"]):
+        with pytest.raises(AssertionError, match="--username and --password go with --authentication basic"):
+            call("network", "proxy", "apply", "--address", "other.example", "--port", "1", *lost)
     assert (shown["address"], shown["noProxyAddresses"], "password" in shown) == ("proxy.example", ["10.0.0.1"], False)
     assert asked(call, "network", "show-status")["proxy"] == "enabled"
     assert asked(call, "network", "proxy", "disable")["enabled"] is False

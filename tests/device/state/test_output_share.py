@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 import pytest
+from tests.device.interface.asking import Client
+from tests.device.rig import Rig
+from tests.fixtures.waiting import until
 
 from armillary.device.state import journal as journals, output_share
 from armillary.device.state.journal import Journal, read_journal
 from armillary.device.state.log_lines import newest_lines
+from armillary.engines.sandbox.port import OutputLine
 
 LINE = "x" * 90
 
@@ -97,3 +102,62 @@ def test_no_output_fills_the_message_to_the_service(tmp_path: Path) -> None:
     lines, left_out = newest_lines(log.entries())
     assert "booted" in lines[0]
     assert left_out == len(list(log.entries())) - len(lines) > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"), [("x", output_share.LINES), ("x" * 1000, 65), ("x" * 2000, 64)], ids=["lines", "bytes", "long"]
+)
+def test_an_application_has_600_lines_and_64_kib_a_minute(tmp_path: Path, text: str, kept: int) -> None:
+    assert output_share.LINES == 600
+    log = Journal(tmp_path, Watch())
+    for _ in range(700):
+        log.output("chatty", "stdout", text)
+    assert kinds(tmp_path).count("output") == kept
+
+
+@pytest.mark.anyio
+async def test_what_an_application_prints_and_has_written_has_one_share(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a whole device: each application by itself, whichever way its lines come."""
+    monkeypatch.setattr(output_share, "LINES", 3)
+    rig.service.deploy(rig.service.application(component=1), rig.service.application(component=2))
+    await rig.start()
+    await until(lambda: rig.outcomes() and rig.outcomes()[-1][1] == "confirmed", "both run")
+    client = Client(rig.sandbox.runs[0].launch.interface)
+    prints, other_prints = rig.sandbox.events[:2]
+    assert await client.ask("log.write", text="pump on\nagain", level="warning") == {}
+    for number in range(3):
+        prints(OutputLine("stdout", str(number), 0.0))
+    assert await client.ask("log.write", text="too much") == {}
+    other_prints(OutputLine("stdout", "quiet", 0.0))
+    chatty, quiet = (run.launch.manifest.name for run in rig.sandbox.runs[:2])
+    said = [(each["name"], each["stream"], each["text"]) for each in rig.events("output")]
+    assert said == [
+        (chatty, "log", "pump on\nagain"),
+        (chatty, "stdout", "0"),
+        (chatty, "stdout", "1"),
+        (quiet, "stdout", "quiet"),
+    ]
+    assert [each["name"] for each in rig.events("output-limited")] == [chatty]
+    client.close()
+
+
+@pytest.mark.anyio
+async def test_the_log_that_the_service_gets_has_the_events_before_any_output(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output_share, "LINES", 10**6)  # as several minutes, or several applications, would
+    monkeypatch.setattr(output_share, "BYTES", 10**9)
+    rig.service.deploy(rig.service.application())
+    device = await rig.start()
+    await until(lambda: rig.outcomes() and rig.outcomes()[-1][1] == "confirmed", "it runs")
+    for _ in range(3000):
+        rig.sandbox.events[-1](OutputLine("stdout", LINE, 0.0))
+    rig.service.log_request = uuid.UUID(int=5)
+    device.check_in_now()
+    await until(lambda: rig.service.logs_taken, "the service has the log")
+    [log] = rig.service.logs_taken
+    assert any("  booted  " in line for line in log.lines)
+    assert sum("  output  " in line for line in log.lines) > 100
+    assert log.left_out > 0

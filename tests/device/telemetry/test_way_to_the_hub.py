@@ -9,7 +9,6 @@ import secrets
 import ssl
 import tempfile
 from collections.abc import AsyncIterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 

@@ -4,24 +4,28 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.engines.sandbox.control_groups.test_groups import new_groups
-from tests.engines.sandbox.sandbox_stage import Outcome, Stage, linux, reduced
+from tests.engines.sandbox.sandbox_stage import Outcome, Stage, crun, linux, reduced
 from tests.engines.sandbox.serving.test_fork_server import WAITS, below, beside, descriptors, server
 from tests.fixtures.waiting import until
 
-from armillary.engines.sandbox.control_groups.controllers import processes_in
+from armillary.engines.sandbox.control_groups import controllers
+from armillary.engines.sandbox.control_groups.controllers import Setting, processes_in
 from armillary.engines.sandbox.control_groups.groups import ApplicationGroup, DeviceGroups
+from armillary.engines.sandbox.crun import CrunSandbox
 from armillary.engines.sandbox.linux import LinuxSandbox
+from armillary.engines.sandbox.port import Mechanism, SandboxReport
 from armillary.engines.sandbox.reduced import ReducedSandbox
 from armillary.engines.sandbox.serving.fork_server import ForkServer
 from armillary.engines.sandbox.serving.served import Served, serve
 from armillary.engines.sandbox.start import host
-from armillary.errors import SandboxUnavailableError
+from armillary.errors import InstallError, SandboxUnavailableError
 
 
 @pytest.fixture(params=["linux", "reduced"])
@@ -133,5 +137,70 @@ def test_groups_that_cannot_be_had_leave_nothing(
     with pytest.raises(SandboxUnavailableError, match="memory-limit"):
         asyncio.run(grouped.start(stage.launch(WAITS), outcome.events.append))
     assert outcome.lines == []
+    nothing_is_left(stage, groups)
+
+
+def nothing_is_left(stage: Stage, groups: DeviceGroups) -> None:
+    """No process, no group, no folder of a start that failed."""
     assert not list(below(server().pid))
     assert groups._held == []
+    assert list(stage.folder.glob("armillary-app-*")) == []
+
+
+def test_what_the_self_test_saw_held_is_demanded_of_each_start(
+    stage: Stage, grouped: LinuxSandbox | ReducedSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = controllers.settings
+
+    def broken(version: int, name: str, *arguments: Any) -> tuple[Setting, ...]:
+        return (Setting("no.such.file", "1"),) if name == "memory" else plain(version, name, *arguments)
+
+    monkeypatch.setattr(controllers, "settings", broken)
+    monkeypatch.setattr(grouped, "_report", None)
+    assert stage.run(grouped, "print(1)").lines == ["1"]  # the control: nobody has seen it hold
+    seen = SandboxReport(grouped.name, (Mechanism("memory-limit", enforced=True, detail=""),), ())
+    monkeypatch.setattr(grouped, "_report", seen)
+    outcome = Outcome()
+    with pytest.raises(SandboxUnavailableError, match="memory-limit"):
+        asyncio.run(grouped.start(stage.launch(WAITS), outcome.events.append))
+    assert outcome.lines == []
+    nothing_is_left(stage, grouped.groups)
+
+
+def test_a_program_that_cannot_be_executed_leaves_no_groups(
+    stage: Stage, grouped: LinuxSandbox | ReducedSandbox
+) -> None:
+    with pytest.raises(InstallError):
+        asyncio.run(grouped.start(stage.launch("", interpreter="#!/no/such/program\n"), lambda _: None))
+    nothing_is_left(stage, grouped.groups)
+
+
+def test_a_start_that_is_cancelled_once_it_has_groups_leaves_none(
+    stage: Stage, grouped: LinuxSandbox | ReducedSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = DeviceGroups.open
+
+    def opened(*arguments: Any, **named: Any) -> ApplicationGroup | None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        return plain(*arguments, **named)
+
+    monkeypatch.setattr(DeviceGroups, "open", opened)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(grouped.start(stage.launch(WAITS), lambda _: None))
+    nothing_is_left(stage, grouped.groups)
+
+
+def test_a_container_that_cannot_be_described_leaves_no_groups(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its groups are made first: crun is started in them."""
+    container, groups = crun(), new_groups()
+    monkeypatch.setattr(container, "groups", groups)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(CrunSandbox, "_specification", full)
+    with pytest.raises(OSError, match="No space left"):
+        asyncio.run(container.start(stage.launch(WAITS), lambda _: None))
+    nothing_is_left(stage, groups)

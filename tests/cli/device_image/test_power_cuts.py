@@ -4,9 +4,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pytest
 from tests.e2e.armillary_processes import armillary_here
+
+from armillary.cli.device_image import trial_service
+from armillary.device_image import virtual_machine
+from armillary.device_image.architecture import table
+from armillary.device_image.power import cuts
+from armillary.device_image.power.cuts import ATTESTED, Round
+from armillary.device_image.power.phases import Phase
 
 
 def kept(folder: Path, *came_back: bool) -> None:
@@ -38,3 +48,46 @@ def test_an_image_that_u_boot_starts_is_refused_before_anything_is_started(tmp_p
     assert done.returncode != 0
     assert "expected an image that UEFI starts, got one for imx8mp" in done.stderr
     assert not list(folder.iterdir())
+
+
+def round_of(number: int, verdict: str) -> Round:
+    return Round(number, Phase.WRITE, Phase.STOP, 1.0, "b", taken_back=False, verdict=verdict, back_s=2.0, lines=("x",))
+
+
+@pytest.mark.parametrize(("verdict", "code"), [(ATTESTED, 0), ("refused", 1)])
+def test_rounds_go_on_where_they_stopped_and_each_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verdict: str, code: int
+) -> None:
+    """Machine and service are pretended."""
+    done: list[tuple[str, object]] = []
+
+    class Pretended:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda *_: done.append((name, None)) or True
+
+    def play(_bench: object, **planned: int) -> Iterator[Round]:
+        done.append(("play", planned))
+        yield round_of(1, verdict)
+
+    monkeypatch.setattr(trial_service, "TrialService", Pretended)
+    monkeypatch.setattr(table, "architecture_of", lambda _image: table.X86_64)
+    monkeypatch.setattr(virtual_machine, "prepare", lambda _settings: None)
+    monkeypatch.setattr(cuts, "Bench", Pretended)
+    monkeypatch.setattr(cuts, "play", play)
+    kept(tmp_path, True)
+    words = ("--folder", str(tmp_path), "--times", "2", "--seed", "7", "--json")
+    found = armillary_here("image", "power-cuts", *words, env={})
+    assert found.returncode == code, found.stderr
+    assert json.loads(found.stdout)["came_back"] == 2 - code
+    assert done[:4] == [
+        ("start", None),
+        ("prepare", None),
+        ("come_up", None),
+        ("play", {"seed": 7, "begin": 1, "times": 2}),
+    ]
+    assert [name for name, _ in done[4:]] == ["close", "close"]
+    (_, line) = (tmp_path / "rounds.jsonl").read_text().splitlines()
+    assert (json.loads(line)["came_back"], "lines" in json.loads(line)) == (not code, bool(code))

@@ -123,7 +123,11 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[net
     server.close()
 
 
-def test_an_address_is_asked_for_without_waiting(asked: tuple[network.AddressRequest, socket.socket]) -> None:
+def test_an_address_is_asked_for_without_waiting_and_used(
+    asked: tuple[network.AddressRequest, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[object] = []
+    monkeypatch.setattr(network, "use", lambda *given, metric: used.append((*given, metric)))
     request, server = asked
     assert request.look(0.0) is None  # it has asked, and came back at once
     server.recv(2048)
@@ -137,6 +141,19 @@ def test_an_address_is_asked_for_without_waiting(asked: tuple[network.AddressReq
     found = request.look(0.2)
     assert found is not None
     assert found.kind == ACKNOWLEDGE
+    assert used == [("eth0", found, 1)]
+
+
+def test_a_reply_that_breaks_the_format_is_passed_over(asked: tuple[network.AddressRequest, socket.socket]) -> None:
+    request, server = asked
+    request.look(0.0)
+    server.recv(2048)
+    hardware = bytes.fromhex(HARDWARE.replace(":", ""))
+    server.send(reply(b"\x35\x09\x02\xff", transaction=request._transaction, hardware=hardware))
+    assert request.look(0.1) is None
+    server.send(reply(options(kind=OFFER), transaction=request._transaction, hardware=hardware))
+    assert request.look(0.2) is None
+    server.recv(2048)  # it has asked for what was offered
 
 
 def test_it_is_asked_again_after_silence_and_a_flood_is_taken_in_parts(

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from armillary.device_image import disk
+from armillary.device_image import disk, tools, virtual_machine
 from armillary.device_image.tools import run
 from armillary.device_image.uboot.enrolment import put_enrolment
+from armillary.device_image.virtual_machine import MachineSettings, running
 from armillary.errors import HostError
 from armillary.wire.disk.gpt import SECTOR_BYTES
 from armillary.wire.disk.gpt_writing import LINUX_DATA, Wanted, encode_tables, lay_out
@@ -57,3 +58,27 @@ def test_a_data_partition_that_is_none_is_said(whole: Path, tmp_path: Path) -> N
     told.write_text("{}")
     with pytest.raises(HostError, match="e2fsck failed"):
         put_enrolment(whole, told)
+
+
+@pytest.mark.parametrize(("machine", "is_put"), [("imx8mp", True), ("x86_64", False)])
+def test_it_is_put_before_a_machine_is_switched_on_that_takes_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: str, is_put: bool
+) -> None:
+    """A program that ends at once stands for QEMU."""
+    done: list[object] = []
+
+    def arguments(*_: object) -> list[str]:
+        done.append("switched on")
+        return ["true"]
+
+    monkeypatch.setattr(tools, "require", lambda *_: None)
+    monkeypatch.setattr(virtual_machine, "prepare", lambda _: None)
+    monkeypatch.setattr(virtual_machine, "put_enrolment", lambda *given: done.append(given))
+    settings = MachineSettings(folder=tmp_path, machine=machine, enrolment=tmp_path / "told.json", tpm=False)
+    words = virtual_machine.arguments(settings, None)
+    assert (f"name={virtual_machine.ENROLMENT},file={tmp_path}/told.json" in words) is not is_put
+    monkeypatch.setattr(virtual_machine, "arguments", arguments)
+    with running(settings):
+        pass
+    put = [(tmp_path / virtual_machine.DISK, tmp_path / "told.json")] if is_put else []
+    assert done == [*put, "switched on"]

@@ -11,12 +11,12 @@ import pytest
 from armillary.device_image import disk
 from armillary.device_image.own_kernel.fragments import read_options
 from armillary.device_image.recipe import recipe_folder
-from armillary.device_image.uboot import source
-from armillary.device_image.uboot.building import ENVIRONMENT, OPTIONS
+from armillary.device_image.uboot import building, source
+from armillary.device_image.uboot.building import ENVIRONMENT, OPTIONS, build_uboot
 from armillary.device_image.uboot.source import EDITS, FILE, Edit, edited, fetch
 from armillary.engines.flash import uboot_slots
 from armillary.engines.flash.os_disk import slot_partition
-from armillary.errors import HostError
+from armillary.errors import HostError, InvalidArgumentError
 from armillary.wire.disk.gpt import SECTOR_BYTES
 from armillary.wire.disk.uboot_environment import COPY_BYTES
 
@@ -89,3 +89,33 @@ def test_another_source_than_the_pinned_one_is_refused_and_not_kept(tmp_path: Pa
         fetch(tmp_path)
     assert not (tmp_path / FILE).exists()
     assert re.fullmatch(r"[0-9a-f]{64}", source.SHA256)
+
+
+@pytest.mark.parametrize("takes_all", [True, False])
+def test_u_boot_is_compiled_with_these_options_and_this_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_all: bool
+) -> None:
+    """The compile is a pretended one: a source that drops an option makes no U-Boot."""
+    configuration, place = tmp_path / "compile/.config", tmp_path / building._ENVIRONMENT_PLACE
+    place.parent.mkdir(parents=True)
+
+    def run(words: list[str | Path]) -> bytes:
+        if words[-1] == "olddefconfig":
+            text = configuration.read_text()
+            configuration.write_text(text if takes_all else text.replace("CONFIG_FIT_SIGNATURE=y\n", ""))
+        if words[-1] == "dts/dt.dtb":
+            (tmp_path / "compile/dts").mkdir()
+            (tmp_path / "compile/dts/dt.dtb").write_bytes(configuration.read_bytes())
+            (tmp_path / "compile/u-boot-nodtb.bin").write_bytes(place.read_bytes())
+        return b"gcc 14\n"
+
+    monkeypatch.setattr(building, "run", run)
+    monkeypatch.setattr(building, "unpack", lambda _cache: tmp_path)
+    if not takes_all:
+        with pytest.raises(InvalidArgumentError, match="CONFIG_FIT_SIGNATURE=y became n"):
+            build_uboot(FOLDER, tmp_path, lambda _: None)
+        assert not [*tmp_path.glob("built-*")]
+        return
+    made = build_uboot(FOLDER, tmp_path, lambda _: None)
+    assert made.program == (FOLDER / ENVIRONMENT).read_bytes()
+    assert {option.as_configured() for option in read_options(FOLDER / OPTIONS)} == {*made.tree.decode().splitlines()}

@@ -9,8 +9,13 @@ import pytest
 from tests.fixtures.pretended_uboot import PretendedUBoot
 from tests.fixtures.pretended_uefi import Start
 
+from armillary.device_image import disk
+from armillary.engines.flash import uboot_slots
+from armillary.engines.flash.os_disk import open_os_disk
 from armillary.engines.flash.uboot_slots import COMMAND_LINE, UBootSlots
 from armillary.errors import HostError
+from armillary.wire.disk.gpt import SECTOR_BYTES
+from armillary.wire.disk.gpt_writing import encode_tables
 
 
 @pytest.fixture
@@ -85,3 +90,14 @@ def test_a_command_line_that_names_no_slot_is_refused(uboot: PretendedUBoot, lin
 def test_a_disk_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(HostError, match=f"{tmp_path}: "):
         UBootSlots(tmp_path, COMMAND_LINE).start_next("a", settled="a")
+
+
+def test_a_disk_with_a_partition_for_its_environment_is_started_by_u_boot(tmp_path: Path) -> None:
+    made = disk.layout(has_uboot=True)
+    path = tmp_path / "mmcblk0"
+    with path.open("wb") as file:
+        file.write(encode_tables(made)[0])
+        file.truncate(made.sectors * SECTOR_BYTES)
+    found = open_os_disk(path, (disk.STARTED, disk.ROOT))
+    number = made.partition(uboot_slots.PARTITION).number
+    assert found.slots == UBootSlots(tmp_path / f"mmcblk0p{number}")

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The build hands each step what the steps before made: it is run whole, of small packages, kernel and root."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from tests.fixtures.boot_partitions import pe_program
+
+from armillary.boot import profile
+from armillary.content import chip_document
+from armillary.device_image import build as building, debian, disk, root_tree, tools, unified
+from armillary.device_image.architecture.table import ARCHITECTURES, IMX8MP
+from armillary.device_image.build import Plan, build
+from armillary.device_image.debian import PackedFile
+from armillary.device_image.kernel import Kernel
+from armillary.device_image.package_sources.fetching import Places
+from armillary.device_image.packages import write_packages
+from armillary.device_image.recipe import Pin, pins_file, read_pins, recipe_folder
+from armillary.device_image.reference.document import key_variables
+from armillary.device_image.root_image import RootImage
+from armillary.device_image.uboot import image as uboot_image
+from armillary.device_image.uboot.building import UBoot
+from armillary.device_image.uboot.hand_over import with_hand_over
+from armillary.errors import InvalidArgumentError
+from armillary.wire.device_image import boot_measurements
+from armillary.wire.device_image.command_line import DEVELOPMENT, VerifiedRoot, root_of, slot_of
+from armillary.wire.device_image.flattened_tree import properties_of
+from armillary.wire.disk.gpt import SECTOR_BYTES
+from armillary.wire.disk.gpt_writing import Layout
+
+SMALL = {"STARTED_BYTES": 20, "ROOT_BYTES": 1, "DATA_BYTES": 8, "UBOOT_DATA_BYTES": 8}
+ROOT = VerifiedRoot("0123456789abcdef" * 4, "ab" * 32, 1)
+PLACES = Places(archive="http://127.0.0.1:9")
+Built = Callable[..., Path]
+
+
+class Brought:
+    """Packages that were asked for: none is fetched."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[tuple[Pin, ...], str, object]] = []
+
+    def fetch(self, pins: list[Pin], store: Path, *, architecture: str, places: object) -> dict[str, Path]:
+        self.asked.append((tuple(pins), architecture, places))
+        return {pin.name: store / pin.name for pin in pins}
+
+
+@pytest.fixture
+def brought(monkeypatch: pytest.MonkeyPatch) -> Brought:
+    made = Brought()
+    monkeypatch.setattr(building, "fetch", made.fetch)
+    return made
+
+
+@pytest.fixture
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brought: Brought) -> Built:
+    """Builds; returns the folder with the image. Skips an architecture whose tools are missing."""
+
+    def make(architecture: str, *, development: bool = False) -> Path:
+        if lacking := tools.missing(tools.BUILD, tools.BUILD_FOR[architecture]):
+            pytest.skip(f"sudo apt-get install {' '.join(lacking)}")
+        monkeypatch.setattr(building, "_root", small_root)
+        monkeypatch.setattr(building, "_kernel", lambda *_: Kernel("6.12", stub(architecture), {}))
+        monkeypatch.setattr(root_tree, "own_files", lambda *_: {})
+        monkeypatch.setattr(tools, "lower_priority", lambda: None)
+        for name, mebibytes in SMALL.items():
+            monkeypatch.setattr(disk, name, mebibytes << 20)
+        place = tmp_path / architecture
+        plan = Plan(
+            recipe_folder=recipe_folder(),
+            output=place,
+            architecture=architecture,
+            development=development,
+            places=PLACES,
+        )
+        assert build(plan) == json.loads((place / "image.json").read_bytes())
+        return place
+
+    return make
+
+
+def small_root(plan: Plan, *_: object) -> RootImage:
+    """What stands for the root partition's content."""
+    (plan.output / "root.img").write_bytes(b"root" * 1024)
+    return RootImage(plan.output / "root.img", ROOT, {"system": 4096})
+
+
+def stub(architecture: str) -> bytes:
+    """A program for the firmware that stands for a kernel."""
+    return ARCHITECTURES[architecture].stub.read_bytes() if architecture == "x86_64" else pe_program()
+
+
+def certificate(place: Path, name: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate((place / "keys" / f"{name}.pem").read_bytes())
+
+
+def in_started(place: Path, name: str) -> bytes:
+    """A file of the first partition."""
+    tools.run(["mcopy", "-n", "-i", place / disk.STARTED_FILE, f"::EFI/BOOT/{name}", place / "found"])
+    return (place / "found").read_bytes()
+
+
+def in_slots(place: Path, layout: Layout, name: str) -> list[bytes]:
+    """The begin of a component's partition in each slot, as long as a file of the image."""
+    size, found = (place / name).stat().st_size, []
+    with (place / "disk.img").open("rb") as file:
+        for slot in "ab":
+            file.seek(layout.partition(f"{disk.STARTED}-{slot}").first_lba * SECTOR_BYTES)
+            found.append(file.read(size))
+    return found
+
+
+def test_a_build_states_what_its_own_signed_image_and_keys_measure(built: Built, brought: Brought) -> None:
+    place = built("x86_64")
+    signed, keys = (place / "unified.efi").read_bytes(), key_variables(place / "variables.fd")
+    stated = json.loads((place / "reference-values.json").read_bytes())
+    digests = {(each["pcr"], each["digest"]) for each in stated["values"]}
+    measured = (
+        *boot_measurements.boot_loader(signed),
+        *boot_measurements.secure_boot(
+            platform=keys["PK"], exchange=keys["KEK"], allowed=keys["db"], forbidden=keys.get("dbx", b"")
+        ),
+    )
+    assert {(each.pcr, each.digest.hex()) for each in measured} <= digests
+    assert stated["chip"] == "gateway-x86-64"
+    for variable, name in (("PK", "platform"), ("KEK", "exchange"), ("db", "signing")):
+        der = certificate(place, name).public_bytes(Encoding.DER)
+        assert keys[variable].endswith(der)
+        assert (place / f"secure-boot/{variable}.cer").read_bytes() == der
+        assert (place / f"secure-boot/{variable}.auth").read_bytes().endswith(der)
+    assert der in signed, "it carries the certificate of the key that signed it"
+    assert in_started(place, "BOOTX64.EFI") == signed
+    assert in_slots(place, disk.layout(), disk.STARTED_FILE) == [(place / disk.STARTED_FILE).read_bytes()] * 2
+    assert DEVELOPMENT.encode() not in signed
+    ((_, architecture, places),) = brought.asked
+    assert (architecture, places) == ("amd64", PLACES)
+
+
+def test_a_development_image_is_one_in_all_that_is_built(built: Built, tmp_path: Path, brought: Brought) -> None:
+    place = built("x86_64", development=True)
+    signed = (place / "unified.efi").read_bytes()
+    assert DEVELOPMENT.encode() in signed
+    assert b'NAME="Armillary OS DEVELOPMENT"' in signed
+    (name,) = certificate(place, "signing").subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    assert name.value == "Armillary DEVELOPMENT signing key (never for products)"
+    assert json.loads((place / "image.json").read_bytes())["development"] is True
+    assert "busybox-static" in {pin.name for pin in brought.asked[0][0]}
+    chip = profile.parse(chip_document("gateway-x86-64"))
+    with pytest.raises(InvalidArgumentError, match="a development image is no release"):
+        write_packages(place, chip, security_version=1)
+
+
+def test_an_image_for_arm64_is_made_of_its_own_packages_compiler_stub_and_name(
+    built: Built, brought: Brought, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined: list[dict[str, Any]] = []
+
+    def join(kernel: Kernel, initial: bytes, line: str, _release: str, **named: Any) -> bytes:
+        joined.append({"initial": initial, "line": line, **named})
+        return kernel.image
+
+    target = ARCHITECTURES["arm64"]
+    packed = [PackedFile(str(target.stub).lstrip("/"), b"the stub of arm64", 0o644)]
+    monkeypatch.setattr(unified, "join", join)
+    monkeypatch.setattr(boot_measurements, "STUB_SECTIONS", (".a",))
+    monkeypatch.setattr(unified, "sign", lambda image, _key: image)
+    monkeypatch.setattr(debian, "files_of", lambda package: packed if package.name == target.stub_package else [])
+    place = built("arm64")
+    assert in_started(place, "BOOTAA64.EFI") == (place / "unified.efi").read_bytes()
+    (given,) = joined
+    assert (given["architecture"], given["stub"]) == (target, b"the stub of arm64")
+    assert root_of(given["line"]) == ROOT
+    files = zstandard.ZstdDecompressor().decompress(given["initial"], max_output_size=1 << 24)
+    program = files[files.index(b"\x7fELF") :]
+    assert int.from_bytes(program[18:20], "little") == 183
+    ((pins, architecture, _),) = brought.asked
+    assert architecture == "arm64"
+    assert {pin.name: pin for pin in pins}.items() <= read_pins(pins_file(recipe_folder(), "arm64")).items()
+    assert json.loads((place / "reference-values.json").read_bytes())["chip"] == "gateway-arm64"
+
+
+def test_an_image_for_u_boot_has_a_tree_for_each_slot_and_the_key_in_its_u_boot(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if tools.missing({"dtc": "device-tree-compiler"}):
+        pytest.skip("sudo apt-get install device-tree-compiler")
+    (tmp_path / "base.dts").write_text("/dts-v1/; / { __symbols__ { }; chosen { }; };")
+    (tmp_path / "empty.dts").write_text("/dts-v1/; /plugin/; / { };")
+    folder = tmp_path / "kernel/arm64"
+    folder.mkdir(parents=True)
+    tools.run(["dtc", "-q", "-O", "dtb", "-o", folder / IMX8MP.tree, tmp_path / "base.dts"])
+    base = (folder / IMX8MP.tree).read_bytes()
+    monkeypatch.setattr(uboot_image, "build_uboot", lambda *_: UBoot(b"the program", base))
+    monkeypatch.setattr(uboot_image, "OVERLAY", tmp_path / "empty.dts")
+    place = built("imx8mp")
+    signed, loader = (place / uboot_image.FILE).read_bytes(), (place / uboot_image.LOADER).read_bytes()
+    for slot in "ab":
+        at, size = properties_of(signed)[f"/images/tree-{slot}/data"]
+        tree = signed[at : at + size]
+        at, size = properties_of(tree)["/chosen/bootargs"]
+        line = tree[at : at + size].rstrip(b"\0").decode()
+        assert (slot_of(line), root_of(line)) == (slot, ROOT)
+    assert loader.startswith(b"the program")
+    tree = loader.removeprefix(b"the program")
+    at, size = properties_of(tree)["/signature/key-armillary/required"]
+    assert tree[at : at + size] == b"conf\0"
+    at, size = properties_of(tree)["/signature/key-armillary/rsa,modulus"]
+    assert int.from_bytes(tree[at : at + size], "big") == certificate(place, "signing").public_key().public_numbers().n
+    assert (place / uboot_image.BOOT).read_bytes() == with_hand_over(loader)
+    assert (place / disk.STARTED_FILE).read_bytes().startswith(signed)
+    layout = disk.layout(has_uboot=True)
+    assert in_slots(place, layout, uboot_image.FILE) == [signed] * 2

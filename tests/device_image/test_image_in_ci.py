@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -73,6 +74,14 @@ def test_tests_that_fail_on_an_overloaded_host_are_said_and_no_failure(
     assert done.returncode == 0
     assert f"{LEFT_OUT}: tests failed on a host with a load of" in done.stderr
     assert ran(nproc="echo -1")[0].stderr == ""
+
+
+def test_an_attack_that_was_accepted_is_a_failure_on_any_host(ran: Callable[..., tuple[Ran, list[str]]]) -> None:
+    text = (ROOT / "tests/device_image/booted/test_image_attacks.py").read_text("utf-8")
+    (sentence,) = re.findall(r'^ACCEPTED = "(.*)"$', text, re.MULTILINE)
+    done, _ = ran(make=f"echo 'E  AssertionError: {sentence}'; exit 2", nproc="echo -1")
+    assert (done.returncode, done.stderr) == (2, "")
+    assert sentence in done.stdout
 
 
 @pytest.mark.parametrize(

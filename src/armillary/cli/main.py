@@ -6,8 +6,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from armillary import __version__
 from armillary.cli.earlier_options import with_present_names
@@ -116,6 +117,9 @@ ON_THEIR_OWN: dict[tuple[str, ...], str] = {
 # module whose ``plain_options`` reads them and whose ``start`` runs it.
 LASTING: dict[tuple[str, ...], str] = {("up",): "service.start", ("device", "boot"): "device.start"}
 
+# What a shell says of a command that SIGTERM or SIGHUP ended: 128 and the signal's number.
+ENDED_BY: Final = 128
+
 # What scripts call that people do not write: name -> module, whose ``main`` takes the arguments. Not in the overview.
 FOR_SCRIPTS: dict[str, str] = {"completion-names": "completion.names"}
 
@@ -193,6 +197,8 @@ def run(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"error: there is no command {name!r} [request.invalid]\n\n")
         sys.stderr.write(f"hint: {f'Did you mean {close[0]}? ' if close else ''}armillary --help lists them.\n")
         sys.exit(2)
+    if arguments is None:
+        _end_in_order()
     try:
         if not _started((name, *rest)):
             with no_search_for_garbage() if arguments is None else contextlib.nullcontext():
@@ -205,6 +211,18 @@ def run(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)  # the reader (head, less) has seen enough
+
+
+def _end_in_order() -> None:
+    """Have the signals that ask a process to end do so; one that is ignored (nohup) stays so."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end)
+
+
+def _end(number: int, _frame: object) -> None:
+    """End as Ctrl-C does: machines, services and half-written files of a command end with it."""
+    sys.exit(ENDED_BY + number)
 
 
 def _without_colour(arguments: list[str]) -> list[str]:

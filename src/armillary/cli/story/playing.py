@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -57,7 +55,7 @@ def play(story: Story[S], *, as_json: bool, stay: bool | None) -> None:
     ``stay``: keep everything up until Ctrl-C; None: on a terminal.
     """
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix=f"armillary-{story.name}-") as folder, _ended_by_sigterm():
+    with tempfile.TemporaryDirectory(prefix=f"armillary-{story.name}-") as folder:
         stage = story.stage(Path(folder))
         try:
             steps = list(_steps(story, stage, quiet=as_json))
@@ -118,17 +116,3 @@ def _stay_up(stage: Stage) -> None:
         stage.linger()
     except KeyboardInterrupt:
         note("\nending the demo ...")
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Turn SIGTERM into the same orderly end as Ctrl-C."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

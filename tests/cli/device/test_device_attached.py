@@ -155,6 +155,26 @@ def test_wifi_networks_of_the_simulated_radio(call: Call, monkeypatch: pytest.Mo
     assert asked(call, "wifi", "list") == []
 
 
+def test_a_network_whose_server_is_not_checked_is_warned_of(device: Attached, call: Call, tmp_path: Path):
+    public, secret = tmp_path / "c.pem", tmp_path / "k.pem"
+    public.write_text(certificate())
+    secret.write_text(private())
+    add = ("certificate", "add", "--public-key-filepath", str(public), "--cert-id")
+    call(*add, "me", "--cert-type", "client", "--private-key-filepath", str(secret))
+    call(*add, "root", "--cert-type", "rootca")
+    enterprise = ("wifi", "add", "--ssid", "work", "--client-cert-id", "me")
+    made, checked = asked(call, *enterprise), asked(call, *enterprise, "--root-ca-cert-id", "root")
+    assert (made["serverIsChecked"], checked["serverIsChecked"]) == (False, True)
+    for words in (("list",), ("show", "--id", str(made["id"]))):
+        said = CliRunner().invoke(needed("device", ("wifi",)), ["wifi", *words, "--data", str(device.folder)]).stderr
+        assert said.count("believes any access point of that name") == 1, said
+        assert f"network {made['id']} (work)" in said
+    for each in (made, checked):
+        call("wifi", "forget", "--id", str(each["id"]))
+    for name in ("me", "root"):
+        call("certificate", "delete", "--cert-id", name)
+
+
 def test_certificates_are_added_shown_and_deleted(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     public, secret = tmp_path / "c.pem", tmp_path / "k.pem"
     public.write_text(certificate())

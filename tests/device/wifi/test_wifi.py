@@ -97,21 +97,48 @@ def test_enabled_networks_reach_the_radio_and_others_do_not(flash: FileFlash) ->
     assert radio.reloaded == 1
 
 
-def test_certificates_come_from_the_store_and_a_lost_one_is_left_out(flash: FileFlash) -> None:
+def test_certificates_come_from_the_store_and_without_one_of_them_a_network_is_not_joined(flash: FileFlash) -> None:
     radio, store = RecordedRadio(), CertificateStore(flash)
     store.add("own", read_certificate("client", CERTIFICATE, private_pem(P256[0]).decode(), None))
     store.add("root", read_certificate("rootca", CERTIFICATE, None, None))
     added(flash, securityState="eaptls", clientCertStoreIdentifier="own", rootCaCertStoreIdentifier="root")
-    wifi = Wifi(radio, flash, journal()[0])
+    log, entries = journal()
+    wifi = Wifi(radio, flash, log)
     wifi.apply()
     (network,) = radio.networks
     assert (network.client_certificate, network.root_certificate) == (CERTIFICATE.encode(), CERTIFICATE.encode())
     assert network.client_key.startswith(b"-----BEGIN PRIVATE KEY-----")
     assert network.identity == "test", "the certificate's name stands for an identity that was not given"
-    store.remove("own")
-    wifi.apply()
-    (network,) = radio.networks
-    assert (network.client_certificate, network.client_key, network.identity) == (b"", b"", "anonymous")
+    assert [each["event"] for each in entries] == []
+    for lost, certificate in (("own", "client"), ("root", "rootca")):
+        kept = store.get(lost)
+        store.remove(lost)
+        wifi.apply()
+        assert radio.networks == (), f"without its {certificate} it would be joined, and anybody be believed"
+        assert [each.error.word for each in wifi.failures().values()] == ["AuthenticationFailed"]
+        wifi.apply()
+        store.add(lost, kept)
+        wifi.apply()
+        assert (len(radio.networks), wifi.failures()) == (1, {})
+    assert [(each["event"], each["reason"]) for each in entries] == [
+        ("wifi-certificate-lost", "not joined: the store has no own"),
+        ("wifi-certificate-lost", "not joined: the store has no root"),
+    ]
+
+
+def test_a_network_whose_server_nobody_checks_is_said_once(flash: FileFlash) -> None:
+    CertificateStore(flash).add("own", read_certificate("client", CERTIFICATE, private_pem(P256[0]).decode(), None))
+    number = added(flash, ssid="work", securityState="eaptls", clientCertStoreIdentifier="own")
+    added(flash, ssid="home", securityState="psk", psk="long enough")
+    log, entries = journal()
+    radio = RecordedRadio()
+    wifi = Wifi(radio, flash, log)
+    for _ in range(2):
+        wifi.apply()
+    assert len(radio.networks) == 2, "it is joined, as on Azure Sphere"
+    (said,) = entries
+    assert (said["event"], said["network"], said["ssid"]) == ("wifi-server-unchecked", number, "work")
+    assert "any access point of this name is believed" in str(said["reason"])
 
 
 def test_a_radio_that_is_switched_off_is_in_no_network(flash: FileFlash) -> None:

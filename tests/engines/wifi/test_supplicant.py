@@ -12,12 +12,14 @@ import os
 import shutil
 import signal
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from tests.fixtures.namespaces import network_namespace
+from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import wait_until
 
 from armillary.engines.wifi.control import ControlSocket
@@ -38,6 +40,14 @@ WORK = Network(
     client_key=b"K",
     root_certificate=b"R",
 )
+# A device process that has a radio, and looks after it for ever.
+DEVICE = """
+import sys, threading
+from pathlib import Path
+from armillary.engines.wifi.program import SupplicantProgram
+SupplicantProgram(Path(sys.argv[1]), sys.argv[2], driver="none").start()
+threading.Event().wait()
+"""
 
 
 @pytest.fixture
@@ -185,17 +195,38 @@ def test_what_was_wanted_while_none_ran_is_told_to_the_next_one(
     wait_until(tells, "what is wanted, and nothing else")
 
 
-def test_one_that_a_killed_device_left_is_ended_first(folder: Path) -> None:
+def test_one_that_somebody_left_is_ended_first(folder: Path) -> None:
+    (folder / "control").mkdir(mode=0o700, parents=True)
     with network_namespace() as namespace:
-        left = SupplicantProgram(folder, INTERFACE, driver="none")
-        namespace.call(left.start)
-        first = process_id(folder)
-        made = SupplicantProgram(folder, INTERFACE, driver="none")
-        namespace.call(made.start)
-        assert process_id(folder) not in (0, first)
-        made.stop()
-        left.stop()  # collects what has ended
-        assert process_id(folder) == 0
+        words = ("wpa_supplicant", "-D", "none", "-i", INTERFACE, "-C", folder / "control")
+        with killed_process(namespace.command(*words)) as left:
+            wait_until((folder / "control" / INTERFACE).exists, "one that listens")
+            made = namespace.call(lambda: SupplicantRadio(SupplicantProgram(folder, INTERFACE, driver="none")))
+            try:
+                assert left.wait(30) == 0, "it was asked to end"
+                assert process_id(folder) not in (0, left.pid)
+            finally:
+                made.close()
+
+
+def test_it_ends_with_a_device_that_is_killed(folder: Path) -> None:
+    with network_namespace() as namespace:
+        words = namespace.command(sys.executable, "-c", DEVICE, folder, INTERFACE)
+        with killed_process(words) as device:
+            wait_until((folder / "control" / INTERFACE).exists, "a wpa_supplicant that listens")
+            assert process_id(folder) not in (0, device.pid)
+            device.kill()
+            wait_until(lambda: process_id(folder) == 0, "the end of wpa_supplicant")
+            assert not (folder / "control" / INTERFACE).exists(), "it ended in order"
+
+
+def test_it_does_not_start_for_a_device_that_is_gone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = SupplicantProgram(folder, INTERFACE, driver="none")
+    with network_namespace() as namespace:
+        monkeypatch.setattr("armillary.engines.wifi.program.os.getpid", lambda: 1)  # not who starts it
+        with pytest.raises(HostError, match="wpa_supplicant does not start for lo"):
+            namespace.call(program.start)
+    assert process_id(folder) == 0
 
 
 def test_nothing_is_left_when_it_ends(folder: Path) -> None:

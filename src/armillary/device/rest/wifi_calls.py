@@ -114,7 +114,7 @@ async def scan(call: Call) -> object:
 
 async def failures(call: Call) -> object:
     """The enabled networks that the radio does not get into."""
-    found = await in_thread(_radio(call).radio.failures)
+    found = await in_thread(_radio(call).failures)
     return {"values": _failed(call, found)}
 
 
@@ -122,7 +122,7 @@ async def one_failure(call: Call) -> object:
     """Why the radio does not get into one network; no values where it does."""
     wifi = _radio(call)
     number = _configuration(call).get(_number(call)).id
-    return {"values": [each for each in _failed(call, await in_thread(wifi.radio.failures)) if each["id"] == number]}
+    return {"values": [each for each in _failed(call, await in_thread(wifi.failures)) if each["id"] == number]}
 
 
 ROUTES: Final = (
@@ -197,6 +197,7 @@ def _fields(network: WifiNetwork) -> dict[str, Any]:
         found["clientCertStoreIdentifier"] = network.client_certificate
         found |= {"rootCaCertStoreIdentifier": network.root_certificate} if network.root_certificate else {}
         found |= {"clientIdentity": network.identity} if network.identity else {}
+        found["serverIsChecked"] = network.checks_server  # an addition
     return found
 
 

@@ -55,6 +55,11 @@ class WifiNetwork:
     client_certificate: str = ""
     root_certificate: str = ""
 
+    @property
+    def checks_server(self) -> bool:
+        """Whether the device asks who it is that lets it in; without a root certificate eaptls believes anybody."""
+        return self.security != EAP_TLS or bool(self.root_certificate)
+
 
 class WifiConfiguration:
     """The networks of one device; every change is durable, whole or not at all, when the call returns.

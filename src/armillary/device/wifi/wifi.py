@@ -8,6 +8,8 @@ What may be kept, and by whom it is changed, is decided elsewhere: tools (``devi
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from cryptography.x509.oid import NameOID
 
@@ -16,12 +18,14 @@ from armillary.device.state.journal import Journal
 from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.device.state.wifi_configuration import ENABLED, WifiConfiguration, WifiNetwork
 from armillary.engines.flash.port import Flash
-from armillary.engines.wifi.port import Radio
+from armillary.engines.wifi.port import Failure, Radio
 from armillary.errors import HostError
+from armillary.wire.wifi.events import WifiError
 from armillary.wire.wifi.network import Network, key_pem
 
 # The identity of a certificate without a name (RFC 7542: a realm's user who does not say his name).
 ANONYMOUS = "anonymous"
+UNCHECKED: Final = "without a root certificate any access point of this name is believed"
 
 
 class Wifi:
@@ -33,6 +37,7 @@ class Wifi:
         self._journal = journal
         self._applying = threading.Lock()
         self._in: int | None = None
+        self._said: set[tuple[str, WifiNetwork]] = set()  # what the log has of networks
         radio.listen(self._hear)
 
     @property
@@ -44,7 +49,9 @@ class Wifi:
         """Have the radio be where the records say; may block for seconds. What hinders it is in the log."""
         configuration = WifiConfiguration(self._flash)
         with self._applying:
-            networks = [self._network(each) for each in configuration.networks if each.state == ENABLED]
+            enabled = _enabled(configuration)
+            self._warn(enabled)
+            networks = [self._network(each) for each in enabled if not self._lost(each)]
             try:
                 self.radio.use(networks if self.is_on else (), saves_power=configuration.saves_power)
             except HostError as error:
@@ -55,12 +62,33 @@ class Wifi:
         self.apply()
         self.radio.reload()
 
+    def failures(self) -> Mapping[int, Failure]:
+        """Why it is not in a network that it may be in, by the network's id; HostError if the radio does not answer."""
+        lost = [each.id for each in _enabled(WifiConfiguration(self._flash)) if self._lost(each)]
+        return {**self.radio.failures(), **{each: Failure(error=WifiError.AUTHENTICATION_FAILED) for each in lost}}
+
     def close(self) -> None:
         """End the radio."""
         self.radio.close()
 
+    def _warn(self, networks: Sequence[WifiNetwork]) -> None:
+        """Write of each network what its owner should know, once."""
+        found = {("wifi-server-unchecked", each): UNCHECKED for each in networks if not each.checks_server}
+        for each in networks:
+            if lost := self._lost(each):
+                found["wifi-certificate-lost", each] = f"not joined: the store has no {', '.join(lost)}"
+        for (event, each), reason in found.items():
+            if (event, each) not in self._said:
+                self._journal.write(event, network=each.id, ssid=each.ssid, reason=reason)
+        self._said = set(found)
+
+    def _lost(self, kept: WifiNetwork) -> list[str]:
+        """The certificates that a network names and the store has not; without one of them it is not joined."""
+        names, known = (kept.client_certificate, kept.root_certificate), CertificateStore(self._flash).identifiers
+        return [name for name in names if name and name not in known]
+
     def _network(self, kept: WifiNetwork) -> Network:
-        """A network with its certificates; one that the store has not (any more) is left out."""
+        """A network with its certificates."""
         client, root = self._certificate(kept.client_certificate), self._certificate(kept.root_certificate)
         return Network(
             id=kept.id,
@@ -75,13 +103,16 @@ class Wifi:
         )
 
     def _certificate(self, name: str) -> StoredCertificate | None:
-        store = CertificateStore(self._flash)
-        return store.get(name) if name in store.identifiers else None
+        return CertificateStore(self._flash).get(name) if name else None
 
     def _hear(self, network: int | None) -> None:
         if network != self._in:
             self._journal.write("wifi-disconnected" if network is None else "wifi-connected", network=network)
         self._in = network
+
+
+def _enabled(configuration: WifiConfiguration) -> list[WifiNetwork]:
+    return [each for each in configuration.networks if each.state == ENABLED]
 
 
 def _name_of(client: StoredCertificate) -> str:

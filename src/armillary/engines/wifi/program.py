@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from armillary.wire.wifi.network import Network
 
 NAME: Final = "wpa_supplicant"
 SEARCH_PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
+STARTER: Final = "armillary.engines.wifi.starter"
 DRIVER: Final = "nl80211"
 START_S: Final = 20.0
 STOP_S: Final = 5.0
@@ -43,6 +45,8 @@ class SupplicantProgram:
     def start(self) -> None:
         """Start it; one that an earlier device process left is ended first.
 
+        It ends with the thread that calls this, however that ends (``starter.py``).
+
         Raises:
             HostError: it is missing, ends at once, or does not listen in time.
         """
@@ -52,7 +56,10 @@ class SupplicantProgram:
         try:
             self._prepare_folder()
             self._process = subprocess.Popen(  # noqa: S603 - wpa_supplicant, with our arguments
-                [program, "-D", self._driver, "-i", self.interface, "-C", str(self.control)],
+                [
+                    *(sys.executable, "-I", "-W", "ignore", "-m", STARTER, str(os.getpid())),
+                    *(program, "-D", self._driver, "-i", self.interface, "-C", str(self.control)),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

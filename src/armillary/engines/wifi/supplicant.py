@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Final
 
 from armillary.engines.wifi.control import ControlSocket
@@ -60,9 +61,10 @@ class SupplicantRadio:
         self._listeners: list[Listener] = []
         self._scanned, self._scan_failed = threading.Event(), False
         self._closing = threading.Event()
-        self._control = self._started()
-        self._thread = threading.Thread(target=self._hear, name="wifi", daemon=True)
+        begun: Future[ControlSocket] = Future()
+        self._thread = threading.Thread(target=self._live, args=(begun,), name="wifi", daemon=True)
         self._thread.start()
+        self._control = begun.result()
 
     @property
     def hardware_address(self) -> str:
@@ -172,8 +174,18 @@ class SupplicantRadio:
         with _read_as("SCAN_RESULTS"):
             return parse_neighbours(reply)
 
+    def _live(self, begun: Future[ControlSocket]) -> None:
+        """The radio's thread: every wpa_supplicant is started in it, because each ends with the thread that did it."""
+        try:
+            control = self._started()
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            begun.set_exception(error)
+            return
+        begun.set_result(control)
+        self._hear()
+
     def _hear(self) -> None:
-        """The radio's thread: what wpa_supplicant says by itself; it is started again when it ends."""
+        """Follow what wpa_supplicant says by itself; start it again when it ends."""
         events: ControlSocket | None = None
         while not self._closing.is_set():
             try:

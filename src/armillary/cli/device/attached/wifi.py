@@ -14,6 +14,7 @@ from armillary.cli.terminal.output import Shown, note, noun, record, table
 NumberOption = Annotated[int, typer.Option("--id", min=0, metavar="NUMBER", help="Number of the network: wifi list.")]
 PSK_VARIABLE = "ARMILLARY_WIFI_PSK"
 RADIO = "wlan0"
+UNCHECKED = "without --root-ca-cert-id the device believes any access point of that name"
 COLUMNS = ("id", "ssid", "configState", "connectionState", "securityState", "configName")
 
 app = noun(HELP)
@@ -24,6 +25,7 @@ wifi = noun("Wi-Fi of a running device.", within=app, name="wifi")
 def _list(device: AskedDevice) -> Shown:
     """List the known networks."""
     found = device.get("wifi/config/networks")["values"]
+    _warn(*found)
     return table(found, COLUMNS, empty="No network. Add one: armillary device wifi add")
 
 
@@ -71,13 +73,17 @@ def _add(
     body: dict[str, Any] = {"ssid": ssid, "securityState": security, "configState": "enabled"}
     body |= {key: value for key, value in given.items() if value is not None}
     body |= {"targetScan": True} if targeted_scan else {}
-    return record(device.call("POST", "wifi/config/networks", body))
+    made = device.call("POST", "wifi/config/networks", body)
+    _warn(made)
+    return record(made)
 
 
 @attached_command(wifi, "show")
 def _show(device: AskedDevice, number: NumberOption) -> Shown:
     """Show a known network."""
-    return record(device.get(f"wifi/config/networks/{number}"))
+    found = device.get(f"wifi/config/networks/{number}")
+    _warn(found)
+    return record(found)
 
 
 @attached_command(wifi, "enable")
@@ -125,7 +131,9 @@ def _scan(device: AskedDevice) -> Shown:
 @attached_command(wifi, "show-status")
 def _status(device: AskedDevice) -> Shown:
     """Show the state of the radio."""
-    return record(device.get("wifi/interface"))
+    found = device.get("wifi/interface")
+    _warn(found)
+    return record(found)
 
 
 @attached_command(wifi, "reload-config")
@@ -133,3 +141,10 @@ def _reload(device: AskedDevice) -> None:
     """Have the radio read its configuration again."""
     device.call("PATCH", "wifi/interface", {"reloadConfig": True})
     note("the configuration is read again")
+
+
+def _warn(*networks: dict[str, Any]) -> None:
+    """Say of which networks the device does not ask who they are."""
+    for each in networks:
+        if each.get("serverIsChecked") is False:
+            note(f"warning: network {each['id']} ({each['ssid']}): {UNCHECKED}")

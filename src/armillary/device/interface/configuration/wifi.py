@@ -99,4 +99,5 @@ def _shown(network: WifiNetwork) -> Mapping[str, Any]:
         "security": network.security,
         "enabled": network.state == ENABLED,
         "name": network.name,
+        **({"checks_server": network.checks_server} if network.security == EAP_TLS else {}),
     }

@@ -104,6 +104,7 @@ ON_THEIR_OWN: dict[tuple[str, ...], str] = {
     ("device", "network"): "device.attached.network",
     ("device", "restart"): "device.attached.restart",
     ("device", "wifi"): "device.attached.wifi",
+    ("device", "cellular"): "device.attached.cellular",
     ("image", "attack"): "device_image.attack",
     ("image", "build"): "device_image.build",
     ("image", "fetch"): "device_image.fetch",

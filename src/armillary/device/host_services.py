@@ -114,5 +114,5 @@ class HostServices:
         return {
             "power_profile": None if profiles is None else profiles.status(),
             "private_network": None if network is None else network.status(),
-            "cellular": None if modem is None else modem.status.shown(),
+            "cellular": None if modem is None else modem.shown(),
         }

@@ -337,6 +337,7 @@ class Device:
             staging=Staging(self.folder.run / "staged", store.flash_limit_bytes),
             debugging=DebugSessions(self._settings.rest.host, self.journal),
             wifi=self._host_services.wifi,
+            cellular=self._host_services.cellular,
             allowed=self._allowed,
             restart=self.restart,
             started=self.clock.monotonic(),

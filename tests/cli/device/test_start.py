@@ -23,6 +23,8 @@ VALUES = {
     "listen": "127.0.0.1",
     "board": "mt3620-simulated",
     "private_network": "eth1",
+    "modem_port": "/dev/ttyUSB2",
+    "modem_interface": "wwan0",
     "rest": "127.0.0.1:0",
     "rest_token_file": "token",
     "rest_list_port": "48938",

@@ -55,8 +55,8 @@ def test_a_pin_is_never_tried_again_where_it_was_refused() -> None:
     assert path(E.MODEM_ANSWERS, E.PIN_WANTED, E.PIN_WRONG) is S.PIN_REFUSED
     assert advance(S.PIN_REFUSED, E.PIN_WANTED) is S.PIN_REFUSED
     assert advance(S.PIN_REFUSED, E.CHANGED) is S.CHECKING_SIM
-    assert S.PIN_NEEDED not in {after for (before, _), after in TRANSITIONS.items() if before is S.PIN_REFUSED}
-    assert [state for state, step in STEPS.items() if step is Step.ENTER_PIN] == [S.PIN_NEEDED]
+    assert S.ENTERING_PIN not in {after for (before, _), after in TRANSITIONS.items() if before is S.PIN_REFUSED}
+    assert [state for state, step in STEPS.items() if step is Step.ENTER_PIN] == [S.ENTERING_PIN]
 
 
 def test_what_cannot_happen_is_a_defect_of_the_caller() -> None:
@@ -119,3 +119,10 @@ def test_every_wait_has_its_bounds(states: list[UplinkState]) -> None:
     for state, wait_s in zip(states, waited(Waits(), states), strict=True):
         first, limit = WAITS[state]
         assert first <= wait_s <= limit
+
+
+def test_a_pin_that_is_set_is_given_at_once() -> None:
+    assert path(E.MODEM_ANSWERS, E.PIN_WANTED) is S.ENTERING_PIN
+    assert waited(Waits(), [S.CHECKING_SIM, S.ENTERING_PIN]) == [0.0, 0.0]
+    assert path(E.MODEM_ANSWERS, E.PIN_WANTED, E.NO_PIN, E.PIN_WANTED) is S.PIN_NEEDED
+    assert path(E.MODEM_ANSWERS, E.PIN_WANTED, E.NO_PIN, E.CHANGED, E.PIN_WANTED) is S.ENTERING_PIN

@@ -20,6 +20,21 @@ from armillary.cli.terminal.device_options import DataOption
 from armillary.cli.terminal.together import local_command
 from armillary.update.install.trial import HEALTHY_S
 
+ModemPortOption = Annotated[
+    str | None,
+    typer.Option(
+        "--modem-port",
+        metavar="NODE",
+        help="Port of this host that a cellular modem takes AT commands at: the device keeps its session up.",
+    ),
+]
+ModemInterfaceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--modem-interface", metavar="NAME", help="With --modem-port: interface that the session comes out of."
+    ),
+]
+
 app = devices_here()
 
 
@@ -65,6 +80,8 @@ def boot(
             help="Interface of this host at which applications may serve addresses (DHCP) and the time (SNTP).",
         ),
     ] = None,
+    modem_port: ModemPortOption = None,
+    modem_interface: ModemInterfaceOption = None,
     rest: RestOptions = None,
     machine: MachineOptions = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print events to stdout as JSON lines.")] = False,
@@ -89,5 +106,7 @@ def boot(
         board=board,
         rest=rest,
         private_network=private_network,
+        modem_port=modem_port,
+        modem_interface=modem_interface,
     )
     be_device(data, settings, as_json=as_json)

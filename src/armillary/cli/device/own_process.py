@@ -16,6 +16,7 @@ from armillary.cli.device.events import print_event, write_event
 from armillary.cli.release.board_file import load_board
 from armillary.cli.terminal.output import note
 from armillary.device.applications.serial_ports import parse_peripherals
+from armillary.device.cellular.host_modem import host_modem
 from armillary.device.private_network.naming import private_interface
 from armillary.device.process import Device
 from armillary.device.repository.sources import check_mirrors
@@ -37,6 +38,8 @@ def device_settings(
     listen: Sequence[str] = (),
     board: str | None = None,
     private_network: str | None = None,
+    modem_port: str | None = None,
+    modem_interface: str | None = None,
     rest: RestSettings | str | None = None,
     rest_token_file: Path | None = None,
     rest_list_port: int | None = None,
@@ -66,6 +69,7 @@ def device_settings(
         serial_ports={**of_board, **parse_peripherals(peripheral)},
         board=wired,
         private_network=private_interface(private_network),
+        uplink=host_modem(modem_port, modem_interface),
     )
 
 

@@ -37,6 +37,8 @@ OPTIONS: Final[Mapping[str, Callable[[str], object]]] = {
     "listen": str,
     "board": str,
     "private_network": str,
+    "modem_port": str,
+    "modem_interface": str,
     "rest": str,
     "rest_token_file": Path,
     "rest_list_port": plain.port,

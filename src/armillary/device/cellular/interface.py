@@ -8,18 +8,34 @@ not in the address's network, as many modems name, is not asked: the modem answe
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Final
 
 from armillary.engines.host import name_servers
 from armillary.engines.host.addressing import MODEM_METRIC, add_default_route, bring_up, forget_address, set_address
 from armillary.wire.modem.answers import Addressing
 
+INTERFACES: Final = Path("/sys/class/net")
+# More than any modem moves, less than what JSON readers round.
+MAX_BYTES: Final = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes of all packets, those of the link too; what an operator counts may differ."""
+
+    received: int = 0
+    sent: int = 0
+
 
 class UplinkInterface:
-    """One interface of this host."""
+    """One interface of this host; ``resolver`` is where its name servers are told, None for nowhere."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, resolver: Path | None = name_servers.RESOLVER) -> None:
         self.name = name
+        self._resolver = resolver
 
     def up(self, given: Addressing | None) -> str:
         """Use what the network gave the session; returns the address.
@@ -33,11 +49,22 @@ class UplinkInterface:
         here = IPv4Network((int(given.address), str(given.mask)), strict=False)
         router = given.gateway if given.gateway is not None and given.gateway in here else None
         add_default_route(self.name, router, metric=MODEM_METRIC)
-        name_servers.tell(self.name, MODEM_METRIC, given.name_servers)
+        if self._resolver is not None:
+            name_servers.tell(self.name, MODEM_METRIC, given.name_servers, self._resolver)
         return str(given.address)
 
     def down(self) -> None:
         """Use it no more."""
         with contextlib.suppress(OSError):
             forget_address(self.name)
-        name_servers.forget(self.name, MODEM_METRIC)
+        if self._resolver is not None:
+            name_servers.forget(self.name, MODEM_METRIC, self._resolver)
+
+    def traffic(self) -> Traffic:
+        """What the kernel has counted at it since it is there; nothing where it is gone."""
+        return Traffic(self._counted("rx_bytes"), self._counted("tx_bytes"))
+
+    def _counted(self, name: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            return min(int((INTERFACES / self.name / "statistics" / name).read_text("ascii")), MAX_BYTES)
+        return 0

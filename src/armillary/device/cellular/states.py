@@ -15,7 +15,7 @@ Rules:
                    |    ^             |  ^
                    v    |             v  |
       SIM_MISSING, SIM_FAILED,      DENIED, ROAMING_REFUSED
-      PIN_NEEDED, PIN_REFUSED, PUK_NEEDED
+      PUK_NEEDED, ENTERING_PIN --> PIN_NEEDED, PIN_REFUSED
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class UplinkState(enum.StrEnum):
     CHECKING_SIM = "checking-sim"
     SIM_MISSING = "sim-missing"
     SIM_FAILED = "sim-failed"
+    ENTERING_PIN = "entering-pin"
     PIN_NEEDED = "pin-needed"
     PIN_REFUSED = "pin-refused"
     PUK_NEEDED = "puk-needed"
@@ -94,7 +95,8 @@ STEPS: Final[Mapping[UplinkState, Step]] = {
     S.CHECKING_SIM: Step.ASK_SIM,
     S.SIM_MISSING: Step.ASK_SIM,
     S.SIM_FAILED: Step.ASK_SIM,
-    S.PIN_NEEDED: Step.ENTER_PIN,
+    S.ENTERING_PIN: Step.ENTER_PIN,
+    S.PIN_NEEDED: Step.ASK_SIM,
     S.PIN_REFUSED: Step.ASK_SIM,
     S.PUK_NEEDED: Step.ASK_SIM,
     S.SEARCHING: Step.ASK_REGISTRATION,
@@ -106,7 +108,7 @@ STEPS: Final[Mapping[UplinkState, Step]] = {
     S.LOST: Step.ASK_SIM,
 }
 
-# What each step may find, and where that leads; PIN_REFUSED has its own row below.
+# What each step may find, and where that leads; a SIM that still wants its PIN has rows of its own below.
 _OF_STEP: Final[Mapping[Step, Mapping[UplinkEvent, UplinkState]]] = {
     Step.NOTHING: {},
     Step.OPEN: {E.MODEM_ANSWERS: S.CHECKING_SIM},
@@ -115,7 +117,7 @@ _OF_STEP: Final[Mapping[Step, Mapping[UplinkEvent, UplinkState]]] = {
         E.SIM_READY: S.SEARCHING,
         E.SIM_MISSING: S.SIM_MISSING,
         E.SIM_FAILED: S.SIM_FAILED,
-        E.PIN_WANTED: S.PIN_NEEDED,
+        E.PIN_WANTED: S.ENTERING_PIN,
         E.PUK_WANTED: S.PUK_NEEDED,
     },
     Step.ENTER_PIN: {
@@ -142,7 +144,8 @@ TRANSITIONS: Final[Mapping[tuple[UplinkState, UplinkEvent], UplinkState]] = {
     **{(state, E.CHANGED): S.CHECKING_SIM for state in S},
     (S.OFF, E.CHANGED): S.NO_MODEM,
     (S.NO_MODEM, E.CHANGED): S.NO_MODEM,
-    (S.PIN_REFUSED, E.PIN_WANTED): S.PIN_REFUSED,  # the SIM still waits; only another PIN leads on
+    (S.PIN_NEEDED, E.PIN_WANTED): S.PIN_NEEDED,  # the SIM still waits; only a PIN that somebody sets leads on
+    (S.PIN_REFUSED, E.PIN_WANTED): S.PIN_REFUSED,  # as above
 }
 
 SIM_EVENTS: Final[Mapping[SimState, UplinkEvent]] = {
@@ -161,6 +164,7 @@ MEANING: Final[Mapping[UplinkState, str]] = {
     S.CHECKING_SIM: "asking the SIM",
     S.SIM_MISSING: "there is no SIM in the modem",
     S.SIM_FAILED: "the SIM does not work, or is locked to another modem",
+    S.ENTERING_PIN: "giving the SIM its PIN",
     S.PIN_NEEDED: "the SIM wants its PIN, and none is set",
     S.PIN_REFUSED: "the SIM refused the PIN; it is not tried again until another is set",
     S.PUK_NEEDED: "the SIM is blocked: its PUK has to be entered in another device",

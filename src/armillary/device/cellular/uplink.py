@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from armillary.device.cellular.configuration import CellularConfiguration, CellularSettings
-from armillary.device.cellular.interface import UplinkInterface
+from armillary.device.cellular.interface import Traffic, UplinkInterface
 from armillary.device.cellular.states import (
     SIM_EVENTS,
     STEPS,
@@ -79,6 +79,15 @@ class CellularUplink:
         """Call this with each new status, in the uplink's thread; returns what ends it."""
         self._listeners.append(hear)
         return lambda: self._listeners.remove(hear)
+
+    def shown(self) -> dict[str, Any]:
+        """The status, and what the interface has counted: for the status file and the device's API."""
+        return {**self.status.shown(), "bytesReceived": self.traffic.received, "bytesSent": self.traffic.sent}
+
+    @property
+    def traffic(self) -> Traffic:
+        """What the interface has counted until now; nothing where the session comes out of none."""
+        return Traffic() if self._interface is None else self._interface.traffic()
 
     def start(self) -> None:
         """Begin."""

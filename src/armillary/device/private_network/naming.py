@@ -18,11 +18,16 @@ def private_interface(name: str | None) -> str | None:
 
     Raises InvalidArgumentError for what is no name of an interface, and for the loopback.
     """
+    return named_interface("--private-network", name)
+
+
+def named_interface(option: str, name: str | None) -> str | None:
+    """The interface that an option names; None where it is not given. Raises as :func:`private_interface`."""
     if name is None:
         return None
     if not _NAME.fullmatch(name) or name in ("lo", ".", ".."):
         raise InvalidArgumentError(
-            f"--private-network: expected an interface of this host with a network of its own, got {name!r:.60}",
+            f"{option}: expected an interface of this host with a network of its own, got {name!r:.60}",
             remedy="ip link lists the interfaces of this host.",
         )
     return name

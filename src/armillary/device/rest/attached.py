@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.supervisor import Supervisor
@@ -23,6 +23,9 @@ from armillary.device.state.permission import AllowedState
 from armillary.device.state.reports import ReportQueue
 from armillary.device.wifi.wifi import Wifi
 from armillary.engines.flash.port import Flash
+
+if TYPE_CHECKING:
+    from armillary.device.cellular.uplink import CellularUplink
 
 
 class Running(Protocol):
@@ -69,6 +72,7 @@ class AttachedDevice:
     staging: Staging
     debugging: DebugSessions
     wifi: Wifi | None
+    cellular: CellularUplink | None
     allowed: Callable[[], AllowedState]
     restart: Callable[[int], None]
     started: float

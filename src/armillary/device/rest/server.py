@@ -11,6 +11,7 @@ from typing import Final
 
 from armillary.device.rest import (
     application_calls,
+    cellular_calls,
     certificate_calls,
     device_calls,
     image_calls,
@@ -155,4 +156,5 @@ def routes() -> tuple[Route, ...]:
         *certificate_calls.ROUTES,
         *network_calls.ROUTES,
         *wifi_calls.ROUTES,
+        *cellular_calls.ROUTES,
     )

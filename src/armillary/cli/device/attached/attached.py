@@ -3,9 +3,19 @@
 
 from __future__ import annotations
 
-from armillary.cli.device.attached import application, certificate, image, listing, network, restart, wifi
+from armillary.cli.device.attached import application, cellular, certificate, image, listing, network, restart, wifi
 from armillary.cli.terminal.output import adopt, noun
 
 app = noun("Devices: on this host and in the service.")
 
-adopt(app, listing.app, application.app, image.app, restart.app, certificate.app, network.app, wifi.app)
+adopt(
+    app,
+    listing.app,
+    application.app,
+    image.app,
+    restart.app,
+    certificate.app,
+    network.app,
+    wifi.app,
+    cellular.app,
+)

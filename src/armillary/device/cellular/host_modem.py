@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A modem of this host that ``armillary device boot`` names. Small: every device loads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from armillary.device.private_network.naming import named_interface
+from armillary.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from armillary.device.cellular.uplink import CellularUplink
+    from armillary.engines.flash.port import Flash
+
+
+@dataclass(frozen=True, slots=True)
+class HostModem:
+    """Where its commands go, and the interface that its session comes out of; None: other programs use the session."""
+
+    port: Path
+    interface: str | None
+
+    def __call__(self, flash: Flash) -> CellularUplink:
+        """The uplink, not started yet. Which name servers this host asks is left to the host."""
+        from armillary.device.cellular.configuration import CellularConfiguration  # noqa: PLC0415 - most have no modem
+        from armillary.device.cellular.interface import UplinkInterface  # noqa: PLC0415
+        from armillary.device.cellular.uplink import CellularUplink  # noqa: PLC0415
+
+        interface = None if self.interface is None else UplinkInterface(self.interface, resolver=None)
+        return CellularUplink(lambda: self.port, CellularConfiguration(flash), interface)
+
+
+def host_modem(port: str | None, interface: str | None) -> HostModem | None:
+    """The modem that ``--modem-port`` and ``--modem-interface`` name; None where neither is given.
+
+    A port that is not there may come later.
+
+    Raises:
+        InvalidArgumentError: the port is there and is no character device, the interface has no name of one, or is
+            given without a port.
+    """
+    found = named_interface("--modem-interface", interface)
+    if port is None:
+        if found is not None:
+            raise InvalidArgumentError(
+                "--modem-interface: expected --modem-port beside it", remedy="Name the modem: --modem-port NODE."
+            )
+        return None
+    node = Path(port)
+    if not node.is_absolute() or (node.exists() and not node.is_char_device()):
+        raise InvalidArgumentError(
+            f"--modem-port: expected the node of a modem, got {port!r:.80}",
+            remedy="Name a character device, such as /dev/ttyUSB2; a simulated one: armillary sim modem.",
+        )
+    return HostModem(node, found)

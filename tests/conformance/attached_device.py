@@ -152,5 +152,9 @@ def attached(
 
 def public_client(device: Attached, address: dict[str, Any] | None = None) -> PublicClient:
     """The public client, told where this device is (now); skips where it cannot be installed."""
-    python = environment(PACKAGES, "azure-sphere-device")
-    return PublicClient(python, device.folder.parent, address or device.address)
+    return client_at(device.folder.parent, address or device.address)
+
+
+def client_at(folder: Path, address: dict[str, Any]) -> PublicClient:
+    """The public client for a device at an address (``url``, ``ca``, ``list``), with a folder for its files."""
+    return PublicClient(environment(PACKAGES, "azure-sphere-device"), folder, address)

@@ -349,7 +349,7 @@ class Device:
             if address is not None:
                 self.journal.write("rest-listening", **address.status())
 
-        if "rest" in self._fixed_status:  # it was served before, and the device restarts
+        if "rest" in self._fixed_status or self._settings.rest.link:  # its loss ends no device that runs, no machine
             async with serve_again(attached, told):
                 self._write_status({"state": "starting"})
                 yield

@@ -125,7 +125,7 @@ def running(settings: MachineSettings) -> Iterator[VirtualMachine]:
     """
     if settings.attached and not HARDWARE[settings.machine].has_pci:
         raise InvalidArgumentError(
-            f"{settings.machine}: expected a machine with PCI for a modem or real-time cores, and this one has none",
+            f"{settings.machine}: expected a machine with PCI for a modem, cores or a service link, it has none",
             remedy="Boot x86_64 or arm64 with them.",
         )
     tools.require(tools.MACHINE, tools.MACHINE_FOR[settings.machine])

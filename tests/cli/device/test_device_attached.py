@@ -30,6 +30,7 @@ from armillary.errors import (
     ServiceUnreachableError,
 )
 from armillary.identity.manufacturing import ManufacturingState
+from armillary.wire.image import capability_file
 
 pytestmark = pytest.mark.e2e
 COMPONENT = str(uuid.UUID(int=1))
@@ -206,6 +207,29 @@ def test_a_device_is_named_by_its_folder_or_by_address_and_certificate(device: A
         call("image", "list-installed", where=nowhere)
     with pytest.raises(InvalidArgumentError, match="--url"):
         call("image", "list-installed", where=("--url", "http://127.0.0.1", "--ca", device.address["ca"]))
+
+
+def test_a_capability_file_opens_a_finished_device(tmp_path: Path):
+    with served() as service, attached(tmp_path / "device", service, ManufacturingState.DEVICE_COMPLETE) as device:
+        device.wait_for("check-in")
+        with pytest.raises(PermissionDeniedError, match="DeviceComplete"):
+            run(device, "image", "list-installed")
+        (tmp_path / "it").write_bytes(
+            capability_file.build(
+                load_configuration(FileFlash(DeviceFolder(device.folder).flash)).device_id,
+                (capability_file.FIELD_SERVICING,),
+                image_id=uuid.uuid4(),
+                built=service.now,
+                key=service.os_key,
+                certificate=service.os_certificate,
+            )
+        )
+        applied = json.loads(run(device, "capability", "apply", "--file", str(tmp_path / "it"), "--json"))
+        assert applied == {"device_capabilities": [capability_file.FIELD_SERVICING]}
+        assert "RootFs" in run(device, "image", "list-installed")
+        (tmp_path / "it").write_bytes(b"no capability file")
+        with pytest.raises(PermissionDeniedError, match="expected 392 bytes"):
+            run(device, "capability", "apply", "--file", str(tmp_path / "it"))
 
 
 def test_restart_boots_the_device_again(tmp_path: Path):

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from armillary.cli.device.attached.asking import AskedDevice, attached_command
 from armillary.cli.device.device_remote import capability
 from armillary.cli.terminal.device_options import DataOption
 from armillary.cli.terminal.files import read_file
 from armillary.cli.terminal.json_option import JsonOption
-from armillary.cli.terminal.output import note, noun, record
+from armillary.cli.terminal.output import Shown, note, noun, record
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import CaOption, ServiceOption, TokenOption, connect, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
@@ -91,6 +92,18 @@ def select(
     with _held(data):
         select_capability(flash, configuration, content, now=now)
     _print(_allowed(flash, configuration), as_json=as_json)
+
+
+@attached_command(capability, "apply")
+def apply(
+    device: AskedDevice,
+    file: Annotated[Path, typer.Option("--capability-file", "--file", metavar="FILE", help="File; - is stdin.")],
+) -> Shown:
+    """Put a capability file in force at a running device.
+
+    The device is asked by its own API. The file must be signed by its service, for this device, at most 30 days ago.
+    """
+    return record(device.call("PUT", "device/capabilities", read_file(file, limit=capability_file.FILE_BYTES)))
 
 
 @capability.command("remove")

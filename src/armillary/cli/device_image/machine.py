@@ -16,6 +16,7 @@ from armillary.cli.terminal.output import inert, note
 from armillary.device_image.cores.attached import attached_cores
 from armillary.device_image.cores.machine import WHAT
 from armillary.device_image.recipe import recipe_folder
+from armillary.device_image.service_link.link import ServiceLink, service_link
 from armillary.device_image.virtual_machine import HOST_ADDRESS, MachineSettings, VirtualMachine, running
 
 # A machine that runs is watched for so long at a time; nothing ends it but its own end, or Ctrl-C.
@@ -32,13 +33,27 @@ def be_machine(data: Path, choice: MachineChoice, *, as_json: bool) -> None:
     if choice.cores:
         note(f"beside it: {choice.cores} real-time cores, each {WHAT}")
     begun = time.monotonic()
-    with attached_cores(choice.cores) as words, _switched_on(replace(settings, attached=words), choice) as virtual:
+    with (
+        _link(data, choice) as link,
+        attached_cores(choice.cores) as words,
+        _switched_on(replace(settings, attached=(*words, *_words(link))), choice) as virtual,
+    ):
         while virtual.is_on:
-            for line in virtual.lines(within_s=_LOOK_S):
+            for said in virtual.lines(within_s=_LOOK_S):
+                line = said if link is None else link.hear(said) or said
                 seconds = round(time.monotonic() - begun, 1)
                 text = json.dumps({"s": seconds, "line": line}) if as_json else f"{seconds:6.1f}  {inert(line)}"
                 sys.stdout.write(text + "\n")
                 sys.stdout.flush()
+
+
+def _link(data: Path, choice: MachineChoice) -> contextlib.AbstractContextManager[ServiceLink | None]:
+    """The machine's service link, if it shall have one."""
+    return service_link(data) if choice.service_link else contextlib.nullcontext()
+
+
+def _words(link: ServiceLink | None) -> tuple[str, ...]:
+    return () if link is None else link.words
 
 
 @contextlib.contextmanager

@@ -53,6 +53,15 @@ _OPTIONS: dict[str, tuple[Any, object]] = {
         ],
         False,
     ),
+    "service_link": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--service-link", help="With --machine: its own API for tools of this host, as by a cable to it."
+            ),
+        ],
+        False,
+    ),
     "tpm": (Annotated[bool, typer.Option("--tpm/--no-tpm", help="With --machine: whether it has a TPM.")], True),
 }
 
@@ -67,6 +76,7 @@ class MachineChoice:
     tpm: bool
     cores: int
     modem: bool
+    service_link: bool = False
 
 
 def _choice(
@@ -78,12 +88,13 @@ def _choice(
     tpm: bool,
     cores: int,
     modem: bool,
+    service_link: bool,
 ) -> MachineChoice | None:
     if machine is None:
-        if image is not None or enrolment is not None or cores or modem:
-            raise typer.BadParameter("--image, --enrolment, --cores and --modem go with --machine")
+        if image is not None or enrolment is not None or cores or modem or service_link:
+            raise typer.BadParameter("--image, --enrolment, --cores, --service-link and --modem go with --machine")
         return None
-    return MachineChoice(machine, image, enrolment, tpm, cores, modem)
+    return MachineChoice(machine, image, enrolment, tpm, cores, modem, service_link)
 
 
 MachineOptions = Annotated[MachineChoice | None, Together(_OPTIONS, _choice)]

@@ -7,14 +7,17 @@ import asyncio
 import signal
 from dataclasses import replace
 from pathlib import Path
+from ssl import PEM_cert_to_DER_cert
 
 from armillary.device.machine import network
+from armillary.device.machine.attached_computer import attached_computer
 from armillary.device.machine.console import say
 from armillary.device.machine.words import Word, Words
 from armillary.device.process import Device
 from armillary.device.settings import DeviceSettings
 from armillary.device.state.log_lines import plain_line
 from armillary.engines.flash.os_disk import OsDisk
+from armillary.wire.device_image import service_link
 
 
 def be_device(folder: Path, disk: OsDisk, words: Words) -> None:
@@ -27,8 +30,8 @@ def be_device(folder: Path, disk: OsDisk, words: Words) -> None:
 
 
 def settings_of_machine() -> DeviceSettings:
-    """The device's settings on this machine: with its Wi-Fi radio and its modem, where it has them."""
-    settings = DeviceSettings()
+    """The device's settings on this machine: with its Wi-Fi radio, modem and service link, where it has them."""
+    settings = DeviceSettings(rest=attached_computer())
     radio, modem = network.first_radio(), network.modem_card()
     if radio is not None:
         from armillary.device.machine.wireless import open_radio  # noqa: PLC0415 - most machines have none
@@ -47,6 +50,8 @@ async def _be_device(device: Device, words: Words) -> None:
         weaker = entry.get("weaker")
         for sentence in weaker if isinstance(weaker, list) else ():
             say(f"weaker sandbox: {sentence}")
+        if entry.get("event") == "rest-listening":
+            say(service_link.line_of(PEM_cert_to_DER_cert(Path(str(entry["ca"])).read_text("ascii"))))
         if entry.get("event") == "sandbox":  # the last of the start: from here on it runs applications and checks in
             words.say(Word.READY)
 

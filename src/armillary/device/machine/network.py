@@ -19,6 +19,7 @@ from typing import Final
 
 from armillary.engines.host import addressing, name_servers
 from armillary.errors import WireError
+from armillary.wire.device_image import service_link
 from armillary.wire.device_image.address_lease import (
     ACKNOWLEDGE,
     MAX_BYTES,
@@ -41,10 +42,10 @@ _PACKETS_AT_A_TIME: Final = 64
 
 
 def first_ethernet() -> str | None:
-    """The first interface with a card behind it that is neither a radio nor a modem's, by name."""
+    """The first interface with a card behind it that is no radio and none of its own kind, by name."""
     for path in sorted(INTERFACES.iterdir()):
         is_card = (path / "device").exists() and (path / "type").read_text().strip() == _ETHERNET
-        if is_card and not is_radio(path) and not is_of_modem(path):
+        if is_card and not is_radio(path) and not is_of_modem(path) and not _has_address(path, service_link.CARD):
             return path.name
     return None
 
@@ -59,10 +60,19 @@ def modem_card() -> str | None:
     return next((path.name for path in sorted(INTERFACES.iterdir()) if is_of_modem(path)), None)
 
 
+def service_card() -> str | None:
+    """The interface of a virtual machine's service link, by name; None where there is none."""
+    return next((path.name for path in sorted(INTERFACES.iterdir()) if _has_address(path, service_link.CARD)), None)
+
+
 def is_of_modem(path: Path) -> bool:
     """Whether an interface, by its folder in sysfs, is the one of a virtual machine's modem."""
+    return _has_address(path, MODEM_CARD)
+
+
+def _has_address(path: Path, hardware_address: str) -> bool:
     with contextlib.suppress(OSError):
-        return (path / "address").read_text("ascii").strip() == MODEM_CARD
+        return (path / "address").read_text("ascii").strip() == hardware_address
     return False
 
 

@@ -10,11 +10,11 @@ from typing import Final
 
 from armillary.device.rest.call import Body, Call, Need, Route
 from armillary.device.state.log_lines import plain_line, without_secrets
-from armillary.device.state.permission import advance_state
+from armillary.device.state.permission import advance_state, remove_capability, select_capability
 from armillary.device.state.request_refused import RequestRefusedError
-from armillary.errors import DeviceStateError
+from armillary.errors import DeviceStateError, SignatureError, WireError
 from armillary.identity.manufacturing import ManufacturingState
-from armillary.wire.device.azure_error import INVALID_PARAMETER
+from armillary.wire.device.azure_error import IMAGE_NOT_TRUSTED, INVALID_PARAMETER
 from armillary.wire.device.error_report import ErrorReport
 from armillary.wire.image import capability_file
 
@@ -51,6 +51,29 @@ async def capabilities(call: Call) -> object:
     """Numbers of the capabilities in force, as in a capability file."""
     names = call.device.allowed().capabilities
     return {"device_capabilities": [number for number, name in capability_file.CAPABILITIES.items() if name in names]}
+
+
+async def set_capabilities(call: Call) -> object:
+    """Put a capability file in force that the service signed for this device; it takes the place of an earlier one."""
+    data = bytearray()
+    async for part in call.chunks:
+        data += part
+        if len(data) > capability_file.FILE_BYTES:
+            break
+    device = call.device
+    try:
+        found = select_capability(device.flash, device.startup.configuration, bytes(data), now=device.clock.now())
+    except (WireError, SignatureError, DeviceStateError) as error:
+        raise RequestRefusedError(IMAGE_NOT_TRUSTED, error.message, remedy=error.remedy) from error
+    device.journal.write("capability-selected", capabilities=list(found.capabilities))
+    return await capabilities(call)
+
+
+async def clear_capabilities(call: Call) -> object:
+    """Forget the capability file: the device is what its manufacturing state says."""
+    remove_capability(call.device.flash)
+    call.device.journal.write("capability-removed")
+    return {}
 
 
 async def manufacturing_state(call: Call) -> object:
@@ -115,6 +138,8 @@ ROUTES: Final = (
     Route(method="GET", path="osversion", answer=os_version, needs=Need.OPEN),
     Route(method="GET", path="device/security_state", answer=security_state, needs=Need.NOTHING),
     Route(method="GET", path="device/capabilities", answer=capabilities, needs=Need.NOTHING),
+    Route(method="PUT", path="device/capabilities", answer=set_capabilities, needs=Need.NOTHING, body=Body.PACKAGE),
+    Route(method="DELETE", path="device/capabilities", answer=clear_capabilities, needs=Need.OPEN),
     Route(method="GET", path="device/manufacturing_state", answer=manufacturing_state, needs=Need.NOTHING),
     Route(
         method="PUT",

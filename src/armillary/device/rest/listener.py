@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import hmac
 import os
 import socket
 import ssl
@@ -23,6 +24,7 @@ from aiohttp.web_request import BaseRequest
 from aiohttp.web_response import Response, StreamResponse
 from aiohttp.web_server import Server
 
+from armillary.device.rest.settings import ServiceLink
 from armillary.engines.host.connections import peer_user
 from armillary.errors import PortInUseError
 
@@ -54,6 +56,7 @@ class Listener:
         tls: None for plain HTTP.
         owner_only: Whether only this process's user and root, on this host, may connect.
         refused: Hears of those who may not.
+        link: The service link whose interface alone connections may come in by, and with its secret.
     """
 
     def __init__(
@@ -64,8 +67,10 @@ class Listener:
         tls: ssl.SSLContext | None,
         owner_only: bool,
         refused: Refused,
+        link: ServiceLink | None = None,
     ) -> None:
         self._tls = tls
+        self._link = link
         self._owner_only = owner_only
         self._refused = refused
         self._loop = asyncio.get_running_loop()
@@ -99,6 +104,8 @@ class Listener:
         try:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             made.setblocking(False)
+            if self._link is not None:  # an address alone would be reached by every interface (weak host model)
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._link.interface.encode())
             made.bind((host, port))
             found(int(made.getsockname()[1]))
             made.listen(_BACKLOG)
@@ -160,6 +167,8 @@ class Listener:
             self._held[address] += 1
             place.callback(self._free, address)
             refused.callback(place.close)
+            if self._link is not None and not await self._has_secret(accepted, self._link.secret):
+                return
             connection = self._server.connection(place.close)
             timeout = None if self._tls is None else HANDSHAKE_S
             with contextlib.suppress(OSError):  # a handshake that failed
@@ -181,6 +190,21 @@ class Listener:
         if user in (0, os.geteuid()):
             return True
         self._refused(user)
+        return False
+
+    async def _has_secret(self, accepted: socket.socket, secret: bytes) -> bool:
+        """Whether a connection begins with the secret, in time; nothing that comes after it is read."""
+        begun = bytearray()
+        with contextlib.suppress(OSError, TimeoutError):  # it went away, or says nothing
+            async with asyncio.timeout(HANDSHAKE_S):
+                while len(begun) < len(secret):
+                    part = await self._loop.sock_recv(accepted, len(secret) - len(begun))
+                    if not part:
+                        break
+                    begun += part
+        if hmac.compare_digest(bytes(begun), secret):
+            return True
+        self._refused(None)
         return False
 
     def _has_room(self, address: str) -> bool:

@@ -22,9 +22,7 @@ from armillary.engines.threads import in_thread
 from armillary.engines.wifi import simulated
 from armillary.errors import HostError
 from armillary.wire.device.azure_error import INTERFACE_NOT_PERMITTED, INVALID_INTERFACE, INVALID_PARAMETER
-
-# Azure Sphere's name for the side that tools are at; here it is the address of the API, and no interface of the host.
-SERVICE_INTERFACE: Final = "azspheresvc"
+from armillary.wire.device_image.service_link import INTERFACE as SERVICE_INTERFACE
 
 
 async def status(call: Call) -> object:
@@ -143,6 +141,8 @@ async def _interfaces(device: AttachedDevice) -> list[dict[str, Any]]:
     if wifi is not None and wifi.radio.mode == simulated.MODE:
         shown = [each for each in shown if each["interfaceName"] != simulated.INTERFACE]
         shown.append(_simulated(up=wifi.is_on))
+    if any(each["interfaceName"] == SERVICE_INTERFACE for each in shown):
+        return shown
     return [*shown, _service(device)]
 
 
@@ -175,6 +175,7 @@ def _simulated(*, up: bool) -> dict[str, Any]:
 
 
 def _service(device: AttachedDevice) -> dict[str, Any]:
+    """The side that tools are at, where it is the address of the API and no interface of the host."""
     return {
         "interfaceName": SERVICE_INTERFACE,
         "interfaceUp": True,

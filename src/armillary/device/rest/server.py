@@ -64,17 +64,20 @@ async def serve(device: AttachedDevice) -> AsyncGenerator[RestAddress]:
             answering.answer,
             headers=HEADERS,
             tls=authority.server_context(settings.host) if is_api else None,
-            owner_only=settings.token is None or not is_api,
+            owner_only=settings.tells_users_apart or not is_api,
             refused=refusals.add,
+            link=settings.link if is_api else None,
         )
 
+    # Nothing of this host gets in by a service link: its port is free for applications.
+    marked = own_port if settings.link is None else contextlib.nullcontext
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(refusals.write)
         marks = stack.enter_context(contextlib.ExitStack())  # until nothing listens any more
         stack.push_async_callback(device.debugging.close)
         api = listener(Answering(device, routes()), is_api=True)
         stack.push_async_callback(api.close)
-        port = api.listen(settings.host, settings.port, found=lambda port: marks.enter_context(own_port(port)))
+        port = api.listen(settings.host, settings.port, found=lambda port: marks.enter_context(marked(port)))
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = RestAddress(f"https://{host}:{port}", str(authority.path), None)
         if settings.list_port is not None:

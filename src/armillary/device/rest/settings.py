@@ -19,6 +19,14 @@ _TOKEN: Final = re.compile(rb"[A-Za-z0-9._~+/=-]+")
 _ADDRESS: Final = re.compile(r"(?:\[(?P<wide>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\[\]]+)):(?P<port>[0-9]{1,5})")
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceLink:
+    """A cable to the one computer that a machine is attached to: its interface, and how each connection begins."""
+
+    interface: str
+    secret: bytes = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestSettings:
     """The API of one device process.
@@ -30,6 +38,7 @@ class RestSettings:
         list_port: Port of the plain list of devices, at loopback; None for no such list.
         simulated_wifi: Whether the device has a pretended radio.
         interfaces: Names of the interfaces of this host that it may switch on and off.
+        link: The service link that it listens at, and nowhere else; None on a host that somebody else runs.
     """
 
     host: str
@@ -38,6 +47,12 @@ class RestSettings:
     list_port: int | None = None
     simulated_wifi: bool = False
     interfaces: tuple[str, ...] = ()
+    link: ServiceLink | None = None
+
+    @property
+    def tells_users_apart(self) -> bool:
+        """Whether the users of this host are, who are all that can connect."""
+        return self.token is None and self.link is None
 
 
 def rest_settings(

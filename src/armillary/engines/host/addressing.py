@@ -23,6 +23,7 @@ WIFI_METRIC: Final = 600
 MODEM_METRIC: Final = 700
 LOST_LINKS: Final = Path("/proc/sys/net/ipv4/conf/all/ignore_routes_with_linkdown")
 _GET_FLAGS, _SET_FLAGS, _SET_ADDRESS, _SET_MASK, _ADD_ROUTE = 0x8913, 0x8914, 0x8916, 0x891C, 0x890B
+_SET_NAME: Final = 0x8923
 _UP: Final = 1
 # struct rtentry of 64-bit Linux: destination, gateway, mask, flags, metric (and one), interface.
 _ROUTE: Final = struct.Struct("@L16s16s16sHhLPhPLLH")
@@ -37,6 +38,12 @@ def bring_up(interface: str) -> None:
         found = fcntl.ioctl(control, _GET_FLAGS, struct.pack("16sH14x", name, 0))
         (flags,) = struct.unpack_from("H", found, 16)
         fcntl.ioctl(control, _SET_FLAGS, struct.pack("16sH14x", name, flags | _UP))
+
+
+def rename(interface: str, name: str) -> None:
+    """Give an interface that is off another name; OSError where there is none, it is on, or the name is taken."""
+    with closing(_control()) as control:
+        fcntl.ioctl(control, _SET_NAME, struct.pack("16s16s", interface.encode(), name.encode()))
 
 
 def set_address(interface: str, address: IPv4Address, mask: IPv4Address) -> None:

@@ -46,12 +46,14 @@ _ERRORS: Mapping[int, type[OperatorError]] = {
     404: NotFoundError,
     409: ConflictError,
 }
-_NOT_SERVED = "Start it with its API: armillary device boot --data DIR --rest 127.0.0.1:8443."
+_NOT_SERVED = (
+    "Start it with its API: armillary device boot --data DIR --rest 127.0.0.1:8443; a machine with --service-link."
+)
 
 # Names of the options -> their annotations; each verb has them all.
 _WHERE: dict[str, Any] = {
     "data": Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="The data folder of a device on this host.")
+        Path | None, typer.Option("--data", metavar="DIR", help="The data folder of a device or machine on this host.")
     ],
     "url": Annotated[
         str | None,
@@ -157,6 +159,11 @@ def _asked(data: Path | None, url: str | None, ca: Path | None, token_file: Path
 
 def _of_folder(data: Path) -> tuple[str, Path]:
     """Where the API of a device on this host is, and the certificate to trust."""
+    from armillary.device_image.service_link.link import found_link  # noqa: PLC0415 - most devices are processes
+
+    machine = found_link(data)
+    if machine is not None:
+        return machine
     folder = DeviceFolder(data)
     folder.check()
     if folder.holder() is None:

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One machine's service link while it runs, and what tools of this host find of it in the machine's folder.
+
+``service-link/link.json`` says where the device's API is, and ``service-link/ca.pem`` is the certificate to trust: the
+machine has said it on its console, which nobody but this host reads. Both are there while the machine's API is served.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from armillary.device_image.service_link.door import HOST, Door
+from armillary.engines.durable import write_file
+from armillary.errors import WireError
+from armillary.wire.device_image import service_link as wire
+
+FOLDER: Final = "service-link"
+LINK, CERTIFICATE, SECRET = "link.json", "ca.pem", "secret"
+
+
+class ServiceLink:
+    """The computer's side of one machine's service link. ``words`` are QEMU's for it."""
+
+    def __init__(self, folder: Path, forwarded: int, door: Door) -> None:
+        self._folder = folder
+        self.url = f"https://{HOST}:{door.port}"
+        self.words = (
+            *("-netdev", ",".join(["user,id=service-link,restrict=on,ipv6=off", *_places(forwarded)])),
+            *("-device", f"virtio-net-pci,netdev=service-link,mac={wire.CARD},romfile="),
+            *("-fw_cfg", f"name={wire.HANDED_AS},file={folder / SECRET}"),
+        )
+
+    def hear(self, line: str) -> str | None:
+        """What a line of the machine's console means for its tools, in words; None where it means nothing."""
+        try:
+            certificate = wire.parse_line(line)
+        except WireError:  # garbled on its way: the machine says it again at its next start
+            return None
+        if certificate is None:
+            return None
+        write_file(self._folder / CERTIFICATE, ssl.DER_cert_to_PEM_cert(certificate).encode("ascii"), mode=0o644)
+        write_file(self._folder / LINK, json.dumps({"url": self.url}).encode("ascii"), mode=0o644)
+        return f"service link: {self.url}, certificate {self._folder / CERTIFICATE}"
+
+
+@contextlib.contextmanager
+def service_link(machine: Path) -> Iterator[ServiceLink]:
+    """A link for the machine of this folder; it is gone when the block ends."""
+    folder = machine.absolute() / FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    secret = secrets.token_bytes(wire.SECRET_BYTES)
+    descriptor = os.open(folder / SECRET, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:  # noqa: PTH123 - of a descriptor
+        file.write(secret)
+    forwarded = _free_port()
+    door = Door(forwarded, secret)
+    try:
+        yield ServiceLink(folder, forwarded, door)
+    finally:
+        door.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def found_link(machine: Path) -> tuple[str, Path] | None:
+    """Where the API of the machine of a folder is, and the certificate to trust; None where it serves none now."""
+    try:
+        url = json.loads((machine / FOLDER / LINK).read_bytes())["url"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(url), machine / FOLDER / CERTIFICATE
+
+
+def _places(forwarded: int) -> tuple[str, ...]:
+    """The link's network and its ends, and the port of this host whose connections QEMU hands on."""
+    to = f"tcp:{HOST}:{forwarded}-{wire.DEVICE}:{wire.PORT}"
+    return (f"net={wire.NETWORK}", f"host={wire.COMPUTER}", f"hostfwd={to}")
+
+
+def _free_port() -> int:
+    """A port that nobody has; QEMU ends with a sentence where somebody takes it before QEMU does."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])

@@ -14,7 +14,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -25,6 +25,7 @@ from tests.api.native.platform.test_native_rules import hot, say
 from tests.api.native.service.test_native_firmware import told
 from tests.api.running_service import CATALOGS, VERSION, RunningService, application, wait_until
 from tests.attacks.tenant_person import signed_in_person
+from tests.fixtures.cellular import SAID
 from tests.fixtures.certificates import self_signed
 from tests.fixtures.controllers import artifact as bridge_artifact
 from tests.fixtures.device_logs import sent_log
@@ -41,6 +42,7 @@ from armillary.hub.devices.files import CONTAINER
 from armillary.service.crash_dumps.intake import DumpIntake
 from armillary.service.watch.detections import Observation
 from armillary.twin.document.document import report
+from armillary.wire.device.cellular_status import encode_status
 from armillary.wire.device.crash_dump import encode_dump
 from armillary.wire.disclosure.submission import Submission
 
@@ -124,6 +126,7 @@ def tenant(service: RunningService, word: str) -> Tenant:
     _registry(made)
     _devices(made)
     sent_log(service.service, made.ids["device_id"], word)
+    service.service.cellular.take(made.ids["device_id"], encode_status(replace(SAID, operator=f"{word}-operator")))
     more = (_software, _crash, _crash_dump, _advisories, _case, _report, _action, _bridge, _authored, _hub, _channel)
     for make in more:
         make(made)

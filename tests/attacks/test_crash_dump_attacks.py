@@ -18,6 +18,7 @@ from armillary.errors import ArmillaryError, NotFoundError
 from armillary.service.crash_dumps import crash_dumps, intake, sealing
 from armillary.service.crash_dumps.ending import delete_ended_keys
 from armillary.service.endpoint import uploads
+from armillary.service.endpoint.endpoint import CRASH_DUMP
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.checkin import FULL_DUMPS
@@ -95,7 +96,7 @@ def test_many_that_send_at_once_take_few_threads_and_no_check_in_waits(
             each.start()
         server = host.service.serving.server
         assert server is not None
-        while len(server.endpoint._dumps._under_way) < uploads.MAX_AT_ONCE:
+        while len(server.endpoint._uploads[CRASH_DUMP]._under_way) < uploads.MAX_AT_ONCE:
             go.wait(0.01)
         assert send(devices[-1]) == 429
         assert devices[-1].check_in().verdict == "attested"

@@ -16,6 +16,7 @@ from armillary.engines.records.queries.security import device_logs as log_rows
 from armillary.errors import NotFoundError
 from armillary.service.device_logs import intake
 from armillary.service.endpoint.connection import MAX_BODY_BYTES
+from armillary.service.endpoint.endpoint import DEVICE_LOG
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.device_log import MAX_LINE_BYTES, DeviceLog, encode_log
@@ -71,7 +72,7 @@ def test_and_the_records_alone_refuse_it_too(
 ) -> None:
     server = host.service.serving.server
     assert server is not None
-    logs = server.endpoint._logs
+    logs = server.endpoint._uploads[DEVICE_LOG]
     monkeypatch.setattr(logs, "_kind", replace(logs._kind, check=lambda _: None))  # the look before a disk is read
     device.check_in()
     assert send(device, uuid4()) == 404

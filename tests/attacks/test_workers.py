@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -56,8 +55,9 @@ def second_worker(host: ServiceHost) -> Iterator[int]:
         now=context.now,
         trust_anchors=lambda: b"",
         renew_identity=lambda *_: b"",
-        keep_dump=lambda *_: uuid.uuid4(),
-        keep_log=lambda *_: uuid.uuid4(),
+        keep_dump=lambda *_: b"",
+        keep_log=lambda *_: b"",
+        keep_cellular=lambda *_: b"",
         held_hints=context.settings.check_now_connections,
     )
     files = service.authority.server.files()

@@ -263,6 +263,8 @@ class RehearsedFleet(RehearsedWatch):
         if question == "show_device_log":
             device_id, nothing = arguments["device_id"], {"refused": "", "request": None, "answer": None}
             return {"device_id": device_id, "state": "never", "answers": True, **nothing}
+        if question == "show_cellular_status":
+            return {"device_id": arguments["device_id"], "status": None}
         if question == "show_containment":
             return {"applications": rehearsed_data.HELD_APPLICATIONS}
         return {"items": [], "next": None}

@@ -10,9 +10,10 @@ import pytest
 
 from armillary.attest import challenge
 from armillary.attest.steps import STEPS
+from armillary.service.endpoint import uploads
 from armillary.wire.attestation import event_log, evidence, firmware_log, tpm_attestation
 from armillary.wire.certificates import certificate
-from armillary.wire.device import checkin, crash_dump, crash_record, device_log, error_report
+from armillary.wire.device import cellular_status, checkin, crash_dump, crash_record, device_log, error_report
 from armillary.wire.encoding import cbor, cose
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "device-protocol.md").read_text("utf-8")
@@ -65,6 +66,12 @@ def test_steps():
         f"`device-log`, at most {device_log.MAX_LOG_BYTES // 1024} KiB",
         f"left-out: 0..{device_log.MAX_LEFT_OUT},",
         f"lines: [ 0*{device_log.MAX_LINES} tstr .size (0..{device_log.MAX_LINE_BYTES}) ],",
+        f"`cellular-status`, at most {cellular_status.MAX_STATUS_BYTES} bytes",
+        f"operator: tstr .size (0..{cellular_status.MAX_OPERATOR_BYTES}),",
+        f"minus-dbm: 0..{cellular_status.MAX_MINUS_DBM} / null,",
+        f"sessions: 0..{cellular_status.MAX_SESSIONS},",
+        f"bytes-received: 0..{cellular_status.MAX_TRAFFIC_BYTES},",
+        f"429 for one within {uploads.LEAST_STATUS_S} s of the one before",
         f"modules: [ 0*{crash_dump.MAX_MODULES} module ]",
         f"bstr .size (0..{crash_dump.MAX_STACK_BYTES})",
         f"{challenge.CHALLENGE_BYTES} bytes without meaning",

@@ -17,6 +17,7 @@ from armillary.engines.flash.port import Flash
 from armillary.errors import HostError
 
 if TYPE_CHECKING:
+    from armillary.device.cellular.reporting import CellularReports, StatusEndpoint
     from armillary.device.cellular.uplink import CellularUplink
     from armillary.device.interface.power import PowerProfiles
     from armillary.device.private_network.network import PrivateNetwork
@@ -46,6 +47,7 @@ class HostServices:
         self._changed = changed
         self._came_up = came_up
         self.cellular: CellularUplink | None = None
+        self._reports: CellularReports | None = None
         self.wifi: Wifi | None = None
         self.private_network: PrivateNetwork | None = None
         if settings.private_network is not None:
@@ -81,10 +83,17 @@ class HostServices:
             yield
             return
         from armillary.device.cellular.holding import held_uplink  # noqa: PLC0415 - most have none
+        from armillary.device.cellular.reporting import CellularReports  # noqa: PLC0415
 
         self.cellular = self._settings.uplink(self._flash)
+        self._reports = CellularReports(self.cellular, self._journal)
         with held_uplink(self.cellular, self._journal, self._changed, self._came_up):
             yield
+
+    async def report(self, endpoint: StatusEndpoint) -> None:
+        """Tell the service what it needs to know of them; a check-in has been accepted."""
+        if self._reports is not None:
+            await self._reports.send(endpoint)
 
     def boot(self) -> None:
         """Do what is done at each boot; may block."""

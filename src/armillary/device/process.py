@@ -215,6 +215,7 @@ class Device:
 
             async def after_check_in() -> None:
                 await renewal.look()
+                await self._host_services.report(endpoint)
                 hints.check_in_answered()
 
             store = ApplicationStore(

@@ -60,6 +60,7 @@ from armillary.settings import Settings
 
 if TYPE_CHECKING:
     from armillary.service.cases.casework import Casework
+    from armillary.service.cellular.cellular import CellularStatuses
     from armillary.service.crash_dumps.crash_dumps import CrashDumps
     from armillary.service.device_logs.device_logs import DeviceLogs
     from armillary.service.disclosure.disclosure import Disclosure
@@ -306,6 +307,13 @@ class SecurityService:
         from armillary.service.crash_dumps.crash_dumps import CrashDumps  # noqa: PLC0415 - memory: few services have any
 
         return CrashDumps(self.context, self.authority.keys, self.notices)
+
+    @property
+    def cellular(self) -> CellularStatuses:
+        """What devices say of their modems; loaded when one does, or somebody asks."""
+        from armillary.service.cellular.cellular import CellularStatuses  # noqa: PLC0415 - memory, as above
+
+        return CellularStatuses(self.context)
 
     @property
     def device_logs(self) -> DeviceLogs:

@@ -21,7 +21,7 @@ HUB_DEVICE = "Plant-7:pump_2"
 NOT_OF_HUB_DEVICES = (
     "", "/check-ins", "/refusals", "/outcomes", "/error-reports", "/deployment", "/firmware", "/revoke", "/restore",
     "/release", "/decommission", "/allow-reprovision", "/manufacturing-state", "/update-status", "/check-now",
-    "/assessment", "/trace", "/quarantine", "/advisories/{advisory_id}", "/log", "/log/lines",
+    "/assessment", "/trace", "/quarantine", "/advisories/{advisory_id}", "/log", "/log/lines", "/cellular",
     "/containment",
 )  # fmt: skip
 # What a route is asked with: so that nothing but the id could be wrong. Body, or query.

@@ -7,7 +7,6 @@ import asyncio
 from collections import Counter
 from types import SimpleNamespace
 from typing import Any, cast
-from uuid import UUID
 
 import pytest
 
@@ -57,11 +56,11 @@ async def all_answers(device: Device) -> list[object]:
 
 
 def test_a_device_may_send_the_next_dump_when_it_hears_of_the_first() -> None:
-    assert asyncio.run(all_answers(Device(lambda *_: UUID(int=1), 3))) == ["kept"] * 3
+    assert asyncio.run(all_answers(Device(lambda *_: b"receipt", 3))) == ["kept"] * 3
 
 
 def test_and_when_it_hears_that_the_first_was_refused() -> None:
-    def refuse(*_: object) -> UUID:
+    def refuse(*_: object) -> bytes:
         raise WireError("crash-dump", expected="a dump", got="none")
 
     assert asyncio.run(all_answers(Device(refuse, 2))) == [WireError] * 2
@@ -69,7 +68,7 @@ def test_and_when_it_hears_that_the_first_was_refused() -> None:
 
 def test_two_of_one_device_at_once_are_one_too_many() -> None:
     async def both() -> None:
-        device = Device(lambda *_: UUID(int=1), 1)
+        device = Device(lambda *_: b"receipt", 1)
         device.send()
         device.left = 1
         with pytest.raises(RateLimitedError):
@@ -80,7 +79,7 @@ def test_two_of_one_device_at_once_are_one_too_many() -> None:
 
 
 def test_a_log_that_nobody_asked_for_costs_no_disk() -> None:
-    def keep(*_: object) -> UUID:
+    def keep(*_: object) -> bytes:
         raise AssertionError("it was read")
 
     uploads = Uploads(STATES, device_logs(keep), Counter())

@@ -12,8 +12,8 @@ from armillary.console.device.pages_device_data import place
 from armillary.console.device.pages_hub import ValueLine
 from armillary.console.frame import sheet
 from armillary.console.frame.sheet import Cell, Section
-from armillary.console.frame.states import ATTENTION, GOOD, SEVERITY, UNKNOWN, State
-from armillary.console.frame.words import Moment, counted, sentence
+from armillary.console.frame.states import ATTENTION, BAD, GOOD, SEVERITY, UNKNOWN, State
+from armillary.console.frame.words import Moment, counted, grouped, moment, sentence, size
 from armillary.console.language.say import say
 from armillary.twin.template.value_names import ValueName
 
@@ -34,6 +34,40 @@ GRANTED: Final[Mapping[str, str]] = {
     "processors": say("processors, all processes together"),
     "each-process": say("memory and descriptors of each process"),
 }
+# What a device says of its modem (wire/device/cellular_status.py), in words.
+CELLULAR: Final[Mapping[str, State]] = {
+    "connected": State(GOOD, say("the data session is up")),
+    "off": State(UNKNOWN, say("switched off")),
+    "no-modem": State(BAD, say("no modem answers")),
+    "sim-missing": State(BAD, say("there is no SIM in the modem")),
+    "sim-failed": State(BAD, say("the SIM does not work")),
+    "pin-needed": State(BAD, say("the SIM wants its PIN, and none is set")),
+    "pin-refused": State(BAD, say("the SIM refused the PIN")),
+    "puk-needed": State(BAD, say("the SIM is blocked")),
+    "searching": State(ATTENTION, say("looking for a network")),
+    "denied": State(BAD, say("the network refuses the SIM")),
+    "roaming-refused": State(ATTENTION, say("only a foreign network is there, and roaming is off")),
+    "lost": State(ATTENTION, say("the data session was lost")),
+}
+_SIM: Final[Mapping[str, str]] = {
+    "ready": say("ready"),
+    "pin": say("wants its PIN"),
+    "puk": say("blocked"),
+    "missing": say("missing"),
+    "failed": say("failed"),
+}
+_NETWORK: Final[Mapping[str, str]] = {
+    "home": say("its own operator's"),
+    "roaming": say("roaming"),
+    "searching": say("searching"),
+    "denied": say("refused"),
+    "idle": say("not searching"),
+}
+_TECHNOLOGY: Final[Mapping[str, str]] = {
+    "gsm": "GSM", "umts": "UMTS", "lte": "LTE", "lte-m": "LTE-M", "nb-iot": "NB-IoT", "5g": "5G",
+}  # fmt: skip
+# A device says it right after a check-in: what is older than the last one by so much is of a modem that is gone.
+CELLULAR_AFTER_S: Final = 15 * 60
 # Values of the overview; the tab of live values has all.
 FEW_VALUES = 8
 
@@ -65,6 +99,33 @@ def values(lines: Sequence[ValueLine], device_id: str) -> Section:
         rows=rows,
         none=say("It has sent nothing yet."),
         anchor="values",
+    )
+
+
+def cellular(said: Mapping[str, Any], device: Mapping[str, Any], now: int) -> Section:
+    """What it said of its modem; what is old is drawn as unknown."""
+    last, at = device["last_check_in_at"], moment(said["at"], now)
+    is_old = device["health"] == "silent" or (last is not None and last - said["at"] > CELLULAR_AFTER_S)
+    now_is = CELLULAR.get(said["state"], State(UNKNOWN, say("not known to this console")))
+    network = [said["operator"], _TECHNOLOGY.get(said["technology"], ""), _NETWORK.get(said["registration"], "")]
+    signal = say("not known") if said["signal_dbm"] is None else f"{said['signal_dbm']} dBm"
+    data = say("{received} received, {sent} sent", received=size(said["bytes_received"]), sent=size(said["bytes_sent"]))
+    rows = [
+        (sheet.text(say("Data session")), Cell(state=State(UNKNOWN, now_is.word) if is_old else now_is)),
+        (sheet.text(say("SIM")), sheet.text(_SIM.get(said["sim"], say("not known")))),
+        (sheet.text(say("Network")), sheet.text(", ".join(filter(None, network)) or say("in no network"))),
+        (sheet.text(say("Signal")), Cell(text=signal, number=True)),
+        (sheet.text(say("Sessions since it started")), Cell(text=grouped(said["sessions"]), number=True)),
+        (sheet.text(say("Data")), sheet.text(data)),
+    ]
+    note = say("as the device said {ago}", ago=_ago(at))
+    return Section(
+        title=say("Cellular"),
+        note=note,
+        columns=(say("What"), say("State")),
+        rows=rows,
+        none=say("It has said nothing."),
+        anchor="cellular",
     )
 
 

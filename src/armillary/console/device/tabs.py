@@ -77,6 +77,8 @@ def overview(visit: Visit, subject: Subject) -> Response:
         pages_device.steps(last), moment(last["at"], now) if last else None, pages_device.without_steps(found)
     )
     shared = overview_sections(visit, subject)
+    said = ask(visit, "show_cellular_status", device_id=device_id)["status"]
+    modem = (sections.cellular(said, found, now),) if said else ()
     found_wrong = (sections.findings(opened),) if opened else ()
     offer = life.offer(found, now)
     made = Sheet(
@@ -86,9 +88,9 @@ def overview(visit: Visit, subject: Subject) -> Response:
         buttons=(*ways, *_elsewhere(device_id, offer)),
         notices=(("attention", offer.sentence),) if offer else (),
         facts=sections.facts(pages_device.facts(found, now, connected=visit.sources.hub.connected(device_id))),
-        sections=(*found_wrong, *shared[:-1], checks, shared[-1])
+        sections=(*found_wrong, *shared[:-1], checks, *modem, shared[-1])
         if subject.proves
-        else (*found_wrong, *shared, checks),
+        else (*found_wrong, *shared, *modem, checks),
         forms=(life.name_form(device_id, found["name"], is_named=found["is_named"]),)
         if may(visit, "name_device")
         else (),

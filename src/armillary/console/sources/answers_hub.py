@@ -14,7 +14,7 @@ from armillary.api.views import (
     series as views_series,
     service as views_service,
 )
-from armillary.api.views.security import device_logs as views_logs
+from armillary.api.views.security import cellular as views_cellular, device_logs as views_logs
 from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.signed_in import Document
 from armillary.service.hub_access.operations import IdentityChange
@@ -63,6 +63,11 @@ def ask_device_log(by: RequestContext, device_id: str) -> Document:
 def read_device_log(by: RequestContext, device_id: str) -> Document:
     """The newest lines of a device's log; the reading is audited."""
     return views_logs.lines(by.service, device_id, actor=by.operator.name)
+
+
+def show_cellular_status(by: RequestContext, device_id: str) -> Document:
+    """What a device has said of its modem."""
+    return views_cellular.newest(by.service, device_id)
 
 
 def device_raw(by: RequestContext, device_id: str, metric: str, start_ms: int, end_ms: int, limit: int) -> Document:

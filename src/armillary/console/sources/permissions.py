@@ -159,6 +159,7 @@ ROUTES_OF: Final[Mapping[str, str]] = MappingProxyType(
         "show_device_log": f"GET {_DEVICE}/log",
         "ask_device_log": f"POST {_DEVICE}/log",
         "read_device_log": f"GET {_DEVICE}/log/lines",
+        "show_cellular_status": f"GET {_DEVICE}/cellular",
         "check_group_now": f"POST {_GROUP}/check-now",
         "list_device_groups": f"GET {names.PRODUCT}",
         "show_device_group": f"GET {_GROUP}/update-schedule",

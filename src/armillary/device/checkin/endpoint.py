@@ -35,7 +35,7 @@ from armillary.errors import (
     WireError,
 )
 from armillary.wire.certificates import trust_anchor
-from armillary.wire.device import checkin, crash_dump, device_log, hint
+from armillary.wire.device import cellular_status, checkin, crash_dump, device_log, hint
 from armillary.wire.device.challenge import MAX_CHALLENGE_MESSAGE_BYTES, Challenge, parse_challenge
 from armillary.wire.device.checkin import CheckinReply, CheckinRequest, OfferedImage
 from armillary.wire.device.problem import MAX_PROBLEM_BYTES, Problem, parse_problem
@@ -145,6 +145,11 @@ class DeviceEndpoint:
         """Send the newest lines of the device's log and return the id of the request that they answer."""
         body = await self._exchange("POST", "/v1/device-log", data, device_log.MAX_LOG_RECEIPT_BYTES)
         return device_log.parse_log_receipt(body)
+
+    async def send_cellular_status(self, data: bytes) -> None:
+        """Send what the modem is like."""
+        most = cellular_status.MAX_STATUS_RECEIPT_BYTES
+        cellular_status.check_status_receipt(await self._exchange("POST", "/v1/cellular-status", data, most))
 
     async def download(self, image: OfferedImage) -> bytes:
         """The package of an offered image: its size is the limit, its digest is checked.

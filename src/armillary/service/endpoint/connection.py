@@ -2,7 +2,7 @@
 """One device connection: HTTP/1.1 over TLS, one request at a time, everything bounded.
 
 Our own protocol class over httptools (the parser of uvicorn) and not aiohttp: the check-in path costs 45 us of
-serving instead of 57, and the connection can be closed the moment a device is revoked. It supports little: ten
+serving instead of 57, and the connection can be closed the moment a device is revoked. It supports little: eleven
 routes, no chunked replies, no upgrades, no pipelining (a second request before the first reply ends the connection).
 """
 

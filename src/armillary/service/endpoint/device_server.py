@@ -7,7 +7,6 @@ import ssl
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from uuid import UUID
 
 from armillary.engines.delta.cache import DeltaCache
 from armillary.service.authority.authority import Authority
@@ -85,6 +84,7 @@ class DeviceServer:
             renew_identity=self._renew_identity,
             keep_dump=self._keep_dump,
             keep_log=self._keep_log,
+            keep_cellular=self._keep_cellular,
             held_hints=context.settings.check_now_connections,
         )
         parts.notices.on_device.append(self.device_changed)
@@ -141,15 +141,24 @@ class DeviceServer:
         """True: this process serves devices as long as it runs."""
         return True
 
-    def _keep_dump(self, device_id: str, data: bytes) -> UUID:
+    def _keep_dump(self, device_id: str, data: bytes) -> bytes:
         from armillary.service.crash_dumps.intake import DumpIntake  # noqa: PLC0415 - memory: dumps are rare
+        from armillary.wire.device.crash_dump import encode_receipt  # noqa: PLC0415
 
-        return DumpIntake(self._context, self._authority.keys).take(device_id, data)
+        return encode_receipt(DumpIntake(self._context, self._authority.keys).take(device_id, data))
 
-    def _keep_log(self, device_id: str, data: bytes) -> UUID:
+    def _keep_log(self, device_id: str, data: bytes) -> bytes:
         from armillary.service.device_logs.intake import LogIntake  # noqa: PLC0415 - memory, as above
+        from armillary.wire.device.device_log import encode_log_receipt  # noqa: PLC0415
 
-        return LogIntake(self._context).take(device_id, data)
+        return encode_log_receipt(LogIntake(self._context).take(device_id, data))
+
+    def _keep_cellular(self, device_id: str, data: bytes) -> bytes:
+        from armillary.service.cellular.cellular import CellularStatuses  # noqa: PLC0415 - memory, as above
+        from armillary.wire.device.cellular_status import encode_status_receipt  # noqa: PLC0415
+
+        CellularStatuses(self._context).take(device_id, data)
+        return encode_status_receipt()
 
     def _renew_identity(self, chip: str, device_id: str, ends: int) -> bytes:
         return self._authority.silicon.renew_identity(self._chips.get(chip).maker, device_id, ends)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The device endpoint: TLS 1.3, a device identity certificate, ten routes.
+"""The device endpoint: TLS 1.3, a device identity certificate, eleven routes.
 
 ============================  ==========================================================================
 GET /v1/challenge             a challenge for this device
@@ -11,6 +11,7 @@ GET /v1/trust-anchors         the service's living roots and what vouches for ea
 GET /v1/identity-certificate  a new identity certificate, for a device whose present one ends soon
 POST /v1/crash-dump           a crash dump, where the device's group collects them
 POST /v1/device-log           the newest lines of its log, where somebody asked for them
+POST /v1/cellular-status      what its modem is like
 GET /v1/hint                  held until somebody wants the device to check in, or some minutes
 ============================  ==========================================================================
 
@@ -46,7 +47,7 @@ from armillary.service.endpoint.hints import Hints
 from armillary.service.endpoint.listener import SHUTDOWN_TIMEOUT_S, Listener
 from armillary.service.endpoint.open_connections import OpenConnections
 from armillary.service.endpoint.problem import RequestRefusedError
-from armillary.service.endpoint.uploads import Keep, Uploads, crash_dumps, device_logs
+from armillary.service.endpoint.uploads import Keep, Uploads, cellular_statuses, crash_dumps, device_logs
 from armillary.service.repository.files import RepositoryFiles
 from armillary.service.updates.deltas import Deltas
 from armillary.service.updates.offers import Offers
@@ -68,6 +69,7 @@ IDENTITY: Final = b"/v1/identity-certificate"
 HINT: Final = b"/v1/hint"
 CRASH_DUMP: Final = b"/v1/crash-dump"
 DEVICE_LOG: Final = b"/v1/device-log"
+CELLULAR_STATUS: Final = b"/v1/cellular-status"
 
 
 def server_context(certificate: Path, key: Path, silicon: tuple[bytes, ...]) -> ssl.SSLContext:
@@ -91,7 +93,8 @@ class DeviceEndpoint:
     """The server that devices reach, in one event loop; built by ``DeviceServer``.
 
     ``now`` gives Unix seconds UTC; ``trust_anchors`` and ``renew_identity`` make the messages of those names,
-    ``keep_dump`` keeps a crash dump, ``keep_log`` a device's log. At most ``held_hints`` requests for a hint are held.
+    ``keep_dump`` keeps a crash dump, ``keep_log`` a device's log, ``keep_cellular``
+    what it says of its modem. At most ``held_hints`` requests for a hint are held.
     """
 
     def __init__(
@@ -110,6 +113,7 @@ class DeviceEndpoint:
         renew_identity: RenewIdentity,
         keep_dump: Keep,
         keep_log: Keep,
+        keep_cellular: Keep,
         held_hints: int,
     ) -> None:
         self.monotonic = time.monotonic
@@ -123,8 +127,11 @@ class DeviceEndpoint:
         self._open = OpenConnections(self.counts)
         self._check_ins = CheckIns(records, verifier, notices, self.counts)
         self._downloads = Downloads(states, offers, blobs, deltas, repository, renew_identity, self.counts)
-        self._dumps = Uploads(states, crash_dumps(keep_dump), self.counts)
-        self._logs = Uploads(states, device_logs(keep_log), self.counts)
+        self._uploads = {
+            CRASH_DUMP: Uploads(states, crash_dumps(keep_dump), self.counts),
+            DEVICE_LOG: Uploads(states, device_logs(keep_log), self.counts),
+            CELLULAR_STATUS: Uploads(states, cellular_statuses(keep_cellular, now), self.counts),
+        }
         self._hints = Hints(states, self.monotonic, self.counts, held_hints)
         self._refusals = RefusalLog()
         self._refusals_dropped = 0  # of them, those that are in the counts
@@ -158,8 +165,8 @@ class DeviceEndpoint:
         for connection in self._open:
             connection.abort()
         await self._downloads.close()
-        await self._dumps.close()
-        await self._logs.close()
+        for uploads in self._uploads.values():
+            await uploads.close()
 
     @property
     def connections(self) -> int:
@@ -210,12 +217,9 @@ class DeviceEndpoint:
         elif target == CHALLENGE:
             _only(method, b"GET")
             connection.reply_ok(self._verifier.challenge(peer, now=now))
-        elif target == CRASH_DUMP:
+        elif (uploads := self._uploads.get(target)) is not None:
             _only(method, b"POST")
-            self._dumps.take(connection, peer, body)
-        elif target == DEVICE_LOG:
-            _only(method, b"POST")
-            self._logs.take(connection, peer, body)
+            uploads.take(connection, peer, body)
         else:
             _only(method, b"GET")
             self._give(connection, peer, target)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Crash dumps and logs that devices send: each is kept in a thread, few at a time, one of a device."""
+"""What devices send beside check-ins (crash dumps, logs, statuses of modems): kept in threads, one of a device."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
-from uuid import UUID
 
 import structlog
 
@@ -25,17 +24,19 @@ KEEP_S: Final = 60.0
 
 _log = structlog.get_logger(__name__)
 
-# Keeps what a device of an id sends, and returns the id that its receipt names. Blocks: not for the event loop.
-Keep = Callable[[str, bytes], UUID]
+# A device sends its modem's status after a check-in: a session that comes and goes is told at every other time.
+LEAST_STATUS_S: Final = 30
+
+# Keeps what a device of an id sends, and returns its receipt. Blocks: not for the event loop.
+Keep = Callable[[str, bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class UploadKind:
-    """A kind of upload: what it is called, what keeps it, its receipt, and what refuses it before it is read."""
+    """A kind of upload: what it is called, what keeps it, and what refuses it before it is read."""
 
     name: str
     keep: Keep
-    receipt: Callable[[UUID], bytes]
     check: Callable[[DeviceState], None]
 
 
@@ -69,7 +70,7 @@ class Uploads:
 
     async def _take(self, connection: DeviceConnection, device_id: str, body: bytes) -> None:
         try:
-            kept_id = await self._kept(device_id, body)
+            receipt = await self._kept(device_id, body)
         except ArmillaryError as error:
             self._counts[f"{self._kind.name}s refused"] += 1
             connection.fail(error)
@@ -78,9 +79,9 @@ class Uploads:
             connection.abort()
         else:
             self._counts[f"{self._kind.name}s"] += 1
-            connection.reply_ok(self._kind.receipt(kept_id))
+            connection.reply_ok(receipt)
 
-    async def _kept(self, device_id: str, body: bytes) -> UUID:
+    async def _kept(self, device_id: str, body: bytes) -> bytes:
         """Keep it; whoever hears of it afterwards may send the next at once."""
         try:
             return await asyncio.to_thread(self._kind.keep, device_id, body)
@@ -91,12 +92,24 @@ class Uploads:
 
 def crash_dumps(keep: Keep) -> UploadKind:
     """Crash dumps, where the device's group collects them."""
-    return UploadKind("crash dump", keep, _dump_receipt, _check_dump)
+    return UploadKind("crash dump", keep, _check_dump)
 
 
 def device_logs(keep: Keep) -> UploadKind:
     """Logs, where somebody asked for the device's; a device in quarantine, too, tells what it did."""
-    return UploadKind("device log", keep, _log_receipt, _check_log)
+    return UploadKind("device log", keep, _check_log)
+
+
+def cellular_statuses(keep: Keep, now: Callable[[], int]) -> UploadKind:
+    """Statuses of modems, not too often; ``now`` gives Unix seconds UTC."""
+
+    def check(state: DeviceState) -> None:
+        wait_s = state.cellular_status_at + LEAST_STATUS_S - now()
+        if wait_s > 0:  # no disk is written for whoever says it all the time
+            raise RateLimitedError("the status before came a moment ago", retry_after_s=min(wait_s, LEAST_STATUS_S))
+        state.cellular_status_at = now()
+
+    return UploadKind("cellular status", keep, check)
 
 
 def _check_dump(state: DeviceState) -> None:
@@ -107,15 +120,3 @@ def _check_dump(state: DeviceState) -> None:
 def _check_log(state: DeviceState) -> None:
     if state.log_request is None:  # no disk is read for whoever sends what nobody asked for
         raise NotFoundError("nobody asked for this device's log", remedy="See docs/reference/device-protocol.md.")
-
-
-def _dump_receipt(dump_id: UUID) -> bytes:
-    from armillary.wire.device.crash_dump import encode_receipt  # noqa: PLC0415 - memory: dumps are rare
-
-    return encode_receipt(dump_id)
-
-
-def _log_receipt(request_id: UUID) -> bytes:
-    from armillary.wire.device.device_log import encode_log_receipt  # noqa: PLC0415 - memory, as above
-
-    return encode_log_receipt(request_id)

@@ -118,6 +118,7 @@ class DeviceState:
         busy: A check-in is being recorded.
         is_asked: Somebody asked it to check in at once since it did last.
         log_request: Somebody asked for its log, and it has not sent it.
+        cellular_status_at: When it said last what its modem is like, Unix seconds UTC.
         is_quarantined: It gets update certificates only, whatever it proves.
         update_status: What it says about its update, as stored.
         installed_digest: Of the report that ``installed`` is the stored form of.
@@ -145,6 +146,7 @@ class DeviceState:
     firmware_values: bytes = b""
     is_asked: bool = False
     log_request: AskedLog | None = None
+    cellular_status_at: int = 0
     is_quarantined: bool = False
     update_status: str | None = None
     enforcement: tuple[tuple[str, str], ...] | None = None

@@ -211,6 +211,13 @@ def _history(
     return own_page(found, since_ms(request, known) / 1000, at)
 
 
+def show_cellular_status(request: Request, device_id: DevicePath) -> dict[str, Any]:
+    """What a device has said of its cellular modem after its last check-ins, and when; null where it has none."""
+    from armillary.api.views.security import cellular  # noqa: PLC0415 - memory: few devices have a modem
+
+    return cellular.newest(service_of(request), attesting_device(request, device_id))
+
+
 def revoke_device(request: Request, device_id: DevicePath, body: ReasonBody) -> dict[str, Any]:
     """Withdraw a device's identity: it is refused and disconnected at once."""
     known = attesting_device(request, device_id)
@@ -275,6 +282,7 @@ ROUTES = (
     _row("GET", DEVICE + "/refusals", device_refusals, READER),
     _row("GET", DEVICE + "/outcomes", device_outcomes, READER),
     _row("GET", DEVICE + "/error-reports", device_error_reports, READER),
+    _row("GET", DEVICE + "/cellular", show_cellular_status, READER),
     _row("POST", DEVICE + "/revoke", revoke_device, CONTRIBUTOR),
     _row("POST", DEVICE + "/restore", restore_device, CONTRIBUTOR),
     _row("POST", DEVICE + "/quarantine", quarantine_device, CONTRIBUTOR),

@@ -50,6 +50,7 @@ from armillary.engines.records.schema import (
 )
 from armillary.engines.records.schema.security import (
     case_tables,
+    cellular_tables,
     device_log_tables,
     disclosure_tables,
     dump_tables,
@@ -59,7 +60,7 @@ from armillary.engines.records.schema.security import (
     statement_tables,
 )
 
-REVISION = "0048"  # newest migration, stored in a new database
+REVISION = "0049"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -109,6 +110,7 @@ os_feed = update_tables.os_feed
 os_release = update_tables.os_release
 security_floor = update_tables.security_floor
 update_schedule = update_tables.update_schedule
+cellular_status = cellular_tables.cellular_status
 device_log = device_log_tables.device_log
 device_log_request = device_log_tables.device_log_request
 crash_dump = dump_tables.crash_dump

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a device tells the service of its modem: with each check-in, little, and nothing that names anybody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from armillary.device.cellular.configuration import CellularConfiguration
+from armillary.device.cellular.reporting import CellularReports, told
+from armillary.device.cellular.states import UplinkState
+from armillary.device.cellular.status import UplinkStatus
+from armillary.device.cellular.uplink import CellularUplink
+from armillary.device.state.journal import Journal
+from armillary.engines.flash.file import FileFlash
+from armillary.engines.modem.port import ModemIdentity, Reception
+from armillary.errors import NotFoundError, RateLimitedError, ServiceUnreachableError
+from armillary.wire.device.cellular_status import CellularStatus, parse_status
+from armillary.wire.modem.radio import Registration, SimState, Technology
+
+NUMBERS = ModemIdentity(maker="Maker", model="Model", imei="001010123456789", iccid="8901010000000000001")
+UP = UplinkStatus(
+    state=UplinkState.CONNECTED,
+    sim=SimState.READY,
+    registration=Registration.HOME,
+    modem=NUMBERS,
+    reception=Reception(operator="Operator", technology=Technology.LTE, dbm=-85),
+    interface="wwan0",
+    address="10.1.2.3",
+    sessions=3,
+)
+
+
+class Endpoint:
+    """Takes what is sent, or refuses it."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.fault: Exception | None = None
+        self.asked = 0
+
+    async def send_cellular_status(self, data: bytes) -> None:
+        self.asked += 1
+        if self.fault is not None:
+            raise self.fault
+        self.sent.append(data)
+
+
+@pytest.fixture
+def uplink(tmp_path: Path) -> CellularUplink:
+    made = CellularUplink(lambda: None, CellularConfiguration(FileFlash(tmp_path)), None)
+    made.status = UP
+    return made
+
+
+def send(reports: CellularReports, endpoint: Endpoint) -> None:
+    anyio.run(reports.send, endpoint)
+
+
+def test_it_is_small_and_names_neither_sim_nor_modem(uplink: CellularUplink) -> None:
+    endpoint = Endpoint()
+    send(CellularReports(uplink, Journal(None, lambda: 0)), endpoint)
+    (data,) = endpoint.sent
+    assert parse_status(data) == CellularStatus(
+        state="connected",
+        sim="ready",
+        registration="home",
+        operator="Operator",
+        technology="lte",
+        signal_dbm=-85,
+        sessions=3,
+        bytes_received=0,
+        bytes_sent=0,
+    )
+    assert len(data) < 80
+    for text in (NUMBERS.imei, NUMBERS.iccid, NUMBERS.model, "10.1.2.3", "wwan0"):
+        assert text.encode() not in data
+
+
+@pytest.mark.parametrize("state", UplinkState)
+def test_every_state_is_told(uplink: CellularUplink, state: UplinkState) -> None:
+    uplink.status = UplinkStatus(state=state, reception=Reception(dbm=20))
+    assert told(uplink).signal_dbm == 0
+    reports, endpoint = CellularReports(uplink, Journal(None, lambda: 0)), Endpoint()
+    send(reports, endpoint)
+    assert len(endpoint.sent) == 1
+
+
+def test_a_service_of_before_is_asked_once_and_one_that_is_away_again(uplink: CellularUplink) -> None:
+    journal, entries = Journal(None, lambda: 0), list[dict[str, Any]]()
+    journal.listen(entries.append)
+    reports, endpoint = CellularReports(uplink, journal), Endpoint()
+    for fault in (ServiceUnreachableError("away"), RateLimitedError("later", retry_after_s=9)):
+        endpoint.fault = fault
+        send(reports, endpoint)
+    assert (endpoint.asked, entries) == (2, [])
+    endpoint.fault = NotFoundError("no such address")
+    send(reports, endpoint)
+    endpoint.fault = None
+    send(reports, endpoint)
+    assert (endpoint.asked, endpoint.sent) == (3, [])
+    assert [each["event"] for each in entries] == ["cellular-status-refused"]

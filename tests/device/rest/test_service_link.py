@@ -27,6 +27,7 @@ DEVICE, COMPUTER, UPLINK, STRANGER = "192.168.35.2", "192.168.35.1", "10.9.0.2",
 PORT = 443
 SECRET = b"s" * 32
 ASKED = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+KEPT = ASKED.replace(b"Connection: close\r\n", b"")
 LIMIT_S = 20
 
 
@@ -118,6 +119,37 @@ def test_without_the_secret_nothing_is_answered(cabled: Cabled, begun: bytes, mo
 
     tried(cabled, check, refused)
     assert refused == [None, None]
+
+
+def connected(cabled: Cabled) -> socket.socket:
+    return cabled.computer.call(lambda: socket.create_connection((DEVICE, PORT), LIMIT_S))
+
+
+def test_those_who_do_not_say_the_secret_keep_out_nobody(cabled: Cabled, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "HANDSHAKE_S", 3600)  # they would wait for ever
+    refused: list[int | None] = []
+
+    def check(ask: Callable[..., bytes]) -> None:
+        with contextlib.ExitStack() as strangers:
+            silent = [strangers.enter_context(connected(cabled)) for _ in range(2 * listener.MAX_UNSAID)]
+            check_answered(ask(SECRET + ASKED))
+            with contextlib.suppress(ConnectionResetError):
+                assert silent[0].recv(1) == b"", "the oldest had to go"
+
+    tried(cabled, check, refused)
+    assert len(refused) >= listener.MAX_UNSAID
+
+
+def test_the_computer_has_all_the_room_and_no_more(cabled: Cabled) -> None:
+    def check(ask: Callable[..., bytes]) -> None:
+        with contextlib.ExitStack() as tools:
+            for _ in range(listener.MAX_CONNECTIONS):
+                tool = tools.enter_context(connected(cabled))
+                tool.sendall(SECRET + KEPT)
+                assert tool.recv(4096).startswith(b"HTTP/1.1 200")
+            assert ask(SECRET + KEPT) == b"", "one too many"
+
+    tried(cabled, check, [])
 
 
 def test_nobody_comes_in_by_the_uplink_and_nothing_of_the_device_itself(cabled: Cabled) -> None:

@@ -25,7 +25,8 @@ def test_tools_find_the_api_while_the_machine_serves_it_and_not_after(tmp_path: 
     with service_link(tmp_path / "machine") as link:
         assert found_link(tmp_path / "machine") is None, "it has said nothing yet"
         assert link.hear("armillary: ready after 8.2 s") is None
-        assert link.hear("service link: certificate abc") is None, "garbled"
+        assert link.hear("armillary: service link: certificate abc") is None, "garbled"
+        assert link.hear(f"armillary: … output  name=x  text={wire.line_of(b'of an application')}") is None
         assert found_link(tmp_path / "machine") is None
         said = link.hear(line)
         found = found_link(tmp_path / "machine")

@@ -16,7 +16,18 @@ def test_the_line_tells_the_certificate_whatever_is_before_it() -> None:
     assert service_link.parse_line(line) == b"a certificate"
 
 
-@pytest.mark.parametrize("line", ["", "armillary: ready after 8.2 s", "service link: certificate ", "service link: on"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "armillary: ready after 8.2 s",
+        "armillary: service link: certificate ",
+        "armillary: service link: on",
+        "service link: certificate AAAA",
+        "armillary: 2026-11-29 12:00:00  output  name=an_application  stream=stdout  text=service link: certificate AAAA",
+        "armillary: … output  name=x  stream=stdout  text=armillary: service link: certificate AAAA",
+    ],
+)
 def test_other_lines_tell_none(line: str) -> None:
     assert service_link.parse_line(line) is None
 
@@ -27,4 +38,4 @@ def test_other_lines_tell_none(line: str) -> None:
 )
 def test_what_cannot_be_one_is_refused(text: str, expected: str) -> None:
     with pytest.raises(WireError, match=expected):
-        service_link.parse_line(f"service link: certificate {text}")
+        service_link.parse_line(f"armillary: service link: certificate {text}")

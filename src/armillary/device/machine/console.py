@@ -8,9 +8,13 @@ import time
 
 
 def say(text: str) -> None:
-    """Write one line."""
-    sys.stdout.write(f"armillary: {text}\n")
+    r"""Write one line. What is not printable in it is written out, as ``\n``: no application forges another line."""
+    sys.stdout.write(f"armillary: {text if text.isprintable() else ''.join(map(_shown, text))}\n")
     sys.stdout.flush()
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
 
 def since_start() -> float:

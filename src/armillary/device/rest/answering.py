@@ -182,7 +182,7 @@ def _denied(route: Route, allowed: AllowedState) -> RequestRefusedError:
     return RequestRefusedError(
         number,
         f"the device is {allowed.state.value} and its capabilities do not allow this{why}",
-        remedy="Put a capability file in force: armillary device capability download, then select.",
+        remedy="Put a capability file in force: armillary device capability download, then apply.",
     )
 
 

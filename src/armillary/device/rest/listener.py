@@ -31,6 +31,8 @@ from armillary.errors import PortInUseError
 MAX_CONNECTIONS: Final = 16
 MAX_OF_ADDRESS: Final = 8  # somebody on a network leaves room for others
 MAX_LOOKED_AT: Final = 16  # connections whose user is being looked up; they take no room of those that are let in
+# Connections that have not said a link's secret yet. The newest takes the place of the oldest: silence keeps nobody out
+MAX_UNSAID: Final = 64
 EXHAUSTED_S: Final = 0.5  # until the next try where no descriptor is left
 HANDSHAKE_S: Final = 10.0
 FIRST_REQUEST_S: Final = 10.0
@@ -91,6 +93,7 @@ class Listener:
         self._entering: set[asyncio.Task[None]] = set()
         self._held: Counter[str] = Counter()  # connections by address
         self._looked_at = 0
+        self._unsaid: list[asyncio.Task[Any]] = []  # the oldest first
         self._looks = ThreadPoolExecutor(1, thread_name_prefix="device-api")  # strangers hold up no other work
 
     def listen(self, host: str, port: int, *, found: Callable[[int], object] = lambda _: None) -> int:
@@ -161,14 +164,14 @@ class Listener:
             refused.callback(accepted.close)
             if self._owner_only and not await self._is_owners(accepted):
                 return
+            if self._link is not None and not await self._has_secret(accepted, self._link.secret):
+                return
             if not self._has_room(address):
                 return
             place = contextlib.ExitStack()  # however often it is closed, the room is free once
             self._held[address] += 1
             place.callback(self._free, address)
             refused.callback(place.close)
-            if self._link is not None and not await self._has_secret(accepted, self._link.secret):
-                return
             connection = self._server.connection(place.close)
             timeout = None if self._tls is None else HANDSHAKE_S
             with contextlib.suppress(OSError):  # a handshake that failed
@@ -194,21 +197,30 @@ class Listener:
 
     async def _has_secret(self, accepted: socket.socket, secret: bytes) -> bool:
         """Whether a connection begins with the secret, in time; nothing that comes after it is read."""
-        begun = bytearray()
-        with contextlib.suppress(OSError, TimeoutError):  # it went away, or says nothing
-            async with asyncio.timeout(HANDSHAKE_S):
-                while len(begun) < len(secret):
-                    part = await self._loop.sock_recv(accepted, len(secret) - len(begun))
-                    if not part:
-                        break
-                    begun += part
+        begun, mine = bytearray(), asyncio.current_task()
+        assert mine is not None  # noqa: S101 - each connection has a task
+        self._unsaid.append(mine)
+        if len(self._unsaid) > MAX_UNSAID:
+            self._unsaid.pop(0).cancel()
+            self._refused(None)
+        try:
+            with contextlib.suppress(OSError, TimeoutError):  # it went away, or says nothing
+                async with asyncio.timeout(HANDSHAKE_S):
+                    while len(begun) < len(secret):
+                        part = await self._loop.sock_recv(accepted, len(secret) - len(begun))
+                        if not part:
+                            break
+                        begun += part
+        finally:
+            with contextlib.suppress(ValueError):  # it was the oldest of too many
+                self._unsaid.remove(mine)
         if hmac.compare_digest(bytes(begun), secret):
             return True
         self._refused(None)
         return False
 
     def _has_room(self, address: str) -> bool:
-        if self._owner_only:
+        if self._owner_only or self._link is not None:  # all of a link come from one address: its computer's
             return self._held.total() < MAX_CONNECTIONS
         return self._held.total() < MAX_CONNECTIONS and self._held[address] < MAX_OF_ADDRESS
 

@@ -28,7 +28,8 @@ SECRET_BYTES: Final = 32
 # A device's authority has some 600 bytes.
 MAX_CERTIFICATE_BYTES: Final = 4096
 _SAID: Final = "service link: certificate "
-_LINE: Final = re.compile(rf"{_SAID}([A-Za-z0-9+/]+={{0,2}})\s*$")
+# The line's first words, behind what the kernel may have put before them: what an application prints follows others.
+_LINE: Final = re.compile(rf"(?:(?!armillary: ).)*armillary: {_SAID}([A-Za-z0-9+/]+={{0,2}})\s*")
 
 
 def line_of(certificate: bytes) -> str:
@@ -42,7 +43,7 @@ def parse_line(line: str) -> bytes | None:
     Raises:
         WireError: it tells one, and none that could be.
     """
-    found = _LINE.search(line)
+    found = _LINE.fullmatch(line)
     if found is None:
         return None
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from armillary.device_image.own_kernel import build, fragments, source, toolchain
+from armillary.device_image.own_kernel.__main__ import main
 from armillary.device_image.own_kernel.build import KernelBuild, build_kernel
 from armillary.device_image.own_kernel.fragments import FRAGMENTS
 from armillary.device_image.own_kernel.progress import Progress
@@ -43,6 +44,7 @@ class Scene:
         for name in FRAGMENTS["x86_64"]:
             (self.fragments / f"{name}.config").write_text("# nothing\n")
         self.want("CONFIG_SMP=y  # cores\nCONFIG_KEXEC=n  # none\n")
+        (self.fragments / build.BUILT_FILE).touch()
         self.cache = folder / "cache"
         self.output = folder / "output"
         self.said: list[str] = []
@@ -120,6 +122,27 @@ def test_a_kernel_has_no_word_of_the_folder_it_was_built_in(scene: Scene, tmp_pa
     shutil.copytree(tmp_path / "cache" / f"source-{scene.version}", scene.cache / f"source-{scene.version}")
     assert scene.build().sha256 == first.sha256
     assert str(tmp_path) not in first.path.read_text()
+
+
+def test_a_build_is_compared_with_one_of_the_same_input_elsewhere(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said() -> str:
+        assert main(["build", "x86_64", "--cache", str(scene.cache)]) == 0
+        return capsys.readouterr().out.splitlines()[-1]
+
+    keys: list[str] = []
+    plain = build._built_elsewhere
+    monkeypatch.setattr(build, "_built_elsewhere", lambda name, key: (keys.append(key), plain(name, key))[1])
+    assert "has no kernel of this compiler and these options" in said()
+    built = scene.build()
+    known = '[x86_64]\ninput = "{}"\nsha256 = "{}"\n'
+    (scene.fragments / build.BUILT_FILE).write_text(known.format(keys[0], built.sha256))
+    assert said() == "kernel x86_64: the same bytes as in the build of built.toml"
+    (scene.fragments / build.BUILT_FILE).write_text(known.format(keys[0], 64 * "0"))
+    assert f"NOT THE SAME BYTES as in the build of built.toml, which gave {64 * '0'}" in said()
+    scene.compiler = "gcc 15\nld 2.44"
+    assert "has no kernel of this compiler and these options" in said()
 
 
 def test_a_lost_option_stops_the_build_before_anything_is_compiled(scene: Scene) -> None:

@@ -16,6 +16,9 @@ from pathlib import Path
 import pytest
 from tests.device_image.own_kernel.machine import BLOCK, LIMIT_S, MACHINES, Boot, boot, own_kernel, verified_disk
 
+from armillary.device_image.own_kernel.build import BUILT_FILE, build_kernel
+from armillary.device_image.own_kernel.toolchain import TARGETS
+
 pytestmark = [pytest.mark.long, pytest.mark.timeout(2 * LIMIT_S)]
 ABSENT = {
     "user-namespace": errno.EINVAL,
@@ -32,6 +35,16 @@ ABSENT = {
     "script": errno.ENOEXEC,
     "write-root": errno.EROFS,
 }
+
+
+@pytest.mark.parametrize("architecture", list(TARGETS))
+def test_a_kernel_has_the_bytes_of_builds_elsewhere(architecture: str, tmp_path: Path) -> None:
+    """Of the same source, options, compiler and linker; with others there is nothing to compare it with."""
+    kernel = own_kernel(architecture)
+    built = build_kernel(architecture, tmp_path, print, cache=kernel.parents[1])
+    if built.others_sha256 is None:
+        pytest.skip(f"nobody has said what this compiler makes of these options: {BUILT_FILE}")
+    assert built.sha256 == built.others_sha256
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,17 +36,23 @@ from armillary.errors import InvalidArgumentError
 # Raised when the way of building changes, so that no older kernel is taken from a cache.
 RECIPE: Final = 1
 _LAST_LINES: Final = 40
+# Beside the fragments: of which input a kernel of which digest was built, for whoever builds it again.
+BUILT_FILE: Final = "built.toml"
 
 
 @dataclass(frozen=True, slots=True)
 class KernelBuild:
-    """A kernel in the output folder: its file, configuration, device trees, version (``uname -r``) and SHA-256."""
+    """A kernel in the output folder: its file, configuration, device trees, version (``uname -r``) and SHA-256.
+
+    ``others_sha256`` is what was built elsewhere of the same input; None where nobody has said.
+    """
 
     path: Path
     config: Path
     trees: tuple[Path, ...]
     version: str
     sha256: str
+    others_sha256: str | None
 
 
 def build_kernel(architecture: str, output: Path, progress: Report, *, cache: Path) -> KernelBuild:
@@ -67,7 +74,7 @@ def build_kernel(architecture: str, output: Path, progress: Report, *, cache: Pa
         configure(source, target, wanted, work)
         _compile(source, target, work, Progress(architecture, cache / f"steps-{architecture}", progress))
         _keep(source, target, work, kept)
-    return _copied(kept, output)
+    return _copied(kept, output, _built_elsewhere(architecture, key))
 
 
 def configure(source: Source, target: Target, wanted: Sequence[Option], work: Path) -> str:
@@ -104,6 +111,12 @@ def _key(version: str, wanted: Sequence[Option], compiler: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _built_elsewhere(architecture: str, key: str) -> str | None:
+    """SHA-256 of the kernel that was built of this input before, by the list in the fragments' folder."""
+    known = tomllib.loads((fragments.kernel_folder() / BUILT_FILE).read_text("utf-8")).get(architecture, {})
+    return str(known["sha256"]) if known.get("input") == key else None
+
+
 def _keep(source: Source, target: Target, work: Path, kept: Path) -> None:
     """Move what was built into the cache; the description is written last and means that all of it is there."""
     fresh = kept.with_suffix(".new")
@@ -127,7 +140,7 @@ def _keep(source: Source, target: Target, work: Path, kept: Path) -> None:
     fresh.rename(kept)
 
 
-def _copied(kept: Path, output: Path) -> KernelBuild:
+def _copied(kept: Path, output: Path, others_sha256: str | None) -> KernelBuild:
     about = json.loads((kept / "built.json").read_text("utf-8"))
     found = hashlib.sha256((kept / about["file"]).read_bytes()).hexdigest()
     if found != about["sha256"]:
@@ -143,4 +156,5 @@ def _copied(kept: Path, output: Path) -> KernelBuild:
         trees=tuple(output / name for name in about["trees"]),
         version=about["version"],
         sha256=about["sha256"],
+        others_sha256=others_sha256,
     )

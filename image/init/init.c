@@ -48,6 +48,7 @@ static const char BOOT_NEXT[] = EFI_VARIABLES "/BootNext-8be4df61-93ca-11d2-aa0d
 static const unsigned char EFI_SYSTEM[16] = {0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11,
                                              0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b};
 #define PYTHON "/usr/bin/python3.13"
+#define START "armillary.device.machine.start"
 #define ENVIRONMENT "PATH=/usr/bin:/usr/sbin", "LANG=C.UTF-8", "HOME=/"
 static const unsigned long CLOSED = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
@@ -421,7 +422,8 @@ static void __attribute__((noreturn)) become_process_1(char *slot, char *disk, c
         snprintf(words, sizeof words, "ARMILLARY_MACHINE_WORDS=%d", said[1]);
         snprintf(go, sizeof go, "ARMILLARY_MACHINE_GO=%d", gone[0]);
         snprintf(node, sizeof node, "ARMILLARY_MACHINE_DISK=%s", disk);
-        execve(PYTHON, (char *[]){PYTHON, "-I", "-W", "ignore", "-m", "armillary.device.machine.program", NULL},
+        execve(PYTHON,
+               (char *[]){PYTHON, "-I", "-W", "ignore", "-m", START, "armillary.device.machine.program", NULL},
                (char *[]){ENVIRONMENT, words, go, node, NULL});
         _exit(127); /* process 1 starts it again */
     }
@@ -431,8 +433,8 @@ static void __attribute__((noreturn)) become_process_1(char *slot, char *disk, c
     snprintf(heard, sizeof heard, "%d", said[0]);
     snprintf(told, sizeof told, "%d", gone[1]);
     execve(PYTHON,
-           (char *[]){PYTHON, "-I", "-m", "armillary.device.machine.first", slot, disk, data, began, process, heard, told,
-                      NULL},
+           (char *[]){PYTHON, "-I", "-m", START, "armillary.device.machine.first", slot, disk, data, began, process,
+                      heard, told, NULL},
            (char *[]){ENVIRONMENT, NULL});
     fail("%s does not start: %s", PYTHON, strerror(errno));
 }

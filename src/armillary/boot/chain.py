@@ -34,7 +34,7 @@ from armillary.errors import BootRefusedError, WireError
 from armillary.wire.attestation import event_log
 from armillary.wire.attestation.event_log import BootEvent
 from armillary.wire.image import package as image_package
-from armillary.wire.image.package import ImagePackage, UnverifiedImagePackage
+from armillary.wire.image.package import BegunHash, ImagePackage, UnverifiedImagePackage
 
 _NO_IMAGE = UUID(int=0)  # in the event of something that is not an image package
 
@@ -64,6 +64,7 @@ def boot(
     trusted: Sequence[x509.Certificate],
     minimum_security_versions: Mapping[int, int],
     enforce: bool = True,
+    begun: Mapping[str, BegunHash] | None = None,
 ) -> BootRecord:
     """Boot a chip.
 
@@ -73,6 +74,7 @@ def boot(
         trusted: Certificates whose keys may sign boot components.
         minimum_security_versions: Image type -> lowest security version that may boot; 0 where absent.
         enforce: False to model a chip that does not verify.
+        begun: Component name -> the hash of its package, as far as it was begun while it was read.
 
     Raises:
         BootRefusedError: a check failed; names the component and the check. Nothing after it is looked at.
@@ -87,6 +89,7 @@ def boot(
                 data,
                 trusted=trusted,
                 minimum_security_version=minimum_security_versions.get(component.image_type, 0),
+                begun=(begun or {}).get(component.name),
             )
         except BootRefusedError as error:
             if enforce:
@@ -104,6 +107,7 @@ def verify_component(
     *,
     trusted: Sequence[x509.Certificate],
     minimum_security_version: int,
+    begun: BegunHash | None = None,
 ) -> ImagePackage:
     """Checks (1) to (5) of the module's header; BootRefusedError names the component and the check."""
     # (1): there, and fits its place
@@ -117,7 +121,7 @@ def verify_component(
     except WireError as error:
         raise _refused(component, 2, "an image package", error.message) from error
     try:
-        package = image_package.verify(unverified, trusted)
+        package = image_package.verify(unverified, trusted, begun)
     except WireError as error:
         raise _refused(component, 3, "the signature of a trusted OS key", error.message) from error
     # (4): the component that belongs here

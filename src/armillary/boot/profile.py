@@ -27,8 +27,7 @@ from uuid import UUID
 
 from armillary.wire.image import manifest_field as field
 from armillary.wire.image.app_manifest import PERIPHERAL_KEYS
-from armillary.wire.image.package import PACKAGE_LIMIT_BYTES
-from armillary.wire.image.section import IMAGE_TYPES
+from armillary.wire.image.section import IMAGE_TYPES, PACKAGE_LIMIT_BYTES
 
 CORE_KINDS = ("high-level", "real-time")
 # The event log holds 64 events; no chip has a chain near that.

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from armillary.boot.profile import ChipProfile
@@ -21,7 +22,9 @@ from armillary.capability.application_limits import CORE_LIMITS, DEFAULT_LIMITS,
 from armillary.capability.network import AllowedHosts, allowed_hosts
 from armillary.errors import ManifestError
 from armillary.wire.image.app_manifest import CAPABILITY_KEYS, PERIPHERAL_KEYS, AppManifest, Capabilities
-from armillary.wire.image.board_configuration import BoardConfiguration
+
+if TYPE_CHECKING:
+    from armillary.wire.image.board_configuration import BoardConfiguration
 
 # 5 << 20 | 8: the peripheral belongs to another application.
 PERIPHERAL_TAKEN = 5 << 20 | 8

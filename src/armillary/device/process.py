@@ -19,7 +19,6 @@ from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.serial_ports import SerialPorts, hold_serial_ports
 from armillary.device.applications.sideload import signers
 from armillary.device.boot import recovery_regions
-from armillary.device.boot.sandbox_test import begin_sandbox_test
 from armillary.device.boot.startup import BootRom, Startup, chip_profile, start_up
 from armillary.device.checkin.checkin import CheckIns
 from armillary.device.checkin.daa import DeviceAuthentication
@@ -442,7 +441,7 @@ class Device:
                 self.configuration = load_configuration(self._flash)
         self._write_status({"state": "starting"})
         installer = Installer(self._flash, self.clock.now)
-        tested = begin_sandbox_test(self._sandbox, self.configuration.sandbox)
+        tested = self._settings.begin_test(self._sandbox, self.configuration.sandbox)
         try:
             startup = start_up(self._flash, self.configuration, self.root_of_trust, self._boot_rom, installer)
         except Exception as error:  # whatever it is: what was begun ends first

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from armillary.capability.board import Board
 from armillary.capability.device_addresses import LOOPBACK, DeviceAddresses
+from armillary.device.boot.sandbox_test import BeginTest, begin_sandbox_test
 from armillary.device.rest.settings import RestSettings
 from armillary.update.install.trial import DEFAULT_RULES, TrialRules
 
@@ -30,8 +31,9 @@ class DeviceSettings:
     the files of the update repository as well; ``serial_ports`` has the node of this host for the board's name of each
     serial port, ``board`` says what its other peripherals are; ``addresses`` are those at which the server ports of
     applications are reached; ``private_network`` is the interface at which applications may serve addresses and the
-    time, None for none; ``rest`` says where the device's own API listens, None for nowhere; ``radio`` opens the Wi-Fi
-    radio, None for none; ``uplink`` makes the uplink through a cellular modem, with the device's flash, None for none.
+    time, None for none; ``begin_test`` begins the sandbox's self-test, or gives the one that has begun; ``rest`` says
+    where the device's own API listens, None for nowhere; ``radio`` opens the Wi-Fi radio, None for none; ``uplink``
+    makes the uplink through a cellular modem, with the device's flash, None for none.
     """
 
     trial: TrialRules = DEFAULT_RULES
@@ -43,5 +45,6 @@ class DeviceSettings:
     rest: RestSettings | None = None
     board: Board | None = None
     private_network: str | None = None
+    begin_test: BeginTest = begin_sandbox_test
     radio: Callable[[], Radio] | None = None
     uplink: Callable[[Flash], CellularUplink] | None = None

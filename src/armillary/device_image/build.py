@@ -22,7 +22,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from armillary.device_image import debian, disk, distributions, firmware, kernel, root_image, root_tree, tools, unified
+from armillary.device_image import (
+    debian,
+    disk,
+    distributions,
+    firmware,
+    kernel,
+    root_image,
+    root_tree,
+    start,
+    tools,
+    unified,
+)
 from armillary.device_image.architecture.stand_ins import compile_library
 from armillary.device_image.architecture.table import ARCHITECTURES, Architecture
 from armillary.device_image.bill import bill_of_materials
@@ -44,6 +55,7 @@ from armillary.device_image.recipe import (
 from armillary.device_image.reference.document import key_variables, reference_values, write_document
 from armillary.device_image.reference.seen import seen_values
 from armillary.device_image.root_image import RootImage
+from armillary.device_image.start.recording import Recorded, own_architecture, record
 from armillary.device_image.uboot.image import BOOT, FILE, JOINER, LOADER, Parts, write_files
 from armillary.errors import InvalidArgumentError
 from armillary.wire.device_image.command_line import DEVELOPMENT, command_line
@@ -178,7 +190,8 @@ def _root(plan: Plan, recipe: Recipe, packages: Mapping[str, Path], requirements
     source = plan.project / "src"
     digest = hashlib.sha256(b"root 1\n")
     overlay = [plan.recipe_folder / DEVELOPMENT_RECIPE] if recipe.development else []
-    for path in [plan.recipe_folder / "image.toml", *overlay, *sorted(Path(__file__).parent.glob("*.py"))]:
+    code = [*Path(__file__).parent.glob("*.py"), *Path(start.__file__).parent.glob("*.py")]
+    for path in [plan.recipe_folder / "image.toml", *overlay, *sorted(code)]:
         digest.update(path.read_bytes())
     stand_ins = _stand_ins(plan, recipe)
     digest.update(b"".join(stand_ins.values()))
@@ -193,7 +206,13 @@ def _root(plan: Plan, recipe: Recipe, packages: Mapping[str, Path], requirements
     if kept is None:
         file.parent.mkdir(parents=True, exist_ok=True)
         tree = root_tree.root_tree(
-            recipe, packages=packages, distributions=folder, source=source, strip=plan.target.strip, stand_ins=stand_ins
+            recipe,
+            packages=packages,
+            distributions=folder,
+            source=source,
+            strip=plan.target.strip,
+            stand_ins=stand_ins,
+            started=_started(plan, recipe, requirements),
         )
         plan.progress("root file system: files chosen and compiled")
         kept = root_image.make_root(tree, file, name=disk.NAME)
@@ -202,6 +221,21 @@ def _root(plan: Plan, recipe: Recipe, packages: Mapping[str, Path], requirements
     (plan.output / "root.img").hardlink_to(kept.file)
     plan.progress("root file system with its verity tree")
     return kept
+
+
+def _started(plan: Plan, recipe: Recipe, requirements: dict[str, str]) -> Recorded:
+    """What a start loads, found out with this host's Python packages; nothing where there are none for this host."""
+    own = own_architecture()
+    if own is None:
+        return Recorded()
+    packages = distributions.install(
+        requirements,
+        plan.cache / "python",
+        project=plan.project,
+        python=recipe.python.version,
+        architecture=own,
+    )
+    return record(python=recipe.python.version, source=plan.project / "src", distributions=packages)
 
 
 def _stand_ins(plan: Plan, recipe: Recipe) -> dict[str, bytes]:

@@ -3,6 +3,7 @@
 
 Python is compiled here, so that a start compiles nothing: the standard library and packages are there as compiled
 modules alone; ours have their source beside them, because programs that run inside a sandbox are handed in as text.
+What a start loads is in one file besides (``start/bundle.py``).
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from armillary.device.machine.start import BUNDLE, METHODS_MODULE
 from armillary.device_image import debian
 from armillary.device_image.debian import PackedFile
 from armillary.device_image.python_modules import PACKAGE, closure
 from armillary.device_image.recipe import Recipe
+from armillary.device_image.start.bundle import bundle, methods_source
+from armillary.device_image.start.recording import Recorded
 from armillary.device_image.tools import run
 from armillary.device_image.tree import Tree
 from armillary.errors import InvalidArgumentError
@@ -44,12 +48,13 @@ def root_tree(
     source: Path,
     strip: str,
     stand_ins: Mapping[str, bytes],
+    started: Recorded,
 ) -> Tree:
     """Everything in the root.
 
     ``packages`` are files of Debian packages by name, ``distributions`` is a folder of Python packages, ``source`` the
     folder with our own. ``strip`` is the program of that name for the architecture, ``stand_ins`` are libraries of ours
-    by path.
+    by path. ``started`` is what a start loads.
 
     Raises:
         InvalidArgumentError: the recipe names what is not there, or a program needs a library that no package has.
@@ -62,7 +67,11 @@ def root_tree(
             tree.file(f"{PACKAGES}/{inside}", path.read_bytes(), component=_distribution(inside))
     for inside, path in own_files(recipe, source).items():
         tree.file(f"{PACKAGES}/{inside}", path.read_bytes(), component=OWN)
+    tree.file(f"{PACKAGES}/{METHODS_MODULE}.py", methods_source(started.texts).encode(), component=OWN)
     _compile(tree, recipe.python.version)
+    library = f"usr/lib/python{recipe.python.version}"
+    code = bundle(tree.entries, started.modules, (library, f"{library}/lib-dynload", PACKAGES))
+    tree.file(BUNDLE.lstrip("/"), code, component=OWN)
     _strip(tree, strip)
     for place, content in stand_ins.items():
         tree.file(place, content, component="system")

@@ -100,6 +100,11 @@ class VirtualMachine:
             self._tpm.wait()
 
     @property
+    def process_id(self) -> int:
+        """The process of its emulator."""
+        return self._process.pid
+
+    @property
     def is_on(self) -> bool:
         """Whether it runs."""
         return self._process.poll() is None

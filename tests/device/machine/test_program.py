@@ -62,7 +62,7 @@ def done(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, disk: OsDisk) -> list[
     monkeypatch.setattr(
         program, "gc", type("Gc", (), dict.fromkeys(("disable", "enable", "freeze"), staticmethod(int)))
     )
-    monkeypatch.setattr(being, "be_device", lambda _folder, disk, _words: done.append(("is a device", disk)))
+    monkeypatch.setattr(being, "be_device", lambda _folder, disk, _words, _begun: done.append(("is a device", disk)))
     monkeypatch.setenv(program.DISK_VARIABLE, "/dev/vda")
     return done
 

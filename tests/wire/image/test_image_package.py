@@ -112,6 +112,20 @@ def test_the_digest_of_a_verified_package_is_that_of_all_its_bytes(signer):
     assert not unverified.hashed
 
 
+@pytest.mark.parametrize("signer", [P256, P384], ids=["P-256", "P-384"])
+@pytest.mark.parametrize("size", [0, 10_000])
+def test_a_hash_that_was_begun_changes_nothing_of_what_is_verified(signer: tuple, size: int):
+    data = sdk_package(b"x" * size, signer=signer)
+    begun = image_package.begin_hash(data)
+    package = image_package.verify(image_package.parse(data), [signer[1]], begun)
+    assert package == image_package.verify(image_package.parse(data), [signer[1]])
+    assert package.digest == hashlib.sha256(data).digest()
+    if size:
+        changed = bytes([data[0] ^ 1]) + data[1:]
+        with pytest.raises(SignatureError, match="does not verify"):
+            image_package.verify(image_package.parse(changed), [signer[1]], begun)
+
+
 def test_zero_signature_is_refused():
     data = sdk_package()
     with pytest.raises(SignatureError):
@@ -340,7 +354,7 @@ def test_metadata_that_can_be_found_in_two_places_is_refused():
 
 
 def test_oversized_input_is_refused_before_anything_is_read(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(image_package, "PACKAGE_LIMIT_BYTES", 1000)
+    monkeypatch.setattr(image_section, "PACKAGE_LIMIT_BYTES", 1000)
     with pytest.raises(WireError, match="at most 1000 bytes"):
         image_package.parse(sdk_package(bytes(1000)))
 

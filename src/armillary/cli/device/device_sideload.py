@@ -27,6 +27,7 @@ from armillary.engines.flash.file import FileFlash
 from armillary.errors import SignatureError
 from armillary.update.install.record import SlotImage
 from armillary.wire.image import package as image_package
+from armillary.wire.image.section import PACKAGE_LIMIT_BYTES
 
 sideload = noun("Load applications by hand.")
 
@@ -46,7 +47,7 @@ def deploy_package(
     The device's manufacturing state or capability file must allow it. A package that a developer
     signed runs as long as development is allowed.
     """
-    packed = read_file(package, limit=image_package.PACKAGE_LIMIT_BYTES)
+    packed = read_file(package, limit=PACKAGE_LIMIT_BYTES)
     folder = DeviceFolder(data)
     folder.check()
     now = DeviceClock(FileFlash(folder.flash)).now()

@@ -11,6 +11,7 @@ from ssl import PEM_cert_to_DER_cert
 
 from armillary.device.machine import network
 from armillary.device.machine.attached_computer import attached_computer
+from armillary.device.machine.beforehand import Beforehand
 from armillary.device.machine.console import say
 from armillary.device.machine.words import Word, Words
 from armillary.device.process import Device
@@ -20,13 +21,17 @@ from armillary.engines.flash.os_disk import OsDisk
 from armillary.wire.device_image import service_link
 
 
-def be_device(folder: Path, disk: OsDisk, words: Words) -> None:
+def be_device(folder: Path, disk: OsDisk, words: Words, begun: Beforehand) -> None:
     """Be the device of this folder until a signal comes, or until the machine has to start again.
+
+    ``begun`` is what was begun while this was loaded.
 
     Raises:
         ArmillaryError: the device does not start.
     """
-    asyncio.run(_be_device(Device(folder, settings=settings_of_machine(), disk=disk), words))
+    settings = replace(settings_of_machine(), begin_test=begun.begin_test)
+    device = Device(folder, settings=settings, disk=disk, boot_rom=begun.boot_rom)
+    asyncio.run(_be_device(device, words))
 
 
 def settings_of_machine() -> DeviceSettings:

@@ -38,6 +38,7 @@ FIRMWARE_LOG: Final = "/sys/kernel/security/tpm0/binary_bios_measurements"
 GROUPS: Final = "/sys/fs/cgroup/cgroup.subtree_control"
 SECURE_BOOT: Final = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 UBOOT_VERSION: Final = "/proc/device-tree/chosen/u-boot,version"
+START: Final = "armillary.device.machine.start"
 PROGRAM: Final = "armillary.device.machine.program"
 _LOOK_EVERY_S: Final = 5.0
 # A device process that ends again and again is not mended by starting it: the machine restarts, into the other slot if
@@ -164,7 +165,8 @@ class Machine:
         self._words, self._rest = reading, b""
         os.set_inheritable(writing, True)
         environment = {**os.environ, WORDS_VARIABLE: str(writing), DISK_VARIABLE: self._disk}
-        self._child = os.posix_spawn(sys.executable, [sys.executable, "-I", "-W", "ignore", "-m", PROGRAM], environment)
+        words = [sys.executable, "-I", "-W", "ignore", "-m", START, PROGRAM]
+        self._child = os.posix_spawn(sys.executable, words, environment)
         os.close(writing)
 
     def _let_go(self, beside: Beside) -> None:

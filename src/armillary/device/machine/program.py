@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from armillary.device.loading import UNUSED, hollow, no_authorities
 from armillary.device.machine.console import say
@@ -23,6 +23,9 @@ from armillary.device.machine.words import DISK_VARIABLE, Word, Words
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.os_disk import OsDisk, open_os_disk
 from armillary.errors import ArmillaryError, BootRefusedError, DataFolderError
+
+if TYPE_CHECKING:
+    from armillary.device.machine.beforehand import Beforehand
 
 FOLDER: Final = Path("/data/device")
 # What the disk of every device image has in each slot; the firmware starts the first one.
@@ -82,6 +85,15 @@ def _enrol(folder: DeviceFolder, words: Words, disk: OsDisk, *, keeps: bool) -> 
         wait_s = min(2 * wait_s, _AGAIN_LIMIT_S)
 
 
+def begin_beforehand(folder: DeviceFolder, disk: OsDisk) -> Beforehand:
+    """Begin what can run beside the loading of all else."""
+    from armillary.device.machine.beforehand import Beforehand  # noqa: PLC0415 - each part is loaded when it is needed
+
+    begun = Beforehand(folder, disk)
+    begun.read(COMPONENTS)
+    return begun
+
+
 def main() -> None:
     """Be the device process."""
     words = Words(os.environ)
@@ -95,10 +107,11 @@ def main() -> None:
         become_device(folder, words, disk, keeps=told.keeps)
         gc.disable()  # searches among what is loaded are a tenth of loading it, and nothing of it is garbage
         with no_authorities(), hollow(*UNUSED):
+            begun = begin_beforehand(folder, disk)
             from armillary.device.machine.being import be_device  # noqa: PLC0415 - see the line above
         gc.freeze()
         gc.enable()
-        be_device(FOLDER, disk, words)
+        be_device(FOLDER, disk, words, begun)
     except ArmillaryError as error:
         say(f"the device does not start: {error.message} ({error.remedy})")
         if not isinstance(error, BootRefusedError):  # the device has reported that itself

@@ -9,13 +9,14 @@ store is confirmed (``device/install/trust_stores.py``); read at every start.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
-
-from cryptography.x509 import Certificate, load_pem_x509_certificate
+from typing import TYPE_CHECKING, Any
 
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.errors import DataFolderError, WireError
 from armillary.wire.encoding import cbor
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 REGION = "device/configuration"
 _MAX_BYTES = 256 * 1024  # a dozen certificates of 2 KiB; far below the smallest flash
@@ -115,4 +116,6 @@ def decode_configuration(data: bytes) -> DeviceConfiguration:
 
 
 def _certificates(texts: tuple[str, ...]) -> tuple[Certificate, ...]:
+    from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415 - a start reads other fields first
+
     return tuple(load_pem_x509_certificate(text.encode()) for text in texts)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from armillary.engines.flash import uboot_slots
@@ -29,15 +30,17 @@ class OsDisk:
     """The slots of the OS on a disk.
 
     ``nodes`` are the device nodes of flash regions; ``slots`` is what starts one of them, by its component ``started``.
+    ``ahead`` are packages that are read before anybody asks (``PartitionFlash``).
     """
 
     nodes: Mapping[str, Path]
     slots: BootSlots
     started: str
+    ahead: dict[str, Future[bytes | None]] = field(default_factory=dict)
 
     def flash(self, files: Flash) -> PartitionFlash:
         """The device's flash: OS slots on the disk, all else in ``files``."""
-        return PartitionFlash(files, self.nodes, self.before_write)
+        return PartitionFlash(files, self.nodes, self.before_write, self.ahead)
 
     def before_write(self, region: str) -> None:
         """Have the firmware rely on the other slot before one is overwritten that it starts.

@@ -18,7 +18,8 @@ import os
 import struct
 from binascii import crc32
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -35,21 +36,21 @@ _SUM: Final = struct.Struct("<I")
 class PartitionFlash:
     """``partitions`` are the device nodes of regions that have one; all other regions are in ``files``.
 
-    ``before_write`` is told of each of those before its first byte is overwritten.
+    ``before_write`` is told of each of those before its first byte is overwritten. ``ahead`` are packages that were
+    read before anybody asked, by region: who reads one first gets it; what is written meanwhile is read anew.
     """
 
     files: Flash
     partitions: Mapping[str, Path]
     before_write: Callable[[str], None] = lambda _region: None
+    ahead: dict[str, Future[bytes | None]] = field(default_factory=dict)
 
     def read(self, region: str) -> bytes | None:
         """The package in ``region``, or None where there is none."""
-        node = self.partitions.get(region)
+        node, ahead = self.partitions.get(region), self.ahead.pop(region, None)
         if node is None:
             return self.files.read(region)
-        with _opened(node, os.O_RDONLY) as descriptor:
-            length = _length(descriptor)
-            return None if length is None else _read(descriptor, length)
+        return read_package(node) if ahead is None else ahead.result()
 
     def write(self, region: str, data: bytes) -> None:
         """Make ``region`` hold ``data``; FlashFullError if its partition is too small."""
@@ -57,6 +58,7 @@ class PartitionFlash:
         if node is None:
             self.files.write(region, data)
             return
+        self.ahead.pop(region, None)
         self.before_write(region)
         with _opened(node, os.O_WRONLY | os.O_EXCL) as descriptor:
             _check_room(region, descriptor, len(data))
@@ -73,6 +75,7 @@ class PartitionFlash:
 
         FlashFullError if it does not fit. The caller has verified what comes of it.
         """
+        self.ahead.pop(region, None)
         with _opened(self.partitions[region], os.O_RDWR) as descriptor:
             length = payload_bytes + len(tail)
             _check_room(region, descriptor, length)
@@ -107,6 +110,7 @@ class PartitionFlash:
         if node is None:
             self.files.remove(region)
             return
+        self.ahead.pop(region, None)
         with _opened(node, os.O_WRONLY) as descriptor:
             _write_at(descriptor, _room(descriptor), bytes(SECTOR_BYTES))
             os.fsync(descriptor)
@@ -119,6 +123,13 @@ class PartitionFlash:
                 with _opened(node, os.O_RDONLY) as descriptor:
                     names += [] if _length(descriptor) is None else [region]
         return tuple(sorted(names))
+
+
+def read_package(node: Path) -> bytes | None:
+    """The package that is in a partition now, or None where there is none; DataFolderError if it cannot be read."""
+    with _opened(node, os.O_RDONLY) as descriptor:
+        length = _length(descriptor)
+        return None if length is None else _read(descriptor, length)
 
 
 @contextlib.contextmanager
@@ -167,16 +178,16 @@ def _length(descriptor: int) -> int | None:
 
 
 def _read(descriptor: int, length: int) -> bytes:
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    data = bytearray(length)
-    view, at = memoryview(data), 0
-    while at < length:
-        count = os.readv(descriptor, [view[at:]])
-        if not count:
-            break  # the disk has become smaller: the reader finds that this is no whole package
-        at += count
-    view.release()
-    return bytes(data[:at])
+    """So many bytes from the start; fewer where the disk has become smaller: the reader finds no whole package."""
+    parts: list[bytes] = []
+    left = length
+    while left:
+        part = os.pread(descriptor, left, length - left)  # all at once, as a rule: a package has tens of MB
+        if not part:
+            break
+        parts.append(part)
+        left -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _write_at(descriptor: int, offset: int, data: bytes) -> None:

@@ -23,13 +23,15 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from armillary.errors import ManifestError
 from armillary.wire.image import app_manifest, manifest_field as field
 from armillary.wire.image.app_manifest import CAPABILITY_KEYS, NAME_LIMIT_CHARACTERS, PERIPHERAL_KEYS, Capabilities
-from armillary.wire.image.package import ImagePackage, UnverifiedImagePackage
+
+if TYPE_CHECKING:
+    from armillary.wire.image.package import ImagePackage, UnverifiedImagePackage
 
 SCHEMA_VERSION: Final = 1
 # A board names some dozen peripherals; 16 KiB leaves room for all that a chip has and bounds the JSON parser.

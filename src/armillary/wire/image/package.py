@@ -28,7 +28,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 from cryptography import x509
@@ -53,9 +53,12 @@ from armillary.wire.image.section import (
     TemporaryImage,
 )
 
-# A root file system for a gateway with 512 MB of memory; bounds what a device reads before it verifies.
-PACKAGE_LIMIT_BYTES = 256 * 1024 * 1024
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
 ONE_BL_PACKAGE_BYTES = 16 * 1024
+# More than metadata and signature have: 0x94 bytes and 64 of the SDK's applications, some hundred of an OS component.
+_END_BYTES = 4096
 
 # Algorithm -> (curve, hash, bytes of r and of s).
 _ALGORITHMS: dict[int, tuple[type[ec.EllipticCurve], hashes.HashAlgorithm, int]] = {
@@ -161,8 +164,8 @@ def parse(data: bytes) -> UnverifiedImagePackage:
         WireError: too short or too long, bad magic, wrong lengths, overlapping, duplicate, unknown or missing
             sections, or a value that a section does not allow.
     """
-    if len(data) > PACKAGE_LIMIT_BYTES:
-        raise WireError(FORMAT, expected=f"at most {PACKAGE_LIMIT_BYTES} bytes", got=f"{len(data)} bytes")
+    if len(data) > image_section.PACKAGE_LIMIT_BYTES:
+        raise WireError(FORMAT, expected=f"at most {image_section.PACKAGE_LIMIT_BYTES} bytes", got=f"{len(data)} bytes")
     start, end = image_metadata.find(data)
     count = image_metadata.word(data, start + 4)
     sections = image_metadata.parse_sections(data, start + image_metadata.HEADER_BYTES, end - 4, count)
@@ -186,14 +189,32 @@ def parse(data: bytes) -> UnverifiedImagePackage:
     return package
 
 
-def verify(package: UnverifiedImagePackage, trusted: Sequence[x509.Certificate]) -> ImagePackage:
+@dataclass(frozen=True, slots=True)
+class BegunHash:
+    """SHA-256 over the first ``length`` bytes of ``data``: begun before anybody looked at what the package says."""
+
+    data: bytes = field(repr=False)
+    length: int
+    state: _Hash = field(repr=False)
+
+
+def begin_hash(data: bytes) -> BegunHash:
+    """Hash all of a package but its end, where metadata and signature are; :func:`verify` hashes these."""
+    length = max(0, len(data) - _END_BYTES)
+    with memoryview(data) as view:
+        return BegunHash(data, length, hashlib.sha256(view[:length]))
+
+
+def verify(
+    package: UnverifiedImagePackage, trusted: Sequence[x509.Certificate], begun: BegunHash | None = None
+) -> ImagePackage:
     """Check who signed a package.
 
     The certificate is looked up by the SHA-1 thumbprint in the signed bytes. SHA-1 only selects among the
     certificates that the caller trusts already; the signature itself is ECDSA with SHA-256 or SHA-384. Whether
     the certificates are still valid is the caller's question: a device without a clock cannot ask it. An ECDSA
     signature has a second form (r, n - s) that verifies as well, so a package is identified by its digest, never by
-    its signature.
+    its signature. A ``begun`` hash is gone on with if it is of these very bytes; any other is not looked at.
 
     Raises:
         SignatureError: no trusted certificate has the thumbprint, its key is of another kind than the package
@@ -206,7 +227,7 @@ def verify(package: UnverifiedImagePackage, trusted: Sequence[x509.Certificate])
         raise SignatureError(FORMAT, expected=f"a key on {curve.name}", got=f"a certificate on {key.curve.name}")
     r, s = (int.from_bytes(part, "big") for part in (package.signature[:size], package.signature[size:]))
     try:
-        signed, whole = _hashes(package, algorithm)
+        signed, whole = _hashes(package, algorithm, begun)
         key.verify(encode_dss_signature(r, s), signed, ec.ECDSA(Prehashed(algorithm)))
     except InvalidSignature as error:
         raise SignatureError(
@@ -218,13 +239,23 @@ def verify(package: UnverifiedImagePackage, trusted: Sequence[x509.Certificate])
     return ImagePackage(**{each.name: getattr(package, each.name) for each in fields(package)} | {"hashed": whole})
 
 
-def _hashes(package: UnverifiedImagePackage, algorithm: hashes.HashAlgorithm) -> tuple[bytes, bytes]:
+def _hashes(
+    package: UnverifiedImagePackage, algorithm: hashes.HashAlgorithm, begun: BegunHash | None
+) -> tuple[bytes, bytes]:
     """The hash that is signed, and SHA-256 of the whole package; its bytes, tens of MB on a gateway, are read once."""
+    signed, at = hashlib.new(algorithm.name), 0
+    if begun is not None and _is_of(begun, package) and algorithm.name == "sha256":
+        signed, at = begun.state.copy(), begun.length
     with memoryview(package.data) as data:
-        signed = hashlib.new(algorithm.name, data[: package.signed_length])
+        signed.update(data[at : package.signed_length])
         whole = signed.copy() if algorithm.name == "sha256" else hashlib.sha256(data[: package.signed_length])
         whole.update(data[package.signed_length :])
     return signed.digest(), whole.digest()
+
+
+def _is_of(begun: BegunHash, package: UnverifiedImagePackage) -> bool:
+    """Whether it is of these very bytes, the same object, and of nothing behind what is signed."""
+    return begun.data is package.data and begun.length <= package.signed_length
 
 
 def standard_sections(

@@ -77,6 +77,8 @@ UNDER_DEVELOPMENT = 2
 TEMPORARY_FLAGS: Mapping[int, str] = {REMOVE_AT_BOOT: "RemoveAtBoot", UNDER_DEVELOPMENT: "UnderDevelopment"}
 POLICY_FLAGS: Mapping[int, str] = {1: "InvalidateFromNormalWorld", 2: "SideloadFromNormalWorld"}
 
+# A root file system for a gateway with 512 MB of memory; bounds what a device reads before it verifies.
+PACKAGE_LIMIT_BYTES = 256 * 1024 * 1024
 NAME_LIMIT_BYTES = 31  # the field has 32 bytes and ends with a zero
 BUILT_LIMIT = 253_402_300_799  # 9999-12-31T23:59:59Z: the last second that calendars in use can show
 SECURITY_VERSION_LIMIT = 31  # one bit each of a 32-bit fuse word

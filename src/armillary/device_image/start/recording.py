@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a start loads: found out by loading it, on the host that builds, with the image's Python packages.
+
+The order of modules, and what dataclasses compile, are the same on every architecture; so this host's packages tell
+them for an image of another one, too. Nothing but this order and these texts comes from the host: all code is the
+image's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from armillary.device_image.architecture.table import ARCHITECTURES
+from armillary.device_image.tools import run
+
+# Loads what process 1 and the device process load, as device/machine/program.py does, and says what was loaded.
+_RECORDER: Final = """
+import dataclasses, json, sys
+sys.path[:0] = sys.argv[1:]
+texts = set()
+def execute(text, names, into):
+    texts.add(text)
+    exec(text, names, into)
+dataclasses.exec = execute
+import armillary.device.machine.program
+import armillary.device.machine.first
+from armillary.device.loading import UNUSED, hollow, no_authorities
+with no_authorities(), hollow(*UNUSED):
+    import armillary.device.machine.beforehand
+    import armillary.device.boot.sandbox_test
+    import armillary.device.machine.being
+    import armillary.engines.root_of_trust.tpm2
+print(json.dumps({"modules": list(sys.modules), "texts": sorted(texts)}))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Names of modules in the order in which they were loaded, and the texts that dataclasses compiled, sorted."""
+
+    modules: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+
+
+def own_architecture() -> str | None:
+    """The architecture of this host, as images are called; None if there are none of it."""
+    machine = os.uname().machine
+    return next((each.root for each in ARCHITECTURES.values() if each.machine == machine), None)
+
+
+def record(*, python: str, source: Path, distributions: Path) -> Recorded:
+    """Load what a start loads. ``distributions`` are the image's Python packages for this host, ``source`` has ours.
+
+    Raises:
+        HostError: it does not load.
+    """
+    said = run([f"python{python}", "-I", "-S", "-B", "-c", _RECORDER, str(source), str(distributions)])
+    found = json.loads(said)
+    return Recorded(tuple(found["modules"]), tuple(found["texts"]))

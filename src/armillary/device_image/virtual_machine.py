@@ -153,6 +153,11 @@ def running(settings: MachineSettings) -> Iterator[VirtualMachine]:
 
 def prepare(settings: MachineSettings) -> None:
     """Give a machine its TPM, its disk and its firmware's variables, if it has none yet."""
+    if "," in str(settings.folder):
+        raise DataFolderError(
+            f"{settings.folder}: expected a folder without a comma in its path",
+            remedy="Name another one: QEMU takes what follows a comma for another option.",
+        )
     settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if settings.tpm and len(os.fsencode((settings.folder / TPM / "control").absolute())) > _LONGEST_SOCKET:
         raise DataFolderError(

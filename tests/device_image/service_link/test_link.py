@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from armillary.cli.device import boot
 from armillary.device_image.service_link.link import found_link, service_link
 from armillary.device_image.virtual_machine import MachineSettings, running
-from armillary.errors import InvalidArgumentError
+from armillary.errors import DataFolderError, DataFolderInUseError, InvalidArgumentError
 from armillary.wire.device_image import service_link as wire
 
 
@@ -49,6 +49,39 @@ def test_the_secret_is_another_at_each_start_and_nobody_elses(tmp_path: Path) ->
             assert f"name=opt/armillary/service-link,file={path}" in told, "no list of processes shows it"
     assert len(secrets) == 2
     assert {len(each) for each in secrets} == {wire.SECRET_BYTES}
+
+
+def test_a_second_start_leaves_the_link_of_the_first(tmp_path: Path) -> None:
+    with service_link(tmp_path) as link:
+        before = {each.name: each.read_bytes() for each in (tmp_path / "service-link").iterdir()}
+        with pytest.raises(DataFolderInUseError, match="runs already"), service_link(tmp_path):
+            pytest.fail("it has the folder, too")
+        assert {each.name: each.read_bytes() for each in (tmp_path / "service-link").iterdir()} == before
+        assert link.hear(f"armillary: {wire.line_of(b'a certificate')}") is not None
+    with service_link(tmp_path):
+        pass
+
+
+def test_what_a_start_that_was_killed_has_left_is_made_anew(tmp_path: Path) -> None:
+    left = tmp_path / "service-link"
+    left.mkdir()
+    (left / "link.json").write_text('{"url": "https://127.0.0.1:1"}')
+    (left / "secret").write_bytes(b"old")
+    with service_link(tmp_path):
+        assert found_link(tmp_path) is None
+        assert (left / "secret").read_bytes() != b"old"
+
+
+def test_a_folder_that_is_something_else_is_named(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "kept").write_text("kept")
+    (tmp_path / "service-link").symlink_to("elsewhere")
+    with pytest.raises(DataFolderError, match="service-link: "), service_link(tmp_path):
+        pytest.fail("it follows a link")
+    assert (tmp_path / "elsewhere" / "kept").read_text() == "kept"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataFolderError, match="file: "), service_link(tmp_path / "file"):
+        pytest.fail("it is in a file")
 
 
 def test_the_link_leads_to_the_machine_alone_and_nowhere_out(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ machine has said it on its console, which nobody but this host reads. Both are t
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -20,7 +21,7 @@ from typing import Final
 
 from armillary.device_image.service_link.door import HOST, Door
 from armillary.engines.durable import write_file
-from armillary.errors import WireError
+from armillary.errors import DataFolderError, DataFolderInUseError, WireError
 from armillary.wire.device_image import service_link as wire
 
 FOLDER: Final = "service-link"
@@ -54,21 +55,60 @@ class ServiceLink:
 
 @contextlib.contextmanager
 def service_link(machine: Path) -> Iterator[ServiceLink]:
-    """A link for the machine of this folder; it is gone when the block ends."""
+    """A link for the machine of this folder; it is gone when the block ends.
+
+    Raises:
+        DataFolderInUseError: the machine runs with a link already, which stays as it is.
+        DataFolderError: the folder cannot be written.
+    """
     folder = machine.absolute() / FOLDER
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
     secret = secrets.token_bytes(wire.SECRET_BYTES)
-    descriptor = os.open(folder / SECRET, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file:  # noqa: PTH123 - of a descriptor
-        file.write(secret)
-    forwarded = _free_port()
-    door = Door(forwarded, secret)
+    with _alone(machine):
+        _begin(folder, secret)
+        forwarded = _free_port()
+        door = Door(forwarded, secret)
+        try:
+            yield ServiceLink(folder, forwarded, door)
+        finally:
+            door.close()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _alone(machine: Path) -> Iterator[None]:
+    """Hold the machine's folder: a second start must not take the link from the first."""
+    with contextlib.ExitStack() as stack:
+        try:
+            machine.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(machine, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataFolderInUseError(
+                f"{machine}: this machine runs already", remedy="End it first, or boot another one: --data."
+            ) from error
+        except OSError as error:
+            raise _unwritable(machine, error) from error
+        yield
+
+
+def _begin(folder: Path, secret: bytes) -> None:
+    """Make the link's folder anew, with the secret that QEMU hands the machine."""
     try:
-        yield ServiceLink(folder, forwarded, door)
-    finally:
-        door.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():  # of a start that was killed
+            shutil.rmtree(folder)
+        folder.mkdir(mode=0o700)
+        descriptor = os.open(folder / SECRET, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - of a descriptor
+            file.write(secret)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> DataFolderError:
+    return DataFolderError(
+        f"{folder}: {error.strerror or error}", remedy="Name a folder that this user can write: --data."
+    )
 
 
 def found_link(machine: Path) -> tuple[str, Path] | None:

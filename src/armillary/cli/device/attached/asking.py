@@ -165,6 +165,8 @@ def _of_folder(data: Path) -> tuple[str, Path]:
     if machine is not None:
         return machine
     folder = DeviceFolder(data)
+    if not folder.is_finished():
+        _check_no_machine(data)
     folder.check()
     if folder.holder() is None:
         raise NotFoundError(f"{data}: the device does not run", remedy=_NOT_SERVED)
@@ -172,6 +174,17 @@ def _of_folder(data: Path) -> tuple[str, Path]:
     if not found:
         raise NotFoundError(f"{data}: the device runs without its API", remedy=_NOT_SERVED)
     return str(found["url"]), Path(found["ca"])
+
+
+def _check_no_machine(data: Path) -> None:
+    """NotFoundError where a machine's disk is in a folder: it has no link, or has not said that it serves its API."""
+    from armillary.device_image.virtual_machine import DISK  # noqa: PLC0415 - it is no device's folder
+
+    if (data / DISK).exists():
+        raise NotFoundError(
+            f"{data}: this machine serves no API now",
+            remedy="Boot it with --service-link, and wait until it says on its console where its service link is.",
+        )
 
 
 def _token(path: Path) -> str:

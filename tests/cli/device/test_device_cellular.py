@@ -15,7 +15,7 @@ from tests.conformance.attached_device import Attached, attached, served
 from tests.fixtures.waiting import DEADLINE_S
 
 from armillary.device.cellular.host_modem import HostModem, host_modem
-from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.sim.modem.modem import SimulatedModem
 from armillary.sim.modem.radio import Radio
@@ -49,6 +49,13 @@ def test_a_person_gives_the_pin_and_sees_the_session(device: Attached, monkeypat
         return found
 
     reached("pin-needed")
+    monkeypatch.setenv("ARMILLARY_SIM_PIN", "1111")
+    run(device, "cellular", "configure", "--no-roaming")
+    reached("pin-refused")
+    with pytest.raises(ConflictError, match="would give it one again"):  # the variable is still set
+        run(device, "cellular", "configure", "--access-point", "other.example")
+    assert (asked("show")["accessPoint"], asked("show")["pinRefused"]) == ("", True)
+    run(device, "cellular", "configure", "--pin", "")
     monkeypatch.setenv("ARMILLARY_SIM_PIN", PIN)
     told = run(device, "cellular", "configure", "--access-point", "iot.example", "--no-roaming")
     assert PIN not in told

@@ -9,6 +9,7 @@ import typer
 
 from armillary.cli.device.attached.asking import HELP, AskedDevice, attached_command, secret_of
 from armillary.cli.terminal.output import Shown, noun, record
+from armillary.errors import ConflictError
 
 PIN_VARIABLE = "ARMILLARY_SIM_PIN"
 PASSWORD_VARIABLE = "ARMILLARY_ACCESS_POINT_PASSWORD"  # noqa: S105 - its name
@@ -82,4 +83,15 @@ def _configure(
     body = {name: value for name, value in given.items() if value is not None}
     if not body:
         raise typer.BadParameter("name a setting, such as --access-point NAME")
+    if pin is None and body.get("pin"):
+        _check_not_refused(device)
     return record(device.call("PATCH", "cellular/config", body))
+
+
+def _check_not_refused(device: AskedDevice) -> None:
+    """ConflictError where a PIN was refused: a variable that stays set tries no wrong one until the SIM is blocked."""
+    if device.get("cellular/config")["pinRefused"]:
+        raise ConflictError(
+            f"the SIM did not take its PIN, and {PIN_VARIABLE} would give it one again: nothing was changed",
+            remedy="Look the PIN up. Then have the device forget the one before (--pin ''), and give the right one.",
+        )

@@ -7,126 +7,34 @@ The machine is simulated and says so. Everything else is real: processes, TLS, a
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import signal
-import ssl
 import subprocess
-import sys
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.e2e.armillary_processes import Service, armillary_here, running_service
+from tests.e2e.guardian_field import PERIOD_S, Field, deployed, reported
 from tests.fixtures.memory import resident_kb
 from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import wait_until
-from tests.guardian.equipment_stage import SimulatedCoffee, coffee_machine
-
-from armillary.content import equipment as profiles
-from armillary.engines.sandbox.selection import open_sandbox
-from armillary.errors import SandboxUnavailableError
-from armillary.wire.equipment.profile_reader import profile_document
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(170)]
 
-GROUP = ("--product", "Coffee", "--device-group", "Production")
 RSS_LIMIT_KB = 60 * 1024
-PERIOD_S = 0.5  # Of the profile's fast group
-
-
-@dataclass
-class Field:
-    """A service, a device that runs a guardian, and the machine before which it stands."""
-
-    service: Service
-    machine: SimulatedCoffee
-    device_id: str
-    folder: Path
-
-    def cli(self, *arguments: object, fails: bool = False) -> Any:
-        done = armillary_here(*arguments, env=self.service.env)
-        assert bool(done.returncode) is fails, done.stderr
-        return done.stderr if fails else json.loads(done.stdout)
-
-    def get(self, path: str, **query: object) -> Any:
-        address = f"{self.service.ready['api']}/api/v1/devices/{self.device_id}{path}?{urllib.parse.urlencode(query)}"
-        request = urllib.request.Request(address, headers={"Authorization": f"Bearer {self.service.ready['token']}"})
-        context = ssl.create_default_context(cafile=self.service.ready["root_ca"])
-        with urllib.request.urlopen(request, context=context, timeout=30) as reply:
-            return json.load(reply)
-
-    def values(self) -> dict[str, Any]:
-        return {each["metric"]: each["value"] for each in self.get("/telemetry", module="espresso1")["items"]}
-
-    def reported(self) -> Any:
-        return self.get("/twin")["properties"]["reported"].get("guardian", {})
-
-    def journal(self, event: str) -> list[dict[str, Any]]:
-        lines = (self.folder / "device.log").read_text("utf-8").splitlines()
-        found = [json.loads(each) for each in lines if each.startswith("{")]
-        return [each for each in found if each["event"] == event]
-
-    def times(self, since_ms: int) -> list[int]:
-        """When the kept values of one point were read."""
-        found = self.get(
-            "/telemetry/raw", module="espresso1", metric="brewTemp", start_ms=since_ms, end_ms=10**13, limit=10_000
-        )
-        return [at_ms for at_ms, _ in found["items"]]
-
-
-def reported(field: Field, path: str, module: str) -> dict[str, Any]:
-    found: dict[str, Any] = field.get(path, module=module)["properties"]["reported"]
-    return found
-
-
-def enabled() -> None:
-    try:
-        open_sandbox("linux")
-    except SandboxUnavailableError as error:
-        pytest.skip(f"this host contains no application: {error.message}; to enable: sudo apt-get install bubblewrap")
 
 
 @pytest.fixture
 def field(tmp_path: Path) -> Iterator[Field]:
-    """A guardian that was deployed and answers; each poll of its fast group is worth a message."""
-    enabled()
-    settings = {"check_in_interval_s": 2, "planner_interval_s": 0.5}
-    profile = profile_document(profiles.load("coffee"))
-    profile["points"]["brewTemp"]["report"] = {"max_s": 0.1}
-    (tmp_path / "coffee.json").write_text(json.dumps(profile))
-    with coffee_machine() as machine, running_service(tmp_path / "service", **settings) as service:
-        found = Field(service, machine, "", tmp_path)
-        catalog = found.cli("catalog", "create", "--catalog", "C", "--json")["properties"]["tenantId"]
-        found.cli("product", "create", "--product", "Coffee", "--json")
-        found.cli("device-group", "create-defaults", "--product", "Coffee", "--json")
-        data = tmp_path / "device"
-        made = found.cli("device", "create", "--data", data, "--chip", "imx8mp", "--json")
-        found.device_id = made["device_id"]
-        armillary_here("device", "claim", "--data", data, *GROUP, env=service.env)
-        (tmp_path / "guardian.yaml").write_text(
-            f"name: corner\ncatalog: {catalog}\nhub: localhost\nequipment:\n"
-            f"  - {{name: espresso1, profile: coffee.json,"
-            f" link: {{protocol: modbus-tcp, host: 127.0.0.1, port: {machine.port}}}}}\n"
-        )
-        package = tmp_path / "guardian.imagepackage"
-        found.cli("guardian", "image", "--config", tmp_path / "guardian.yaml", "--package", package, "--json")
-        image = found.cli("image-package", "show", "--image-package", package, "--json")["image_id"]
-        found.cli("image", "add", "--image-path", package, "--json")
-        found.cli("deployment", "create", *GROUP, "--images", image, "--json")
-        found.cli("guardian", "equipment", "add", made["device_id"], "espresso1", "--profile", "guard/coffee", "--json")
-        boot = [sys.executable, "-m", "armillary", "device", "boot", "--data", str(data), "--trial", "1", "--json"]
-        with (
-            (tmp_path / "device.log").open("wb") as log,
-            killed_process(boot, stdout=log, stderr=subprocess.STDOUT, limit_s=None),
-        ):
-            wait_until(lambda: found.values().get("simulated") is not None or found.reported(), "the guardian", 60)
-            yield found
+    """A guardian that answers."""
+    with (
+        deployed(tmp_path) as found,
+        (tmp_path / "device.log").open("wb") as log,
+        killed_process(found.boot, stdout=log, stderr=subprocess.STDOUT, limit_s=None),
+    ):
+        wait_until(lambda: found.values().get("simulated") is not None or found.reported(), "the guardian", 60)
+        yield found
 
 
 def test_a_guardian_polls_obeys_its_guard_survives_its_death(field: Field) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from armillary.device.cellular import interface
 from armillary.device.cellular.configuration import CellularConfiguration
 from armillary.device.cellular.reporting import CellularReports, told
 from armillary.device.cellular.states import UplinkState
@@ -103,3 +104,21 @@ def test_a_service_of_before_is_asked_once_and_one_that_is_away_again(uplink: Ce
     send(reports, endpoint)
     assert (endpoint.asked, endpoint.sent) == (3, [])
     assert [each["event"] for each in entries] == ["cellular-status-refused"]
+
+
+def test_bytes_are_those_of_the_interface(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = tmp_path / "dev"
+    monkeypatch.setattr(interface, "COUNTED", counted)
+    found = interface.UplinkInterface("wwan0").traffic
+    assert found() == interface.Traffic()
+    counted.write_text(
+        "Inter-|   Receive                            |  Transmit\n"
+        " face |bytes packets errs drop fifo frame compressed multicast|bytes packets errs drop fifo colls carrier comp\n"
+        "    lo:  7 1 0 0 0 0 0 0  7 1 0 0 0 0 0 0\n"
+        " wwan0: 1500 3 0 0 0 0 0 0 42 2 0 0 0 0 0 0\n"
+        "wwan01:  1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n"
+    )
+    assert found() == interface.Traffic(1500, 42)
+    for line in ("wwan0: 1 2", "wwan0: x", f"wwan0: {2**70} 0 0 0 0 0 0 0 -1"):
+        counted.write_text(line)
+        assert found() == interface.Traffic()

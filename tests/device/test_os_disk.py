@@ -6,6 +6,7 @@ The partitions are files, the firmware is pretended; the rest is the device and 
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.device.rig import Rig
 from tests.fixtures.pretended_uefi import PretendedUefi, Start
 from tests.fixtures.waiting import until
 
+from armillary.device.boot.slot_choice import TRIES
 from armillary.device.boot.startup import chip_profile
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
@@ -138,6 +140,45 @@ async def test_a_flashed_disk_gets_its_signatures_from_the_factory(rig: Rig, tmp
     assert {name: flash.read(os_region(name, "a")) for name in packages} == packages
     assert flash.files.regions("boot") == ()
     assert flash.regions("boot.b") == ()
+
+
+async def flashed(rig: Rig, folder: Path, *, slots: tuple[str, ...]) -> Machine:
+    """The machine of a device that was enrolled with the factory's OS on its disk, in these slots."""
+    folder.mkdir()
+    machine = Machine(rig, folder)
+    shutil.rmtree(rig.folder)
+    for name, package in rig.service.os_packages("mt3620").items():
+        for slot in slots:
+            with machine.disk.nodes[os_region(name, slot)].open("r+b") as node:
+                node.write(image_package.parse(package).payload)
+    rig.service.provision(rig.folder, disk=machine.disk)
+    return machine
+
+
+async def test_a_flashed_disk_whose_slots_are_equal_has_a_way_back_from_the_first_day(rig: Rig, tmp_path: Path) -> None:
+    """Slot a is damaged before any update: the device runs from slot b, and takes the next OS into slot a."""
+    machine = await flashed(rig, tmp_path / "machine", slots=SLOTS)
+    machine.firmware.slots().start_next("a", settled="a")  # as the image's variables say
+    machine.stops = {"a": Start.REFUSED}
+    await machine.start()
+    assert machine.firmware.started.count("a") >= TRIES
+    assert machine.firmware.started[-1] == "b"
+    assert said(rig) == ["26.11"]
+    assert "slot a was started 3 times and did not come up" in rig.events("update-reverted")[0]["reason"]
+    machine.stops = {}
+    rig.service.deploy_os("26.12", rig.service.application())
+    rig.device.check_in_now()
+    await machine.restarted()
+    await outcome(rig, "confirmed")
+    assert machine.firmware.started[-1] == "a"
+    assert said(rig)[-1] == "26.12"
+
+
+async def test_a_flashed_disk_with_one_slot_has_none(rig: Rig, tmp_path: Path) -> None:
+    machine = await flashed(rig, tmp_path / "machine", slots=("a",))
+    assert FileFlash(rig.folder / "flash").regions("install/") == ()
+    await machine.start()
+    assert said(rig) == ["26.11"]
 
 
 async def test_a_disk_with_another_os_is_no_device_of_this_factory(rig: Rig, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.fixtures.pretended_uefi import GLOBAL, LOADER_INTERFACE, SLOTS, PretendedUefi, Start, utf16
 
-from armillary.engines.flash.boot_slots import LOADER
+from armillary.engines.flash.boot_slots import LOADER, EfiBootSlots
 from armillary.errors import HostError
 from armillary.wire.disk.load_option import encode_load_option
 
@@ -49,6 +49,18 @@ def test_entries_that_were_lost_are_made_again_and_others_stay(firmware: Pretend
     firmware.slots().start_next("b", settled="b")
     assert {path.name: path.read_bytes() for path in firmware.folder.iterdir()} == first
     assert firmware.start(lambda _: Start.RUNS) == "b"
+
+
+def test_an_entry_that_is_made_again_is_said_once(firmware: PretendedUefi) -> None:
+    lost: list[str] = []
+    slots = EfiBootSlots(SLOTS, firmware.folder, lost=lost.append)
+    slots.start_next("a", settled="a")
+    assert lost == [f"the firmware had no boot entry that starts slot {slot}; it was made" for slot in ("a", "b")]
+    slots.start_next("b", settled="a")
+    assert len(lost) == 2
+    (firmware.folder / f"Boot0002-{GLOBAL}").unlink()
+    slots.start_next("a", settled="a")
+    assert lost[2:] == ["the firmware had no boot entry that starts slot b; it was made"]
 
 
 @pytest.mark.parametrize("what", ["inactive", "another file"])

@@ -14,10 +14,12 @@ import contextlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from cryptography.x509 import load_pem_x509_certificate, load_pem_x509_certificates
 
+from armillary.device.install.installer import RECORD_REGIONS
 from armillary.device.state.configuration import DeviceConfiguration, store_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.metadata_store import FlashMetadata
@@ -31,6 +33,7 @@ from armillary.engines.root_of_trust.selection import create_root_of_trust, open
 from armillary.errors import ArmillaryError, DataFolderError, RootOfTrustError, ServiceUnreachableError, WireError
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.update.install.component import SLOTS, os_region
+from armillary.update.install.record import InstallRecord, OsVersion, SlotImage, WayBack, encode as encode_record
 from armillary.wire.image import package as image_package
 
 if TYPE_CHECKING:
@@ -206,19 +209,53 @@ def store_boot_components(flash: Flash, components: Sequence[tuple[str, bytes]])
 
 
 def _complete_boot_components(flash: PartitionFlash, reply: FactoryReply) -> None:
-    """Sign what the disk was flashed with; it is this factory's OS if each signature is right over what is there."""
+    """Sign what the disk was flashed with; it is this factory's OS if each signature is right over what is there.
+
+    A disk that has the same in slot ``b`` has a way back from the first day: a slot ``a`` that is damaged gives way.
+    """
+    first, second = SLOTS
+    try:  # all of them, before a byte is written: the machine runs from these slots
+        _verify_slot(flash, reply, first)
+    except WireError as error:
+        raise DataFolderError(
+            f"{error.format}: expected the OS {reply.os_version} of the factory on the disk, found another",
+            remedy="Publish the release of this device image first, or flash the image of the newest release.",
+        ) from error
+    with contextlib.suppress(WireError):
+        images = _verify_slot(flash, reply, second)
+        _complete_slot(flash, reply, second)
+        record = InstallRecord(way_back=WayBack(images, OsVersion(reply.os_version)))
+        replace_region(flash, RECORD_REGIONS[0], encode_record(record, 1))
+    _complete_slot(flash, reply, first)
+
+
+def _verify_slot(flash: PartitionFlash, reply: FactoryReply, slot: str) -> tuple[SlotImage, ...]:
+    """The factory's OS as it is in a slot; WireError if it is not."""
     trusted = [load_pem_x509_certificate(each.encode("ascii")) for each in reply.trusted_os_certificates]
-    for name, tail in reply.boot_components:  # all of them, before a byte is written: the machine runs from these slots
-        payload = flash.beginning(boot_region(name), reply.payload_bytes.get(name, 0))
-        try:
-            image_package.verify(image_package.parse(payload + tail), trusted)
-        except WireError as error:
-            raise DataFolderError(
-                f"{name}: expected the OS {reply.os_version} of the factory on the disk, found another",
-                remedy="Publish the release of this device image first, or flash the image of the newest release.",
-            ) from error
+    images = []
     for name, tail in reply.boot_components:
-        flash.complete(boot_region(name), tail, reply.payload_bytes[name])
+        data = flash.beginning(os_region(name, slot), reply.payload_bytes.get(name, 0)) + tail
+        try:
+            package = image_package.verify(image_package.parse(data), trusted)
+        except WireError as error:
+            raise WireError(name, expected="the factory's OS", got=error.message) from error
+        images.append(
+            SlotImage(
+                component_id=package.component_id,
+                image_id=package.image_id,
+                image_type=package.image_type,
+                name=name,
+                slot=slot,
+                size=len(data),
+                sha256=sha256(data).digest(),
+            )
+        )
+    return tuple(images)
+
+
+def _complete_slot(flash: PartitionFlash, reply: FactoryReply, slot: str) -> None:
+    for name, tail in reply.boot_components:
+        flash.complete(os_region(name, slot), tail, reply.payload_bytes[name])
 
 
 def trust_repository(flash: Flash, root: str) -> None:

@@ -13,9 +13,12 @@ from armillary.device.machine import network
 from armillary.device.machine.attached_computer import attached_computer
 from armillary.device.machine.beforehand import Beforehand
 from armillary.device.machine.console import say
+from armillary.device.machine.reporting import report
+from armillary.device.machine.slot_state import mend_record
 from armillary.device.machine.words import Word, Words
 from armillary.device.process import Device
 from armillary.device.settings import DeviceSettings
+from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.log_lines import plain_line
 from armillary.engines.flash.os_disk import OsDisk
 from armillary.wire.device_image import service_link
@@ -29,6 +32,10 @@ def be_device(folder: Path, disk: OsDisk, words: Words, begun: Beforehand) -> No
     Raises:
         ArmillaryError: the device does not start.
     """
+    place = DeviceFolder(folder)
+    if mended := mend_record(place, disk):
+        say(mended)
+        report(place, [mended])
     settings = replace(settings_of_machine(), begin_test=begun.begin_test)
     device = Device(folder, settings=settings, disk=disk, boot_rom=begun.boot_rom)
     asyncio.run(_be_device(device, words))

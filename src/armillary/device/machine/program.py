@@ -102,8 +102,15 @@ def main() -> None:
         sys.exit(1)
     folder, told = DeviceFolder(FOLDER), told_by_process_1()
     report(folder, told.faults)
+    is_device = folder.is_finished()
+
+    def lost(sentence: str) -> None:
+        """A machine that is no device yet may be on firmware that has never heard of its disk."""
+        say(sentence)
+        report(folder, [sentence] if is_device else [])
+
     try:
-        disk = open_os_disk(Path(node), COMPONENTS)
+        disk = open_os_disk(Path(node), COMPONENTS, lost=lost)
         become_device(folder, words, disk, keeps=told.keeps)
         gc.disable()  # searches among what is loaded are a tenth of loading it, and nothing of it is garbage
         with no_authorities(), hollow(*UNUSED):

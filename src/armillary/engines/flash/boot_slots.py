@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -57,11 +57,15 @@ class BootSlots(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EfiBootSlots:
-    """The slots of a machine with UEFI; ``partitions`` are those that the firmware starts, by slot."""
+    """The slots of a machine with UEFI; ``partitions`` are those that the firmware starts, by slot.
+
+    ``lost`` gets a sentence for each boot entry that was missing and is made again.
+    """
 
     partitions: Mapping[str, Partition]
     variables: Path = EFI_VARIABLES
     loader: str = LOADER
+    lost: Callable[[str], None] = lambda _sentence: None
 
     def booted(self) -> str:
         """See :class:`BootSlots`."""
@@ -99,6 +103,7 @@ class EfiBootSlots:
                 taken.add(found[slot])
                 option = encode_load_option(f"Armillary slot {slot}", self.partitions[slot], self.loader)
                 self._write(f"Boot{found[slot]:04X}", option)
+                self.lost(f"the firmware had no boot entry that starts slot {slot}; it was made")
         return found
 
     def _starts(self, option: bytes) -> UUID:

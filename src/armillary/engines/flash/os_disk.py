@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,8 +52,12 @@ class OsDisk:
                 self.slots.start_next(other_slot(slot), settled=other_slot(slot))
 
 
-def open_os_disk(disk: Path, components: Sequence[str]) -> OsDisk:
+def open_os_disk(
+    disk: Path, components: Sequence[str], *, lost: Callable[[str], None] = lambda _sentence: None
+) -> OsDisk:
     """Open the slots of a chip's boot components on ``disk``; UEFI or U-Boot starts the first component.
+
+    ``lost`` gets a sentence for each boot entry of UEFI firmware that was missing and is made again.
 
     Raises:
         DataFolderError: the disk cannot be read, has no partition table, or lacks a slot.
@@ -73,7 +77,7 @@ def open_os_disk(disk: Path, components: Sequence[str]) -> OsDisk:
         environment = partition_node(disk, partitions[uboot_slots.PARTITION].number)
         return OsDisk(nodes, UBootSlots(environment), components[0])
     started = {slot: partitions[slot_partition(components[0], slot)] for slot in SLOTS}
-    return OsDisk(nodes, EfiBootSlots(started), components[0])
+    return OsDisk(nodes, EfiBootSlots(started, lost=lost), components[0])
 
 
 def slot_partition(component: str, slot: str) -> str:

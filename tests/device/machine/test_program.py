@@ -56,7 +56,7 @@ def done(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, disk: OsDisk) -> list[
     monkeypatch.setattr(network, "modem_card", lambda: "eth9")
     monkeypatch.setattr(cellular, "online", online)
     monkeypatch.setattr(program, "DeviceFolder", lambda _place: folder)
-    monkeypatch.setattr(program, "open_os_disk", lambda node, components: done.append((node, components)) or disk)
+    monkeypatch.setattr(program, "open_os_disk", lambda node, components, **_: done.append((node, components)) or disk)
     monkeypatch.setattr(program.time, "sleep", stop)
     monkeypatch.setattr(program, "hollow", lambda *_: contextlib.nullcontext())
     monkeypatch.setattr(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,28 @@ def test_a_device_whose_tpm_is_gone_does_not_start_says_and_reports_it(
         "the data partition was damaged",
         "the device did not start: TPM device:/dev/tpmrm0: IO failure",
     ]
+
+
+@pytest.mark.parametrize("is_device", [True, False])
+def test_what_the_firmware_has_lost_is_said_and_of_a_device_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_device: bool
+) -> None:
+    """Firmware that has never heard of a new machine's disk is no fault."""
+    finished = [is_device, True]
+    monkeypatch.setattr(DeviceFolder, "is_finished", lambda _self: finished.pop(0) if finished else True)
+
+    def open_disk(_node: object, _components: object, *, lost: Callable[[str], None]) -> None:
+        lost("the firmware had no boot entry that starts slot a; it was made")
+        raise DataFolderError("enough")
+
+    told = DeviceFolder(tmp_path / "device")
+    monkeypatch.setattr(program, "told_by_process_1", lambda: Told(keeps=True, faults=()))
+    monkeypatch.setattr(program, "DeviceFolder", lambda _place: told)
+    monkeypatch.setattr(program, "open_os_disk", open_disk)
+    with pytest.raises(SystemExit):
+        program.main()
+    assert "the firmware had no boot entry" in capsys.readouterr().out
+    assert any("the firmware had no boot entry" in each for _, each, _ in waiting(told)) == is_device
 
 
 @pytest.mark.parametrize("keeps", [True, False])

@@ -95,8 +95,9 @@ def boot(
         raise typer.BadParameter(f"--trial: expected seconds, got {trial}")
     if machine is not None:
         from armillary.cli.device_image.machine import be_machine  # noqa: PLC0415 - most devices are processes
+        from armillary.cli.release.board_file import board_bytes  # noqa: PLC0415 - as above
 
-        be_machine(data, machine, as_json=as_json)
+        be_machine(data, machine, board=None if board is None else board_bytes(board), as_json=as_json)
         return
     settings = device_settings(
         trial=trial,

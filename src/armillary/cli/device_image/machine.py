@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from armillary.cli.device_image.handed_board import board_words
 from armillary.cli.device_image.machine_options import MachineChoice
 from armillary.cli.terminal.output import inert, note
 from armillary.device_image.cores.attached import attached_cores
@@ -23,8 +24,9 @@ from armillary.device_image.virtual_machine import HOST_ADDRESS, MachineSettings
 _LOOK_S = 3600.0
 
 
-def be_machine(data: Path, choice: MachineChoice, *, as_json: bool) -> None:
+def be_machine(data: Path, choice: MachineChoice, *, board: bytes | None = None, as_json: bool) -> None:
     """Boot a machine whose disk is in ``data`` until it switches itself off, or until Ctrl-C."""
+    handed = board_words(data.absolute(), choice.machine, board)
     image = choice.image or recipe_folder().parent / ".image" / choice.machine
     settings = MachineSettings(
         folder=data.absolute(), image=image, machine=choice.machine, tpm=choice.tpm, enrolment=choice.enrolment
@@ -36,7 +38,7 @@ def be_machine(data: Path, choice: MachineChoice, *, as_json: bool) -> None:
     with (
         _link(data, choice) as link,
         attached_cores(choice.cores) as words,
-        _switched_on(replace(settings, attached=(*words, *_words(link))), choice) as virtual,
+        _switched_on(replace(settings, attached=(*handed, *words, *_words(link))), choice) as virtual,
     ):
         while virtual.is_on:
             for said in virtual.lines(within_s=_LOOK_S):

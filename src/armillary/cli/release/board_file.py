@@ -17,8 +17,13 @@ def load_board(given: str) -> Board:
         InvalidArgumentError: neither is there, or the file cannot be read.
         ManifestError: the file is no board.
     """
+    return parse(board_bytes(given))
+
+
+def board_bytes(given: str) -> bytes:
+    """The file that :func:`load_board` reads, which is a board; it raises as that does."""
     if given in content.board_folders():
-        return parse(content.board_file(given))
+        return content.board_file(given)
     try:
         with Path(given).open("rb") as file:
             data = file.read(LIMIT_BYTES + 1)
@@ -28,6 +33,7 @@ def load_board(given: str) -> Board:
             remedy="Name a board; docs/reference/boards.md has its format.",
         ) from error
     try:
-        return parse(data)
+        parse(data)
     except ManifestError as error:
         raise ManifestError(f"{given}: {error.path}", expected=error.expected, got=error.got) from error
+    return data

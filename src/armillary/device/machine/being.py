@@ -15,11 +15,14 @@ from armillary.device.machine.beforehand import Beforehand
 from armillary.device.machine.console import say
 from armillary.device.machine.reporting import report
 from armillary.device.machine.slot_state import mend_record
+from armillary.device.machine.wired_board import serial_ports_of, wired_board
 from armillary.device.machine.words import Word, Words
 from armillary.device.process import Device
 from armillary.device.settings import DeviceSettings
+from armillary.device.state.configuration import load_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.log_lines import plain_line
+from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.os_disk import OsDisk
 from armillary.wire.device_image import service_link
 
@@ -33,10 +36,13 @@ def be_device(folder: Path, disk: OsDisk, words: Words, begun: Beforehand) -> No
         ArmillaryError: the device does not start.
     """
     place = DeviceFolder(folder)
-    if mended := mend_record(place, disk):
-        say(mended)
-        report(place, [mended])
+    told = wired_board(load_configuration(FileFlash(place.flash)).chip)
+    for sentence in filter(None, (mend_record(place, disk), told.fault)):
+        say(sentence)
+        report(place, [sentence])
     settings = replace(settings_of_machine(), begin_test=begun.begin_test)
+    if told.board is not None:
+        settings = replace(settings, board=told.board, serial_ports=serial_ports_of(told.board))
     device = Device(folder, settings=settings, disk=disk, boot_rom=begun.boot_rom)
     asyncio.run(_be_device(device, words))
 

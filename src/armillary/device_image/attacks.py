@@ -37,10 +37,12 @@ from armillary.wire.disk.gpt import SECTOR_BYTES
 
 # The first words of everything of ours that is started from a slot.
 _SLOT: Final = "armillary: slot"
+# Folder of a stranger's keys, below an attack's own.
+STRANGER: Final = "stranger"
 _ROOT_FROM: Final = re.compile(r"verified root from (\S+)")
 _BOOT_FAILED: Final = "armillary: boot failed"
 # The firmware's own entry for the disk, after those of both slots: it starts one of the same files, or nothing.
-_NOTHING_LEFT: Final = ("failed to load Boot0003", "U-Boot: no slot starts")
+NOTHING_LEFT: Final = ("failed to load Boot0003", "U-Boot: no slot starts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +87,24 @@ def _flipped(section: str) -> Callable[[bytes, Path], bytes]:
     return change
 
 
-def _another_root(image: bytes, _: Path) -> bytes:
+def another_root(image: bytes, _: Path) -> bytes:
     """The command line binds another root, as whoever wants to boot a root of their own would write it."""
     place, size = sections_of(image)[".cmdline"]
     bound = unified.verified_root(image).root_hash.encode("ascii")
     return image[:place] + image[place : place + size].replace(bound, bound[::-1]) + image[place + size :]
 
 
-def _unsigned(image: bytes, folder: Path) -> bytes:
+def unsigned(image: bytes, folder: Path) -> bytes:
+    """Without a signature."""
     (folder / "signed.efi").write_bytes(image)
     (folder / "unsigned.efi").unlink(missing_ok=True)
     run(["osslsigncode", "remove-signature", "-in", folder / "signed.efi", "-out", folder / "unsigned.efi"])
     return (folder / "unsigned.efi").read_bytes()
 
 
-def _signed_by_a_stranger(image: bytes, folder: Path) -> bytes:
-    return unified.sign(_unsigned(image, folder), secure_boot_keys(folder / "stranger")["signing"])
+def signed_by_a_stranger(image: bytes, folder: Path) -> bytes:
+    """With the signature of a key that is made in ``folder``."""
+    return unified.sign(unsigned(image, folder), secure_boot_keys(folder / STRANGER)["signing"])
 
 
 def _truncated(image: bytes, _: Path) -> bytes:
@@ -130,9 +134,9 @@ def _leaves_of_the_tree(content: bytearray, root: VerifiedRoot) -> None:
 ATTACKS: Final = (
     Attack("signed file: one bit of the kernel", _flipped(".linux")),
     Attack("signed file: one bit of the initial file system", _flipped(".initrd")),
-    Attack("signed file: another root hash in the command line", _another_root),
-    Attack("signed file: unsigned", _unsigned),
-    Attack("signed file: signed by another key", _signed_by_a_stranger),
+    Attack("signed file: another root hash in the command line", another_root),
+    Attack("signed file: unsigned", unsigned),
+    Attack("signed file: signed by another key", signed_by_a_stranger),
     Attack("signed file: truncated", _truncated),
     Attack("root: one bit of the first data block", root=_first_data_block),
     Attack("root: one bit of every fourth data block", root=_many_data_blocks),
@@ -183,7 +187,7 @@ def _play(attack: Attack, image: Path, folder: Path, within_s: float) -> Outcome
                 root = roots.get(found[1], "") if found else ""
             elif line.startswith(_BOOT_FAILED):
                 ours.add("?" if attack.root is None else "")
-            if READY in line or any(text in line for text in _NOTHING_LEFT):
+            if READY in line or any(text in line for text in NOTHING_LEFT):
                 started = line.rpartition("(slot ")[2][:1] if READY in line else ""
                 started = root if started and attack.root is not None else started
                 break

@@ -18,6 +18,7 @@ from armillary.content import chip_document
 from armillary.device_image.architecture.table import architecture_of
 from armillary.device_image.packages import write_packages
 from armillary.device_image.power.later import make_later
+from armillary.device_image.reference.document import FILE as REFERENCE_VALUES
 from armillary.device_image.virtual_machine import HOST_ADDRESS, TPM
 from armillary.errors import HostError
 
@@ -81,20 +82,32 @@ class TrialService:
         with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - the descriptor carries the mode
             json.dump(enrolment, file)
 
-    def publish_next(self) -> None:
+    def publish_next(self, *, security_version: int = 1) -> None:
         """Publish a later OS: both its packages are others than those of all before."""
         number = self._state["releases"] + 1
         self._keep(releases=number)  # first: a name is never given twice
         later = make_later(self._image, self._folder / "later", number=number)
-        self._publish(later, f"27.{number}")
+        self._publish(later, f"27.{number}", security_version)
 
     @property
     def _data(self) -> Path:
         return self._folder / "data"
 
-    def _publish(self, built: Path, version: str) -> None:
+    def demand_reference_values(self) -> None:
+        """Have the catalog attest only what the build of the image states of its start, and of this firmware.
+
+        Where nobody has seen this host's firmware, it is taken as the machine measured it, which has to be attested.
+        """
+        values = self._image / REFERENCE_VALUES
+        self.ask("attestation-policy", "firmware", "add", str(values), "--catalog", CATALOG, "--yes")
+        if "0" not in json.loads(values.read_bytes())["origins"]:
+            (device,) = self.ask("device", "list")
+            words = ("--device", device["device_id"], "--catalog", CATALOG, "--yes")
+            self.ask("attestation-policy", "firmware", "take", *words)
+
+    def _publish(self, built: Path, version: str, security_version: int = 1) -> None:
         chip = profile.parse(chip_document(architecture_of(self._image).chip))
-        packages = write_packages(built, chip, security_version=1, into=self._folder)
+        packages = write_packages(built, chip, security_version=security_version, into=self._folder)
         given = [f"--component={name}={file}" for name, file in packages.items()]
         self.ask("release", "create", "--chip", chip.name, "--os-version", version, "--os-feed", "Retail", *given)
         for verb in ("sign", "publish"):

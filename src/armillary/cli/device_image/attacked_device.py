@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A machine that is a device of a service of its own, to be attacked: enrolled, attested, switched off."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from armillary.cli.device_image.trial_service import TrialService
+from armillary.device_image.architecture.table import architecture_of
+from armillary.device_image.tampering.attacks import DeviceAttack, End, Outcome
+from armillary.device_image.tampering.older_os import SLOTS_ALONE, WHOLE, OlderOs
+from armillary.device_image.tampering.playing import Victim, play_all
+from armillary.device_image.virtual_machine import MachineSettings, prepare
+from armillary.errors import HostError
+
+# What the OS that the machine takes has, before the older one is put back.
+NEWER: int = 2
+
+
+@contextlib.contextmanager
+def attacked_device(image: Path, folder: Path, *, within_s: float) -> Iterator[tuple[Victim, TrialService]]:
+    """Make both below ``folder``; the catalog demands what the build states of the image's start.
+
+    Raises:
+        HostError: the machine is not attested.
+    """
+    told = folder / "enrolment.json"
+    settings = MachineSettings(
+        folder=folder / "machine", image=image, machine=architecture_of(image).name, enrolment=told
+    )
+    prepare(settings)
+    service = TrialService(folder / "service", image)
+    with contextlib.ExitStack() as stack:
+        stack.callback(service.close)
+        service.start()
+        service.prepare(settings.folder, told)
+        victim = Victim(settings, image, within_s=within_s)
+        end, lines = victim.start()
+        if end is not End.ATTESTED:
+            raise HostError(
+                f"the machine is not attested before any attack: {' | '.join(lines[-3:])}",
+                remedy="Look at what it says: armillary device boot --machine.",
+            )
+        service.demand_reference_values()
+        yield victim, service
+
+
+def play_on_device(
+    image: Path, folder: Path, attacks: tuple[DeviceAttack, ...], *, within_s: float
+) -> Iterator[Outcome]:
+    """Play attacks on a machine that is a device, and two by an older OS; each outcome as it comes."""
+    with attacked_device(image, folder, within_s=within_s) as (victim, service):
+        yield from play_all(victim, attacks)
+        older = OlderOs(victim, lambda: service.publish_next(security_version=NEWER))
+        older.take_update()
+        for name in (WHOLE, SLOTS_ALONE):
+            yield older.play(name)

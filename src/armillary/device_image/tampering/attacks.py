@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The attacks on a machine that is a device, and when one of them is accepted.
+
+What is changed is either *believed* by somebody (the keys of Secure Boot, the program that the firmware starts), or it
+only says what is tried first (boot entries, their order, the partition table). Of the first kind an attack is
+**accepted** if the service attests the machine that started with it: nothing on the machine can be asked, since who
+writes the flash decides what the firmware believes. Of the second kind the machine may come up and be attested, because
+all that runs was verified; it is accepted if something runs that was not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from armillary.device_image import attacks as content
+from armillary.device_image.architecture.table import Architecture
+from armillary.device_image.disk import ROOT, STARTED, STARTED_FILE, boot_partition, layout
+from armillary.device_image.firmware import variables
+from armillary.device_image.keys import secure_boot_keys
+from armillary.device_image.tampering import tables, variables as change
+from armillary.engines.flash.os_disk import slot_partition
+from armillary.wire.device_image.unified_sections import sections_of
+
+
+class End(enum.Enum):
+    """What came of a start."""
+
+    ATTESTED = "attested"
+    NOT_ATTESTED = "runs, not attested"
+    NOTHING = "does not start"
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What an attacker has: the image's architecture, its signed file and its root, and a folder of their own."""
+
+    architecture: Architecture
+    signed: bytes
+    root: bytes
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceAttack:
+    """One attack.
+
+    ``store`` changes the firmware's variables, ``table`` the partition table; ``foreign`` makes what is in a partition
+    that somebody else adds. ``is_believed`` and the texts of ``ran`` (of the console) say when it is accepted;
+    ``ends`` is what comes of it otherwise.
+    """
+
+    name: str
+    ends: End
+    store: Callable[[bytes, Tools], bytes] | None = None
+    table: tables.Change | None = None
+    foreign: Callable[[Tools], bytes] | None = None
+    is_believed: bool = False
+    ran: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an attack; ``came_back``: the machine was attested, at the latest once it was put right."""
+
+    name: str
+    end: End
+    accepted: bool
+    came_back: bool
+    seconds: float
+    lines: tuple[str, ...] = dataclasses.field(repr=False)
+
+
+def is_accepted(attack: DeviceAttack, end: End, lines: tuple[str, ...]) -> bool:
+    """Whether what was changed was believed, or ran."""
+    return (attack.is_believed and end is End.ATTESTED) or any(text in line for line in lines for text in attack.ran)
+
+
+def attacks_on_device(seed: int) -> tuple[DeviceAttack, ...]:
+    """All of them; the seed chooses the places of flipped bits."""
+    return (*_on_variables(seed), *_on_order(seed), *_on_table(seed))
+
+
+def _on_variables(seed: int) -> tuple[DeviceAttack, ...]:
+    def keys(name: str, ends: End = End.NOT_ATTESTED) -> DeviceAttack:
+        changed = change.flipped_contents((name,), seed=seed)
+        return DeviceAttack(f"variables: bits of {name}", ends, lambda store, _: changed(store), is_believed=True)
+
+    volume, cut = change.flipped_volume(seed), change.cut_off("db")
+    return (
+        keys("PK"),
+        keys("KEK"),
+        keys("db", End.NOTHING),
+        keys("dbx"),
+        DeviceAttack(
+            "variables: bits of the store's header", End.NOT_ATTESTED, lambda store, _: volume(store), is_believed=True
+        ),
+        DeviceAttack("variables: erased from db on", End.NOT_ATTESTED, lambda store, _: cut(store), is_believed=True),
+        DeviceAttack("variables: none, Secure Boot in setup mode", End.NOT_ATTESTED, _empty, is_believed=True),
+        DeviceAttack(
+            "variables: none, an unsigned kernel of a stranger",
+            End.NOT_ATTESTED,
+            _empty,
+            tables.foreign_first(slot_partition(STARTED, "a")),
+            _strange_unsigned,
+            is_believed=True,
+        ),
+        DeviceAttack(
+            "variables: a stranger's keys, a kernel signed by them",
+            End.NOT_ATTESTED,
+            _strange_keys,
+            tables.foreign_first(slot_partition(STARTED, "a")),
+            _strange_signed,
+            is_believed=True,
+        ),
+    )
+
+
+def _on_order(seed: int) -> tuple[DeviceAttack, ...]:
+    def of(name: str, changed: Callable[[bytes], bytes]) -> DeviceAttack:
+        return DeviceAttack(f"slot state: {name}", End.ATTESTED, lambda store, _: changed(store))
+
+    return (
+        of("bits of the boot entries", change.flipped_contents(change.ENTRIES, seed=seed)),
+        of("bits of the boot entries' headers", change.flipped_headers(change.ENTRIES, seed=seed)),
+        of("bits of the order and of the next slot", change.flipped_contents(change.SLOT_STATE, seed=seed)),
+        of("no entries, no order", change.removed((*change.ENTRIES, *change.SLOT_STATE))),
+    )
+
+
+def _on_table(seed: int) -> tuple[DeviceAttack, ...]:
+    def of(name: str, table: tables.Change, ends: End = End.ATTESTED) -> DeviceAttack:
+        return DeviceAttack(f"partition table: {name}", ends, table=table)
+
+    return (
+        of("bits of the first header", tables.first_header(seed)),
+        of("bits of the first entries", tables.first_entries(seed)),
+        of("bits of the second header", tables.second_header(seed)),
+        of("bits of both headers", tables.both_headers(seed), End.NOTHING),
+        of("the root of slot A is where the data are", tables.root_a_at_data),
+        of("what starts in slot A lies over its root", tables.started_a_in_root_a),
+        of("the data lie over the root of slot A", tables.data_over_root_a),
+        of("two partitions with one GUID", tables.equal_guids),
+        DeviceAttack(
+            "partition table: a stranger's kernel with slot A's GUID",
+            End.ATTESTED,
+            table=tables.foreign_first(slot_partition(STARTED, "a")),
+            foreign=_strange_root,
+            ran=("boot failed: neither slot has",),
+        ),
+        DeviceAttack(
+            "partition table: a stranger's root with slot A's name",
+            End.ATTESTED,
+            table=tables.foreign_first(slot_partition(ROOT, "a")),
+            foreign=_changed_root,
+            ran=("verified root from /dev/vda1",),
+        ),
+    )
+
+
+def _empty(_: bytes, tools: Tools) -> bytes:
+    """A firmware that has never been told anything: Secure Boot is off, and whoever comes first gives it keys."""
+    return tools.architecture.empty_variables.read_bytes()
+
+
+def _strange_keys(_: bytes, tools: Tools) -> bytes:
+    keys = secure_boot_keys(tools.folder / content.STRANGER)
+    return variables(layout(), STARTED, keys, architecture=tools.architecture)
+
+
+def _renamed(signed: bytes) -> bytes:
+    """Another name of the system in its description, which is measured and read by nobody on the machine."""
+    place, size = sections_of(signed)[".osrel"]
+    return signed[:place] + signed[place : place + size].replace(b"Armillary", b"Attackers") + signed[place + size :]
+
+
+def _strange_unsigned(tools: Tools) -> bytes:
+    return _started(content.unsigned(_renamed(tools.signed), tools.folder), tools)
+
+
+def _strange_signed(tools: Tools) -> bytes:
+    return _started(content.signed_by_a_stranger(_renamed(tools.signed), tools.folder), tools)
+
+
+def _strange_root(tools: Tools) -> bytes:
+    changed = content.another_root(tools.signed, tools.folder)
+    return _started(content.signed_by_a_stranger(changed, tools.folder), tools)
+
+
+def _started(signed: bytes, tools: Tools) -> bytes:
+    """A partition that the firmware starts this from."""
+    file = tools.folder / STARTED_FILE
+    boot_partition(signed, file, tools.architecture.started_file)
+    return file.read_bytes()
+
+
+def _changed_root(tools: Tools) -> bytes:
+    changed = bytearray(tools.root)
+    changed[1024 + 64] ^= 1  # behind the magic number of EROFS: it would mount
+    return bytes(changed)

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plays attacks on one machine that is a device: it is changed while it is off, switched on, and put right again.
+
+Its disk and its variables as they were are kept beside it, and put back after each attack. Its TPM goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from armillary.device_image import disk
+from armillary.device_image.architecture.hardware import HARDWARE
+from armillary.device_image.architecture.table import architecture_of
+from armillary.device_image.attacks import NOTHING_LEFT
+from armillary.device_image.tampering.attacks import DeviceAttack, End, Outcome, Tools, is_accepted
+from armillary.device_image.tampering.tables import Tables, foreign_place
+from armillary.device_image.tools import run
+from armillary.device_image.virtual_machine import DISK, MachineSettings, running
+from armillary.errors import HostError
+from armillary.wire.disk.gpt import SECTOR_BYTES
+from armillary.wire.disk.gpt_writing import encode_tables
+
+_CHECKED_IN: Final = "check-in  verdict="
+ATTESTED: Final = f"{_CHECKED_IN}attested"
+# UEFI firmware that has tried all that it knows, and a device that refuses to be one.
+_NOTHING_LEFT: Final = (*NOTHING_LEFT, "No bootable option or device was found", "the device does not start")
+
+
+class Victim:
+    """A machine that is off, and was attested; ``image`` is what it was made of, ``within_s`` bounds a start."""
+
+    def __init__(self, settings: MachineSettings, image: Path, *, within_s: float) -> None:
+        self.settings = settings
+        self._image = image
+        self.within_s = within_s
+        self._disk = settings.folder / DISK
+        self._variables = settings.folder / HARDWARE[settings.machine].kept
+        self._good = settings.folder / "good"
+        self._layout = disk.layout()
+        self._signed = (image / "unified.efi").read_bytes()
+        self._root = (image / "root.img").read_bytes()
+
+    def keep(self) -> None:
+        """Keep the machine as it is now: what every attack is undone to."""
+        self._good.mkdir(exist_ok=True)
+        run(["cp", "--sparse=always", self._disk, self._good / DISK])
+        shutil.copyfile(self._variables, self._good / self._variables.name)
+
+    def play(self, attack: DeviceAttack) -> Outcome:
+        """Change the machine, switch it on, put it right; where it was not attested, switch it on once more."""
+        begun = time.monotonic()
+        self._change(attack)
+        end, lines = self.start()
+        self.put_right()
+        came_back = end is End.ATTESTED or self.start()[0] is End.ATTESTED
+        accepted = is_accepted(attack, end, lines)
+        return Outcome(attack.name, end, accepted, came_back, time.monotonic() - begun, lines)
+
+    def start(self) -> tuple[End, tuple[str, ...]]:
+        """Switch it on until it is clear what comes of it."""
+        seen, end = list[str](), End.NOTHING
+        with running(self.settings) as machine:
+            for line in machine.lines(within_s=self.within_s):
+                seen.append(line)
+                if _CHECKED_IN in line:
+                    end = End.ATTESTED if ATTESTED in line else End.NOT_ATTESTED
+                    break
+                if any(text in line for text in _NOTHING_LEFT):
+                    break
+            machine.pull_the_plug()
+        return end, tuple(seen)
+
+    def put_right(self) -> None:
+        """Undo an attack: disk and variables are as they were kept. The TPM goes on: nobody turns it back."""
+        shutil.copyfile(self._good / self._variables.name, self._variables)
+        run(["cp", "--sparse=always", self._good / DISK, self._disk])
+
+    def _change(self, attack: DeviceAttack) -> None:
+        with tempfile.TemporaryDirectory(prefix="armillary-attack-") as folder:
+            tools = Tools(architecture_of(self._image), self._signed, self._root, Path(folder))
+            if attack.store is not None:
+                self._variables.write_bytes(attack.store(self._variables.read_bytes(), tools))
+            foreign = b"" if attack.foreign is None else attack.foreign(tools)
+        if attack.table is None:
+            return
+        begin, end = attack.table(self._layout, Tables(*encode_tables(self._layout)))
+        with self._disk.open("r+b") as changed:
+            if foreign:
+                changed.truncate(_disk_bytes(begin))
+                changed.seek(foreign_place(self._layout) * SECTOR_BYTES)
+                changed.write(foreign)
+            changed.seek(0)
+            changed.write(begin)
+            changed.seek(-len(end), os.SEEK_END)
+            changed.write(end)
+
+
+def play_all(victim: Victim, attacks: Iterable[DeviceAttack]) -> Iterator[Outcome]:
+    """One attack after the other, each outcome as it comes.
+
+    Raises:
+        HostError: the machine is not attested before any attack: then no outcome would say anything.
+    """
+    end, lines = victim.start()
+    if end is not End.ATTESTED:
+        last = " | ".join(lines[-3:])
+        raise HostError(f"the machine is not attested before any attack: {last}", remedy="Look at what it says.")
+    victim.keep()
+    for attack in attacks:
+        yield victim.play(attack)
+
+
+def _disk_bytes(begin: bytes) -> int:
+    """How large a disk is by the header of its first table, which names the sector of the other one."""
+    return (int.from_bytes(begin[SECTOR_BYTES + 32 : SECTOR_BYTES + 40], "little") + 1) * SECTOR_BYTES

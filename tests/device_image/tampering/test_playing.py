@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attacks on a machine that is a device, played on a pretended one: what is accepted, what is put right, the control."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.fixtures.variable_store import store, variable
+
+from armillary.device_image import disk
+from armillary.device_image.architecture.hardware import VARIABLES
+from armillary.device_image.architecture.table import X86_64
+from armillary.device_image.tampering import playing
+from armillary.device_image.tampering.attacks import DeviceAttack, End, attacks_on_device, is_accepted
+from armillary.device_image.tampering.playing import Victim, play_all
+from armillary.device_image.tampering.tables import foreign_first, foreign_place
+from armillary.device_image.virtual_machine import DISK, MachineSettings
+from armillary.errors import HostError
+from armillary.wire.disk.gpt import SECTOR_BYTES
+from armillary.wire.disk.gpt_writing import encode_tables
+
+GOOD = store(variable("PK", bytes(60)), variable("db", bytes(60)), variable("Boot0001", b"x"))
+ATTESTED, REFUSED = "check-in  verdict=attested  purpose=client", "check-in  verdict=refused  purpose=update"
+Says = Callable[[Path], list[str]]
+
+
+class PretendedMachine:
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def lines(self, *, within_s: float) -> Iterator[str]:
+        assert within_s > 0
+        yield from self._lines
+
+    def pull_the_plug(self) -> None:
+        pass
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MachineSettings:
+    image = tmp_path / "image"
+    image.mkdir()
+    (image / "unified.efi").write_bytes(b"signed")
+    (image / "root.img").write_bytes(b"root")
+    folder = tmp_path / "machine"
+    folder.mkdir()
+    (folder / VARIABLES).write_bytes(GOOD)
+    begin, end = encode_tables(disk.layout())
+    with (folder / DISK).open("wb") as file:
+        file.truncate(disk.layout().sectors * SECTOR_BYTES)
+        file.write(begin)
+        file.seek(-len(end), 2)
+        file.write(end)
+    monkeypatch.setattr(playing, "architecture_of", lambda _image: X86_64)
+    return MachineSettings(folder=folder, image=image, machine="x86_64")
+
+
+def victim(settings: MachineSettings, monkeypatch: pytest.MonkeyPatch, says: Says) -> Victim:
+    @contextlib.contextmanager
+    def running(found: MachineSettings) -> Iterator[PretendedMachine]:
+        yield PretendedMachine(says(found.folder))
+
+    monkeypatch.setattr(playing, "running", running)
+    assert settings.image is not None
+    return Victim(settings, settings.image, within_s=1.0)
+
+
+def changed_keys(store: bytes, _: object) -> bytes:
+    return store.replace(bytes(60), b"\1" * 60)
+
+
+ATTACK = DeviceAttack("keys", End.NOT_ATTESTED, changed_keys, is_believed=True)
+
+
+def test_a_machine_that_is_believed_with_changed_keys_is_an_accepted_attack(
+    settings: MachineSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: a service that does not look makes every attack of this kind an accepted one."""
+    (outcome,) = play_all(victim(settings, monkeypatch, lambda _: [ATTESTED]), [ATTACK])
+    assert (outcome.accepted, outcome.end, outcome.came_back) == (True, End.ATTESTED, True)
+
+
+def test_a_machine_that_is_not_believed_is_put_right_and_is_again(
+    settings: MachineSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def says(folder: Path) -> list[str]:
+        return [ATTESTED if (folder / VARIABLES).read_bytes() == GOOD else REFUSED]
+
+    (outcome,) = play_all(victim(settings, monkeypatch, says), [ATTACK])
+    assert (outcome.accepted, outcome.end, outcome.came_back) == (False, End.NOT_ATTESTED, True)
+
+
+def test_a_machine_that_stays_away_is_said(settings: MachineSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    starts = iter([[ATTESTED], ["BdsDxe: No bootable option or device was found."], ["the device does not start: x"]])
+    (outcome,) = play_all(victim(settings, monkeypatch, lambda _: next(starts)), [ATTACK])
+    assert (outcome.accepted, outcome.end, outcome.came_back) == (False, End.NOTHING, False)
+
+
+def test_nothing_is_said_of_a_machine_that_was_not_attested_before(
+    settings: MachineSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(HostError, match="not attested before any attack"):
+        list(play_all(victim(settings, monkeypatch, lambda _: [REFUSED]), [ATTACK]))
+
+
+def test_the_disk_is_put_right(settings: MachineSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = settings.folder / DISK
+    data_at = disk.layout().partition(disk.DATA).first_lba * SECTOR_BYTES
+    before = place.read_bytes()[:SECTOR_BYTES]
+    seen = []
+
+    def says(folder: Path) -> list[str]:
+        with (folder / DISK).open("r+b") as file:
+            seen.append((file.read(SECTOR_BYTES), file.seek(0, 2)))
+            file.seek(foreign_place(disk.layout()) * SECTOR_BYTES)
+            seen.append(file.read(7))
+            file.seek(data_at)
+            file.write(b"start %d" % len(seen))
+        return [ATTESTED]
+
+    attack = DeviceAttack(
+        "x", End.ATTESTED, table=foreign_first("root-fs-a"), foreign=lambda _: b"foreign", ran=("verified root from x",)
+    )
+    (outcome,) = play_all(victim(settings, monkeypatch, says), [attack])
+    assert not outcome.accepted
+    assert seen[3] == b"foreign"
+    assert seen[2][1] > disk.layout().sectors * SECTOR_BYTES
+    with place.open("rb") as file:
+        assert file.read(SECTOR_BYTES) == before
+        file.seek(data_at)
+        assert file.read(7) == b"start 2"  # of the start before it was kept
+        assert file.seek(0, 2) == disk.layout().sectors * SECTOR_BYTES
+
+
+def test_what_runs_unverified_is_accepted_whatever_the_service_says() -> None:
+    attack = DeviceAttack("x", End.ATTESTED, ran=("verified root from /dev/vda1",))
+    line = "armillary: slot a, verified root from /dev/vda1"
+    assert is_accepted(attack, End.NOT_ATTESTED, (line,))
+    assert not is_accepted(attack, End.ATTESTED, (line.replace("vda1", "vda4"),))
+
+
+def test_every_region_is_attacked_once_by_a_name_of_its_own() -> None:
+    names = [each.name for each in attacks_on_device(1)]
+    assert len({*names}) == len(names)
+    for region in ("PK", "KEK", "db", "dbx", "boot entries", "order", "first header", "second header", "both headers"):
+        assert any(region in name for name in names), region
+    for each in attacks_on_device(1):  # one that nothing could show to be accepted would say nothing
+        assert each.is_believed or each.ran or each.ends is not End.NOT_ATTESTED

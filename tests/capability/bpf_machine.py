@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-LOAD, AND, EQUAL, GREATER_EQUAL, RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
+LOAD, AND, JUMP, EQUAL, GREATER_EQUAL, RETURN = 0x20, 0x54, 0x05, 0x15, 0x35, 0x06
 
 
 def run(program: bytes, *, number: int, architecture: int, arguments: Sequence[int] = ()) -> int:
@@ -25,6 +25,8 @@ def run(program: bytes, *, number: int, architecture: int, arguments: Sequence[i
             (accumulator,) = struct.unpack_from("=I", data, k)
         elif code == AND:
             accumulator &= k
+        elif code == JUMP:
+            position += k
         elif code == EQUAL:
             position += jump_true if accumulator == k else jump_false
         elif code == GREATER_EQUAL:

@@ -18,10 +18,12 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
 # linux/bpf_common.h and linux/filter.h
 LOAD_WORD = 0x20  # BPF_LD | BPF_W | BPF_ABS
 AND = 0x54  # BPF_ALU | BPF_AND | BPF_K
+JUMP = 0x05  # BPF_JMP | BPF_JA
 JUMP_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
 JUMP_GREATER_EQUAL = 0x35  # BPF_JMP | BPF_JGE | BPF_K
 RETURN = 0x06  # BPF_RET | BPF_K
@@ -39,7 +41,7 @@ OFFSET_ARGUMENTS = 16
 
 # BPF_MAXINSNS: the kernel refuses longer programs.
 INSTRUCTION_LIMIT = 4096
-# A jump offset has eight bits.
+# The offset of a jump that depends on something has eight bits.
 JUMP_LIMIT = 255
 
 
@@ -140,16 +142,40 @@ def assemble(
     ]
     if number_limit is not None:
         program += [Instruction(JUMP_GREATER_EQUAL, 0, 1, number_limit), Instruction(RETURN, 0, 0, default)]
-    for rule in ordered:
-        body = _body(rule.cases, default)
-        if len(body) > JUMP_LIMIT:
-            raise ValueError(f"system call {rule.number}: {len(body)} instructions, a jump reaches {JUMP_LIMIT}")
-        program.append(Instruction(JUMP_EQUAL, 0, len(body), rule.number))
-        program += body
-    program.append(Instruction(RETURN, 0, 0, default))
+    program += _search(_stretches(ordered, default))
     if len(program) > INSTRUCTION_LIMIT:
         raise ValueError(f"{len(program)} instructions, the kernel takes {INSTRUCTION_LIMIT}")
     return b"".join(instruction.encode() for instruction in program)
+
+
+# The first of a stretch of numbers, and what decides about all of them.
+_Stretch = tuple[int, list[Instruction]]
+
+
+def _stretches(ordered: Sequence[Rule], default: int) -> list[_Stretch]:
+    """All numbers from 0 on, in as few stretches as decide alike, of rules in the order of their numbers."""
+    unnamed = [Instruction(RETURN, 0, 0, default)]
+    found: list[_Stretch] = []
+    following = 0
+    for rule in ordered:
+        if rule.number > following:
+            found.append((following, unnamed))
+        found.append((rule.number, _body(rule.cases, default)))
+        following = rule.number + 1
+    found.append((following, unnamed))
+    return [found[0], *(later for earlier, later in pairwise(found) if later[1] != earlier[1])]
+
+
+def _search(stretches: Sequence[_Stretch]) -> list[Instruction]:
+    """Instructions that find a number by halves: the kernel tries every number when it takes a filter."""
+    if len(stretches) == 1:
+        return stretches[0][1]
+    middle = len(stretches) // 2
+    first = stretches[middle][0]
+    below, above = _search(stretches[:middle]), _search(stretches[middle:])
+    if len(below) <= JUMP_LIMIT:
+        return [Instruction(JUMP_GREATER_EQUAL, len(below), 0, first), *below, *above]
+    return [Instruction(JUMP_GREATER_EQUAL, 0, 1, first), Instruction(JUMP, 0, 0, len(below)), *below, *above]
 
 
 def _body(cases: Sequence[Case], default: int) -> list[Instruction]:
@@ -163,6 +189,8 @@ def _body(cases: Sequence[Case], default: int) -> list[Instruction]:
                 block.append(Instruction(AND, 0, 0, check.mask))
             # To the end of this case's block: the checks that follow and the return.
             remaining = sum(2 + (later.mask != 0xFFFFFFFF) for later in case.checks[index + 1 :]) + 1
+            if remaining > JUMP_LIMIT:
+                raise ValueError(f"a case of {len(case.checks)} checks: a jump reaches {JUMP_LIMIT} instructions")
             block.append(Instruction(JUMP_EQUAL, 0, remaining, check.value))
         block.append(Instruction(RETURN, 0, 0, case.action))
         body += block

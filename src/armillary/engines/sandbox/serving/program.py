@@ -29,6 +29,7 @@ import errno
 import fcntl
 import gc
 import json
+import mmap
 import os
 import select
 import signal
@@ -40,7 +41,9 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-MESSAGE_LIMIT_BYTES = 1 << 18
+MESSAGE_LIMIT_BYTES = 1 << 18  # of a start
+GROUPS_LIMIT_BYTES = 1 << 14  # of where its groups are
+WOKEN_BYTES = 64  # One byte is one signal, and all are served at once.
 DESCRIPTOR_LIMIT, DESCRIPTOR_BYTES = 64, 4
 FIXED_DESCRIPTORS = 4  # status, channel, standard output, standard error
 INFORMATION_LIMIT_BYTES = 4096
@@ -84,7 +87,7 @@ class Start:
         self.application = 0
         self.code = 0
         self.wanted = True  # The device has not asked for its end
-        self.information, self.said = -1, b""  # What bwrap tells about its sandbox, until it was read
+        self.information = -1  # What bwrap tells about its sandbox, until it was read
         self.ready = -1  # Pipe with one byte, which bwrap reads, and then closes it, when the sandbox is made
         self.input = -1  # Of the placeholder, which waits for it
 
@@ -126,6 +129,8 @@ class Server:
         self._control.set_inheritable(False)
         self._starts: dict[int, Start] = {}  # By status socket
         self._poll = select.poll()
+        # For a request: to make as much anew for each one takes its time. What is not used of it is no memory.
+        self._room = mmap.mmap(-1, MESSAGE_LIMIT_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)  # Of what waits in sandboxes, no application's
         self._woken, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._own_namespaces = kernel.namespaces_of("self")
@@ -149,12 +154,12 @@ class Server:
             start.wanted = False
             start.end()
         for start in left:
-            while start.information >= 0:  # a bwrap that were ended before it has told of it could leave a process
+            if start.information >= 0:  # a bwrap that were ended before it has told of it could leave a process
                 self._inform(start)
 
-    def _listen(self, descriptor: int, call: Callable[[], None]) -> None:
+    def _listen(self, descriptor: int, call: Callable[[], None], events: int = select.POLLIN) -> None:
         self._heard[descriptor] = call
-        self._poll.register(descriptor, select.POLLIN)
+        self._poll.register(descriptor, events)
 
     def _forget(self, descriptor: int) -> None:
         if self._heard.pop(descriptor, None) is not None:
@@ -167,12 +172,12 @@ class Server:
         """Begin one start; stop when the device has closed its end."""
         room = socket.CMSG_SPACE(DESCRIPTOR_LIMIT * DESCRIPTOR_BYTES)
         # recv_fds() would leave the descriptors open for every program that is executed.
-        said, ancillary, _, _ = self._control.recvmsg(MESSAGE_LIMIT_BYTES, room, socket.MSG_CMSG_CLOEXEC)
-        if not said:
+        length, ancillary, _, _ = self._control.recvmsg_into([self._room], room, socket.MSG_CMSG_CLOEXEC)
+        if not length:
             self._stop()
             return
         descriptors = [number for _, _, data in ancillary for (number,) in struct.iter_unpack("=i", data)]
-        asked = json.loads(said)
+        asked = json.loads(self._room[:length])
         if len(descriptors) != FIXED_DESCRIPTORS + len(asked["inherited"]):  # this process may open no more
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -220,7 +225,8 @@ class Server:
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
-        self._listen(start.information, lambda: self._inform(start))
+        # Only its end: bwrap writes word by word, and each would keep it from making the sandbox.
+        self._listen(start.information, lambda: self._inform(start), 0)
 
     def _spawn_wrapper(self, start: Start, information: int, block: int, waits: int) -> int:
         """Start bwrap with the descriptors it expects, and no other: each here is closed by an execution."""
@@ -244,21 +250,20 @@ class Server:
                 os.close(descriptor)
 
     def _inform(self, start: Start) -> None:
-        """Read what bwrap tells of its sandbox; when that is complete, bring the launcher into it."""
-        part = os.read(start.information, INFORMATION_LIMIT_BYTES)
-        start.said += part
-        if part and len(start.said) <= INFORMATION_LIMIT_BYTES:
-            return
+        """Read what bwrap tells of its sandbox until the end of it, and bring the launcher into that."""
+        said = b""
+        while len(said) <= INFORMATION_LIMIT_BYTES and (part := os.read(start.information, INFORMATION_LIMIT_BYTES)):
+            said += part
         self._forget(start.information)
         os.close(start.information)
         start.information = -1
         try:
-            first = int(json.loads(start.said)["child-pid"])
+            first = int(json.loads(said)["child-pid"])
             start.sandbox = os.pidfd_open(first)
             self._listen(start.sandbox, lambda: self._emptied(start))
             start.namespaces = kernel.namespaces_of(str(first))
         except (OSError, ValueError, KeyError) as error:
-            reason = "bwrap ended" if not start.said else str(error)
+            reason = "bwrap ended" if not said else str(error)
             self._fail(start, "namespaces", reason)
         self._proceed(start)
         self._finish(start)
@@ -296,7 +301,7 @@ class Server:
         if kinds:
             kernel.enter_namespaces(start.sandbox, kinds)
         try:
-            return self._fork(start, lambda _: self._launch(start, lambda: self._enter(start, later)))
+            return self._fork(start, lambda _: self._launch_inside(start, later))
         finally:
             if kinds:
                 self._come_back(kinds)
@@ -337,31 +342,45 @@ class Server:
             os.write(tell, str(process).encode())
             os._exit(0)
         os.close(tell)
-        self._launch(start, lambda: self._enter(start, later))
+        self._launch_inside(start, later)
 
     def _launch_plain(self, start: Start) -> None:
         """Be the launcher of a plain process."""
-        self._launch(start, None)
+        self._set_up(start, {start.channel})
+        self._launcher.serve(start.channel)
 
-    def _launch(self, start: Start, enter: Any) -> None:
-        """Be the launcher."""
+    def _launch_inside(self, start: Start, kinds: int) -> None:
+        """Be the launcher, and enter these namespaces: the mounts last, once bwrap has made them."""
+        self._set_up(start, {start.channel, start.ready, start.sandbox})
+        mounts = kernel.NAMESPACES["mnt"]
+        self._launcher.serve(
+            start.channel, lambda: self._approach(start, kinds & ~mounts), lambda: self._enter(start, kinds & mounts)
+        )
+
+    def _set_up(self, start: Start, kept: set[int]) -> None:
+        """Take the application's standard streams, and keep these descriptors beside them."""
         for source, target in ((start.nothing, 0), (start.output, 1), (start.errors, 2)):
             os.dup2(source, target)
-        kernel.close_all_but({start.channel} | ({start.ready, start.sandbox} if enter is not None else set()))
-        self._launcher.serve(start.channel, enter)
+        kernel.close_all_but(kept)
+
+    def _approach(self, start: Start, kinds: int) -> None:
+        """Enter what the sandbox has from its first moment on."""
+        kernel.end_with_parent()
+        groups = kernel.NAMESPACES["cgroup"]
+        if kinds & ~groups:
+            kernel.enter_namespaces(start.sandbox, kinds & ~groups)
+        if kinds & groups:
+            kernel.leave_groups_above()
 
     def _enter(self, start: Start, kinds: int) -> None:
-        """Wait until bwrap has made the sandbox, and enter the rest of it."""
-        kernel.end_with_parent()
+        """Wait until bwrap has made the sandbox, and enter its mounts."""
         readers = select.poll()
         readers.register(start.ready, 0)
         readers.poll()  # until nobody can read it any more
         unread = fcntl.ioctl(start.ready, termios.FIONREAD, bytes(4))
         if any(unread):
             raise OSError(errno.EPROTO, "bwrap ended")
-        kernel.enter_namespaces(start.sandbox, kinds & ~kernel.NAMESPACES["cgroup"])
-        if kinds & kernel.NAMESPACES["cgroup"]:
-            kernel.leave_groups_above()
+        kernel.enter_namespaces(start.sandbox, kinds)
         os.close(start.ready)
         os.close(start.sandbox)
 
@@ -369,7 +388,7 @@ class Server:
         """The device says in which groups the launcher is, and at last, by closing its side, that it wants the end."""
         said = b""
         with contextlib.suppress(ConnectionError):  # a device that closes it unread: the others' server goes on
-            said = os.read(start.status, MESSAGE_LIMIT_BYTES)
+            said = os.read(start.status, GROUPS_LIMIT_BYTES)
         if said:
             asked = json.loads(said)
             start.groups = (asked["group"], asked["groups"])
@@ -402,7 +421,7 @@ class Server:
 
     def _reap(self) -> None:
         """Take note of processes that ended."""
-        os.read(self._woken, MESSAGE_LIMIT_BYTES)
+        os.read(self._woken, WOKEN_BYTES)
         while True:
             try:
                 process, status = os.waitpid(-1, os.WNOHANG)

@@ -21,12 +21,14 @@ import os
 import resource
 import signal
 import socket
+import stat
 import struct
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 LIBC = ctypes.CDLL(None, use_errno=True)
+MOUNT = LIBC.mount  # Looked up once, by the fork server
 
 # System-call numbers that have no C library wrapper, by architecture.
 NUMBERS = {
@@ -79,9 +81,10 @@ def forbid_execution(asked: dict[str, Any]) -> None:
     self-test has seen it work, it is required.
     """
     for path in asked["paths"]:
-        kept = sum(mount for stat, mount in KEPT_MOUNT_FLAGS.items() if os.statvfs(path).f_flag & stat)
+        found = os.statvfs(path).f_flag
+        kept = sum(mount for flag, mount in KEPT_MOUNT_FLAGS.items() if found & flag)
         flags = kept | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_REMOUNT | MS_BIND
-        if LIBC.mount(None, path.encode(), None, ctypes.c_ulong(flags), None) < 0:
+        if MOUNT(None, path.encode(), None, ctypes.c_ulong(flags), None) < 0:
             code = ctypes.get_errno()
             if asked["required"] or code not in (errno.EPERM, errno.EACCES):
                 raise OSError(code, os.strerror(code), path)
@@ -145,16 +148,22 @@ def give_up_capabilities(machine: str) -> None:
     call(NUMBERS[machine]["capset"], ctypes.c_char_p(header), ctypes.c_char_p(bytes(24)))
 
 
-def restrict_with_landlock(rules: dict[str, Any], machine: str) -> None:
-    """Apply a Landlock ruleset; a path that does not exist is an error, not a rule less."""
-    first = NUMBERS[machine]["landlock"]
+def landlock_ruleset(rules: dict[str, Any], machine: str) -> int:
+    """A Landlock ruleset without a rule."""
     attributes = struct.pack("=QQQ", rules["handled_files"], rules["handled_network"], rules["scoped"])
     size = rules["attribute_bytes"]
-    ruleset = call(first, ctypes.c_char_p(attributes[:size]), ctypes.c_size_t(size), ctypes.c_uint32(0))
+    number = NUMBERS[machine]["landlock"]
+    return call(number, ctypes.c_char_p(attributes[:size]), ctypes.c_size_t(size), ctypes.c_uint32(0))
+
+
+def restrict_with_landlock(ruleset: int, rules: dict[str, Any], machine: str) -> None:
+    """Apply a ruleset with rules for these paths; one that does not exist is an error, not a rule less."""
+    first = NUMBERS[machine]["landlock"]
     for path, rights in rules["paths"]:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        allowed = rights if os.path.isdir(path) else rights & LANDLOCK_FILE_RIGHTS  # noqa: PTH112 - no pathlib here
-        allowed &= rules["handled_files"]
+        allowed = rights & rules["handled_files"]
+        if allowed & ~LANDLOCK_FILE_RIGHTS and not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            allowed &= LANDLOCK_FILE_RIGHTS
         rule = struct.pack("=Qi", allowed, descriptor)
         call(first + 1, ctypes.c_int(ruleset), ctypes.c_int(LANDLOCK_PATH_BENEATH), ctypes.c_char_p(rule), 0)
         os.close(descriptor)
@@ -162,11 +171,14 @@ def restrict_with_landlock(rules: dict[str, Any], machine: str) -> None:
     os.close(ruleset)
 
 
-def install_filter(program: bytes, machine: str, *, notify: bool) -> int:
+def filter_program(program: bytes) -> bytes:
+    """What seccomp(2) takes for a filter (struct sock_fprog): valid for as long as ``program`` is held."""
+    # u16 count, padding to a pointer's alignment, pointer
+    return struct.pack("=H6xQ", len(program) // 8, ctypes.cast(ctypes.c_char_p(program), ctypes.c_void_p).value)
+
+
+def install_filter(fprog: bytes, machine: str, *, notify: bool) -> int:
     """Install the seccomp filter; returns the listener's descriptor, or -1 without notification."""
-    buffer = ctypes.create_string_buffer(program, len(program))
-    # struct sock_fprog: u16 count, padding to a pointer's alignment, pointer.
-    fprog = struct.pack("=H6xQ", len(program) // 8, ctypes.addressof(buffer))
     flag_sets = (FLAG_NEW_LISTENER | FLAG_WAIT_KILLABLE, FLAG_NEW_LISTENER) if notify else (0,)
     for flags in flag_sets:
         try:
@@ -179,11 +191,32 @@ def install_filter(program: bytes, machine: str, *, notify: bool) -> int:
     raise OSError(errno.EINVAL, "no flag set was accepted")
 
 
-def gateway_socket(address: str) -> int:
-    """A datagram socket inside the sandbox's network at which the supervisor answers."""
-    gateway = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-    gateway.bind((address, 0))
-    return gateway.detach()
+class Early(NamedTuple):
+    """What was made before the sandbox was there, in its network already."""
+
+    gateway: socket.socket | None  # At which the supervisor answers
+    datagram_server: socket.socket | None
+    ruleset: int  # Of Landlock, or -1
+    fprog: bytes  # The filter (:func:`filter_program`), b"" for none
+
+
+def make_early(asked: dict[str, Any], program: bytes, step: list[str]) -> Early:
+    """Make what needs nothing but the sandbox's network, while everything else of the sandbox is made."""
+    kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
+    step[0] = "gateway"
+    gateway = socket.socket(socket.AF_INET, kind) if asked["gateway"] else None
+    datagram_server = socket.socket(socket.AF_INET, kind) if asked["datagram_server"] else None
+    step[0] = "landlock"
+    ruleset = -1 if asked["landlock"] is None else landlock_ruleset(asked["landlock"], asked["machine"])
+    return Early(gateway, datagram_server, ruleset, filter_program(program) if program else b"")
+
+
+def bound(made: socket.socket | None, address: str) -> int:
+    """A socket that was made, at an address; -1 where none was."""
+    if made is None:
+        return -1
+    made.bind((address, 0))
+    return made.detach()
 
 
 def receive_line(channel: int) -> tuple[bytes, int]:
@@ -215,12 +248,12 @@ def prepare_early(asked: dict[str, Any], step: list[str]) -> None:
         give_up_bounding_set()
 
 
-def prepare(asked: dict[str, Any], program: bytes, step: list[str]) -> dict[str, int]:
-    """Carry out the rest of the configuration in the only order that works; ``program`` is the decoded filter."""
+def prepare(asked: dict[str, Any], early: Early, step: list[str]) -> dict[str, int]:
+    """Carry out the rest of the configuration in the only order that works."""
     machine = asked["machine"]
     step[0] = "gateway"
-    answer = {"gateway": gateway_socket(asked["gateway"]) if asked["gateway"] else -1}
-    answer["datagram_server"] = gateway_socket("0.0.0.0") if asked["datagram_server"] else -1  # noqa: S104 - its own lo
+    answer = {"gateway": bound(early.gateway, asked["gateway"])}
+    answer["datagram_server"] = bound(early.datagram_server, "0.0.0.0")  # noqa: S104 - its own lo
     step[0] = "mounts"
     if asked["noexec"] is not None:
         forbid_execution(asked["noexec"])
@@ -241,9 +274,9 @@ def prepare(asked: dict[str, Any], program: bytes, step: list[str]) -> dict[str,
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     step[0] = "landlock"
     if asked["landlock"] is not None:
-        restrict_with_landlock(asked["landlock"], machine)
+        restrict_with_landlock(early.ruleset, asked["landlock"], machine)
     step[0] = "seccomp"
-    answer["listener"] = install_filter(program, machine, notify=asked["notify"]) if program else -1
+    answer["listener"] = install_filter(early.fprog, machine, notify=asked["notify"]) if early.fprog else -1
     return answer
 
 
@@ -253,10 +286,11 @@ def await_permission(channel: int) -> None:
         raise OSError(errno.EPROTO, "the supervisor did not say go")
 
 
-def serve(channel: int, enter: Callable[[], None] | None = None) -> None:
+def serve(channel: int, approach: Callable[[], None] | None = None, enter: Callable[[], None] | None = None) -> None:
     """Serve the channel once, with no other descriptor open; does not return.
 
-    ``enter`` brings this process into its sandbox, where it is not there yet.
+    Where this process is not in its sandbox yet, ``approach`` brings it into what is there of it from the beginning,
+    its network among that, and ``enter`` waits for the rest and brings it there.
     """
     step = ["configuration"]
     os.umask(0o077)
@@ -264,15 +298,19 @@ def serve(channel: int, enter: Callable[[], None] | None = None) -> None:
         os.set_inheritable(channel, False)
         line, storage = receive_line(channel)
         asked = json.loads(line)
-        program = base64.b64decode(asked["filter"])
+        program = base64.b64decode(asked["filter"])  # held until the filter is installed
         prepare_early(asked, step)
+        if approach is not None:
+            step[0] = "namespaces"
+            approach()
+        early = make_early(asked, program, step)
         if enter is not None:
             step[0] = "namespaces"
             enter()
         if asked["storage"] is not None:
             step[0] = "storage"
             place_storage(storage, asked["storage"], asked["machine"])
-        answer = prepare(asked, program, step)
+        answer = prepare(asked, early, step)
         step[0] = "supervisor"
         os.write(channel, json.dumps(answer).encode() + b"\n")
         await_permission(channel)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import cache, lru_cache
 
 from armillary.capability.confine import (
     APPLICATION_SOCKET,
@@ -28,6 +29,8 @@ from armillary.capability.confine import (
 LOADER_PREFIX = "ld-linux"
 # What stays there for the application's sake has no filter of its; it may have its user, whose memory is in here.
 FIRST_PROCESS = "/proc/1"
+# Images whose places are remembered: more than a device has applications, so that a restart looks at nothing again.
+REMEMBERED = 64
 
 
 class Kind(Enum):
@@ -62,7 +65,7 @@ def places(runtime: Runtime, image: ImageTree, folders: Folders, generated: Iter
     above = _parents((*runtime.folders, *runtime.files, *written, *given))
     return (
         *(Place(Kind.FOLDER, path) for path in above),
-        *_of_runtime(runtime, image),
+        *_of_runtime(runtime, image.entries),
         *_of_image(runtime, image),
         *(Place(Kind.FILE, path) for path in written),
         *_of_kernel(runtime),
@@ -71,21 +74,23 @@ def places(runtime: Runtime, image: ImageTree, folders: Folders, generated: Iter
     )
 
 
-def _parents(paths: Iterable[str]) -> list[str]:
+@cache
+def _parents(paths: tuple[str, ...]) -> tuple[str, ...]:
     """Folders above these paths, outermost first: everybody may look into them."""
     found: set[str] = set()
     for path in paths:
         parts = path.strip("/").split("/")
         found.update("/" + "/".join(parts[:count]) for count in range(1, len(parts)))
-    return sorted(found)
+    return tuple(sorted(found))
 
 
-def _of_runtime(runtime: Runtime, image: ImageTree) -> list[Place]:
-    return [
+@lru_cache(maxsize=REMEMBERED)
+def _of_runtime(runtime: Runtime, entries: tuple[str, ...]) -> tuple[Place, ...]:
+    return (
         *(Place(Kind.READ_ALL, folder, folder) for folder in runtime.folders),
-        *(Place(Kind.LINK, path, to) for to, path in runtime.links if path.strip("/") not in image.entries),
+        *(Place(Kind.LINK, path, to) for to, path in runtime.links if path.strip("/") not in entries),
         *(Place(Kind.READ, path, path) for path in runtime.files),
-    ]
+    )
 
 
 def _of_image(runtime: Runtime, image: ImageTree) -> list[Place]:
@@ -107,16 +112,17 @@ def _of_image(runtime: Runtime, image: ImageTree) -> list[Place]:
     return found
 
 
-def _of_kernel(runtime: Runtime) -> list[Place]:
+@cache
+def _of_kernel(runtime: Runtime) -> tuple[Place, ...]:
     """/proc without what is about the whole machine or the first process, and a /dev of five devices."""
-    return [
+    return (
         Place(Kind.PROCESSES, "/proc"),
         Place(Kind.HIDDEN_FOLDER, FIRST_PROCESS),
         *(Place(Kind.HIDDEN_FILE, path) for path in runtime.masked_files),
         *(Place(Kind.HIDDEN_FOLDER, path) for path in runtime.masked_folders),
         *(Place(Kind.DEVICE, f"{DEVICE_FOLDER}/{name}", f"{DEVICE_FOLDER}/{name}") for name in DEVICES),
         Place(Kind.LINK, f"{DEVICE_FOLDER}/fd", "/proc/self/fd"),
-    ]
+    )
 
 
 def _given(folders: Folders) -> list[Place]:

@@ -21,6 +21,7 @@ SHARES_OF_WEIGHT_100 = 1024
 
 # The files of a group are short, but for the list of its processes.
 READ_BYTES = 4096
+PROCESSES = "cgroup.procs"
 
 # What each controller holds, by the name that reports use
 MECHANISMS = {
@@ -105,6 +106,8 @@ def read(group: Path, file: str) -> str:
     try:
         while part := os.read(descriptor, READ_BYTES):
             said += part
+            if len(part) < READ_BYTES and file != PROCESSES:  # of a list alone may be more
+                break
     finally:
         os.close(descriptor)
     return said.decode("ascii", "replace")
@@ -141,7 +144,7 @@ def processes_in(group: Path) -> tuple[int, ...]:
     The kernel says 0 of one in another namespace, which to ``kill`` would mean this process and all of its group.
     """
     try:
-        return tuple(number for line in read(group, "cgroup.procs").split() if (number := int(line)) > 0)
+        return tuple(number for line in read(group, PROCESSES).split() if (number := int(line)) > 0)
     except OSError:
         return ()
 

@@ -104,6 +104,11 @@ class ApplicationGroup:
         """Whether no process is in it: who enters its groups begins with the first, and leaves all at once."""
         return not controllers.processes_in(next(iter(self.places.values()))) if self.places else True
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether :meth:`end` was called."""
+        return self._ended
+
     def end(self) -> None:
         """Remember what it used, end what is left of it and remove the groups."""
         if self._ended:
@@ -126,7 +131,8 @@ class DeviceGroups:
     shell: str  # "" on a host without: only what the fork server does not start needs it
     processors: int = field(default_factory=lambda: os.cpu_count() or 1)
     _name: str = ""
-    _held: list[int] = field(default_factory=list)  # Descriptors of the locked groups
+    _own: list[Path] = field(default_factory=list)  # The device's groups
+    _held: list[int] = field(default_factory=list)  # Descriptors of them, by which they are locked
     _applications: int = 0
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -173,9 +179,7 @@ class DeviceGroups:
     def remove(self, group: ApplicationGroup) -> None:
         """Remove an application's groups, and the device's with the last."""
         with self._guard:
-            for place in group.places.values():
-                with contextlib.suppress(OSError):  # a process that the kernel holds: removed at the next start
-                    place.rmdir()
+            _remove(group.places.values())  # what a process that the kernel holds is in is removed at the next start
             self._applications -= 1
             if self._applications == 0:
                 self._release()
@@ -207,8 +211,10 @@ class DeviceGroups:
             self._name = f"{PREFIX}{secrets.token_hex(CHANCE_BYTES)}"
             try:
                 for hierarchy in self.found.hierarchies:
-                    (hierarchy.base / self._name).mkdir()
-                    self._held.append(_locked(hierarchy.base / self._name))
+                    own = hierarchy.base / self._name
+                    own.mkdir()
+                    self._own.append(own)
+                    self._held.append(_locked(own))
             except BlockingIOError:
                 self._release()
             except OSError:
@@ -216,12 +222,16 @@ class DeviceGroups:
                 raise
 
     def _release(self) -> None:
-        for hierarchy in reversed(self.found.hierarchies) if self._name else ():
-            with contextlib.suppress(OSError):
-                (hierarchy.base / self._name).rmdir()
+        _remove(reversed(self._own))
         for descriptor in self._held:
             os.close(descriptor)
-        self._held, self._name = [], ""
+        self._own, self._held, self._name = [], [], ""
+
+
+def _remove(groups: Iterable[Path]) -> None:
+    for group in groups:
+        with contextlib.suppress(OSError):
+            os.rmdir(group)  # noqa: PTH106 - some with each end
 
 
 def _locked(group: Path) -> int:

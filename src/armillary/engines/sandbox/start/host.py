@@ -131,10 +131,10 @@ def _library_links() -> tuple[tuple[str, str], ...]:
 
 def image_tree(root: Path) -> ImageTree:
     """Names at the top of an extracted image."""
-    entries = tuple(sorted(entry.name for entry in root.iterdir()))
-    library = root / "lib"
-    inside = tuple(sorted(entry.name for entry in library.iterdir())) if library.is_dir() else ()
-    return ImageTree(root=str(root), entries=entries, library_entries=inside)
+    path = str(root)
+    entries = tuple(sorted(os.listdir(path)))  # noqa: PTH208 - with each start
+    inside = tuple(sorted(os.listdir(f"{path}/lib"))) if (root / "lib").is_dir() else ()  # noqa: PTH208 - as above
+    return ImageTree(root=path, entries=entries, library_entries=inside)
 
 
 def bubblewrap_candidates() -> tuple[str, ...]:

@@ -184,7 +184,7 @@ class Executable(LinuxSandbox):
 
     def plan(self, *arguments: Any) -> StartPlan:
         plan = super().plan(*arguments)
-        return dataclasses.replace(plan, configuration=plan.configuration | {"noexec": None})
+        return dataclasses.replace(plan, configure=lambda: plan.configure() | {"noexec": None})
 
 
 def test_what_an_application_writes_it_neither_starts_nor_loads(

@@ -172,7 +172,7 @@ def of_process(**values: Any) -> Change:
 
 
 def of_launcher(**values: Any) -> Callable[[StartPlan], StartPlan]:
-    return lambda plan: dataclasses.replace(plan, configuration=plan.configuration | values)
+    return lambda plan: dataclasses.replace(plan, configure=lambda: plan.configure() | values)
 
 
 CHANGES: dict[str, tuple[Change, set[str]]] = {

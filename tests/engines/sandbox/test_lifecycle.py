@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gc
 import os
 import signal
@@ -312,8 +313,13 @@ def test_a_mechanism_that_is_refused_stops_the_launch(stage: Stage, namespaces: 
     class Broken(LinuxSandbox):
         def plan(self, *arguments: Any) -> Any:
             plan = super().plan(*arguments)
-            plan.configuration["landlock"]["paths"].append(["/no/such/path", 1])
-            return plan
+
+            def configure() -> dict[str, Any]:
+                asked = plan.configure()
+                asked["landlock"]["paths"].append(["/no/such/path", 1])
+                return asked
+
+            return dataclasses.replace(plan, configure=configure)
 
     broken = Broken(namespaces.bubblewrap, namespaces.own_user)
     with pytest.raises(SandboxUnavailableError, match="landlock"):

@@ -33,7 +33,7 @@ Mutation = Callable[[StartPlan], StartPlan]
 
 def configured(**changes: Any) -> Mutation:
     """Ask the launcher for something else."""
-    return lambda plan: dataclasses.replace(plan, configuration=plan.configuration | changes)
+    return lambda plan: dataclasses.replace(plan, configure=lambda: plan.configure() | changes)
 
 
 def filtered(*without: str, program: bytes | None = None) -> Mutation:
@@ -140,7 +140,7 @@ REDUCED_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
     "no control group": (ungrouped, {"memory-limit", "processor-limit", "device-list"}),
     "the supervisor's session": (configured(new_session=False), {"session"}),
     "no signal scope": (
-        lambda plan: configured(landlock=plan.configuration["landlock"] | {"scoped": 0})(plan),
+        lambda plan: configured(landlock=plan.configure()["landlock"] | {"scoped": 0})(plan),
         {"signals"},
     ),
 }

@@ -14,6 +14,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from armillary.capability import confine, oci
@@ -97,7 +98,7 @@ class CrunSandbox:
         return StartPlan(
             command=(runtime.interpreter, "-I", "-S", "-c", STARTER_SOURCE, str(specification)),
             interpreter=runtime.interpreter,
-            configuration=namespaces.launcher(launch_, runtime, tree, folders),
+            configure=partial(namespaces.launcher, launch_, runtime, tree, folders),
             filter=compile_filter(kernel.machine(), policy),
             hosts=launch_.grant.hosts,
             server_ports=frozenset(launch_.grant.tcp_server_ports),

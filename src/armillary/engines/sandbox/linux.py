@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from armillary.capability import confine
@@ -75,7 +76,7 @@ class LinuxSandbox:
         return StartPlan(
             command=(self.bubblewrap, *arguments, *waits),
             interpreter=runtime.interpreter,
-            configuration=self._configuration(launch_, runtime, tree, folders),
+            configure=partial(self._configuration, launch_, runtime, tree, folders),
             filter=compile_filter(kernel.machine(), policy),
             hosts=launch_.grant.hosts,
             server_ports=frozenset(launch_.grant.tcp_server_ports),

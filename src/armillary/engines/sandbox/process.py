@@ -48,7 +48,7 @@ class ProcessSandbox:
         plan = StartPlan(
             command=(),
             interpreter=runtime.interpreter,
-            configuration={
+            configure=lambda: {
                 **plain_configuration(launch_, runtime, root, temporary),
                 "priority": None,
                 "drop_capabilities": False,

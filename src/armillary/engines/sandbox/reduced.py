@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ class ReducedSandbox:
         return StartPlan(
             command=(),
             interpreter=runtime.interpreter,
-            configuration=self._configuration(launch_, abi, temporary),
+            configure=partial(self._configuration, launch_, abi, temporary),
             filter=compile_filter(kernel.machine(), policy),
             hosts=with_host_addresses(launch_.grant.hosts, hosts_file_entries()),
             server_ports=frozenset(launch_.grant.tcp_server_ports),

@@ -6,12 +6,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import errno
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.engines.sandbox.sandbox_stage import DEADLINE_S, Outcome, Stage, linux, reduced
@@ -346,22 +348,46 @@ def test_a_server_that_is_killed_beside_a_launcher_leaves_nothing(
 ) -> None:
     """The launcher has made everything and waits for the device's word."""
     served = reduced() if kind == "reduced" else linux(own_user=kind == "as-root")
-    broker, known = starting._broker, server()
+    take, known = starting._taken, server()
     assert stage.run(served, "print(1)").lines == ["1"]
     begun: list[int] = []
 
-    def killing(plan: object, pid: int, *arguments: object) -> object:
-        found = broker(plan, pid, *arguments)  # type: ignore[arg-type]
+    def killing(pid: int, answer: dict[str, Any]) -> object:
+        found = take(pid, answer)
         begun.extend(below(known.pid))
         os.kill(known.pid, signal.SIGKILL)
         wait_until(lambda: not alive(pid), "the end of the launcher")
         return found
 
-    monkeypatch.setattr(starting, "_broker", killing)
+    monkeypatch.setattr(starting, "_taken", killing)
     with pytest.raises(SandboxUnavailableError):
         stage.run(served, "print(2)")
     assert begun
     wait_until(lambda: not any(alive(pid) for pid in begun), "the end of all that had begun")
+    monkeypatch.undo()
+    assert stage.run(served, "print(3)").lines == ["3"]
+
+
+@pytest.mark.parametrize("kind", ["as-root", "reduced"])
+def test_an_application_that_nobody_can_answer_is_ended(
+    stage: Stage, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is executed already: a connect of its would wait for ever."""
+    served = reduced() if kind == "reduced" else linux(own_user=True)
+    assert stage.run(served, "print(1)").lines == ["1"]
+    begun: list[int] = []
+
+    def failing(*_: object) -> object:
+        begun.extend(below(server().pid))
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(starting, "_broker", failing)
+    before = sorted(Path("/proc/self/fd").iterdir())
+    with pytest.raises(SandboxUnavailableError, match="too many open files"):
+        stage.run(served, "import time; time.sleep(300)")
+    assert begun
+    wait_until(lambda: not any(alive(pid) for pid in begun), "the end of all that had begun")
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
     monkeypatch.undo()
     assert stage.run(served, "print(3)").lines == ["3"]
 

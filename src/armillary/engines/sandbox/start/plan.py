@@ -20,7 +20,8 @@ class StartPlan:
 
     command: Sequence[str]  # Program and arguments before the interpreter, e.g. bwrap's; may be empty
     interpreter: str  # Python for the launcher
-    configuration: dict[str, Any]  # What the launcher is asked for (``engines/sandbox/within/launcher.py``)
+    # Makes what the launcher is asked for (``engines/sandbox/within/launcher.py``), while bwrap makes the sandbox
+    configure: Callable[[], dict[str, Any]]
     filter: bytes  # Seccomp program, b"" for none
     hosts: AllowedHosts
     # TCP and UDP ports that it may listen at, beside loopback in its own network

@@ -12,7 +12,8 @@ import os
 import socket
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from armillary.capability.confine import DATA_FOLDER
 from armillary.capability.network import RESOLVER_ADDRESS, Decision
@@ -36,8 +37,8 @@ from armillary.engines.sandbox.start.supervise import (
     READ_SIZE_BYTES,
     Started,
     SupervisedApplication,
+    once_readable,
     read_lines,
-    readable,
 )
 from armillary.errors import InstallError, SandboxUnavailableError
 
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 # From the start of bwrap to the application's exec; a loaded two-core machine needs under one second.
 LAUNCH_TIMEOUT_S = 20.0
 ANSWER_LIMIT_BYTES = 64 * 1024
+
+Result = TypeVar("Result")
 
 
 async def launch(plan: StartPlan, on_event: Callable[[AppEvent], None]) -> SupervisedApplication:
@@ -102,40 +105,77 @@ async def _converse(
     # White space before the object: descriptors travel with a byte.
     socket.send_fds(channel, [b" "], [plan.storage] if plan.storage >= 0 else [])
     await loop.sock_sendall(channel, json.dumps(_asked(plan)).encode() + b"\n")
-    tracer: Tracer | None = None
-    if isinstance(process, Served):
-        launcher = await process.started()
-        tracer = _tracer(launcher) if plan.traces else None  # it begins while the sandbox is made
-    answer, pid = await _receive_answer(channel)
-    _check_prepared(answer)
-    if plan.traces and tracer is None:
-        tracer = _tracer(pid)
-    if tracer is not None and not tracer.started():
-        tracer = None
-    pidfd = os.pidfd_open(pid)
-    log = AttemptLog(on_event)
-    broker: Broker | None = None
+    launched = _Launched(plan, channel)
     try:
-        if plan.filter:
-            broker = _broker(plan, pid, answer, log)
-        # From here on it is executed, and a call that the filter holds waits in the kernel until the broker serves it.
-        await loop.sock_sendall(channel, b"g")
-        if broker is not None:
-            broker.start()
-        check_executed((await _receive_answer(channel))[0], plan.program, kernel.machine())
+        if isinstance(process, Served):
+            launched.expect(await process.started())  # while the sandbox is made
+        await _receive_answer(channel, launched.let_go)
+        check_executed(await _receive_answer(channel, lambda answer, _: answer), plan.program, kernel.machine())
+        log = AttemptLog(on_event)
+        broker = launched.answer_calls(log)
     except BaseException:  # cancelled included: nothing of a start that failed stays open
-        os.close(pidfd)
-        if broker is not None:
-            await broker.close()
+        await launched.abandon()
         raise
     readers = [
         loop.create_task(read_lines(stream, name, process, on_event))
         for stream, name in ((process.stdout, "stdout"), (process.stderr, "stderr"))
         if stream is not None
     ]
-    application = SupervisedApplication(pid, process, pidfd, plan, log, broker, readers, tracer)
+    application = SupervisedApplication(
+        launched.pid, process, launched.pidfd, plan, log, broker, readers, launched.tracer
+    )
     application.watch()
     return application
+
+
+@dataclass(slots=True)
+class _Launched:
+    """What is held of a launcher until its application is executed."""
+
+    plan: StartPlan
+    channel: socket.socket
+    pid: int = 0
+    pidfd: int = -1
+    tracer: Tracer | None = None
+    taken: _Taken | None = None
+    broker: Broker | None = None
+
+    def expect(self, pid: int) -> None:
+        """Begin what needs nothing but its number."""
+        self.pid = pid
+        self.tracer = _tracer(pid) if self.plan.traces else None
+
+    def let_go(self, answer: dict[str, Any], pid: int) -> None:
+        """Take what is needed of a launcher that has answered, and have it execute the application.
+
+        From here on a call that the filter holds waits in the kernel until the broker serves it: nothing more is done
+        here before the execution, which would wait for this process's turn to end.
+        """
+        _check_prepared(answer)
+        if pid != self.pid:
+            self.expect(pid)
+        self.pidfd = os.pidfd_open(pid)
+        if self.plan.filter:
+            self.taken = _taken(pid, answer)
+        if self.tracer is not None and not self.tracer.started():
+            self.tracer = None
+        self.channel.send(b"g")
+
+    def answer_calls(self, log: AttemptLog) -> Broker | None:
+        """Begin to decide about the application's connections."""
+        if self.taken is not None:
+            self.broker = _broker(self.plan, self.taken, log)
+            self.broker.start()
+        return self.broker
+
+    async def abandon(self) -> None:
+        """Let go of everything."""
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+        if self.broker is not None:
+            await self.broker.close()
+        elif self.taken is not None:
+            self.taken.close()
 
 
 def _check_prepared(answer: dict[str, Any]) -> None:
@@ -153,7 +193,7 @@ def _check_prepared(answer: dict[str, Any]) -> None:
 
 def _asked(plan: StartPlan) -> dict[str, Any]:
     """What the launcher is asked for."""
-    asked = plan.configuration | {"filter": base64.b64encode(plan.filter).decode(), "machine": kernel.machine()}
+    asked = plan.configure() | {"filter": base64.b64encode(plan.filter).decode(), "machine": kernel.machine()}
     asked["gateway"] = (str(RESOLVER_ADDRESS) if plan.own_network else "127.0.0.1") if plan.filter else None
     asked["notify"] = bool(plan.filter)
     asked["datagram_server"] = bool(plan.filter and plan.own_network and plan.udp_server_ports)
@@ -171,7 +211,22 @@ def _tracer(pid: int) -> Tracer:
     return tracer
 
 
-def _broker(plan: StartPlan, pid: int, answer: dict[str, Any], log: AttemptLog) -> Broker:
+class _Taken(NamedTuple):
+    """What a broker works with, taken from the launcher."""
+
+    listener: int  # Of its filter
+    inside: socket.socket  # In its network, at the address of names
+    datagrams: socket.socket | None  # In its network, for what comes to its UDP server ports
+
+    def close(self) -> None:
+        """Let go of it where there is no broker."""
+        os.close(self.listener)
+        self.inside.close()
+        if self.datagrams is not None:
+            self.datagrams.close()
+
+
+def _taken(pid: int, answer: dict[str, Any]) -> _Taken:
     """Copy the launcher's descriptors here: its own filter already stops it from sending them."""
     with contextlib.ExitStack() as held, contextlib.closing(kernel.Descriptors(pid)) as theirs:
         listener = theirs.copy(answer["listener"])
@@ -179,16 +234,21 @@ def _broker(plan: StartPlan, pid: int, answer: dict[str, Any], log: AttemptLog) 
         inside = held.enter_context(socket.socket(fileno=theirs.copy(answer["gateway"])))
         datagrams = None
         if answer["datagram_server"] >= 0:
-            waiting = socket.socket(fileno=theirs.copy(answer["datagram_server"]))
-            datagrams = DatagramServer(waiting, plan.addresses)
+            datagrams = socket.socket(fileno=theirs.copy(answer["datagram_server"]))
         held.pop_all()
+    return _Taken(listener, inside, datagrams)
+
+
+def _broker(plan: StartPlan, taken: _Taken, log: AttemptLog) -> Broker:
+    """What decides about the application's connections."""
+    inside = taken.inside
 
     def on_lookup(lookup: Lookup) -> None:
         if not lookup.allowed:  # a declared name shows when it is connected to
             log.record(Decision(allowed=False, host=lookup.name, port=0, reason="not declared"), "lookup")
 
     return Broker(
-        listener=listener,
+        listener=taken.listener,
         hosts=plan.hosts,
         interface=plan.interface,
         ports=ServerPorts(
@@ -196,7 +256,7 @@ def _broker(plan: StartPlan, pid: int, answer: dict[str, Any], log: AttemptLog) 
             udp=plan.udp_server_ports,
             addresses=plan.addresses,
             inside=inside if plan.own_network else None,
-            datagrams=datagrams,
+            datagrams=None if taken.datagrams is None else DatagramServer(taken.datagrams, plan.addresses),
             report=log.record,
             on_port=log.note_port,
         ),
@@ -208,23 +268,33 @@ def _broker(plan: StartPlan, pid: int, answer: dict[str, Any], log: AttemptLog) 
     )
 
 
-async def _receive_answer(channel: socket.socket) -> tuple[dict[str, Any], int]:
-    """One line of JSON and the sender's process id; an empty mapping when the channel closed (it executed)."""
+async def _receive_answer(channel: socket.socket, then: Callable[[dict[str, Any], int], Result]) -> Result:
+    """What is made at once of one line of JSON and the sender's process id.
+
+    An empty mapping stands for a channel that was closed: it executed.
+    """
     received, pid = bytearray(), 0
     credentials_size = socket.CMSG_SPACE(struct.calcsize("3i"))
-    while not received.endswith(b"\n"):
-        await readable(channel.fileno())
+
+    def receive() -> list[Result]:
+        nonlocal pid
         part, ancillary, _, _ = channel.recvmsg(ANSWER_LIMIT_BYTES, credentials_size)
         for level, kind, data in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
                 pid = array.array("i", data[:4])[0] or pid
         if not part:
-            return {}, pid
-        received += part
+            return [then({}, pid)]
+        received.extend(part)
         if len(received) > ANSWER_LIMIT_BYTES:
             raise SandboxUnavailableError("the launcher answered too much", remedy="Report this as a fault.")
-    answer = json.loads(received)
-    return (answer if isinstance(answer, dict) else {"error": "no object"}), pid
+        if not received.endswith(b"\n"):
+            return []
+        answer = json.loads(received)
+        return [then(answer if isinstance(answer, dict) else {"error": "no object"}, pid)]
+
+    while not (found := await once_readable(channel.fileno(), receive)):
+        pass
+    return found[0]
 
 
 async def _abandon(process: Started | None) -> str:

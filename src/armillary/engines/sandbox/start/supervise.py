@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from armillary.engines.sandbox.network.attempts import AttemptLog
@@ -44,7 +44,6 @@ class SupervisedApplication:
     _broker: Broker | None
     _readers: list[asyncio.Task[None]]
     _tracer: Tracer | None = None
-    _ended: asyncio.Event = field(default_factory=asyncio.Event)
     _finish: asyncio.Task[ExitStatus] | None = None
 
     def watch(self) -> None:
@@ -95,12 +94,12 @@ class SupervisedApplication:
             self._plan.group.end()
             await self._close_broker()
         code = await self._process.wait()
-        self._ended.set()
         if not self._plan.wraps:
             kill_group(self.pid)
-        if self._plan.group is not None:
+        if self._plan.group is not None and not self._plan.group.has_ended:
             await _at_once_or_in_a_thread(self._plan.group.end, at_once=self._plan.group.is_empty)
-        await asyncio.gather(*self._readers)
+        for reader in self._readers:
+            await reader
         await self._close_broker()
         self._attempts.flush()
         if self._pidfd >= 0:
@@ -120,18 +119,27 @@ class SupervisedApplication:
 
 async def readable(descriptor: int) -> None:
     """Wait until there is something to read; of a pidfd, until the process has ended."""
+    await once_readable(descriptor, lambda: None)
+
+
+async def once_readable(descriptor: int, call: Callable[[], Result]) -> Result:
+    """Wait until there is something to read, and call this before anything else in this loop has its turn."""
     loop = asyncio.get_running_loop()
-    seen: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(descriptor, _resolve, seen)
+    done: asyncio.Future[Result] = loop.create_future()
+    loop.add_reader(descriptor, _resolve, done, call)
     try:
-        await seen
+        return await done
     finally:
         loop.remove_reader(descriptor)
 
 
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+def _resolve(done: asyncio.Future[Result], call: Callable[[], Result]) -> None:
+    if done.done():
+        return
+    try:
+        done.set_result(call())
+    except Exception as error:  # noqa: BLE001 - whoever waits is told
+        done.set_exception(error)
 
 
 async def _at_once_or_in_a_thread(call: Callable[[], Result], *, at_once: bool) -> Result:

@@ -69,8 +69,11 @@ def test_a_server_without_descriptors_fails_one_start_and_keeps_the_others(stage
         return said
 
     said = asyncio.run(play())
-    assert said[0] != "started"
+    assert said[0] == "the fork server failed at process: it ended, or may open no more files"
     assert said[-1] == "started"
+    refused = [each for each in said if each != "started"]
+    assert [each for each in refused if "open files" not in each and "open no more files" not in each] == []
+    assert any("at descriptors: Too many open files" in each for each in refused), refused
 
 
 def test_a_status_socket_that_is_closed_unread_ends_its_own_application_alone(stage: Stage, served: Sandbox) -> None:

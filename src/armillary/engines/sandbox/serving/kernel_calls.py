@@ -7,6 +7,8 @@ It imports the standard library only. Sources: linux/sched.h, clone(2), setns(2)
 from __future__ import annotations
 
 import ctypes
+import errno
+import fcntl
 import os
 import signal
 import struct
@@ -36,6 +38,15 @@ def checked(result: int) -> int:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
     return result
+
+
+def duplicate(descriptor: int, least: int) -> int:
+    """A copy with at least this number, closed by an execution. OSError says EMFILE of a number too high, too."""
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, least)
+    except OSError as error:
+        code = errno.EMFILE if error.errno == errno.EINVAL else error.errno
+        raise OSError(code, os.strerror(code or 0)) from error
 
 
 def fork_into(group: str) -> int:

@@ -70,6 +70,16 @@ def forget_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+def tell(status: int, what: dict[str, Any]) -> None:
+    """One message to the device, which may be gone or not listen any more."""
+    with contextlib.suppress(OSError):
+        said = socket.socket(fileno=status)
+        try:
+            said.send(json.dumps(what).encode(), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        finally:
+            said.detach()  # it stays open
+
+
 class Start:
     """One application: its processes, and what this server holds for it."""
 
@@ -179,6 +189,8 @@ class Server:
         descriptors = [number for _, _, data in ancillary for (number,) in struct.iter_unpack("=i", data)]
         asked = json.loads(self._room[:length])
         if len(descriptors) != FIXED_DESCRIPTORS + len(asked["inherited"]):  # this process may open no more
+            if descriptors:
+                tell(descriptors[0], {"error": os.strerror(errno.EMFILE), "step": "descriptors"})
             for descriptor in descriptors:
                 os.close(descriptor)
             return  # the device sees that nobody holds the status socket
@@ -237,7 +249,7 @@ class Server:
         moved: list[int] = []
         try:
             for source in sources:  # to where no target is; each is known at once, to be closed where the next fails
-                moved.append(fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, told + 2))  # noqa: PERF401
+                moved.append(kernel.duplicate(source, told + 2))  # noqa: PERF401
             return os.posix_spawn(
                 program,
                 [program, "--info-fd", str(told), "--block-fd", str(told + 1), *arguments],
@@ -278,7 +290,7 @@ class Server:
                     self._bring(start)
                 else:
                     start.application = self._fork(start, self._launch_plain)
-                self._tell(start, {"process": start.application})
+                tell(start.status, {"process": start.application})
                 start.let_go()
                 self._watch(start)
             except OSError as error:
@@ -440,7 +452,7 @@ class Server:
 
     def _fail(self, start: Start, step: str, reason: str) -> None:
         """Say why there is no application, and end what there is of it."""
-        self._tell(start, {"error": reason, "step": step})
+        tell(start.status, {"error": reason, "step": step})
         if start.information >= 0 and not start.wrapper:
             os.close(start.information)
             start.information = -1
@@ -454,21 +466,12 @@ class Server:
             return
         del self._starts[start.status]
         self._forget(start.status)
-        self._tell(start, {"ended": start.code})
+        tell(start.status, {"ended": start.code})
         start.let_go()
         for descriptor in (start.status, start.sandbox):
             if descriptor >= 0:
                 os.close(descriptor)
         start.sandbox = -1
-
-    def _tell(self, start: Start, what: dict[str, Any]) -> None:
-        """One message to the device, which may be gone or not listen any more."""
-        with contextlib.suppress(OSError):
-            status = socket.socket(fileno=start.status)
-            try:
-                status.send(json.dumps(what).encode(), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-            finally:
-                status.detach()  # it stays open
 
 
 def main(launcher: str, control: int, device: int) -> None:

@@ -16,6 +16,9 @@ from typing import Any
 from armillary.engines.sandbox.serving.fork_server import MESSAGE_LIMIT_BYTES, ForkServer
 from armillary.errors import SandboxUnavailableError
 
+# A server that has not one descriptor left is not told where to say so.
+UNSAID = "it ended, or may open no more files"
+
 
 @dataclass(slots=True)
 class Served:
@@ -37,8 +40,8 @@ class Served:
         if "process" in said:
             return int(said["process"])
         raise SandboxUnavailableError(
-            f"the fork server failed at {said.get('step', 'process')}: {said.get('error', 'it ended')}",
-            remedy="Start the application again; if it persists, this host forbids that step.",
+            f"the fork server failed at {said.get('step', 'process')}: {said.get('error', UNSAID)}",
+            remedy="Start the application again; if it persists, this host forbids that step, or so many open files.",
         )
 
     def join(self, group: str, files: Sequence[str]) -> None:
@@ -74,10 +77,13 @@ class Served:
 
     async def _hear(self) -> Mapping[str, Any]:
         """The next message; empty when the server has ended."""
+        loop = asyncio.get_running_loop()
+        said = b""
         try:
-            said = await asyncio.get_running_loop().sock_recv(self.status, MESSAGE_LIMIT_BYTES)
-        except ConnectionError:
-            said = b""
+            said = await loop.sock_recv(self.status, MESSAGE_LIMIT_BYTES)
+        except ConnectionError:  # it has closed its end with something unread: what it said before comes after that
+            with contextlib.suppress(ConnectionError):
+                said = await loop.sock_recv(self.status, MESSAGE_LIMIT_BYTES)
         return json.loads(said) if said else {}
 
 

@@ -102,9 +102,14 @@ async def _converse(
     if isinstance(process, Served):
         plan.group = plan.opens()
         process.join(*(("", ()) if plan.group is None else plan.group.entrances))
-    # White space before the object: descriptors travel with a byte.
-    socket.send_fds(channel, [b" "], [plan.storage] if plan.storage >= 0 else [])
-    await loop.sock_sendall(channel, json.dumps(_asked(plan)).encode() + b"\n")
+    try:
+        # White space before the object: descriptors travel with a byte.
+        socket.send_fds(channel, [b" "], [plan.storage] if plan.storage >= 0 else [])
+        await loop.sock_sendall(channel, json.dumps(_asked(plan)).encode() + b"\n")
+    except ConnectionError:
+        if isinstance(process, Served):
+            await process.started()  # the server says why nobody will read this
+        raise
     launched = _Launched(plan, channel)
     try:
         if isinstance(process, Served):

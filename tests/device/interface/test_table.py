@@ -138,7 +138,8 @@ async def test_what_it_writes_is_in_the_devices_log(tmp_path: Path) -> None:
         client = asked.client()
         assert await client.ask("log.write", text="pump on\nagain", level="warning") == {}
         assert await client.ask("log.write", text="\n\tone\r\n") == {}
-        for control in ("\0", "\x1b[31m", "\x7f"):
+        assert await client.ask("log.write", text="20\xa0°C") == {}
+        for control in ("\0", "\x1b[31m", "\x7f", "\x80", "\x85", "\x9b31m", "\x9f"):
             assert (await client.ask("log.write", text=f"x{control}"))["name"] == "EINVAL", repr(control)
         assert (await client.ask("log.write", text="x", level="loud"))["name"] == "EINVAL"
         assert (await client.ask("log.write", text="x" * 8193))["name"] == "EINVAL"
@@ -146,6 +147,7 @@ async def test_what_it_writes_is_in_the_devices_log(tmp_path: Path) -> None:
     assert events(host, "output") == [
         {"at": 0, "event": "output", "name": "app1", "stream": "log", "level": "warning", "text": "pump on\nagain"},
         {"at": 0, "event": "output", "name": "app1", "stream": "log", "level": "info", "text": "\n\tone\r\n"},
+        {"at": 0, "event": "output", "name": "app1", "stream": "log", "level": "info", "text": "20\xa0°C"},
     ]
 
 

@@ -145,6 +145,8 @@ def kind_of(value: object) -> str:
 
 def _is_plain(text: str, *, lines: bool) -> bool:
     return not any(
-        (ord(each) < 0x20 and not (lines and each in "\n\r\t")) or each == "\x7f" or "\ud800" <= each <= "\udfff"
+        (ord(each) < 0x20 and not (lines and each in "\n\r\t"))
+        or "\x7f" <= each <= "\x9f"  # DEL and C1, by which terminals are told things as well
+        or "\ud800" <= each <= "\udfff"
         for each in text
     )

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from armillary import __version__
+from armillary.cli.doubled_options import refuse_doubled
 from armillary.cli.earlier_options import with_present_names
 from armillary.cli.loading import no_search_for_garbage
 from armillary.cli.terminal.colour import NO_COLOUR_OPTION, NO_COLOUR_VARIABLE
@@ -204,6 +205,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
         if not _started((name, *rest)):
             with no_search_for_garbage() if arguments is None else contextlib.nullcontext():
                 command = needed(name, rest)
+            refuse_doubled(command, rest)
             command(args=rest, prog_name=f"armillary {name}")
     except ArmillaryError as error:
         print_error(error)

@@ -130,8 +130,9 @@ def test_the_network_and_its_proxy(call: Call):
     assert asked(call, "network", "proxy", "show") == {}
     with pytest.raises(InvalidArgumentError, match="no proxy to switch"):
         call("network", "proxy", "enable")
-    with pytest.raises(PermissionDeniedError, match="may not switch"):
+    with pytest.raises(PermissionDeniedError, match="may not switch") as refused:
         call("network", "disable", "--interface", "azspheresvc")
+    assert "boot --data DIR --rest ADDRESS --rest-interface azspheresvc" in refused.value.remedy
     with pytest.raises(InvalidArgumentError, match="expected letters"):
         call("network", "enable", "--interface", "../../status")
 

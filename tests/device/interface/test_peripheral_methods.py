@@ -16,6 +16,7 @@ import pytest
 from tests.device.interface.asking import Asked
 from tests.device.interface.peripheral_bench import Bench, Hardware, with_peripherals
 
+from armillary.capability.grant import Peripheral
 from armillary.engines.peripherals.port import LineRequest, PwmState
 from armillary.engines.sandbox.port import ConnectionAttempt
 
@@ -126,6 +127,17 @@ async def test_what_was_not_granted_is_refused_and_reported(
         assert blocked(theirs) == []
 
 
+async def test_who_asks_for_another_is_told_which_are_its_own(bench: Bench) -> None:
+    pins = with_peripherals(4, frozenset(Peripheral(kind="Gpio", name=name) for name in ("12", "8", "9")))
+    async with bench.host.open(pins) as asked:
+        client = asked.client()
+        refused = await client.ask("gpio.open-output", pin=10, level=1)
+        expected = "gpio.open-output of Gpio 10 needs Gpio in the manifest to name it: it names 8, 9, 12"
+        assert refused["message"] == expected
+        none = await client.ask("i2c.transfer", bus="ISU1", address=0x48, read=1)
+        assert none["message"] == "i2c.transfer needs I2cMaster in the manifest"
+
+
 async def test_an_application_without_any_peripheral_is_told_of_no_method(bench: Bench) -> None:
     async with bench.host.open(with_peripherals(3, frozenset())) as asked:
         client = asked.client()
@@ -221,7 +233,7 @@ async def test_a_device_without_a_board_says_what_to_do(tmp_path: Path) -> None:
         for method, parameters in (("gpio.open-output", {"pin": 8, "level": 1}), ("i2c.transfer", {"bus": "ISU1"})):
             refused = await asked.client().ask(method, **({"address": 72} if "bus" in parameters else {}), **parameters)
             assert refused["name"] == "ENODEV"
-            assert "armillary device boot --board" in refused["message"]
+            assert "armillary device boot --data DIR --board NAME" in refused["message"]
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import typer
 
 from armillary.cli.device.here import devices_here
 from armillary.cli.device.pinned_root import pinned
-from armillary.cli.terminal.connection import CA_VARIABLE, resolve
+from armillary.cli.terminal.connection import CA_VARIABLE, TOKEN_VARIABLE, resolve
 from armillary.cli.terminal.device_options import ChipOption, DataOption, SandboxName, StateName
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import note, record
-from armillary.cli.terminal.remote import CaOption, RemoteService, ServiceOption, TokenOption, connect
+from armillary.cli.terminal.remote import CaOption, RemoteService, ServiceOption, connect
 from armillary.device.boot.provision import Factory, provision
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.sandbox.selection import open_sandbox
@@ -30,7 +30,12 @@ RootOfTrustName = Literal["software", "tpm2"]
 def create(
     data: DataOption,
     service: ServiceOption = None,
-    token: TokenOption = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            "--token", metavar="TOKEN", help=f"Of an operator, or an enrolment token. [env: {TOKEN_VARIABLE}]"
+        ),
+    ] = None,
     ca: CaOption = None,
     chip: ChipOption = "mt3620",
     root_of_trust: Annotated[

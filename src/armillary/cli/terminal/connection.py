@@ -20,7 +20,7 @@ CA_VARIABLE = "ARMILLARY_CA"
 # A CA bundle is a few kilobytes; larger files are something else.
 MAX_CA_BYTES = 1 << 20
 
-_LOGIN_REMEDY = "Log in: armillary login --service URL --token TOKEN --ca FILE."
+_LOGIN_REMEDY = "Log in: armillary login --service URL --token TOKEN --ca FILE. Or give this command the three."
 
 
 @dataclass(frozen=True, slots=True)

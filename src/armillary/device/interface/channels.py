@@ -167,7 +167,7 @@ class Channels:
             raise call.parameters.refused("component_id", "the id of a component", text) from error
         own = call.session.grant
         if partner not in own.partners:
-            raise call.not_granted(CAPABILITY, str(partner))
+            raise call.not_granted(CAPABILITY, str(partner), sorted(map(str, own.partners)))
         theirs = self._grant_of(partner)
         if theirs is None:
             raise OSError(errno.ENOENT, f"this device has no application of component {partner}")

@@ -20,7 +20,7 @@ application has at most ``connection.IN_FLIGHT_LIMIT`` calls under way on each c
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,9 +59,12 @@ class Call:
     notify: Callable[[str, Mapping[str, Any]], None]
     on_disconnect: Callable[[Callable[[], object]], object]
 
-    def not_granted(self, capability: str, what: str) -> OSError:
-        """Report the undeclared use of one thing of a capability (``Gpio``, ``Gpio 9``); the caller raises it."""
-        return self.session.not_granted(f"{self.method} of {what}", capability)
+    def not_granted(self, capability: str, what: str, named: Sequence[str] = ()) -> OSError:
+        """Report the undeclared use of one thing of a capability (``Gpio``, ``Gpio 9``); the caller raises it.
+
+        ``named`` are those that the manifest names there.
+        """
+        return self.session.not_granted(f"{self.method} of {what}", capability, named)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from armillary.capability.grant import Grant
@@ -41,14 +41,15 @@ class Session:
         """What it may."""
         return self.run.application.grant
 
-    def not_granted(self, what: str, capability: str) -> OSError:
+    def not_granted(self, what: str, capability: str, named: Sequence[str] = ()) -> OSError:
         """Report the use of something that the manifest does not name; the error for the application.
 
         The first is reported at once, repetitions within ten seconds together, as refused connections are.
         """
         refused = Decision(allowed=False, host=f"{what} without {capability}", port=0, reason="not declared")
         self._attempts.record(refused, METHOD)
-        return OSError(errno.EACCES, f"{what} needs {capability} in the manifest")
+        besides = f" to name it: it names {', '.join(named)}" if named else ""
+        return OSError(errno.EACCES, f"{what} needs {capability} in the manifest{besides}")
 
     def on_close(self, callback: Callable[[], object]) -> None:
         """Call this when the run ends; the last one first."""

@@ -22,7 +22,7 @@ from armillary.engines.peripherals.port import Line, LineRequest, Peripherals, S
 
 # Threads that wait for buses: two slow ones leave the others waiting, and the device's own work goes on.
 THREADS = 2
-NO_BOARD = "the device was told no board: armillary device boot --board"
+NO_BOARD = "the device was told no board: start it with armillary device boot --data DIR --board NAME (or a file)"
 
 if TYPE_CHECKING:
     from armillary.engines.peripherals.simulated import SimulatedBoard

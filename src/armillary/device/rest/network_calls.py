@@ -57,7 +57,7 @@ async def switch(call: Call) -> object:
         raise RequestRefusedError(
             INTERFACE_NOT_PERMITTED,
             f"the device may not switch {call.name}",
-            remedy=f"Start it with --rest-interface {call.name}.",
+            remedy=f"Start it with armillary device boot --data DIR --rest ADDRESS --rest-interface {call.name}.",
         )
     if call.name in call.device.settings.interfaces:
         await asyncio.to_thread(interfaces_of_host.switch, call.name, up=up)

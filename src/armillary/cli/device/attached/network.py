@@ -52,7 +52,11 @@ def _diagnostics(device: AskedDevice) -> Shown:
 
 @attached_command(network, "enable")
 def _enable(device: AskedDevice, interface: InterfaceOption) -> None:
-    """Switch an interface on, now and at every start."""
+    """Switch an interface on, now and at every start.
+
+    The device must have been started with --rest ADDRESS and --rest-interface NAME (armillary
+    device boot).
+    """
     switch(device, interface, up=True)
 
 
@@ -60,7 +64,8 @@ def _enable(device: AskedDevice, interface: InterfaceOption) -> None:
 def _disable(device: AskedDevice, interface: InterfaceOption) -> None:
     """Switch an interface off, now and at every start.
 
-    The device must have been started with --rest-interface NAME.
+    The device must have been started with --rest ADDRESS and --rest-interface NAME (armillary
+    device boot).
     """
     switch(device, interface, up=False)
 

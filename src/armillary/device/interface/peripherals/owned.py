@@ -41,10 +41,16 @@ class OwnedPeripherals:
         found = Peripheral(kind=kind, name=name)
         grant = call.session.grant
         if found not in grant.peripherals:
-            raise call.not_granted(kind, f"{kind} {name}")
+            named = sorted((each.name for each in grant.peripherals if each.kind == kind), key=_as_counted)
+            raise call.not_granted(kind, f"{kind} {name}", named)
         if self._owners.owner(found) != grant.component_id:
             raise OSError(errno.EBUSY, f"{kind} {name} is another application's until the device starts again")
         return found
+
+
+def _as_counted(name: str) -> tuple[int, str]:
+    """Pins have numbers: 9 comes before 10."""
+    return len(name), name
 
 
 def data_of(call: Call, parameter: str) -> bytes:

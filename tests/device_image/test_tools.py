@@ -4,13 +4,24 @@
 from __future__ import annotations
 
 import re
+import subprocess
 
 import pytest
 from tests.fixtures.source_code import ROOT
 
 from armillary.device_image import tools
 from armillary.device_image.architecture.table import ARCHITECTURES
+from armillary.device_image.cores.board import COMPILER
+from armillary.device_image.cores.machine import NEEDED
+from armillary.device_image.own_kernel import toolchain
 from armillary.errors import HostError
+
+SCRIPT = ROOT / "scripts/install-image-tools"
+
+
+def listed(part: str) -> set[str]:
+    """The packages that the script names of one part."""
+    return set(re.search(rf"^{part}=\(([^)]*)\)", SCRIPT.read_text("utf-8"), re.MULTILINE)[1].split())  # type: ignore[index]
 
 
 def test_what_is_missing_is_said_with_the_line_that_installs_it() -> None:
@@ -23,12 +34,45 @@ def test_what_is_missing_is_said_with_the_line_that_installs_it() -> None:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_script_installs_what_the_maker_asks_for(architecture: str) -> None:
-    text = (ROOT / "scripts/install-image-tools").read_text("utf-8")
-    listed: set[str] = set()
-    for name in ("packages", architecture):
-        listed |= set(re.search(rf"\b{name}=\(([^)]*)\)", text)[1].split())  # type: ignore[index]
     tables = (tools.BUILD, tools.MACHINE, tools.BUILD_FOR[architecture], tools.MACHINE_FOR[architecture])
-    assert listed == {package for table in tables for package in table.values()} - {"apt"}
+    assert listed("packages") | listed(architecture) == {package for table in tables for package in table.values()} - {
+        "apt"
+    }
+
+
+@pytest.mark.parametrize(
+    ("part", "tables"),
+    [
+        ("kernels", (toolchain._EVERYWHERE, *(target.needs for target in toolchain.TARGETS.values()))),
+        ("cores", (COMPILER, NEEDED)),
+    ],
+)
+def test_the_script_installs_what_own_kernels_and_cores_ask_for(part: str, tables: tuple[dict[str, str], ...]) -> None:
+    assert listed(part) == {package for table in tables for package in table.values()}
+
+
+def test_the_script_takes_several_parts_and_refuses_one_that_there_is_not() -> None:
+    done = subprocess.run([SCRIPT, "x86_64", "armada"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "install-image-tools: expected x86_64, arm64, imx8mp, kernels or cores, got armada\n",
+    )
+
+
+def test_all_is_installed_and_kernels_are_built_before_the_first_machine_starts() -> None:
+    """Of a bare host nothing is left out for want of a program or of a kernel that is built later."""
+    words = ["make", "--dry-run", "--no-print-directory", "image-test-full", "ARGS=-x"]
+    said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    steps = [
+        "install-image-tools x86_64 arm64 imx8mp kernels cores",
+        "armillary.device_image.own_kernel build",
+        "tests/device_image/own_kernel",
+        "run-image-tests x86_64 -x",
+        "run-image-tests arm64 -x",
+        "run-image-tests imx8mp -x",
+    ]
+    places = [said.index(step) for step in steps]
+    assert places == sorted(places)
 
 
 def test_a_program_that_fails_is_quoted() -> None:

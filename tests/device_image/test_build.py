@@ -193,7 +193,7 @@ def test_an_image_for_u_boot_has_a_tree_for_each_slot_and_the_key_in_its_u_boot(
 ) -> None:
     if tools.missing({"dtc": "device-tree-compiler"}):
         pytest.skip("sudo apt-get install device-tree-compiler")
-    (tmp_path / "base.dts").write_text("/dts-v1/; / { __symbols__ { }; chosen { }; };")
+    (tmp_path / "base.dts").write_text("/dts-v1/; / { __symbols__ { }; chosen { }; aliases { }; };")
     (tmp_path / "empty.dts").write_text("/dts-v1/; /plugin/; / { };")
     folder = tmp_path / "kernel/arm64"
     folder.mkdir(parents=True)
@@ -202,20 +202,26 @@ def test_an_image_for_u_boot_has_a_tree_for_each_slot_and_the_key_in_its_u_boot(
     monkeypatch.setattr(uboot_image, "build_uboot", lambda *_: UBoot(b"the program", base))
     monkeypatch.setattr(uboot_image, "OVERLAY", tmp_path / "empty.dts")
     place = built("imx8mp")
-    signed, loader = (place / uboot_image.FILE).read_bytes(), (place / uboot_image.LOADER).read_bytes()
+    signed, program = (place / uboot_image.FILE).read_bytes(), (place / uboot_image.PROGRAM).read_bytes()
     for slot in "ab":
         at, size = properties_of(signed)[f"/images/tree-{slot}/data"]
         tree = signed[at : at + size]
         at, size = properties_of(tree)["/chosen/bootargs"]
         line = tree[at : at + size].rstrip(b"\0").decode()
         assert (slot_of(line), root_of(line)) == (slot, ROOT)
-    assert loader.startswith(b"the program")
-    tree = loader.removeprefix(b"the program")
-    at, size = properties_of(tree)["/signature/key-armillary/required"]
-    assert tree[at : at + size] == b"conf\0"
-    at, size = properties_of(tree)["/signature/key-armillary/rsa,modulus"]
-    assert int.from_bytes(tree[at : at + size], "big") == certificate(place, "signing").public_key().public_numbers().n
-    assert (place / uboot_image.BOOT).read_bytes() == with_hand_over(loader)
+    assert program == b"the program"
+    for name in (uboot_image.EMMC_TREE, uboot_image.SD_TREE):
+        tree = (place / name).read_bytes()
+        at, size = properties_of(tree)["/signature/key-armillary/required"]
+        assert tree[at : at + size] == b"conf\0"
+        at, size = properties_of(tree)["/signature/key-armillary/rsa,modulus"]
+        modulus = int.from_bytes(tree[at : at + size], "big")
+        assert modulus == certificate(place, "signing").public_key().public_numbers().n
+    at, size = properties_of(tree)["/aliases/mmc2"]
+    assert tree[at : at + size].endswith(b"/mmc@30b50000\0"), "the third medium is the SD card to U-Boot"
+    assert (place / uboot_image.BOOT).read_bytes() == with_hand_over(
+        program + (place / uboot_image.EMMC_TREE).read_bytes()
+    )
     assert (place / disk.STARTED_FILE).read_bytes().startswith(signed)
     layout = disk.layout(has_uboot=True)
     assert in_slots(place, layout, uboot_image.FILE) == [signed] * 2

@@ -56,7 +56,7 @@ from armillary.device_image.reference.document import key_variables, reference_v
 from armillary.device_image.reference.seen import seen_values
 from armillary.device_image.root_image import RootImage
 from armillary.device_image.start.recording import Recorded, own_architecture, record
-from armillary.device_image.uboot.image import BOOT, FILE, JOINER, LOADER, Parts, write_files
+from armillary.device_image.uboot.image import FILES as UBOOT_FILES, JOINER, Parts, write_files
 from armillary.errors import InvalidArgumentError
 from armillary.wire.device_image.command_line import DEVELOPMENT, command_line
 from armillary.wire.disk.gpt_writing import Layout
@@ -423,7 +423,7 @@ def _state(plan: Plan, signed: bytes) -> None:
 
 def _describe(plan: Plan, recipe: Recipe, root: RootImage, unsigned: bytes) -> dict[str, Any]:
     joiner = unified.JOINER if plan.target.has_uefi else JOINER
-    own = ("unified.efi", "variables.fd") if plan.target.has_uefi else (FILE, LOADER, BOOT)
+    own = ("unified.efi", "variables.fd") if plan.target.has_uefi else UBOOT_FILES
     files = ("disk.img", "root.img", disk.STARTED_FILE, *own, "bill.cdx.json")
     about = {
         "version": recipe.version,

@@ -7,14 +7,15 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from tests.e2e.armillary_processes import armillary_here
 
 from armillary.cli.device_image import flash
 from armillary.device_image import disk as disk_image, tools
-from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.device_image.flashing import target
+from armillary.device_image.flashing.boards import BOARDS
 from armillary.device_image.flashing.target import Target
 from armillary.errors import InvalidArgumentError
 
@@ -31,6 +32,7 @@ def image(tmp_path: Path) -> Path:
     disk_image.write_disk(
         tmp_path / "disk.img", started=tmp_path / "started", root=tmp_path / "root", data=tmp_path / "data"
     )
+    (tmp_path / "image.json").write_text('{"architecture": "x86_64"}')
     return tmp_path
 
 
@@ -53,9 +55,12 @@ def test_a_file_is_written_and_only_replaced_when_that_is_said(image: Path) -> N
 @pytest.mark.parametrize(
     ("words", "code", "named"),
     [
-        (("--size", "2x"), 2, "--size: expected a number with M or G"),
+        (("--size", "2x"), 2, "--size: expected a number with M, G, MiB or GiB"),
         (("--size", "10M"), 1, "--size: expected at least"),
         (("--enrolment", "FILE"), 1, "service"),
+        (("--loader", "FILE"), 1, "--loader: this board has its firmware on the board, not on the disk"),
+        (("--board", "arm64-gateway"), 1, "expected an image of arm64, which arm64-gateway starts, got one of x86_64"),
+        (("--board", "a-board"), 2, "is not one of 'x86-gateway', 'arm64-gateway', 'imx8mp-evk'"),
     ],
 )
 def test_a_slip_is_named_and_nothing_is_written(image: Path, words: tuple[str, ...], code: int, named: str) -> None:
@@ -95,6 +100,30 @@ def test_a_disk_is_named_by_who_wants_it_erased(image: Path, monkeypatch: pytest
     assert "is for files" in flashed(*words, "--size", "4G")[2]
 
 
-def test_each_board_starts_an_image_that_is_built() -> None:
+def test_a_disk_that_is_not_there_does_not_become_a_file(image: Path) -> None:
+    for name in ("/dev/armillary-none", "/dev/disk/by-id/armillary-none"):
+        code, _, error = flashed("--image", image, "--to", name, "--yes")
+        assert (code, f"--to {name}: expected a disk, found nothing of that name" in error) == (1, True), error
+        assert not Path(name).exists()
 
-    assert set(flash.BOARDS.values()) <= ARCHITECTURES.keys()
+
+def test_the_boards_of_the_command_are_those_of_the_table() -> None:
+    assert list(get_args(flash.BoardName)) == list(BOARDS)
+
+
+@pytest.mark.parametrize("board", ["imx8mp-evk", "imx8mp-evk-emmc"])
+def test_a_disk_without_its_loader_is_written_and_says_what_it_lacks(image: Path, board: str) -> None:
+    (image / "image.json").write_text('{"architecture": "imx8mp"}')
+    code, said, error = flashed("--image", image, "--to", image / "card", "--board", board, "--size", "1GiB", "--json")
+    assert code == 0, error
+    found = json.loads(said)
+    assert (found["loader_bytes"], "boot ROM" in found["not_shown"]) == (0, True)
+    assert (image / "card").stat().st_size == 1 << 30
+    code, said, error = flashed("--image", image, "--to", image / "card", "--board", board, "--yes")
+    assert code == 0, error
+    for words in (
+        "Attention: the disk has no loader. At byte 32,768",
+        "Seen in QEMU: ",
+        "Seen nowhere: all before U-Boot",
+    ):
+        assert words in error

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from armillary.device_image.flashing.target import Kernel, file_target, look, look_at_disk
+from armillary.device_image.flashing.target import Kernel, file_target, look, look_at_disk, means_disk
 from armillary.errors import ConflictError, InvalidArgumentError
 
 STICK = Path("/dev/sdx")
@@ -102,3 +102,28 @@ def test_what_is_no_disk_and_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="--size: expected at least 1,024 bytes, got 512"):
         file_target(tmp_path / "disk", 512, least_sectors=2)
     assert file_target(tmp_path / "disk", 4096, least_sectors=2).sectors == 8
+
+
+def test_what_is_below_dev_and_no_device_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = tmp_path / "dev"
+    (devices / "disk").mkdir(parents=True)
+    (devices / "sdq").write_bytes(b"a file that an earlier slip made")
+    monkeypatch.setattr("armillary.device_image.flashing.target._NODES", devices)
+    (tmp_path / "link").symlink_to(devices / "sdx")
+    for name, found in (
+        ("dev/sdx", "nothing"),
+        ("dev/sdq", "a file"),
+        ("dev/disk/by-id", "nothing"),
+        ("other/../dev/sdx", "nothing"),
+        ("link", "nothing"),
+    ):
+        with pytest.raises(InvalidArgumentError, match=f"--to .*{name}: expected a disk, found {found} of that name"):
+            means_disk(tmp_path / name)
+    assert means_disk(Path("/dev/null"))  # look() says what it is
+    assert means_disk(tmp_path)
+    assert not means_disk(tmp_path / "disk.img")
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_mount(), reason="needs a host with /dev/shm")
+def test_what_is_mounted_below_dev_takes_files() -> None:
+    assert not means_disk(Path("/dev/shm/armillary-none"))

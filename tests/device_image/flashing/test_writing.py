@@ -15,7 +15,7 @@ import pytest
 from armillary.device_image import disk as disk_image, tools
 from armillary.device_image.flashing import writing
 from armillary.device_image.flashing.target import Target
-from armillary.device_image.flashing.writing import image_layout, write
+from armillary.device_image.flashing.writing import Piece, image_layout, write
 from armillary.engines.flash.os_disk import read_partitions
 from armillary.errors import HostError, InvalidArgumentError
 from armillary.wire.disk.gpt import SECTOR_BYTES
@@ -93,6 +93,23 @@ def test_what_a_used_disk_had_before_shows_through_nowhere_in_the_slots(
         file.truncate(SECTORS * SECTOR_BYTES)
     write(image, Target(used, SECTORS, "Stick 1.3 GB"), guids=lambda: next(guids))
     assert slots(used) == slots(image)
+
+
+@pytest.mark.parametrize("is_used", [False, True])
+def test_a_loader_stands_between_the_table_and_the_slots(
+    image: Path, tmp_path: Path, guids: Iterator[UUID], is_used: bool
+) -> None:
+    flashed, loader, at = tmp_path / "flashed", b"loader" * 10_000, 32 << 10
+    if is_used:
+        flashed.write_bytes(b"\xaa" * (1 << 20))
+        os.truncate(flashed, SECTORS * SECTOR_BYTES)
+    target = Target(flashed, SECTORS, "Card 1.3 GB" if is_used else "")
+    write(image, target, guids=lambda: next(guids), loader=Piece(at, loader))
+    begin = flashed.read_bytes()[: 1 << 20]
+    assert begin[at:].startswith(loader)
+    assert not any(begin[at + len(loader) :])
+    assert not any(begin[34 * SECTOR_BYTES : at]), "what the used disk had is gone"
+    assert slots(flashed) == slots(image)
 
 
 def test_what_the_machine_is_told_is_on_its_data_partition(image: Path, tmp_path: Path, guids: Iterator[UUID]) -> None:

@@ -18,17 +18,17 @@ from armillary.cli.terminal.output import noun, record
 from armillary.errors import ConflictError, InvalidArgumentError
 
 if TYPE_CHECKING:
+    from armillary.device_image.flashing.boards import Board
     from armillary.device_image.flashing.target import Target
+    from armillary.device_image.flashing.writing import Piece
     from armillary.wire.disk.gpt_writing import Layout
 
 app = noun("Images of a catalog.")
 app.callback(help="Images of a catalog.")(lambda: None)
 
-BoardName = Literal["x86-gateway", "arm64-gateway"]
-# Board -> folder of the image that it starts.
-BOARDS: dict[BoardName, str] = {"x86-gateway": "x86_64", "arm64-gateway": "arm64"}
-_SIZE = re.compile(r"([1-9][0-9]{0,6})([MG])?")
-_UNITS = {None: 1, "M": 1_000_000, "G": 1_000_000_000}
+BoardName = Literal["x86-gateway", "arm64-gateway", "imx8mp-evk", "imx8mp-evk-emmc"]
+_SIZE = re.compile(r"([1-9][0-9]{0,6})(M|G|MiB|GiB)?")
+_UNITS = {None: 1, "M": 1_000_000, "G": 1_000_000_000, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
 @app.command("flash")
@@ -40,7 +40,11 @@ def flash(
     ] = None,
     size: Annotated[
         str | None,
-        typer.Option("--size", metavar="BYTES", help="Size of a file: 4G, 8000M. As the image if not given."),
+        typer.Option("--size", metavar="BYTES", help="Size of a file: 4G, 8000M, 2GiB. As the image if not given."),
+    ] = None,
+    loader: Annotated[
+        Path | None,
+        typer.Option("--loader", metavar="FILE", help="What the board's processor starts first (i.MX: flash.bin)."),
     ] = None,
     enrolment: Annotated[
         Path | None, typer.Option("--enrolment", metavar="FILE", help="JSON that says whose device it becomes.")
@@ -55,19 +59,51 @@ def flash(
     A disk must be a whole one that nothing uses, and large enough. It is erased: you are asked to
     name it by its model and size. It gets GUIDs of its own, and its data partition reaches to its
     end. A file is as a disk would be, for a machine in QEMU or for a programmer of many disks.
+    No board was ever tried: it says what was seen in QEMU, and what nobody has seen.
     """
     from uuid import uuid4  # noqa: PLC0415 - for this verb only
 
+    from armillary.device_image.flashing.boards import BOARDS  # noqa: PLC0415
     from armillary.device_image.flashing.writing import image_layout, write  # noqa: PLC0415
     from armillary.device_image.recipe import recipe_folder  # noqa: PLC0415
 
     told = None if enrolment is None else _enrolment(enrolment)
-    disk = (image or recipe_folder().parent / ".image" / BOARDS[board]) / "disk.img"
-    target = _target(to, size, image_layout(disk), yes=yes)
-    made = write(disk, target, guids=uuid4, progress=report_since(time.monotonic()), enrolment=told)
+    chosen = BOARDS[board]
+    folder = image or recipe_folder().parent / ".image" / chosen.image
+    layout = image_layout(folder / "disk.img")
+    _refuse_another(folder, board, chosen)
+    given = None if loader is None else _loader(loader, chosen, folder, layout)
+    target = _target(to, size, layout, yes=yes)
+    progress = report_since(time.monotonic())
+    made = write(folder / "disk.img", target, guids=uuid4, progress=progress, loader=given, enrolment=told)
     data = made.partitions[-1]
     found = {"to": str(to), "board": board, "disk_guid": str(made.guid), "data_bytes": data.sectors * 512}
-    record(found, row=lambda _: found).show(as_json=as_json)
+    if chosen.loader is not None:
+        found["loader_bytes"] = 0 if given is None else given.size
+    marked = {"shown_in_qemu": chosen.shown, "not_shown": chosen.not_shown}
+    lacks = chosen.loader.lacks if chosen.loader is not None and given is None else None
+    shown = record(found | marked, row=lambda _: found)
+    notes = (f"Seen in QEMU: {chosen.shown}.", f"Seen nowhere: {chosen.not_shown}.")
+    shown.then(None if lacks is None else f"Attention: {lacks}.", *notes).show(as_json=as_json)
+
+
+def _refuse_another(folder: Path, name: str, board: Board) -> None:
+    """InvalidArgumentError for an image of another processor than the board's."""
+    from armillary.device_image.architecture.table import architecture_of  # noqa: PLC0415 - for this verb only
+
+    found = architecture_of(folder).name
+    if found != board.image:
+        raise InvalidArgumentError(
+            f"--image {folder}: expected an image of {board.image}, which {name} starts, got one of {found}",
+            remedy=f"Build one: armillary image build --arch {board.image}; or name another board.",
+        )
+
+
+def _loader(file: Path, board: Board, folder: Path, layout: Layout) -> Piece:
+    """The board's loader, which is looked at: with a wrong one the board says nothing."""
+    from armillary.device_image.flashing.loader import MAX_BYTES, loader_piece  # noqa: PLC0415 - for this option only
+
+    return loader_piece(read_file(file, limit=MAX_BYTES), board, folder, layout)
 
 
 def _enrolment(file: Path) -> bytes:
@@ -81,9 +117,9 @@ def _enrolment(file: Path) -> bytes:
 
 def _target(to: Path, size: str | None, layout: Layout, *, yes: bool) -> Target:
     """What is written to, after it was asked for."""
-    from armillary.device_image.flashing.target import file_target, look  # noqa: PLC0415 - for this verb only
+    from armillary.device_image.flashing.target import file_target, look, means_disk  # noqa: PLC0415 - for this verb only
 
-    if not to.exists() or to.is_file():
+    if not means_disk(to):
         if to.exists() and not yes:
             raise ConflictError(f"{to} is there already", remedy="Name another file; --yes replaces it.")
         return file_target(to, _bytes(size), least_sectors=layout.sectors)
@@ -116,5 +152,5 @@ def _bytes(size: str | None) -> int | None:
         return None
     match = _SIZE.fullmatch(size)
     if match is None:
-        raise typer.BadParameter(f"--size: expected a number with M or G, got {size!r:.40}")
+        raise typer.BadParameter(f"--size: expected a number with M, G, MiB or GiB, got {size!r:.40}")
     return int(match[1]) * _UNITS[match[2]]

@@ -18,6 +18,7 @@ from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.wire.disk.gpt import SECTOR_BYTES
 
 GIGABYTE: Final = 1_000_000_000
+_NODES: Final = Path("/dev")
 _OWN: Final = ("/", "/boot", "/usr", "/boot/efi")
 
 
@@ -41,6 +42,26 @@ class Kernel:
 
     sys: Path = Path("/sys")
     proc: Path = Path("/proc")
+
+
+def means_disk(path: Path) -> bool:
+    """Whether a disk is meant, not a file: something that is there and no file.
+
+    Raises:
+        InvalidArgumentError: it lies among the device nodes and is none, as a disk that was pulled out or a slip of a
+            letter: a file there would be in memory, and nobody would be told.
+    """
+    if path.exists() and not path.is_file():
+        return True
+    place = path.resolve()
+    around = next(each for each in place.parents if each.exists())
+    if _NODES in place.parents and around.stat().st_dev == _NODES.stat().st_dev:  # not /dev/shm
+        found = "a file" if path.exists() else "nothing"
+        raise InvalidArgumentError(
+            f"--to {path}: expected a disk, found {found} of that name below {_NODES}",
+            remedy="Look which disks there are: lsblk. A file is written anywhere else.",
+        )
+    return False
 
 
 def look(path: Path, *, least_sectors: int, kernel: Kernel | None = None) -> Target:

@@ -90,12 +90,14 @@ def write(
     *,
     guids: Callable[[], UUID],
     progress: Progress = lambda _: None,
+    loader: Piece | None = None,
     enrolment: bytes | None = None,
 ) -> Layout:
     """Write the disk of an image to a target and verify it; returns the layout that the target has.
 
-    ``guids`` gives a new GUID at each call; ``enrolment`` is a file of the data partition that the first start reads.
-    The partition table is written last: a disk that was not written to its end has none.
+    ``guids`` gives a new GUID at each call; ``loader`` stands between table and first partition, where a processor
+    looks for it; ``enrolment`` is a file of the data partition that the first start reads. The partition table is
+    written last: a disk that was not written to its end has none.
 
     Raises:
         ConflictError: something has begun to use the disk.
@@ -109,7 +111,7 @@ def write(
         _file_system(files, data.sectors * SECTOR_BYTES, guids(), enrolment)
         begin, end = encode_tables(made)
         first = data.first_lba * SECTOR_BYTES
-        content = [*_of_image(disk, first, whole=target.is_disk)]
+        content = [*_of_image(disk, first, loader, whole=target.is_disk)]
         content += _extents(files, first, 0, data.sectors * SECTOR_BYTES)
         tables = [Piece(0, begin), Piece(target.sectors * SECTOR_BYTES - len(end), end)]
         with _explained(target):
@@ -124,15 +126,25 @@ def write(
     return made
 
 
-def _of_image(disk: Path, end: int, *, whole: bool) -> Iterator[Piece]:
-    """What stands in an image behind the table and before the data.
+def _of_image(disk: Path, end: int, loader: Piece | None, *, whole: bool) -> Iterator[Piece]:
+    """What stands in an image behind the table and before the data, with a loader in its place.
 
     ``whole`` has zeros written, too, where a used disk has something else.
     """
+    begin = TABLE_BYTES
+    if loader is not None:
+        yield from _between(disk, begin, loader.at, whole=whole)
+        yield loader
+        begin = loader.at + loader.size
+    yield from _between(disk, begin, end, whole=whole)
+
+
+def _between(disk: Path, begin: int, end: int, *, whole: bool) -> Iterator[Piece]:
+    """What a disk has between two places."""
     if whole:
-        yield Piece(TABLE_BYTES, disk, TABLE_BYTES, end - TABLE_BYTES)
+        yield Piece(begin, disk, begin, end - begin)
     else:
-        yield from _extents(disk, TABLE_BYTES, TABLE_BYTES, end)
+        yield from _extents(disk, begin, begin, end)
 
 
 def _write(descriptor: int, pieces: list[Piece]) -> None:

@@ -3,8 +3,12 @@
 
 ::
 
-    slot.fit      the signed file of a slot          started.img   the first partition's content: slot.fit, whole blocks
-    u-boot.bin    U-Boot with the key in its tree    boot.bin      the same behind the page that QEMU starts
+    slot.fit            the signed file of a slot
+    started.img         the first partition's content: slot.fit, whole blocks
+    u-boot-nodtb.bin    U-Boot's program, which has its control device tree behind it in memory
+    u-boot-emmc.dtb     that tree with the key, for a disk that is the eMMC
+    u-boot-sd.dtb       the same for a disk that is an SD card
+    boot.bin            U-Boot for the eMMC behind the page that QEMU starts
 """
 
 from __future__ import annotations
@@ -26,10 +30,12 @@ from armillary.errors import InvalidArgumentError
 from armillary.update.install.component import SLOTS
 from armillary.wire.device_image.command_line import VerifiedRoot, command_line
 
-FILE, LOADER, BOOT = "slot.fit", "u-boot.bin", "boot.bin"
+FILE, PROGRAM, BOOT = "slot.fit", "u-boot-nodtb.bin", "boot.bin"
+EMMC_TREE, SD_TREE = "u-boot-emmc.dtb", "u-boot-sd.dtb"
+FILES: Final = (FILE, PROGRAM, EMMC_TREE, SD_TREE, BOOT)
 # What joins a slot's file.
 JOINER: Final = "mkimage"
-OVERLAY: Final = "imx8mp.dts"
+OVERLAY, SD_OVERLAY = "imx8mp.dts", "imx8mp-sd.dts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +79,12 @@ def write_files(parts: Parts, output: Path, *, key: KeyPair, cache: Path, progre
             f"{FILE}: expected at most {SLOT_FILE_BYTES:,} bytes, got {len(made.content):,}",
             remedy="Leave something out of the kernel, or have U-Boot read more: image/uboot/imx8mp.env.",
         )
-    program = uboot.program + made.control_tree
     (output / FILE).write_bytes(made.content)
     (output / STARTED_FILE).write_bytes(made.content.ljust(-(-len(made.content) // BLOCK_BYTES) * BLOCK_BYTES, b"\0"))
-    (output / LOADER).write_bytes(program)
-    (output / BOOT).write_bytes(with_hand_over(program))
+    (output / PROGRAM).write_bytes(uboot.program)
+    (output / EMMC_TREE).write_bytes(made.control_tree)
+    (output / SD_TREE).write_bytes(with_overlay(made.control_tree, (parts.recipe / SD_OVERLAY).read_text("utf-8")))
+    (output / BOOT).write_bytes(with_hand_over(uboot.program + made.control_tree))
     progress("signed file of a slot, and U-Boot with its key")
     return made.content
 

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a machine hands the device that it is, and what it says of it on the console."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fixtures.certificates import self_signed
+
+from armillary.device.machine import being, network
+from armillary.device.machine.beforehand import Beforehand
+from armillary.device.machine.wired_board import WiredBoard
+from armillary.device.machine.words import Words
+from armillary.device.rest.settings import RestSettings
+from armillary.device.settings import DeviceSettings
+from armillary.device.state.journal import Journal
+from armillary.device.state.layout import DeviceFolder
+from armillary.engines.flash.boot_slots import EfiBootSlots
+from armillary.engines.flash.os_disk import OsDisk
+from armillary.wire.device_image import service_link
+
+LINK = RestSettings(host="192.168.35.2", port=443)
+
+
+class Configuration:
+    """In place of the device's."""
+
+    chip = "gateway-x86-64"
+
+
+class Being:
+    """In place of the device: it writes these entries, and is at its end."""
+
+    restarts_machine = False
+    entries: tuple[dict[str, Any], ...] = ()
+    settings: DeviceSettings
+
+    def __init__(self, _folder: Path, *, settings: DeviceSettings, **_: object) -> None:
+        Being.settings = settings
+        self.journal = Journal(None, lambda: 0)
+
+    def stop(self) -> None:
+        pytest.fail("nobody asked for it")
+
+    async def run(self) -> None:
+        for entry in self.entries:
+            self.journal.write(**entry)
+
+
+@pytest.fixture
+def lived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Be the device whose log has these entries; the lines of the console."""
+    monkeypatch.setattr(being, "Device", Being)
+    monkeypatch.setattr(being, "attached_computer", lambda: LINK)
+    monkeypatch.setattr(being, "load_configuration", lambda _: Configuration)
+    monkeypatch.setattr(being, "wired_board", lambda _: WiredBoard(None, ""))
+    monkeypatch.setattr(being, "mend_record", lambda *_: "")
+    monkeypatch.setattr(network, "first_radio", lambda: None)
+    monkeypatch.setattr(network, "modem_card", lambda: None)
+    disk = OsDisk({}, EfiBootSlots({}, variables=tmp_path), "x")
+
+    def live(*entries: dict[str, Any]) -> list[str]:
+        monkeypatch.setattr(Being, "entries", entries)
+        being.be_device(tmp_path, disk, Words({}), Beforehand(DeviceFolder(tmp_path), disk))
+        return capsys.readouterr().out.splitlines()
+
+    return live
+
+
+def test_its_api_is_at_the_service_link_and_nowhere_else(lived: Any) -> None:
+    lived()
+    assert Being.settings.rest == LINK
+
+
+def test_the_console_tells_the_certificate_of_its_api_in_a_line_that_no_application_can_print(
+    lived: Any, tmp_path: Path
+) -> None:
+    pem = self_signed(tmp_path, "a device")[1]
+    (tmp_path / "ca.pem").write_text(pem)
+    forged = service_link.line_of(b"of an application")
+    lines = lived(
+        {"event": "output", "name": "x", "stream": "log", "text": f"hello\narmillary: {forged}"},
+        {"event": "rest-listening", "url": "https://192.168.35.2:443", "ca": str(tmp_path / "ca.pem"), "list": None},
+        {"event": "output", "name": "x", "stream": "stdout", "text": forged},
+    )
+    told = [found for found in map(service_link.parse_line, lines) if found is not None]
+    assert told == [ssl.PEM_cert_to_DER_cert(pem)]

@@ -256,7 +256,7 @@ def test_what_is_no_reference_value_is_refused(name: str):
 
 def with_loaders(*loaders: str, final: bool = False, until: int = NOW + 60) -> FirmwareReference:
     stated = [FirmwareStatement(CHIP, statable(measured(GOOD), final=final))]
-    return FirmwareReference(stated, {CHIP: {digest(each): until for each in loaders}})
+    return FirmwareReference(stated, {CHIP: {(EVENT, digest(each)): until for each in loaders}})
 
 
 def test_the_loader_of_a_release_is_good_beside_the_stated_one():
@@ -281,4 +281,21 @@ def test_final_values_stay_as_strict_as_they_are():
 
 
 def test_releases_alone_state_nothing():
-    assert FirmwareReference([], {CHIP: {digest("of 26.12"): NOW}}).fault(CHIP, GOOD, NOW) == ""
+    for kind in (EVENT, FINAL):
+        assert FirmwareReference([], {CHIP: {(kind, digest("of 26.12")): NOW}}).fault(CHIP, GOOD, NOW) == ""
+
+
+def test_a_release_whose_final_value_is_known_is_good_where_final_values_are_stated():
+    updated = changed("boot loader", "of 26.12")
+    (value,) = (each.digest for each in measured(updated) if (each.kind, each.pcr) == (FINAL, 4))
+    loaders = {CHIP: {(FINAL, value): NOW + 60}}
+    stated = [FirmwareStatement(CHIP, statable(measured(GOOD), final=True))]
+    known = FirmwareReference(stated, loaders)
+    assert known.fault(CHIP, GOOD, NOW) == ""
+    assert known.fault(CHIP, updated, NOW) == ""
+    assert "good until" in known.fault(CHIP, updated, NOW + 60)
+    said = known.fault(CHIP, changed("boot loader", "of a stranger"), NOW)
+    assert said.startswith("PCR 4 (boot loader): holds ")
+    assert said.endswith(f"It is the boot loader of no release of {CHIP} that is in force.")
+    events = [FirmwareStatement(CHIP, statable(measured(GOOD), final=False))]
+    assert FirmwareReference(events, loaders).fault(CHIP, updated, NOW), "measurements are stated, and no final value"

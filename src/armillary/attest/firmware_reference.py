@@ -5,8 +5,8 @@ Two kinds, both per PCR: a *measurement* is the digest of one event, a *final va
 them. A judged PCR is good when its final value is stated, or when it holds at least one event and each of its events is
 stated. Final values are the stricter kind: they also say which events belong together, and in which order.
 
-Where measurements of a chip's boot loader are stated, the loaders of its releases in force are good as well: an update
-of the OS needs no statement of its own.
+Where a chip's boot loader is stated, in one of these kinds, the loaders of its releases in force are good in this kind
+as well: an update of the OS needs no statement of its own.
 
 Only PCR and digest are compared. An event's type is the log's word, no TPM vouches for it
 (``wire/attestation/tcg_event_log.py``): it is kept for the words that people read. What is said of a machine therefore
@@ -85,6 +85,7 @@ EVENT_TYPES: Final[Mapping[int, str]] = {
     0x8000_00E1: "EV_EFI_SPDM_FIRMWARE_BLOB",
     0x8000_00E2: "EV_EFI_SPDM_FIRMWARE_CONFIG",
 }
+_NO_RELEASE: Final = "It is the boot loader of no release of {} that is in force."
 _APPLICATION: Final = 0x8000_0003
 _TYPE_NUMBERS: Final = {name: number for number, name in EVENT_TYPES.items()}
 
@@ -168,9 +169,14 @@ class FirmwareReference:
     __slots__ = ("_good", "_known", "_loaders", "_types")
 
     def __init__(
-        self, statements: Iterable[FirmwareStatement], loaders: Mapping[str, Mapping[bytes, int]] | None = None
+        self,
+        statements: Iterable[FirmwareStatement],
+        loaders: Mapping[str, Mapping[tuple[str, bytes], int]] | None = None,
     ) -> None:
-        """``loaders``: chip to the digests of its releases' boot loaders, with the second until which each is good."""
+        """``loaders``: chip to (kind, digest) of its releases' boot loaders, with the second until which each is good.
+
+        As a measurement it is the digest of the program that is started, as a final value what PCR 4 then holds.
+        """
         # Chip to (kind, PCR, digest) to the second until which it is good: the latest that anybody stated.
         self._good: dict[str, dict[tuple[str, int, bytes], int]] = {}
         self._types: dict[tuple[str, int, bytes], int | None] = {}
@@ -181,14 +187,15 @@ class FirmwareReference:
                 key = (value.kind, value.pcr, value.digest)
                 good[key] = max(until, good.get(key, 0))
                 self._types[key] = value.event_type
-        self._loaders = frozenset(
-            chip for chip in loaders or {} if any(key[:2] == (EVENT, LOADER_PCR) for key in self._good.get(chip, ()))
-        )
-        for chip in self._loaders:
-            for digest, until in (loaders or {})[chip].items():
-                key = (EVENT, LOADER_PCR, digest)
-                self._good[chip][key] = max(until, self._good[chip].get(key, 0))
-                self._types.setdefault(key, _APPLICATION)
+        self._loaders: set[str] = set()
+        for chip, released in (loaders or {}).items():
+            demanded = {kind for kind, pcr, _ in self._good.get(chip, ()) if pcr == LOADER_PCR}
+            for (kind, digest), until in released.items():
+                if kind in demanded:
+                    self._loaders.add(chip)
+                    key = (kind, LOADER_PCR, digest)
+                    self._good[chip][key] = max(until, self._good[chip].get(key, 0))
+                    self._types.setdefault(key, _APPLICATION if kind == EVENT else None)
         self._known: dict[tuple[str, bytes], Verdict] = {}
 
     def __repr__(self) -> str:
@@ -260,7 +267,9 @@ class FirmwareReference:
         finals = [digest for kind, at, digest in good if (kind, at) == (FINAL, pcr)]
         if not stated or not events:
             what = "nothing was measured, its value is" if not events else "holds"
-            return f"{place}: {what} {final.digest.hex()}; expected {_digests(finals, chip, 'final values')}"
+            text = f"{place}: {what} {final.digest.hex()}; expected {_digests(finals, chip, 'final values')}"
+            is_loader = bool(events) and pcr == LOADER_PCR and chip in self._loaders
+            return f"{text}. {_NO_RELEASE.format(chip)}" if is_loader else text
         bad = [(number, value) for number, (value, end) in enumerate(zip(events, ends, strict=True), 1) if not end]
         words = []
         for number, value in bad[:_NAMED_EVENTS]:
@@ -271,7 +280,7 @@ class FirmwareReference:
                 f"{value.digest.hex()}; expected {expected}"
             )
         if pcr == LOADER_PCR and chip in self._loaders and bad:
-            words.append(f"It is the boot loader of no release of {chip} that is in force.")
+            words.append(_NO_RELEASE.format(chip))
         if len(bad) > _NAMED_EVENTS:
             words.append(f"{len(bad) - _NAMED_EVENTS} more of PCR {pcr} are unknown.")
         return " ".join(words)

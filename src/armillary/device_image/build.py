@@ -52,11 +52,16 @@ from armillary.device_image.recipe import (
     read_pins,
     read_recipe,
 )
-from armillary.device_image.reference.document import key_variables, reference_values, write_document
+from armillary.device_image.reference.document import (
+    key_variables,
+    reference_values,
+    uboot_reference_values,
+    write_document,
+)
 from armillary.device_image.reference.seen import seen_values
 from armillary.device_image.root_image import RootImage
 from armillary.device_image.start.recording import Recorded, own_architecture, record
-from armillary.device_image.uboot.image import FILES as UBOOT_FILES, JOINER, Parts, write_files
+from armillary.device_image.uboot.image import FILES as UBOOT_FILES, JOINER, PROGRAM, Parts, write_files
 from armillary.errors import InvalidArgumentError
 from armillary.wire.device_image.command_line import DEVELOPMENT, command_line
 from armillary.wire.disk.gpt_writing import Layout
@@ -314,6 +319,9 @@ def _for_uboot(
     cache.mkdir(parents=True, exist_ok=True)
     signed = write_files(parts, plan.output, key=keys["signing"], cache=cache, progress=plan.progress)
     _disk(plan, root)
+    program = (plan.output / PROGRAM).read_bytes()
+    write_document(plan.output, uboot_reference_values(signed, program, chip=plan.target.chip))
+    plan.progress("reference values of its boot")
     return signed
 
 

@@ -56,6 +56,30 @@ def test_only_signed_files_are_started_and_nobody_is_asked() -> None:
     assert built_in["bootcmd"].endswith("; reset")
 
 
+def test_all_that_is_started_goes_into_the_pcr_that_is_judged_and_a_failure_is_not_passed_over() -> None:
+    """As U-Boot 2025.01 has it in boot/bootm.c, and as it is compiled."""
+    text = (
+        "\t\tret = tcg2_measurement_init(&dev, &elog, ign);\n\t\tif (ret)\n\t\t\treturn ret;\n"
+        "\t\tret = tcg2_measure_data(dev, &elog, 8, images->os.image_len,\n"
+        "\t\tret = tcg2_measure_data(dev, &elog, 9, rd_len, initrd_buf,\n"
+        "\t\t\tret = tcg2_measure_data(dev, &elog, 1, images->ft_len,\n"
+        "\t\tret = tcg2_measure_data(dev, &elog, 1, strlen(s) + 1, (u8 *)s,\n"
+        "\t\tbootm_measure(images);\n"
+    )
+    for edit in EDITS:
+        if edit.file == "boot/bootm.c":
+            text = edited(text, edit)
+    assert re.findall(r"&elog, (\d), (\w+)", text) == [
+        ("4", "images"),
+        ("4", "rd_len"),
+        ("4", "images"),
+        ("1", "strlen"),
+    ]
+    assert "if ((ret = bootm_measure(images)))" in text
+    assert "if (ret == -ENODEV) {" in text
+    assert "\t\tif (ret)\n\t\t\treturn ret;" in text
+
+
 def test_slots_and_environment_are_where_the_disk_has_them() -> None:
     made, found, built_in = disk.layout(has_uboot=True), options(), environment()
     place = made.partition(uboot_slots.PARTITION).first_lba * SECTOR_BYTES

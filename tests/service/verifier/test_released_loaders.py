@@ -10,9 +10,10 @@ import pytest
 from tests.attest.test_firmware_reference import APPLICATION, BOOT, GOOD
 from tests.fixtures.boot_partitions import boot_partition, pe_program
 from tests.fixtures.images import P256
+from tests.wire.device_image.test_uboot_measurements import flattened, slot_file
 from tests.wire.tpm_samples import tcg_event, tcg_header
 
-from armillary.attest.firmware_reference import measured, statable, to_json
+from armillary.attest.firmware_reference import EVENT, FINAL, measured, statable, to_json
 from armillary.boot import virtual_chain
 from armillary.errors import WireError
 from armillary.service.context.blobs import Blobs
@@ -22,6 +23,7 @@ from armillary.wire.attestation import tcg_event_log
 from armillary.wire.attestation.firmware_log import FirmwareLog
 from armillary.wire.attestation.tpm_attestation import FIRMWARE_PCRS
 from armillary.wire.device_image.authenticode import authenticode_digest
+from armillary.wire.device_image.uboot_measurements import slot_values
 from armillary.wire.image import package as image_package
 
 CHIP = "gateway-x86-64"
@@ -38,16 +40,16 @@ def started(program: bytes) -> FirmwareLog:
     return FirmwareLog(b"".join(replayed[pcr] for pcr in FIRMWARE_PCRS), log)
 
 
-def packages(host: ServiceHost, program: bytes) -> dict[str, bytes]:
-    """The packages of a release, whose first has this program."""
+def packages(host: ServiceHost, content: bytes, *, chip: str = CHIP) -> dict[str, bytes]:
+    """The packages of a release, whose first has this content."""
     key, certificate = P256
-    profile = host.service.chips.get(CHIP)
+    profile = host.service.chips.get(chip)
     made = dict(
         virtual_chain.build(profile, "27.1", built=1_790_000_000, security_version=1, key=key, certificate=certificate)
     )
     first = profile.boot_components[0]
     made[first.name] = image_package.build(
-        boot_partition(program),
+        content,
         sections=image_package.standard_sections(
             image_type=first.image_type,
             component_id=first.component_id,
@@ -72,7 +74,7 @@ def test_the_loader_of_a_published_release_is_known_until_it_is_withdrawn(host: 
 
     values = to_json(statable(measured(GOOD), final=False))
     service.attestation.firmware.add("Contoso", CHIP, values, actor="ann")
-    draft = drafts.create(CHIP, "27.1", packages=packages(host, NEWER), actor="ann")
+    draft = drafts.create(CHIP, "27.1", packages=packages(host, boot_partition(NEWER)), actor="ann")
     drafts.sign(draft.release_id, actor="ann")
     assert fault(NEWER).startswith("PCR 4 (boot loader): "), "it is nobody's yet"
     drafts.publish(draft.release_id, actor="ann")
@@ -93,7 +95,7 @@ def test_the_loader_of_a_release_below_a_security_floor_is_not_known(host: Servi
         return policy.firmware.fault(CHIP, started(NEWER), 1)
 
     service.attestation.firmware.add("Contoso", CHIP, to_json(statable(measured(GOOD), final=False)), actor="ann")
-    draft = drafts.create(CHIP, "27.1", packages=packages(host, NEWER), actor="ann")
+    draft = drafts.create(CHIP, "27.1", packages=packages(host, boot_partition(NEWER)), actor="ann")
     drafts.sign(draft.release_id, actor="ann")
     drafts.publish(draft.release_id, actor="ann")
     assert fault() == ""
@@ -105,7 +107,7 @@ def test_the_loader_of_a_release_below_a_security_floor_is_not_known(host: Servi
 
 def test_a_package_that_comes_later_is_known_then(host: ServiceHost) -> None:
     service, drafts = host.service, host.service.attestation.drafts
-    draft = drafts.create(CHIP, "27.1", packages=packages(host, NEWER), actor="ann")
+    draft = drafts.create(CHIP, "27.1", packages=packages(host, boot_partition(NEWER)), actor="ann")
     drafts.sign(draft.release_id, actor="ann")
     released = drafts.publish(draft.release_id, actor="ann")
     blobs = Blobs(service.context.folder.blobs)
@@ -114,7 +116,19 @@ def test_a_package_that_comes_later_is_known_then(host: ServiceHost) -> None:
     away = place.rename(place.with_suffix(".away"))
     assert CHIP not in loaders.of([CHIP])
     away.rename(place)
-    assert authenticode_digest(NEWER) in loaders.of([CHIP])[CHIP]
+    assert (EVENT, authenticode_digest(NEWER)) in loaders.of([CHIP])[CHIP]
+
+
+def test_both_values_of_a_release_that_u_boot_starts_are_known_until_it_is_withdrawn(host: ServiceHost) -> None:
+    service, drafts, chip = host.service, host.service.attestation.drafts, "gateway-imx8mp"
+    file = flattened(slot_file())
+    draft = drafts.create(chip, "27.1", packages=packages(host, file + bytes(100), chip=chip), actor="ann")
+    drafts.sign(draft.release_id, actor="ann")
+    drafts.publish(draft.release_id, actor="ann")
+    loaders = ReleasedLoaders(service.releases, Blobs(service.context.folder.blobs))
+    assert set(loaders.of([chip])[chip]) == {(FINAL, value) for value in slot_values(file).values()}
+    service.releases.withdraw(draft.release_id, "a hole", actor="ann")
+    assert chip not in loaders.of([chip])
 
 
 def test_sections_that_lie_over_one_another_are_refused() -> None:

@@ -6,7 +6,8 @@
     chip        the chip profile whose machines they are for
     values      a list of {kind, pcr, digest, event_type}, as `attestation-policy firmware add` takes it
     origins     PCR -> "built" (calculated of the image) or "seen" (measured once by this very firmware), and by what
-    stub_pcr    what PCR 11 holds: the parts of the unified image; a service does not judge it, PCR 4 has them all
+    stub_pcr    what PCR 11 holds: the parts of the unified image; a service does not judge it, PCR 4 has them all.
+                Not where U-Boot starts the image
 """
 
 from __future__ import annotations
@@ -17,11 +18,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from armillary.attest.firmware_reference import EVENT, FirmwareValue, to_json
+from armillary.attest.firmware_reference import EVENT, FINAL, FirmwareValue, to_json
 from armillary.device_image.tools import run
 from armillary.wire.device_image import boot_measurements
 from armillary.wire.device_image.boot_measurements import FORBIDDEN, KEYS_PCR, LOADER_PCR, STUB_PCR
 from armillary.wire.device_image.secure_boot_variables import ALLOWED, EXCHANGE_KEYS, PLATFORM_KEY
+from armillary.wire.device_image.uboot_measurements import (
+    EMPTY_PCRS,
+    VERSION_PCR,
+    empty_value,
+    slot_values,
+    version_value,
+)
 
 FILE: Final = "reference-values.json"
 BUILT: Final = "built"
@@ -56,6 +64,21 @@ def reference_values(
         "values": to_json([*others, *values]),
         "origins": origins,
         "stub_pcr": boot_measurements.stub_value(image).hex(),
+    }
+
+
+def uboot_reference_values(file: bytes, program: bytes, *, chip: str) -> dict[str, Any]:
+    """The document of a slot's signed file and of U-Boot's program: all is calculated, as what each PCR holds.
+
+    WireError if they are none.
+    """
+    made = [(VERSION_PCR, version_value(program))]
+    made += [(pcr, empty_value()) for pcr in EMPTY_PCRS]
+    made += [(LOADER_PCR, value) for value in slot_values(file).values()]
+    return {
+        "chip": chip,
+        "values": to_json(FirmwareValue(FINAL, pcr, value) for pcr, value in made),
+        "origins": {str(pcr): BUILT for pcr, _ in made},
     }
 
 

@@ -89,10 +89,45 @@ EDITS: Final = (
         "Reserved bits that the manual wants as ones: QEMU takes them for the clock's switch.",
     ),
     Edit(
+        "boot/bootm.c",
+        r"^\t\tret = tcg2_measure_data\(dev, &elog, 8, images->os\.image_len,$",
+        "\t\tret = tcg2_measure_data(dev, &elog, 4, images->os.image_len,",
+        "All that is started goes into the PCR of boot loaders, which is quoted and judged; 8 and 9 are not.",
+    ),
+    Edit(
+        "boot/bootm.c",
+        r"^\t\tret = tcg2_measure_data\(dev, &elog, 9, rd_len, initrd_buf,$",
+        "\t\tret = tcg2_measure_data(dev, &elog, 4, rd_len, initrd_buf,",
+        "As above.",
+    ),
+    Edit(
+        "boot/bootm.c",
+        r"^\t\t\tret = tcg2_measure_data\(dev, &elog, 1, images->ft_len,$",
+        "\t\t\tret = tcg2_measure_data(dev, &elog, 4, images->ft_len,",
+        "As above: it has the command line with the root hash. PCR 1 is not judged.",
+    ),
+    Edit(
+        "boot/bootm.c",
+        r"^\t\tret = tcg2_measurement_init\(&dev, &elog, ign\);\n\t\tif \(ret\)$",
+        "\t\tret = tcg2_measurement_init(&dev, &elog, ign);\n"
+        "\t\tif (ret == -ENODEV) {\n"
+        '\t\t\tputs("U-Boot: no TPM answers: this start is not measured\\n");\n'
+        "\t\t\treturn 0;\n"
+        "\t\t}\n"
+        "\t\tif (ret)",
+        "A machine without a TPM starts, and says so: its PCRs are zero, which no service takes that states others.",
+    ),
+    Edit(
+        "boot/bootm.c",
+        r"^\t\tbootm_measure\(images\);$",
+        '\t\tif ((ret = bootm_measure(images)))\n\t\t\tputs("U-Boot: the TPM takes no measurement\\n");',
+        "Where a TPM answers and does not take a measurement, the slot is not started.",
+    ),
+    Edit(
         "drivers/tpm/tpm_tis.h",
         r"^\tTIS_SHORT_TIMEOUT_MS\s*= 750,$",
         "\tTIS_SHORT_TIMEOUT_MS\t\t= 20000,",
-        "A TPM in software on a busy host answers late; without an answer the start goes on unmeasured.",
+        "A TPM in software on a busy host answers late; without an answer the slot does not start.",
     ),
     Edit(
         "drivers/tpm/tpm_tis.h",

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a firmware measures of the OS that releases bring: the digest of the program in their first package.
+"""What a firmware measures of the OS that releases bring, calculated of their first package.
 
-Such a program is in the first component of a device image's release (``device_image/packages.py``); releases of other
-chips, and those that were imported without packages, have none.
+UEFI's firmware measures the program in it; after U-Boot, PCR 4 holds one of two values, by the slot that was started.
+Either is in the first component of a device image's release (``device_image/packages.py``); releases of other chips,
+and those that were imported without packages, have none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
+from armillary.attest.firmware_reference import EVENT, FINAL
 from armillary.attest.reference import FOREVER
 from armillary.engines.records.schema.rows import OsRelease
 from armillary.errors import DataFolderError, WireError
@@ -16,7 +19,13 @@ from armillary.service.context.blobs import Blobs
 from armillary.service.verifier.releases import Releases
 from armillary.wire.device_image.authenticode import authenticode_digest
 from armillary.wire.device_image.boot_partition import started_program
+from armillary.wire.device_image.flattened_tree import MAGIC
+from armillary.wire.device_image.uboot_measurements import slot_values
 from armillary.wire.image import package as image_package
+
+# The kind of a reference value (``attest.firmware_reference``), and its digest.
+Loader = tuple[str, bytes]
+FIT: Final = MAGIC.to_bytes(4, "big")
 
 
 class ReleasedLoaders:
@@ -25,21 +34,20 @@ class ReleasedLoaders:
     def __init__(self, releases: Releases, blobs: Blobs) -> None:
         self._releases = releases
         self._blobs = blobs
-        self._known: dict[bytes, bytes | None] = {}  # digest of a package -> of the program in it
+        self._known: dict[bytes, tuple[Loader, ...]] = {}  # digest of a package -> what is measured of it
 
-    def of(self, chips: Iterable[str]) -> Mapping[str, Mapping[bytes, int]]:
-        """Chip -> digest of a loader -> Unix seconds UTC until which its release is good.
+    def of(self, chips: Iterable[str]) -> Mapping[str, Mapping[Loader, int]]:
+        """Chip -> loader -> Unix seconds UTC until which its release is good.
 
         None of releases that are withdrawn, or that have a component below a security floor.
         """
         wanted = set(chips)
-        found: dict[str, dict[bytes, int]] = {}
+        found: dict[str, dict[Loader, int]] = {}
         for release in self._releases.list() if wanted else ():
             if release.chip not in wanted or release.withdrawn_at is not None or self._is_below_floor(release):
                 continue
-            loader = self._loader(release)
-            if loader is not None:
-                until = FOREVER if release.expires_at is None else release.expires_at
+            until = FOREVER if release.expires_at is None else release.expires_at
+            for loader in self._loaders(release):
                 of_chip = found.setdefault(release.chip, {})
                 of_chip[loader] = max(until, of_chip.get(loader, 0))
         return found
@@ -48,20 +56,23 @@ class ReleasedLoaders:
         least = self._releases.reference.minimum_security_version
         return any(each.security_version < least(release.chip, each.image_type) for each in release.components)
 
-    def _loader(self, release: OsRelease) -> bytes | None:
+    def _loaders(self, release: OsRelease) -> tuple[Loader, ...]:
         package = release.components[0].digest
         if package not in self._known:
             try:
                 content = self._blobs.read(package)
             except DataFolderError:  # no package here: looked for again at the next change
-                return None
+                return ()
             self._known[package] = _started_by(content)
         return self._known[package]
 
 
-def _started_by(package: bytes) -> bytes | None:
-    """The digest of the program in a package; None for one that no firmware starts."""
+def _started_by(package: bytes) -> tuple[Loader, ...]:
+    """What is measured of a package: the program in it, or what PCR 4 holds; nothing of one that no firmware starts."""
     try:
-        return authenticode_digest(started_program(image_package.parse(package).payload))
+        payload = image_package.parse(package).payload
+        if payload.startswith(FIT):
+            return tuple((FINAL, value) for value in slot_values(payload).values())
+        return ((EVENT, authenticode_digest(started_program(payload))),)
     except WireError:
-        return None
+        return ()

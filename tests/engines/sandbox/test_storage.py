@@ -457,7 +457,9 @@ def test_the_engine_proves_the_quota_or_says_why_not(
 ) -> None:
     held = [each for each in images_of_root.self_test().mechanisms if each.name == QUOTA]
     assert [each.enforced for each in held] == [True]
-    monkeypatch.setattr("armillary.engines.sandbox.namespaces.try_image", lambda: "no loop devices here")
+    monkeypatch.setattr(
+        "armillary.engines.sandbox.within.self_test.try_storage", lambda *_, **__: "no loop devices here"
+    )
     report = LinuxSandbox(images_of_root.bubblewrap, own_user=True).self_test()
     assert not [each for each in report.mechanisms if each.name == QUOTA]
     (absent,) = [each for each in report.absent if each.name == QUOTA]

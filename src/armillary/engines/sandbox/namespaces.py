@@ -20,7 +20,7 @@ from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.port import Launch, RunningApplication, Sandbox, SandboxReport
 from armillary.engines.sandbox.start import host
 from armillary.engines.sandbox.start.entry import GIVES_WAY, check_launch, environment, refuse_image
-from armillary.engines.sandbox.storage.image import prepare, try_image
+from armillary.engines.sandbox.storage.image import prepare
 from armillary.engines.sandbox.within.image_root import give_tree, share_tree_with_group
 from armillary.engines.sandbox.within.self_test import judge_all, observe
 from armillary.errors import InstallError
@@ -32,11 +32,12 @@ NAME_SERVICE = b"passwd: files\ngroup: files\nhosts: files dns\n"
 
 def tested(sandbox: Sandbox, groups: DeviceGroups, *, as_root: bool, weaker: tuple[str, ...]) -> SandboxReport:
     """Run the probes in a sandbox; ``weaker`` is what the engine says of itself on every host."""
-    reason = try_image() if as_root else NOT_ROOT
+    seen = observe(sandbox, storage=as_root)
+    reason = seen.no_storage if as_root else NOT_ROOT
     asked = {**judges(as_root=as_root, images=not reason), **group_report.judges(groups)}
     sentences = (*weaker, *((no_images(reason),) if reason else ()), *group_report.weaker(groups))
     absent = (*absent_images(reason), *group_report.absent(groups))
-    return SandboxReport(sandbox.name, judge_all(asked, observe(sandbox, storage=not reason)), sentences, absent)
+    return SandboxReport(sandbox.name, judge_all(asked, seen), sentences, absent)
 
 
 def holds(report: SandboxReport | None, mechanism: str) -> bool:

@@ -32,7 +32,7 @@ from armillary.engines.sandbox.storage.mounting import (
     refuse_foreign,
     wait_released,
 )
-from armillary.engines.sandbox.storage.use import folder_use, inodes_used, mount_use
+from armillary.engines.sandbox.storage.use import folder_use, image_of, inodes_used, mount_use
 from armillary.errors import ArmillaryError, HostError, InstallError
 
 TOOLS = ("mke2fs", "tune2fs", "e2fsck", "cp", "rm")
@@ -113,18 +113,23 @@ def prepare(image: Path, folder: Path, *, size_kb: int, user: int) -> int:
 
 def try_image() -> str:
     """Make and mount an image; why this host cannot, or nothing."""
-    missing = [name for name in TOOLS if shutil.which(name, path=TOOL_PATH) is None]
-    if missing:
-        return f"this host has no {', '.join(missing)}: apt-get install e2fsprogs coreutils"
     with tempfile.TemporaryDirectory(prefix="armillary-storage-") as folder:
         data = Path(folder, "data")
         data.mkdir()
-        try:
-            os.close(prepare(Path(folder, "data.ext4"), data, size_kb=4, user=os.geteuid()))
-        except ArmillaryError as error:
-            return error.message
-        except OSError as error:
-            return f"loop devices and mounts: {error.strerror}"
+        return try_storage(data, size_kb=4, user=os.geteuid())
+
+
+def try_storage(folder: Path, *, size_kb: int, user: int) -> str:
+    """Make the image of a folder, and mount it once; why this host cannot, or nothing. The image stays."""
+    missing = [name for name in TOOLS if shutil.which(name, path=TOOL_PATH) is None]
+    if missing:
+        return f"this host has no {', '.join(missing)}: apt-get install e2fsprogs coreutils"
+    try:
+        os.close(prepare(image_of(folder), folder, size_kb=size_kb, user=user))
+    except ArmillaryError as error:
+        return error.message
+    except OSError as error:
+        return f"loop devices and mounts: {error.strerror}"
     return ""
 
 

@@ -28,6 +28,7 @@ from armillary.engines.sandbox.port import (
     Sandbox,
     Usage,
 )
+from armillary.engines.sandbox.storage.image import try_storage
 from armillary.engines.sandbox.storage.use import image_of
 from armillary.engines.sandbox.within.image_root import extract_image
 from armillary.errors import ArmillaryError, SandboxUnavailableError
@@ -40,6 +41,7 @@ PROBE_COMPONENT = UUID("5e1f7e57-0000-4000-8000-000000000001")
 UNDECLARED_NAME = "undeclared.armillary.example"
 NO_SUCH_PROBE = "not answered"
 PROBE_STORAGE_KB = 64
+_DATA = "data"
 # An application gives way to the device: the name of that mechanism in reports.
 GIVES_WAY = "gives-way"
 # A device that every application may open, and the probe may not: only a list of devices refuses it.
@@ -65,6 +67,7 @@ class Observations:
     refused: tuple[str, int]  # Address and port of the listener that was not declared
     errors: tuple[str, ...] = ()  # Lines on standard error
     usage: Usage | None = None  # What control groups counted
+    no_storage: str = ""  # Why mutable storage of its own was not tried, where it was wanted
     memory_score: int = 0  # How soon the kernel ends it where memory runs out, read outside
 
     def of(self, probe: str) -> str:
@@ -77,7 +80,7 @@ class Observations:
 
 
 def observe(sandbox: Sandbox, *, storage: bool = False) -> Observations:
-    """Run the probes in a sandbox, with mutable storage if wanted.
+    """Run the probes in a sandbox; with mutable storage if that is wanted and this host can make it.
 
     It waits in a thread of its own, so it may be called from anywhere.
 
@@ -133,8 +136,10 @@ async def _observe(sandbox: Sandbox, *, storage: bool) -> Observations:
         events: list[AppEvent] = []
         usage, memory_score = None, 0
         try:
+            reason = await asyncio.to_thread(_try_storage, Path(folder)) if storage else ""
+            launch = _launch(Path(folder), question, storage=storage and not reason)
             async with asyncio.timeout(SELF_TEST_TIMEOUT_S):
-                running = await sandbox.start(_launch(Path(folder), question, storage=storage), events.append)
+                running = await sandbox.start(launch, events.append)
                 try:
                     memory_score = _memory_score(running.pid)
                     usage = (await running.wait()).usage
@@ -144,7 +149,14 @@ async def _observe(sandbox: Sandbox, *, storage: bool) -> Observations:
             for server in (allowed, refused, of_host):
                 server.close()
     seen = _observations(events, refused=refused_address(question))
-    return replace(seen, usage=usage, memory_score=memory_score)
+    return replace(seen, usage=usage, memory_score=memory_score, no_storage=reason)
+
+
+def _try_storage(folder: Path) -> str:
+    """Make what the probe is given, and mount it once; why this host cannot, or nothing."""
+    data = folder / _DATA
+    data.mkdir()
+    return try_storage(data, size_kb=PROBE_STORAGE_KB, user=application_user(PROBE_COMPONENT))
 
 
 def _memory_score(process: int) -> int:
@@ -191,8 +203,7 @@ def _launch(folder: Path, question: Mapping[str, object], *, storage: bool) -> L
     grant = Grant(component_id=PROBE_COMPONENT, hosts=allowed_hosts(["127.0.0.1"]), limits=PROBE_LIMITS)
     data = None
     if storage:
-        data = folder / "data"
-        data.mkdir()
+        data = folder / _DATA
         grant = replace(grant, mutable_storage_kb=PROBE_STORAGE_KB)
     environment = {"ARMILLARY_PROBE": json.dumps(question)}
     return Launch(

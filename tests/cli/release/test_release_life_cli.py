@@ -41,6 +41,26 @@ def test_from_files_to_everybody_and_back(armillary: Command, service: RunningSe
     assert "it does not boot" in revoked.out
 
 
+def test_what_the_build_stated_comes_with_the_release(armillary: Command, catalog: str, tmp_path: Path) -> None:
+    file = tmp_path / "reference-values.json"
+    value = {"kind": "final-value", "pcr": 4, "digest": "ab" * 32, "event_type": None}
+    file.write_text(json.dumps({"chip": CHIP, "values": [value], "origins": {"4": "built"}}))
+    asked = ("--chip", CHIP, "--reference-values", str(file), "-c", catalog, "--yes", "--json")
+    made = armillary("release", "create", "--os-version", fresh_version(), *asked)
+    assert made.code == 0, made.err
+    (stated,) = armillary("attestation-policy", "firmware", "list", "-c", catalog, "--json").json
+    assert (stated["chip"], stated["values"]) == (CHIP, [value])
+    assert stated["note"] == f"built with release {made.json['release_id']}"
+
+    file.write_text(json.dumps({"chip": "gateway-imx8mp", "values": [value]}))
+    version = fresh_version()
+    refused = armillary("release", "create", "--os-version", version, *asked)
+    assert refused.code == 1
+    assert f"expected reference values for chip {CHIP}" in refused.err
+    assert f"{CHIP}/{version}" not in armillary("release", "list").out, "nothing was made"
+    assert len(armillary("attestation-policy", "firmware", "list", "-c", catalog, "--json").json) == 1
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

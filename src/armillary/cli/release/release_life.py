@@ -9,13 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
+from armillary.cli.release.reference_values import read_values, state_values
 from armillary.cli.release.release_view import ReleaseOption, path_of, whole
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.files import read_file, write_file
 from armillary.cli.terminal.output import Shown, note, noun, record
 from armillary.cli.terminal.readable import readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command
-from armillary.cli.terminal.remote_names import YesOption, confirm
+from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm
+from armillary.errors import InvalidArgumentError
 from armillary.wire.image.bill_of_materials import MAX_BYTES, MEDIA_TYPE
 
 verbs = noun()
@@ -45,11 +47,24 @@ def create(
         int | None,
         typer.Option("--security-version", min=0, max=31, metavar="N", help="Of components that are built here."),
     ] = None,
+    reference_values: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference-values",
+            metavar="FILE",
+            help="What the image's build states of its boot: the catalog demands it of the chip's devices.",
+        ),
+    ] = None,
+    catalog: CatalogOption = None,
+    yes: YesOption = False,
 ) -> Shown:
     """Make a release as a draft.
 
     Nobody is offered it, and no device that boots it is let in, until it is signed and published.
+    With --reference-values its catalog states what armillary attestation-policy firmware add would.
     """
+    stated = None if reference_values is None else _values_of(reference_values, chip)
+    name = "" if stated is None else catalog_name(remote, catalog)
     body: dict[str, Any] = {
         "chip": chip,
         "version": version,
@@ -58,7 +73,10 @@ def create(
         "security_version": security_version,
         "components": _packages(component) if component else None,
     }
-    return whole(remote.post("/releases/drafts", body))
+    made = remote.post("/releases/drafts", body)
+    if stated is not None:
+        state_values(remote, name, chip, stated, f"built with release {made['release_id']}", None, yes)
+    return whole(made)
 
 
 @remote_command(verbs, "sign")
@@ -107,6 +125,16 @@ def get_bill(remote: RemoteService, release: ReleaseOption, output: BillOutput) 
     data = b"".join(remote.download(f"{path_of(remote, release)}/sbom"))
     write_file(output, data)
     note(f"{len(data)} bytes")
+
+
+def _values_of(file: Path, chip: str) -> list[dict[str, Any]]:
+    named, values = read_values(file)
+    if named != chip:
+        raise InvalidArgumentError(
+            f"{file}: expected reference values for chip {chip}, which the release is for, got those for {named:.80}",
+            remedy="Name the reference-values.json beside the image that the release is made of.",
+        )
+    return values
 
 
 def _packages(given: list[str]) -> dict[str, str]:

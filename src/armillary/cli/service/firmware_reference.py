@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,20 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from armillary.attest import firmware_reference as rules
+from armillary.cli.release.reference_values import PATH, missing_pcrs, read_values, state_values, values_row
 from armillary.cli.terminal.device_reference import DeviceOption
-from armillary.cli.terminal.files import read_file
 from armillary.cli.terminal.json_option import JsonOption
-from armillary.cli.terminal.output import Shown, counted, note, noun, record, table
+from armillary.cli.terminal.output import Shown, noun, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm, in_catalog
-from armillary.cli.terminal.times import moment
-from armillary.errors import InvalidArgumentError
 
-PATH = ("attestation-policy", "firmware")
 VALUE_COLUMNS = ("kind", "pcr", "measures", "event_type", "digest")
 LIST_COLUMNS = ("statement_id", "chip", "values", "expires_at", "stated_at", "stated_by", "note")
-MAX_FILE_BYTES = 256 * 1024  # what the service takes as one request
 
 ExpiresOption = Annotated[
     str | None,
@@ -48,7 +42,7 @@ def _list(remote: RemoteService, catalog: CatalogOption = None) -> Shown:
     found = remote.get(in_catalog(remote, catalog, *PATH))["items"]
     empty = "No reference values are stated: firmware is not compared."
     chips = sorted({item["chip"] for item in found})
-    return table(found, LIST_COLUMNS, row=_row, empty=empty).then(*(_gaps(chip, found) for chip in chips))
+    return table(found, LIST_COLUMNS, row=values_row, empty=empty).then(*(missing_pcrs(chip, found) for chip in chips))
 
 
 @remote_command(firmware, "show")
@@ -93,7 +87,7 @@ def _take(
     given_note = given_note or f"taken from device {device[:16]}..."
     if not as_json:
         _values(values).print_text()
-    _state(remote, name, found["chip"], values, given_note, expires, yes).show(as_json=as_json)
+    state_values(remote, name, found["chip"], values, given_note, expires, yes).show(as_json=as_json)
 
 
 @remote_command(firmware, "add")
@@ -114,15 +108,11 @@ def _add(
     The file holds a list of {"pcr": 4, "digest": "..."}, with "event_type" for people, or with
     "kind": "final-value"; or an object with such a list as "values", and "chip".
     """
-    document = _document(read_file(file, limit=MAX_FILE_BYTES))
-    values = rules.to_json(rules.from_json(document["values"]))
-    named = chip or document.get("chip")
-    if not isinstance(named, str):
-        raise InvalidArgumentError("the file names no chip", remedy="Give --chip NAME; armillary chip list shows them.")
+    named, values = read_values(file, chip)
     name = catalog_name(remote, catalog)
     if not as_json:
         _values(values).print_text()
-    _state(remote, name, named, values, given_note or "", expires, yes).show(as_json=as_json)
+    state_values(remote, name, named, values, given_note or "", expires, yes).show(as_json=as_json)
 
 
 @remote_command(firmware, "remove")
@@ -141,65 +131,6 @@ def _remove(
     remote.delete(in_catalog(remote, name, *PATH, statement))
 
 
-def _state(
-    remote: RemoteService,
-    catalog: str,
-    chip: str,
-    values: list[dict[str, Any]],
-    given_note: str,
-    expires: str | None,
-    yes: bool,
-) -> Shown:
-    before = [item for item in remote.get(in_catalog(remote, catalog, *PATH))["items"] if item["chip"] == chip]
-    known = {_key(value) for item in before for value in item["values"]}
-    new = sum(_key(value) not in known for value in values)
-    note(f"{counted(len(values), 'reference value')}, {new} new, for chip {chip} in catalog {catalog}.")
-    gaps = _gaps(chip, [{"chip": chip, "values": values}, *before])
-    if gaps:
-        note(gaps)
-    first = "" if before else f" They are the first for {chip}: its devices with a TPM must then send their log."
-    confirm(f"State them as good?{first} Devices with other firmware get only updates.", yes=yes)
-    body = {
-        "chip": chip,
-        "values": values,
-        "note": given_note,
-        "expires_at": None if expires is None else moment("--expires", expires),
-    }
-    made = remote.post(in_catalog(remote, catalog, *PATH), body)
-    return record(made, row=_row)
-
-
-def _key(value: Mapping[str, Any]) -> tuple[Any, Any, Any]:
-    return value["kind"], value["pcr"], value["digest"]
-
-
-def _gaps(chip: str, statements: Iterable[Mapping[str, Any]]) -> str | None:
-    stated = {value["pcr"] for item in statements if item["chip"] == chip for value in item["values"]}
-    gaps = [f"{pcr} ({what})" for pcr, what in rules.JUDGED_PCRS.items() if pcr not in stated]
-    return f"Nothing is stated for PCR {', '.join(gaps)}: every {chip} will fail there." if gaps else None
-
-
 def _values(values: Iterable[Mapping[str, Any]]) -> Shown:
     rows = [{**value, "measures": rules.JUDGED_PCRS.get(value["pcr"])} for value in values]
     return table(rows, VALUE_COLUMNS, empty="Nothing was measured.")
-
-
-def _row(item: Mapping[str, Any]) -> dict[str, Any]:
-    counts = Counter(value["pcr"] for value in item["values"])
-    counted = [f"PCR {pcr}: {counts[pcr]}" for pcr in rules.JUDGED_PCRS if counts[pcr]]
-    return {
-        **readable({**item, "values": ""}),
-        "values": counted,
-        "expires_at": readable(item)["expires_at"] or "no end",
-    }
-
-
-def _document(data: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(data)
-    except ValueError as error:
-        raise InvalidArgumentError(
-            f"expected a JSON document, got {error}",
-            remedy="armillary attestation-policy firmware show --json prints one of the right form.",
-        ) from error
-    return found if isinstance(found, dict) and "values" in found else {"values": found}

@@ -12,7 +12,7 @@ from tests.fixtures.processes import OwnProcess
 
 # A command that holds something until its end, in place of one with a machine.
 COMMAND = """
-import contextlib, signal, sys, time
+import contextlib, os, signal, sys, time
 from armillary.cli import main
 
 @contextlib.contextmanager
@@ -20,6 +20,9 @@ def held():
     try:
         yield
     finally:
+        if "again" in sys.argv:
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM):
+                os.kill(os.getpid(), number)
         print("given back", flush=True)
 
 def command(args, prog_name):
@@ -27,11 +30,13 @@ def command(args, prog_name):
         print("holds it", flush=True)
         time.sleep(600)
 
+command.params = []
+
 # Whatever the tests were started by ignores
 signal.signal(signal.SIGHUP, signal.SIG_IGN if "nohup" in sys.argv else signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 main.needed = lambda name, rest: command
-sys.argv[1:] = ["image"]
+sys.argv[1:] = ["image", *sys.argv[1:]]
 main.run()
 """
 
@@ -52,3 +57,12 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
         process.send_signal(signal.SIGTERM)
         assert process.readline() == "given back\n"
         assert process.wait(timeout=60) == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_who_asks_again_meanwhile_does_not_cut_it_short(number: signal.Signals) -> None:
+    with OwnProcess([sys.executable, "-c", COMMAND, "again"], stdout=subprocess.PIPE) as process:
+        assert process.readline() == "holds it\n"
+        process.send_signal(number)
+        assert process.readline() == "given back\n"
+        assert process.wait(timeout=60) == 128 + number

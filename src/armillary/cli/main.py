@@ -224,8 +224,19 @@ def _end_in_order() -> None:
 
 
 def _end(number: int, _frame: object) -> None:
-    """End as Ctrl-C does: machines, services and half-written files of a command end with it."""
+    """End as Ctrl-C does: machines, services and half-written files of a command end with it.
+
+    Whoever asks again meanwhile, as a terminal that closes while a host shuts down, does not cut this short. No signal
+    is ignored for it: programs that are started on the way to the end would ignore it too.
+    """
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) is _end:
+            signal.signal(each, _go_on)
     sys.exit(ENDED_BY + number)
+
+
+def _go_on(_number: int, _frame: object) -> None:
+    """It ends already."""
 
 
 def _without_colour(arguments: list[str]) -> list[str]:

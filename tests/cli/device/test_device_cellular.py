@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 from tests.cli.device.test_device_attached import run
 from tests.conformance.attached_device import Attached, attached, served
+from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import DEADLINE_S
 
 from armillary.device.cellular.host_modem import HostModem, host_modem
@@ -86,8 +89,9 @@ def test_a_device_without_a_modem_says_how_it_gets_one(tmp_path: Path) -> None:
 def test_options_name_a_modem_and_what_is_none_is_refused(tmp_path: Path) -> None:
     assert host_modem(None, None) is None
     assert host_modem("/dev/ttyUSB99", "wwan0") == HostModem(Path("/dev/ttyUSB99"), "wwan0")
+    assert host_modem("qmi:/dev/cdc-wdm99", None) == HostModem(Path("/dev/cdc-wdm99"), None, speaks_qmi=True)
     (tmp_path / "file").touch()
-    for port in ("relative", str(tmp_path / "file"), str(tmp_path)):
+    for port in ("relative", "qmi:", "qmi:relative", str(tmp_path / "file"), str(tmp_path)):
         with pytest.raises(InvalidArgumentError, match="--modem-port"):
             host_modem(port, None)
     for interface in ("lo", "a/b", "a" * 16):
@@ -95,3 +99,16 @@ def test_options_name_a_modem_and_what_is_none_is_refused(tmp_path: Path) -> Non
             host_modem("/dev/ttyUSB99", interface)
     with pytest.raises(InvalidArgumentError, match="--modem-port beside it"):
         host_modem(None, "wwan0")
+
+
+@pytest.mark.e2e
+def test_a_device_keeps_up_the_session_of_a_modem_that_speaks_qmi(tmp_path: Path) -> None:
+    """The simulated modem is a process of its own, as people start it."""
+    port = tmp_path / "modem"
+    command = [sys.executable, "-m", "armillary", "sim", "modem", "--qmi", "--pty", str(port), "--json"]
+    with killed_process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as modem, served() as service:
+        assert json.loads(modem.readline())["modem"] == "simulated"
+        options = ["--modem-port", f"qmi:{port}"]
+        with attached(tmp_path / "device", service, ManufacturingState.BLANK, options) as found:
+            assert found.wait_for("cellular", state="connected")["operator"] == "Armillary simulated"
+            assert json.loads(modem.readline()) == {"session": "up"}

@@ -13,9 +13,12 @@ import pytest
 from armillary.device.cellular.configuration import CellularConfiguration
 from armillary.device.cellular.states import UplinkState
 from armillary.device.cellular.status import UplinkStatus
-from armillary.device.cellular.uplink import CellularUplink
+from armillary.device.cellular.uplink import CellularUplink, OpenModem
 from armillary.engines.flash.file import FileFlash
+from armillary.engines.modem.at import open_at_modem
+from armillary.engines.modem.qmi import open_qmi_modem
 from armillary.sim.modem.modem import IMSI, SimulatedModem
+from armillary.sim.modem.qmi import SimulatedQmiModem
 from armillary.sim.modem.radio import PIN_TRIES, Radio
 from armillary.sim.modem.serving import ServedModem, TerminalLine
 from armillary.wire.modem.answers import Addressing
@@ -23,6 +26,14 @@ from armillary.wire.modem.answers import Addressing
 S = UplinkState
 WITHIN_S = 60.0
 SCALE = 0.02
+# What the modem refuses, as it is told: attaching, and a session.
+REFUSED = {
+    "at": ("AT+CGATT=1", "AT+CGACT"),
+    "qmi": (
+        "the modem refuses attaching: the network is not ready",
+        "the modem refuses a data session: the call failed",
+    ),
+}
 
 
 class Interface:
@@ -47,8 +58,11 @@ class Interface:
 class Played:
     """An uplink, its modem, and every status that there was."""
 
-    def __init__(self, folder: Path, **radio: Any) -> None:
-        self.modem = SimulatedModem(Radio(**radio))
+    def __init__(self, folder: Path, language: str, **radio: Any) -> None:
+        kind = SimulatedQmiModem if language == "qmi" else SimulatedModem
+        self.open_modem: OpenModem = open_qmi_modem if language == "qmi" else open_at_modem
+        self.modem: Any = kind(Radio(**radio))
+        self.refused = REFUSED[language]
         self.line = TerminalLine()
         self.served = ServedModem(self.modem, self.line)
         self.interface = Interface()
@@ -62,6 +76,7 @@ class Played:
             lambda: self.line.path,
             configuration,
             self.interface,  # type: ignore[arg-type]
+            open_modem=self.open_modem,
             scale=SCALE,
         )
         made.listen(self._hear)
@@ -79,12 +94,12 @@ class Played:
                 return status
 
 
-@pytest.fixture
-def play(tmp_path: Path) -> Iterator[Any]:
+@pytest.fixture(params=["at", "qmi"])
+def play(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
     played: list[Played] = []
 
     def begin(*, settings: dict[str, Any] | None = None, **radio: Any) -> Played:
-        made = Played(tmp_path, **radio)
+        made = Played(tmp_path, request.param, **radio)
         if settings:
             made.uplink.configuration.change(settings)
         played.append(made)
@@ -166,9 +181,10 @@ def test_sims_that_want_something_say_so_clearly(play: Any) -> None:
 
 def test_refusals_are_told_in_the_words_of_whoever_refused(play: Any) -> None:
     played = play(attach_refused=True)
-    assert "AT+CGATT=1" in played.wait(S.LOST).sentence
+    attaching, session = played.refused
+    assert attaching in played.wait(S.LOST).sentence
     played.served.change(attach_refused=False, session_refused=True)
-    while "AT+CGACT" not in played.wait(S.LOST).sentence:
+    while session not in played.wait(S.LOST).sentence:
         pass
     played.interface.fails = True
     played.served.change(session_refused=False)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs of others take the simulated modem for a modem: gammu, and ModemManager with its test interface."""
+"""Programs of others take the simulated modem for a modem: gammu, qmicli, and ModemManager with its test interface."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from tests.fixtures.processes import OwnProcess
 from tests.fixtures.waiting import wait_until
 
 from armillary.sim.modem.modem import IMEI, SimulatedModem
+from armillary.sim.modem.qmi import SimulatedQmiModem
 from armillary.sim.modem.radio import Radio
 from armillary.sim.modem.serving import ServedModem, TerminalLine
 
@@ -54,6 +56,36 @@ def test_gammu_reads_the_modem_the_sim_and_the_network(tmp_path: Path) -> None:
         assert "Waiting for PIN" in gammu("getsecuritystatus")
         subprocess.run(["gammu", "-c", settings, "entersecuritycode", "PIN", "1234"], check=True, capture_output=True)
         assert "Nothing to enter" in gammu("getsecuritystatus")
+
+
+@pytest.mark.skipif(shutil.which("qmicli") is None, reason="no qmicli; to enable: scripts/install-test-tools")
+@pytest.mark.timeout(WITHIN_S)
+def test_qmicli_reads_the_modem_the_sim_and_the_network_and_starts_a_session() -> None:
+    line, changes = TerminalLine(), list[bool]()
+
+    def qmicli(*words: str, code: int = 0) -> str:
+        command = ["qmicli", "-d", line.path, "--device-open-qmi", *words]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ended.returncode == code, ended.stderr
+        return ended.stdout + ended.stderr
+
+    with ServedModem(SimulatedQmiModem(Radio(pin="1234", signal_dbm=-97), changes.append), line):
+        assert "nas (1.0)" in qmicli("--get-service-version-info")
+        assert "'simulated modem'" in qmicli("--dms-get-model")
+        assert IMEI in qmicli("--dms-get-ids")
+        assert "'pin1-or-upin-pin-required'" in qmicli("--uim-get-card-status")
+        assert "IncorrectPin" in qmicli("--uim-verify-pin=PIN1,1111", code=1)
+        qmicli("--uim-verify-pin=PIN1,1234")
+        assert "Application state: 'ready'" in qmicli("--uim-get-card-status")
+        assert "'Armillary simulated'" in qmicli("--nas-get-serving-system")
+        assert "RSRP: '-97 dBm'" in qmicli("--nas-get-signal-info")
+        started = qmicli("--wds-start-network=apn=internet,ip-type=4", "--client-no-release-cid")
+        (handle,) = re.findall(r"Packet data handle: '(\d+)'", started)
+        assert "'connected'" in qmicli("--wds-get-packet-service-status")
+        assert "IPv4 address: 10.0.2.15" in qmicli("--wds-get-current-settings")
+        qmicli(f"--wds-stop-network={handle}")
+        assert "'disconnected'" in qmicli("--wds-get-packet-service-status")
+    assert changes == [True, False]
 
 
 @contextmanager

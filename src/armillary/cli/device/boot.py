@@ -25,7 +25,8 @@ ModemPortOption = Annotated[
     typer.Option(
         "--modem-port",
         metavar="NODE",
-        help="Port of this host that a cellular modem takes AT commands at: the device keeps its session up.",
+        help="Port of this host that a cellular modem takes AT commands at, or qmi:NODE for QMI: the device keeps its "
+        "session up.",
     ),
 ]
 ModemInterfaceOption = Annotated[

@@ -11,8 +11,11 @@ from armillary.device.private_network.naming import named_interface
 from armillary.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from armillary.device.cellular.uplink import CellularUplink
+    from armillary.device.cellular.uplink import CellularUplink, OpenModem
     from armillary.engines.flash.port import Flash
+
+
+QMI = "qmi:"  # before a port: the modem speaks QMI there, and no AT commands
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class HostModem:
 
     port: Path
     interface: str | None
+    speaks_qmi: bool = False
 
     def __call__(self, flash: Flash) -> CellularUplink:
         """The uplink, not started yet. Which name servers this host asks is left to the host."""
@@ -29,7 +33,9 @@ class HostModem:
         from armillary.device.cellular.uplink import CellularUplink  # noqa: PLC0415
 
         interface = None if self.interface is None else UplinkInterface(self.interface, resolver=None)
-        return CellularUplink(lambda: self.port, CellularConfiguration(flash), interface)
+        return CellularUplink(
+            lambda: self.port, CellularConfiguration(flash), interface, open_modem=_engine(speaks_qmi=self.speaks_qmi)
+        )
 
 
 def host_modem(port: str | None, interface: str | None) -> HostModem | None:
@@ -48,10 +54,22 @@ def host_modem(port: str | None, interface: str | None) -> HostModem | None:
                 "--modem-interface: expected --modem-port beside it", remedy="Name the modem: --modem-port NODE."
             )
         return None
-    node = Path(port)
+    node = Path(port.removeprefix(QMI))
     if not node.is_absolute() or (node.exists() and not node.is_char_device()):
         raise InvalidArgumentError(
             f"--modem-port: expected the node of a modem, got {port!r:.80}",
-            remedy="Name a character device, such as /dev/ttyUSB2; a simulated one: armillary sim modem.",
+            remedy="Name a character device: /dev/ttyUSB2 for AT commands, qmi:/dev/cdc-wdm0 for QMI; a simulated one: "
+            "armillary sim modem.",
         )
-    return HostModem(node, found)
+    return HostModem(node, found, port.startswith(QMI))
+
+
+def _engine(*, speaks_qmi: bool) -> OpenModem:
+    """What opens the modem; the other one is not loaded."""
+    if speaks_qmi:
+        from armillary.engines.modem.qmi import open_qmi_modem  # noqa: PLC0415 - see above
+
+        return open_qmi_modem
+    from armillary.engines.modem.at import open_at_modem  # noqa: PLC0415
+
+    return open_at_modem

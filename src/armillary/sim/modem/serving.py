@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
-from armillary.sim.modem.modem import SimulatedModem
+from armillary.sim.modem.radio import Radio
 from armillary.sim.modem.script import ScriptStep, check_changes
 from armillary.sim.serial.pseudo_terminal import PseudoTerminal
 
@@ -42,6 +42,29 @@ class Line(Protocol):
 
     def close(self) -> None:
         """End."""
+
+
+class Answering(Protocol):
+    """A simulated modem, whatever it speaks."""
+
+    radio: Radio
+    is_session_up: bool
+    pin_tries: int
+
+    def receive(self, data: bytes) -> bytes:
+        """What it answers to these bytes."""
+
+    def change(self, **changes: Any) -> bytes:
+        """Change what is around it; what it says about that unasked."""
+
+    def drop_session(self) -> bytes:
+        """The network ends the session."""
+
+    def detach(self) -> bytes:
+        """The network detaches the modem."""
+
+    def restart(self) -> bytes:
+        """It starts again."""
 
 
 class TerminalLine(PseudoTerminal):
@@ -108,7 +131,7 @@ class ServedModem:
 
     def __init__(
         self,
-        modem: SimulatedModem,
+        modem: Answering,
         line: Line,
         script: Sequence[ScriptStep] = (),
         hear: Callable[[str], None] = lambda _: None,

@@ -18,6 +18,7 @@ from armillary.cli.terminal.output import inert, json_text, noun
 from armillary.errors import ArmillaryError, InvalidArgumentError
 from armillary.sim.modem.link import QemuLink
 from armillary.sim.modem.modem import SimulatedModem
+from armillary.sim.modem.qmi import SimulatedQmiModem
 from armillary.sim.modem.script import EVENTS, read_script
 from armillary.sim.modem.serving import Line, ServedModem, SocketLine, TerminalLine
 
@@ -39,6 +40,7 @@ def modem(
         Path | None,
         typer.Option("--link", metavar="PATH", help="QEMU's socket for QMP: the card's link follows the session."),
     ] = None,
+    qmi: Annotated[bool, typer.Option("--qmi", help="It speaks QMI at its line, and no AT commands.")] = False,
     card: Annotated[str, typer.Option("--card", metavar="ID", help="With --link: the id of the card.")] = "modem",
     script: Annotated[
         Path | None, typer.Option("--script", metavar="FILE", help="TOML: what changes around it, and when.")
@@ -47,7 +49,7 @@ def modem(
 ) -> None:
     """Run a simulated cellular modem until Ctrl-C.
 
-    It speaks AT commands (3GPP TS 27.007) and says that it is simulated. Nothing is sent: there is no radio.
+    It speaks AT commands (3GPP TS 27.007), or QMI, and says that it is simulated. Nothing is sent: there is no radio.
 
     Lines on standard input are done: `signal_dbm = -110`, `registration = "denied"`, `has_sim = false` change what is
     around it, `drop-session`, `detach` and `restart` happen.
@@ -63,7 +65,8 @@ def modem(
         sys.stdout.flush()
 
     switch = None if link is None else QemuLink(link, card).switch
-    simulated = SimulatedModem(session_changed=lambda up: _session_changed(say, switch, up=up))
+    kind = SimulatedQmiModem if qmi else SimulatedModem
+    simulated = kind(session_changed=lambda up: _session_changed(say, switch, up=up))
     with ServedModem(simulated, line, steps, lambda text: say({"script": text})) as served:
         say({"modem": "simulated", "pid": os.getpid(), "line": str(pty or socket)})
         threading.Thread(target=_obey, args=(served, say), daemon=True).start()

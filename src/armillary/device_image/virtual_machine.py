@@ -26,6 +26,7 @@ from typing import Final
 from armillary.device_image import tools
 from armillary.device_image.architecture.hardware import HARDWARE, NO_FIRMWARE
 from armillary.device_image.uboot.enrolment import put_enrolment
+from armillary.engines.durable import not_writable
 from armillary.errors import DataFolderError, HostError, InvalidArgumentError
 
 DISK, TPM = "disk.img", "tpm"
@@ -152,23 +153,35 @@ def running(settings: MachineSettings) -> Iterator[VirtualMachine]:
 
 
 def prepare(settings: MachineSettings) -> None:
-    """Give a machine its TPM, its disk and its firmware's variables, if it has none yet."""
+    """Give a machine its TPM, its disk and its firmware's variables, if it has none yet; DataFolderError."""
     if "," in str(settings.folder):
         raise DataFolderError(
             f"{settings.folder}: expected a folder without a comma in its path",
             remedy="Name another one: QEMU takes what follows a comma for another option.",
         )
-    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if settings.tpm and len(os.fsencode((settings.folder / TPM / "control").absolute())) > _LONGEST_SOCKET:
         raise DataFolderError(
             f"{settings.folder}: expected a folder whose path has at most {_LONGEST_SOCKET - 12} bytes",
             remedy="Name a shorter one: the socket of the machine's TPM is in it, and Linux bounds a socket's path.",
         )
-    if settings.tpm and not (settings.folder / TPM).exists():
-        _make_tpm(settings.folder / TPM)
     kept = HARDWARE[settings.machine].kept
-    if (settings.folder / DISK).exists() and (settings.folder / kept).exists():
-        return
+    is_made = (settings.folder / DISK).exists() and (settings.folder / kept).exists()
+    image = settings.folder if is_made else _image(settings, kept)
+    try:
+        settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if settings.tpm and not (settings.folder / TPM).exists():
+            _make_tpm(settings.folder / TPM)
+        if not is_made:
+            shutil.copyfile(image / kept, settings.folder / kept)
+            fresh = settings.folder / f"{DISK}.new"
+            tools.run(["cp", "--sparse=always", image / DISK, fresh])
+            fresh.rename(settings.folder / DISK)
+    except OSError as error:
+        raise not_writable(settings.folder, error) from error
+
+
+def _image(settings: MachineSettings, kept: str) -> Path:
+    """The image that the machine is made of; DataFolderError if there is none, or it is another machine's."""
     if settings.image is None or not (settings.image / DISK).exists():
         raise DataFolderError(
             f"{settings.folder}: no machine here, and no image to make one of",
@@ -179,10 +192,7 @@ def prepare(settings: MachineSettings) -> None:
             f"{settings.image}: an image for another machine than {settings.machine}: it has no {kept}",
             remedy=f"Build one for it: armillary image build --arch {settings.machine}.",
         )
-    shutil.copyfile(settings.image / kept, settings.folder / kept)
-    fresh = settings.folder / f"{DISK}.new"
-    tools.run(["cp", "--sparse=always", settings.image / DISK, fresh])
-    fresh.rename(settings.folder / DISK)
+    return settings.image
 
 
 def arguments(settings: MachineSettings, tpm_socket: Path | None) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from armillary.device_image.architecture.hardware import HARDWARE
+from armillary.engines.durable import not_writable, write_file
 from armillary.errors import InvalidArgumentError
 
 # Where the machine looks for it (device/machine/wired_board.py), and the file in its folder on this host.
@@ -19,6 +20,7 @@ def board_words(folder: Path, machine: str, board: bytes | None) -> tuple[str, .
 
     Raises:
         InvalidArgumentError: the machine can be handed no file.
+        DataFolderError: the folder cannot be written.
     """
     if board is None:
         return ()
@@ -27,6 +29,9 @@ def board_words(folder: Path, machine: str, board: bytes | None) -> tuple[str, .
             f"--board: expected a machine that its host can hand a file, {machine} is none",
             remedy="Put the board onto its data partition, as board.json.",
         )
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (folder / FILE).write_bytes(board)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise not_writable(folder, error) from error
+    write_file(folder / FILE, board, mode=0o600)
     return ("-fw_cfg", f"name={BOARD},file={folder / FILE}")

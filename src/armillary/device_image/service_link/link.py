@@ -8,6 +8,7 @@ machine has said it on its console, which nobody but this host reads. Both are t
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -20,8 +21,8 @@ from pathlib import Path
 from typing import Final
 
 from armillary.device_image.service_link.door import HOST, Door
-from armillary.engines.durable import write_file
-from armillary.errors import DataFolderError, DataFolderInUseError, WireError
+from armillary.engines.durable import not_writable, write_file
+from armillary.errors import DataFolderInUseError, WireError
 from armillary.wire.device_image import service_link as wire
 
 FOLDER: Final = "service-link"
@@ -88,13 +89,15 @@ def _alone(machine: Path) -> Iterator[None]:
                 f"{machine}: this machine runs already", remedy="End it first, or boot another one: --data."
             ) from error
         except OSError as error:
-            raise _unwritable(machine, error) from error
+            raise not_writable(machine, error) from error
         yield
 
 
 def _begin(folder: Path, secret: bytes) -> None:
     """Make the link's folder anew, with the secret that QEMU hands the machine."""
     try:
+        if folder.is_symlink():
+            raise NotADirectoryError(errno.ENOTDIR, "it is a symbolic link")
         if folder.exists():  # of a start that was killed
             shutil.rmtree(folder)
         folder.mkdir(mode=0o700)
@@ -102,13 +105,7 @@ def _begin(folder: Path, secret: bytes) -> None:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - of a descriptor
             file.write(secret)
     except OSError as error:
-        raise _unwritable(folder, error) from error
-
-
-def _unwritable(folder: Path, error: OSError) -> DataFolderError:
-    return DataFolderError(
-        f"{folder}: {error.strerror or error}", remedy="Name a folder that this user can write: --data."
-    )
+        raise not_writable(folder, error) from error
 
 
 def found_link(machine: Path) -> tuple[str, Path] | None:

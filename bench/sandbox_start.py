@@ -16,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from armillary.capability.bubblewrap import bubblewrap_arguments
+from armillary.engines.sandbox import namespaces
 from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.port import Launch
 from armillary.engines.sandbox.start import host
@@ -55,16 +57,19 @@ async def _ours(sandbox: LinuxSandbox, one: Launch) -> float:
 
 
 def _bare(sandbox: LinuxSandbox, one: Launch) -> float:
-    plan = sandbox.plan(one, host.image_tree(one.image_root))
-    program = os.memfd_create("armillary-bench")
-    os.write(program, plan.filter)
-    os.lseek(program, 0, os.SEEK_SET)
-    arguments = plan.command[: plan.command.index("--as-pid-1")]  # after it, what is about our own command
-    command = [*arguments, "--seccomp", str(program), "--", one.manifest.entry_point]
+    runtime, tree = host.runtime(), host.image_tree(one.image_root)
+    plan = sandbox.plan(one, tree)
+    program = namespaces.memory_file(plan.filter)
+    generated = {path: namespaces.memory_file(text) for path, text in namespaces.own_files(one.grant).items()}
+    # All mounts are bubblewrap's; of ours some are the launcher's.
+    arguments = bubblewrap_arguments(
+        runtime, tree, namespaces.folders(one, -1), generated=generated, user_namespace=None
+    )
+    command = [sandbox.bubblewrap, *arguments, "--seccomp", str(program), "--", one.manifest.entry_point]
     begun = time.perf_counter()
     # Without a limit of time: with one, Python looks every few milliseconds whether it has ended.
-    subprocess.run(command, pass_fds=(program, *plan.descriptors), stdin=subprocess.DEVNULL, check=True)
+    subprocess.run(command, pass_fds=(program, *generated.values()), stdin=subprocess.DEVNULL, check=True)
     spent = time.perf_counter() - begun
-    for descriptor in (program, *plan.descriptors):
+    for descriptor in (program, *generated.values(), *plan.descriptors):
         os.close(descriptor)
     return spent * 1e3

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from armillary.capability.confine import TEMPORARY_SIZE_BYTES, Folders, ImageTree, Runtime
 from armillary.capability.layout import Kind, Place, places
 
+_HIDDEN = (Kind.HIDDEN_FILE, Kind.HIDDEN_FOLDER)
 _NAMESPACES = ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try")
 
 
@@ -18,19 +19,22 @@ def bubblewrap_arguments(
     *,
     generated: Mapping[str, int],
     user_namespace: int | None,
+    hides: bool = True,
 ) -> tuple[str, ...]:
     """Arguments of bwrap up to what is about its command (:mod:`waiting`).
 
     ``generated`` maps paths inside to the descriptors that their content is read from. With ``user_namespace`` bwrap
     makes one and is this user in it (unprivileged supervisor). The command has no capability: the launcher enters the
-    sandbox from outside (``engines/sandbox/serving``).
+    sandbox from outside (``engines/sandbox/serving``). Without ``hides`` the launcher covers parts of /proc: bwrap
+    reads the list of all mounts again with each, which takes longer than everything else that a start does.
     """
     arguments = [*_NAMESPACES, "--die-with-parent", "--new-session", "--hostname", "armillary", "--clearenv"]
     # The command is a program of the host, and not the application's user: it takes no library of the image's.
     arguments += ["--setenv", "LD_LIBRARY_PATH", ":".join(runtime.library_search)]
     arguments += _identity_arguments(user_namespace)
     for place in places(runtime, image, folders, generated):
-        arguments += _words(place, generated)
+        if hides or place.kind not in _HIDDEN:
+            arguments += _words(place, generated)
     return (*arguments, "--remount-ro", "/", "--chdir", "/")
 
 

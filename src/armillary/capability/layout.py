@@ -125,6 +125,15 @@ def _of_kernel(runtime: Runtime) -> tuple[Place, ...]:
     )
 
 
+def hidden(runtime: Runtime) -> dict[str, list[str]]:
+    """What of /proc is covered, in the launcher's terms."""
+    found = _of_kernel(runtime)
+    return {
+        "files": [place.path for place in found if place.kind is Kind.HIDDEN_FILE],
+        "folders": [place.path for place in found if place.kind is Kind.HIDDEN_FOLDER],
+    }
+
+
 def _given(folders: Folders) -> list[Place]:
     """What this application was granted."""
     found = []

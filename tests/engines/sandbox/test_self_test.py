@@ -60,6 +60,14 @@ def commanded(remove: tuple[str, ...], replacement: tuple[str, ...] = ()) -> Mut
     return mutate
 
 
+def uncovered(plan: StartPlan) -> StartPlan:
+    """With the first process in sight: bwrap covers it for a user, the launcher for root."""
+    asked = plan.configure()["hidden"]
+    if asked is None:
+        return commanded(COVERED)(plan)
+    return configured(hidden={**asked, "folders": [each for each in asked["folders"] if each != "/proc/1"]})(plan)
+
+
 def ungrouped(plan: StartPlan) -> StartPlan:
     """Outside of the control groups that were made for it."""
     if plan.group is None:
@@ -83,7 +91,7 @@ LINUX_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
     ),
     "no landlock": (configured(landlock=None), {"landlock"}),
     "a first process in sight, no landlock": (
-        lambda plan: commanded(COVERED)(configured(landlock=None)(plan)),
+        lambda plan: uncovered(configured(landlock=None)(plan)),
         {"landlock"},
     ),
     "writable places that run": (configured(noexec=None), {"written-files-not-loaded"}),

@@ -16,6 +16,7 @@ from typing import Any
 from armillary.capability import confine
 from armillary.capability.bubblewrap import bubblewrap_arguments
 from armillary.capability.confine import Folders, ImageTree, Runtime
+from armillary.capability.layout import hidden
 from armillary.capability.seccomp import compile_filter
 from armillary.capability.waiting import waiting_arguments, waiting_filter
 from armillary.engines.sandbox import namespaces
@@ -69,6 +70,7 @@ class LinuxSandbox:
             folders,
             generated=generated,
             user_namespace=None if self.own_user else namespaces.application_user(launch_),
+            hides=not self.own_user,
         )
         held = namespaces.memory_file(waiting_filter(kernel.machine(), as_root=self.own_user))
         waits = waiting_arguments(waiting, filter_descriptor=held, as_root=self.own_user)
@@ -99,6 +101,7 @@ class LinuxSandbox:
         required = namespaces.holds(self._report, NOT_LOADED)  # that written files cannot be mapped for execution
         return namespaces.launcher(launch_, runtime, tree, folders) | {
             "identity": identity,
+            "hidden": hidden(runtime) if self.own_user else None,
             "noexec": {"paths": confine.writable_places(folders), "required": required},
             "limits": dict(confine.resource_limits(launch_.grant)),
             "new_session": True,

@@ -149,6 +149,7 @@ def launcher(launch: Launch, runtime: Runtime, tree: ImageTree, given: Folders) 
     abi = kernel.landlock_abi()
     return {
         "identity": None,
+        "hidden": None,
         "noexec": None,
         "priority": GIVES_WAY,
         "drop_capabilities": True,

@@ -17,9 +17,10 @@ the number of a signal that ended it). When the device closes its end for writin
 
 With a command, two processes are made. The first is bwrap, whose command ends with cat(1) waiting for input that never
 comes; it is of the sandbox, but in none of the application's groups. The second is the launcher, forked into the
-sandbox's process namespace (only a new process gets there): it waits until bwrap has made everything, enters the rest,
-makes its groups the roots of those that it sees, and goes on as a launcher that bwrap had started would. Where there is
-a user namespace, a third process stands between for a moment, because nobody leaves one.
+sandbox's process namespace (only a new process gets there): it enters what the sandbox has from the beginning, makes
+its groups the roots of those that it sees, waits until bwrap has made the mounts, enters them, and goes on as a
+launcher that bwrap had started would. Where there is a user namespace, a third process stands between for a moment,
+because nobody leaves one.
 """
 
 from __future__ import annotations

@@ -104,6 +104,7 @@ def plain_configuration(launch: Launch, runtime: Runtime, root: Path, temporary:
     """The launcher's configuration for a process without namespaces: it runs from its image's folder ``root``."""
     return {
         "identity": None,
+        "hidden": None,
         "noexec": None,
         "priority": GIVES_WAY,
         "new_session": True,

@@ -36,7 +36,8 @@ NUMBERS = {
     "aarch64": {"capset": 91, "seccomp": 277, "landlock": 444, "move_mount": 429},
 }
 # linux/mount.h
-MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND = 1 << 1, 1 << 2, 1 << 3, 1 << 5, 1 << 12
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND = 1, 1 << 1, 1 << 2, 1 << 3, 1 << 5, 1 << 12
+MS_COVERED = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC  # a device node under it cannot be opened
 AT_FDCWD, MOVE_MOUNT_F_EMPTY_PATH = -100, 4
 # statvfs(3) flags that a remount has to name again, or it would take them away (which a user namespace may not).
 KEPT_MOUNT_FLAGS = {1 << 10: 1 << 10, 1 << 11: 1 << 11, 1 << 12: 1 << 21}  # noatime, nodiratime, relatime
@@ -72,6 +73,29 @@ def prctl(operation: int, *arguments: int) -> int:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
     return result
+
+
+def mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+    """Mount something at a path; raise OSError where the kernel refuses."""
+    texts = [None if text is None else text.encode() for text in (source, target, kind, data)]
+    if MOUNT(*texts[:3], ctypes.c_ulong(flags), texts[3]) < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), target)
+
+
+def hide(files: list[str], folders: list[str]) -> None:
+    """Cover files by one that cannot be opened, and folders by an empty one.
+
+    All by the same two: what is mounted from a mount has its flags, so that each of the others is one call.
+    """
+    if files:
+        mount("/dev/null", files[0], None, MS_BIND)
+        mount("none", files[0], None, MS_REMOUNT | MS_BIND | MS_COVERED)
+    if folders:
+        mount("tmpfs", folders[0], "tmpfs", MS_COVERED, "mode=0555,size=4096")
+    for covered in (files, folders):
+        for other in covered[1:]:
+            mount(covered[0], other, None, MS_BIND)
 
 
 def forbid_execution(asked: dict[str, Any]) -> None:
@@ -255,6 +279,8 @@ def prepare(asked: dict[str, Any], early: Early, step: list[str]) -> dict[str, i
     answer = {"gateway": bound(early.gateway, asked["gateway"])}
     answer["datagram_server"] = bound(early.datagram_server, "0.0.0.0")  # noqa: S104 - its own lo
     step[0] = "mounts"
+    if asked["hidden"] is not None:
+        hide(asked["hidden"]["files"], asked["hidden"]["folders"])
     if asked["noexec"] is not None:
         forbid_execution(asked["noexec"])
     step[0] = "identity"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -89,6 +90,25 @@ def test_nobody_else_reaches_the_machine(
     with connect(opened) as stranger:
         assert all_of(stranger) == b""
     assert machine.heard == []
+
+
+def test_strangers_take_no_room(machine: Machine, opened: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at, gate = 0, threading.Event()
+
+    def user_of(_: socket.socket) -> int:
+        nonlocal looked_at
+        assert gate.wait(LIMIT_S)
+        looked_at += 1
+        return 65534 if looked_at <= MAX_CONNECTIONS else os.geteuid()
+
+    monkeypatch.setattr(door, "peer_user", user_of)
+    with contextlib.ExitStack() as strangers:
+        for _ in range(MAX_CONNECTIONS):
+            strangers.enter_context(connect(opened))
+        with connect(opened) as tool:
+            threading.Timer(0.2, gate.set).start()
+            tool.sendall(b"hello")
+            wait_until(lambda: machine.heard == [SECRET + b"hello"], "the owner is let in")
 
 
 def test_only_so_many_are_let_in_at_a_time(machine: Machine, opened: Door) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 from armillary.engines.host.connections import peer_user
 
 HOST: Final = "127.0.0.1"
-# As many as a device's API takes.
+# As many as a device's API takes of its computer.
 MAX_CONNECTIONS: Final = 16
 _CONNECT_S: Final = 10.0
 _PART_BYTES: Final = 64 * 1024
@@ -44,18 +44,17 @@ class Door:
                 inside, _ = self._listening.accept()
             except OSError:  # closed
                 return
-            if self._room.acquire(blocking=False):
+            # Looked at one after the other: while many come, the next wait in the kernel, and strangers take no room.
+            if peer_user(inside) in (0, os.geteuid()) and self._room.acquire(blocking=False):
                 threading.Thread(target=self._enter, args=(inside,), daemon=True).start()
             else:
                 inside.close()
 
     def _enter(self, inside: socket.socket) -> None:
-        """Hand a connection on, if it may come, until both sides have ended."""
+        """Hand a connection on until both sides have ended."""
         with contextlib.ExitStack() as stack:
             stack.callback(self._room.release)
             stack.enter_context(self._held(inside))
-            if peer_user(inside) not in (0, os.geteuid()):
-                return
             try:
                 machine = socket.create_connection((HOST, self._target), _CONNECT_S)
             except OSError:  # the machine is off

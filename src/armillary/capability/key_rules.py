@@ -107,7 +107,8 @@ KEY_RULES: Mapping[str, KeyRule] = {
     "WifiConfig": KeyRule(
         "it keeps the Wi-Fi networks that the device knows; no passphrase comes back",
         _REFUSED_METHOD,
-        "the application interface: wifi.list, wifi.add, wifi.enable, wifi.forget",
+        "the application interface: wifi.list, wifi.add, wifi.enable, wifi.forget, wifi.status, wifi.scan, "
+        "wifi.diagnostics, wifi.save-power, wifi.reload",
     ),
     "EnterpriseWifiConfig": KeyRule(
         "with WifiConfig, it keeps also the Wi-Fi networks with certificates (eaptls)",

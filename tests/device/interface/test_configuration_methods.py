@@ -13,21 +13,29 @@ from tests.device.interface.asking import Client, Host, application, parts
 from tests.fixtures.certificates import private_pem
 from tests.fixtures.images import P256
 
+from armillary.device.interface.configuration.wifi import MAX_NEIGHBOURS
 from armillary.device.interface.methods import method_table
 from armillary.device.state.certificate_store import CertificateStore
+from armillary.device.state.journal import Journal
 from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.device.state.wifi_configuration import WifiConfiguration
+from armillary.device.wifi.wifi import Wifi
 from armillary.engines.flash.file import FileFlash
+from armillary.engines.wifi.port import Connection, Failure
+from armillary.engines.wifi.simulated import PASSPHRASE, SimulatedRadio
+from armillary.errors import HostError
 from armillary.wire.device import azure_error
+from armillary.wire.wifi.events import CertificateRefused, WifiError
+from armillary.wire.wifi.replies import Neighbour
 
 pytestmark = pytest.mark.anyio
 PUBLIC = P256[1].public_bytes(Encoding.PEM).decode()
 PRIVATE = private_pem(P256[0]).decode()
 
 
-def host(folder: Path) -> Host:
-    """The interface of a whole device."""
-    table = method_table(parts(folder))
+def host(folder: Path, radio: Wifi | None = None) -> Host:
+    """The interface of a whole device, with this radio."""
+    table = method_table(parts(folder, wifi=radio))
     return Host(folder, lambda _: [row for row in table.rows if row.name != "interface.describe"])
 
 
@@ -88,6 +96,69 @@ async def test_networks_are_kept_and_no_passphrase_comes_back(tmp_path: Path) ->
             assert (await client.ask(method, id=1))["name"] == "EACCES"
         assert await client.ask("wifi.forget", id=0) == {}
         assert [each["id"] for each in (await client.ask("wifi.list"))["networks"]] == [1]
+
+
+class DumbRadio(SimulatedRadio):
+    """A radio that does not answer, and hears more than anybody may be told."""
+
+    def connection(self) -> Connection | None:
+        return None
+
+    def scan(self) -> tuple[Neighbour, ...]:
+        far = {"bssid": "02:00:00:00:00:01", "frequency": 2437, "signal": -90, "security": "psk"}
+        return tuple(Neighbour(ssid="\N{GRINNING FACE}" * 8, **far) for _ in range(1000))  # type: ignore[arg-type]
+
+    def failures(self) -> dict[int, Failure]:
+        raise HostError("wpa_supplicant does not answer", remedy="Wait.")
+
+
+async def test_the_radio_is_asked_for_its_network_its_neighbours_and_what_went_wrong(tmp_path: Path) -> None:
+    flash = FileFlash(tmp_path / "flash")
+    radio = Wifi(SimulatedRadio(), flash, Journal(None, lambda: 0))
+    async with host(tmp_path, radio).open(application(WifiConfig=True)) as asked:
+        client = asked.client()
+        assert await client.ask("wifi.status") == {"connected": False, "saves_power": False}
+        around = (await client.ask("wifi.scan"))["networks"]
+        assert {(each["ssid"], each["security"]) for each in around} >= {("simulated-psk", "psk")}
+        wrong = {"ssid": "simulated-psk", "security": "psk", "passphrase": "not this one", "enabled": True}
+        number = (await client.ask("wifi.add", **wrong))["id"]
+        assert (await client.ask("wifi.diagnostics"))["networks"] == [{"id": number, "error": "WrongKey"}]
+        await client.ask("wifi.forget", id=number)
+        number = (await client.ask("wifi.add", **{**wrong, "passphrase": PASSPHRASE}))["id"]
+        assert await client.ask("wifi.save-power") == {}
+        found = await client.ask("wifi.status")
+        assert (found["connected"], found["id"], found["saves_power"]) == (True, number, True)
+        assert (await client.ask("wifi.diagnostics"))["networks"] == []
+        assert await client.ask("wifi.save-power", enabled=False) == {}
+        assert (await client.ask("wifi.status"))["saves_power"] is False
+        assert await client.ask("wifi.reload") == {}
+        NetworkConfiguration(flash).switch("wlan0", up=False)
+        for method in ("wifi.status", "wifi.scan", "wifi.diagnostics", "wifi.reload"):
+            assert (await client.ask(method))["name"] == "ENETDOWN"
+    async with host(tmp_path).open(application(2, WifiConfig=True)) as asked:
+        assert (await asked.client().ask("wifi.scan"))["name"] == "EPERM", "there is no radio"
+    async with host(tmp_path, radio).open(application(3)) as asked:
+        assert (await asked.client().ask("wifi.scan"))["name"] == "EACCES", "its manifest does not name it"
+
+
+async def test_a_certificate_that_was_refused_is_said_and_a_radio_that_is_silent(tmp_path: Path) -> None:
+    radio = Wifi(DumbRadio(), FileFlash(tmp_path / "flash"), Journal(None, lambda: 0))
+    async with host(tmp_path, radio).open(application(WifiConfig=True)) as asked:
+        client = asked.client()
+        assert len((await client.ask("wifi.scan"))["networks"]) == MAX_NEIGHBOURS, "they fit into an answer"
+        assert (await client.ask("wifi.diagnostics"))["name"] == "EIO"
+        refused_one = Failure(
+            error=WifiError.AUTHENTICATION_FAILED, certificate=CertificateRefused(reason=1, depth=0, subject="/CN=x")
+        )
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(radio, "failures", lambda: {7: refused_one})
+            assert (await client.ask("wifi.diagnostics"))["networks"] == [
+                {
+                    "id": 7,
+                    "error": "AuthenticationFailed",
+                    "certificate": {"reason": 1, "depth": 0, "subject": "/CN=x"},
+                }
+            ]
 
 
 async def test_the_proxy_is_kept_and_read_without_its_password(tmp_path: Path) -> None:

@@ -11,33 +11,17 @@ import json
 import socket
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from tests.conformance.attached_device import client_at
-from tests.device_image.booted.at_service import CATALOG, done, machine_at_service
-from tests.device_image.booted.conftest import BOOT_S
+from tests.device_image.booted.at_link import UP, asked, client_of, heard, open_for_tools
+from tests.device_image.booted.at_service import done, machine_at_service
 from tests.e2e.armillary_processes import armillary_here
 
 from armillary.device_image.architecture.hardware import HARDWARE
 from armillary.device_image.architecture.table import Architecture
-from armillary.device_image.service_link.link import ServiceLink, found_link, service_link
-from armillary.device_image.virtual_machine import VirtualMachine, running
-
-UP = "service link: https://"
-
-
-def heard(machine: VirtualMachine, link: ServiceLink, *wanted: str) -> list[str]:
-    """All lines until each of these texts has come, in any order; the link hears them."""
-    seen: list[str] = []
-    missing = set(wanted)
-    for line in machine.lines(within_s=BOOT_S):
-        seen.append(link.hear(line) or line)
-        missing = {each for each in missing if each not in seen[-1]}
-        if not missing:
-            return seen
-    pytest.fail(f"{missing} did not come:\n" + "\n".join(seen))
+from armillary.device_image.service_link.link import service_link
+from armillary.device_image.virtual_machine import running
 
 
 def test_the_public_client_and_our_commands_reach_a_machine_by_its_service_link_alone(
@@ -52,14 +36,7 @@ def test_the_public_client_and_our_commands_reach_a_machine_by_its_service_link_
             seen = heard(machine, link, UP, "check-in  verdict=attested")
             text = "\n".join(seen)
             assert "eth0 has the address 10.0.2.15" in text, "the uplink is the other card"
-            found = found_link(scene.settings.folder)
-            assert found is not None
-            client = client_at(tmp_path, {"url": found[0], "ca": str(found[1]), "list": None})
-
-            def asked(*words: str) -> Any:
-                where = ("--data", str(scene.settings.folder), "--json")
-                return json.loads(done(armillary_here("device", *words, *where, env=scene.env)))
-
+            client = client_of(scene, tmp_path)
             status, security, state, images, scan = client.calls(
                 ("device.get_device_status", {}),
                 ("device.get_device_security_state", {}),
@@ -75,12 +52,7 @@ def test_the_public_client_and_our_commands_reach_a_machine_by_its_service_link_
             for closed in (images, scan):
                 assert "You do not have permission" in closed[1]
 
-            capability = tmp_path / "capability"
-            get = ("capability", "download", "--device", device["device_id"], "--catalog", CATALOG)
-            kind = ("--type", "FieldServicing", "--output-file", str(capability))
-            done(armillary_here("device", *get, *kind, env=scene.env))
-            assert asked("capability", "apply", "--file", str(capability))["device_capabilities"] != []
-
+            open_for_tools(scene, tmp_path)
             version, images, interfaces, memory, quiet = client.calls(
                 ("device.get_device_os_version", {}),
                 ("image.get_images", {}),
@@ -97,14 +69,14 @@ def test_the_public_client_and_our_commands_reach_a_machine_by_its_service_link_
             assert memory["memoryStats"]["currentMemoryUsageInBytes"] >= 0
             assert "Wi-Fi interface is disabled" in quiet[1], "this machine has no radio"
 
-            assert {each["image_type"] for each in asked("image", "list-installed")} >= {"RootFs"}
-            assert asked("network", "show-status")["deviceAuthenticationIsReady"] is True
-            assert asked("certificate", "list") == []
+            assert {each["image_type"] for each in asked(scene, "image", "list-installed")} >= {"RootFs"}
+            assert asked(scene, "network", "show-status")["deviceAuthenticationIsReady"] is True
+            assert asked(scene, "certificate", "list") == []
             assert not is_let_in(link.words), "a connection that does not come through the door"
-            assert asked("restart") == {"restartingSystem": True}
+            assert asked(scene, "restart") == {"restartingSystem": True}
             again = heard(machine, link, UP, "check-in  verdict=attested")
             assert "restarting" in "\n".join(again), "the whole machine"
-            assert asked("image", "list-installed"), "the capability file outlives it"
+            assert asked(scene, "image", "list-installed"), "the capability file outlives it"
         print(*(each for each in seen if UP in each or "ready after" in each), sep="\n")
 
 

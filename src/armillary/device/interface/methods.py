@@ -47,10 +47,6 @@ if TYPE_CHECKING:
     from armillary.device.wifi.wifi import Wifi as WifiRadio
 
 
-def no_radio() -> None:
-    """What follows the Wi-Fi records on a device without a radio."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceParts:
     """The parts of a device that methods use."""
@@ -88,7 +84,7 @@ def method_table(parts: DeviceParts) -> MethodTable:
             *Authentication(parts.daa).methods,
             *Network(NetworkConfiguration(parts.flash), parts.check_in_now, parts.clock.now).methods,
             *PrivateNetworkMethods(parts.private_network).methods,
-            *Wifi(WifiConfiguration(parts.flash), no_radio if parts.wifi is None else parts.wifi.apply).methods,
+            *Wifi(WifiConfiguration(parts.flash), parts.wifi).methods,
             *Certificates(CertificateStore(parts.flash)).methods,
             *PowerMethods(parts.power, parts.power_profiles, parts.journal, parts.clock.monotonic).methods,
             *Telemetry(parts.telemetry, parts.clock, parts.clock.monotonic).methods,

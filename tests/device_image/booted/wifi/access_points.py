@@ -8,7 +8,9 @@ Python imports by itself where there is one.
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import json
+import tomllib
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +26,7 @@ from armillary.device_image.build import Plan, build
 from armillary.device_image.recipe import pins_file, recipe_folder
 
 HERE: Final = Path(__file__).parent
+FILES: Final = "usr/lib/story"
 RADIOS: Final = 6  # the device's, and one for each access point
 CLIENT: Final = "device.armillary.example"
 # hostapd as Debian has it now; what it needs is in the release's recipe already.
@@ -35,9 +38,24 @@ _PACKAGE: Final = '\n[[packages]]\nname = "hostapd" # the access points\nfiles =
 _DAYS: Final = 3650
 
 
-def story_image(image: Path, architecture: Architecture) -> Path:
-    """The story's image beside another one, of the same packages; it is built with the own kernel."""
+def story_image(image: Path, architecture: Architecture, session: str) -> Path:
+    """The story's image beside another one, of the same packages; it is built with the own kernel.
+
+    It is built once in a session of tests, whichever of its processes comes first.
+    """
     output = image.absolute().with_name(f"{architecture.name}-wifi")
+    output.mkdir(parents=True, exist_ok=True)
+    with (output / "session").open("a+") as built:
+        fcntl.flock(built, fcntl.LOCK_EX)
+        built.seek(0)
+        if built.read() != session:
+            _build(output, architecture)
+            built.truncate(0)
+            built.write(session)
+    return output
+
+
+def _build(output: Path, architecture: Architecture) -> None:
     folder = _recipe(output / "project", architecture)
     build(
         Plan(
@@ -48,7 +66,12 @@ def story_image(image: Path, architecture: Architecture) -> Path:
             simulated_radios=RADIOS,
         )
     )
-    return output
+
+
+def files_of(story: Path) -> dict[str, str]:
+    """The story's certificates and keys, by their names in its image."""
+    told = tomllib.loads((story / "project/image/image.toml").read_text())["text"]
+    return {place.rpartition("/")[2]: text for place, text in told.items() if place.startswith(f"{FILES}/")}
 
 
 def _recipe(project: Path, architecture: Architecture) -> Path:
@@ -82,14 +105,14 @@ def _files() -> dict[str, str]:
     server, client = root.issued("access point", server=True), root.issued(CLIENT, server=False)
     return {
         "usr/lib/python3/dist-packages/sitecustomize.py": (HERE / "sitecustomize.py").read_text(),
-        "usr/lib/story/story.py": (HERE / "story.py").read_text(),
-        "usr/lib/story/users": "* TLS\n",
-        "usr/lib/story/root.pem": root.pem,
-        "usr/lib/story/other.pem": other.pem,
-        "usr/lib/story/server.pem": server[0],
-        "usr/lib/story/server.key": server[1],
-        "usr/lib/story/client.pem": client[0],
-        "usr/lib/story/client.key": client[1],
+        f"{FILES}/story.py": (HERE / "story.py").read_text(),
+        f"{FILES}/users": "* TLS\n",
+        f"{FILES}/root.pem": root.pem,
+        f"{FILES}/other.pem": other.pem,
+        f"{FILES}/server.pem": server[0],
+        f"{FILES}/server.key": server[1],
+        f"{FILES}/client.pem": client[0],
+        f"{FILES}/client.key": client[1],
     }
 
 

@@ -4,6 +4,9 @@ on the first. Each step is one line on the console, ``story NAME JSON``.
 
 What plays the device is what the device process uses: records in flash, certificate store, ``Wifi``, the radio that
 ``open_radio`` makes, DHCP. The first start ends with a network enabled; the second one only has the records followed.
+
+A machine that its host hands ``opt/armillary-story/points`` is a device itself: there are the access points alone, and
+whether the device's radio sleeps is told whenever that changes.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ from armillary.wire.device.dhcp import encode_answer, parse_message
 FILES = Path("/usr/lib/story")
 PLACE = Path("/data/story")
 WITHIN_S = 120.0
+POINTS_ALONE = Path("/sys/firmware/qemu_fw_cfg/by_name/opt/armillary-story/points/raw")
 PSK = "a passphrase of the story"
 WORK = "armillary-work"
 # Name -> what hostapd is told of it, beside name and interface.
@@ -212,7 +216,22 @@ class Story:
             return True
 
 
+def watch_power() -> None:
+    """Tell whether the device's radio sleeps, now and whenever that changes."""
+    before: bool | None = None
+    while True:
+        now = saves_power("wlan0")
+        if now is not before:
+            tell("sleeps", now=now)
+        before = now
+        time.sleep(1)
+
+
 def main() -> None:
+    if POINTS_ALONE.exists():
+        AccessPoints()
+        tell("points", names=list(POINTS))
+        watch_power()
     met(lambda: os.path.ismount("/data"), "data")
     again = (PLACE / "flash").exists()
     tell("radios", found=sorted(path.name for path in network.INTERFACES.iterdir() if network.is_radio(path)))

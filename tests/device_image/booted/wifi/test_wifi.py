@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.device_image.booted.conftest import BOOT_S
-from tests.device_image.booted.wifi.access_points import CLIENT, RADIOS, story_image
+from tests.device_image.booted.wifi.access_points import CLIENT, RADIOS
 
 from armillary.device_image.architecture.table import Architecture
 from armillary.device_image.virtual_machine import MachineSettings, running
@@ -24,14 +24,10 @@ NOT_TRUSTED = 1
 
 
 @pytest.fixture(scope="module")
-def told(image: Path, architecture: Architecture, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def told(story: Path, architecture: Architecture, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What both starts told, by step; between them the power went."""
-    if not (image.parent / "kernel" / architecture.name).is_dir():
-        pytest.skip(f"no own kernel is beside the image; to enable: make image-kernel KERNELS={architecture.name}")
     folder = tmp_path_factory.mktemp("wifi") / "machine"
-    settings = MachineSettings(
-        folder=folder, image=story_image(image, architecture), machine=architecture.name, tpm=False
-    )
+    settings = MachineSettings(folder=folder, image=story, machine=architecture.name, tpm=False)
     found: dict[str, Any] = {}
     for _ in range(2):
         with running(settings) as machine:

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -107,3 +109,32 @@ def test_encode_refuses_what_cannot_be_read_back() -> None:
     for value in (float("nan"), float("inf"), "\ud800"):
         with pytest.raises(WireError):
             telemetry.encode({"t": value})
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [*REFUSED.values(), b"{}", b'{"t":1,"ok":true,"s":"x"}', b'{"t":null}', b'{"air":{"co2":612.5},"lanes":[3,"x"]}'],
+)
+def test_without_msgspec_every_message_is_read_the_same(payload: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read() -> object:
+        try:
+            return telemetry.decode(payload, {"$.sub": "pump"}, NOW)
+        except WireError as error:
+            return str(error)
+
+    with_it = read()
+    monkeypatch.setattr(telemetry, "_FLAT", None)
+    assert read() == with_it
+
+
+def test_a_device_without_msgspec_and_cbor2_reads_messages() -> None:
+    """As on 32-bit Arm, for which nobody has built them."""
+    program = (
+        "import sys; sys.modules['msgspec'] = sys.modules['cbor2'] = None\n"
+        "from armillary.wire.encoding import cbor; from armillary.wire.hub import telemetry\n"
+        "assert cbor.codec.__name__.endswith('plain_cbor')\n"
+        "assert cbor.decode(cbor.encode({'a': [1, b'x']}), what='test', limit=99) == {'a': [1, b'x']}\n"
+        "print(dict(telemetry.decode(b'{\"t\": 1}', {}, 1).values))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "{'t': 1.0}\n"

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which libraries a program or library needs: its ELF file's interpreter and DT_NEEDED entries.
 
-Only what the image is made of is read: 64 bits, little-endian. Specification: System V ABI, chapters 4 and 5.
+Only what images are made of is read: little-endian, of 64 bits or of 32. Specification: System V ABI, chapters 4 and 5.
 """
 
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import Final
 
 from armillary.errors import WireError
@@ -14,8 +15,28 @@ from armillary.errors import WireError
 MAGIC: Final = b"\x7fELF"
 _LOAD, _DYNAMIC, _INTERPRETER = 1, 2, 3
 _NEEDED, _STRING_TABLE = 1, 5
-_SEGMENT: Final = struct.Struct("<IIQQQQQQ")
-_ENTRY: Final = struct.Struct("<QQ")
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """Where a file of a word length has its table of segments, and what a segment and an entry consist of.
+
+    ``order`` is where a segment has what :func:`_needs` reads: kind, offset, address, length in the file.
+    """
+
+    table: struct.Struct
+    table_at: int
+    sizes_at: int
+    segment: struct.Struct
+    order: tuple[int, int, int, int]
+    entry: struct.Struct
+
+
+# By the file's class (EI_CLASS) and byte order.
+_FORMS: Final = {
+    b"\x01\x01": _Form(struct.Struct("<I"), 28, 42, struct.Struct("<IIIIIIII"), (0, 1, 2, 4), struct.Struct("<II")),
+    b"\x02\x01": _Form(struct.Struct("<Q"), 32, 54, struct.Struct("<IIQQQQQQ"), (0, 2, 3, 5), struct.Struct("<QQ")),
+}
 
 
 def needs_of(data: bytes) -> tuple[str, ...]:
@@ -26,25 +47,27 @@ def needs_of(data: bytes) -> tuple[str, ...]:
     """
     if not data.startswith(MAGIC):
         return ()
-    if data[4:6] != b"\x02\x01":
-        raise WireError("elf", expected="64 bits, little-endian", got=data[4:6].hex(), offset=4)
+    form = _FORMS.get(bytes(data[4:6]))
+    if form is None:
+        raise WireError("elf", expected="64 or 32 bits, little-endian", got=data[4:6].hex(), offset=4)
     try:
-        return _needs(data)
+        return _needs(data, form)
     except (struct.error, ValueError, IndexError, OverflowError) as error:
         raise WireError("elf", expected="segments inside the file", got=str(error)) from error
 
 
-def _needs(data: bytes) -> tuple[str, ...]:
-    (at,) = struct.unpack_from("<Q", data, 32)
-    size, count = struct.unpack_from("<HH", data, 54)
-    segments = [_SEGMENT.unpack_from(data, at + index * size) for index in range(count)]
-    loaded = [(address, length, offset) for kind, _, offset, address, _, length, _, _ in segments if kind == _LOAD]
+def _needs(data: bytes, form: _Form) -> tuple[str, ...]:
+    (at,) = form.table.unpack_from(data, form.table_at)
+    size, count = struct.unpack_from("<HH", data, form.sizes_at)
+    whole = [form.segment.unpack_from(data, at + index * size) for index in range(count)]
+    segments = [tuple(each[place] for place in form.order) for each in whole]
+    loaded = [(address, length, offset) for kind, offset, address, length in segments if kind == _LOAD]
     found: list[str] = []
-    for kind, _, offset, _, _, length, _, _ in segments:
+    for kind, offset, _, length in segments:
         if kind == _INTERPRETER:
             found.append(data[offset : offset + length].rstrip(b"\0").decode("ascii"))
         if kind == _DYNAMIC:
-            entries = [_ENTRY.unpack_from(data, place) for place in range(offset, offset + length, _ENTRY.size)]
+            entries = [form.entry.unpack_from(data, place) for place in range(offset, offset + length, form.entry.size)]
             table = next((value for tag, value in entries if tag == _STRING_TABLE), None)
             for tag, value in entries:
                 if tag == _NEEDED and table is not None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Strict deterministic CBOR (RFC 8949 §4.2.1): one value has one spelling, every other spelling is refused.
 
-cbor2 does the work; alone it accepts duplicate keys (the last wins), bytes after the value, numbers longer
-than needed and chunked strings. Two programs that read such input differently are a way around a check, so
-here the decoded value is encoded again and must give the input, byte for byte.
+cbor2 does the work (``plain_cbor.py`` where there is none); alone it accepts duplicate keys (the last wins), bytes
+after the value, numbers longer than needed and chunked strings. Two programs that read such input differently are a
+way around a check, so here the decoded value is encoded again and must give the input, byte for byte.
 
 The profile of Armillary's messages, narrower than CBOR:
 
@@ -19,11 +19,14 @@ not allowed    tags (COSE's tag 18 is taken off by ``wire/encoding/cose.py``), u
 
 from __future__ import annotations
 
-from typing import Any, Final, NoReturn
-
-import cbor2
+from typing import Any, Final
 
 from armillary.errors import WireError
+
+try:
+    from armillary.wire.encoding import fast_cbor as codec
+except ModuleNotFoundError:  # nobody has built cbor2 for 32-bit Arm
+    from armillary.wire.encoding import plain_cbor as codec  # type: ignore[no-redef]
 
 # Deepest nesting of arrays and maps. The deepest message (check-in reply) has 4 levels; foreign EAT and COSE
 # examples have 8. More serves only to exhaust a stack.
@@ -36,21 +39,6 @@ MIN_INTEGER: Final = -(2**64)
 _REMEDY: Final = "Send deterministically encoded CBOR (RFC 8949 section 4.2.1) without tags and floats."
 
 
-class _RefusedTagError(ValueError):
-    """Raised inside cbor2 when it meets a tag; never leaves this module."""
-
-
-def _refuse_tag(*_: object) -> NoReturn:
-    raise _RefusedTagError
-
-
-# cbor2 turns these tags into Python objects (dates, regular expressions, sets, shared references) before we
-# see them; refuse them where they stand. Tags it does not know reach ``tag_hook``.
-_REFUSED_TAGS: Final[dict[int, Any]] = dict.fromkeys(
-    (0, 1, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 52, 54, 100, 256, 258, 260, 261, 1004, 43000, 55799), _refuse_tag
-)
-
-
 def encode(value: Any) -> bytes:
     """Encode an int, bytes, str, bool, None, or list, tuple or dict (of int or str keys) of these (RFC 8949 §4.2.1).
 
@@ -58,7 +46,7 @@ def encode(value: Any) -> bytes:
         TypeError: a value of another type.
         ValueError: an integer of more than 64 bits, or nesting deeper than :data:`MAX_DEPTH`.
     """
-    return cbor2.dumps(_in_order(value, 0))
+    return codec.dumps(_in_order(value, 0))
 
 
 def encode_ordered(value: Any) -> bytes:
@@ -67,7 +55,7 @@ def encode_ordered(value: Any) -> bytes:
     For this package's own message builders, whose keys are literals in order; everyone else calls
     :func:`encode`. The tests compare both for every message.
     """
-    return cbor2.dumps(value)
+    return codec.dumps(value)
 
 
 def decode(data: bytes, *, what: str, limit: int) -> Any:
@@ -78,20 +66,12 @@ def decode(data: bytes, *, what: str, limit: int) -> Any:
     if len(data) > limit:
         raise WireError(what, expected=f"at most {limit} bytes", got=f"{len(data)} bytes", remedy=_REMEDY)
     try:
-        value = cbor2.loads(
-            data,
-            tag_hook=_refuse_tag,
-            semantic_decoders=_REFUSED_TAGS,
-            max_depth=MAX_DEPTH - 1,  # cbor2 counts from 0
-            allow_indefinite=False,
-            allow_duplicate_keys=False,
-        )
-    # cbor2 wraps what our tag hook raises or lets it through, depending on the tag; deep or odd input may end
-    # in any of these. All say the same thing: these bytes are not a value of the profile.
-    except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        value = codec.loads(data, max_depth=MAX_DEPTH)
+    # Deep or odd input may end in any of these. All say the same thing: these bytes are not a value of the profile.
+    except (codec.CBORError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise WireError(what, expected="one CBOR value", got=str(error) or "a tag", remedy=_REMEDY) from error
     _check(value, what)
-    again = cbor2.dumps(value)
+    again = codec.dumps(value)
     if again != data:
         offset = next((i for i, (a, b) in enumerate(zip(again, data, strict=False)) if a != b), len(again))
         raise WireError(

@@ -17,11 +17,16 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, NamedTuple
-
-import msgspec
+from typing import Annotated, Any, NamedTuple
 
 from armillary.errors import WireError
+
+try:
+    import msgspec
+except ModuleNotFoundError:  # nobody has built it for 32-bit Arm: the full reader reads every message there
+    _HAS_MSGSPEC = False
+else:
+    _HAS_MSGSPEC = True
 
 FORMAT = "telemetry"
 
@@ -71,15 +76,23 @@ def _parse_int(digits: str) -> float:
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_parse_int)
 
-_FLAT = msgspec.json.Decoder(
-    Annotated[
-        dict[
-            Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARACTERS)],
-            float | bool | Annotated[str, msgspec.Meta(max_length=MAX_STRING_CHARACTERS)],
-        ],
-        msgspec.Meta(max_length=MAX_VALUES),
-    ]
-)
+
+def _flat_reader() -> Any:
+    """What reads a message that is one flat object without null; None where there is no msgspec."""
+    if not _HAS_MSGSPEC:
+        return None
+    return msgspec.json.Decoder(
+        Annotated[
+            dict[
+                Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARACTERS)],
+                float | bool | Annotated[str, msgspec.Meta(max_length=MAX_STRING_CHARACTERS)],
+            ],
+            msgspec.Meta(max_length=MAX_VALUES),
+        ]
+    )
+
+
+_FLAT = _flat_reader()
 
 
 def is_json(properties: Mapping[str, str]) -> bool:
@@ -122,6 +135,8 @@ def _flat(payload: bytes, prefix: str) -> dict[str, Value] | None:
 
     None for any other and for a faulty one, whose fault the full reader names. The two agree (a property test).
     """
+    if _FLAT is None:
+        return None
     try:
         values: dict[str, Value] = _FLAT.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -93,13 +93,15 @@ image-test: setup ## Build the device image, boot it in QEMU and attack it (ARGS
 # All programs, then the kernels, then the machines: nothing is left out for want of what would come later.
 image-test-full: export ARMILLARY_IMAGE_TESTS_FULL = 1
 image-test-full: setup ## All attacks, all machines and the own kernels; hours on two processors, 15 GB
-	@./scripts/install-image-tools x86_64 arm64 imx8mp kernels cores
+	@./scripts/install-image-tools x86_64 arm64 imx8mp armhf kernels cores
 	@$(MAKE) --no-print-directory image-kernel-test ARGS= KERNELS="x86_64 arm64"
 	@$(MAKE) --no-print-directory image-test
 	@.venv/bin/armillary image build --arch arm64
 	@./scripts/run-image-tests arm64 $(ARGS)
 	@.venv/bin/armillary image build --arch imx8mp
 	@./scripts/run-image-tests imx8mp $(ARGS)
+	@.venv/bin/armillary image build --arch armhf
+	@./scripts/run-image-tests armhf $(ARGS)
 
 image-kernel: setup  ## Build the device image's own kernels (KERNELS=x86_64); as they are if nothing changed
 	@.venv/bin/python -m armillary.device_image.own_kernel build --cache $(IMAGE_CACHE)/kernel $(KERNELS)

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import zstandard
@@ -28,6 +29,7 @@ from armillary.device_image.recipe import Pin, pins_file, read_pins, recipe_fold
 from armillary.device_image.reference.document import key_variables
 from armillary.device_image.root_image import RootImage
 from armillary.device_image.uboot import image as uboot_image
+from armillary.device_image.uboot.boards import BOARDS, EMMC_TREE, SD_TREE, Board
 from armillary.device_image.uboot.building import UBoot
 from armillary.device_image.uboot.hand_over import with_hand_over
 from armillary.errors import InvalidArgumentError
@@ -40,6 +42,8 @@ from armillary.wire.disk.gpt_writing import Layout
 SMALL = {"STARTED_BYTES": 20, "ROOT_BYTES": 1, "DATA_BYTES": 8, "UBOOT_DATA_BYTES": 8}
 ROOT = VerifiedRoot("0123456789abcdef" * 4, "ab" * 32, 1)
 PLACES = Places(archive="http://127.0.0.1:9")
+# U-Boot says its version in its program, which is what it measures of itself.
+PROGRAM = b"the program\0U-Boot 2025.01 (Jan 01 2026 - 00:00:00 +0000)\0"
 Built = Callable[..., Path]
 
 
@@ -199,8 +203,9 @@ def test_an_image_for_u_boot_has_a_tree_for_each_slot_and_the_key_in_its_u_boot(
     folder.mkdir(parents=True)
     tools.run(["dtc", "-q", "-O", "dtb", "-o", folder / IMX8MP.tree, tmp_path / "base.dts"])
     base = (folder / IMX8MP.tree).read_bytes()
-    monkeypatch.setattr(uboot_image, "build_uboot", lambda *_: UBoot(b"the program", base))
-    monkeypatch.setattr(uboot_image, "OVERLAY", tmp_path / "empty.dts")
+    monkeypatch.setattr(uboot_image, "build_uboot", lambda *_: UBoot(PROGRAM, base))
+    nothing_over_it = dataclasses.replace(BOARDS["imx8mp"], name=str(tmp_path / "empty"))
+    monkeypatch.setitem(cast("dict[str, Board]", BOARDS), "imx8mp", nothing_over_it)
     place = built("imx8mp")
     signed, program = (place / uboot_image.FILE).read_bytes(), (place / uboot_image.PROGRAM).read_bytes()
     for slot in "ab":
@@ -209,8 +214,8 @@ def test_an_image_for_u_boot_has_a_tree_for_each_slot_and_the_key_in_its_u_boot(
         at, size = properties_of(tree)["/chosen/bootargs"]
         line = tree[at : at + size].rstrip(b"\0").decode()
         assert (slot_of(line), root_of(line)) == (slot, ROOT)
-    assert program == b"the program"
-    for name in (uboot_image.EMMC_TREE, uboot_image.SD_TREE):
+    assert program == PROGRAM
+    for name in (EMMC_TREE, SD_TREE):
         tree = (place / name).read_bytes()
         at, size = properties_of(tree)["/signature/key-armillary/required"]
         assert tree[at : at + size] == b"conf\0"
@@ -219,9 +224,7 @@ def test_an_image_for_u_boot_has_a_tree_for_each_slot_and_the_key_in_its_u_boot(
         assert modulus == certificate(place, "signing").public_key().public_numbers().n
     at, size = properties_of(tree)["/aliases/mmc2"]
     assert tree[at : at + size].endswith(b"/mmc@30b50000\0"), "the third medium is the SD card to U-Boot"
-    assert (place / uboot_image.BOOT).read_bytes() == with_hand_over(
-        program + (place / uboot_image.EMMC_TREE).read_bytes()
-    )
+    assert (place / uboot_image.BOOT).read_bytes() == with_hand_over(program + (place / EMMC_TREE).read_bytes())
     assert (place / disk.STARTED_FILE).read_bytes().startswith(signed)
     layout = disk.layout(has_uboot=True)
     assert in_slots(place, layout, uboot_image.FILE) == [signed] * 2

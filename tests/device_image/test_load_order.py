@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from armillary.device_image.kernel import load_order, module_name, needs_of
+from armillary.device_image.kernel import Kernel, load_order, module_name, needs_of, with_modules
 from armillary.errors import InvalidArgumentError
 
 NEEDS = {
@@ -50,3 +50,11 @@ def test_what_a_module_needs_stands_in_itself() -> None:
 
 def test_a_module_is_known_by_the_kernel_without_its_ending() -> None:
     assert module_name("usr/lib/modules/6.12/kernel/drivers/md/dm-verity.ko.xz") == "dm_verity"
+
+
+def test_a_compiled_module_is_loaded_after_what_it_needs_and_refused_without() -> None:
+    kernel = Kernel("6.12", b"", {"tpm_tis_core.ko": b""})
+    module = b"license=GPL\0depends=tpm_tis_core\0"
+    assert [*with_modules(kernel, {"tpm_tis": module}).modules] == ["tpm_tis_core.ko", "tpm_tis.ko"]
+    with pytest.raises(InvalidArgumentError, match="tpm_tis needs tpm_tis_core"):
+        with_modules(Kernel("6.12", b"", {}), {"tpm_tis": module})

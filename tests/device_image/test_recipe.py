@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from armillary.device_image.architecture.table import ARCHITECTURES
+from armillary.device_image.own_kernel.kernel_module import SOURCES, packages_of
 from armillary.device_image.recipe import (
     Pin,
+    for_architecture,
     kernel_pin,
+    module_pins_file,
     package_names,
     pins_file,
     read_budget,
@@ -30,12 +33,36 @@ NEVER = ("*sh", "busybox", "perl*", "*gcc*", "cc", "apt*", "dpkg*", "ssh*", "cur
 def test_every_package_of_the_recipe_is_pinned(architecture: str) -> None:
     folder = recipe_folder()
     recipe, pins = read_recipe(folder, development=True), read_pins(pins_file(folder, architecture))
-    assert {each.name for each in recipe.packages} < pins.keys()
+    assert {each.name for each in for_architecture(recipe, architecture).packages} < pins.keys()
     if architecture not in recipe.kernel:  # it has our own
         return
     kernel = kernel_pin(recipe, architecture, pins)
     assert {*package_names(recipe, architecture), kernel.name} == pins.keys()
-    assert kernel.name.endswith(f"-{ARCHITECTURES[architecture].debian}")
+    assert kernel.name.endswith(("-armmp", f"-{ARCHITECTURES[architecture].debian}"))
+    assert all(ARCHITECTURES[name].root == name for each in recipe.packages for name in each.only)
+
+
+def test_what_nobody_has_built_for_an_architecture_is_left_out_of_its_recipe_alone() -> None:
+    recipe = read_recipe(recipe_folder())
+    lacking, packages = set(recipe.python.lacking["armhf"]), {each.name for each in recipe.packages if each.only}
+    assert lacking <= set(recipe.python.distributions)
+    assert packages
+    for name in ARCHITECTURES:
+        own = for_architecture(recipe, name)
+        assert set(recipe.python.distributions) - set(own.python.distributions) == (
+            lacking if name == "armhf" else set()
+        )
+        assert packages & {each.name for each in own.packages} == (packages if name == "armhf" else set())
+
+
+def test_modules_of_a_kernels_source_are_compiled_with_pins_of_that_kernel() -> None:
+    folder = recipe_folder()
+    recipe = read_recipe(folder)
+    kernel = kernel_pin(recipe, "armhf", read_pins(pins_file(folder, "armhf")))
+    pins = read_pins(module_pins_file(folder, "armhf"))
+    assert set(packages_of(kernel.name.removeprefix("linux-image-"))) == pins.keys()
+    assert {pin.version for pin in pins.values()} == {kernel.version}
+    assert set(recipe.kernel["armhf"].compiled) <= SOURCES.keys()
 
 
 def test_the_kernel_of_a_kind_is_one_of_the_pins() -> None:

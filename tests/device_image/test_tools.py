@@ -55,7 +55,7 @@ def test_the_script_takes_several_parts_and_refuses_one_that_there_is_not() -> N
     done = subprocess.run([SCRIPT, "x86_64", "armada"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (
         2,
-        "install-image-tools: expected x86_64, arm64, imx8mp, kernels or cores, got armada\n",
+        "install-image-tools: expected x86_64, arm64, imx8mp, armhf, kernels or cores, got armada\n",
     )
 
 
@@ -64,12 +64,13 @@ def test_all_is_installed_and_kernels_are_built_before_the_first_machine_starts(
     words = ["make", "--dry-run", "--no-print-directory", "image-test-full", "ARGS=-x"]
     said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     steps = [
-        "install-image-tools x86_64 arm64 imx8mp kernels cores",
+        "install-image-tools x86_64 arm64 imx8mp armhf kernels cores",
         "armillary.device_image.own_kernel build",
         "tests/device_image/own_kernel",
         "run-image-tests x86_64 -x",
         "run-image-tests arm64 -x",
         "run-image-tests imx8mp -x",
+        "run-image-tests armhf -x",
     ]
     places = [said.index(step) for step in steps]
     assert places == sorted(places)

@@ -174,7 +174,9 @@ def play(image: Path, *, within_s: float, attacks: tuple[Attack, ...] | None = N
 def _play(attack: Attack, image: Path, folder: Path, within_s: float) -> Outcome:
     changed = _changed(attack, image, folder)
     machine_name = architecture_of(image).name
-    settings = MachineSettings(folder=folder / "machine", image=changed, machine=machine_name, tpm=False)
+    settings = MachineSettings(
+        folder=folder / "machine", image=changed, machine=machine_name, tpm=HARDWARE[machine_name].needs_tpm
+    )
     begun, seen, started, ours, root = time.monotonic(), list[str](), "", set[str](), ""
     node = HARDWARE[machine_name].partitions
     roots = {f"{node}{each.number}": each.name[-1] for each in read_partitions(changed / DISK)}

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -40,12 +40,16 @@ from armillary.device_image.bill import bill_of_materials
 from armillary.device_image.flashing.key_files import FOLDER as KEY_FILES, write_key_files
 from armillary.device_image.keys import KeyPair, secure_boot_keys
 from armillary.device_image.own_kernel.build import build_kernel
+from armillary.device_image.own_kernel.fragments import FRAGMENTS
+from armillary.device_image.own_kernel.kernel_module import compile_modules
 from armillary.device_image.package_sources.fetching import Places, fetch
 from armillary.device_image.recipe import (
     DEVELOPMENT as DEVELOPMENT_RECIPE,
     Pin,
     Recipe,
+    for_architecture,
     kernel_pin,
+    module_pins_file,
     package_names,
     pins_file,
     read_budget,
@@ -61,7 +65,7 @@ from armillary.device_image.reference.document import (
 from armillary.device_image.reference.seen import seen_values
 from armillary.device_image.root_image import RootImage
 from armillary.device_image.start.recording import Recorded, own_architecture, record
-from armillary.device_image.uboot.image import FILES as UBOOT_FILES, JOINER, PROGRAM, Parts, write_files
+from armillary.device_image.uboot.image import JOINER, PROGRAM, Parts, files_of, write_files
 from armillary.errors import InvalidArgumentError
 from armillary.wire.device_image.command_line import DEVELOPMENT, command_line
 from armillary.wire.disk.gpt_writing import Layout
@@ -119,10 +123,15 @@ def build(plan: Plan) -> dict[str, Any]:
             f"architecture: expected {', '.join(ARCHITECTURES)}, got {plan.architecture!r:.40}",
             remedy="Others are not built yet: docs/concepts/device-image.md.",
         )
+    if plan.own_kernel and plan.target.root not in FRAGMENTS:
+        raise InvalidArgumentError(
+            f"--kernel own: expected one of {', '.join(FRAGMENTS)}: there are no fragments for {plan.target.root}",
+            remedy="Build with Debian's kernel.",
+        )
     tools.require(tools.BUILD, tools.BUILD_FOR[plan.architecture])
     tools.lower_priority()
     plan.output.mkdir(parents=True, exist_ok=True)
-    recipe = read_recipe(plan.recipe_folder, development=plan.development)
+    recipe = _recipe(plan)
     pins, packages = _packages(plan, recipe)
     requirements = distributions.locked(plan.project, recipe.python.distributions)
     root = _root(plan, recipe, packages, requirements)
@@ -153,9 +162,14 @@ def fetch_parts(plan: Plan) -> None:
         HostError: a package is not to be had, or is not the pinned one.
         InvalidArgumentError: the recipe or the pins are wrong.
     """
-    recipe = read_recipe(plan.recipe_folder, development=plan.development)
+    recipe = _recipe(plan)
     _packages(plan, recipe)
     _distributions(plan, recipe, distributions.locked(plan.project, recipe.python.distributions))
+
+
+def _recipe(plan: Plan) -> Recipe:
+    """What the image is made of, for its architecture."""
+    return for_architecture(read_recipe(plan.recipe_folder, development=plan.development), plan.architecture)
 
 
 def _distributions(plan: Plan, recipe: Recipe, requirements: dict[str, str]) -> Path:
@@ -258,8 +272,25 @@ def _kernel(plan: Plan, recipe: Recipe, packages: Mapping[str, Path]) -> kernel.
     else:
         wanted = recipe.kernel[plan.architecture]
         chosen = kernel.debian_kernel(packages[wanted.package], wanted.modules)
+        if wanted.compiled:
+            chosen = kernel.with_modules(chosen, _compiled(plan, wanted.compiled, chosen.release))
     plan.progress(f"kernel {chosen.release}, {len(chosen.modules)} modules")
     return chosen
+
+
+def _compiled(plan: Plan, names: Sequence[str], release: str) -> dict[str, bytes]:
+    """Modules that the distribution's kernel lacks."""
+    made = compile_modules(
+        names,
+        release,
+        read_pins(module_pins_file(plan.recipe_folder, plan.architecture)),
+        plan.cache,
+        architecture=plan.target.debian,
+        strip=plan.target.strip,
+        places=plan.places,
+    )
+    plan.progress(f"modules of the kernel's source: {', '.join(names)}")
+    return made
 
 
 def _has_own_kernel(plan: Plan, recipe: Recipe) -> bool:
@@ -309,7 +340,7 @@ def _for_uboot(
         name=f"Armillary OS {recipe.version}",
         kernel=chosen,
         initial=_first_files(plan, chosen),
-        tree=(plan.output.parent / "kernel" / plan.target.root / plan.target.tree).read_bytes(),
+        tree=_tree_of_kernel(plan),
         root=root.verified,
         words=_marked(plan, recipe),
         target=plan.target,
@@ -323,6 +354,12 @@ def _for_uboot(
     write_document(plan.output, uboot_reference_values(signed, program, chip=plan.target.chip))
     plan.progress("reference values of its boot")
     return signed
+
+
+def _tree_of_kernel(plan: Plan) -> bytes:
+    """The device tree that the own kernel brings for the board; empty where the board's own is whole."""
+    tree = plan.target.tree
+    return (plan.output.parent / "kernel" / plan.target.root / tree).read_bytes() if tree else b""
 
 
 def _unified(plan: Plan, recipe: Recipe, root: RootImage, packages: Mapping[str, Path], chosen: kernel.Kernel) -> bytes:
@@ -431,7 +468,7 @@ def _state(plan: Plan, signed: bytes) -> None:
 
 def _describe(plan: Plan, recipe: Recipe, root: RootImage, unsigned: bytes) -> dict[str, Any]:
     joiner = unified.JOINER if plan.target.has_uefi else JOINER
-    own = ("unified.efi", "variables.fd") if plan.target.has_uefi else UBOOT_FILES
+    own = ("unified.efi", "variables.fd") if plan.target.has_uefi else files_of(plan.target)
     files = ("disk.img", "root.img", disk.STARTED_FILE, *own, "bill.cdx.json")
     about = {
         "version": recipe.version,

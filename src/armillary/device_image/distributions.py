@@ -15,6 +15,8 @@ from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.device_image.tools import PATH, run
 from armillary.errors import HostError, InvalidArgumentError
 
+# Begins what CPython calls a platform (sysconfig.get_platform), and no word of uv's.
+_INTERPRETER: Final = "linux-"
 _NAME: Final = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^ ;\\]+)")
 
 
@@ -74,19 +76,32 @@ def install(requirements: dict[str, str], store: Path, *, project: Path, python:
     run(
         [
             *(_uv(project), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"),
-            *(
-                "--python-platform",
-                ARCHITECTURES[architecture].wheels,
-                "--python-version",
-                python,
-                "--no-compile-bytecode",
-            ),
+            *(*_platform(architecture, python), "--no-compile-bytecode"),
             *("--target", fresh, "--requirement", wanted),
         ],
-        environment=_environment(),
+        environment=_environment() | _pretended(architecture, store),
     )
     fresh.rename(folder)
     return folder
+
+
+def _platform(architecture: str, python: str) -> tuple[str, ...]:
+    """How uv is told what packages are for."""
+    wheels = ARCHITECTURES[architecture].wheels
+    if wheels.startswith(_INTERPRETER):
+        return ("--python", f"python{python}")
+    return ("--python-platform", wheels, "--python-version", python)
+
+
+def _pretended(architecture: str, store: Path) -> dict[str, str]:
+    """What tells uv a platform that it has no word for: it asks the interpreter, and CPython says what this names.
+
+    What uv knows of that interpreter is kept apart: it would be wrong for everybody else.
+    """
+    wheels = ARCHITECTURES[architecture].wheels
+    if not wheels.startswith(_INTERPRETER):
+        return {}
+    return {"_PYTHON_HOST_PLATFORM": wheels, "UV_CACHE_DIR": str((store / f"uv-{architecture}").absolute())}
 
 
 def _uv(project: Path) -> str:

@@ -23,7 +23,11 @@ class Kernel:
 
 
 def debian_kernel(package: Path, wanted: Iterable[str]) -> Kernel:
-    """The kernel of a Debian package with the modules that are wanted, and with what they need."""
+    """The kernel of a Debian package with the modules that are wanted, and with what they need.
+
+    Raises:
+        InvalidArgumentError: the package has no kernel, or not all of the modules.
+    """
     files = {file.path: file.content for file in debian.files_of(package) if isinstance(file.content, bytes)}
     images = [path for path in files if path.startswith("boot/vmlinuz-")]
     if len(images) != 1:
@@ -38,6 +42,24 @@ def debian_kernel(package: Path, wanted: Iterable[str]) -> Kernel:
     contents = {name: _unpacked(path, files[path]) for name, path in modules.items() if path}
     order = load_order({name: needs_of(content) for name, content in contents.items()}, wanted, built_in)
     return Kernel(release, files[images[0]], {f"{name}.ko": contents[name] for name in order})
+
+
+def with_modules(kernel: Kernel, more: Mapping[str, bytes]) -> Kernel:
+    """The kernel with modules of its own source, by name, which are loaded last.
+
+    Raises:
+        InvalidArgumentError: one of them needs a module that is not loaded before.
+    """
+    modules = dict(kernel.modules)
+    for name, content in more.items():
+        lacking = [need for need in needs_of(content) if f"{need}.ko" not in modules]
+        if lacking:
+            raise InvalidArgumentError(
+                f"image.toml: the compiled module {name} needs {', '.join(lacking)}",
+                remedy="Name what it needs in [kernel] modules.",
+            )
+        modules[f"{name}.ko"] = content
+    return Kernel(kernel.release, kernel.image, modules)
 
 
 def load_order(needs: Mapping[str, tuple[str, ...]], wanted: Iterable[str], built_in: set[str]) -> list[str]:

@@ -3,12 +3,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.device_image.build import CACHE
-from armillary.device_image.package_sources.fetching import newest
-from armillary.device_image.recipe import package_names, pins_file, read_recipe, write_pins
+from armillary.device_image.own_kernel.kernel_module import host_architecture, packages_of, split
+from armillary.device_image.package_sources.fetching import in_version, newest
+from armillary.device_image.recipe import (
+    Pin,
+    kernel_pin,
+    module_pins_file,
+    package_names,
+    pins_file,
+    read_recipe,
+    write_pins,
+)
 from armillary.errors import InvalidArgumentError
 
 
@@ -34,4 +44,17 @@ def pin(folder: Path, architecture: str, output: Path | None = None) -> tuple[Pa
     )
     file = output or pins_file(folder, architecture)
     write_pins(file, pins)
+    if recipe.kernel[architecture].compiled:
+        found = _module_pins(folder, architecture, pins)
+        write_pins(output.with_suffix(".module.lock") if output else module_pins_file(folder, architecture), found)
     return file, len(pins)
+
+
+def _module_pins(folder: Path, architecture: str, pins: Iterable[Pin]) -> list[Pin]:
+    """What modules of the pinned kernel are compiled with, in its version."""
+    target, store = ARCHITECTURES[architecture], folder.parent / ".image" / CACHE / "debian"
+    recipe = read_recipe(folder)
+    kernel = kernel_pin(recipe, architecture, {pin.name: pin for pin in pins})
+    own, hosts = split(packages_of(kernel.name.removeprefix("linux-image-")))
+    found = in_version(own, kernel.version, store, architecture=target.debian)
+    return [*found, *in_version(hosts, kernel.version, store, architecture=host_architecture())]

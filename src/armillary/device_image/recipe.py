@@ -22,9 +22,13 @@ _PIN: Final = re.compile(r"([a-z0-9][a-z0-9.+-]+) (\S+) ([0-9a-f]{64})")
 
 
 class DebianFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is taken of a Debian package: files by pattern; libraries that something in the image needs, with them."""
+    """What is taken of a Debian package: files by pattern; libraries that something in the image needs, with them.
+
+    ``only`` are the architectures whose images have it; where none is named, all have.
+    """
 
     name: str
+    only: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
 
@@ -34,6 +38,7 @@ class PythonParts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``modules`` are those that are started by name; all that they import goes with them. ``folders`` of our package go
     in whole, ``distributions`` are packages of the project's lock. ``without`` are patterns below their folder.
+    ``lacking`` are those of the distributions that nobody has built for an architecture.
     """
 
     version: str
@@ -41,17 +46,20 @@ class PythonParts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     folders: tuple[str, ...]
     distributions: tuple[str, ...]
     without: tuple[str, ...] = ()
+    lacking: dict[str, tuple[str, ...]] = {}
 
 
 class KernelModules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of the distribution's kernel: its package, and modules that are loaded before the root is mounted, or never.
 
     ``package`` is the one that needs the newest kernel of a kind (``linux-image-cloud-amd64``): the pins have the
-    kernel's own, whose name has its version.
+    kernel's own, whose name has its version. ``compiled`` are modules that it lacks
+    (``own_kernel/kernel_module.py``).
     """
 
     package: str
     modules: tuple[str, ...]
+    compiled: tuple[str, ...] = ()
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,10 +128,22 @@ def read_recipe(folder: Path, *, development: bool = False) -> Recipe:
     )
 
 
+def for_architecture(recipe: Recipe, architecture: str) -> Recipe:
+    """The recipe of an architecture's images: what only others have is not in it."""
+    root = ARCHITECTURES[architecture].root
+    lacking = recipe.python.lacking.get(root, ())
+    distributions = tuple(name for name in recipe.python.distributions if name not in lacking)
+    return msgspec.structs.replace(
+        recipe,
+        packages=tuple(each for each in recipe.packages if not each.only or root in each.only),
+        python=msgspec.structs.replace(recipe.python, distributions=distributions),
+    )
+
+
 def package_names(recipe: Recipe, architecture: str) -> list[str]:
     """Debian packages that an image of an architecture is made of, without its kernel."""
     stub = ARCHITECTURES[architecture].stub_package
-    names = [each.name for each in recipe.packages]
+    names = [each.name for each in for_architecture(recipe, architecture).packages]
     return names if stub is None else [*names, stub]
 
 
@@ -153,6 +173,11 @@ def read_budget(folder: Path, architecture: str) -> dict[str, float]:
 def pins_file(folder: Path, architecture: str) -> Path:
     """Where the packages of an architecture are pinned."""
     return folder / f"debian-{ARCHITECTURES[architecture].debian}.lock"
+
+
+def module_pins_file(folder: Path, architecture: str) -> Path:
+    """Where the packages are pinned that modules of its kernel are compiled with."""
+    return folder / f"module-{ARCHITECTURES[architecture].debian}.lock"
 
 
 def read_pins(path: Path) -> dict[str, Pin]:

@@ -65,6 +65,18 @@ BUILD_FOR: Final = {
         "mkimage": "u-boot-tools",
         "/usr/include/openssl/evp.h": "libssl-dev",
     },
+    "armhf": {
+        "arm-linux-gnueabihf-gcc": "gcc-arm-linux-gnueabihf",
+        "/usr/arm-linux-gnueabihf/include/linux/dm-ioctl.h": "libc6-dev-armhf-cross",
+        "arm-linux-gnueabihf-strip": "binutils-arm-linux-gnueabihf",
+        "bison": "bison",
+        "dtc": "device-tree-compiler",
+        "flex": "flex",
+        "gcc": "gcc",
+        "make": "make",
+        "mkimage": "u-boot-tools",
+        "/usr/include/openssl/evp.h": "libssl-dev",
+    },
 }
 MACHINE_FOR: Final = {
     "x86_64": {"qemu-system-x86_64": "qemu-system-x86", "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd": "ovmf"},
@@ -73,6 +85,7 @@ MACHINE_FOR: Final = {
         "/usr/share/AAVMF/AAVMF_CODE.secboot.fd": "qemu-efi-aarch64",
     },
     "imx8mp": {"qemu-system-aarch64": "qemu-system-arm", "debugfs": "e2fsprogs"},
+    "armhf": {"qemu-system-arm": "qemu-system-arm", "debugfs": "e2fsprogs"},
 }
 
 

@@ -127,12 +127,18 @@ def running(settings: MachineSettings) -> Iterator[VirtualMachine]:
     Raises:
         HostError: a program is missing, or the TPM does not start.
         DataFolderError: there is no machine in the folder and no image to make one of.
-        InvalidArgumentError: a device is to be attached to a machine that has no place for it.
+        InvalidArgumentError: a device is to be attached to a machine that has no place for it, or one is to be left out
+            that its board has.
     """
     if settings.attached and not HARDWARE[settings.machine].has_pci:
         raise InvalidArgumentError(
             f"{settings.machine}: expected a machine with PCI for a modem, cores or a service link, it has none",
-            remedy="Boot x86_64 or arm64 with them.",
+            remedy="Boot another one with them.",
+        )
+    if HARDWARE[settings.machine].needs_tpm and not settings.tpm:
+        raise InvalidArgumentError(
+            f"{settings.machine}: expected a machine with a TPM: its board has one, and stops without",
+            remedy="Boot it with its TPM, or another machine without one.",
         )
     tools.require(tools.MACHINE, tools.MACHINE_FOR[settings.machine])
     prepare(settings)

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from tests.fixtures.certificates import self_signed
 
+from armillary import content
+from armillary.boot import profile
 from armillary.device.machine import enrolling
 from armillary.device.state.layout import DeviceFolder
+from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.engines.flash.boot_slots import EfiBootSlots
 from armillary.engines.flash.os_disk import OsDisk
 from armillary.errors import DataFolderError, InvalidArgumentError
@@ -86,3 +89,11 @@ def test_a_machine_knows_its_chip_by_its_device_tree(tmp_path: Path) -> None:
     assert enrolling.this_chip(tree) == "gateway-imx8mp"
     tree.write_bytes(b"linux,dummy-virt\0")
     assert enrolling.this_chip(tree) == enrolling.this_chip(tmp_path / "none") == enrolling.CHIPS[os.uname().machine]
+
+
+def test_a_processor_of_32_bits_is_a_machine_of_the_mt3620s_class() -> None:
+    chip = profile.parse(content.chip_document(enrolling.CHIPS["armv7l"]))
+    assert (chip.name, chip.architecture) == ("mt3620-class", "armv7")
+    assert [core.kind for core in chip.cores] == ["high-level", "real-time", "real-time"]
+    for machine, name in enrolling.CHIPS.items():
+        assert next(each.chip for each in ARCHITECTURES.values() if each.machine == machine) == name

@@ -26,8 +26,8 @@ def test_the_image_boots_to_the_device_process_with_secure_boot_and_tpm(
     print(ready)  # how long it took (14.15); on a busy host it takes longer, so nothing is asserted
     (root,) = (each.number for each in read_partitions(image / DISK) if each.name == slot_partition(ROOT, "a"))
     assert f"armillary: slot a, verified root from {HARDWARE[architecture.name].partitions}{root}" in text
-    # Debian's kernel for arm64 has no driver of a watchdog that virt has.
-    watchdog = "" if architecture.name == "arm64" else "a watchdog"
+    # Debian's kernels for Arm have no driver of a watchdog that virt has.
+    watchdog = "" if architecture.name in ("arm64", "armhf") else "a watchdog"
     verified = "secure boot on" if architecture.has_uefi else "started by U-Boot"
     assert f"armillary: {verified}, a TPM, {watchdog}" in text
     assert "armillary: eth0 has the address 10.0.2.15" in text
@@ -36,7 +36,8 @@ def test_the_image_boots_to_the_device_process_with_secure_boot_and_tpm(
 def test_a_start_that_stops_before_the_device_process_gives_way_to_the_other_slot(
     image: Path, architecture: Architecture, tmp_path: Path
 ) -> None:
-    settings = MachineSettings(folder=tmp_path / "machine", image=image, machine=architecture.name, tpm=False)
+    name, tpm = architecture.name, HARDWARE[architecture.name].needs_tpm
+    settings = MachineSettings(folder=tmp_path / "machine", image=image, machine=name, tpm=tpm)
     with running(settings) as machine:
         line, seen = machine.wait_for("verified root from", within_s=BOOT_S)
         assert line is not None, seen

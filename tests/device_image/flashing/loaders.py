@@ -10,7 +10,8 @@ from typing import Final
 from armillary.device_image import tools
 from armillary.device_image.flashing.loader import FIT_AT
 from armillary.device_image.recipe import recipe_folder
-from armillary.device_image.uboot.image import PROGRAM, SD_TREE
+from armillary.device_image.uboot.boards import SD_TREE
+from armillary.device_image.uboot.image import PROGRAM
 
 HEAD: Final = b"\xd1\x00\x20\x41" + b"first loader and memory training" * 1000
 _RECIPE: Final = "imx8mp-loader.its"

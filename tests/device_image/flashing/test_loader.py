@@ -14,7 +14,8 @@ from tests.device_image.flashing.loaders import HEAD, joined
 from armillary.device_image import disk, tools
 from armillary.device_image.flashing.boards import BOARDS
 from armillary.device_image.flashing.loader import FIT_AT, loader_piece
-from armillary.device_image.uboot.image import EMMC_TREE, PROGRAM, SD_TREE
+from armillary.device_image.uboot.boards import EMMC_TREE, SD_TREE
+from armillary.device_image.uboot.image import PROGRAM
 from armillary.errors import InvalidArgumentError
 from armillary.wire.disk.gpt import SECTOR_BYTES
 

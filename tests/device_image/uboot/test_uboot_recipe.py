@@ -12,7 +12,8 @@ from armillary.device_image import disk
 from armillary.device_image.own_kernel.fragments import read_options
 from armillary.device_image.recipe import recipe_folder
 from armillary.device_image.uboot import building, source
-from armillary.device_image.uboot.building import ENVIRONMENT, OPTIONS, build_uboot
+from armillary.device_image.uboot.boards import BOARDS, Board
+from armillary.device_image.uboot.building import build_uboot
 from armillary.device_image.uboot.source import EDITS, FILE, Edit, edited, fetch
 from armillary.engines.flash import uboot_slots
 from armillary.engines.flash.os_disk import slot_partition
@@ -25,33 +26,38 @@ FOLDER = recipe_folder() / "uboot"
 COMMANDS = {"CONFIG_CMD_BOOTM", "CONFIG_CMD_MMC", "CONFIG_CMD_SAVEENV"}
 
 
-def options() -> dict[str, str]:
-    found = list(read_options(FOLDER / OPTIONS))
+@pytest.fixture(params=BOARDS)
+def board(request: pytest.FixtureRequest) -> Board:
+    return BOARDS[request.param]
+
+
+def options(board: Board) -> dict[str, str]:
+    found = list(read_options(FOLDER / board.options))
     assert len({option.name for option in found}) == len(found)
     return {option.name: option.value for option in found}
 
 
-def environment() -> dict[str, str]:
-    lines = (FOLDER / ENVIRONMENT).read_text("ascii").splitlines()
+def environment(board: Board) -> dict[str, str]:
+    lines = (FOLDER / board.built_in).read_text("ascii").splitlines()
     return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
 
 
-def test_only_signed_files_are_started_and_nobody_is_asked() -> None:
-    found = options()
+def test_only_signed_files_are_started_and_nobody_is_asked(board: Board) -> None:
+    found = options(board)
     wanted = {
         "FIT_SIGNATURE": "y",
         "LEGACY_IMAGE_FORMAT": "n",
         "BOOTDELAY": "-2",
         "ENV_WRITEABLE_LIST": "y",
-        "WATCHDOG_AUTOSTART": "y",
         "MEASURED_BOOT": "y",
         "MEASURE_DEVICETREE": "y",
         "NO_NET": "y",
         "USB": "n",
+        "DEFAULT_ENV_FILE": f'"{board.environment}"',
     }
     assert {name: found[f"CONFIG_{name}"] for name in wanted} == wanted
     assert {name for name, value in found.items() if name.startswith("CONFIG_CMD_") and value == "y"} == COMMANDS
-    built_in = environment()
+    built_in = environment(board)
     assert built_in["stdin"] == "nulldev"
     assert built_in["bootcmd"].endswith("; reset")
 
@@ -80,8 +86,17 @@ def test_all_that_is_started_goes_into_the_pcr_that_is_judged_and_a_failure_is_n
     assert "\t\tif (ret)\n\t\t\treturn ret;" in text
 
 
-def test_slots_and_environment_are_where_the_disk_has_them() -> None:
-    made, found, built_in = disk.layout(has_uboot=True), options(), environment()
+def test_a_start_that_hangs_is_ended_where_the_machine_has_a_watchdog() -> None:
+    assert options(BOARDS["imx8mp"])["CONFIG_WATCHDOG_AUTOSTART"] == "y"
+
+
+def test_the_control_tree_with_the_key_is_our_own() -> None:
+    assert options(BOARDS["armhf"])["CONFIG_OF_SEPARATE"] == "y"
+    assert any("OF_HAS_PRIOR_STAGE" in edit.pattern and not edit.line for edit in EDITS)
+
+
+def test_slots_and_environment_are_where_the_disk_has_them(board: Board) -> None:
+    made, found, built_in = disk.layout(has_uboot=True), options(board), environment(board)
     place = made.partition(uboot_slots.PARTITION).first_lba * SECTOR_BYTES
     assert int(found["CONFIG_ENV_OFFSET"], 16) == place
     assert int(found["CONFIG_ENV_OFFSET_REDUND"], 16) == place + uboot_slots.SECOND_COPY_BYTES
@@ -117,10 +132,10 @@ def test_another_source_than_the_pinned_one_is_refused_and_not_kept(tmp_path: Pa
 
 @pytest.mark.parametrize("takes_all", [True, False])
 def test_u_boot_is_compiled_with_these_options_and_this_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_all: bool
+    board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_all: bool
 ) -> None:
     """The compile is a pretended one: a source that drops an option makes no U-Boot."""
-    configuration, place = tmp_path / "compile/.config", tmp_path / building._ENVIRONMENT_PLACE
+    configuration, place = tmp_path / "compile/.config", tmp_path / board.environment
     place.parent.mkdir(parents=True)
 
     def run(words: list[str | Path]) -> bytes:
@@ -137,9 +152,11 @@ def test_u_boot_is_compiled_with_these_options_and_this_environment(
     monkeypatch.setattr(building, "unpack", lambda _cache: tmp_path)
     if not takes_all:
         with pytest.raises(InvalidArgumentError, match="CONFIG_FIT_SIGNATURE=y became n"):
-            build_uboot(FOLDER, tmp_path, lambda _: None)
+            build_uboot(board, FOLDER, tmp_path, lambda _: None)
         assert not [*tmp_path.glob("built-*")]
         return
-    made = build_uboot(FOLDER, tmp_path, lambda _: None)
-    assert made.program == (FOLDER / ENVIRONMENT).read_bytes()
-    assert {option.as_configured() for option in read_options(FOLDER / OPTIONS)} == {*made.tree.decode().splitlines()}
+    made = build_uboot(board, FOLDER, tmp_path, lambda _: None)
+    assert made.program == (FOLDER / board.built_in).read_bytes()
+    assert {option.as_configured() for option in read_options(FOLDER / board.options)} == {
+        *made.tree.decode().splitlines()
+    }

@@ -17,7 +17,7 @@ from armillary.cli.terminal.output import note, noun, record
 app = noun("Images of a catalog.")
 app.callback(help="Images of a catalog.")(lambda: None)
 
-ArchitectureName = Literal["x86_64", "arm64", "imx8mp"]
+ArchitectureName = Literal["x86_64", "arm64", "imx8mp", "armhf"]
 KernelName = Literal["debian", "own"]
 ImageOption = Annotated[
     Path | None,

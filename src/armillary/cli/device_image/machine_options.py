@@ -14,7 +14,7 @@ from armillary.cli.terminal.together import Together
 _OPTIONS: dict[str, tuple[Any, object]] = {
     "machine": (
         Annotated[
-            Literal["x86_64", "arm64", "imx8mp"] | None,
+            Literal["x86_64", "arm64", "imx8mp", "armhf"] | None,
             typer.Option("--machine", help="Boot the device image in QEMU; --data is the machine's folder then."),
         ],
         None,

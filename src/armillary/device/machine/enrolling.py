@@ -33,7 +33,11 @@ MAX_BYTES: Final = 64 << 10
 TIMEOUT_S: Final = 60.0
 _NEEDED: Final = {"service", "token", "ca"}
 # What a machine is where it is not told, by what its kernel calls itself (uname -m).
-CHIPS: Final[Mapping[str, str]] = {"x86_64": "gateway-x86-64", "aarch64": "gateway-arm64"}
+CHIPS: Final[Mapping[str, str]] = {
+    "x86_64": "gateway-x86-64",
+    "aarch64": "gateway-arm64",
+    "armv7l": "mt3620-class",
+}
 # By the chip that a device tree says it is for; who has none, or another one, goes by the above.
 COMPATIBLE: Final = Path("/proc/device-tree/compatible")
 CHIPS_BY_TREE: Final[Mapping[bytes, str]] = {b"fsl,imx8mp": "gateway-imx8mp"}

@@ -22,7 +22,7 @@ class Hardware:
     file that the firmware keeps its state in, or that is the firmware; a machine has its own copy. ``devices`` are
     those of its board, with ``{folder}`` for the machine's folder; ``more`` are arguments that only this machine has.
     ``partitions`` is how its kernel calls those of the disk, before their number. ``has_fw_cfg`` says whether its host
-    can hand it files, ``has_pci`` whether devices can be attached to it.
+    can hand it files, ``has_pci`` whether devices can be attached to it, ``needs_tpm`` that its board has one for good.
     """
 
     program: str
@@ -38,6 +38,7 @@ class Hardware:
     partitions: str = "/dev/vda"
     has_fw_cfg: bool = True
     has_pci: bool = True
+    needs_tpm: bool = False
 
 
 # Disk, network, watchdog and randomness of machines with a PCI bus.
@@ -89,5 +90,25 @@ HARDWARE: Final[Mapping[str, Hardware]] = {
         partitions="/dev/mmcblk2p",
         has_fw_cfg=False,
         has_pci=False,
+    ),
+    # A machine of the MT3620's class. The disk is a memory card, in the place of the chip's flash: U-Boot keeps its
+    # environment on one. Without more than 32 bits of addresses the kernel sees no PCI above them (highmem). The TPM is
+    # where the device tree says: who looks there and finds none stops.
+    "armhf": Hardware(
+        program="qemu-system-arm",
+        machine="virt,highmem=off,gic-version=2",
+        processor="cortex-a7",
+        tpm="tpm-tis-device",
+        devices=(
+            *("-serial", "stdio", "-bios", "{folder}/boot.bin"),
+            *("-device", "sdhci-pci", "-drive", "if=none,id=disk,format=raw,file={folder}/disk.img,discard=unmap"),
+            *("-device", "sd-card,drive=disk"),
+            *("-netdev", "user,id=network", "-device", "virtio-net-pci,netdev=network,romfile="),
+            *("-device", "virtio-rng-pci"),
+        ),
+        kept="boot.bin",
+        partitions="/dev/mmcblk0p",
+        has_fw_cfg=False,
+        needs_tpm=True,
     ),
 }

@@ -17,10 +17,11 @@ class Architecture:
     """One architecture.
 
     ``root`` is the one whose root file system and own kernel it has. ``wheels`` is what Python packages are made for,
-    in uv's words; ``machine`` what its kernel calls itself (``uname -m``). The firmware starts ``EFI/BOOT/`` and
-    ``started_file``. ``stub_package`` is the Debian package that is fetched for systemd's boot stub; where there is
-    none, this host's is taken. Where U-Boot starts the image and no UEFI firmware does, these last ones are empty, and
-    ``tree`` is the device tree that the build of the own kernel brings for it.
+    in uv's words, or in CPython's (``linux-armv7l``) where uv has none; ``machine`` what its kernel calls itself
+    (``uname -m``). The firmware starts ``EFI/BOOT/`` and ``started_file``. ``stub_package`` is the Debian package that
+    is fetched for systemd's boot stub; where there is none, this host's is taken. Where U-Boot starts the image and no
+    UEFI firmware does, these last ones are empty, and ``tree`` is the device tree that the build of the own kernel
+    brings for it, if the board's own is not whole.
     """
 
     name: str
@@ -91,7 +92,19 @@ IMX8MP: Final = Architecture(
     consoles=("ttymxc1,115200",),
     tree="imx8mp-evk.dtb",
 )
-ARCHITECTURES: Final[Mapping[str, Architecture]] = {each.name: each for each in (X86_64, ARM64, IMX8MP)}
+# 32-bit Arm, for machines of the MT3620's class; uv has no word for its wheels, but takes the interpreter's platform.
+ARMHF: Final = Architecture(
+    name="armhf",
+    root="armhf",
+    debian="armhf",
+    machine="armv7l",
+    wheels="linux-armv7l",
+    chip="mt3620-class",
+    compiler="arm-linux-gnueabihf-gcc",
+    strip="arm-linux-gnueabihf-strip",
+    consoles=("ttyAMA0,115200",),
+)
+ARCHITECTURES: Final[Mapping[str, Architecture]] = {each.name: each for each in (X86_64, ARM64, IMX8MP, ARMHF)}
 
 
 def architecture_of(image: Path) -> Architecture:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from armillary.device_image.uboot.image import EMMC_TREE, SD_TREE
+from armillary.device_image.uboot.boards import EMMC_TREE, SD_TREE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

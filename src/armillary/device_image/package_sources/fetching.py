@@ -91,9 +91,24 @@ def newest(names: Iterable[str], store: Path, *, architecture: str, kernel: str)
     store.mkdir(parents=True, exist_ok=True)
     options = apt_options(architecture, store, fresh=True)
     wanted = [*names, apt.newest_kernel(kernel, options)]
+    return _pinned([f"{each}:{architecture}" for each in wanted], store, options)
+
+
+def in_version(names: Iterable[str], version: str, store: Path, *, architecture: str) -> list[Pin]:
+    """Pins of packages in one version; the packages are kept in ``store``.
+
+    Raises:
+        HostError: a package is not offered in it.
+    """
+    store.mkdir(parents=True, exist_ok=True)
+    return _pinned([f"{name}:{architecture}={version}" for name in names], store, apt_options(architecture, store))
+
+
+def _pinned(wanted: list[str], store: Path, options: list[str]) -> list[Pin]:
+    """Fetch packages, in apt's words, and pin what came."""
     pins = []
     with tempfile.TemporaryDirectory(prefix="pinning-", dir=store) as name:
-        apt.download([f"{each}:{architecture}" for each in wanted], Path(name), options)
+        apt.download(wanted, Path(name), options)
         for file in sorted(Path(name).glob("*.deb")):
             found, version = run(["dpkg-deb", "--show", "--showformat=${Package} ${Version}", file]).decode().split()
             pins.append(Pin(found, version, digest_of(file)))

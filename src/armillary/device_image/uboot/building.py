@@ -12,15 +12,11 @@ from typing import Final
 
 from armillary.device_image.own_kernel import fragments
 from armillary.device_image.tools import MADE_AT, run
+from armillary.device_image.uboot.boards import Board
 from armillary.device_image.uboot.source import SHA256, changes, unpack
 
 # Raised when the way of building changes, so that no older build is taken from a cache.
 RECIPE: Final = 1
-CONFIGURATION: Final = "imx8mp_evk_defconfig"
-OPTIONS, ENVIRONMENT = "imx8mp.config", "imx8mp.env"
-# Where the fragment says that the built-in environment is (CONFIG_DEFAULT_ENV_FILE).
-_ENVIRONMENT_PLACE: Final = "board/freescale/imx8mp_evk/armillary.env"
-_PREFIX: Final = "aarch64-linux-gnu-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +27,33 @@ class UBoot:
     tree: bytes
 
 
-def build_uboot(recipe: Path, cache: Path, progress: Callable[[str], None]) -> UBoot:
-    """Compile what a folder (``image/uboot``) says; what was compiled of the same input before is taken.
+def build_uboot(board: Board, recipe: Path, cache: Path, progress: Callable[[str], None]) -> UBoot:
+    """Compile what a folder (``image/uboot``) says of a board; what was compiled of the same input before is taken.
 
     Raises:
         HostError: the source is not to be had, or the compile failed.
         InvalidArgumentError: the fragment is wrong, or the source does not take an option as it is wanted.
     """
-    wanted = tuple(fragments.read_options(recipe / OPTIONS))
-    environment = (recipe / ENVIRONMENT).read_bytes()
-    compiler = run([f"{_PREFIX}gcc", "--version"]).decode().splitlines()[0]
-    text = "\n".join((str(RECIPE), SHA256, changes(), fragments.digest(wanted), compiler))
+    wanted = tuple(fragments.read_options(recipe / board.options))
+    environment = (recipe / board.built_in).read_bytes()
+    compiler = run([f"{board.prefix}gcc", "--version"]).decode().splitlines()[0]
+    text = "\n".join((str(RECIPE), board.configuration, SHA256, changes(), fragments.digest(wanted), compiler))
     key = hashlib.sha256(text.encode() + environment).hexdigest()[:16]
     kept = cache / f"built-{key}"
     if not kept.is_dir():
         source, work = unpack(cache), cache / "compile"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
-        (source / _ENVIRONMENT_PLACE).write_bytes(environment)
-        make: list[str | Path] = ["make", "--directory", source, f"O={work.absolute()}", f"CROSS_COMPILE={_PREFIX}"]
+        (source / board.environment).write_bytes(environment)
+        make: list[str | Path] = [
+            "make",
+            "--directory",
+            source,
+            f"O={work.absolute()}",
+            f"CROSS_COMPILE={board.prefix}",
+        ]
         make += [f"SOURCE_DATE_EPOCH={MADE_AT}", f"KCFLAGS=-ffile-prefix-map={source.absolute()}=."]
-        run([*make, CONFIGURATION])
+        run([*make, board.configuration])
         with (work / ".config").open("a", encoding="utf-8") as file:
             file.write(fragments.configured(wanted))
         run([*make, "olddefconfig"])

@@ -21,9 +21,20 @@ from armillary.device_image.tools import run
 
 # The name under which U-Boot's control device tree has the key.
 KEY: Final = "armillary"
-# The kernel is unpacked there: two megabytes of an address that is whole in two, behind U-Boot's first page of memory.
-LOAD_AT: Final = 0x40400000
 _ALGORITHM: Final = "sha256,rsa2048"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelForm:
+    """How the file has the kernel: U-Boot's words for its architecture and packing, and where it is unpacked to."""
+
+    architecture: str
+    compression: str
+    load_at: int
+
+    def packed(self, kernel: bytes) -> bytes:
+        """The kernel as it goes into the file."""
+        return zstandard.ZstdCompressor(level=19, threads=0).compress(kernel) if self.compression == "zstd" else kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,11 @@ def with_overlay(tree: bytes, overlay: str) -> bytes:
         return (folder / "joined").read_bytes()
 
 
+def compiled(source: str) -> bytes:
+    """A whole device tree of its source; HostError with dtc's words if it is wrong."""
+    return run(["dtc", "-I", "dts", "-O", "dtb", "-"], data=source.encode())
+
+
 def chosen(line: str) -> str:
     """The source of an overlay that puts a command line into a device tree."""
     fragment = f'fragment@0 {{ target-path = "/chosen"; __overlay__ {{ bootargs = "{line}"; }}; }};'
@@ -52,33 +68,40 @@ def chosen(line: str) -> str:
 
 
 def join(
-    kernel: bytes, initial: bytes, trees: Mapping[str, bytes], *, name: str, key: KeyPair, control_tree: bytes
+    kernel: bytes,
+    initial: bytes,
+    trees: Mapping[str, bytes],
+    *,
+    form: KernelForm,
+    name: str,
+    key: KeyPair,
+    control_tree: bytes,
 ) -> SignedFile:
-    """Join and sign; ``trees`` are by slot, ``name`` is what the file is called in itself."""
+    """Join and sign; ``trees`` are by slot, ``form`` is the kernel's, ``name`` what the file is called in itself."""
     with tempfile.TemporaryDirectory(prefix="armillary-fit-") as temporary:
         folder = Path(temporary)
-        (folder / "kernel").write_bytes(zstandard.ZstdCompressor(level=19, threads=0).compress(kernel))
+        (folder / "kernel").write_bytes(form.packed(kernel))
         (folder / "initial").write_bytes(initial)
         for slot, tree in trees.items():
             (folder / f"tree-{slot}").write_bytes(tree)
         (folder / f"{KEY}.key").write_bytes(key.key.read_bytes())
         (folder / f"{KEY}.crt").write_bytes(key.certificate.read_bytes())
         (folder / "control").write_bytes(control_tree)
-        (folder / "slot.its").write_text(_source(name, tuple(trees)), "utf-8")
+        (folder / "slot.its").write_text(_source(name, tuple(trees), form), "utf-8")
         words = ["-f", "slot.its", "-k", ".", "-K", "control", "-r", "slot.fit"]
         run(["mkimage", *words], folder=folder)
         return SignedFile((folder / "slot.fit").read_bytes(), (folder / "control").read_bytes())
 
 
-def _source(name: str, slots: tuple[str, ...]) -> str:
+def _source(name: str, slots: tuple[str, ...], form: KernelForm) -> str:
     """What mkimage makes the file of."""
-    images = [
-        _image(
-            "kernel", "kernel", f'os = "linux"; compression = "zstd"; load = <{LOAD_AT:#x}>; entry = <{LOAD_AT:#x}>;'
-        ),
-        _image("initial", "ramdisk", 'os = "linux"; compression = "none";'),
-        *(_image(f"tree-{slot}", "flat_dt", 'compression = "none";') for slot in slots),
+    place = f"load = <{form.load_at:#x}>; entry = <{form.load_at:#x}>;"
+    parts = [
+        ("kernel", "kernel", f'os = "linux"; compression = "{form.compression}"; {place}'),
+        ("initial", "ramdisk", 'os = "linux"; compression = "none";'),
+        *((f"tree-{slot}", "flat_dt", 'compression = "none";') for slot in slots),
     ]
+    images = [_image(part, kind, f'arch = "{form.architecture}"; {more}') for part, kind, more in parts]
     configurations = [
         f'slot-{slot} {{ kernel = "kernel"; ramdisk = "initial"; fdt = "tree-{slot}"; signature {{ '
         f'algo = "{_ALGORITHM}"; key-name-hint = "{KEY}"; sign-images = "kernel", "ramdisk", "fdt"; }}; }};'
@@ -91,6 +114,4 @@ def _source(name: str, slots: tuple[str, ...]) -> str:
 
 
 def _image(name: str, kind: str, more: str) -> str:
-    return (
-        f'{name} {{ data = /incbin/("{name}"); type = "{kind}"; arch = "arm64"; {more} hash {{ algo = "sha256"; }}; }};'
-    )
+    return f'{name} {{ data = /incbin/("{name}"); type = "{kind}"; {more} hash {{ algo = "sha256"; }}; }};'

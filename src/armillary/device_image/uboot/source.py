@@ -83,6 +83,30 @@ EDITS: Final = (
         "The environment is that of the eMMC, wherever the first loader came from; QEMU has no boot ROM to be asked.",
     ),
     Edit(
+        "arch/arm/Kconfig",
+        r"^\timply OF_HAS_PRIOR_STAGE if !TARGET_QEMU_ARM_SBSA$",
+        "",
+        "The device tree is our own, with the key in it; QEMU's would be taken from memory, and has none.",
+    ),
+    Edit(
+        "include/configs/qemu-arm.h",
+        r"^#define CFG_SYS_SDRAM_BASE\s.*$",
+        '#define CFG_SYS_SDRAM_BASE 0x40000000\n#define CFG_ENV_FLAGS_LIST_STATIC "boot_next:sw,boot_order:sw"',
+        "The variables that are taken of what is stored: no option says it.",
+    ),
+    Edit(
+        "include/configs/qemu-arm.h",
+        r"^/\* Physical memory map \*/$",
+        "#define CONFIG_SYS_EARLY_PCI_INIT",
+        "The card's controller is on the PCI bus, and the environment on the card. No option says it.",
+    ),
+    Edit(
+        "drivers/mmc/sdhci.c",
+        r"^#define SDHCI_READ_STATUS_TIMEOUT\s+1000$",
+        "#define SDHCI_READ_STATUS_TIMEOUT\t\t20000",
+        "A card in software on a busy host answers late; without an answer the slot would count as damaged.",
+    ),
+    Edit(
         "drivers/mmc/fsl_esdhc_imx.c",
         r"^\tclk = \(pre_div << 8\) \| \(div << 4\);$",
         "\tclk = (pre_div << 8) | (div << 4) | 0xf;",

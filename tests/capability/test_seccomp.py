@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every rule of the system-call policy, on both architectures, by interpreting the compiled program."""
+"""Every rule of the system-call policy, on each architecture, by interpreting the compiled program."""
 
 from __future__ import annotations
 
 import errno
+import re
+from pathlib import Path
 
 import pytest
 from tests.capability.bpf_machine import run
@@ -54,7 +56,8 @@ def test_no_call_is_in_two_groups_or_also_checked() -> None:
 
 def test_another_architecture_ends_the_process(architecture: str) -> None:
     program = compile_filter(architecture)
-    for other in (0x40000003, 0x40000028, 0xC00000F3, 0):  # i386, arm, riscv64
+    others = {0x40000003, 0xC00000F3, 0, *(known.audit for known in ARCHITECTURES.values())}  # i386, riscv64
+    for other in others - {ARCHITECTURES[architecture].audit}:
         assert run(program, number=ARCHITECTURES[architecture].numbers["read"], architecture=other) == KILL
 
 
@@ -67,35 +70,35 @@ def test_x32_calls_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "x86_64", "aarch64"),
+    ("name", "x86_64", "aarch64", "armv7l"),
     [
-        ("mount", 165, 40),
-        ("unshare", 272, 97),
-        ("setns", 308, 268),
-        ("ptrace", 101, 117),
-        ("bpf", 321, 280),
-        ("keyctl", 250, 219),
-        ("io_uring_setup", 425, 425),
-        ("io_uring_enter", 426, 426),
-        ("userfaultfd", 323, 282),
-        ("perf_event_open", 298, 241),
-        ("process_vm_writev", 311, 271),
-        ("setuid", 105, 146),
-        ("setresuid", 117, 147),
-        ("capset", 126, 91),
-        ("pivot_root", 155, 41),
-        ("open_by_handle_at", 304, 265),
-        ("memfd_create", 319, 279),
-        ("execveat", 322, 281),
-        ("seccomp", 317, 277),
-        ("pidfd_getfd", 438, 438),
-        ("reboot", 169, 142),
-        ("clock_settime", 227, 112),
-        ("a call that does not exist yet", 999, 999),
+        ("mount", 165, 40, 21),
+        ("unshare", 272, 97, 337),
+        ("setns", 308, 268, 375),
+        ("ptrace", 101, 117, 26),
+        ("bpf", 321, 280, 386),
+        ("keyctl", 250, 219, 311),
+        ("io_uring_setup", 425, 425, 425),
+        ("io_uring_enter", 426, 426, 426),
+        ("userfaultfd", 323, 282, 388),
+        ("perf_event_open", 298, 241, 364),
+        ("process_vm_writev", 311, 271, 377),
+        ("setuid", 105, 146, 213),
+        ("setresuid", 117, 147, 208),
+        ("capset", 126, 91, 185),
+        ("pivot_root", 155, 41, 218),
+        ("open_by_handle_at", 304, 265, 371),
+        ("memfd_create", 319, 279, 385),
+        ("execveat", 322, 281, 387),
+        ("seccomp", 317, 277, 383),
+        ("pidfd_getfd", 438, 438, 438),
+        ("reboot", 169, 142, 88),
+        ("clock_settime", 227, 112, 404),
+        ("a call that does not exist yet", 999, 999, 999),
     ],
 )
-def test_unknown_calls_are_refused(architecture: str, name: str, x86_64: int, aarch64: int) -> None:
-    number = {"x86_64": x86_64, "aarch64": aarch64}[architecture]
+def test_unknown_calls_are_refused(architecture: str, name: str, x86_64: int, aarch64: int, armv7l: int) -> None:
+    number = {"x86_64": x86_64, "aarch64": aarch64, "armv7l": armv7l}[architecture]
     program = compile_filter(architecture)
     assert run(program, number=number, architecture=ARCHITECTURES[architecture].audit) == refused(errno.EPERM), name
 
@@ -270,3 +273,24 @@ def test_no_socket_gets_a_route_of_its_own(architecture: str) -> None:
         assert decide(architecture, "setsockopt", 3, level, option) == refused(errno.EPERM)
     assert decide(architecture, "setsockopt", 3, 0, 1) == ALLOW  # IP_TOS
     assert decide(architecture, "setsockopt", 3, 41, 26) == ALLOW  # IPV6_V6ONLY
+
+
+def test_the_second_forms_of_32_bit_arm_are_decided_as_the_first_ones() -> None:
+    for name in ("clock_gettime64", "futex_time64", "ppoll_time64", "pselect6_time64", "mmap2", "_llseek", "set_tls"):
+        assert decide("armv7l", name, 1, 2, 3, 4, 5, 6) == ALLOW, name
+    for command in (seccomp.F_SETLEASE, seccomp.F_NOTIFY):
+        assert decide("armv7l", "fcntl64", 3, command) == refused(errno.EPERM)
+    assert decide("armv7l", "fcntl64", 3, 1) == ALLOW
+    assert decide("armv7l", "send", 3, 0x1000, 5, 0) == ALLOW
+    assert decide("armv7l", "send", 3, 0x1000, 5, seccomp.MSG_FASTOPEN) == refused(errno.EPERM)
+    assert decide("armv7l", "utimensat_time64", policy=Policy(attributes=False)) == refused(errno.EPERM)
+
+
+def test_numbers_of_32_bit_arm_are_those_of_the_kernels_header() -> None:
+    header = Path("/usr/arm-linux-gnueabihf/include/asm/unistd-eabi.h")
+    if not header.exists():
+        pytest.skip("to enable: sudo apt-get install linux-libc-dev-armhf-cross")
+    found = re.findall(r"__NR_(\w+)\s+\(__NR_SYSCALL_BASE \+ (\d+)\)", header.read_text("utf-8"))
+    own = {"cacheflush": 0x0F0002, "set_tls": 0x0F0005}  # asm/unistd.h: __ARM_NR_BASE, 2 and 5
+    numbers = {name: int(number) for name, number in found} | own
+    assert ARCHITECTURES["armv7l"].numbers == {name: numbers[name] for name in ARCHITECTURES["armv7l"].numbers}

@@ -32,7 +32,7 @@ STARTING_CALLS = (
     "setpriority",
 )
 # The specification's names of architectures by those of uname(1).
-ARCHITECTURES = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}
+ARCHITECTURES = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64", "armv7l": "SCMP_ARCH_ARM"}
 # What runtimes put into every /dev, and no application needs: a link to nowhere is there already.
 _WITHHELD = "/dev/tty"
 _NOWHERE = "withheld"

@@ -22,7 +22,8 @@ from armillary.capability import bpf
 from armillary.capability.bpf import Case, Check, Half, Rule
 from armillary.capability.syscalls import ARCHITECTURES
 
-# Group -> the calls that are allowed whatever their arguments, and above each group why.
+# Group -> the calls that are allowed whatever their arguments, and above each group why. Names with a number of bits,
+# and set_tls, cacheflush, sigreturn, send and recv, are 32-bit Arm's: what the others do, or what its threads need.
 ALLOWED: Mapping[str, str] = {
     # Read and write what the mounts and Landlock let it see; the file system decides, not the number of the
     # call.
@@ -30,6 +31,7 @@ ALLOWED: Mapping[str, str] = {
         "read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek close close_range "
         "open openat openat2 creat dup dup2 dup3 flock fsync fdatasync ftruncate truncate fallocate "
         "fadvise64 copy_file_range sendfile pipe pipe2 umask "
+        "_llseek sendfile64 truncate64 ftruncate64 arm_fadvise64_64 "
     ),
     # Look at and change names in the two places it may write, /tmp and its mutable storage.
     "names": (
@@ -37,19 +39,22 @@ ALLOWED: Mapping[str, str] = {
         "getdents getdents64 getcwd chdir fchdir rename renameat renameat2 link linkat symlink symlinkat "
         "unlink unlinkat mkdir mkdirat rmdir chmod fchmod fchmodat fchmodat2 utime utimes utimensat "
         "futimesat getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr inotify_init inotify_init1 "
-        "inotify_add_watch inotify_rm_watch "
+        "inotify_add_watch inotify_rm_watch stat64 lstat64 fstat64 fstatat64 statfs64 fstatfs64 utimensat_time64 "
     ),
     # A C library cannot load programs or allocate without these; the amount is a resource limit.
-    "memory": ("mmap munmap mprotect mremap madvise brk msync mincore membarrier "),
+    "memory": ("mmap mmap2 munmap mprotect mremap madvise brk msync mincore membarrier "),
     # Start and wait for own threads and children. A child keeps filter, namespaces and limits; fork and vfork
     # take no flags, clone is checked below.
     "processes": (
         "fork vfork execve exit exit_group wait4 waitid getpid getppid gettid getpgid getpgrp setpgid "
         "getsid setsid pidfd_open pidfd_send_signal kill tkill tgkill set_tid_address set_robust_list "
-        "get_robust_list rseq futex futex_waitv arch_prctl restart_syscall "
+        "get_robust_list rseq futex futex_time64 futex_waitv arch_prctl set_tls cacheflush restart_syscall "
     ),
     # Read who it is. Nothing here changes it: the set*id calls and capset are not in the list.
-    "identity": ("getuid geteuid getgid getegid getresuid getresgid getgroups capget "),
+    "identity": (
+        "getuid geteuid getgid getegid getresuid getresgid getgroups capget "
+        "getuid32 geteuid32 getgid32 getegid32 getresuid32 getresgid32 getgroups32 "
+    ),
     # Yield and look at its place in the scheduler, as thread pools do; raising priority is not in the list.
     "scheduling": (
         "sched_yield sched_getaffinity sched_getparam sched_getscheduler sched_get_priority_max "
@@ -58,28 +63,31 @@ ALLOWED: Mapping[str, str] = {
     # Install and wait for its own signals.
     "signals": (
         "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait rt_sigsuspend "
-        "rt_sigqueueinfo sigaltstack signalfd signalfd4 pause "
+        "rt_sigqueueinfo sigaltstack signalfd signalfd4 pause sigreturn rt_sigtimedwait_time64 "
     ),
     # Read clocks, sleep and set timers; setting a clock is not in the list.
     "time": (
         "clock_gettime clock_getres clock_nanosleep gettimeofday time times nanosleep alarm setitimer "
         "getitimer timer_create timer_settime timer_gettime timer_getoverrun timer_delete timerfd_create "
-        "timerfd_settime timerfd_gettime "
+        "timerfd_settime timerfd_gettime clock_gettime64 clock_getres_time64 clock_nanosleep_time64 "
+        "timer_settime64 timer_gettime64 timerfd_settime64 timerfd_gettime64 "
     ),
     # Wait for several descriptors at once: every event loop.
     "waiting": (
         "poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait "
-        "epoll_pwait2 eventfd eventfd2 "
+        "epoll_pwait2 eventfd eventfd2 _newselect ppoll_time64 pselect6_time64 "
     ),
     # Facts about the machine that a C library asks for when it starts, and randomness.
-    "facts": ("uname sysinfo getrusage getrlimit getrandom "),
+    "facts": ("uname sysinfo getrusage getrlimit ugetrlimit getrandom "),
     # Use a socket it already has. Making one, its options, binding and connecting it and sending to an
     # address are checked below.
-    "sockets": ("accept accept4 getsockname getpeername getsockopt shutdown recvfrom recvmsg recvmmsg "),
+    "sockets": (
+        "accept accept4 getsockname getpeername getsockopt shutdown recvfrom recvmsg recvmmsg recv recvmmsg_time64 "
+    ),
 }
 
 # Calls that take any path or readable file of the user, whatever Landlock allows (landlock(7), "Current limitations").
-ATTRIBUTES = "chmod fchmod fchmodat fchmodat2 utime utimes utimensat futimesat inotify_add_watch"
+ATTRIBUTES = "chmod fchmod fchmodat fchmodat2 utime utimes utimensat utimensat_time64 futimesat inotify_add_watch"
 # fcntl(2): a lease on a file that it may only read holds up whoever opens that file, and a note tells of a folder.
 F_SETLEASE, F_NOTIFY = 1024, 1026
 
@@ -224,7 +232,7 @@ class Policy:
 def compile_filter(architecture: str, policy: Policy | None = None) -> bytes:
     """Compile the policy (the strictest when None) to an array of ``struct sock_filter``.
 
-    ``architecture`` is ``x86_64`` or ``aarch64``, as ``uname -m`` prints it.
+    ``architecture`` is ``x86_64``, ``aarch64`` or ``armv7l``, as ``uname -m`` prints it.
 
     Raises:
         ValueError: the architecture has no table of numbers.
@@ -270,7 +278,10 @@ def _checked(policy: Policy) -> dict[str, tuple[Case, ...]]:
         # No netlink, packet, raw, vsock or other families; protocol 0 or the type's own.
         "socket": (*_socket_cases(), Case(bpf.failure(errno.EAFNOSUPPORT))),
         "socketpair": (Case(bpf.RET_ALLOW, (Check(0, AF_UNIX),)), Case(bpf.failure(errno.EAFNOSUPPORT))),
-        "fcntl": (*(Case(bpf.failure(errno.EPERM), (Check(1, each),)) for each in (F_SETLEASE, F_NOTIFY)), allow),
+        **{
+            name: (*(Case(bpf.failure(errno.EPERM), (Check(1, each),)) for each in (F_SETLEASE, F_NOTIFY)), allow)
+            for name in ("fcntl", "fcntl64")
+        },
         "connect": (decide,),
         # send(2) is sendto without an address: the socket's own peer, which was decided when it connected.
         "sendto": (
@@ -278,6 +289,7 @@ def _checked(policy: Policy) -> dict[str, tuple[Case, ...]]:
             Case(bpf.RET_ALLOW, (Check(4, 0), Check(4, 0, half=Half.HIGH))),
             decide,
         ),
+        "send": (Case(bpf.failure(errno.EPERM), (Check(3, MSG_FASTOPEN, MSG_FASTOPEN),)), allow),
         # The address is in memory; only the supervisor can look.
         "sendmsg": (Case(bpf.failure(errno.EPERM), (Check(2, MSG_FASTOPEN, MSG_FASTOPEN),)), decide),
         "sendmmsg": (Case(bpf.failure(errno.EPERM), (Check(3, MSG_FASTOPEN, MSG_FASTOPEN),)), decide),

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from armillary.capability.syscalls_arm import ARMV7L
+
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
@@ -17,7 +19,7 @@ class Architecture:
 
     Attributes:
         name: As ``uname -m`` prints it.
-        audit: ``AUDIT_ARCH_`` value (linux/audit.h): ELF machine with the 64-bit and little-endian bits.
+        audit: ``AUDIT_ARCH_`` value (linux/audit.h): ELF machine with bits for 64 bits and little-endian.
         numbers: Call name to number.
         number_limit: Numbers from here up belong to another convention and are refused (x32), or None.
     """
@@ -108,4 +110,5 @@ X32_BIT = 0x40000000
 ARCHITECTURES: Mapping[str, Architecture] = {
     "x86_64": Architecture("x86_64", 0xC000003E, _X86_64, X32_BIT),
     "aarch64": Architecture("aarch64", 0xC00000B7, _AARCH64, None),
+    "armv7l": Architecture("armv7l", 0x40000028, ARMV7L, None),
 }

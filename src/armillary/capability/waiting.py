@@ -24,14 +24,18 @@ _CALLS = (
     "execve exit exit_group brk mmap mprotect munmap mremap madvise arch_prctl set_tid_address set_robust_list "
     "rseq futex prlimit64 getrandom read readv pread64 lseek close fstat newfstatat stat statx access "
     "faccessat faccessat2 readlink readlinkat fadvise64 fcntl poll ppoll rt_sigaction rt_sigprocmask "
-    "rt_sigreturn sigaltstack restart_syscall uname getuid geteuid getgid getegid sched_getaffinity"
+    "rt_sigreturn sigaltstack restart_syscall uname getuid geteuid getgid getegid sched_getaffinity "
+    # 32-bit Arm's
+    "mmap2 _llseek fstat64 fstatat64 stat64 fcntl64 arm_fadvise64_64 ugetrlimit set_tls cacheflush futex_time64 "
+    "ppoll_time64 sigreturn getuid32 geteuid32 getgid32 getegid32"
 )
 # Once, by root, which becomes another user with them and can do nothing with them afterwards.
 _CHANGES = ("chroot", "chdir", "setgroups", "setgid", "setuid")
-# x86_64 and the numbers that every other architecture has; an application's policy does not speak of these.
+# Numbers that an application's policy does not speak of.
 _CHANGE_NUMBERS = {
     "x86_64": {"chroot": 161, "chdir": 80, "setgroups": 116, "setgid": 106, "setuid": 105},
     "aarch64": {"chroot": 51, "chdir": 49, "setgroups": 159, "setgid": 144, "setuid": 146},
+    "armv7l": {"chroot": 61, "chdir": 12, "setgroups": 206, "setgid": 214, "setuid": 213},  # those with 32 bits
 }
 # open(2): how, and whether it makes or empties a file (O_ACCMODE, O_CREAT, O_TRUNC, all but O_DIRECTORY of O_TMPFILE)
 _WRITES = 0o3 | 0o100 | 0o1000 | 0o20000000

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-SYSTEM_CALL = {"x86_64": 321, "aarch64": 280}
+SYSTEM_CALL = {"x86_64": 321, "aarch64": 280, "armv7l": 386}
 # linux/bpf.h
 PROG_LOAD, PROG_ATTACH = 5, 8
 TYPE_CGROUP_DEVICE, ATTACH_CGROUP_DEVICE, ALLOW_MULTI = 15, 6, 2

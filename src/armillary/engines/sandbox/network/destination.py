@@ -15,10 +15,11 @@ from armillary.engines.sandbox.network.kernel import COPY_LIMIT_BYTES, Memory
 ADDRESS_LIMIT_BYTES = 128
 # UIO_MAXIOV
 VECTOR_LIMIT = 1024
-# sizeof(struct msghdr) and sizeof(struct mmsghdr) on 64-bit Linux
-_MESSAGE = struct.Struct("=QI4xQQQQi4x")
-MULTIPLE_MESSAGE_BYTES = 64
-MULTIPLE_LENGTH_OFFSET = 56  # msg_len, after the msghdr
+# struct msghdr, struct mmsghdr and struct iovec, of programs with this process's word length: the filter ends others
+_MESSAGE = struct.Struct("@PIPNPNi0P")
+MULTIPLE_MESSAGE_BYTES = struct.calcsize("@PIPNPNi0PI0P")
+MULTIPLE_LENGTH_OFFSET = _MESSAGE.size  # msg_len, after the msghdr
+_VECTOR = struct.Struct("@PN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,8 @@ def read_message(memory: Memory, address: int) -> Message:
     name, name_bytes, vectors, count, _, control_bytes, _ = _MESSAGE.unpack(raw)
     if count > VECTOR_LIMIT:
         raise OSError(errno.EMSGSIZE, "too many parts")
-    table = memory.read(vectors, 16 * count) if count else b""
-    parts = tuple(struct.iter_unpack("=QQ", table))
+    table = memory.read(vectors, _VECTOR.size * count) if count else b""
+    parts = tuple(_VECTOR.iter_unpack(table))
     destination = read_destination(memory, name, name_bytes) if name and name_bytes else None
     return Message(destination, parts, control_bytes)
 

@@ -25,7 +25,7 @@ NAMESPACES = {
 }
 ENTERED_FIRST = NAMESPACES["user"] | NAMESPACES["pid"]
 CLONE_PARENT, CLONE_INTO_CGROUP = 0x00008000, 0x200000000
-CLONE, CLONE3 = {"x86_64": 56, "aarch64": 220}, 435
+CLONE, CLONE3 = {"x86_64": 56, "aarch64": 220, "armv7l": 120}, 435
 CLONE_ARGUMENTS = struct.Struct("=11Q")  # struct clone_args up to ``cgroup``
 PR_SET_PDEATHSIG = 1
 

@@ -34,6 +34,7 @@ MOUNT = LIBC.mount  # Looked up once, by the fork server
 NUMBERS = {
     "x86_64": {"capset": 126, "seccomp": 317, "landlock": 444, "move_mount": 429},
     "aarch64": {"capset": 91, "seccomp": 277, "landlock": 444, "move_mount": 429},
+    "armv7l": {"capset": 185, "seccomp": 383, "landlock": 444, "move_mount": 429},
 }
 # linux/mount.h
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND = 1, 1 << 1, 1 << 2, 1 << 3, 1 << 5, 1 << 12
@@ -198,7 +199,7 @@ def restrict_with_landlock(ruleset: int, rules: dict[str, Any], machine: str) ->
 def filter_program(program: bytes) -> bytes:
     """What seccomp(2) takes for a filter (struct sock_fprog): valid for as long as ``program`` is held."""
     # u16 count, padding to a pointer's alignment, pointer
-    return struct.pack("=H6xQ", len(program) // 8, ctypes.cast(ctypes.c_char_p(program), ctypes.c_void_p).value)
+    return struct.pack("@HP", len(program) // 8, ctypes.cast(ctypes.c_char_p(program), ctypes.c_void_p).value)
 
 
 def install_filter(fprog: bytes, machine: str, *, notify: bool) -> int:

@@ -24,7 +24,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWUSER = 0x10000000
 # TIOCSTI with a bit above the 32 that the kernel reads.
 TIOCSTI_HIGH = 0x1_0000_5412
-KEYCTL = {"x86_64": 250, "aarch64": 219}
+KEYCTL = {"x86_64": 250, "aarch64": 219, "armv7l": 311}
 # Numbers that whatever is beside an application in its process namespace has, and it never.
 NEIGHBOURS = [pid for pid in range(1, 8) if pid != os.getpid()]
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")

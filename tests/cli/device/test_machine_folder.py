@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary device VERB --data MACHINE``: a machine's folder leads to its service link, or says how it gets one."""
+"""A machine's folder leads commands to its service link, or they say how it gets one; a machine is no process."""
 
 from __future__ import annotations
 
 import ssl
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 from tests.fixtures.certificates import self_signed
 
@@ -39,3 +40,24 @@ def test_one_without_a_link_is_told_of_it(tmp_path: Path) -> None:
     error = refused(tmp_path)
     assert f"{tmp_path}: this machine serves no API now" in error.message
     assert "--service-link" in error.remedy
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--rest", "127.0.0.1:0"),
+        ("--mirror", "https://mirror.example"),
+        ("--modem-port", "/dev/ttyUSB2"),
+        ("--listen", "127.0.0.1"),
+        ("--peripheral", "Uart:UART1=/dev/ttyS1"),
+        ("--private-network", "eth1"),
+        ("--trial", "3"),
+    ],
+)
+def test_an_option_that_a_machine_does_not_hear_of_is_refused(words: tuple[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "machine"
+    arguments = ["--data", str(folder), "--machine", "x86_64", *words]
+    found = CliRunner().invoke(needed("device", ["boot"]), ["boot", *arguments], prog_name="armillary device")
+    assert found.exit_code == 2
+    assert f"{words[0]} is for a device that is a process" in found.output
+    assert not folder.exists()

@@ -7,7 +7,7 @@ It loads what a device runs with, and no other verb.
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -35,6 +35,12 @@ ModemInterfaceOption = Annotated[
         "--modem-interface", metavar="NAME", help="With --modem-port: interface that the session comes out of."
     ),
 ]
+
+# Options of a device that is a process of this host, in the order in which they are looked at.
+OF_PROCESS: Final = (
+    *("--mirror", "--peripheral", "--listen", "--private-network"),
+    *("--modem-port", "--modem-interface", "--rest", "--trial"),
+)
 
 app = devices_here()
 
@@ -95,6 +101,8 @@ def boot(
     if not math.isfinite(trial):
         raise typer.BadParameter(f"--trial: expected seconds, got {trial}")
     if machine is not None:
+        has_trial = trial != HEALTHY_S
+        _check_no_process(mirror, peripheral, listen, private_network, modem_port, modem_interface, rest, has_trial)
         from armillary.cli.device_image.machine import be_machine  # noqa: PLC0415 - most devices are processes
         from armillary.cli.release.board_file import board_bytes  # noqa: PLC0415 - as above
 
@@ -112,3 +120,10 @@ def boot(
         modem_interface=modem_interface,
     )
     be_device(data, settings, as_json=as_json)
+
+
+def _check_no_process(*given: object) -> None:
+    """BadParameter for an option that a machine does not hear of: its device is told by enrolment and service."""
+    for name, value in zip(OF_PROCESS, given, strict=True):
+        if value:
+            raise typer.BadParameter(f"{name} is for a device that is a process here: leave it out with --machine")

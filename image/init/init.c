@@ -38,7 +38,7 @@
 
 #include "started_disk.h"
 
-enum { BLOCK = 4096, SECTOR = 512, DISK_TRIES = 200, PLACE_TRIES = 40, DISKS = 64 };
+enum { BLOCK = 4096, SECTOR = 512, DISK_TRIES = 200, PLACE_TRIES = 40, OTHER_DISKS_AFTER = 4, DISKS = 64 };
 
 #define EFI_VARIABLES "/sys/firmware/efi/efivars"
 static const char LOADER_PARTITION[] =
@@ -125,10 +125,10 @@ static int load_module(const char *name) {
     return 1;
 }
 
-/* Loads the modules that /modules/order names, one a line. */
-static void load_modules(void) {
+/* Loads the modules that a list names, one a line. */
+static void load_modules(const char *list) {
     static char order[16384];
-    if (read_text("/modules/order", order, sizeof order) < 0) return; /* a kernel that has all within */
+    if (read_text(list, order, sizeof order) < 0) return; /* a kernel that has all within */
     for (char *name = strtok(order, "\n"); name; name = strtok(NULL, "\n"))
         if (!load_module(name)) fail("the module %s is missing", name);
 }
@@ -292,7 +292,7 @@ static void name_other_slot(const char *disk, char slot) {
 
 /*
  * Waits for the disk with our slot: its root partition, that of the other slot (empty: there is none), its data partition,
- * and the slot's letter.
+ * and the slot's letter. Drivers of other kinds of disks are loaded where it does not come without them.
  */
 static void find_slot(const char *line, char *slot, char *disk, char *root, char *other, char *data, size_t size) {
     char guid[GUID_TEXT + 1], value[8];
@@ -305,6 +305,7 @@ static void find_slot(const char *line, char *slot, char *disk, char *root, char
     for (int i = 0; i < DISK_TRIES; i++, pause_ms(50)) {
         char wanted[] = "root-fs-?", name[DISK_NAME];
         struct place place;
+        if (i == OTHER_DISKS_AFTER) load_modules("/modules/later");
         int is_known = by_firmware && started_place(guid, &place);
         if (!choose_disk(by_firmware ? guid : NULL, slot, is_known ? &place : NULL, i >= PLACE_TRIES, name)) continue;
         wanted[sizeof wanted - 2] = *slot;
@@ -452,7 +453,7 @@ int main(void) {
     mount_at("sysfs", "/sys", CLOSED, NULL, 1);
     if (read_text("/proc/cmdline", line, sizeof line) <= 0) fail("the command line is empty");
     pid_t variables = begin_variables();
-    load_modules();
+    load_modules("/modules/order");
     mount_at("securityfs", "/sys/kernel/security", CLOSED, NULL, 0);
     mount_at("cgroup2", "/sys/fs/cgroup", CLOSED, NULL, 0);
     mount_at("tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755,size=32m", 1);

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import pytest
+import zstandard
 
 from armillary.device_image.kernel import Kernel, load_order, module_name, needs_of, with_modules
+from armillary.device_image.unified import initial_files
 from armillary.errors import InvalidArgumentError
 
 NEEDS = {
@@ -56,5 +58,21 @@ def test_a_compiled_module_is_loaded_after_what_it_needs_and_refused_without() -
     kernel = Kernel("6.12", b"", {"tpm_tis_core.ko": b""})
     module = b"license=GPL\0depends=tpm_tis_core\0"
     assert [*with_modules(kernel, {"tpm_tis": module}).modules] == ["tpm_tis_core.ko", "tpm_tis.ko"]
+    later = Kernel("6.12", b"", {"tpm_tis_core.ko": b"", "ahci.ko": b""}, later=1)
+    assert [*with_modules(later, {"tpm_tis": module}).modules] == ["tpm_tis_core.ko", "tpm_tis.ko", "ahci.ko"]
+    assert with_modules(later, {"tpm_tis": module}).later == 1
     with pytest.raises(InvalidArgumentError, match="tpm_tis needs tpm_tis_core"):
         with_modules(Kernel("6.12", b"", {}), {"tpm_tis": module})
+
+
+def test_what_is_loaded_only_where_it_is_needed_is_in_an_order_of_its_own() -> None:
+    modules = {f"{name}.ko": name.encode() for name in ("virtio_blk", "erofs", "libata", "ahci")}
+    archive = zstandard.ZstdDecompressor().decompress(initial_files(b"first", Kernel("6", b"", modules, later=2)))
+    assert b"virtio_blk.ko\nerofs.ko\n" in archive
+    assert b"erofs.ko\nlibata.ko" not in archive
+    assert b"libata.ko\nahci.ko\n" in archive
+    assert b"modules/order\0" in archive
+    assert b"modules/later\0" in archive
+    all_at_once = zstandard.ZstdDecompressor().decompress(initial_files(b"first", Kernel("6", b"", modules)))
+    assert b"modules/later" not in all_at_once
+    assert b"virtio_blk.ko\nerofs.ko\nlibata.ko\nahci.ko\n" in all_at_once

@@ -271,7 +271,7 @@ def _kernel(plan: Plan, recipe: Recipe, packages: Mapping[str, Path]) -> kernel.
         chosen = _own_kernel(plan)
     else:
         wanted = recipe.kernel[plan.architecture]
-        chosen = kernel.debian_kernel(packages[wanted.package], wanted.modules)
+        chosen = kernel.debian_kernel(packages[wanted.package], wanted.modules, wanted.other_disks)
         if wanted.compiled:
             chosen = kernel.with_modules(chosen, _compiled(plan, wanted.compiled, chosen.release))
     plan.progress(f"kernel {chosen.release}, {len(chosen.modules)} modules")

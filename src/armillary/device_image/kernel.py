@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import lzma
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,15 +15,19 @@ from armillary.errors import InvalidArgumentError
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A kernel: its release, its image, and modules to be loaded in this order, name of the file -> content."""
+    """A kernel: its release, its image, and modules to be loaded in this order, name of the file -> content.
+
+    The last ones, ``later`` of them, are loaded only where they are needed.
+    """
 
     release: str
     image: bytes = field(repr=False)
     modules: Mapping[str, bytes] = field(repr=False)
+    later: int = 0
 
 
-def debian_kernel(package: Path, wanted: Iterable[str]) -> Kernel:
-    """The kernel of a Debian package with the modules that are wanted, and with what they need.
+def debian_kernel(package: Path, wanted: Sequence[str], later: Sequence[str] = ()) -> Kernel:
+    """The kernel of a Debian package with the modules that are wanted, now or ``later``, and with what they need.
 
     Raises:
         InvalidArgumentError: the package has no kernel, or not all of the modules.
@@ -40,17 +44,23 @@ def debian_kernel(package: Path, wanted: Iterable[str]) -> Kernel:
     modules = {module_name(path): path for path in files if path.startswith(f"{folder}/") and ".ko" in path}
     built_in = {module_name(line) for line in files[f"{folder}/modules.builtin"].decode("ascii").splitlines()}
     contents = {name: _unpacked(path, files[path]) for name, path in modules.items() if path}
-    order = load_order({name: needs_of(content) for name, content in contents.items()}, wanted, built_in)
-    return Kernel(release, files[images[0]], {f"{name}.ko": contents[name] for name in order})
+    needs = {name: needs_of(content) for name, content in contents.items()}
+    order = load_order(needs, [*wanted, *later], built_in)
+    at_once = len(load_order(needs, wanted, built_in))
+    return Kernel(
+        release, files[images[0]], {f"{name}.ko": contents[name] for name in order}, later=len(order) - at_once
+    )
 
 
 def with_modules(kernel: Kernel, more: Mapping[str, bytes]) -> Kernel:
-    """The kernel with modules of its own source, by name, which are loaded last.
+    """The kernel with modules of its own source, by name, which are loaded behind all that are loaded at once.
 
     Raises:
         InvalidArgumentError: one of them needs a module that is not loaded before.
     """
-    modules = dict(kernel.modules)
+    items = list(kernel.modules.items())
+    at_once = len(items) - kernel.later
+    modules = dict(items[:at_once])
     for name, content in more.items():
         lacking = [need for need in needs_of(content) if f"{need}.ko" not in modules]
         if lacking:
@@ -59,7 +69,7 @@ def with_modules(kernel: Kernel, more: Mapping[str, bytes]) -> Kernel:
                 remedy="Name what it needs in [kernel] modules.",
             )
         modules[f"{name}.ko"] = content
-    return Kernel(kernel.release, kernel.image, modules)
+    return Kernel(kernel.release, kernel.image, modules | dict(items[at_once:]), kernel.later)
 
 
 def load_order(needs: Mapping[str, tuple[str, ...]], wanted: Iterable[str], built_in: set[str]) -> list[str]:

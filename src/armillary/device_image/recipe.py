@@ -54,12 +54,13 @@ class KernelModules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``package`` is the one that needs the newest kernel of a kind (``linux-image-cloud-amd64``): the pins have the
     kernel's own, whose name has its version. ``compiled`` are modules that it lacks
-    (``own_kernel/kernel_module.py``).
+    (``own_kernel/kernel_module.py``). ``other_disks`` are loaded only where no disk has the slot without them.
     """
 
     package: str
     modules: tuple[str, ...]
     compiled: tuple[str, ...] = ()
+    other_disks: tuple[str, ...] = ()
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -67,7 +67,7 @@ def root_tree(
             tree.file(f"{PACKAGES}/{inside}", path.read_bytes(), component=_distribution(inside))
     for inside, path in own_files(recipe, source).items():
         tree.file(f"{PACKAGES}/{inside}", path.read_bytes(), component=OWN)
-    tree.file(f"{PACKAGES}/{METHODS_MODULE}.py", methods_source(started.texts).encode(), component=OWN)
+    tree.file(f"{PACKAGES}/{METHODS_MODULE}.py", methods_source(started).encode(), component=OWN)
     _compile(tree, recipe.python.version)
     library = f"usr/lib/python{recipe.python.version}"
     code = bundle(tree.entries, started.modules, (library, f"{library}/lib-dynload", PACKAGES))

@@ -53,10 +53,16 @@ def compile_first_program(source: Path, compiler: str) -> bytes:
 
 
 def initial_files(first_program: bytes, kernel: Kernel) -> bytes:
-    """The compressed initial file system: the first program, and the kernel's modules in the order of loading."""
+    """The compressed initial file system: the first program, and the kernel's modules in the order of loading.
+
+    What is loaded only where it is needed is in an order of its own.
+    """
     files = {"init": (0o755, first_program)}
-    if kernel.modules:
-        files["modules/order"] = (0o644, "\n".join(kernel.modules).encode() + b"\n")
+    names = list(kernel.modules)
+    at_once = len(names) - kernel.later
+    for file, part in (("order", names[:at_once]), ("later", names[at_once:])):
+        if part:
+            files[f"modules/{file}"] = (0o644, "\n".join(part).encode() + b"\n")
     files |= {f"modules/{name}": (0o644, content) for name, content in kernel.modules.items()}
     return zstandard.ZstdCompressor(level=19, threads=0).compress(encode_archive(files))
 

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import _sre
 import dataclasses
 import json
 import marshal
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ from tests.fixtures.source_code import SOURCE
 from armillary.device.machine import start
 from armillary.device.machine.start import METHODS_MODULE, open_bundle
 from armillary.device_image.start.bundle import methods_source
+from armillary.device_image.start.recording import Recorded
 
 CLASS = """
 import dataclasses
@@ -92,7 +95,7 @@ def test_a_dataclass_is_the_same_whether_its_methods_are_kept_or_compiled(tmp_pa
     library = Path(dataclasses.__file__).read_text("utf-8")
     modules = {
         "dataclasses": (start.MODULE, library),
-        METHODS_MODULE: (start.MODULE, methods_source(texts)),
+        METHODS_MODULE: (start.MODULE, methods_source(Recorded(texts=tuple(texts)))),
     }
     write(place, modules)
     said = run(
@@ -117,3 +120,23 @@ def test_a_dataclass_is_the_same_whether_its_methods_are_kept_or_compiled(tmp_pa
         "Point.__init__ True",
         "cannot assign to field 'x'",
     ]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_pattern_is_the_same_whether_its_code_is_kept_or_compiled(tmp_path: Path, *, is_known: bool) -> None:
+    """What is kept for another engine, as for another version of Python, is not used."""
+    place = tmp_path / "start.code"
+    pattern = r"(?P<word>[a-z]+)-(\d{2,})"
+    made = "(0, (1,), 0, {}, (None,))"  # no such code: who uses it is seen
+    engine = repr((_sre.MAGIC, _sre.MAXREPEAT, _sre.MAXGROUPS + (not is_known)))
+    recorded = Recorded(patterns={repr((pattern, 0)): made}, engine=engine)
+    library = Path(re._compiler.__file__).read_text("utf-8")  # type: ignore[attr-defined]
+    modules = {"re._compiler": (start.MODULE, library), METHODS_MODULE: (start.MODULE, methods_source(recorded))}
+    write(place, modules)
+    said = run(
+        "import sys\nfrom armillary.device.machine.start import open_bundle\n"
+        "for name in [each for each in sys.modules if each == 're' or each.startswith('re.')]:\n    del sys.modules[name]\n"
+        f"sys.meta_path.insert(0, open_bundle({str(place)!r}))\nimport re\n"
+        f"print(re.compile('other (x)').match('other x')[1], re.compile({pattern!r}).groups)"
+    )
+    assert said.split() == ["x", "0" if is_known else "2"]

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import pytest
 from tests.device_image.booted.conftest import BOOT_S
 
 from armillary.device_image.architecture.hardware import HARDWARE
@@ -51,3 +53,21 @@ def test_a_start_that_stops_before_the_device_process_gives_way_to_the_other_slo
         line, seen = machine.wait_for("verified root from", within_s=BOOT_S)
         assert line is not None, seen
         assert "slot b" in line, seen
+
+
+@pytest.mark.image_full
+def test_a_disk_at_a_sata_port_is_found_once_no_other_has_the_slot(
+    image: Path, architecture: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if architecture.name != "x86_64":
+        pytest.skip("of the machines only q35 has SATA ports")
+    hardware = HARDWARE[architecture.name]
+    devices = tuple("ide-hd,drive=disk" if each == "virtio-blk-pci,drive=disk" else each for each in hardware.devices)
+    assert devices != hardware.devices
+    changed = {**HARDWARE, architecture.name: dataclasses.replace(hardware, devices=devices)}
+    monkeypatch.setattr("armillary.device_image.virtual_machine.HARDWARE", changed)
+    with running(MachineSettings(folder=tmp_path / "machine", image=image, machine=architecture.name)) as machine:
+        line, seen = machine.wait_for(READY, within_s=BOOT_S)
+    text = "\n".join(seen)
+    assert line is not None, text
+    assert "armillary: slot a, verified root from /dev/sda" in text

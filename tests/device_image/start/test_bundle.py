@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import _sre
+import re
 import shutil
 import sys
 import sysconfig
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.fixtures.source_code import SOURCE
@@ -47,7 +50,7 @@ def test_a_start_loads_the_device_and_nothing_that_is_hollow(recorded: Recorded)
 def test_each_text_that_dataclasses_compile_gives_the_same_code_as_a_function(recorded: Recorded) -> None:
     assert len(recorded.texts) > 100
     found: dict[str, object] = {}
-    exec(methods_source(recorded.texts), found)  # noqa: S102 - as the image's build has it compiled
+    exec(methods_source(recorded), found)  # noqa: S102 - as the image's build has it compiled
     methods = found["METHODS"]
     assert isinstance(methods, dict)
     assert list(methods) == list(recorded.texts)
@@ -57,6 +60,19 @@ def test_each_text_that_dataclasses_compile_gives_the_same_code_as_a_function(re
         code = alone["__create_fn__"].__code__  # type: ignore[attr-defined]
         kept = function.__code__
         assert (kept.co_code, kept.co_names, kept.co_varnames) == (code.co_code, code.co_names, code.co_varnames)
+
+
+@has_python
+def test_patterns_are_kept_as_they_are_compiled(recorded: Recorded) -> None:
+    assert len(recorded.patterns) > 50
+    found: dict[str, Any] = {}
+    exec(methods_source(recorded), found)  # noqa: S102 - as above
+    assert found["ENGINE"] == (_sre.MAGIC, _sre.MAXREPEAT, _sre.MAXGROUPS)
+    for (pattern, flags), made in found["PATTERNS"].items():
+        all_flags, code, groups, names, numbers = made
+        kept = _sre.compile(pattern, all_flags, list(code), groups, dict(names), numbers)
+        assert kept == re.compile(pattern, flags), pattern  # equal: of the same flags, code and pattern
+        assert kept.groupindex == re.compile(pattern, flags).groupindex
 
 
 def test_the_file_has_code_in_order_and_names_where_modules_are() -> None:

@@ -6,7 +6,8 @@ to run it. So the build puts the code of all that such a start loads into one fi
 (``device_image/start/bundle.py``). A module that is not in it is loaded as ever, and so is everything where there is no
 such file. The file is in the verified root file system, as the modules themselves are.
 
-What dataclasses compile as they are made is in it, too: see :class:`_Dataclasses`.
+What dataclasses compile as they are made is in it, too, and compiled patterns: see :class:`_Dataclasses` and
+:class:`_Patterns`.
 
 Format: an index, a line for each module, ``name TAB kind TAB offset TAB length TAB place``; an empty line; what the
 offsets count from: compiled code, as ``marshal`` writes it. ``place`` is the file that the module is otherwise loaded
@@ -15,6 +16,7 @@ from. An extension module has no code there: ``place`` is what is loaded.
 
 from __future__ import annotations
 
+import _sre  # type: ignore[import-not-found]  # of CPython itself; typeshed does not know it
 import importlib
 import marshal
 import os
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 BUNDLE: Final = "/usr/lib/armillary/start.code"
-# The module with what dataclasses compile: METHODS, by the text that is compiled.
+# The module with what is compiled as modules are loaded: METHODS of dataclasses, by the text that is compiled; PATTERNS
+# by pattern and flags, and the ENGINE that they are for.
 METHODS_MODULE: Final = "armillary_start_methods"
 PACKAGE, MODULE, EXTENSION = "package", "module", "extension"
 
@@ -51,7 +54,7 @@ class Bundle:
         if kind == EXTENSION:
             spec = ModuleSpec(name, ExtensionFileLoader(name, place), origin=place)
         else:
-            loader = _Dataclasses if name == "dataclasses" else _Code
+            loader = _LOADERS.get(name, _Code)
             spec = ModuleSpec(
                 name, loader(name, place, lambda: os.pread(self._descriptor, length, offset)), origin=place
             )
@@ -95,6 +98,33 @@ class _Dataclasses(_Code):
                 into["__create_fn__"] = FunctionType(known.__code__, names, "__create_fn__")
 
         module.exec = execute  # type: ignore[attr-defined]
+
+
+class _Patterns(_Code):
+    """Loads the compiler of regular expressions, and gives it what it would make of patterns that are known.
+
+    The same pattern and flags give the same code, for the same engine: another one compiles all.
+    """
+
+    def exec_module(self, module: ModuleType) -> None:
+        """As it is, but for ``compile``."""
+        super().exec_module(module)
+        kept = importlib.import_module(METHODS_MODULE)
+        compiles = module.compile
+        if (_sre.MAGIC, _sre.MAXREPEAT, _sre.MAXGROUPS) != kept.ENGINE:
+            return
+
+        def compile_known(pattern: object, flags: int = 0) -> object:
+            known = kept.PATTERNS.get((pattern, flags)) if isinstance(pattern, (str, bytes)) else None
+            if known is None:
+                return compiles(pattern, flags)
+            all_flags, code, groups, names, numbers = known
+            return _sre.compile(pattern, all_flags, list(code), groups, dict(names), numbers)
+
+        module.compile = compile_known  # type: ignore[attr-defined]
+
+
+_LOADERS: Final = {"dataclasses": _Dataclasses, "re._compiler": _Patterns}
 
 
 def open_bundle(place: str = BUNDLE) -> Bundle | None:

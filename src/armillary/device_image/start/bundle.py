@@ -8,23 +8,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from armillary.device.machine.start import EXTENSION, METHODS_MODULE, MODULE, PACKAGE
+from armillary.device_image.start.recording import Recorded
 from armillary.device_image.tree import Entry
 
 # A compiled module: magic number, flags, hash or time and size of its source (PEP 552), 4 bytes each; then its code.
 _HEAD_BYTES: Final = 16
 
 
-def methods_source(texts: Iterable[str]) -> str:
-    """A module with a function for each text that dataclasses compile, by this text.
+def methods_source(recorded: Recorded) -> str:
+    """A module with what was compiled: a function for each text of dataclasses, by this text; and patterns.
 
     Each text defines one function, ``__create_fn__``, whose code is what matters: it is run with the names of the
     module that has the class.
     """
     functions, table = [], []
-    for number, text in enumerate(texts):
+    for number, text in enumerate(recorded.texts):
         functions.append(text.replace("def __create_fn__(", f"def _{number}(", 1))
         table.append(f"    {text!r}: _{number},")
-    return "\n".join([*functions, "METHODS = {", *table, "}", ""])
+    patterns = [f"    {pattern}: {made}," for pattern, made in recorded.patterns.items()]
+    lines = ["METHODS = {", *table, "}", f"ENGINE = {recorded.engine}", "PATTERNS = {", *patterns, "}", ""]
+    return "\n".join([*functions, *lines])
 
 
 def bundle(entries: Mapping[str, Entry], modules: Iterable[str], folders: Sequence[str]) -> bytes:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -19,9 +20,23 @@ from armillary.device_image.tools import run
 
 # Loads what process 1 and the device process load, as device/machine/program.py does, and says what was loaded.
 _RECORDER: Final = """
-import dataclasses, json, sys
+import re._compiler, sys
 sys.path[:0] = sys.argv[1:]
-texts = set()
+texts, patterns = set(), {}
+compiles, engine = re._compiler.compile, re._compiler._sre
+class Engine:
+    def __getattr__(self, name):
+        return getattr(engine, name)
+    def compile(self, pattern, flags, code, groups, names, numbers):
+        self.made = flags, tuple(map(int, code)), groups, dict(names), numbers
+        return engine.compile(pattern, flags, code, groups, names, numbers)
+def compile_and_keep(pattern, flags=0):
+    made = compiles(pattern, flags)
+    patterns[repr((pattern, int(flags)))] = repr((int(recording.made[0]), *recording.made[1:]))
+    return made
+recording = re._compiler._sre = Engine()
+re._compiler.compile = compile_and_keep
+import dataclasses, json
 def execute(text, names, into):
     texts.add(text)
     exec(text, names, into)
@@ -34,16 +49,23 @@ with no_authorities(), hollow(*UNUSED):
     import armillary.device.boot.sandbox_test
     import armillary.device.machine.being
     import armillary.engines.root_of_trust.tpm2
-print(json.dumps({"modules": list(sys.modules), "texts": sorted(texts)}))
+about = repr((engine.MAGIC, int(engine.MAXREPEAT), int(engine.MAXGROUPS)))
+print(json.dumps({"modules": list(sys.modules), "texts": sorted(texts), "patterns": patterns, "engine": about}))
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Names of modules in the order in which they were loaded, and the texts that dataclasses compiled, sorted."""
+    """Names of modules in the order in which they were loaded, and what was compiled meanwhile.
+
+    ``texts`` are those of dataclasses, sorted. ``patterns`` are regular expressions and what became of them, as
+    Python's text, for an ``engine``: (pattern, flags) -> flags, code, number of groups, their numbers, their names.
+    """
 
     modules: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
+    patterns: Mapping[str, str] = field(default_factory=dict)
+    engine: str = "None"
 
 
 def own_architecture() -> str | None:
@@ -60,4 +82,5 @@ def record(*, python: str, source: Path, distributions: Path) -> Recorded:
     """
     said = run([f"python{python}", "-I", "-S", "-B", "-c", _RECORDER, str(source), str(distributions)])
     found = json.loads(said)
-    return Recorded(tuple(found["modules"]), tuple(found["texts"]))
+    patterns = dict(sorted(found["patterns"].items()))
+    return Recorded(tuple(found["modules"]), tuple(found["texts"]), patterns, found["engine"])

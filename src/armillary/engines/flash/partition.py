@@ -129,7 +129,10 @@ def read_package(node: Path) -> bytes | None:
     """The package that is in a partition now, or None where there is none; DataFolderError if it cannot be read."""
     with _opened(node, os.O_RDONLY) as descriptor:
         length = _length(descriptor)
-        return None if length is None else _read(descriptor, length)
+        if length is None:
+            return None
+        os.posix_fadvise(descriptor, 0, length, os.POSIX_FADV_WILLNEED)  # in large pieces
+        return _read(descriptor, length)
 
 
 @contextlib.contextmanager

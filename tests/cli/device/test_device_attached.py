@@ -164,13 +164,14 @@ def test_a_network_whose_server_is_not_checked_is_warned_of(device: Attached, ca
     add = ("certificate", "add", "--public-key-filepath", str(public), "--cert-id")
     call(*add, "me", "--cert-type", "client", "--private-key-filepath", str(secret))
     call(*add, "root", "--cert-type", "rootca")
-    enterprise = ("wifi", "add", "--ssid", "work", "--client-cert-id", "me")
+    enterprise = ("wifi", "add", "--ssid", "simulated-eaptls", "--client-cert-id", "me")
     made, checked = asked(call, *enterprise), asked(call, *enterprise, "--root-ca-cert-id", "root")
     assert (made["serverIsChecked"], checked["serverIsChecked"]) == (False, True)
-    for words in (("list",), ("show", "--id", str(made["id"]))):
+    assert asked(call, "wifi", "show-status")["id"] == made["id"], "the radio is in it"
+    for words in (("list",), ("show", "--id", str(made["id"])), ("show-status",)):
         said = CliRunner().invoke(needed("device", ("wifi",)), ["wifi", *words, "--data", str(device.folder)]).stderr
         assert said.count("believes any access point of that name") == 1, said
-        assert f"network {made['id']} (work)" in said
+        assert f"network {made['id']} (simulated-eaptls)" in said
     for each in (made, checked):
         call("wifi", "forget", "--id", str(each["id"]))
     for name in ("me", "root"):

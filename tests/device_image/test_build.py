@@ -228,3 +228,24 @@ def test_an_image_for_u_boot_has_a_tree_for_each_slot_and_the_key_in_its_u_boot(
     assert (place / disk.STARTED_FILE).read_bytes().startswith(signed)
     layout = disk.layout(has_uboot=True)
     assert in_slots(place, layout, uboot_image.FILE) == [signed] * 2
+
+
+def test_what_a_start_loads_is_asked_of_packages_that_there_are_for_this_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[set[str], str]] = []
+
+    def install(requirements: dict[str, str], *_: object, architecture: str, **__: object) -> Path:
+        asked.append((set(requirements), architecture))
+        return tmp_path
+
+    monkeypatch.setattr(building, "own_architecture", lambda: "x86_64")
+    monkeypatch.setattr(building.distributions, "locked", lambda _, names: dict.fromkeys(names, ""))
+    monkeypatch.setattr(building.distributions, "install", install)
+    monkeypatch.setattr(building, "record", lambda **_: None)
+    plan = Plan(recipe_folder=recipe_folder(), output=tmp_path, architecture="armhf")
+    recipe = building._recipe(plan)
+    building._started(plan, recipe)
+    lacking = set(recipe.python.lacking["armhf"])
+    assert not lacking & set(recipe.python.distributions)
+    assert asked == [(set(recipe.python.distributions) | lacking, "x86_64")]

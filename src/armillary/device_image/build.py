@@ -231,7 +231,7 @@ def _root(plan: Plan, recipe: Recipe, packages: Mapping[str, Path], requirements
             source=source,
             strip=plan.target.strip,
             stand_ins=stand_ins,
-            started=_started(plan, recipe, requirements),
+            started=_started(plan, recipe),
         )
         plan.progress("root file system: files chosen and compiled")
         kept = root_image.make_root(tree, file, name=disk.NAME)
@@ -242,13 +242,17 @@ def _root(plan: Plan, recipe: Recipe, packages: Mapping[str, Path], requirements
     return kept
 
 
-def _started(plan: Plan, recipe: Recipe, requirements: dict[str, str]) -> Recorded:
-    """What a start loads, found out with this host's Python packages; nothing where there are none for this host."""
+def _started(plan: Plan, recipe: Recipe) -> Recorded:
+    """What a start loads, found out with this host's Python packages; nothing where there are none for this host.
+
+    Of an architecture for which nobody has built some of them it has more than there is, which is left out.
+    """
     own = own_architecture()
     if own is None:
         return Recorded()
+    of_host = for_architecture(read_recipe(plan.recipe_folder, development=plan.development), own)
     packages = distributions.install(
-        requirements,
+        distributions.locked(plan.project, of_host.python.distributions),
         plan.cache / "python",
         project=plan.project,
         python=recipe.python.version,

@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import json
+import ssl
+import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.device_image.booted.at_service import done, machine_at_service
 from tests.device_image.booted.conftest import BOOT_S
 from tests.e2e.armillary_processes import armillary_here
+from tests.fixtures.waiting import wait_until
 
 from armillary.cli.device_image.modem import running_with_modem
 from armillary.device_image.architecture.hardware import HARDWARE
@@ -53,6 +58,18 @@ def test_a_machine_is_online_through_its_modem_alone(image: Path, architecture: 
                 line, lines = machine.wait_for(wanted, within_s=BOOT_S)
                 seen += lines
                 assert line is not None, "\n".join(seen)
+            (device,) = json.loads(done(armillary_here("device", "list", "--json", env=scene.env)))
+            said = wait_until(lambda: told(scene.env, device["device_id"]), "the machine tells of its modem", BOOT_S)
         print(*(each for each in seen if "modem" in each or "cellular" in each), sep="\n")
-        (device,) = json.loads(done(armillary_here("device", "list", "--json", env=scene.env)))
         assert device["trust_tier"] == "tpm", "\n".join(seen)
+        assert (said["state"], said["sim"], said["operator"]) == ("connected", "ready", "Armillary simulated")
+        assert min(said["bytes_received"], said["bytes_sent"]) > 1000, said
+
+
+def told(env: Mapping[str, str], device_id: str) -> Any:
+    """What the service knows of the machine's modem; None for nothing."""
+    address = f"{env['ARMILLARY_SERVICE']}/api/v1/devices/{device_id}/cellular"
+    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {env['ARMILLARY_TOKEN']}"})
+    context = ssl.create_default_context(cafile=env["ARMILLARY_CA"])
+    with urllib.request.urlopen(request, context=context, timeout=30) as reply:
+        return json.load(reply)["status"]

@@ -89,11 +89,11 @@ def test_tables_that_contradict_the_disk_are_whole(tmp_path: Path) -> None:
     root, started, data = (
         LAYOUT.partition(name) for name in (slot_partition(ROOT, "a"), slot_partition(STARTED, "a"), DATA)
     )
-    moved = partitions_of(tmp_path, tables.root_a_at_data(LAYOUT, WHOLE))
-    assert moved[f"2 {root.name}"].first_lba == data.first_lba
+    moved = partitions_of(tmp_path, tables.root_b_at_data(LAYOUT, WHOLE))
+    assert moved[f"4 {slot_partition(ROOT, 'b')}"].first_lba == data.first_lba
     assert partitions_of(tmp_path, tables.data_over_root_a(LAYOUT, WHOLE))["5 data"].first_lba == root.first_lba
-    over = partitions_of(tmp_path, tables.started_a_in_root_a(LAYOUT, WHOLE))
-    assert over[f"1 {started.name}"].first_lba == root.first_lba
+    over = partitions_of(tmp_path, tables.started_a_over_b(LAYOUT, WHOLE))
+    assert over[f"1 {started.name}"].first_lba == over[f"3 {slot_partition(STARTED, 'b')}"].first_lba
     equal = partitions_of(tmp_path, tables.equal_guids(LAYOUT, WHOLE))
     assert equal[f"3 {slot_partition(STARTED, 'b')}"].guid == started.guid
 

@@ -106,7 +106,7 @@ def test_nothing_is_said_of_a_machine_that_was_not_attested_before(
         list(play_all(victim(settings, monkeypatch, lambda _: [REFUSED]), [ATTACK]))
 
 
-def test_the_disk_is_put_right(settings: MachineSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_disk_is_put_right_but_for_its_data(settings: MachineSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     place = settings.folder / DISK
     data_at = disk.layout().partition(disk.DATA).first_lba * SECTOR_BYTES
     before = place.read_bytes()[:SECTOR_BYTES]
@@ -131,7 +131,7 @@ def test_the_disk_is_put_right(settings: MachineSettings, monkeypatch: pytest.Mo
     with place.open("rb") as file:
         assert file.read(SECTOR_BYTES) == before
         file.seek(data_at)
-        assert file.read(7) == b"start 2"  # of the start before it was kept
+        assert file.read(7) == b"start 4"
         assert file.seek(0, 2) == disk.layout().sectors * SECTOR_BYTES
 
 

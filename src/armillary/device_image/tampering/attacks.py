@@ -132,6 +132,8 @@ def _on_order(seed: int) -> tuple[DeviceAttack, ...]:
 
 
 def _on_table(seed: int) -> tuple[DeviceAttack, ...]:
+    """The last but one costs the device its slot A: from then on it runs from slot B, and has no other."""
+
     def of(name: str, table: tables.Change, ends: End = End.ATTESTED) -> DeviceAttack:
         return DeviceAttack(f"partition table: {name}", ends, table=table)
 
@@ -140,17 +142,9 @@ def _on_table(seed: int) -> tuple[DeviceAttack, ...]:
         of("bits of the first entries", tables.first_entries(seed)),
         of("bits of the second header", tables.second_header(seed)),
         of("bits of both headers", tables.both_headers(seed), End.NOTHING),
-        of("the root of slot A is where the data are", tables.root_a_at_data),
-        of("what starts in slot A lies over its root", tables.started_a_in_root_a),
-        of("the data lie over the root of slot A", tables.data_over_root_a),
         of("two partitions with one GUID", tables.equal_guids),
-        DeviceAttack(
-            "partition table: a stranger's kernel with slot A's GUID",
-            End.ATTESTED,
-            table=tables.foreign_first(slot_partition(STARTED, "a")),
-            foreign=_strange_root,
-            ran=("boot failed: neither slot has",),
-        ),
+        of("what starts in slot A lies over that of slot B", tables.started_a_over_b),
+        of("the data lie over the root of slot A", tables.data_over_root_a, End.NOTHING),
         DeviceAttack(
             "partition table: a stranger's root with slot A's name",
             End.ATTESTED,
@@ -158,6 +152,14 @@ def _on_table(seed: int) -> tuple[DeviceAttack, ...]:
             foreign=_changed_root,
             ran=("verified root from /dev/vda1",),
         ),
+        DeviceAttack(
+            "partition table: a stranger's kernel with slot A's GUID",
+            End.ATTESTED,
+            table=tables.foreign_first(slot_partition(STARTED, "a")),
+            foreign=_strange_root,
+            ran=("boot failed: neither slot has",),
+        ),
+        of("the root of slot B is where the data are", tables.root_b_at_data, End.NOTHING),
     )
 
 

@@ -53,11 +53,15 @@ class OlderOs:
     def play(self, name: str) -> Outcome:
         """Put the older OS back, start the machine, and put it right again; accepted if it is attested."""
         begun, disk = time.monotonic(), self._victim.settings.folder / DISK
+        now = disk.with_name("now.img")
         if name == WHOLE:
+            disk.rename(now)
             run(["cp", "--sparse=always", self._older, disk])
         else:
             self._place_slots(disk)
         end, lines = self._victim.start()
+        if name == WHOLE:
+            now.replace(disk)
         self._victim.put_right()
         came_back = self._victim.start()[0] is End.ATTESTED
         return Outcome(name, end, end is End.ATTESTED, came_back, time.monotonic() - begun, lines)

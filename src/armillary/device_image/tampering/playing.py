@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plays attacks on one machine that is a device: it is changed while it is off, switched on, and put right again.
 
-Its disk and its variables as they were are kept beside it, and put back after each attack. Its TPM goes on.
+Its disk and its variables as they were are kept beside it, and put back after each attack, but for its data: those go
+on as its TPM does, since the service holds a device that comes back with older ones (step 17 of its appraisal).
 """
 
 from __future__ import annotations
@@ -29,7 +30,12 @@ from armillary.wire.disk.gpt_writing import encode_tables
 _CHECKED_IN: Final = "check-in  verdict="
 ATTESTED: Final = f"{_CHECKED_IN}attested"
 # UEFI firmware that has tried all that it knows, and a device that refuses to be one.
-_NOTHING_LEFT: Final = (*NOTHING_LEFT, "No bootable option or device was found", "the device does not start")
+_NOTHING_LEFT: Final = (
+    *NOTHING_LEFT,
+    "No bootable option or device was found",
+    "the device does not start",
+    "are out of reach",
+)
 
 
 class Victim:
@@ -77,9 +83,14 @@ class Victim:
         return end, tuple(seen)
 
     def put_right(self) -> None:
-        """Undo an attack: disk and variables are as they were kept. The TPM goes on: nobody turns it back."""
+        """Undo an attack: all but the data is as it was kept."""
         shutil.copyfile(self._good / self._variables.name, self._variables)
-        run(["cp", "--sparse=always", self._good / DISK, self._disk])
+        data = self._layout.partition(disk.DATA)
+        begin, behind = (sector * SECTOR_BYTES for sector in (data.first_lba, data.first_lba + data.sectors))
+        with (self._good / DISK).open("rb") as good, self._disk.open("r+b") as changed:
+            changed.truncate(self._layout.sectors * SECTOR_BYTES)
+            _copy(good.fileno(), changed.fileno(), 0, begin)
+            _copy(good.fileno(), changed.fileno(), behind, self._layout.sectors * SECTOR_BYTES)
 
     def _change(self, attack: DeviceAttack) -> None:
         with tempfile.TemporaryDirectory(prefix="armillary-attack-") as folder:
@@ -119,3 +130,12 @@ def play_all(victim: Victim, attacks: Iterable[DeviceAttack]) -> Iterator[Outcom
 def _disk_bytes(begin: bytes) -> int:
     """How large a disk is by the header of its first table, which names the sector of the other one."""
     return (int.from_bytes(begin[SECTOR_BYTES + 32 : SECTOR_BYTES + 40], "little") + 1) * SECTOR_BYTES
+
+
+def _copy(source: int, target: int, begin: int, end: int) -> None:
+    """Copy what is another there."""
+    while begin < end:
+        data = os.pread(source, min(disk.MEBIBYTE, end - begin), begin)
+        if os.pread(target, len(data), begin) != data:
+            os.pwrite(target, data, begin)
+        begin += len(data)

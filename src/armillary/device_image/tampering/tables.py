@@ -60,15 +60,16 @@ def both_headers(seed: int) -> Change:
     return lambda layout, found: second_header(seed)(layout, first_header(seed)(layout, found))
 
 
-def root_a_at_data(layout: Layout, _: Tables) -> Tables:
-    """The root file system of slot A is said to be where the data are."""
+def root_b_at_data(layout: Layout, _: Tables) -> Tables:
+    """The root file system of slot B is said to be where the data are."""
     data = layout.partition(DATA)
-    return _tables(_moved(layout, slot_partition(ROOT, "a"), data.first_lba))
+    return _tables(_moved(layout, slot_partition(ROOT, "b"), data.first_lba))
 
 
-def started_a_in_root_a(layout: Layout, _: Tables) -> Tables:
-    """The partition that the firmware starts in slot A lies over that of its root file system."""
-    return _tables(_moved(layout, slot_partition(STARTED, "a"), layout.partition(slot_partition(ROOT, "a")).first_lba))
+def started_a_over_b(layout: Layout, _: Tables) -> Tables:
+    """The partition that the firmware starts in slot A lies over that of slot B."""
+    other = layout.partition(slot_partition(STARTED, "b"))
+    return _tables(_moved(layout, slot_partition(STARTED, "a"), other.first_lba))
 
 
 def data_over_root_a(layout: Layout, _: Tables) -> Tables:

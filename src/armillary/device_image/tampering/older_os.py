@@ -54,14 +54,12 @@ class OlderOs:
         """Put the older OS back, start the machine, and put it right again; accepted if it is attested."""
         begun, disk = time.monotonic(), self._victim.settings.folder / DISK
         now = disk.with_name("now.img")
-        if name == WHOLE:
-            disk.rename(now)
-            run(["cp", "--sparse=always", self._older, disk])
-        else:
+        disk.rename(now)
+        run(["cp", "--sparse=always", self._older if name == WHOLE else now, disk])
+        if name == SLOTS_ALONE:
             self._place_slots(disk)
         end, lines = self._victim.start()
-        if name == WHOLE:
-            now.replace(disk)
+        now.replace(disk)  # all of it: a device that has refused the OS of both slots keeps that in its record
         self._victim.put_right()
         came_back = self._victim.start()[0] is End.ATTESTED
         return Outcome(name, end, end is End.ATTESTED, came_back, time.monotonic() - begun, lines)

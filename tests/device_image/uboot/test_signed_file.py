@@ -109,6 +109,10 @@ def test_the_tree_of_the_mt3620s_class_is_whole_and_says_where_its_tpm_is() -> N
     found = properties_of(made)
     place, size = found["/tpm@c000000/compatible"]
     assert made[place : place + size] == b"tcg,tpm-tis-mmio\0"
+    place, size = found["/reserved-memory/tpm-log@4f000000/reg"]
+    region = made[place : place + size]
+    log = [found[f"/tpm@c000000/tpm_event_log_{name}"] for name in ("addr", "size")]
+    assert b"".join(made[place : place + size] for place, size in log) == region, "U-Boot and Linux have one log"
     place, size = found["/memory@40000000/reg"]
     assert int.from_bytes(made[place + size - 4 : place + size]) == HARDWARE["armhf"].memory_mb << 20
     cores = {path.split("/")[2] for path in found if path.startswith("/cpus/cpu@")}

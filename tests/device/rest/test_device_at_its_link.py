@@ -61,6 +61,7 @@ async def test_its_api_is_behind_the_secret_of_the_link(rig: Rig) -> None:
         await rig.stop()
     refused = rig.events("rest-refused")
     assert sum(each["count"] for each in refused) == 2
+    assert {each["user"] for each in refused} == {"without the secret of the service link"}
 
 
 async def test_a_link_that_cannot_be_listened_at_ends_no_start(rig: Rig) -> None:

@@ -45,7 +45,7 @@ _BACKLOG: Final = 64
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 Handler = Callable[[BaseRequest], Awaitable[StreamResponse]]
-# Called with a user id, or None for somebody at another host, for each connection that was refused.
+# Called with a user id, or None for somebody who has none here, for each connection that was refused.
 Refused = Callable[[int | None], None]
 
 

@@ -57,7 +57,8 @@ async def serve(device: AttachedDevice) -> AsyncGenerator[RestAddress]:
     """
     settings = device.settings
     authority = open_authority(device.folder.rest)
-    refusals = Refusals(device.journal, device.clock.monotonic)
+    unknown = "at another host" if settings.link is None else "without the secret of the service link"
+    refusals = Refusals(device.journal, device.clock.monotonic, unknown)
 
     def listener(answering: Answering | DeviceList, *, is_api: bool) -> Listener:
         return Listener(
@@ -127,7 +128,9 @@ async def serve_again(device: AttachedDevice, told: Callable[[RestAddress | None
 class Refusals:
     """Connections that were refused, in few lines of the log: others must not fill it."""
 
-    def __init__(self, journal: Journal, monotonic: Callable[[], float]) -> None:
+    def __init__(self, journal: Journal, monotonic: Callable[[], float], unknown: str) -> None:
+        """``unknown`` is what is said of somebody whose user is not known."""
+        self._unknown = unknown
         self._journal = journal
         self._monotonic = monotonic
         self._user: int | None = None
@@ -135,7 +138,7 @@ class Refusals:
         self._written: float | None = None
 
     def add(self, user: int | None) -> None:
-        """Count one of this user, or of somebody at another host; the first is written at once."""
+        """Count one of this user, or of somebody unknown; the first is written at once."""
         self._user = user
         self._count += 1
         if self._written is None or self._monotonic() - self._written >= FOLD_S:
@@ -144,7 +147,7 @@ class Refusals:
     def write(self) -> None:
         """Write the last user and how many there were since the line before; nothing where there was none."""
         if self._count:
-            user = "at another host" if self._user is None else self._user
+            user = self._unknown if self._user is None else self._user
             self._journal.write("rest-refused", user=user, count=self._count)
             self._count, self._written = 0, self._monotonic()
 

@@ -143,7 +143,7 @@ def _on_table(seed: int) -> tuple[DeviceAttack, ...]:
         of("bits of the second header", tables.second_header(seed)),
         of("bits of both headers", tables.both_headers(seed), End.NOTHING),
         of("two partitions with one GUID", tables.equal_guids),
-        of("what starts in slot A lies over that of slot B", tables.started_a_over_b),
+        of("what starts in slot A lies over that of slot B", tables.started_a_over_b, End.NOTHING),
         of("the data lie over the root of slot A", tables.data_over_root_a, End.NOTHING),
         DeviceAttack(
             "partition table: a stranger's root with slot A's name",

@@ -42,6 +42,7 @@ REASONS: Mapping[str, re.Pattern[str]] = {
     "needs every device to have come": re.compile(r"signing-keys drop"),
     "is played by a demo": re.compile(r"guardian (command|recipe) "),
     "needs a device of another maker": re.compile(r"suricatta|hawkbit_server"),
+    "needs software of another maker": re.compile(r"imx-atf|u-boot-2025\.01"),
     "needs several people": re.compile(r"/media/\w+"),
     "takes minutes": re.compile(
         r"--all|--cuts \d{5,}|--count \d{4,}|--soak|make image|--machine|image (package|attack)"

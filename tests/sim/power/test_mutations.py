@@ -251,7 +251,7 @@ MUTATIONS = (
     Mutation(
         "the OS is not verified",
         chain,
-        "package = image_package.verify(unverified, trusted)",
+        "package = image_package.verify(unverified, trusted, begun)",
         "package = unverified",
         "os-foreign",
     ),

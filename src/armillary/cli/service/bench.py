@@ -103,6 +103,7 @@ FLOORS: dict[str, Floor] = {
     "page-paint": Floor(1.0, at_least=False),
     "page-weight": Floor(1.0, at_least=False),
     "viewers": Floor(1.0, at_least=False),
+    "sandbox-start": Floor(1.5, at_least=False),
     "sandbox-connect-address": Floor(1.0, at_least=False),
     "sandbox-connect-name": Floor(1.0, at_least=False),
     "sandbox-connect-event-loop": Floor(1.0, at_least=False),

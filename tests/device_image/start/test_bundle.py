@@ -15,6 +15,7 @@ import pytest
 from tests.fixtures.source_code import SOURCE
 
 from armillary.device.machine.start import EXTENSION, METHODS_MODULE, MODULE, PACKAGE
+from armillary.device_image.start import recording
 from armillary.device_image.start.bundle import bundle, methods_source
 from armillary.device_image.start.recording import Recorded, record
 from armillary.device_image.tools import PATH
@@ -44,6 +45,16 @@ def test_a_start_loads_the_device_and_nothing_that_is_hollow(recorded: Recorded)
     assert wanted <= set(recorded.modules)
     assert not {"pickle", "urllib.request"} & set(recorded.modules)
     assert recorded.modules.index("armillary.device.machine.program") < recorded.modules.index("aiohttp")
+
+
+@has_python
+def test_what_is_found_out_is_the_same_whatever_the_seed_of_hashes(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts of the standard library join patterns of sets: another one at each start."""
+    monkeypatch.setattr(recording, "_SEEDS", ("3", "4"))
+    again = record(python=VERSION, source=SOURCE.parent, distributions=Path(sysconfig.get_path("purelib")))
+    assert again == recorded
 
 
 @has_python

@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.device_image.tools import run
@@ -52,6 +52,7 @@ with no_authorities(), hollow(*UNUSED):
 about = repr((engine.MAGIC, int(engine.MAXREPEAT), int(engine.MAXGROUPS)))
 print(json.dumps({"modules": list(sys.modules), "texts": sorted(texts), "patterns": patterns, "engine": about}))
 """
+_SEEDS: Final = ("1", "2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,19 @@ def own_architecture() -> str | None:
 def record(*, python: str, source: Path, distributions: Path) -> Recorded:
     """Load what a start loads. ``distributions`` are the image's Python packages for this host, ``source`` has ours.
 
+    It is loaded with two seeds of hashes, as no two starts have the same: a pattern that is joined of a set is another
+    one each time, and of no use to keep.
+
     Raises:
         HostError: it does not load.
     """
-    said = run([f"python{python}", "-I", "-S", "-B", "-c", _RECORDER, str(source), str(distributions)])
-    found = json.loads(said)
-    patterns = dict(sorted(found["patterns"].items()))
-    return Recorded(tuple(found["modules"]), tuple(found["texts"]), patterns, found["engine"])
+    one, other = (_recorded(python, source, distributions, seed) for seed in _SEEDS)
+    both = one["patterns"].items() & other["patterns"].items()
+    return Recorded(tuple(one["modules"]), tuple(one["texts"]), dict(sorted(both)), one["engine"])
+
+
+def _recorded(python: str, source: Path, distributions: Path, seed: str) -> dict[str, Any]:
+    # As -I does, but for the seed, which is a variable: the programs of a build get no others.
+    words = [f"python{python}", "-P", "-s", "-S", "-B", "-c", _RECORDER, str(source), str(distributions)]
+    found: dict[str, Any] = json.loads(run(words, environment={"PYTHONHASHSEED": seed}))
+    return found

@@ -7,13 +7,12 @@ of the next command, so the channel is closed and opened again, and what waits i
 
 from __future__ import annotations
 
-import os
-import select
 import time
 from collections import deque
 from typing import Final
 
-from armillary.engines.modem.port import ModemGoneError, ModemRefusedError, ModemStoppedError
+from armillary.engines.modem.line import ModemLine
+from armillary.engines.modem.port import ModemGoneError, ModemRefusedError
 from armillary.engines.modem.waking import Waking
 from armillary.wire.modem.answers import (
     Answer,
@@ -28,7 +27,6 @@ from armillary.wire.modem.answers import (
 from armillary.wire.modem.commands import Command
 from armillary.wire.modem.lines import LineReader
 
-READ_BYTES: Final = 4096
 # The longest answer that is used is that of +CGACT?, a line for each of up to sixteen contexts.
 MAX_ANSWER_LINES: Final = 64
 # What comes unasked and nobody has looked at yet: the newest say what is so now.
@@ -40,9 +38,7 @@ class AtChannel:
     """A modem's character device, opened and not blocking; closing it is up to whoever opened it."""
 
     def __init__(self, descriptor: int, waking: Waking) -> None:
-        self._descriptor = descriptor
-        self._waking = waking
-        self._was_rung = False  # while an answer was waited for: the next wait ends at once
+        self._line = ModemLine(descriptor, waking)
         self._lines = LineReader()
         self._unread: deque[str] = deque(maxlen=MAX_ANSWER_LINES)
         self.unasked: deque[Answer] = deque(maxlen=MAX_UNASKED)
@@ -57,7 +53,7 @@ class AtChannel:
         """
         ends_at = time.monotonic() + command.within_s
         self._take_unasked()
-        self._write(command, ends_at)
+        self._line.write(command.line, ends_at)
         found: list[Answer] = []
         while len(found) < MAX_ANSWER_LINES:
             line = self._next(command, ends_at)
@@ -83,14 +79,13 @@ class AtChannel:
         ends_at = time.monotonic() + seconds
         self.unasked.clear()
         while (left_s := ends_at - time.monotonic()) > 0:
-            readable = self._select(left_s)
-            if self._descriptor in readable:
-                self._read()
+            if self._line.wait(left_s):
+                self._unread.extend(self._lines.feed(self._line.read()))
             if self._take_unasked():
                 return True
-            if self._was_rung:
+            if self._line.was_rung:
                 break
-        self._was_rung = False
+        self._line.was_rung = False
         return False
 
     def _take_unasked(self) -> bool:
@@ -106,42 +101,9 @@ class AtChannel:
             left_s = ends_at - time.monotonic()
             if left_s <= 0:
                 raise ModemGoneError(f"the modem gives no answer to {command.name} within {command.within_s:g} s")
-            if self._descriptor in self._select(left_s):
-                self._read()
+            if self._line.wait(left_s):
+                self._unread.extend(self._lines.feed(self._line.read()))
         return self._unread.popleft()
-
-    def _select(self, left_s: float) -> list[int]:
-        if self._waking.is_stopping:
-            raise ModemStoppedError("told to stop")
-        readable, _, _ = select.select([self._descriptor, self._waking.fileno()], [], [], left_s)
-        if self._waking.fileno() in readable:
-            self._was_rung |= self._waking.heard()
-        if self._waking.is_stopping:
-            raise ModemStoppedError("told to stop")
-        return readable
-
-    def _read(self) -> None:
-        try:
-            data = os.read(self._descriptor, READ_BYTES)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            raise ModemGoneError(f"the modem was pulled out: {error.strerror or error}") from error
-        if not data:
-            raise ModemGoneError("the modem was pulled out: its line has ended")
-        self._unread.extend(self._lines.feed(data))
-
-    def _write(self, command: Command, ends_at: float) -> None:
-        left = command.line
-        while left:
-            try:
-                left = left[os.write(self._descriptor, left) :]
-            except BlockingIOError:
-                _, writable, _ = select.select([], [self._descriptor], [], max(ends_at - time.monotonic(), 0))
-                if not writable:
-                    raise ModemGoneError("the modem takes no command") from None
-            except OSError as error:
-                raise ModemGoneError(f"the modem was pulled out: {error.strerror or error}") from error
 
 
 def _parsed(line: str) -> Answer:

@@ -7,20 +7,18 @@ their transaction, and left out.
 
 from __future__ import annotations
 
-import os
-import select
 import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
-from armillary.engines.modem.port import ModemGoneError, ModemRefusedError, ModemStoppedError
+from armillary.engines.modem.line import ModemLine
+from armillary.engines.modem.port import ModemGoneError, ModemRefusedError
 from armillary.engines.modem.waking import Waking
 from armillary.wire.modem import qmi
 from armillary.wire.modem.qmi import Service
 from armillary.wire.modem.qmux import CONTROL, FrameReader, Kind, QmiMessage, encode_frame
 
-READ_BYTES: Final = 4096
 ANSWER_S: Final = 10.0
 MAX_UNREAD: Final = 64
 OF_INTEREST: Final = frozenset(((Service.NAS, qmi.SERVING_SYSTEM), (Service.WDS, qmi.PACKET_STATUS)))
@@ -30,9 +28,7 @@ class QmiChannel:
     """A modem's character device, opened and not blocking; closing it is up to whoever opened it."""
 
     def __init__(self, descriptor: int, waking: Waking) -> None:
-        self._descriptor = descriptor
-        self._waking = waking
-        self._was_rung = False  # while an answer was waited for: the next wait ends at once
+        self._line = ModemLine(descriptor, waking)
         self._frames = FrameReader()
         self._unread: deque[QmiMessage] = deque(maxlen=MAX_UNREAD)
         self._transaction = 0
@@ -55,8 +51,8 @@ class QmiChannel:
                 service=CONTROL, client=0, kind=Kind.REQUEST, transaction=1, number=qmi.RELEASE, fields=fields
             )
             try:
-                os.write(self._descriptor, encode_frame(message))
-            except OSError:
+                self._line.write(encode_frame(message), time.monotonic())
+            except ModemGoneError:
                 return
 
     def ask(self, service: Service, number: int, fields: Mapping[int, bytes], within_s: float) -> Mapping[int, bytes]:
@@ -78,15 +74,15 @@ class QmiChannel:
         ends_at = time.monotonic() + seconds
         self._is_news = False
         while (left_s := ends_at - time.monotonic()) > 0:
-            if self._descriptor in self._select(left_s):
-                self._read()
+            if self._line.wait(left_s):
+                self._unread.extend(self._frames.feed(self._line.read()))
             while self._unread:
                 self._look(self._unread.popleft())
             if self._is_news:
                 return True
-            if self._was_rung:
+            if self._line.was_rung:
                 break
-        self._was_rung = False
+        self._line.was_rung = False
         return False
 
     def _exchange(
@@ -102,7 +98,7 @@ class QmiChannel:
             number=number,
             fields=fields,
         )
-        self._write(encode_frame(asked), ends_at)
+        self._line.write(encode_frame(asked), ends_at)
         answer = self._answer(asked, ends_at)
         error = qmi.error_of(answer.fields)
         if error is not None:
@@ -116,8 +112,8 @@ class QmiChannel:
                 left_s = ends_at - time.monotonic()
                 if left_s <= 0:
                     raise ModemGoneError(f"the modem gives no answer to {_name(asked.service, asked.number)}")
-                if self._descriptor in self._select(left_s):
-                    self._read()
+                if self._line.wait(left_s):
+                    self._unread.extend(self._frames.feed(self._line.read()))
             message = self._unread.popleft()
             if (message.service, message.client, message.kind, message.transaction, message.number) == wanted:
                 return message
@@ -127,39 +123,6 @@ class QmiChannel:
         if message.service == CONTROL and message.kind is Kind.INDICATION and message.number == qmi.SYNC:
             raise ModemGoneError("the modem has started again")
         self._is_news |= message.kind is Kind.INDICATION and (message.service, message.number) in OF_INTEREST
-
-    def _select(self, left_s: float) -> list[int]:
-        if self._waking.is_stopping:
-            raise ModemStoppedError("told to stop")
-        readable, _, _ = select.select([self._descriptor, self._waking.fileno()], [], [], left_s)
-        if self._waking.fileno() in readable:
-            self._was_rung |= self._waking.heard()
-        if self._waking.is_stopping:
-            raise ModemStoppedError("told to stop")
-        return readable
-
-    def _read(self) -> None:
-        try:
-            data = os.read(self._descriptor, READ_BYTES)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            raise ModemGoneError(f"the modem was pulled out: {error.strerror or error}") from error
-        if not data:
-            raise ModemGoneError("the modem was pulled out: its line has ended")
-        self._unread.extend(self._frames.feed(data))
-
-    def _write(self, data: bytes, ends_at: float) -> None:
-        left = data
-        while left:
-            try:
-                left = left[os.write(self._descriptor, left) :]
-            except BlockingIOError:
-                _, writable, _ = select.select([], [self._descriptor], [], max(ends_at - time.monotonic(), 0))
-                if not writable:
-                    raise ModemGoneError("the modem takes no request") from None
-            except OSError as error:
-                raise ModemGoneError(f"the modem was pulled out: {error.strerror or error}") from error
 
 
 def _name(service: int, number: int) -> str:

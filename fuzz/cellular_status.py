@@ -3,24 +3,14 @@
 
 from __future__ import annotations
 
-from armillary.errors import WireError
-from armillary.wire.device.cellular_status import CellularStatus, encode_status, parse_status
+from tests.fixtures.cellular import SAID
 
-_STATUS = CellularStatus(
-    state="connected",
-    sim="ready",
-    registration="roaming",
-    operator="Operator",
-    technology="lte-m",
-    signal_dbm=-97,
-    sessions=2,
-    bytes_received=1_500_000,
-    bytes_sent=42_000,
-)
+from armillary.errors import WireError
+from armillary.wire.device.cellular_status import encode_status, parse_status
 
 
 def seeds() -> list[bytes]:
-    return [encode_status(_STATUS)]
+    return [encode_status(SAID)]
 
 
 def fuzz(data: bytes) -> None:

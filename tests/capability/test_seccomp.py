@@ -289,7 +289,7 @@ def test_the_second_forms_of_32_bit_arm_are_decided_as_the_first_ones() -> None:
 def test_numbers_of_32_bit_arm_are_those_of_the_kernels_header() -> None:
     header = Path("/usr/arm-linux-gnueabihf/include/asm/unistd-eabi.h")
     if not header.exists():
-        pytest.skip("to enable: sudo apt-get install linux-libc-dev-armhf-cross")
+        pytest.skip("no table of 32-bit Arm's system calls; to enable: sudo apt-get install linux-libc-dev-armhf-cross")
     found = re.findall(r"__NR_(\w+)\s+\(__NR_SYSCALL_BASE \+ (\d+)\)", header.read_text("utf-8"))
     own = {"cacheflush": 0x0F0002, "set_tls": 0x0F0005}  # asm/unistd.h: __ARM_NR_BASE, 2 and 5
     numbers = {name: int(number) for name, number in found} | own

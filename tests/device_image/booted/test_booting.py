@@ -60,7 +60,7 @@ def test_a_disk_at_a_sata_port_is_found_once_no_other_has_the_slot(
     image: Path, architecture: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if architecture.name != "x86_64":
-        pytest.skip("of the machines only q35 has SATA ports")
+        pytest.skip("of the machines only q35 has SATA ports; on x86_64: make image-test-full")
     hardware = HARDWARE[architecture.name]
     devices = tuple("ide-hd,drive=disk" if each == "virtio-blk-pci,drive=disk" else each for each in hardware.devices)
     assert devices != hardware.devices

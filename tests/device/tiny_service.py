@@ -37,6 +37,7 @@ from armillary.identity import issue
 from armillary.identity.device_id import device_id_of_key
 from armillary.wire.certificates import certificate
 from armillary.wire.device import checkin
+from armillary.wire.device.cellular_status import CellularStatus, encode_status_receipt, parse_status
 from armillary.wire.device.challenge import Challenge, encode_challenge
 from armillary.wire.device.checkin import CheckinReply, CheckinRequest, Offer, OfferedImage
 from armillary.wire.device.crash_dump import encode_receipt
@@ -65,6 +66,7 @@ class TinyService:
         speaks_consent: False for one of before version 7.
         speaks_log: False for one of before version 8.
         log_request: The request for the device's log that its replies name; ``logs_taken`` has the answers.
+        cellular_statuses: What was said of the modem.
         dumps: What it lets crash dumps hold; ``dumps_taken`` has those that came.
     """
 
@@ -108,6 +110,7 @@ class TinyService:
         self.dumps_taken: list[bytes] = []
         self.log_request: uuid.UUID | None = None
         self.logs_taken: list[DeviceLog] = []
+        self.cellular_statuses: list[CellularStatus] = []
         self.refuse_log: tuple[int, Problem] | None = None
         self.refuse_dump: tuple[int, Problem] | None = None
         self.hub_host, self.hub_port = "hub.test", 8883
@@ -277,6 +280,7 @@ class TinyService:
                 web.get("/v1/delta/{source}/{target}", self._delta),
                 web.post("/v1/crash-dump", self._crash_dump),
                 web.post("/v1/device-log", self._device_log),
+                web.post("/v1/cellular-status", self._cellular_status),
             ]
         )
         self._runner = web.AppRunner(application)
@@ -415,6 +419,10 @@ class TinyService:
         log = parse_log(body)
         self.logs_taken.append(log)
         return web.Response(body=encode_log_receipt(log.request_id), content_type="application/cbor")
+
+    async def _cellular_status(self, http: web.Request) -> web.Response:
+        self.cellular_statuses.append(parse_status(await http.read()))
+        return web.Response(body=encode_status_receipt(), content_type="application/cbor")
 
     async def _image(self, request: web.Request) -> web.Response:
         data = self.images.get(request.match_info["image_id"])

@@ -226,6 +226,7 @@ def test_an_image_for_u_boot_has_a_tree_for_each_slot_and_the_key_in_its_u_boot(
     assert tree[at : at + size].endswith(b"/mmc@30b50000\0"), "the third medium is the SD card to U-Boot"
     assert (place / uboot_image.BOOT).read_bytes() == with_hand_over(program + (place / EMMC_TREE).read_bytes())
     assert (place / disk.STARTED_FILE).read_bytes().startswith(signed)
+    assert json.loads((place / "reference-values.json").read_bytes())["chip"] == "gateway-imx8mp"
     layout = disk.layout(has_uboot=True)
     assert in_slots(place, layout, uboot_image.FILE) == [signed] * 2
 

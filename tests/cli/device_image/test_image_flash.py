@@ -14,9 +14,10 @@ from tests.e2e.armillary_processes import armillary_here
 
 from armillary.cli.device_image import flash
 from armillary.device_image import disk as disk_image, tools
-from armillary.device_image.flashing import target
-from armillary.device_image.flashing.boards import BOARDS
+from armillary.device_image.flashing import loader, target
+from armillary.device_image.flashing.boards import BOARDS, Board
 from armillary.device_image.flashing.target import Target
+from armillary.device_image.flashing.writing import Piece
 from armillary.errors import InvalidArgumentError
 
 pytestmark = pytest.mark.skipif(
@@ -127,3 +128,22 @@ def test_a_disk_without_its_loader_is_written_and_says_what_it_lacks(image: Path
         "Seen nowhere: all before U-Boot",
     ):
         assert words in error
+
+
+def test_a_loader_that_is_the_boards_is_written_into_its_place(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is one is asked of ``loader.py``, which has tests of its own."""
+
+    def looked_at(data: bytes, board: Board, *_: object) -> Piece:
+        assert board is BOARDS["imx8mp-evk"]
+        return Piece(32_768, data)
+
+    monkeypatch.setattr(loader, "loader_piece", looked_at)
+    (image / "image.json").write_text('{"architecture": "imx8mp"}')
+    (image / "flash.bin").write_bytes(b"loader" * 1000)
+    words = ("--board", "imx8mp-evk", "--loader", image / "flash.bin", "--size", "1GiB")
+    code, said, error = flashed("--image", image, "--to", image / "card", *words, "--json")
+    assert code == 0, error
+    assert json.loads(said)["loader_bytes"] == 6000
+    with (image / "card").open("rb") as card:
+        card.seek(32_768)
+        assert card.read(6000) == b"loader" * 1000

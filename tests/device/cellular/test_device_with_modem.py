@@ -60,6 +60,9 @@ async def test_the_status_of_a_device_says_what_its_modem_finds(modem: tuple[Ser
     await until(lambda: state(rig) == "sim-missing", "the SIM is gone")
     await asyncio.to_thread(served.change, has_sim=True)
     await until(lambda: rig.status()["cellular"]["sessions"] == 2, "the session is up again")
+    said = rig.service.cellular_statuses
+    await until(lambda: said and said[-1].sessions == 2, "the check-in that follows a session tells the service")
+    assert (said[-1].state, said[-1].operator) == ("connected", "Armillary simulated")
     states = [each["state"] for each in rig.events("cellular")]
     assert "sim-missing" in states
     assert states[-1] == "connected"

@@ -21,7 +21,7 @@ from typing import Final
 
 from armillary.device_image import disk, unified
 from armillary.device_image.architecture.hardware import HARDWARE
-from armillary.device_image.architecture.table import architecture_of
+from armillary.device_image.architecture.table import Architecture, architecture_of
 from armillary.device_image.keys import secure_boot_keys
 from armillary.device_image.root_image import BLOCK_BYTES
 from armillary.device_image.tools import run
@@ -159,14 +159,14 @@ UBOOT_ATTACKS: Final = (
 )
 
 
-def attacks_on(image: Path) -> tuple[Attack, ...]:
-    """All attacks on a built image."""
-    return ATTACKS if architecture_of(image).has_uefi else UBOOT_ATTACKS
+def attacks_on(target: Architecture) -> tuple[Attack, ...]:
+    """All attacks on an image of an architecture."""
+    return ATTACKS if target.has_uefi else UBOOT_ATTACKS
 
 
 def play(image: Path, *, within_s: float, attacks: tuple[Attack, ...] | None = None) -> Iterator[Outcome]:
     """Play attacks one after the other on machines of an image, all where none are named; each outcome as it comes."""
-    for attack in attacks_on(image) if attacks is None else attacks:
+    for attack in attacks_on(architecture_of(image)) if attacks is None else attacks:
         with tempfile.TemporaryDirectory(prefix="armillary-attack-") as name:
             yield _play(attack, image, Path(name), within_s)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.device_image.booted.conftest import BOOT_S
 
+from armillary.device_image.architecture.table import Architecture
 from armillary.device_image.attacks import ATTACKS, UBOOT_ATTACKS, Attack, attacks_on, play
 
 # What scripts/test-image-in-ci looks for: of a host with too much to do no other failure counts.
@@ -33,8 +34,8 @@ EVERY = {attack.name: attack for attack in (*ATTACKS, *UBOOT_ATTACKS)}
 
 
 @pytest.mark.parametrize("attack", [parameter(attack) for attack in EVERY.values()])
-def test_what_was_changed_never_runs(image: Path, attack: Attack) -> None:
-    here = {each.name: each for each in attacks_on(image)}
+def test_what_was_changed_never_runs(image: Path, architecture: Architecture, attack: Attack) -> None:
+    here = {each.name: each for each in attacks_on(architecture)}
     if attack.name not in here:
         pytest.skip("an attack on images of another machine; to enable: make image-test-full")
     attack = here[attack.name]

@@ -7,13 +7,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from armillary.cli.device_image.build import ArchitectureName
 from armillary.cli.terminal.json_option import JsonOption
-from armillary.cli.terminal.output import Shown, noun
+from armillary.cli.terminal.output import Shown, noun, table
+
+if TYPE_CHECKING:
+    from armillary.device_image.tampering.listing import Attacks
 
 app = noun("Images of a catalog.")
 app.callback(help="Images of a catalog.")(lambda: None)
@@ -29,6 +32,13 @@ def attack(
         Path | None, typer.Option("--image", metavar="DIR", help="A built image, .image/ARCHITECTURE if not given.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same seed flips the same bits.")] = 1,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="TEXT", help="Attacks whose name contains this; repeatable. All if not given."),
+    ] = None,
+    list_alone: Annotated[
+        bool, typer.Option("--list", help="Print the attacks, what each changes and what is expected; play none.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Attack the device image on this host.
@@ -40,44 +50,69 @@ def attack(
     the first kind, one to two for each of the others. Exits with 1 if one is accepted, or if the
     machine is not attested again once what was changed was put right.
     """
+    from armillary.device_image.architecture.table import ARCHITECTURES, architecture_of  # noqa: PLC0415
     from armillary.device_image.recipe import recipe_folder  # noqa: PLC0415 - for this verb only
+    from armillary.device_image.tampering.listing import every_attack  # noqa: PLC0415
 
     built = image or recipe_folder().parent / ".image" / arch
-    found = [*_on_slots(built), *_on_device(built, seed)]
+    target = ARCHITECTURES[arch] if list_alone and image is None else architecture_of(built)
+    chosen = every_attack(target, seed).chosen(only or [])
+    if list_alone:
+        _list(chosen).show(as_json=as_json)
+        return
+    found = [*_on_slots(built, chosen), *_on_device(built, chosen)]
     accepted = sum(one["accepted"] for one in found)
     lost = sum(not one["came_back"] for one in found)
+    others = sum(not one["as_expected"] for one in found)
 
     def print_text() -> None:
-        more = f", {lost} times the machine did not come back" if lost else ""
+        more = f", {others} with another outcome than expected" if others else ""
+        more += f", {lost} times the machine did not come back" if lost else ""
         sys.stdout.write(f"{len(found)} attacks, {accepted} accepted{more}\n")
 
     Shown({"attacks": found, "accepted": accepted}, print_text, 1 if accepted or lost else 0).show(as_json=as_json)
 
 
-def _on_slots(image: Path) -> Iterator[dict[str, Any]]:
-    from armillary.device_image.attacks import play  # noqa: PLC0415 - for this verb only
+def _list(chosen: Attacks) -> Shown:
+    columns = ("name", "changes", "expected")
+    rows = [{column: getattr(each, column) for column in columns} for each in chosen.listed()]
+    return table(rows, columns, empty="No attacks.")
 
-    for outcome in play(image, within_s=WITHIN_S):
+
+def _on_slots(image: Path, chosen: Attacks) -> Iterator[dict[str, Any]]:
+    from armillary.device_image.attacks import play  # noqa: PLC0415 - for this verb only
+    from armillary.device_image.tampering.listing import comes_up  # noqa: PLC0415
+
+    expected = {each.name: each.comes_up for each in chosen.on_slots}
+    for outcome in play(image, within_s=WITHIN_S, attacks=chosen.on_slots):
         came_up = f"slot {outcome.started} came up" if outcome.started else "nothing came up"
-        _tell(outcome.seconds, accepted=outcome.accepted, said=f"{outcome.name}; {came_up}")
+        other = _other_than(comes_up(expected[outcome.name]), comes_up(outcome.started))
+        _tell(outcome.seconds, accepted=outcome.accepted, said=f"{outcome.name}; {came_up}{other}")
         yield {name: getattr(outcome, name) for name in ("name", "started", "accepted", "seconds")} | {
-            "came_back": True
+            "came_back": True,
+            "as_expected": not other,
         }
 
 
-def _on_device(image: Path, seed: int) -> Iterator[dict[str, Any]]:
+def _on_device(image: Path, chosen: Attacks) -> Iterator[dict[str, Any]]:
     from armillary.cli.device_image.attacked_device import play_on_device  # noqa: PLC0415 - for this verb only
-    from armillary.device_image.architecture.table import architecture_of  # noqa: PLC0415
-    from armillary.device_image.tampering.attacks import attacks_on_device  # noqa: PLC0415
 
-    if not architecture_of(image).has_uefi:
+    if not chosen.on_device and not chosen.by_older_os:
         return
+    expected = {each.name: each.expected for each in chosen.listed()}
     with tempfile.TemporaryDirectory(prefix="armillary-attacked-") as folder:
-        for outcome in play_on_device(image, Path(folder), attacks_on_device(seed), within_s=WITHIN_S):
+        for outcome in play_on_device(image, Path(folder), chosen, within_s=WITHIN_S):
             back = "" if outcome.came_back else "; DID NOT COME BACK"
-            _tell(outcome.seconds, accepted=outcome.accepted, said=f"{outcome.name}; {outcome.end.value}{back}")
+            other = _other_than(expected[outcome.name], outcome.end.value)
+            said = f"{outcome.name}; {outcome.end.value}{other}{back}"
+            _tell(outcome.seconds, accepted=outcome.accepted, said=said)
             kept = {name: getattr(outcome, name) for name in ("name", "accepted", "seconds", "came_back")}
-            yield kept | {"started": outcome.end.value}
+            yield kept | {"started": outcome.end.value, "as_expected": not other}
+
+
+def _other_than(expected: str, found: str) -> str:
+    """What is said where something else came of an attack."""
+    return "" if found == expected else f" (expected: {expected})"
 
 
 def _tell(seconds: float, *, accepted: bool, said: str) -> None:

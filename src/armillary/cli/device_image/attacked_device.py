@@ -9,8 +9,9 @@ from pathlib import Path
 
 from armillary.cli.device_image.trial_service import TrialService
 from armillary.device_image.architecture.table import architecture_of
-from armillary.device_image.tampering.attacks import DeviceAttack, End, Outcome
-from armillary.device_image.tampering.older_os import SLOTS_ALONE, WHOLE, OlderOs
+from armillary.device_image.tampering.attacks import End, Outcome
+from armillary.device_image.tampering.listing import Attacks
+from armillary.device_image.tampering.older_os import OlderOs
 from armillary.device_image.tampering.playing import Victim, play_all
 from armillary.device_image.virtual_machine import MachineSettings, prepare
 from armillary.errors import HostError
@@ -47,13 +48,16 @@ def attacked_device(image: Path, folder: Path, *, within_s: float) -> Iterator[t
         yield victim, service
 
 
-def play_on_device(
-    image: Path, folder: Path, attacks: tuple[DeviceAttack, ...], *, within_s: float
-) -> Iterator[Outcome]:
-    """Play attacks on a machine that is a device, and two by an older OS; each outcome as it comes."""
+def play_on_device(image: Path, folder: Path, chosen: Attacks, *, within_s: float) -> Iterator[Outcome]:
+    """Play attacks on a machine that is a device, then those by an older OS; each outcome as it comes.
+
+    The machine takes an update only where an older OS is put back afterwards.
+    """
     with attacked_device(image, folder, within_s=within_s) as (victim, service):
-        yield from play_all(victim, attacks)
+        yield from play_all(victim, chosen.on_device)
+        if not chosen.by_older_os:
+            return
         older = OlderOs(victim, lambda: service.publish_next(security_version=NEWER))
         older.take_update()
-        for name in (WHOLE, SLOTS_ALONE):
+        for name in chosen.by_older_os:
             yield older.play(name)

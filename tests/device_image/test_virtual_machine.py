@@ -3,13 +3,44 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from tests.fixtures.cores_beside import until_gone
+from tests.fixtures.processes import killed_process
 
 from armillary.cli.device_image.handed_board import board_words
-from armillary.device_image.virtual_machine import MachineSettings, prepare
-from armillary.errors import DataFolderError
+from armillary.device_image import tools, virtual_machine
+from armillary.device_image.virtual_machine import MachineSettings, prepare, running
+from armillary.errors import DataFolderError, DataFolderInUseError
+
+# A machine whose emulator is a program that does nothing: its command says its process and waits to be killed.
+SWITCHED_ON = """
+import sys
+from pathlib import Path
+from armillary.device_image import tools, virtual_machine
+
+tools.require = lambda *_: None
+virtual_machine.arguments = lambda *_: ["sleep", "600"]
+settings = virtual_machine.MachineSettings(folder=Path(sys.argv[1]), tpm=False)
+with virtual_machine.running(settings) as machine:
+    print(machine.process_id, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> MachineSettings:
+    """A machine that has been made."""
+    folder = tmp_path / "machine"
+    folder.mkdir()
+    for name in ("disk.img", "variables.fd"):
+        (folder / name).write_bytes(b"")
+    return MachineSettings(folder=folder, tpm=False)
 
 
 def test_a_folder_that_would_be_another_option_of_qemu_is_refused(tmp_path: Path) -> None:
@@ -41,3 +72,22 @@ def test_a_folder_that_cannot_be_one_is_named(tmp_path: Path) -> None:
         prepare(MachineSettings(folder=file, image=tmp_path, tpm=False))
     with pytest.raises(DataFolderError, match="file cannot be written"):
         board_words(file, "x86_64", b"{}")
+
+
+def test_a_machine_that_is_on_is_not_switched_on_again(made: MachineSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "require", lambda *_: None)
+    monkeypatch.setattr(virtual_machine, "arguments", lambda *_: ["sleep", "600"])
+    with running(made) as first:
+        with pytest.raises(DataFolderInUseError, match="machine: this machine runs already"), running(made):
+            pytest.fail("it is on twice")
+        assert first.is_on
+    with running(made) as again:
+        assert again.is_on
+
+
+def test_a_machine_goes_off_with_a_command_that_is_killed(made: MachineSettings) -> None:
+    command = [sys.executable, "-c", SWITCHED_ON, str(made.folder)]
+    with killed_process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        emulator = int(process.readline())
+        os.kill(process.pid, signal.SIGKILL)
+        until_gone(emulator)

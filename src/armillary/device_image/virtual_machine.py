@@ -11,6 +11,7 @@ reaches the host's services at 10.0.2.2, and nobody reaches it. The firmware sta
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import queue
 import re
@@ -27,9 +28,11 @@ from armillary.device_image import tools
 from armillary.device_image.architecture.hardware import HARDWARE, NO_FIRMWARE
 from armillary.device_image.uboot.enrolment import put_enrolment
 from armillary.engines.durable import not_writable
-from armillary.errors import DataFolderError, HostError, InvalidArgumentError
+from armillary.errors import DataFolderError, DataFolderInUseError, HostError, InvalidArgumentError
 
 DISK, TPM = "disk.img", "tpm"
+# Held while the machine is on.
+LOCK: Final = "machine.lock"
 ENROLMENT: Final = "opt/armillary/enrolment"
 READY: Final = "armillary: ready after"
 HOST_ADDRESS: Final = "10.0.2.2"
@@ -127,6 +130,7 @@ def running(settings: MachineSettings) -> Iterator[VirtualMachine]:
     Raises:
         HostError: a program is missing, or the TPM does not start.
         DataFolderError: there is no machine in the folder and no image to make one of.
+        DataFolderInUseError: the machine is on already, and stays so.
         InvalidArgumentError: a device is to be attached to a machine that has no place for it, or one is to be left out
             that its board has.
     """
@@ -141,14 +145,16 @@ def running(settings: MachineSettings) -> Iterator[VirtualMachine]:
             remedy="Boot it with its TPM, or another machine without one.",
         )
     tools.require(tools.MACHINE, tools.MACHINE_FOR[settings.machine])
-    prepare(settings)
-    if settings.enrolment is not None and not HARDWARE[settings.machine].has_fw_cfg:
-        put_enrolment(settings.folder / DISK, settings.enrolment)
+    _check(settings)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(alone(settings.folder, LOCK))
+        prepare(settings)
+        if settings.enrolment is not None and not HARDWARE[settings.machine].has_fw_cfg:
+            put_enrolment(settings.folder / DISK, settings.enrolment)
         socket = settings.folder / TPM / "control"
         tpm = stack.enter_context(_tpm(socket)) if settings.tpm else None
         process = subprocess.Popen(  # noqa: S603 - QEMU, with our arguments
-            arguments(settings, socket if settings.tpm else None),
+            [*tools.ends_with_us(), *arguments(settings, socket if settings.tpm else None)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -158,21 +164,33 @@ def running(settings: MachineSettings) -> Iterator[VirtualMachine]:
         yield VirtualMachine(process, tpm)
 
 
+@contextlib.contextmanager
+def alone(machine: Path, name: str) -> Iterator[None]:
+    """Hold a file of this name in a machine's folder, which is made; what was killed holds it no more.
+
+    Raises:
+        DataFolderInUseError: another start holds it.
+        DataFolderError: the folder is not writable.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            machine.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(machine / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataFolderInUseError(
+                f"{machine}: this machine runs already", remedy="End it first, or boot another one: --data."
+            ) from error
+        except OSError as error:
+            raise not_writable(machine, error) from error
+        yield
+
+
 def prepare(settings: MachineSettings) -> None:
     """Give a machine its TPM, its disk and its firmware's variables, if it has none yet; DataFolderError."""
-    if "," in str(settings.folder):
-        raise DataFolderError(
-            f"{settings.folder}: expected a folder without a comma in its path",
-            remedy="Name another one: QEMU takes what follows a comma for another option.",
-        )
-    if settings.tpm and len(os.fsencode((settings.folder / TPM / "control").absolute())) > _LONGEST_SOCKET:
-        raise DataFolderError(
-            f"{settings.folder}: expected a folder whose path has at most {_LONGEST_SOCKET - 12} bytes",
-            remedy="Name a shorter one: the socket of the machine's TPM is in it, and Linux bounds a socket's path.",
-        )
+    image, is_made = _check(settings), _is_made(settings)
     kept = HARDWARE[settings.machine].kept
-    is_made = (settings.folder / DISK).exists() and (settings.folder / kept).exists()
-    image = settings.folder if is_made else _image(settings, kept)
     try:
         settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if settings.tpm and not (settings.folder / TPM).exists():
@@ -184,6 +202,25 @@ def prepare(settings: MachineSettings) -> None:
             fresh.rename(settings.folder / DISK)
     except OSError as error:
         raise not_writable(settings.folder, error) from error
+
+
+def _check(settings: MachineSettings) -> Path:
+    """The folder with the disk that the machine starts with, its own or an image's; DataFolderError."""
+    if "," in str(settings.folder):
+        raise DataFolderError(
+            f"{settings.folder}: expected a folder without a comma in its path",
+            remedy="Name another one: QEMU takes what follows a comma for another option.",
+        )
+    if settings.tpm and len(os.fsencode((settings.folder / TPM / "control").absolute())) > _LONGEST_SOCKET:
+        raise DataFolderError(
+            f"{settings.folder}: expected a folder whose path has at most {_LONGEST_SOCKET - 12} bytes",
+            remedy="Name a shorter one: the socket of the machine's TPM is in it, and Linux bounds a socket's path.",
+        )
+    return settings.folder if _is_made(settings) else _image(settings, HARDWARE[settings.machine].kept)
+
+
+def _is_made(settings: MachineSettings) -> bool:
+    return all((settings.folder / name).exists() for name in (DISK, HARDWARE[settings.machine].kept))
 
 
 def _image(settings: MachineSettings, kept: str) -> Path:
@@ -230,6 +267,7 @@ def _tpm(socket: Path) -> Iterator[subprocess.Popen[bytes]]:
     socket.unlink(missing_ok=True)
     process = subprocess.Popen(  # noqa: S603 - swtpm, with our arguments
         [
+            *tools.ends_with_us(),
             *(shutil.which("swtpm", path=tools.PATH) or "swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder}"),
             *("--ctrl", f"type=unixio,path={socket}", "--flags", "startup-clear", "--terminate"),
         ],

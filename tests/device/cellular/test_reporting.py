@@ -11,7 +11,7 @@ import pytest
 
 from armillary.device.cellular import interface
 from armillary.device.cellular.configuration import CellularConfiguration
-from armillary.device.cellular.reporting import CellularReports, told
+from armillary.device.cellular.reporting import MOST_LEFT_OUT, CellularReports, told
 from armillary.device.cellular.states import UplinkState
 from armillary.device.cellular.status import UplinkStatus
 from armillary.device.cellular.uplink import CellularUplink
@@ -90,7 +90,7 @@ def test_every_state_is_told(uplink: CellularUplink, state: UplinkState) -> None
     assert len(endpoint.sent) == 1
 
 
-def test_a_service_of_before_is_asked_once_and_one_that_is_away_again(uplink: CellularUplink) -> None:
+def test_a_service_that_is_away_is_asked_at_the_next_check_in(uplink: CellularUplink) -> None:
     journal, entries = Journal(None, lambda: 0), list[dict[str, Any]]()
     journal.listen(entries.append)
     reports, endpoint = CellularReports(uplink, journal), Endpoint()
@@ -98,12 +98,27 @@ def test_a_service_of_before_is_asked_once_and_one_that_is_away_again(uplink: Ce
         endpoint.fault = fault
         send(reports, endpoint)
     assert (endpoint.asked, entries) == (2, [])
+
+
+def test_a_service_that_refuses_is_asked_less_and_less_until_it_takes_one(uplink: CellularUplink) -> None:
+    journal, entries = Journal(None, lambda: 0), list[dict[str, Any]]()
+    journal.listen(entries.append)
+    reports, endpoint = CellularReports(uplink, journal), Endpoint()
     endpoint.fault = NotFoundError("no such address")
-    send(reports, endpoint)
-    endpoint.fault = None
-    send(reports, endpoint)
-    assert (endpoint.asked, endpoint.sent) == (3, [])
+    asked = []
+    for _ in range(3 * MOST_LEFT_OUT):
+        before = endpoint.asked
+        send(reports, endpoint)
+        asked.append(endpoint.asked > before)
+    assert [number for number, was_asked in enumerate(asked) if was_asked] == [0, 2, 5, 10, 19, 36]
     assert [each["event"] for each in entries] == ["cellular-status-refused"]
+
+    endpoint.fault = None
+    for _ in range(MOST_LEFT_OUT):
+        send(reports, endpoint)
+    taken = len(endpoint.sent)
+    send(reports, endpoint)
+    assert (taken > 0, len(endpoint.sent)) == (True, taken + 1)
 
 
 def test_bytes_are_those_of_the_interface(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

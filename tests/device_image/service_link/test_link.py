@@ -13,7 +13,7 @@ from tests.fixtures.certificates import self_signed
 from typer.testing import CliRunner
 
 from armillary.cli.device import boot
-from armillary.device_image.service_link.link import found_link, service_link
+from armillary.device_image.service_link.link import LOCK, found_link, service_link
 from armillary.device_image.virtual_machine import MachineSettings, running
 from armillary.errors import DataFolderError, DataFolderInUseError, InvalidArgumentError
 from armillary.wire.device_image import service_link as wire
@@ -34,7 +34,7 @@ def test_tools_find_the_api_while_the_machine_serves_it_and_not_after(tmp_path: 
         assert (found[0], str(found[1]) in str(said)) == (link.url, True)
         assert ssl.PEM_cert_to_DER_cert(found[1].read_text()) == ssl.PEM_cert_to_DER_cert(pem)
     assert found_link(tmp_path / "machine") is None
-    assert list((tmp_path / "machine").iterdir()) == []
+    assert [each.name for each in (tmp_path / "machine").iterdir()] == [LOCK]
 
 
 def test_the_secret_is_another_at_each_start_and_nobody_elses(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from armillary.device_image import disk, tools, virtual_machine
+from armillary.device_image.architecture.hardware import HARDWARE
 from armillary.device_image.tools import run
+from armillary.device_image.uboot import enrolment
 from armillary.device_image.uboot.enrolment import put_enrolment
 from armillary.device_image.virtual_machine import MachineSettings, running
 from armillary.errors import HostError
@@ -51,6 +53,37 @@ def test_it_is_put_once_and_another_one_takes_its_place(whole: Path, tmp_path: P
     run(["e2fsck", "-f", "-n", f"{whole}?offset={2 * (1 << 20)}"])
 
 
+def test_a_machine_that_was_cut_off_is_told_another_one(whole: Path, tmp_path: Path) -> None:
+    """Its file system's journal is recovered first; nothing is left beside the disk."""
+    data = f"{whole}?offset={2 * (1 << 20)}"
+    run(["debugfs", "-w", "-R", "feature needs_recovery", data])
+    assert b"needs_recovery" in run(["debugfs", "-R", "features", data])
+    told = tmp_path / "told.json"
+    told.write_text('{"token": "1"}')
+    before = sorted(each.name for each in tmp_path.iterdir())
+    put_enrolment(whole, told)
+    assert kept(whole) == '{"token": "1"}'
+    assert b"needs_recovery" not in run(["debugfs", "-R", "features", data])
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted([*before, "enrolment.put"])
+    run(["e2fsck", "-f", "-n", data])
+
+
+def test_a_disk_stays_as_it_is_where_the_file_is_not_put(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "told.json"
+    told.write_text("{}")
+    before, names = whole.read_bytes(), sorted(tmp_path.iterdir())
+
+    def fails(*_: object) -> None:
+        raise HostError("debugfs failed")
+
+    monkeypatch.setattr(enrolment, "_write", fails)
+    with pytest.raises(HostError, match="debugfs failed"):
+        put_enrolment(whole, told)
+    assert (whole.read_bytes(), sorted(tmp_path.iterdir())) == (before, names)
+
+
 def test_a_data_partition_that_is_none_is_said(whole: Path, tmp_path: Path) -> None:
     with whole.open("r+b") as file:
         os.pwrite(file.fileno(), bytes(1 << 20), 2 * (1 << 20))
@@ -72,7 +105,8 @@ def test_it_is_put_before_a_machine_is_switched_on_that_takes_no_file(
         return ["true"]
 
     monkeypatch.setattr(tools, "require", lambda *_: None)
-    monkeypatch.setattr(virtual_machine, "prepare", lambda _: None)
+    for name in (virtual_machine.DISK, HARDWARE[machine].kept):
+        (tmp_path / name).touch()
     monkeypatch.setattr(virtual_machine, "put_enrolment", lambda *given: done.append(given))
     settings = MachineSettings(folder=tmp_path, machine=machine, enrolment=tmp_path / "told.json", tpm=False)
     words = virtual_machine.arguments(settings, None)

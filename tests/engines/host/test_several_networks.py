@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from armillary.engines.host import name_servers
+from armillary.engines.host import addressing, name_servers
 from armillary.engines.host.addressing import ETHERNET_METRIC, MODEM_METRIC, WIFI_METRIC
 
 # In a network of its own: two pairs of interfaces, whose other ends stand for cables.
@@ -51,6 +51,15 @@ addressing.forget_address("eth")
 addressing.forget_address("eth")
 leads_out("wlan")
 """
+
+
+def test_a_network_that_claims_half_of_the_internet_is_not_joined() -> None:
+    """Its route would be narrower than Ethernet's way to everywhere, and taken before it."""
+    for mask in ("128.0.0.0", "192.0.0.0", "254.0.0.0", "0.0.0.0"):
+        with pytest.raises(OSError, match=f"mask 255.0.0.0 or a narrower one, got {mask}"):
+            addressing.set_address("nobody", IPv4Address("198.51.100.7"), IPv4Address(mask))
+    with pytest.raises(OSError, match=r"No such device|not permitted"):  # the control: the kernel is asked
+        addressing.set_address("nobody", IPv4Address("10.0.0.7"), addressing.WIDEST_MASK)
 
 
 def test_ethernet_leads_out_before_wifi_while_its_cable_is_in() -> None:

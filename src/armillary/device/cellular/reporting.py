@@ -33,25 +33,35 @@ class StatusEndpoint(Protocol):
         """Send a status. Raises as ``device/checkin/endpoint.py``."""
 
 
+# After refusals in a row 1, 2, 4, ... check-ins are left out, at most so many: devices check in once a day or oftener,
+# so a service that was updated hears of the modem within weeks, and one that was not costs next to nothing.
+MOST_LEFT_OUT: Final = 16
+
+
 class CellularReports:
-    """Of one boot; a service that refuses one is asked no more."""
+    """Of one boot; a service that refuses one is asked again, after more and more check-ins."""
 
     def __init__(self, uplink: CellularUplink, journal: Journal) -> None:
         self._uplink = uplink
         self._journal = journal
-        self._is_taken = True
+        self._pause = 0  # check-ins that are left out after a refusal
+        self._left = 0  # of them, still to come
 
     async def send(self, endpoint: StatusEndpoint) -> None:
         """Say what is so now."""
-        if not self._is_taken:
+        if self._left:
+            self._left -= 1
             return
         try:
             await endpoint.send_cellular_status(encode_status(told(self._uplink)))
         except (RateLimitedError, ServiceUnreachableError):
             return
         except ArmillaryError as error:  # a service of before has no such address
-            self._is_taken = False
-            self._journal.write("cellular-status-refused", code=error.code, reason=error.message)
+            if not self._pause:
+                self._journal.write("cellular-status-refused", code=error.code, reason=error.message)
+            self._pause = self._left = min(2 * self._pause or 1, MOST_LEFT_OUT)
+        else:
+            self._pause = 0
 
 
 def told(uplink: CellularUplink) -> CellularStatus:

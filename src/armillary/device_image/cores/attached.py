@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,7 +34,7 @@ def attached_cores(number: int) -> Iterator[tuple[str, ...]]:
     with tempfile.TemporaryDirectory(prefix="armillary-cores-") as folder, contextlib.ExitStack() as stack:
         process = subprocess.Popen(  # noqa: S603 - our own module; it ends with this process
             [
-                *(shutil.which("setpriv", path=tools.PATH) or "setpriv", "--pdeathsig", "TERM"),
+                *tools.ends_with_us("TERM"),
                 *(sys.executable, "-m", "armillary.device_image.cores", folder, str(number)),
             ],
             stdin=subprocess.DEVNULL,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import secrets
@@ -21,12 +20,15 @@ from pathlib import Path
 from typing import Final
 
 from armillary.device_image.service_link.door import HOST, Door
+from armillary.device_image.virtual_machine import alone
 from armillary.engines.durable import not_writable, write_file
-from armillary.errors import DataFolderInUseError, WireError
+from armillary.errors import WireError
 from armillary.wire.device_image import service_link as wire
 
 FOLDER: Final = "service-link"
 LINK, CERTIFICATE, SECRET = "link.json", "ca.pem", "secret"
+# In the machine's folder: a second start must not take the link from the first.
+LOCK: Final = "service-link.lock"
 
 
 class ServiceLink:
@@ -64,7 +66,7 @@ def service_link(machine: Path) -> Iterator[ServiceLink]:
     """
     folder = machine.absolute() / FOLDER
     secret = secrets.token_bytes(wire.SECRET_BYTES)
-    with _alone(machine):
+    with alone(machine, LOCK):
         _begin(folder, secret)
         forwarded = _free_port()
         door = Door(forwarded, secret)
@@ -73,24 +75,6 @@ def service_link(machine: Path) -> Iterator[ServiceLink]:
         finally:
             door.close()
             shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _alone(machine: Path) -> Iterator[None]:
-    """Hold the machine's folder: a second start must not take the link from the first."""
-    with contextlib.ExitStack() as stack:
-        try:
-            machine.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(machine, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            stack.callback(os.close, descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataFolderInUseError(
-                f"{machine}: this machine runs already", remedy="End it first, or boot another one: --data."
-            ) from error
-        except OSError as error:
-            raise not_writable(machine, error) from error
-        yield
 
 
 def _begin(folder: Path, secret: bytes) -> None:

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import tempfile
 from pathlib import Path
 from typing import Final
 
-from armillary.device_image.disk import DATA, ENROLMENT_FILE
+from armillary.device_image.disk import DATA, ENROLMENT_FILE, MEBIBYTE
 from armillary.device_image.tools import run
 from armillary.engines.flash.os_disk import read_partitions
 from armillary.wire.disk.gpt import SECTOR_BYTES
@@ -19,6 +21,8 @@ PUT: Final = "enrolment.put"
 def put_enrolment(disk: Path, enrolment: Path) -> None:
     """Put a file onto the data partition, unless that very file was put there before; the machine has to be off.
 
+    The disk is replaced by one with the file on it, or stays as it is.
+
     Raises:
         HostError: the file system is damaged, or a program is missing.
         DataFolderError: the disk has no partition table.
@@ -27,8 +31,31 @@ def put_enrolment(disk: Path, enrolment: Path) -> None:
     if told.is_file() and told.read_text("ascii") == digest:
         return
     (data,) = (each for each in read_partitions(disk) if each.name == DATA)
-    place = f"{disk}?offset={data.first_lba * SECTOR_BYTES}"
-    run(["e2fsck", "-p", "-E", "journal_only", place])  # what a machine that was switched off left to be done
-    run(["debugfs", "-w", "-R", f"rm {ENROLMENT_FILE}", place])
-    run(["debugfs", "-w", "-R", f"write {enrolment.absolute()} {ENROLMENT_FILE}", place])
+    place, size = data.first_lba * SECTOR_BYTES, data.sectors * SECTOR_BYTES
+    with tempfile.TemporaryDirectory(dir=disk.parent, prefix="enrolment-") as folder:
+        # Programs of ext4 do not find a file system inside a disk again once they have recovered its journal.
+        fresh, alone = Path(folder) / disk.name, Path(folder) / DATA
+        run(["cp", "--sparse=always", disk, fresh])
+        with fresh.open("r+b") as whole, alone.open("w+b") as part:
+            part.truncate(size)
+            _copy_changed(whole.fileno(), place, part.fileno(), 0, size)
+            _write(alone, enrolment)
+            _copy_changed(part.fileno(), 0, whole.fileno(), place, size)
+            os.fsync(whole.fileno())
+        fresh.rename(disk)
     told.write_text(digest, "ascii")
+
+
+def _write(data: Path, enrolment: Path) -> None:
+    """Put a file into a file system, and what was left to be done when the machine was switched off is done."""
+    run(["e2fsck", "-p", "-E", "journal_only", data])
+    run(["debugfs", "-w", "-R", f"rm {ENROLMENT_FILE}", data])
+    run(["debugfs", "-w", "-R", f"write {enrolment.absolute()} {ENROLMENT_FILE}", data])
+
+
+def _copy_changed(source: int, begin: int, target: int, to: int, size: int) -> None:
+    """Copy what is another there: holes stay holes."""
+    for at in range(0, size, MEBIBYTE):
+        block = os.pread(source, min(MEBIBYTE, size - at), begin + at)
+        if os.pread(target, len(block), to + at) != block:
+            os.pwrite(target, block, to + at)

@@ -21,6 +21,9 @@ from typing import Final
 ETHERNET_METRIC: Final = 100
 WIFI_METRIC: Final = 600
 MODEM_METRIC: Final = 700
+# The largest private network (RFC 1918) has it. A network that claims more would take packets for half of the internet
+# away from a better one, whatever the metrics say: the kernel takes the narrower route.
+WIDEST_MASK: Final = IPv4Address("255.0.0.0")
 LOST_LINKS: Final = Path("/proc/sys/net/ipv4/conf/all/ignore_routes_with_linkdown")
 _GET_FLAGS, _SET_FLAGS, _SET_ADDRESS, _SET_MASK, _ADD_ROUTE = 0x8913, 0x8914, 0x8916, 0x891C, 0x890B
 _SET_NAME: Final = 0x8923
@@ -47,7 +50,12 @@ def rename(interface: str, name: str) -> None:
 
 
 def set_address(interface: str, address: IPv4Address, mask: IPv4Address) -> None:
-    """Give an interface its address; OSError where there is none of this name, or the process may not."""
+    """Give an interface its address.
+
+    Raises OSError: there is no interface of this name, the process may not, or the mask is wider than ``WIDEST_MASK``.
+    """
+    if mask < WIDEST_MASK:
+        raise OSError(errno.EINVAL, f"expected a network with mask {WIDEST_MASK} or a narrower one, got {mask}")
     name = interface.encode()
     with closing(_control()) as control:
         fcntl.ioctl(control, _SET_ADDRESS, struct.pack("16s16s", name, _socket_address(address)))

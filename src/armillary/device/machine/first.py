@@ -37,6 +37,8 @@ EFI: Final = "/sys/firmware/efi"
 FIRMWARE_LOG: Final = "/sys/kernel/security/tpm0/binary_bios_measurements"
 GROUPS: Final = "/sys/fs/cgroup/cgroup.subtree_control"
 SECURE_BOOT: Final = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+SECURE_BOOT_TRIES: Final = 3
+_SECURE_BOOT: Final = {b"\x00": "off", b"\x01": "on"}
 UBOOT_VERSION: Final = "/proc/device-tree/chosen/u-boot,version"
 START: Final = "armillary.device.machine.start"
 PROGRAM: Final = "armillary.device.machine.program"
@@ -258,14 +260,25 @@ def started_by() -> str:
     """What is known of who started the kernel. U-Boot says that it did; that it verified, nobody can ask it."""
     if os.path.exists(UBOOT_VERSION):  # noqa: PTH110 - pathlib costs a start
         return "started by U-Boot"
-    return f"secure boot {'on' if secure_boot() else 'off'}"
+    return secure_boot()
 
 
-def secure_boot() -> bool:
-    """Whether the firmware says that it starts only what is signed."""
-    with contextlib.suppress(OSError), open(SECURE_BOOT, "rb") as file:  # noqa: PTH123 - pathlib costs a start
-        return file.read()[4:] == b"\x01"
-    return False
+def secure_boot() -> str:
+    """Whether the firmware says that it starts only what is signed; it may fail to answer once, on a busy host."""
+    reason = ""
+    for _ in range(SECURE_BOOT_TRIES):
+        try:
+            with open(SECURE_BOOT, "rb") as file:  # noqa: PTH123 - pathlib costs a start
+                value = file.read()[4:]  # behind the variable's attributes
+        except FileNotFoundError:
+            return "secure boot not known: the firmware has no such variable"
+        except OSError as error:
+            reason = error.strerror or str(error)
+        else:
+            if value in _SECURE_BOOT:
+                return f"secure boot {_SECURE_BOOT[value]}"
+            reason = f"{len(value)} bytes"
+    return f"secure boot not known: {reason}"
 
 
 def tpm_there() -> str:

@@ -87,6 +87,49 @@ def test_a_command_line_that_names_no_slot_is_refused(uboot: PretendedUBoot, lin
         uboot.slots().booted()
 
 
+def test_both_copies_damaged_are_told_at_the_start_that_they_cost_and_no_other(uboot: PretendedUBoot) -> None:
+    told = []
+
+    def start() -> None:
+        uboot.start(lambda _: Start.RUNS)
+        told.append(uboot.slots().was_begun_anew())
+        uboot.slots().start_next("a", settled="a")
+
+    start()  # a new disk
+    start()
+    uboot.spoil(0)
+    start()
+    uboot.spoil(1)
+    start()
+    assert told == [False] * 4
+    uboot.spoil(0, 1)
+    start()
+    start()
+    assert told == [False] * 4 + [True, False]
+    uboot.node.unlink()
+    assert not uboot.slots().was_begun_anew()
+
+
+def test_the_sentence_about_both_copies_is_handed_on(tmp_path: Path) -> None:
+    made = disk.layout(has_uboot=True)
+    path = tmp_path / "mmcblk0"
+    with path.open("wb") as file:
+        file.write(encode_tables(made)[0])
+        file.truncate(made.sectors * SECTOR_BYTES)
+    node = tmp_path / f"mmcblk0p{made.partition(uboot_slots.PARTITION).number}"
+    for damaged in (True, False):
+        uboot = PretendedUBoot(tmp_path)
+        uboot.save({})
+        uboot.save({})
+        if damaged:
+            uboot.spoil(0, 1)
+        uboot.start(lambda _: Start.RUNS)
+        uboot.node.replace(node)
+        told: list[str] = []
+        open_os_disk(path, (disk.STARTED, disk.ROOT), lost=told.append)
+        assert told == ([uboot_slots.BEGUN_ANEW] if damaged else [])
+
+
 def test_a_disk_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(HostError, match=f"{tmp_path}: "):
         UBootSlots(tmp_path, COMMAND_LINE).start_next("a", settled="a")

@@ -57,7 +57,8 @@ def open_os_disk(
 ) -> OsDisk:
     """Open the slots of a chip's boot components on ``disk``; UEFI or U-Boot starts the first component.
 
-    ``lost`` gets a sentence for each boot entry of UEFI firmware that was missing and is made again.
+    ``lost`` gets a sentence for each boot entry of UEFI firmware that was missing and is made again, and one where
+    U-Boot found both copies of its environment damaged.
 
     Raises:
         DataFolderError: the disk cannot be read, has no partition table, or lacks a slot.
@@ -75,7 +76,10 @@ def open_os_disk(
             nodes[os_region(component, slot)] = partition_node(disk, partitions[name].number)
     if uboot_slots.PARTITION in partitions:
         environment = partition_node(disk, partitions[uboot_slots.PARTITION].number)
-        return OsDisk(nodes, UBootSlots(environment), components[0])
+        slots = UBootSlots(environment)
+        if slots.was_begun_anew():
+            lost(uboot_slots.BEGUN_ANEW)
+        return OsDisk(nodes, slots, components[0])
     started = {slot: partitions[slot_partition(components[0], slot)] for slot in SLOTS}
     return OsDisk(nodes, EfiBootSlots(started, lost=lost), components[0])
 

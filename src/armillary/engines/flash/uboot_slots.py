@@ -27,6 +27,9 @@ COMMAND_LINE: Final = Path("/proc/cmdline")
 PARTITION: Final = "uboot-environment"
 SECOND_COPY_BYTES: Final = 0x80000
 NEXT, ORDER = "boot_next", "boot_order"
+BEGUN_ANEW: Final = (
+    "both copies of U-Boot's environment were damaged: it started slot a, and wrote the environment anew"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +49,20 @@ class UBootSlots:
             )
         return slot
 
+    def was_begun_anew(self) -> bool:
+        """Whether U-Boot found no whole copy of its environment at this start; False as well if it cannot be read."""
+        try:
+            with self.node.open("rb", buffering=0) as disk:
+                return uboot_environment.was_begun_anew(*_copies(disk.fileno()))
+        except OSError:
+            return False  # whoever writes it says why
+
     def start_next(self, slot: str, *, settled: str) -> None:
         """See :class:`~armillary.engines.flash.boot_slots.BootSlots`. A cut leaves what was next before."""
         wanted = {NEXT: slot, ORDER: f"{settled} {other_slot(settled)}"}
         try:
             with self.node.open("r+b", buffering=0) as disk:
-                copies = [os.pread(disk.fileno(), COPY_BYTES, place) for place in (0, SECOND_COPY_BYTES)]
-                found = uboot_environment.newest(*copies)
+                found = uboot_environment.newest(*_copies(disk.fileno()))
                 number, copy = (1, Copy(uboot_environment.LAST_FLAG, {})) if found is None else found
                 if wanted.items() <= copy.variables.items():  # the flash wears out
                     return
@@ -64,3 +74,7 @@ class UBootSlots:
                 f"{self.node}: {error.strerror or error}",
                 remedy="The disk with U-Boot's environment cannot be written: look whether it is failing.",
             ) from error
+
+
+def _copies(disk: int) -> tuple[bytes, bytes]:
+    return os.pread(disk, COPY_BYTES, 0), os.pread(disk, COPY_BYTES, SECOND_COPY_BYTES)

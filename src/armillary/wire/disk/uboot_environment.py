@@ -24,6 +24,7 @@ from armillary.errors import WireError
 # that are built in as well.
 COPY_BYTES: Final = 0x2000
 LAST_FLAG: Final = 255
+FIRST_FLAG: Final = 1  # of the copy that U-Boot writes where it has found none
 
 _WHAT: Final = "uboot-environment"
 _HEAD: Final = struct.Struct("<IB")
@@ -81,6 +82,22 @@ def newest(first: bytes, second: bytes) -> tuple[int, Copy] | None:
         return next(iter(found.items()), None)
     number = 1 if _follows(found[1].flag, found[0].flag) else 0
     return number, found[number]
+
+
+def was_begun_anew(first: bytes, second: bytes) -> bool:
+    """Whether U-Boot found no copy and wrote one since: that one has the first flag, and the other is damaged.
+
+    A new disk is none of these: its other copy has never been written. Nor is what U-Boot has written twice since.
+    """
+    found = newest(first, second)
+    if found is None or found[1].flag != FIRST_FLAG:
+        return False
+    other = (second, first)[found[0]]
+    try:
+        decode_copy(other)
+    except WireError:
+        return any(other)
+    return False
 
 
 def next_flag(flag: int) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.fixtures.cores_beside import until_gone
 from tests.fixtures.processes import killed_process
+from tests.fixtures.waiting import wait_until
 
 from armillary.cli.device_image.handed_board import board_words
 from armillary.device_image import tools, virtual_machine
@@ -89,5 +90,21 @@ def test_a_machine_goes_off_with_a_command_that_is_killed(made: MachineSettings)
     command = [sys.executable, "-c", SWITCHED_ON, str(made.folder)]
     with killed_process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         emulator = int(process.readline())
+        command_line = Path(f"/proc/{emulator}/cmdline")
+        wait_until(lambda: command_line.read_bytes().startswith(b"sleep"), "the emulator runs")
         os.kill(process.pid, signal.SIGKILL)
         until_gone(emulator)
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_all_that_a_machine_said_is_there_once_it_is_off(
+    made: MachineSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while lines are read, in a thread: no end of a machine cuts a read short."""
+    monkeypatch.setattr(tools, "require", lambda *_: None)
+    monkeypatch.setattr(virtual_machine, "arguments", lambda *_: ["yes", "a line"])
+    for _ in range(20):
+        with running(made) as machine:
+            assert next(machine.lines(within_s=60)) == "a line"
+        assert not machine.is_on
+        assert list(machine.lines(within_s=60))[-1].startswith("a")

@@ -91,7 +91,14 @@ MACHINE_FOR: Final = {
 
 
 def end_process(process: subprocess.Popen[bytes], *, within_s: float) -> None:
-    """End a process of ours, kindly and after so many seconds not."""
+    """End a process of ours, kindly and after so many seconds not; nobody reads what it said."""
+    stop_process(process, within_s=within_s)
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def stop_process(process: subprocess.Popen[bytes], *, within_s: float) -> None:
+    """The same, for a process whose output is read by a thread, up to its end."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -99,8 +106,6 @@ def end_process(process: subprocess.Popen[bytes], *, within_s: float) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
 
 
 def ends_with_us(signal: str = "KILL") -> tuple[str, ...]:

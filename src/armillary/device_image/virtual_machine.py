@@ -97,6 +97,11 @@ class VirtualMachine:
         self.break_tpm()
         self._process.wait()
 
+    def end(self) -> None:
+        """Switch it off if it is on, and have all that it said."""
+        tools.stop_process(self._process, within_s=_END_WITHIN_S)
+        self._reader.join()
+
     def break_tpm(self) -> None:
         """End the TPM while the machine runs: it answers nothing from now on."""
         if self._tpm is not None:
@@ -116,10 +121,11 @@ class VirtualMachine:
     def _read(self) -> None:
         if self._process.stdout is None:
             raise ValueError("a machine without a serial port")
-        for line in self._process.stdout:
-            text = _CONTROL.sub("", line.decode("utf-8", "replace")).rstrip()
-            if text:
-                self._lines.put(text)
+        with self._process.stdout as said:  # closed by who reads it: closing does not end a read of another thread
+            for line in said:
+                text = _CONTROL.sub("", line.decode("utf-8", "replace")).rstrip()
+                if text:
+                    self._lines.put(text)
         self._lines.put(None)
 
 
@@ -160,8 +166,9 @@ def running(settings: MachineSettings) -> Iterator[VirtualMachine]:
             stderr=subprocess.STDOUT,
             preexec_fn=tools.lower_priority,  # noqa: PLW1509 - os.nice alone
         )
-        stack.callback(tools.end_process, process, within_s=_END_WITHIN_S)
-        yield VirtualMachine(process, tpm)
+        machine = VirtualMachine(process, tpm)
+        stack.callback(machine.end)
+        yield machine
 
 
 @contextlib.contextmanager

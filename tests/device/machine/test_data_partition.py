@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from armillary.device.machine import data_partition, enrolling, first, kernel_calls, program
-from armillary.device.machine.data_partition import has_errors, keep_reserve, mount_data, repair
+from armillary.device.machine.data_partition import has_errors, keep_reserve, lies_over, mount_data, repair
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.boot_slots import EfiBootSlots
 from armillary.engines.flash.os_disk import OsDisk
@@ -73,6 +73,50 @@ def test_one_that_the_kernel_refuses_is_repaired_and_tried_again(node: Path, mon
 
     monkeypatch.setattr(kernel_calls, "mount", mount)
     assert "Structure needs cleaning" in mount_data(str(node), "/data", alive=lambda: None)
+
+
+def partitions(folder: Path, monkeypatch: pytest.MonkeyPatch, **places: tuple[int, int]) -> None:
+    """What the kernel says of the partitions of one disk: begin and size of each, in sectors."""
+    disk = folder / "devices/vda"
+    for name, (begin, size) in places.items():
+        (disk / name).mkdir(parents=True)
+        (disk / name / "partition").write_text(name[-1])
+        (disk / name / "start").write_text(f"{begin}\n")
+        (disk / name / "size").write_text(f"{size}\n")
+        (folder / name).symlink_to(disk / name)
+    (disk / "queue").mkdir()
+    monkeypatch.setattr(data_partition, "_PARTITIONS", str(folder))
+
+
+@pytest.mark.parametrize(
+    ("begin", "size", "other"),
+    [
+        (200, 50, ""),
+        (50, 50, ""),
+        (199, 50, "/dev/vda1"),
+        (50, 51, "/dev/vda1"),
+        (120, 10, "/dev/vda1"),
+        (0, 300, "/dev/vda1"),
+    ],
+)
+def test_one_that_has_sectors_of_another_one_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: int, size: int, other: str
+) -> None:
+    partitions(tmp_path, monkeypatch, vda1=(100, 100), vda2=(400, 100), vda5=(begin, size))
+    assert lies_over("/dev/vda5") == other
+    assert lies_over("/dev/vdz9") == ""
+
+
+def test_one_that_lies_over_another_one_is_neither_mounted_nor_repaired(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    partitions(tmp_path, monkeypatch, vda2=(100, 100), vda5=(100, 300))
+    monkeypatch.setattr(kernel_calls, "mount", lambda *_: done.append("mounted"))
+    monkeypatch.setattr(data_partition, "repair", lambda *_: done.append("repaired"))
+    with pytest.raises(OSError, match="it lies over /dev/vda2, by the partition table"):
+        mount_data("/dev/vda5", "/data", alive=lambda: None)
+    assert done == []
 
 
 def test_one_that_is_no_file_system_any_more_is_not_repaired(node: Path) -> None:

@@ -4,11 +4,16 @@
 The kernel plays the journal back by itself after a power cut. A file system with an error that the kernel noted, or
 that does not mount, is given to ``e2fsck -y``, which takes a copy of the superblock where the first is damaged. What it
 could not save is gone; what is left is judged where it is read (records by checksum, packages by signature).
+
+A partition that lies over another one of its disk is neither mounted nor repaired: nobody signs a partition table, and
+what would be written to the one would be in the other. Seen in QEMU: with a table that says that the data begin where a
+slot does, e2fsck found a copy of the superblock, and wrote all over the slot and the data.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import struct
 import time
@@ -28,6 +33,8 @@ _NEEDED_BYTES: Final = 20 << 20
 _STATE_AT: Final = 1024 + 0x38
 _STATE: Final = struct.Struct("<HH")
 _MAGIC, _HAS_ERRORS = 0xEF53, 2
+# Partitions of all disks by name, each below its disk; begin and size are in sectors (Linux, ABI/testing/sysfs-block).
+_PARTITIONS: Final = "/sys/class/block"
 # A check of 512 MB takes seconds; a flash that is failing takes longer, and the device does not wait for ever.
 _REPAIR_WITHIN_S: Final = 600.0
 # e2fsck(8): 0 nothing to do, 1 and 2 all errors are corrected.
@@ -38,8 +45,10 @@ def mount_data(node: str, target: str, *, alive: Callable[[], None]) -> str:
     """Mount it; returns a sentence on what was damaged, empty if nothing was. ``alive`` is called while it is repaired.
 
     Raises:
-        OSError: it does not mount, repaired or not.
+        OSError: it does not mount, repaired or not, or lies over another partition.
     """
+    if other := lies_over(node):
+        raise OSError(errno.EUCLEAN, f"it lies over {other}, by the partition table")
     damaged = has_errors(node)
     if not damaged:
         try:
@@ -80,6 +89,33 @@ def keep_reserve(target: str) -> str:
 def _free(target: str) -> int:
     found = os.statvfs(target)
     return found.f_bfree * found.f_frsize
+
+
+def lies_over(node: str) -> str:
+    """Another partition of its disk that has sectors of this one, as the kernel knows them; empty if there is none."""
+    name = node.rpartition("/")[2]
+    here = os.path.realpath(f"{_PARTITIONS}/{name}")
+    disk = here.rpartition("/")[0]
+    if not os.path.exists(f"{here}/partition"):  # noqa: PTH110 - pathlib costs a start
+        return ""  # a whole disk, or a file
+    begin, end = _sectors(here)
+    for other in sorted(os.listdir(disk)):  # noqa: PTH208 - as above
+        if other != name and os.path.exists(f"{disk}/{other}/partition"):  # noqa: PTH110 - as above
+            other_begin, other_end = _sectors(f"{disk}/{other}")
+            if begin < other_end and other_begin < end:
+                return f"/dev/{other}"
+    return ""
+
+
+def _sectors(partition: str) -> tuple[int, int]:
+    """Where it begins, and the sector behind it."""
+    begin, size = _number(f"{partition}/start"), _number(f"{partition}/size")
+    return begin, begin + size
+
+
+def _number(path: str) -> int:
+    with open(path, encoding="ascii") as file:  # noqa: PTH123 - pathlib costs a start
+        return int(file.read())
 
 
 def has_errors(node: str) -> str:

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from tests.fixtures.variable_store import store, variable
 
+from armillary.device_image.architecture.hardware import HARDWARE
 from armillary.device_image.disk import DATA, ROOT, STARTED, layout
 from armillary.device_image.tampering import tables, variables
+from armillary.device_image.tampering.attacks import attacks_on_device
 from armillary.device_image.tampering.tables import Tables
 from armillary.engines.flash.os_disk import read_partitions, slot_partition
 from armillary.errors import DataFolderError, InvalidArgumentError
@@ -98,15 +100,28 @@ def test_tables_that_contradict_the_disk_are_whole(tmp_path: Path) -> None:
     assert equal[f"3 {slot_partition(STARTED, 'b')}"].guid == started.guid
 
 
-def test_somebody_elses_partition_comes_first_and_lies_behind_ours(tmp_path: Path) -> None:
-    name = slot_partition(STARTED, "a")
-    found = partitions_of(tmp_path, tables.foreign_first(name)(LAYOUT, WHOLE))
-    assert found[f"1 {name}"].guid == found[f"6 {name}"].guid == LAYOUT.partition(name).guid
+@pytest.mark.parametrize(("component", "number"), [(STARTED, 1), (ROOT, 2)])
+def test_somebody_elses_partition_takes_the_place_of_ours_and_lies_behind_all(
+    tmp_path: Path, component: str, number: int
+) -> None:
+    name = slot_partition(component, "a")
+    found = partitions_of(tmp_path, tables.foreign_instead(name)(LAYOUT, WHOLE))
+    assert found[f"{number} {name}"].guid == found[f"6 {name}"].guid == LAYOUT.partition(name).guid
     ends = max(each.first_lba + each.sectors for each in LAYOUT.partitions)
-    assert found[f"1 {name}"].first_lba == tables.foreign_place(LAYOUT) == ends
+    assert found[f"{number} {name}"].first_lba == tables.foreign_place(LAYOUT) == ends
     assert found[f"6 {name}"].first_lba == LAYOUT.partition(name).first_lba
+    others = {each.name: each for each in LAYOUT.partitions if each.name != name}
+    assert {each.name: each for each in found.values() if each.name != name} == others
     if shutil.which("sgdisk", path="/usr/sbin:/usr/bin"):
         said = subprocess.run(
             ["/usr/sbin/sgdisk", "-v", tmp_path / "disk"], capture_output=True, text=True, check=False
         )
         assert "No problems found" in said.stdout, said.stdout
+
+
+def test_a_strangers_root_is_accepted_by_the_number_that_it_has(tmp_path: Path) -> None:
+    (attack,) = [each for each in attacks_on_device(1) if "a stranger's root" in each.name]
+    assert attack.table is not None
+    found = partitions_of(tmp_path, attack.table(LAYOUT, WHOLE))
+    (number,) = [each.number for each in found.values() if each.first_lba == tables.foreign_place(LAYOUT)]
+    assert attack.ran == (f"verified root from {HARDWARE['x86_64'].partitions}{number}",)

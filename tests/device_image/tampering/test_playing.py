@@ -16,7 +16,7 @@ from armillary.device_image.architecture.table import X86_64
 from armillary.device_image.tampering import playing
 from armillary.device_image.tampering.attacks import DeviceAttack, End, attacks_on_device, is_accepted
 from armillary.device_image.tampering.playing import Victim, play_all
-from armillary.device_image.tampering.tables import foreign_first, foreign_place
+from armillary.device_image.tampering.tables import foreign_instead, foreign_place
 from armillary.device_image.virtual_machine import DISK, MachineSettings
 from armillary.errors import HostError
 from armillary.wire.disk.gpt import SECTOR_BYTES
@@ -99,6 +99,35 @@ def test_a_machine_that_stays_away_is_said(settings: MachineSettings, monkeypatc
     assert (outcome.accepted, outcome.end, outcome.came_back) == (False, End.NOTHING, False)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "BdsDxe: No bootable option or device was found.",
+        "!!!! X64 Exception Type - 06(#UD - Invalid Opcode)  CPU Apic ID - 00000000 !!!!",
+        "Synchronous Exception at 0x000000005F9E1A2C",
+        "armillary: the device does not start: unified-kernel-image (5)",
+    ],
+)
+def test_a_machine_that_has_said_its_last_is_not_waited_for(
+    settings: MachineSettings, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    end, lines = victim(settings, monkeypatch, lambda _: ["begins", line, ATTESTED]).start()
+    assert (end, lines) == (End.NOTHING, ("begins", line))
+
+
+def test_a_machine_is_put_right_though_an_attack_breaks_off(
+    settings: MachineSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def says(_: Path) -> list[str]:
+        raise HostError("swtpm does not start")
+
+    attacked = victim(settings, monkeypatch, says)
+    attacked.keep()
+    with pytest.raises(HostError, match="swtpm does not start"):
+        attacked.play(ATTACK)
+    assert (settings.folder / VARIABLES).read_bytes() == GOOD
+
+
 def test_nothing_is_said_of_a_machine_that_was_not_attested_before(
     settings: MachineSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,7 +151,11 @@ def test_the_disk_is_put_right_but_for_its_data(settings: MachineSettings, monke
         return [ATTESTED]
 
     attack = DeviceAttack(
-        "x", End.ATTESTED, table=foreign_first("root-fs-a"), foreign=lambda _: b"foreign", ran=("verified root from x",)
+        "x",
+        End.ATTESTED,
+        table=foreign_instead("root-fs-a"),
+        foreign=lambda _: b"foreign",
+        ran=("verified root from x",),
     )
     (outcome,) = play_all(victim(settings, monkeypatch, says), [attack])
     assert not outcome.accepted

@@ -96,15 +96,15 @@ def _on_variables(seed: int) -> tuple[DeviceAttack, ...]:
         keys("db", End.NOTHING),
         keys("dbx"),
         DeviceAttack(
-            "variables: bits of the store's header", End.NOT_ATTESTED, lambda store, _: volume(store), is_believed=True
+            "variables: bits of the store's header", End.NOTHING, lambda store, _: volume(store), is_believed=True
         ),
-        DeviceAttack("variables: erased from db on", End.NOT_ATTESTED, lambda store, _: cut(store), is_believed=True),
+        DeviceAttack("variables: erased from db on", End.NOTHING, lambda store, _: cut(store), is_believed=True),
         DeviceAttack("variables: none, Secure Boot in setup mode", End.NOT_ATTESTED, _empty, is_believed=True),
         DeviceAttack(
             "variables: none, an unsigned kernel of a stranger",
             End.NOT_ATTESTED,
             _empty,
-            tables.foreign_first(slot_partition(STARTED, "a")),
+            tables.foreign_instead(slot_partition(STARTED, "a")),
             _strange_unsigned,
             is_believed=True,
         ),
@@ -112,7 +112,7 @@ def _on_variables(seed: int) -> tuple[DeviceAttack, ...]:
             "variables: a stranger's keys, a kernel signed by them",
             End.NOT_ATTESTED,
             _strange_keys,
-            tables.foreign_first(slot_partition(STARTED, "a")),
+            tables.foreign_instead(slot_partition(STARTED, "a")),
             _strange_signed,
             is_believed=True,
         ),
@@ -132,7 +132,7 @@ def _on_order(seed: int) -> tuple[DeviceAttack, ...]:
 
 
 def _on_table(seed: int) -> tuple[DeviceAttack, ...]:
-    """The last but one costs the device its slot A: from then on it runs from slot B, and has no other."""
+    """The last one costs the device its slot A: from then on it runs from slot B, and has no other."""
 
     def of(name: str, table: tables.Change, ends: End = End.ATTESTED) -> DeviceAttack:
         return DeviceAttack(f"partition table: {name}", ends, table=table)
@@ -145,21 +145,21 @@ def _on_table(seed: int) -> tuple[DeviceAttack, ...]:
         of("two partitions with one GUID", tables.equal_guids),
         of("what starts in slot A lies over that of slot B", tables.started_a_over_b, End.NOTHING),
         of("the data lie over the root of slot A", tables.data_over_root_a, End.NOTHING),
+        of("the root of slot B is where the data are", tables.root_b_at_data, End.NOTHING),
         DeviceAttack(
             "partition table: a stranger's root with slot A's name",
             End.ATTESTED,
-            table=tables.foreign_first(slot_partition(ROOT, "a")),
+            table=tables.foreign_instead(slot_partition(ROOT, "a")),
             foreign=_changed_root,
-            ran=("verified root from /dev/vda1",),
+            ran=("verified root from /dev/vda2",),
         ),
         DeviceAttack(
             "partition table: a stranger's kernel with slot A's GUID",
             End.ATTESTED,
-            table=tables.foreign_first(slot_partition(STARTED, "a")),
+            table=tables.foreign_instead(slot_partition(STARTED, "a")),
             foreign=_strange_root,
             ran=("boot failed: neither slot has",),
         ),
-        of("the root of slot B is where the data are", tables.root_b_at_data, End.NOTHING),
     )
 
 

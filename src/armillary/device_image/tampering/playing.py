@@ -29,10 +29,13 @@ from armillary.wire.disk.gpt_writing import encode_tables
 
 _CHECKED_IN: Final = "check-in  verdict="
 ATTESTED: Final = f"{_CHECKED_IN}attested"
-# UEFI firmware that has tried all that it knows, and a device that refuses to be one.
+# UEFI firmware that has tried all that it knows, or that stops at a fault of its own (what it says on x86-64, and on
+# arm64: it never goes on then), and a device that refuses to be one.
 _NOTHING_LEFT: Final = (
     *NOTHING_LEFT,
     "No bootable option or device was found",
+    "!!!! X64 Exception Type",
+    "Synchronous Exception at 0x",
     "the device does not start",
     "are out of reach",
 )
@@ -61,9 +64,11 @@ class Victim:
     def play(self, attack: DeviceAttack) -> Outcome:
         """Change the machine, switch it on, put it right; where it was not attested, switch it on once more."""
         begun = time.monotonic()
-        self._change(attack)
-        end, lines = self.start()
-        self.put_right()
+        try:
+            self._change(attack)
+            end, lines = self.start()
+        finally:
+            self.put_right()
         came_back = end is End.ATTESTED or self.start()[0] is End.ATTESTED
         accepted = is_accepted(attack, end, lines)
         return Outcome(attack.name, end, accepted, came_back, time.monotonic() - begun, lines)

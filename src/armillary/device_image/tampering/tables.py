@@ -83,18 +83,18 @@ def equal_guids(layout: Layout, _: Tables) -> Tables:
     return _tables(_with(layout, slot_partition(STARTED, "b"), lambda each: replace(each, guid=guid)))
 
 
-def foreign_first(name: str) -> Change:
-    """A partition of somebody else, behind the others, has name and GUID of ``name`` and comes before it in the table.
+def foreign_instead(name: str) -> Change:
+    """Somebody else's partition, behind the others, has number, name and GUID of one of ours, which comes last then.
 
-    The disk is larger by :data:`FOREIGN_SECTORS`.
+    All others keep their numbers, by which the firmware finds what it starts. The disk is larger by
+    :data:`FOREIGN_SECTORS`.
     """
 
     def change(layout: Layout, _: Tables) -> Tables:
         original = layout.partition(name)
         foreign = replace(original, first_lba=foreign_place(layout), sectors=FOREIGN_SECTORS)
-        others = [each for each in layout.partitions if each.name != name]
         kinds = dict(zip((each.name for each in layout.partitions), layout.kinds, strict=True))
-        partitions = (foreign, *others, original)
+        partitions = (*(foreign if each.name == name else each for each in layout.partitions), original)
         return _tables(
             replace(
                 layout,

@@ -8,6 +8,7 @@ put right after each attack. One that does not come back is left, and the next a
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,7 +78,8 @@ def scene(image: Path, architecture: Architecture, tmp_path_factory: pytest.Temp
 
 
 def named(name: str) -> str:
-    return name.replace(" ", "-")
+    """An attack's name as pytest's -k takes it: without colons, commas and apostrophes."""
+    return "-".join(re.findall(r"\w+", name))
 
 
 def judge(outcome: Outcome, ends: End) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.fixtures.variable_store import store, variable
 
 from armillary.device_image.architecture.hardware import HARDWARE
+from armillary.device_image.architecture.table import X86_64
 from armillary.device_image.disk import DATA, ROOT, STARTED, layout
 from armillary.device_image.tampering import tables, variables
 from armillary.device_image.tampering.attacks import attacks_on_device
@@ -120,7 +121,7 @@ def test_somebody_elses_partition_takes_the_place_of_ours_and_lies_behind_all(
 
 
 def test_a_strangers_root_is_accepted_by_the_number_that_it_has(tmp_path: Path) -> None:
-    (attack,) = [each for each in attacks_on_device(1) if "a stranger's root" in each.name]
+    (attack,) = [each for each in attacks_on_device(X86_64, 1) if "a stranger's root" in each.name]
     assert attack.table is not None
     found = partitions_of(tmp_path, attack.table(LAYOUT, WHOLE))
     (number,) = [each.number for each in found.values() if each.first_lba == tables.foreign_place(LAYOUT)]

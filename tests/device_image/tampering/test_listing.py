@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from armillary.device_image.architecture.table import ARCHITECTURES, ARMHF, IMX8MP, X86_64, Architecture
+from armillary.device_image.architecture.table import ARCHITECTURES, ARM64, ARMHF, IMX8MP, X86_64, Architecture
 from armillary.device_image.attacks import ATTACKS, UBOOT_ATTACKS
 from armillary.device_image.tampering.attacks import attacks_on_device
 from armillary.device_image.tampering.listing import every_attack
@@ -30,7 +30,7 @@ def test_an_image_that_u_boot_starts_has_none_on_a_device() -> None:
         assert (found.on_slots, found.on_device, found.by_older_os) == (UBOOT_ATTACKS, (), ())
     found = every_attack(X86_64, 1)
     assert found.on_slots == ATTACKS
-    assert [each.name for each in found.on_device] == [each.name for each in attacks_on_device(1)]
+    assert [each.name for each in found.on_device] == [each.name for each in attacks_on_device(X86_64, 1)]
     assert found.by_older_os == (WHOLE, SLOTS_ALONE)
 
 
@@ -51,6 +51,11 @@ def test_an_image_that_u_boot_starts_has_none_on_a_device() -> None:
 def test_what_is_listed_of_one(name: str, changes: str, expected: str) -> None:
     (found,) = every_attack(X86_64, 1).chosen([name]).listed()
     assert (found.name, found.changes, found.expected) == (name, changes, expected)
+
+
+def test_what_is_expected_of_a_damaged_store_is_what_the_firmware_of_the_architecture_does() -> None:
+    expected = [every_attack(target, 1).chosen(["store's"]).listed()[0].expected for target in (X86_64, ARM64)]
+    assert expected == ["does not start", "runs, not attested"]
 
 
 def test_the_environment_of_u_boot_is_listed_as_changed() -> None:

@@ -176,9 +176,9 @@ def test_what_runs_unverified_is_accepted_whatever_the_service_says() -> None:
 
 
 def test_every_region_is_attacked_once_by_a_name_of_its_own() -> None:
-    names = [each.name for each in attacks_on_device(1)]
+    names = [each.name for each in attacks_on_device(X86_64, 1)]
     assert len({*names}) == len(names)
     for region in ("PK", "KEK", "db", "dbx", "boot entries", "order", "first header", "second header", "both headers"):
         assert any(region in name for name in names), region
-    for each in attacks_on_device(1):  # one that nothing could show to be accepted would say nothing
+    for each in attacks_on_device(X86_64, 1):  # one that nothing could show to be accepted would say nothing
         assert each.is_believed or each.ran or each.ends is not End.NOT_ATTESTED

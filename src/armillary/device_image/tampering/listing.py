@@ -66,7 +66,7 @@ def every_attack(target: Architecture, seed: int) -> Attacks:
     """All attacks on an image of this architecture; of images that U-Boot starts, none are played on a device."""
     if not target.has_uefi:
         return Attacks(attacks_on(target), (), ())
-    return Attacks(attacks_on(target), attacks_on_device(seed), (WHOLE, SLOTS_ALONE))
+    return Attacks(attacks_on(target), attacks_on_device(target, seed), (WHOLE, SLOTS_ALONE))
 
 
 def comes_up(slot: str) -> str:

@@ -7,21 +7,24 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.fixtures.cores_beside import until_gone
+from tests.fixtures.machine_files import files_of
 from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import wait_until
 
 from armillary.cli.device_image.handed_board import board_words
 from armillary.device_image import tools, virtual_machine
 from armillary.device_image.virtual_machine import MachineSettings, prepare, running
-from armillary.errors import DataFolderError, DataFolderInUseError
+from armillary.errors import DataFolderError, DataFolderInUseError, HostError
 
 # A machine whose emulator is a program that does nothing: its command says its process and waits to be killed.
 SWITCHED_ON = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from armillary.device_image import tools, virtual_machine
 
@@ -37,11 +40,7 @@ with virtual_machine.running(settings) as machine:
 @pytest.fixture
 def made(tmp_path: Path) -> MachineSettings:
     """A machine that has been made."""
-    folder = tmp_path / "machine"
-    folder.mkdir()
-    for name in ("disk.img", "variables.fd"):
-        (folder / name).write_bytes(b"")
-    return MachineSettings(folder=folder, tpm=False)
+    return MachineSettings(folder=files_of(tmp_path / "machine", "x86_64"), tpm=False)
 
 
 def test_a_folder_that_would_be_another_option_of_qemu_is_refused(tmp_path: Path) -> None:
@@ -52,7 +51,7 @@ def test_a_folder_that_would_be_another_option_of_qemu_is_refused(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("has", "expected"), [((), "no machine here, and no image"), (("disk.img",), "another machine")]
+    ("has", "expected"), [((), "no machine here, and no image"), (("disk.img",), "one without variables.fd")]
 )
 def test_without_its_image_nothing_is_made(tmp_path: Path, has: tuple[str, ...], expected: str) -> None:
     image, folder = tmp_path / "image", tmp_path / "machine"
@@ -65,12 +64,10 @@ def test_without_its_image_nothing_is_made(tmp_path: Path, has: tuple[str, ...],
 
 
 def test_a_folder_that_cannot_be_one_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "file"
+    file, image = tmp_path / "file", files_of(tmp_path / "image", "x86_64")
     file.write_bytes(b"")
-    for name in ("disk.img", "variables.fd"):
-        (tmp_path / name).write_bytes(b"")
     with pytest.raises(DataFolderError, match="file cannot be written"):
-        prepare(MachineSettings(folder=file, image=tmp_path, tpm=False))
+        prepare(MachineSettings(folder=file, image=image, tpm=False))
     with pytest.raises(DataFolderError, match="file cannot be written"):
         board_words(file, "x86_64", b"{}")
 
@@ -94,6 +91,46 @@ def test_a_machine_goes_off_with_a_command_that_is_killed(made: MachineSettings)
         wait_until(lambda: command_line.read_bytes().startswith(b"sleep"), "the emulator runs")
         os.kill(process.pid, signal.SIGKILL)
         until_gone(emulator)
+
+
+def test_a_machine_that_is_made_is_whole_or_nothing_of_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def makes_no_tpm(folder: Path) -> None:
+        folder.mkdir()
+
+    def fails(*_: object) -> None:
+        (settings.folder / "disk.img.new").write_bytes(b"a part")
+        raise HostError("cp failed", remedy="Mend it.")
+
+    settings = MachineSettings(folder=tmp_path / "machine", image=files_of(tmp_path / "image", "x86_64"))
+    monkeypatch.setattr(virtual_machine, "_make_tpm", makes_no_tpm)
+    with monkeypatch.context() as patched:
+        patched.setattr(tools, "run", fails)
+        with pytest.raises(HostError):
+            prepare(settings)
+    assert list(settings.folder.iterdir()) == []
+    prepare(settings)
+    assert {path.name for path in settings.folder.iterdir()} == {"disk.img", "machine.json", "tpm", "variables.fd"}
+
+
+def test_a_tpm_that_does_not_start_says_why_and_is_kept(made: MachineSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its folder is the identity of a device: nothing says that it be removed."""
+    monkeypatch.setattr(tools, "require", lambda *_: None)
+    monkeypatch.setattr(tools, "ends_with_us", lambda: ("sh", "-c", "echo the state is locked; exit 1"))
+    state = made.folder / "tpm" / "tpm2-00.permall"
+    state.parent.mkdir()
+    state.write_bytes(b"a state")
+    said = r"\(swtpm\) does not start: the state is locked"
+    with pytest.raises(HostError, match=said) as caught, running(replace(made, tpm=True)):
+        pytest.fail("it runs")
+    assert "keep the folder" in caught.value.remedy
+    assert state.read_bytes() == b"a state"
+
+
+def test_a_comma_in_the_name_of_an_enrolment_is_no_other_option(made: MachineSettings) -> None:
+    words = virtual_machine.arguments(replace(made, enrolment=Path("/a,readonly=on.json")), None)
+    assert f"name={virtual_machine.ENROLMENT},file=/a,,readonly=on.json" in words
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")

@@ -17,28 +17,30 @@ import queue
 import re
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from armillary.device_image import tools
 from armillary.device_image.architecture.hardware import HARDWARE, NO_FIRMWARE
+from armillary.device_image.machine_folder import checks
 from armillary.device_image.uboot.enrolment import put_enrolment
 from armillary.engines.durable import not_writable
-from armillary.errors import DataFolderError, DataFolderInUseError, HostError, InvalidArgumentError
+from armillary.errors import DataFolderInUseError, HostError, InvalidArgumentError
 
-DISK, TPM = "disk.img", "tpm"
+DISK, TPM = checks.DISK, checks.TPM
 # Held while the machine is on.
-LOCK: Final = "machine.lock"
+LOCK: Final = checks.LOCK
 ENROLMENT: Final = "opt/armillary/enrolment"
 READY: Final = "armillary: ready after"
 HOST_ADDRESS: Final = "10.0.2.2"
 _CONTROL: Final = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|c)|[\x00-\x08\x0b-\x1f\x7f]")
-_LONGEST_SOCKET: Final = 107  # unix(7): sun_path has 108 bytes, the last one is zero
 _TPM_WITHIN_S: Final = 20.0
+_SAID_BYTES: Final = 600  # of what swtpm says when it does not start: two or three lines
 _END_WITHIN_S: Final = 10.0
 
 
@@ -79,8 +81,15 @@ class VirtualMachine:
             except queue.Empty:
                 return
             if line is None:
+                self._lines.put(None)  # it stays off
                 return
             yield line
+
+    def lines_to_its_end(self) -> Iterator[str]:
+        """Lines as they come, until the machine is off, however long it runs."""
+        while (line := self._lines.get()) is not None:
+            yield line
+        self._lines.put(None)
 
     def wait_for(self, *wanted: str, within_s: float) -> tuple[str | None, list[str]]:
         """The first line that has one of these texts, None if none came in time; and all lines up to it."""
@@ -101,6 +110,10 @@ class VirtualMachine:
         """Switch it off if it is on, and have all that it said."""
         tools.stop_process(self._process, within_s=_END_WITHIN_S)
         self._reader.join()
+
+    def ended_with(self) -> int:
+        """How its emulator ended, which said its last line: its exit code, or minus the signal that ended it."""
+        return self._process.wait()
 
     def break_tpm(self) -> None:
         """End the TPM while the machine runs: it answers nothing from now on."""
@@ -140,18 +153,8 @@ def running(settings: MachineSettings) -> Iterator[VirtualMachine]:
         InvalidArgumentError: a device is to be attached to a machine that has no place for it, or one is to be left out
             that its board has.
     """
-    if settings.attached and not HARDWARE[settings.machine].has_pci:
-        raise InvalidArgumentError(
-            f"{settings.machine}: expected a machine with PCI for a modem, cores or a service link, it has none",
-            remedy="Boot another one with them.",
-        )
-    if HARDWARE[settings.machine].needs_tpm and not settings.tpm:
-        raise InvalidArgumentError(
-            f"{settings.machine}: expected a machine with a TPM: its board has one, and stops without",
-            remedy="Boot it with its TPM, or another machine without one.",
-        )
+    check(settings, has_devices=bool(settings.attached))
     tools.require(tools.MACHINE, tools.MACHINE_FOR[settings.machine])
-    _check(settings)
     with contextlib.ExitStack() as stack:
         stack.enter_context(alone(settings.folder, LOCK))
         prepare(settings)
@@ -194,55 +197,69 @@ def alone(machine: Path, name: str) -> Iterator[None]:
         yield
 
 
+def check(settings: MachineSettings, *, has_devices: bool = False) -> None:
+    """Look whether such a machine can be switched on, before anything is made; ``has_devices``: some are attached.
+
+    Raises:
+        DataFolderError, InvalidArgumentError: as :func:`running` does.
+    """
+    machine, hardware = settings.machine, HARDWARE[settings.machine]
+    if has_devices and not hardware.has_pci:
+        raise InvalidArgumentError(
+            f"{machine}: expected a machine with PCI for a modem, cores or a service link, it has none",
+            remedy="Boot another one with them.",
+        )
+    if hardware.needs_tpm and not settings.tpm:
+        raise InvalidArgumentError(
+            f"{machine}: expected a machine with a TPM: its board has one, and stops without",
+            remedy="Boot it with its TPM, or another machine without one.",
+        )
+    checks.check_folder(settings.folder, machine, has_tpm=settings.tpm)
+    if not checks.is_made(settings.folder, machine):
+        checks.check_image(settings.image, machine, settings.folder)
+
+
 def prepare(settings: MachineSettings) -> None:
-    """Give a machine its TPM, its disk and its firmware's variables, if it has none yet; DataFolderError."""
-    image, is_made = _check(settings), _is_made(settings)
-    kept = HARDWARE[settings.machine].kept
+    """Give a machine its TPM, its disk and its firmware's variables, if it has none yet.
+
+    What is made is whole, or nothing of it is there.
+
+    Raises:
+        DataFolderError: there is no machine in the folder and no image to make one of, or it cannot be written.
+        HostError: a program fails.
+    """
+    check(settings)
+    folder, kept = settings.folder, HARDWARE[settings.machine].kept
     try:
-        settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if settings.tpm and not (settings.folder / TPM).exists():
-            _make_tpm(settings.folder / TPM)
-        if not is_made:
-            shutil.copyfile(image / kept, settings.folder / kept)
-            fresh = settings.folder / f"{DISK}.new"
-            tools.run(["cp", "--sparse=always", image / DISK, fresh])
-            fresh.rename(settings.folder / DISK)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _whole_or_nothing(folder, (TPM, f"{TPM}.new", kept, f"{DISK}.new", checks.NOTE)):
+            if settings.tpm and not (folder / TPM).exists():
+                _make_tpm(folder / TPM)
+            if not checks.is_made(folder, settings.machine):
+                image = checks.check_image(settings.image, settings.machine, folder)
+                checks.check_room(image, folder)
+                checks.note_machine(folder, settings.machine)
+                shutil.copyfile(image / kept, folder / kept)
+                fresh = folder / f"{DISK}.new"
+                tools.run(["cp", "--sparse=always", image / DISK, fresh])
+                fresh.rename(folder / DISK)
     except OSError as error:
-        raise not_writable(settings.folder, error) from error
+        raise not_writable(folder, error) from error
 
 
-def _check(settings: MachineSettings) -> Path:
-    """The folder with the disk that the machine starts with, its own or an image's; DataFolderError."""
-    if "," in str(settings.folder):
-        raise DataFolderError(
-            f"{settings.folder}: expected a folder without a comma in its path",
-            remedy="Name another one: QEMU takes what follows a comma for another option.",
-        )
-    if settings.tpm and len(os.fsencode((settings.folder / TPM / "control").absolute())) > _LONGEST_SOCKET:
-        raise DataFolderError(
-            f"{settings.folder}: expected a folder whose path has at most {_LONGEST_SOCKET - 12} bytes",
-            remedy="Name a shorter one: the socket of the machine's TPM is in it, and Linux bounds a socket's path.",
-        )
-    return settings.folder if _is_made(settings) else _image(settings, HARDWARE[settings.machine].kept)
-
-
-def _is_made(settings: MachineSettings) -> bool:
-    return all((settings.folder / name).exists() for name in (DISK, HARDWARE[settings.machine].kept))
-
-
-def _image(settings: MachineSettings, kept: str) -> Path:
-    """The image that the machine is made of; DataFolderError if there is none, or it is another machine's."""
-    if settings.image is None or not (settings.image / DISK).exists():
-        raise DataFolderError(
-            f"{settings.folder}: no machine here, and no image to make one of",
-            remedy="Build an image first: make image.",
-        )
-    if not (settings.image / kept).exists():
-        raise DataFolderError(
-            f"{settings.image}: an image for another machine than {settings.machine}: it has no {kept}",
-            remedy=f"Build one for it: armillary image build --arch {settings.machine}.",
-        )
-    return settings.image
+@contextlib.contextmanager
+def _whole_or_nothing(folder: Path, names: tuple[str, ...]) -> Iterator[None]:
+    """Remove what has come under these names if the block does not end well."""
+    absent = [folder / name for name in names if not (folder / name).exists()]
+    try:
+        yield
+    except BaseException:  # also Ctrl-C
+        for path in absent:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        raise
 
 
 def arguments(settings: MachineSettings, tpm_socket: Path | None) -> list[str]:
@@ -263,8 +280,13 @@ def arguments(settings: MachineSettings, tpm_socket: Path | None) -> list[str]:
         words += ["-chardev", f"socket,id=tpm,path={tpm_socket}", "-tpmdev", "emulator,id=tpm0,chardev=tpm"]
         words += ["-device", f"{hardware.tpm},tpmdev=tpm0"]
     if settings.enrolment is not None and hardware.has_fw_cfg:
-        words += ["-fw_cfg", f"name={ENROLMENT},file={settings.enrolment}"]
+        words += ["-fw_cfg", f"name={ENROLMENT},file={_in_option(settings.enrolment)}"]
     return [*words, *settings.attached]
+
+
+def _in_option(path: Path) -> str:
+    """A path as the last part of QEMU's options takes it: a comma that is doubled begins no other part."""
+    return str(path).replace(",", ",,")
 
 
 @contextlib.contextmanager
@@ -272,25 +294,35 @@ def _tpm(socket: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A TPM in software, with the state that the socket's folder keeps; it is asked through that socket."""
     folder = socket.parent
     socket.unlink(missing_ok=True)
-    process = subprocess.Popen(  # noqa: S603 - swtpm, with our arguments
-        [
-            *tools.ends_with_us(),
-            *(shutil.which("swtpm", path=tools.PATH) or "swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder}"),
-            *("--ctrl", f"type=unixio,path={socket}", "--flags", "startup-clear", "--terminate"),
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(  # noqa: S603 - swtpm, with our arguments
+            [
+                *tools.ends_with_us(),
+                *(shutil.which("swtpm", path=tools.PATH) or "swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder}"),
+                *("--ctrl", f"type=unixio,path={socket}", "--flags", "startup-clear", "--terminate"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            ends_at = time.monotonic() + _TPM_WITHIN_S
+            while not socket.exists():
+                if process.poll() is not None or time.monotonic() > ends_at:
+                    raise _no_tpm(folder, said)
+                time.sleep(0.02)
+            yield process
+        finally:
+            tools.end_process(process, within_s=_END_WITHIN_S)
+
+
+def _no_tpm(folder: Path, said: IO[bytes]) -> HostError:
+    said.seek(0)
+    words = " ".join(said.read(_SAID_BYTES).decode("utf-8", "replace").split()) or "it says nothing"
+    return HostError(
+        f"{folder}: the machine's TPM (swtpm) does not start: {words}",
+        remedy="Mend what it says, and keep the folder: the device's identity is in it, and lost with it.",
     )
-    try:
-        ends_at = time.monotonic() + _TPM_WITHIN_S
-        while not socket.exists():
-            if process.poll() is not None or time.monotonic() > ends_at:
-                raise HostError("swtpm does not start", remedy=f"Look into {folder}; remove it for a new TPM.")
-            time.sleep(0.02)
-        yield process
-    finally:
-        tools.end_process(process, within_s=_END_WITHIN_S)
 
 
 def _make_tpm(folder: Path) -> None:

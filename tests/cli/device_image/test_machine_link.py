@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixtures.machine_files import files_of
 from typer.testing import CliRunner
 
 from armillary.cli.device import boot
 from armillary.cli.device_image import machine
+from armillary.device_image import tools
 from armillary.device_image.service_link.link import found_link
 from armillary.device_image.virtual_machine import MachineSettings
 from armillary.wire.device_image import service_link
@@ -27,23 +29,26 @@ class Said:
         self._lines = lines
         self.attached: tuple[str, ...] = ()
         self.found: list[Any] = []
-        self.is_on = True
 
     @contextlib.contextmanager
     def running(self, settings: MachineSettings) -> Iterator[Said]:
         self.attached = settings.attached
         yield self
 
-    def lines(self, *, within_s: float) -> Iterator[str]:  # noqa: ARG002 - as the machine's
+    def lines_to_its_end(self) -> Iterator[str]:
         for line in self._lines:
             yield line
             self.found.append(found_link(self._folder))
-        self.is_on = False
+
+    def ended_with(self) -> int:
+        return 0
 
 
 def booted(monkeypatch: pytest.MonkeyPatch, said: Said, folder: Path, *more: str) -> list[str]:
     monkeypatch.setattr(machine, "running", said.running)
-    words = ["boot", "--data", str(folder), "--machine", "x86_64", "--image", str(folder), "--json", *more]
+    monkeypatch.setattr(tools, "require", lambda *_: None)
+    image = files_of(folder.with_name(f"{folder.name}-image"), "x86_64")
+    words = ["boot", "--data", str(folder), "--machine", "x86_64", "--image", str(image), "--json", *more]
     ended = CliRunner().invoke(boot.app, words)
     assert ended.exit_code == 0, ended.output
     return [json.loads(line)["line"] for line in ended.stdout.splitlines()]

@@ -8,9 +8,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.fixtures.machine_files import files_of
 
 from armillary.device_image import disk, tools, virtual_machine
-from armillary.device_image.architecture.hardware import HARDWARE
 from armillary.device_image.tools import run
 from armillary.device_image.uboot import enrolment
 from armillary.device_image.uboot.enrolment import put_enrolment
@@ -105,14 +105,13 @@ def test_it_is_put_before_a_machine_is_switched_on_that_takes_no_file(
         return ["true"]
 
     monkeypatch.setattr(tools, "require", lambda *_: None)
-    for name in (virtual_machine.DISK, HARDWARE[machine].kept):
-        (tmp_path / name).touch()
     monkeypatch.setattr(virtual_machine, "put_enrolment", lambda *given: done.append(given))
-    settings = MachineSettings(folder=tmp_path, machine=machine, enrolment=tmp_path / "told.json", tpm=False)
+    folder = files_of(tmp_path / "machine", machine)
+    settings = MachineSettings(folder=folder, machine=machine, enrolment=tmp_path / "told.json", tpm=False)
     words = virtual_machine.arguments(settings, None)
     assert (f"name={virtual_machine.ENROLMENT},file={tmp_path}/told.json" in words) is not is_put
     monkeypatch.setattr(virtual_machine, "arguments", arguments)
     with running(settings):
         pass
-    put = [(tmp_path / virtual_machine.DISK, tmp_path / "told.json")] if is_put else []
+    put = [(folder / virtual_machine.DISK, tmp_path / "told.json")] if is_put else []
     assert done == [*put, "switched on"]

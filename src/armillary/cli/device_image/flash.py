@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from armillary.cli.device_image.build import report_since
+from armillary.cli.device_image.told import read_enrolment
 from armillary.cli.terminal.files import read_file
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import noun, record
@@ -67,7 +68,7 @@ def flash(
     from armillary.device_image.flashing.writing import image_layout, write  # noqa: PLC0415
     from armillary.device_image.recipe import recipe_folder  # noqa: PLC0415
 
-    told = None if enrolment is None else _enrolment(enrolment)
+    told = None if enrolment is None else read_enrolment(enrolment)
     chosen = BOARDS[board]
     folder = image or recipe_folder().parent / ".image" / chosen.image
     layout = image_layout(folder / "disk.img")
@@ -104,15 +105,6 @@ def _loader(file: Path, board: Board, folder: Path, layout: Layout) -> Piece:
     from armillary.device_image.flashing.loader import MAX_BYTES, loader_piece  # noqa: PLC0415 - for this option only
 
     return loader_piece(read_file(file, limit=MAX_BYTES), board, folder, layout)
-
-
-def _enrolment(file: Path) -> bytes:
-    """What the machine is told, looked at here: a slip in it would show at its first start only."""
-    from armillary.device.machine.enrolling import MAX_BYTES, parse_enrolment  # noqa: PLC0415 - for this option only
-
-    data = read_file(file, limit=MAX_BYTES)
-    parse_enrolment(data)
-    return data
 
 
 def _target(to: Path, size: str | None, layout: Layout, *, yes: bool) -> Target:

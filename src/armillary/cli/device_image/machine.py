@@ -7,46 +7,89 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
+
+import typer
 
 from armillary.cli.device_image.handed_board import board_words
 from armillary.cli.device_image.machine_options import MachineChoice
-from armillary.cli.terminal.output import inert, note
+from armillary.cli.device_image.told import check_enrolment
+from armillary.cli.terminal.output import inert, note, print_error
+from armillary.device_image import tools
+from armillary.device_image.architecture.hardware import HARDWARE
 from armillary.device_image.cores.attached import attached_cores
 from armillary.device_image.cores.machine import WHAT
+from armillary.device_image.machine_folder.checks import check_image, is_made
 from armillary.device_image.recipe import recipe_folder
 from armillary.device_image.service_link.link import ServiceLink, service_link
-from armillary.device_image.virtual_machine import HOST_ADDRESS, MachineSettings, VirtualMachine, running
+from armillary.device_image.virtual_machine import HOST_ADDRESS, MachineSettings, VirtualMachine, check, running
+from armillary.errors import HostError
 
-# A machine that runs is watched for so long at a time; nothing ends it but its own end, or Ctrl-C.
-_LOOK_S = 3600.0
+# Lines of the emulator that are said again where it ended by itself: its reason is in the last ones.
+_LAST_LINES: Final = 3
+_BY_SIGNAL: Final = 128  # as a shell counts: 137 is SIGKILL
 
 
 def be_machine(data: Path, choice: MachineChoice, *, board: bytes | None = None, as_json: bool) -> None:
-    """Boot a machine whose disk is in ``data`` until it switches itself off, or until Ctrl-C."""
-    handed = board_words(data.absolute(), choice.machine, board)
-    image = choice.image or recipe_folder().parent / ".image" / choice.machine
-    settings = MachineSettings(
-        folder=data.absolute(), image=image, machine=choice.machine, tpm=choice.tpm, enrolment=choice.enrolment
-    )
+    """Boot a machine whose disk is in ``data`` until it switches itself off, or until Ctrl-C.
+
+    Raises:
+        ArmillaryError: something of what is given is wrong; nothing was made or started.
+        typer.Exit: the emulator ended by itself, with its code.
+    """
+    settings = _checked(data.absolute(), choice)
+    handed = board_words(settings.folder, choice.machine, board)
     note(f"emulated without KVM: it starts slowly; services of this host are at {HOST_ADDRESS} for it")
     if choice.cores:
         note(f"beside it: {choice.cores} real-time cores, each {WHAT}")
-    begun = time.monotonic()
+    begun, emulators = time.monotonic(), deque[str](maxlen=_LAST_LINES)
     with (
         _link(data, choice) as link,
         attached_cores(choice.cores) as words,
         _switched_on(replace(settings, attached=(*handed, *words, *_words(link))), choice) as virtual,
     ):
-        while virtual.is_on:
-            for said in virtual.lines(within_s=_LOOK_S):
-                line = said if link is None else link.hear(said) or said
-                seconds = round(time.monotonic() - begun, 1)
-                text = json.dumps({"s": seconds, "line": line}) if as_json else f"{seconds:6.1f}  {inert(line)}"
-                sys.stdout.write(text + "\n")
-                sys.stdout.flush()
+        for said in virtual.lines_to_its_end():
+            if said.startswith(HARDWARE[choice.machine].program):
+                emulators.append(said)
+            line = said if link is None else link.hear(said) or said
+            seconds = round(time.monotonic() - begun, 1)
+            text = json.dumps({"s": seconds, "line": line}) if as_json else f"{seconds:6.1f}  {inert(line)}"
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+        ended = virtual.ended_with()
+    if ended:
+        _say_why(ended, emulators)
+        raise typer.Exit(ended if ended > 0 else _BY_SIGNAL - ended)
+
+
+def _checked(folder: Path, choice: MachineChoice) -> MachineSettings:
+    """The machine that was chosen, if it can be switched on: looked at before anything is made or started."""
+    image = choice.image or recipe_folder().parent / ".image" / choice.machine
+    settings = MachineSettings(
+        folder=folder, image=image, machine=choice.machine, tpm=choice.tpm, enrolment=choice.enrolment
+    )
+    tools.require(tools.MACHINE, tools.MACHINE_FOR[choice.machine])
+    check(settings, has_devices=bool(choice.cores) or choice.modem or choice.service_link)
+    if choice.image is not None and is_made(folder, choice.machine):
+        check_image(choice.image, choice.machine, folder)
+        note(f"{folder} has its machine already: --image is for a first start, and not read")
+    if choice.enrolment is not None:
+        check_enrolment(choice.enrolment)
+    return settings
+
+
+def _say_why(ended: int, said: Iterable[str]) -> None:
+    how = f"with code {ended}" if ended > 0 else f"by signal {-ended}"
+    words = " | ".join(said)
+    error = HostError(
+        f"the machine's emulator (QEMU) ended by itself, {how}" + (f": {words}" if words else ""),
+        remedy="Mend what it says. What the machine had written to its disk is there: boot it again.",
+    )
+    print_error(error)
 
 
 def _link(data: Path, choice: MachineChoice) -> contextlib.AbstractContextManager[ServiceLink | None]:

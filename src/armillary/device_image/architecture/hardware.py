@@ -19,10 +19,11 @@ class Hardware:
     """One machine, in QEMU's words.
 
     ``firmware`` is a file of the host; without one, the machine starts what its image brings. ``kept`` is the image's
-    file that the firmware keeps its state in, or that is the firmware; a machine has its own copy. ``devices`` are
-    those of its board, with ``{folder}`` for the machine's folder; ``more`` are arguments that only this machine has.
-    ``partitions`` is how its kernel calls those of the disk, before their number. ``has_fw_cfg`` says whether its host
-    can hand it files, ``has_pci`` whether devices can be attached to it, ``needs_tpm`` that its board has one for good.
+    file that the firmware keeps its state in, or that is the firmware; a machine has its own copy. ``kept_bytes`` is
+    its size where it is that of the firmware's flash. ``devices`` are those of its board, with ``{folder}`` for the
+    machine's folder; ``more`` are arguments that only this machine has. ``partitions`` is how its kernel calls those of
+    the disk, before their number. ``has_fw_cfg`` says whether its host can hand it files, ``has_pci`` whether devices
+    can be attached to it, ``needs_tpm`` that its board has one for good.
     """
 
     program: str
@@ -33,6 +34,7 @@ class Hardware:
     devices: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
     kept: str = VARIABLES
+    kept_bytes: int | None = None
     memory_mb: int = 512
     processors: int = 2
     partitions: str = "/dev/vda"
@@ -62,6 +64,7 @@ HARDWARE: Final[Mapping[str, Hardware]] = {
         firmware=Path("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"),
         tpm="tpm-crb",
         devices=_PCI,
+        kept_bytes=540_672,  # as /usr/share/OVMF/OVMF_VARS_4M.fd
         more=("-global", "driver=cfi.pflash01,property=secure,value=on"),
     ),
     # The flash with the variables is writable for the kernel: this firmware has no part in the secure world.
@@ -72,6 +75,7 @@ HARDWARE: Final[Mapping[str, Hardware]] = {
         firmware=Path("/usr/share/AAVMF/AAVMF_CODE.secboot.fd"),
         tpm="tpm-tis-device",
         devices=_PCI,
+        kept_bytes=64 << 20,  # as /usr/share/AAVMF/AAVMF_VARS.fd
     ),
     # NXP's board: what it has is on it. The console is its second serial port, the disk is in the third slot, where the
     # board has its eMMC; the memory is what U-Boot says that there is. Its TPM is on the third bus.

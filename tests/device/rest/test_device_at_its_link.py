@@ -39,12 +39,12 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def said(tool: Tool, begun: bytes) -> bytes:
+def said(tool: Tool, begun: bytes, asked: bytes = ASKED) -> bytes:
     """What the API says to a connection that begins like this, before TLS."""
     with socket.create_connection(tool.place, LIMIT_S) as plain:
         plain.sendall(begun)
         with tool.context.wrap_socket(plain, server_hostname="localhost") as connection:
-            connection.sendall(ASKED)
+            connection.sendall(asked)
             found = b""
             while part := connection.recv(4096):
                 found += part
@@ -62,6 +62,16 @@ async def test_its_api_is_behind_the_secret_of_the_link(rig: Rig) -> None:
     refused = rig.events("rest-refused")
     assert sum(each["count"] for each in refused) == 2
     assert {each["user"] for each in refused} == {"without the secret of the service link"}
+
+
+async def test_what_a_machine_lacks_is_said_with_what_a_machine_can_get(rig: Rig) -> None:
+    """Not with options of a device that is a process of a host."""
+    async with tool_of(rig, settings=LINK) as tool:
+        for path, name in ((b"/wifi/scan", b"--simulated-radios"), (b"/cellular/interface", b"--modem.")):
+            answer = await asyncio.to_thread(said, tool, SECRET, ASKED.replace(b"/status", path))
+            assert name in answer, answer
+            assert b"--simulated-wifi" not in answer
+            assert b"--modem-port" not in answer
 
 
 async def test_a_link_that_cannot_be_listened_at_ends_no_start(rig: Rig) -> None:

@@ -25,7 +25,7 @@ from armillary.device.state.backoff import Backoff
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.configuration import DeviceConfiguration, load_configuration, store_configuration
 from armillary.device.state.journal import Journal, read_journal
-from armillary.device.state.layout import DeviceFolder, replace_file
+from armillary.device.state.layout import MACHINE_DISK, DeviceFolder, replace_file
 from armillary.device.state.status import read_status, write_status
 from armillary.engines import durable
 from armillary.errors import DataFolderError, DataFolderInUseError
@@ -42,6 +42,10 @@ def test_a_half_made_folder_is_no_device(tmp_path: Path) -> None:
     folder.create()
     with pytest.raises(DataFolderError, match="no device here"):
         folder.check()
+    (folder.root / MACHINE_DISK).touch()
+    with pytest.raises(DataFolderError, match="got a machine, whose device is on its disk") as caught:
+        folder.check()
+    assert "device boot --machine" in caught.value.remedy
     folder.finish_creation()
     folder.check()
     with pytest.raises(DataFolderError, match="already"):
@@ -101,7 +105,7 @@ def test_another_layout_is_refused(tmp_path: Path) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from armillary.device.state.layout import DeviceFolder
+from armillary.device.state.layout import MACHINE_DISK, DeviceFolder
 with DeviceFolder(Path(sys.argv[1])).hold():
     print("held", flush=True)
     time.sleep(60)

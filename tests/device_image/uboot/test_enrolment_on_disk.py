@@ -40,7 +40,7 @@ def kept(path: Path) -> str:
 
 
 def test_it_is_put_once_and_another_one_takes_its_place(whole: Path, tmp_path: Path) -> None:
-    told = tmp_path / "told.json"
+    told = tmp_path / "told to it, by us.json"
     told.write_text('{"token": "1"}')
     put_enrolment(whole, told)
     assert kept(whole) == '{"token": "1"}'

@@ -35,5 +35,7 @@ def board_bytes(given: str) -> bytes:
     try:
         parse(data)
     except ManifestError as error:
-        raise ManifestError(f"{given}: {error.path}", expected=error.expected, got=error.got) from error
+        named = ManifestError(f"{given}: {error.path}", expected=error.expected, got=error.got)
+        named.remedy = "Correct the named value; docs/reference/boards.md has the format of boards."
+        raise named from error
     return data

@@ -43,7 +43,9 @@ def _uplink(call: Call) -> CellularUplink:
         raise RequestRefusedError(
             INVALID_INTERFACE,
             "this device has no modem",
-            remedy="Start it with one: armillary device boot --modem-port NODE; a simulated one: armillary sim modem.",
+            remedy="Start it with one: armillary device boot --modem-port NODE; a simulated one: armillary sim modem."
+            if call.device.settings.link is None
+            else "Boot the machine with a simulated one: armillary device boot --machine NAME --modem.",
         )
     return call.device.cellular
 

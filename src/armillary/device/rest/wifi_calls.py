@@ -142,13 +142,20 @@ ROUTES: Final = (
 def _radio(call: Call) -> Wifi:
     """The device's radio; RequestRefusedError if it has none, or it is switched off."""
     wifi = call.device.wifi
-    if wifi is None or not wifi.is_on:
+    if wifi is None:
         raise RequestRefusedError(
             azure_error.WIFI_DISABLED,
-            "this device has no Wi-Fi radio" if wifi is None else f"{wifi.radio.interface} is switched off",
+            "this device has no Wi-Fi radio",
             remedy="To try these calls: armillary device boot --simulated-wifi."
-            if wifi is None
-            else "Switch it on: armillary device wifi enable.",
+            if call.device.settings.link is None
+            else "A machine has pretended ones where its image was built with them: armillary image build --kernel own "
+            "--simulated-radios NUMBER.",
+        )
+    if not wifi.is_on:
+        raise RequestRefusedError(
+            azure_error.WIFI_DISABLED,
+            f"{wifi.radio.interface} is switched off",
+            remedy="Switch it on: armillary device wifi enable.",
         )
     return wifi
 

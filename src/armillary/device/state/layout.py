@@ -51,6 +51,8 @@ from armillary.errors import DataFolderError, DataFolderInUseError
 
 LAYOUT = 1  # 1: 2026-11-24, first
 CREATION = "creation.json"
+# In the folder of a machine that boots the device image (``device boot --machine``), which keeps its device on it.
+MACHINE_DISK = "disk.img"
 
 
 class DeviceFolder:
@@ -129,6 +131,12 @@ class DeviceFolder:
         try:
             layout = json.loads((self.root / "layout.json").read_bytes())["layout"]
         except (OSError, ValueError, KeyError, TypeError) as error:
+            if os.path.exists(self.root / MACHINE_DISK):  # noqa: PTH110 - it answers where this user may not look
+                raise DataFolderError(
+                    f"{self.root}: expected a process that is a device, got a machine, whose device is on its disk",
+                    remedy="Start it: armillary device boot --machine NAME. Ask the service of its device: armillary "
+                    "device show, log or list; or the machine itself, by its --service-link.",
+                ) from error
             raise DataFolderError(
                 f"{self.root}: no device here (layout.json is missing or unreadable)",
                 remedy="Make one first: armillary device create --data DIR --service URL --token TOKEN.",

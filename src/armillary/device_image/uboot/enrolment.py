@@ -39,18 +39,22 @@ def put_enrolment(disk: Path, enrolment: Path) -> None:
         with fresh.open("r+b") as whole, alone.open("w+b") as part:
             part.truncate(size)
             _copy_changed(whole.fileno(), place, part.fileno(), 0, size)
-            _write(alone, enrolment)
+            _write(alone, enrolment.read_bytes(), Path(folder))
             _copy_changed(part.fileno(), 0, whole.fileno(), place, size)
             os.fsync(whole.fileno())
         fresh.rename(disk)
     told.write_text(digest, "ascii")
 
 
-def _write(data: Path, enrolment: Path) -> None:
-    """Put a file into a file system, and what was left to be done when the machine was switched off is done."""
+def _write(data: Path, enrolment: bytes, folder: Path) -> None:
+    """Put a file into a file system, and what was left to be done when the machine was switched off is done.
+
+    It goes by a file in ``folder`` without a path: debugfs takes a space in one for the end of it, and says nothing.
+    """
+    (folder / ENROLMENT_FILE).write_bytes(enrolment)
     run(["e2fsck", "-p", "-E", "journal_only", data])
     run(["debugfs", "-w", "-R", f"rm {ENROLMENT_FILE}", data])
-    run(["debugfs", "-w", "-R", f"write {enrolment.absolute()} {ENROLMENT_FILE}", data])
+    run(["debugfs", "-w", "-R", f"write {ENROLMENT_FILE} {ENROLMENT_FILE}", data], folder=folder)
 
 
 def _copy_changed(source: int, begin: int, target: int, to: int, size: int) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import select
@@ -58,6 +59,12 @@ def fresh(word: str) -> str:
     return f"{word}-{uuid.uuid4().hex[:8]}"
 
 
+def fresh_os_version() -> str:
+    """A version of an OS release that is newer than that of any other test: a feed takes nothing older."""
+    return f"40.{next(_os_versions)}"
+
+
+_os_versions = itertools.count(1)
 _NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.api.native.platform.test_native_rules import say
-from tests.api.running_service import running_service, wait_until
+from tests.api.running_service import fresh_os_version, running_service, wait_until
 from tests.attacks.under_attack import Gate
 from tests.console.plain_browser import Browser, signed_in
 from tests.console.scene import Scene
@@ -239,7 +239,7 @@ def test_a_new_owner_opens_every_page_of_a_device_whose_template_is_the_former_o
 
 def test_one_of_a_catalog_does_not_take_back_the_os_that_all_catalogs_have(shared: SharedService) -> None:
     releases = shared.running.service.releases
-    release = releases.publish("imx8mp", "33.1", actor="test", feed="RetailEval")
+    release = releases.publish("imx8mp", fresh_os_version(), actor="test", feed="RetailEval")
     body = {"policy": {"cohorts": [100], "soak_s": 0}}
     made = shared.running.call("POST", f"/api/v1/releases/{release.release_id}/rollout", body)
     path = f"/updates/{made.body['rollout_id']}"

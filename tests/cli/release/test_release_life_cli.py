@@ -4,18 +4,13 @@
 from __future__ import annotations
 
 import json
-import uuid
 from pathlib import Path
 
 import pytest
-from tests.api.running_service import RunningService
+from tests.api.running_service import RunningService, fresh_os_version
 from tests.cli.conftest import Command
 
 CHIP = "imx8mp"
-
-
-def fresh_version() -> str:
-    return f"31.{uuid.uuid4().int % 1_000_000}"
 
 
 def test_from_files_to_everybody_and_back(armillary: Command, service: RunningService, tmp_path: Path) -> None:
@@ -24,7 +19,7 @@ def test_from_files_to_everybody_and_back(armillary: Command, service: RunningSe
     for name, package in packages.items():
         (tmp_path / name).write_bytes(package)
         given += ["--component", f"{name}={tmp_path / name}"]
-    made = armillary("release", "create", "--chip", CHIP, "--os-version", fresh_version(), *given, "--json").json
+    made = armillary("release", "create", "--chip", CHIP, "--os-version", fresh_os_version(), *given, "--json").json
     release = ("--release", made["release_id"])
     assert "draft, signed" in armillary("release", "show", *release).out
     assert armillary("release", "sign", *release).code == 0
@@ -46,14 +41,14 @@ def test_what_the_build_stated_comes_with_the_release(armillary: Command, catalo
     value = {"kind": "final-value", "pcr": 4, "digest": "ab" * 32, "event_type": None}
     file.write_text(json.dumps({"chip": CHIP, "values": [value], "origins": {"4": "built"}}))
     asked = ("--chip", CHIP, "--reference-values", str(file), "-c", catalog, "--yes", "--json")
-    made = armillary("release", "create", "--os-version", fresh_version(), *asked)
+    made = armillary("release", "create", "--os-version", fresh_os_version(), *asked)
     assert made.code == 0, made.err
     (stated,) = armillary("attestation-policy", "firmware", "list", "-c", catalog, "--json").json
     assert (stated["chip"], stated["values"]) == (CHIP, [value])
     assert stated["note"] == f"built with release {made.json['release_id']}"
 
     file.write_text(json.dumps({"chip": "gateway-imx8mp", "values": [value]}))
-    version = fresh_version()
+    version = fresh_os_version()
     refused = armillary("release", "create", "--os-version", version, *asked)
     assert refused.code == 1
     assert f"expected reference values for chip {CHIP}" in refused.err

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import dataclasses
-import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.api.running_service import RunningService
+from tests.api.running_service import RunningService, fresh_os_version
 from tests.cli.conftest import Command
 
 from armillary.cli.terminal.times import moment
@@ -92,7 +91,7 @@ def test_wrong_demands_are_explained(armillary: Command, catalog: str, options: 
 
 
 def test_a_release_ends_and_is_withdrawn(armillary: Command) -> None:
-    version = f"30.{uuid.uuid4().int % 1_000_000}"
+    version = fresh_os_version()
     made = armillary("release", "publish", "--chip", "imx8mp", "--os-version", version, "--json").json
     release = ("--release", made["release_id"])
     assert (
@@ -118,7 +117,7 @@ def test_moments_are_utc_unless_they_say_otherwise() -> None:
 
 
 def test_a_release_goes_out_and_comes_in_as_corim(armillary: Command, service: RunningService, tmp_path: Path) -> None:
-    version = f"32.{uuid.uuid4().int % 1_000_000}"
+    version = fresh_os_version()
     made = armillary("release", "publish", "--chip", "imx8mp", "--os-version", version, "--json").json
     plain, signed, key, other = (tmp_path / name for name in ("plain.corim", "signed.corim", "key.pem", "other.corim"))
     ran = armillary("release", "export-corim", f"imx8mp/{version}", "--output", str(plain))

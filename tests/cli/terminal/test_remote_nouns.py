@@ -14,7 +14,7 @@ from unittest.mock import AsyncMock
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
-from tests.api.running_service import RunningService, application, wait_until
+from tests.api.running_service import RunningService, application, fresh_os_version, wait_until
 from tests.cli.conftest import Command
 from tests.fixtures.reports import crash
 
@@ -315,7 +315,7 @@ def test_findings(armillary: Command, service: RunningService, catalog: str) -> 
 
 
 def test_releases_and_floors(armillary: Command) -> None:
-    version = f"28.{uuid.uuid4().int % 10_000}"
+    version = fresh_os_version()
     made = armillary("release", "publish", "--chip", "imx8mp", "--os-version", version, "--json").json
     listed = armillary("release", "list", "--chip", "imx8mp").out.splitlines()
     assert listed[1].split()[:4] == [made["release_id"], "imx8mp", version, "Retail"]

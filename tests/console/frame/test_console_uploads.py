@@ -14,7 +14,7 @@ BILL = b'{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []}'
 
 @pytest.fixture(scope="module")
 def here(hub_scene: HubScene) -> str:
-    draft = hub_scene.running.service.attestation.drafts.create("imx8mp", "uploads", actor="test")
+    draft = hub_scene.running.service.attestation.drafts.create("imx8mp", "51.1", actor="test")
     return f"/releases/{draft.release_id}/bill"
 
 

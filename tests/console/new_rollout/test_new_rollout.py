@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 from playwright.sync_api import expect
-from tests.api.running_service import application, fresh
+from tests.api.running_service import application, fresh, fresh_os_version
 from tests.console.hub_scene import HubScene
 from tests.console.page_check import reads_well
 from tests.console.plain_browser import Answer, Browser
@@ -193,7 +193,9 @@ def test_a_bad_form_is_refused_with_its_values(
 
 def test_an_os_release_is_rolled_out_by_an_administrator(hub_scene: HubScene) -> None:
     service, browser = hub_scene.running.service, hub_scene.browser()
-    release = service.releases.publish("mt3620", fresh("27"), actor="test", security_version=1, feed="RetailEval")
+    release = service.releases.publish(
+        "mt3620", fresh_os_version(), actor="test", security_version=1, feed="RetailEval"
+    )
     place = f"/releases/{release.release_id}"
     assert f'href="{place}/rollout"' in browser.get(place).text
     assert release.version in browser.get("/new-rollout").text

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.api.running_service import fresh_os_version
 from tests.console.hub_scene import HubScene
 from tests.console.plain_browser import Answer, Browser
 from tests.fixtures.images import P256
@@ -100,10 +101,10 @@ def test_an_action_that_reaches_nobody_says_so() -> None:
 
 
 def test_packages_that_somebody_uploads_go_to_everybody_and_are_taken_back(hub_scene: HubScene) -> None:
-    service, look = hub_scene.running.service, hub_scene.browser()
+    service, look, version = hub_scene.running.service, hub_scene.browser(), fresh_os_version()
     form = look.get(f"/new-release?chip={CHIP}").text
     assert form.count('type="file"') == len(service.chips.get(CHIP).boot_components)
-    here = place_of(draft(look, packages(hub_scene, "27.1")))
+    here = place_of(draft(look, packages(hub_scene, version), version=version))
     page = look.get(here).text
     assert "draft, not signed" in page
     assert "waits to be signed" in page
@@ -112,12 +113,12 @@ def test_packages_that_somebody_uploads_go_to_everybody_and_are_taken_back(hub_s
     assert "waits to be published" in look.get(here).text
     assert look.confirm(f"{here}/publish").status == 303
     assert "in evaluation" in look.get(here).text
-    assert service.releases.newest(CHIP).version != "27.1"
+    assert service.releases.newest(CHIP).version != version
     assert look.confirm(f"{here}/promote").status == 303
-    assert service.releases.newest(CHIP).version == "27.1"
+    assert service.releases.newest(CHIP).version == version
     assert look.confirm(f"{here}/revoke", reason="It hangs.").status == 400, "the word was not typed"
     assert look.confirm(f"{here}/revoke", reason="It hangs.", word="revoke").status == 303
-    assert service.releases.newest(CHIP).version != "27.1"
+    assert service.releases.newest(CHIP).version != version
     assert "It hangs." in look.get(here).text
     lines = service.audit.list(target=here.rpartition("/")[2]).items
     assert [line.operation.removeprefix("release.") for line in lines] == [
@@ -138,7 +139,7 @@ def test_a_draft_is_whole_or_not_made(hub_scene: HubScene) -> None:
         ({**given, "package.stranger": b"x"}, {}, "an unknown &#39;stranger&#39;"),
         (dict.fromkeys(given, b"no package"), {}, "expected"),
         (given, {"os_abi": "many"}, "os_abi: expected a whole number"),
-        (given, {"version": "no version"}, "version: expected letters"),
+        (given, {"version": "no version"}, "version: expected numbers"),
         (given, {"feed": "Nightly"}, "feed: expected Retail or RetailEval"),
     ):
         refused = draft(look, files, **{"version": "27.2", **fields})

@@ -50,7 +50,7 @@ def test_packages_and_a_bill_go_up_with_a_browser(hub_scene: HubScene, watch: Ca
     signer = service.authority.os_signer
     packages = virtual_chain.build(
         service.chips.get(CHIP),
-        "browser-1",
+        "53.1",
         built=1_790_000_000,
         security_version=1,
         key=signer.key,
@@ -60,12 +60,12 @@ def test_packages_and_a_bill_go_up_with_a_browser(hub_scene: HubScene, watch: Ca
     page.get_by_role("link", name="New draft").click()
     page.get_by_label("Chip").select_option(CHIP)
     page.get_by_role("button", name="Choose").click()
-    page.get_by_label("Version", exact=True).fill("browser-1")
+    page.get_by_label("Version", exact=True).fill("53.1")
     for name, package in packages.items():
         (tmp_path / name).write_bytes(package)
         page.get_by_label(f"Package of {name}").set_input_files(tmp_path / name)
     page.get_by_role("button", name="Create the draft").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Draft browser-1 for imx8mp waits to be published.")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Draft 53.1 for imx8mp waits to be published.")
     bill = tmp_path / "bom.json"
     component = {"type": "library", "name": "zlib", "version": "1.3.1"}
     bill.write_text(json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [component]}))

@@ -167,7 +167,7 @@ def test_a_key_is_not_dropped_while_a_release_that_devices_get_is_signed_by_it(
     with pytest.raises(ConflictError, match=r"has signed what devices get: OS 26\.11 of "):
         stores.drop(serial, actor="t")
     assert states(stores)["os"] == ["old", "in force"], "nothing is half done"
-    draft = host.service.attestation.drafts.create("mt3620", "27.0", actor="t")
+    draft = host.service.attestation.drafts.create("mt3620", "27.2", actor="t")
     release_everywhere(host, "27.1")
     stores.drop(serial.lower(), actor="t")
     host.service.attestation.drafts.publish(draft.release_id, actor="t")
@@ -179,7 +179,7 @@ def test_a_draft_that_a_dropped_key_signed_is_signed_again_before_it_is_publishe
     host: ServiceHost, stores: TrustStores
 ) -> None:
     drafts = host.service.attestation.drafts
-    draft = drafts.create("mt3620", "27.0", actor="t")
+    draft = drafts.create("mt3620", "27.2", actor="t")
     renewed(stores)
     release_everywhere(host, "27.1")
     for serial in old_keys(stores):

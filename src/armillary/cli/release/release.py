@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.release import release_keys, release_life, signing_keys
-from armillary.cli.release.release_view import COLUMNS, ReleaseOption, path_of, row, whole
+from armillary.cli.release.release_view import COLUMNS, AllowOlderOption, ReleaseOption, path_of, row, whole
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.files import read_file, write_file
 from armillary.cli.terminal.output import Shown, adopt, note, noun, record, table
@@ -68,19 +68,27 @@ def publish(
             "--os-feed", "-f", metavar="NAME", help="Who gets what is built; else Retail. A draft has its own."
         ),
     ] = None,
+    allow_older: AllowOlderOption = False,
 ) -> Shown:
     """Publish a signed draft, or a new release.
 
     With a chip the release is built, signed and published at once. Groups of its feed are offered it from
-    their devices' next check-ins on.
+    their devices' next check-ins on. One that is older than what they are given, by its version or its security
+    version, is refused without --allow-older.
     """
     if (release is None) == (chip is None) or (chip is None) != (version is None):
         raise typer.BadParameter("give either --release, or --chip and --os-version")
     if release is not None:
         if os_feed is not None or security_version is not None:
             raise typer.BadParameter("--os-feed and --security-version of a draft were said when it was created")
-        return whole(remote.post(f"{path_of(remote, release)}/publish"))
-    body = {"chip": chip, "version": version, "security_version": security_version, "feed": os_feed or "Retail"}
+        return whole(remote.post(f"{path_of(remote, release)}/publish", allow_older=allow_older or None))
+    body = {
+        "chip": chip,
+        "version": version,
+        "security_version": security_version,
+        "feed": os_feed or "Retail",
+        "allow_older": allow_older,
+    }
     return whole(remote.post("/releases", body))
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.release.reference_values import read_values, state_values
-from armillary.cli.release.release_view import ReleaseOption, path_of, whole
+from armillary.cli.release.release_view import AllowOlderOption, ReleaseOption, path_of, whole
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.files import read_file, write_file
 from armillary.cli.terminal.output import Shown, note, noun, record
@@ -89,9 +89,9 @@ def sign(remote: RemoteService, release: ReleaseOption) -> Shown:
 
 
 @remote_command(verbs, "promote")
-def promote(remote: RemoteService, release: ReleaseOption) -> Shown:
+def promote(remote: RemoteService, release: ReleaseOption, allow_older: AllowOlderOption = False) -> Shown:
     """Give a release of the evaluation feed to everybody."""
-    return whole(remote.post(f"{path_of(remote, release)}/promote"))
+    return whole(remote.post(f"{path_of(remote, release)}/promote", allow_older=allow_older or None))
 
 
 @remote_command(verbs, "revoke")
@@ -103,7 +103,8 @@ def revoke(
 ) -> Shown:
     """Take a release back, for good; also: withdraw.
 
-    From each device's next check-in on, a device that boots it gets only updates, and is offered its feed's newest.
+    From each device's next check-in on, a device that boots it gets only updates, and is offered the newest release
+    of its feed that it can take.
     """
     confirm(f"Take release {release} back? Every device that boots it gets only updates, for good.", yes=yes)
     return whole(remote.post(f"{path_of(remote, release)}/withdraw", {"reason": reason}))

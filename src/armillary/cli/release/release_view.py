@@ -16,6 +16,9 @@ from armillary.errors import InvalidArgumentError, NotFoundError
 ReleaseOption = Annotated[
     str, typer.Option("--release", metavar="ID", help="Release id, or CHIP/VERSION such as mt3620/26.11.")
 ]
+AllowOlderOption = Annotated[
+    bool, typer.Option("--allow-older", help="Also where devices of the feed are given a newer one now.")
+]
 
 COLUMNS = ("release_id", "chip", "version", "feed", "created_at", "state")
 PART_COLUMNS = ("name", "image_type", "security_version", "size", "digest")

@@ -217,7 +217,8 @@ class Offers:
             self.wanted_os(group_id, device_number, chip),
         )
         applications = wanted.offer.images if wanted else ()
-        return (*applications, *(system.images if system else ()), *self._book.trust.images)
+        systems = () if system is None else (system, *(one.system for one in system.instead.values()))
+        return (*applications, *(image for one in systems for image in one.images), *self._book.trust.images)
 
     def offer(
         self,

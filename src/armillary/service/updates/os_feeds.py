@@ -3,7 +3,8 @@
 
 A device that runs a newer release than its feed's newest one is left alone as long as that release is in force: a group
 that leaves the evaluation feed is not set back. Once that release is withdrawn, its time is over, or a roll-out to the
-feed was rolled back, the device is offered the feed's newest: that is the way back.
+feed was rolled back, the device is offered the feed's newest: that is the way back. Where the feed's newest has a lower
+security version than what the device runs, which it would refuse, it is offered the newest that it can take.
 
 What roll-outs leave behind for a catalog (``rollout/ended.py``) makes a difference: one for that catalog alone has its
 groups of the feed given a release that is in another feed. :func:`systems_of` reads what is given now; the rule itself
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -39,6 +41,7 @@ class WantedOs:
         digests: SHA-256 of each component's package: what a device that runs it measures at boot.
         signer: Serial of the certificate whose key signed its components.
         newer: The same of each newer release in force, by its version: a device may run it instead.
+        instead: By the version that a device runs, what it gets where this one's security version is too low for it.
     """
 
     release_id: UUID
@@ -48,6 +51,17 @@ class WantedOs:
     digests: frozenset[bytes]
     signer: str = ""
     newer: Mapping[str, frozenset[bytes]] = field(default_factory=dict)
+    instead: Mapping[str, Instead] = field(default_factory=dict)
+
+    def for_version(self, version: str) -> WantedOs:
+        """What a device that runs this version should have."""
+        found = self.instead.get(version)
+        return self if found is None else found.system
+
+    def for_boot(self, events: Sequence[BootEvent]) -> WantedOs:
+        """What a device with these measured components should have."""
+        measured = {event.digest for event in events} if self.instead else frozenset()
+        return next((one.system for one in self.instead.values() if one.digests <= measured), self)
 
     def is_enough(self, version: str) -> bool:
         """Whether a device that runs this version needs no other."""
@@ -62,6 +76,13 @@ class WantedOs:
         """Whether a device with these measured components needs no other operating system."""
         measured = {event.digest for event in events}
         return self.digests <= measured or any(digests <= measured for digests in self.newer.values())
+
+
+class Instead(NamedTuple):
+    """What devices get that measured the components of a release with these digests at boot."""
+
+    digests: frozenset[bytes]
+    system: WantedOs
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +175,20 @@ def newest_of_feeds(
             sources = given_to(feed, follows)
             given = [at for at, one in enumerate(mine) if _is_given(one, sources, left.given)]
             if given:
-                newest, newer = mine[given[-1]], mine[given[-1] + 1 :]
-                found[feed, chip] = _wanted(newest, _may_stay(newest, newer, sources, left))
+                *older, newest = (_wanted(mine[at], _may_stay(mine[at], mine[at + 1 :], sources, left)) for at in given)
+                found[feed, chip] = replace(newest, instead=_instead(newest, older, releases))
+    return found
+
+
+def _instead(newest: WantedOs, older: Sequence[WantedOs], releases: Sequence[OsRelease]) -> Mapping[str, Instead]:
+    """By the version that a device runs the newest of the ``older`` ones that it can take, where not ``newest``."""
+    by_id = {one.release_id: one for one in releases}
+    last, found = by_id[newest.release_id], dict[str, Instead]()
+    for runs in (one for one in releases if one.chip == last.chip and higher_component(one, last) is not None):
+        takes = (one for one in reversed(older) if higher_component(runs, by_id[one.release_id]) is None)
+        best = next(takes, None)
+        if best is not None:
+            found[runs.version] = Instead(_digests(runs), best)
     return found
 
 

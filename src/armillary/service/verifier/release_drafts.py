@@ -36,12 +36,12 @@ from armillary.service.registry.os_feeds import check_feed
 from armillary.service.updates.bills import lacks_bill
 from armillary.service.updates.os_feeds import feeds_given, systems_of
 from armillary.service.updates.rollout_events import check_undecided
+from armillary.service.verifier.release_order import check_not_older, check_sortable
 from armillary.service.verifier.releases import (
     FIRST_SECURITY_VERSION,
     Releases,
     check_floors,
     check_new,
-    check_version,
     component_of,
 )
 from armillary.wire.image import package as image_package
@@ -105,7 +105,7 @@ class ReleaseDrafts:
             WireError: a package breaks its format.
         """
         profile = self._chips.get(chip)
-        check_version(version)
+        check_sortable(version)
         self._context.records.read(lambda c: check_feed(c, feed))  # before anything is built
         for name, value, most in (
             ("os_abi", os_abi, MAX_OS_ABI),
@@ -163,12 +163,14 @@ class ReleaseDrafts:
                 remove_unnamed(self._context.records, self._blobs, one.digest)
         return made
 
-    def publish(self, release_id: UUID, *, actor: str) -> OsRelease:
+    def publish(self, release_id: UUID, *, actor: str, allow_older: bool = False) -> OsRelease:
         """Put a signed draft in force: its components become reference values, its feed's groups are offered it.
+
+        With ``allow_older`` it may be older than what its feed gives, which devices then go back to.
 
         Raises:
             ConflictError: it was published, is not signed by a key that devices trust, has no bill of materials where
-                one is required, or a roll-out decides for its feed.
+                one is required, the feed has a newer one, or a roll-out decides for its feed.
             InvalidArgumentError: a security floor was raised above it.
         """
         found = self._draft(release_id, "published")
@@ -183,10 +185,10 @@ class ReleaseDrafts:
                 remedy="Sign it again: armillary release sign.",
             )
         made = replace(found, published_at=self._context.now())
-        return self._change(found, made, "release.publish", {"feed": found.feed}, actor)
+        return self._change(found, made, "release.publish", {"feed": found.feed}, actor, allow_older=allow_older)
 
-    def promote(self, release_id: UUID, *, actor: str) -> OsRelease:
-        """Give a release of the evaluation feed, or of one's own, to everybody.
+    def promote(self, release_id: UUID, *, actor: str, allow_older: bool = False) -> OsRelease:
+        """Give a release of the evaluation feed, or of one's own, to everybody; ``allow_older`` as in :meth:`publish`.
 
         ConflictError unless it is in force, and while a roll-out decides for it, or for its chip.
         """
@@ -204,7 +206,8 @@ class ReleaseDrafts:
                 f"release {found.version} of {found.chip} is {reason}",
                 remedy="Promote a published release that is in another feed.",
             )
-        return self._change(found, replace(found, feed=RETAIL), "release.promote", {"from": found.feed}, actor)
+        made = replace(found, feed=RETAIL)
+        return self._change(found, made, "release.promote", {"from": found.feed}, actor, allow_older=allow_older)
 
     def reach(self, release_id: UUID) -> ReleaseReach:
         """Whom a release concerns now."""
@@ -227,7 +230,14 @@ class ReleaseDrafts:
         return self._context.records.read(query)
 
     def _change(
-        self, before: OsRelease, made: OsRelease, operation: str, detail: Mapping[str, object], actor: str
+        self,
+        before: OsRelease,
+        made: OsRelease,
+        operation: str,
+        detail: Mapping[str, object],
+        actor: str,
+        *,
+        allow_older: bool = True,
     ) -> OsRelease:
         """Record a release if it still is as it was read."""
 
@@ -240,6 +250,8 @@ class ReleaseDrafts:
             said = {"chip": made.chip, "version": made.version, **detail}
             if operation in ("release.publish", "release.promote"):
                 check_undecided(connection, made, made.feed, now=self._context.now())
+                if not allow_older:
+                    check_not_older(connection, made, now=self._context.now())
             if operation == "release.publish":
                 check_floors(connection, made)
                 if lacks_bill(self._context, connection, made.release_id):

@@ -30,6 +30,7 @@ from armillary.service.context.named_blobs import kept
 from armillary.service.registry.os_feeds import check_feed
 from armillary.service.updates.os_feeds import given_to
 from armillary.service.updates.rollout_events import check_undecided, hold_of_release
+from armillary.service.verifier.release_order import check_not_older, check_sortable
 from armillary.wire.encoding.cbor_fields import MAX_TIME
 from armillary.wire.image import package as image_package
 from armillary.wire.image.section import SECURITY_VERSION_LIMIT
@@ -111,14 +112,16 @@ class Releases:
         actor: str,
         security_version: int = FIRST_SECURITY_VERSION,
         feed: str = "Retail",
+        allow_older: bool = False,
     ) -> OsRelease:
-        """Build, sign and publish a release of the virtual chain for a chip.
+        """Build, sign and publish a release of the virtual chain for a chip; ``allow_older`` as in :meth:`add`.
 
         Raises:
             NotFoundError: no such chip.
             InvalidArgumentError: version, security version or feed, or it is below a security floor.
-            ConflictError: the chip has a release of this version, a roll-out decides for it in this feed, or a bill of
-                materials is required: then it takes a draft, to which the bill is added before it is published.
+            ConflictError: the chip has a release of this version, the feed has a newer one, a roll-out decides for it
+                in this feed, or a bill of materials is required: then it takes a draft, to which the bill is added
+                before it is published.
         """
         policy = self._context.settings.bill_of_materials
         if policy == "required":
@@ -132,12 +135,12 @@ class Releases:
         if policy == "warned":
             detail["without_bill"] = True
         with kept(self._context.records, self._blobs, packages):
-            return self.add(release, "release.publish", detail, actor=actor)
+            return self.add(release, "release.publish", detail, actor=actor, allow_older=allow_older)
 
     def _built(self, chip: str, version: str, security_version: int, feed: str) -> tuple[OsRelease, Collection[bytes]]:
         """A release of the virtual chain with its packages, of which nothing is kept yet."""
         profile = self._chips.get(chip)
-        check_version(version)
+        check_sortable(version)
         if not 0 <= security_version <= SECURITY_VERSION_LIMIT:
             raise InvalidArgumentError(
                 f"security version: expected 0 to {SECURITY_VERSION_LIMIT}, got {security_version}",
@@ -168,14 +171,24 @@ class Releases:
         )
         return release, packages.values()
 
-    def add(self, release: OsRelease, operation: str, detail: Mapping[str, object], *, actor: str) -> OsRelease:
+    def add(
+        self,
+        release: OsRelease,
+        operation: str,
+        detail: Mapping[str, object],
+        *,
+        actor: str,
+        allow_older: bool = False,
+    ) -> OsRelease:
         """Record a release of an existing chip as published; its components become reference values.
 
-        ``operation`` and ``detail`` go into the audit line, which also names chip, version and feed.
+        ``operation`` and ``detail`` go into the audit line, which also names chip, version and feed. With
+        ``allow_older`` it may be older than what its feed gives, which devices then go back to.
 
         Raises:
             InvalidArgumentError: version or feed, or it has packages here of which one is below a security floor.
-            ConflictError: the chip has a release of this version, or a roll-out decides for it in this feed.
+            ConflictError: the chip has a release of this version, the feed has a newer one, or a roll-out decides for
+                it in this feed.
         """
         check_version(release.version)
         release = replace(release, published_at=release.created_at)
@@ -186,6 +199,8 @@ class Releases:
             if release.imported_from is None:
                 check_floors(connection, release)
                 check_undecided(connection, release, release.feed, now=self._context.now())
+                if not allow_older:
+                    check_not_older(connection, release, now=self._context.now())
             release_rows.add(connection, release)
             line = {"chip": release.chip, "version": release.version, "feed": release.feed, **detail}
             self._context.audit(connection, actor, operation, str(release.release_id), line)

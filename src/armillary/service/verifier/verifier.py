@@ -334,6 +334,7 @@ class Verifier:
             system, trusts, waits = None, None, False
             if status is not None and OS in status.abilities:
                 system = self._offers.wanted_os(state.group_id, state.number, state.chip)
+                system = None if system is None else system.for_boot(appraisal.events)
                 if status.trusted_keys:
                     trusts, waits = self._trusts(last, status, book.trust)
             last.wanted = self._offers.granted(state.group_id, state.number, state.chip, request.installed)

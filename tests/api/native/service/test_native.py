@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from tests.api.running_service import RunningService, application, device_request, fresh, wait_until
+from tests.api.running_service import RunningService, application, device_request, fresh, fresh_os_version, wait_until
 
 from armillary.api.native.service.requests import FactoryBody
 from armillary.api.native.service.tpm import TpmDeviceBody
@@ -329,7 +329,7 @@ def test_a_finding_is_acknowledged_and_closed(service: RunningService, catalog: 
 
 
 def test_a_release_is_published_and_shown(service: RunningService) -> None:
-    version = f"27.{uuid.uuid4().int % 10_000}"
+    version = fresh_os_version()
     made = service.call("POST", "/api/v1/releases", {"chip": "imx8mp", "version": version, "feed": "RetailEval"})
     assert made.status == 201
     first = service.call("GET", "/api/v1/releases?chip=imx8mp").body["items"][-1]

@@ -9,7 +9,7 @@ import uuid
 from typing import Any
 
 import pytest
-from tests.api.running_service import RunningService
+from tests.api.running_service import RunningService, fresh_os_version
 
 from armillary.wire.attestation import corim
 
@@ -19,8 +19,7 @@ def path(catalog: str) -> str:
 
 
 def published(service: RunningService, chip: str = "imx8mp") -> Any:
-    version = f"29.{uuid.uuid4().int % 1_000_000}"
-    return service.call("POST", "/api/v1/releases", {"chip": chip, "version": version}).body
+    return service.call("POST", "/api/v1/releases", {"chip": chip, "version": fresh_os_version()}).body
 
 
 def test_a_policy_is_shown_changed_and_kept_in_versions(service: RunningService, catalog: str) -> None:

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
-from tests.api.running_service import RunningService, application, wait_until
+from tests.api.running_service import RunningService, application, fresh_os_version, wait_until
 
 from armillary.wire.device.update_status import OS, UpdateStatus
 
@@ -138,7 +138,7 @@ def test_rollouts_that_do_not_exist(service: RunningService) -> None:
 
 
 def test_an_os_release_is_rolled_out_by_who_runs_the_service_alone(service: RunningService, catalog: str) -> None:
-    version = f"30.{catalog[-6:]}"
+    version = fresh_os_version()
     release = service.service.releases.publish("mt3620", version, actor="test", feed="RetailEval")
     path = f"/api/v1/releases/{release.release_id}/rollout"
     with service.claimed(catalog) as device:  # a roll-out that no device can take is over as soon as the planner looks
@@ -163,7 +163,7 @@ def test_an_os_release_is_rolled_out_by_who_runs_the_service_alone(service: Runn
 def test_what_was_promoted_to_all_is_taken_back_by_who_speaks_for_all_alone(
     service: RunningService, catalog: str
 ) -> None:
-    version = f"31.{catalog[-6:]}"
+    version = fresh_os_version()
     release = service.service.releases.publish("imx8mp", version, actor="test", feed="RetailEval")
     body = {"policy": {"cohorts": [100], "soak_s": 0}}
     made = service.call("POST", f"/api/v1/releases/{release.release_id}/rollout", body)

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import base64
 import json
-import uuid
 
 import pytest
-from tests.api.running_service import RunningService, application, fresh
+from tests.api.running_service import RunningService, application, fresh_os_version
 
 BILL = json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []}).encode()
 CYCLONEDX = {"Content-Type": "application/vnd.cyclonedx+json"}
@@ -78,7 +77,7 @@ def test_where_a_device_stands_and_check_now(service: RunningService, catalog: s
 
 
 def test_from_uploaded_packages_to_a_release_for_everybody(service: RunningService) -> None:
-    chip, version = "imx8mp", f"30.{uuid.uuid4().int % 1_000_000}"
+    chip, version = "imx8mp", fresh_os_version()
     newest = service.service.releases.newest(chip)
     packages = {name: base64.b64encode(p).decode() for name, p in service.service.releases.packages(newest).items()}
     body = {"chip": chip, "version": version, "os_abi": 3, "components": packages}
@@ -94,10 +93,10 @@ def test_from_uploaded_packages_to_a_release_for_everybody(service: RunningServi
         assert service.call("POST", f"{path}/{step}").status == 200
         assert service.call("POST", f"{path}/{step}").status in ((200,) if step == "sign" else (409,))
     assert service.call("GET", path).body["feed"] == "Retail"
-    half = {**body, "version": version + "b", "components": dict(list(packages.items())[1:])}
+    half = {**body, "version": version + "-b", "components": dict(list(packages.items())[1:])}
     refused = service.call("POST", "/api/v1/releases/drafts", half)
     assert (refused.status, refused.body["code"]) == (400, "request.invalid")
-    wrong = {**body, "version": version + "c", "components": {**packages, next(iter(packages)): "%%%"}}
+    wrong = {**body, "version": version + "-c", "components": {**packages, next(iter(packages)): "%%%"}}
     assert "base64" in service.call("POST", "/api/v1/releases/drafts", wrong).body["detail"]
 
 
@@ -106,7 +105,7 @@ def test_what_is_built_here_has_the_security_version_of_the_last_release_or_the_
 ) -> None:
     monkeypatch.setattr(service.service.releases, "last_security_version", lambda _: 3)
     for given, expected in (({}, 3), ({"security_version": 4}, 4)):
-        body = {"chip": "imx8mp", "version": f"40.{uuid.uuid4().int % 1_000_000}", **given}
+        body = {"chip": "imx8mp", "version": fresh_os_version(), **given}
         draft = service.call("POST", "/api/v1/releases/drafts", body)
         assert draft.status == 201
         assert {one["security_version"] for one in draft.body["components"]} == {expected}
@@ -145,7 +144,9 @@ def test_a_truth_value_is_no_number(service: RunningService, catalog: str, is_tr
 
 def test_a_reason_has_words(service: RunningService, catalog: str) -> None:
     service.claimed(catalog)
-    release = service.call("POST", "/api/v1/releases", {"chip": "mt3620", "version": fresh("78")}).body["release_id"]
+    release = service.call("POST", "/api/v1/releases", {"chip": "mt3620", "version": fresh_os_version()}).body[
+        "release_id"
+    ]
     for path in (f"/api/v1/releases/{release}/withdraw", schedule_of(catalog) + "/urgent"):
         for blank in (" ", "   "):
             refused = service.call("POST", path, {"reason": blank})

@@ -85,7 +85,12 @@ def publish_release(request: Request, body: ReleaseBody) -> dict[str, Any]:
     if security_version is None:
         security_version = releases.last_security_version(body.chip)
     row = releases.publish(
-        body.chip, body.version, actor=operator_of(request).name, security_version=security_version, feed=body.feed
+        body.chip,
+        body.version,
+        actor=operator_of(request).name,
+        security_version=security_version,
+        feed=body.feed,
+        allow_older=body.allow_older,
     )
     return row_document(row)
 

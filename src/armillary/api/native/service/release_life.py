@@ -9,6 +9,7 @@ from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
+from fastapi import Query
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -28,6 +29,7 @@ from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 # Component packages of the largest chip in base64: a device image has at most 80 MB (image/budget.toml).
 DRAFT_BODY_LIMIT_BYTES = 128 << 20
 MAX_COMPONENTS = 32
+AllowOlder = Annotated[bool, Query(description="Also where devices of the feed are given a newer one now")]
 Package = Annotated[str, Field(min_length=1, json_schema_extra=dict(BASE64))]
 
 
@@ -74,14 +76,24 @@ def sign_release(request: Request, release_id: UUID) -> dict[str, Any]:
     return row_document(service_of(request).attestation.drafts.sign(release_id, actor=operator_of(request).name))
 
 
-def publish_draft(request: Request, release_id: UUID) -> dict[str, Any]:
+def publish_draft(
+    request: Request,
+    release_id: UUID,
+    allow_older: AllowOlder = False,  # noqa: FBT002 - a query parameter
+) -> dict[str, Any]:
     """Publish a signed draft: groups of its feed are offered it, and devices that boot it are let in."""
-    return row_document(service_of(request).attestation.drafts.publish(release_id, actor=operator_of(request).name))
+    drafts, actor = service_of(request).attestation.drafts, operator_of(request).name
+    return row_document(drafts.publish(release_id, actor=actor, allow_older=allow_older))
 
 
-def promote_release(request: Request, release_id: UUID) -> dict[str, Any]:
+def promote_release(
+    request: Request,
+    release_id: UUID,
+    allow_older: AllowOlder = False,  # noqa: FBT002 - a query parameter
+) -> dict[str, Any]:
     """Give a release of the evaluation feed to everybody."""
-    return row_document(service_of(request).attestation.drafts.promote(release_id, actor=operator_of(request).name))
+    drafts, actor = service_of(request).attestation.drafts, operator_of(request).name
+    return row_document(drafts.promote(release_id, actor=actor, allow_older=allow_older))
 
 
 async def put_release_bill(request: Request, release_id: UUID) -> dict[str, Any]:

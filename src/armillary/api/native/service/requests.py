@@ -115,12 +115,14 @@ class ReleaseBody(StrictBody):
         version: New version of this chip.
         security_version: Anti-rollback version of its components; None keeps the newest release's.
         feed: Who gets it.
+        allow_older: Also where devices of the feed are given a newer one now.
     """
 
     chip: Name
     version: Annotated[str, Field(min_length=1, max_length=32)]
     security_version: Annotated[int, Field(ge=0, le=31)] | None = None
     feed: FeedName = "Retail"
+    allow_older: bool = False
 
 
 class FloorBody(StrictBody):

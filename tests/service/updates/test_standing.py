@@ -15,6 +15,7 @@ from armillary.errors import NotFoundError
 from armillary.rollout.policy import RolloutPolicy
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
+from armillary.wire.device.update_status import OS, UpdateStatus
 
 Make = Callable[..., bytes]
 HERE = ("Contoso", "Kettle", "Production")
@@ -158,3 +159,28 @@ def test_a_device_of_before_does_not_update_its_system(host: ServiceHost) -> Non
 def test_an_unknown_device_is_not_found(host: ServiceHost) -> None:
     with pytest.raises(NotFoundError):
         host.service.updates.standings.of("00" * 64)
+
+
+def test_an_operating_system_that_was_reverted_is_said_by_its_version(host: ServiceHost, package: Make) -> None:
+    """The deployment runs: what failed is the OS that came with the same offer."""
+    service = host.service
+    with host.claimed(b"r" * 32) as device:
+        image = deploy(host, package())
+        device.installed = (installed(image),)
+        device.update_status = UpdateStatus(abilities=(OS,))
+        bad = service.releases.publish("mt3620", "27.1", actor="t")
+        offer = device.check_in().offer
+        assert offer is not None
+        device.update_status = UpdateStatus(abilities=(OS,), reason="failed-before")
+        went_back = reverted(bad.components[0], offer_id=offer.offer_id, reason="it did not start 2 times")
+        device.check_in(outcomes=(went_back,))
+        found = service.updates.standings.of(device.device_id)
+        assert (found.code, found.detail) == ("os-reverted", "OS 27.1: it did not start 2 times")
+        assert "operating system" in found.meaning
+        assert "publish a release" in found.remedy
+        assert "deploy" not in found.meaning + found.remedy
+        service.releases.publish("mt3620", "27.2", actor="t")
+        assert code(host, device) == "check-in-due", "another release is tried"
+        device.update_status = UpdateStatus(abilities=(OS,))
+        device.check_in()
+        assert code(host, device) == "offered"

@@ -26,7 +26,8 @@ _KINDS: Final[Mapping[str, State]] = MappingProxyType(
             ("nothing-deployed", "os-only", "unclaimed", "never-seen"), State(UNKNOWN, say("nothing is due"))
         ),
         **dict.fromkeys(
-            ("silent", "revoked", "held", "failed-before", "flash", "refused"), State(BAD, say("needs you"))
+            ("silent", "revoked", "held", "failed-before", "os-reverted", "flash", "refused"),
+            State(BAD, say("needs you")),
         ),
         **dict.fromkeys(
             ("update-only", "no-release", "wrong-chip", "os-by-hand", "no-room", "does-not-fit", "repository"),

@@ -32,7 +32,7 @@ from armillary.service.registry.names import no_such_device
 from armillary.service.repository.repository import Repository
 from armillary.service.updates.offers import Offers, Wanted, has, signed_by
 from armillary.service.updates.os_feeds import WantedOs
-from armillary.wire.device.update_reason import FAILED_BEFORE, reason_of
+from armillary.wire.device.update_reason import FAILED_BEFORE, OS_REVERTED, reason_of
 from armillary.wire.device.update_status import DIRECTIVE, OS
 
 ALL: Final = "UpdateAll"
@@ -53,6 +53,7 @@ class Facts:
         store_lacks: Why it is not offered the newest store: that failed on it, or is not signed; None for neither.
         is_barred: Whether it does not trust who signed what it lacks, and no store leads it there.
         failure: Why it took ``wanted`` back or could not install it, in its own words; empty where it did not.
+        os_failure: The same of ``system``.
     """
 
     device: Device
@@ -66,6 +67,7 @@ class Facts:
     store: UUID | None = None
     store_lacks: Standing | None = None
     is_barred: bool = False
+    os_failure: str = ""
 
     @property
     def lacks_applications(self) -> bool:
@@ -98,7 +100,19 @@ class Facts:
     def is_heard(self) -> bool:
         """Whether its last check-in offered it what it lacks now."""
         meant = (self.wanted and self.wanted.offer.offer_id, self.system and self.system.release_id, self.store)
-        return self.last_offer is not None and self.last_offer in meant
+        return self.last_offer is not None and self.last_offer in meant and not self.speaks_of_another_os
+
+    @property
+    def lacks_os_alone(self) -> bool:
+        """Whether it is offered an operating system, and nothing else."""
+        return self.lacks_os and self.updates_os and not self.lacks_applications and self.store is None
+
+    @property
+    def speaks_of_another_os(self) -> bool:
+        """Whether what it says has failed is an operating system that is not meant for it any more."""
+        said = self.device.update_status
+        has_failed = said is not None and said.reason == FAILED_BEFORE
+        return has_failed and self.lacks_os_alone and not self.os_failure
 
     @property
     def is_passed_over(self) -> bool:
@@ -141,6 +155,8 @@ def _own_words(facts: Facts) -> Standing | None:
     said = facts.device.update_status
     if not facts.is_heard or said is None or not said.reason:
         return None
+    if said.reason == FAILED_BEFORE and facts.lacks_os_alone:
+        return _os_reverted(facts)
     if said.reason == FAILED_BEFORE and facts.store_lacks is not None and not facts.failure:
         return (
             None if facts.store is None else facts.store_lacks
@@ -174,7 +190,15 @@ def _os_rollout(facts: Facts) -> Standing | None:
     return Standing("rollout-waits", _waiting(rollout) if is_own else f"OS {rollout.version}")
 
 
+def _os_reverted(facts: Facts) -> Standing | None:
+    if facts.system is None or not facts.os_failure:
+        return None
+    return Standing(OS_REVERTED, f"OS {facts.system.version}: {facts.os_failure}")
+
+
 def _failed(facts: Facts) -> Standing | None:
+    if facts.lacks_os_alone:
+        return _os_reverted(facts)
     return Standing(FAILED_BEFORE, facts.failure) if facts.failure and facts.lacks_applications else None
 
 
@@ -309,6 +333,7 @@ class Standings:
         group = None if device.group_id is None else catalog_rows.group_by_id(connection, device.group_id)
         wanted = self._offers.wanted(device.group_id, enrolled.number, device.chip)
         system = self._offers.wanted_os(device.group_id, enrolled.number, device.chip)
+        system = None if system is None else system.for_version(device.os_version)
         last = check_in_rows.list_of_device(connection, device_id, limit=1, before=None).items
         last_offer = last[0].offer_id if last else None
         store, store_lacks, is_barred = self._trust(connection, device, wanted, system, last_offer)
@@ -324,6 +349,7 @@ class Standings:
             store=store,
             store_lacks=store_lacks,
             is_barred=is_barred,
+            os_failure="" if system is None else _os_failure(connection, device_id, system),
         )
         return facts, None if group is None else catalog_rows.update_schedule(connection, group.group_id)
 
@@ -386,3 +412,9 @@ def _failure(connection: Connection, device_id: str, deployment_id: UUID) -> str
     if not last or last[0].outcome == "confirmed":
         return ""
     return last[0].reason or last[0].outcome
+
+
+def _os_failure(connection: Connection, device_id: str, system: WantedOs) -> str:
+    """Why a device has given up an operating system, in its own words; empty where it has not."""
+    last = report_rows.last_outcome(connection, device_id, [image.image_id for image in system.images])
+    return "" if last is None or last.outcome == "confirmed" else last.reason or last.outcome

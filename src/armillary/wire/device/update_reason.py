@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 NOTHING: Final = ""  # the code of a device for which nothing waits
 DEFERRED: Final = "deferred"
 FAILED_BEFORE: Final = "failed-before"
+OS_REVERTED: Final = "os-reverted"  # failed-before, said of an operating system
 ON_TRIAL: Final = "trial"  # said also while the operating system is on trial and nothing else is offered
 
 
@@ -194,6 +195,12 @@ REASONS: Final[tuple[UpdateReason, ...]] = (
         "device",
         "This deployment has failed on the device before: it is not tried again here.",
         "Look at the reason, then deploy again: a new deployment is tried.",
+    ),
+    UpdateReason(
+        OS_REVERTED,
+        "service",
+        "The device went back from the operating system that is meant for it: that version is not tried again here.",
+        "Look at the reason, then publish a release that mends it: a new version is tried.",
     ),
     UpdateReason(
         "no-room",

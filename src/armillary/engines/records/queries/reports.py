@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -100,6 +100,14 @@ def outcomes(
     if deployment_id is not None:
         query = query.where(table.c.deployment_id == deployment_id)
     return newest_first(connection, query, table, _as_outcome, limit=limit, before=before)
+
+
+def last_outcome(connection: Connection, device_id: str, image_ids: Collection[UUID]) -> UpdateOutcome | None:
+    """The newest outcome of any of these images on a device; None if there is none."""
+    table = schema.outcome
+    query = _with_device(table).where(_device.c.device_id == device_id, table.c.image_id.in_(image_ids))
+    row = connection.execute(query.order_by(table.c.number.desc()).limit(1)).first()
+    return None if row is None else _as_outcome(row)
 
 
 def outcomes_since(connection: Connection, number: int, *, limit: int) -> list[UpdateOutcome]:

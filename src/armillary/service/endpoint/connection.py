@@ -229,10 +229,11 @@ class DeviceConnection(asyncio.Protocol):
         if not self._keep_alive:
             self.close()
 
-    def fail(self, error: ArmillaryError, *, close: bool = False) -> None:
-        """Answer with an error."""
+    def fail(self, error: ArmillaryError, *, close: bool = False, is_refusal: bool = True) -> None:
+        """Answer with an error; ``is_refusal`` is False for one that devices in order get: nobody takes note of it."""
         status, body, retry = problem_of(error)
-        self._endpoint.refused(self, error, status)
+        if is_refusal:
+            self._endpoint.refused(self, error, status)
         if close:
             self._keep_alive = False
         extra = b"" if retry is None else b"retry-after: %d\r\n" % retry

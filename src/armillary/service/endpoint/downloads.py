@@ -94,12 +94,19 @@ class Downloads:
 
         Raises:
             DeviceFault: the device is not admitted.
-            NotFoundError: the repository has no such file, or it is another catalog's.
+            NotFoundError: the repository has no such file, or it is another catalog's. Of the root after the newest
+                that is an answer, which every device gets that looks for a newer one, and no refusal.
             RequestRefusedError: the range makes no sense.
         """
         state = self._states.admitted(peer.device_id)
         name = path.decode("ascii", errors="replace")
-        found = self._repository.served(name if is_for(name, state.catalog_id) else "")
+        try:
+            found = self._repository.served(name if is_for(name, state.catalog_id) else "")
+        except NotFoundError as error:
+            if not self._repository.is_next_root(name):
+                raise
+            connection.fail(error, is_refusal=False)
+            return
         self._begin(self._send(connection, found, *_part(connection, found.stat().st_size)))
 
     def send_identity(self, connection: DeviceConnection, peer: Peer) -> None:

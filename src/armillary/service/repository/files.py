@@ -36,6 +36,7 @@ _SERVED: Final = re.compile(
     r"|targets(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){1,4}/[0-9a-f]{64}\.[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
     re.ASCII,
 )
+_ROOT: Final = re.compile(r"metadata/([1-9]\d{0,8})\.root\.json", re.ASCII)
 _OF_CATALOG: Final = re.compile(r"(?:targets/catalogs/|metadata/\d{1,9}\.catalog-)([0-9a-f-]{36})[/.].+", re.ASCII)
 
 
@@ -86,6 +87,13 @@ class RepositoryFiles:
             if found.is_file():
                 return found
         raise NotFoundError("the repository has no such file", remedy="Fetch the metadata again: it names the files.")
+
+    def is_next_root(self, path: str) -> bool:
+        """Whether a path names the root after the newest: clients ask for it, and that there is none tells them so."""
+        found = _ROOT.fullmatch(path)
+        if found is None or (self.folder / path).is_file():
+            return False
+        return (self._metadata / f"{int(found[1]) - 1}.root.json").is_file()
 
     # -- metadata -------------------------------------------------------------------------------------------------
 

@@ -228,6 +228,7 @@ def test_a_capability_file_opens_a_finished_device(tmp_path: Path):
         )
         applied = json.loads(run(device, "capability", "apply", "--file", str(tmp_path / "it"), "--json"))
         assert applied == {"device_capabilities": [capability_file.FIELD_SERVICING]}
+        assert "FieldServicing (13)" in run(device, "capability", "apply", "--file", str(tmp_path / "it"))
         assert "RootFs" in run(device, "image", "list-installed")
         (tmp_path / "it").write_bytes(b"no capability file")
         with pytest.raises(PermissionDeniedError, match="expected 392 bytes"):

@@ -102,6 +102,7 @@ def test_what_is_no_file_of_values_is_refused(
     assert ran.code != 0
     assert named in ran.err
     assert "Traceback" not in ran.err
+    assert (str(file) in ran.err) == (options in ((), ("--chip", "imx8mp")))
 
 
 def test_a_device_that_never_told_says_so(armillary: Command, service: RunningService, catalog: str) -> None:

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
+import socket
+import ssl
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,7 +23,7 @@ from armillary.device.state.layout import DeviceFolder
 from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.engines.flash.boot_slots import EfiBootSlots
 from armillary.engines.flash.os_disk import OsDisk
-from armillary.errors import DataFolderError, InvalidArgumentError
+from armillary.errors import DataFolderError, InvalidArgumentError, OperatorError, ServiceUnreachableError
 
 with tempfile.TemporaryDirectory() as folder:
     CA = self_signed(Path(folder), "a service")[1]
@@ -97,3 +102,40 @@ def test_a_processor_of_32_bits_is_a_machine_of_the_mt3620s_class() -> None:
     assert [core.kind for core in chip.cores] == ["high-level", "real-time", "real-time"]
     for machine, name in enrolling.CHIPS.items():
         assert next(each.chip for each in ARCHITECTURES.values() if each.machine == machine) == name
+
+
+def test_a_certificate_of_another_authority_is_said(tmp_path: Path) -> None:
+    chain, _, _ = self_signed(tmp_path, "a service", hosts=("127.0.0.1",))
+    answering = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    answering.load_cert_chain(chain)
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
+        pool.submit(_shake_hands, listening, answering)
+        service = f"https://127.0.0.1:{listening.getsockname()[1]}"
+        with pytest.raises(ServiceUnreachableError, match="ca does not vouch for the service's certificate") as refused:
+            enrolling._Factory(service, "secret", CA).post("devices", {})
+    assert "root certificate of this service" in refused.value.remedy
+
+
+def _shake_hands(listening: socket.socket, context: ssl.SSLContext) -> None:
+    connection, _ = listening.accept()
+    with connection, contextlib.suppress(ssl.SSLError, OSError):
+        context.wrap_socket(connection, server_side=True).close()
+
+
+def test_what_a_service_refuses_is_said_with_what_it_says_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Answering:
+        status = 400
+
+        def __init__(self, *_: object, **__: object) -> None:
+            self.close = self.request = lambda *_: None
+
+        def getresponse(self) -> Answering:
+            return self
+
+        def read(self, _: int) -> bytes:
+            return json.dumps({"detail": "no trusted root", "remedy": "Add it to the folder tpm-roots."}).encode()
+
+    monkeypatch.setattr(http.client, "HTTPSConnection", Answering)
+    with pytest.raises(OperatorError, match=r"refuses the enrolment \(400\): no trusted root") as refused:
+        enrolling._Factory("https://10.0.2.2", "secret", CA).post("tpm-devices", {})
+    assert refused.value.remedy == "Add it to the folder tpm-roots."

@@ -8,8 +8,9 @@ from tests.fixtures.clocks import Clock
 
 from armillary.engines.records.queries.security import assessments as rows
 from armillary.errors import NotFoundError
-from armillary.service.assessment.assessment import Assessment, DeviceAssessment
+from armillary.service.assessment.assessment import Assessment, DeviceAssessment, trusted_bases
 from armillary.service.assessment.properties import ABSENT, OUT_OF_SCOPE, PRESENT, PROPERTIES, STALE, STATES
+from armillary.service.verifier.releases import FIRST_VERSION
 from armillary.sim.device.service_host import ServiceHost
 
 
@@ -72,3 +73,13 @@ def test_a_million_devices_are_some_kinds(host: ServiceHost) -> None:
     )
     (kind,) = kinds
     assert (kind.devices, kind.example) == (5, min(each.device_id for each in devices))
+
+
+def test_a_withdrawn_release_is_compared_with_nothing(host: ServiceHost) -> None:
+    broken = host.service.releases.publish("mt3620", "27.1", actor="t")
+    host.service.releases.withdraw(broken.release_id, "it does not boot", actor="t")
+    host.service.releases.publish("mt3620", "27.2", actor="t")
+    bases = trusted_bases(host.service.releases.list(chip="mt3620"), now=0)
+    before = bases["mt3620", "27.2"].before
+    assert before is not None
+    assert before[1] == FIRST_VERSION

@@ -62,6 +62,9 @@ WORSE = (
     ({"base": GROWN}, {"small-trusted-computing-base": ABSENT}, f"{MAX_GROWTH_PERCENT} %"),
     ({"base": replace(GROWN, size=1_100_000)}, {}, ""),
     ({"base": replace(GROWN, before=None)}, {}, ""),
+    ({"base": replace(GROWN, size=9_000_000)}, {"small-trusted-computing-base": ABSENT}, f"{MAX_GROWTH_PERCENT} %"),
+    ({"base": replace(GROWN, size=548_000_000)}, {}, ""),
+    ({"base": replace(GROWN, before=(0, "26.10"))}, {}, ""),
     ({"has_certificate": False}, {"certificate-based-authentication": STALE}, "ended"),
     ({"base": TrustedSoftware(size=1, before=None, in_force=False)}, {"renewable-security": ABSENT}, "withdrawn"),
     ({"updates_os": False}, {"renewable-security": ABSENT}, "over the air"),
@@ -116,3 +119,10 @@ def test_only_an_attested_device_shows_anything(
         assert {each.state for each in found.values()} == {STALE}
     if health in ("revoked", "unattested"):
         assert {each.state for each in found.values()} == {OUT_OF_SCOPE}
+
+
+def test_a_release_that_is_no_whole_os_is_not_compared_with() -> None:
+    base = TrustedSoftware(size=548_000_000, before=(1_000_000, "26.50"), in_force=True)
+    says = answers(replace(GOOD, base=base))["small-trusted-computing-base"].says
+    assert "548,000,000 bytes; it is not compared with 26.50, whose 1,000,000 bytes" in says
+    assert "%" not in says

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -103,7 +104,15 @@ def apply(
 
     The device is asked by its own API. The file must be signed by its service, for this device, at most 30 days ago.
     """
-    return record(device.call("PUT", "device/capabilities", read_file(file, limit=capability_file.FILE_BYTES)))
+    answer = device.call("PUT", "device/capabilities", read_file(file, limit=capability_file.FILE_BYTES))
+    return record(answer, row=_in_force)
+
+
+def _in_force(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What a device says is in force, for people: capabilities by the names that the service issues them by."""
+    issued = {number: name for name, number in capability_file.API_NAMES.items()}
+    known = {**capability_file.CAPABILITIES, **issued}
+    return {"in force": [f"{known.get(each, 'unknown')} ({each})" for each in answer["device_capabilities"]]}
 
 
 @capability.command("remove")

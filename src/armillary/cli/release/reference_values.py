@@ -24,11 +24,17 @@ MAX_FILE_BYTES = 256 * 1024  # what the service takes as one request
 
 def read_values(file: Path, chip: str | None = None) -> tuple[str, list[dict[str, Any]]]:
     """The chip that a file is for, or the given one, and its reference values; InvalidArgumentError if it has none."""
-    document = _document(read_file(file, limit=MAX_FILE_BYTES))
-    values = rules.to_json(rules.from_json(document["values"]))
+    data = read_file(file, limit=MAX_FILE_BYTES)
+    try:
+        document = _document(data)
+        values = rules.to_json(rules.from_json(document["values"]))
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"{file}: {error.message}", remedy=error.remedy) from error
     named = chip or document.get("chip")
     if not isinstance(named, str):
-        raise InvalidArgumentError("the file names no chip", remedy="Give --chip NAME; armillary chip list shows them.")
+        raise InvalidArgumentError(
+            f"{file}: the file names no chip", remedy="Give --chip NAME; armillary chip list shows them."
+        )
     return named, values
 
 

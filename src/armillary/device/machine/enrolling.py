@@ -163,15 +163,22 @@ class _Factory:
             connection.request("POST", f"/api/v1/factory/{route}", json.dumps(body), headers)
             response = connection.getresponse()
             answer = json.loads(response.read(16 << 20))
+        except ssl.SSLCertVerificationError as error:
+            raise ServiceUnreachableError(
+                f"{self._service}: the enrolment's ca does not vouch for the service's certificate "
+                f"({error.verify_message or error})",
+                remedy="Put the root certificate of this service into the enrolment's ca, and the name or address of "
+                "its certificate into its service.",
+            ) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise ServiceUnreachableError(f"{self._service}: no answer ({error or type(error).__name__})") from error
         finally:
             connection.close()
         if response.status >= http.client.BAD_REQUEST:
-            detail = answer.get("detail") if isinstance(answer, dict) else None
+            said = answer if isinstance(answer, dict) else {}
             raise OperatorError(
-                f"{self._service} refuses the enrolment ({response.status}): {detail or 'without a word'}",
-                remedy="Make a new enrolment token, and start the machine with it.",
+                f"{self._service} refuses the enrolment ({response.status}): {said.get('detail') or 'without a word'}",
+                remedy=str(said.get("remedy") or "Look at the log of the service."),
             )
         return answer
 

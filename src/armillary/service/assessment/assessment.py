@@ -123,7 +123,10 @@ def _count(each: Property, found: list[tuple[AlikeDevices, Facts]]) -> PropertyC
 
 
 def trusted_bases(releases: tuple[OsRelease, ...], now: int) -> dict[tuple[str, str], TrustedSoftware]:
-    """(chip, version) -> the size of each release's components beside that of the one published before it."""
+    """(chip, version) -> the size of each release's components beside that of the one published before it.
+
+    A withdrawn release is nothing that others are compared with.
+    """
     found: dict[tuple[str, str], TrustedSoftware] = {}
     before: dict[str, tuple[int, str]] = {}
     for release in releases:
@@ -134,5 +137,6 @@ def trusted_bases(releases: tuple[OsRelease, ...], now: int) -> dict[tuple[str, 
             before=before.get(release.chip),
             in_force=release.withdrawn_at is None and (ends is None or ends > now),
         )
-        before[release.chip] = (size, release.version)
+        if release.withdrawn_at is None:
+            before[release.chip] = (size, release.version)
     return found

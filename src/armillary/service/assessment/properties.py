@@ -21,6 +21,8 @@ STATES: Final = (PRESENT, ABSENT, STALE, OUT_OF_SCOPE)
 HARDWARE_TIERS: Final = frozenset({"tpm", "silicon"})
 # What the trusted computing base may grow by from one release to the next before somebody has to look, percent.
 MAX_GROWTH_PERCENT: Final = 10
+# Of releases that differ in size by more than this, one is no whole OS: a stand-in, or packages that were cut short.
+MAX_COMPARED: Final = 10
 # What divides a machine between applications; devices from before control groups do not name it.
 DIVIDES = frozenset({"memory-limit", "processor-limit"})
 # The sandbox that contains nothing.
@@ -34,7 +36,7 @@ class TrustedSoftware:
 
     Attributes:
         size: Of all components of the release.
-        before: Size and version of the release before it for the same chip; None for the first.
+        before: Size and version of the release before it for the same chip, of those not withdrawn; None for the first.
         in_force: Whether the release is one that devices may run: published, not withdrawn, not expired.
     """
 
@@ -146,6 +148,10 @@ def _trusted_base(facts: Facts) -> Answer:
     if base.before is None:
         return Answer(PRESENT, f"{size}; it is the first release of its chip, so that no growth is known.")
     before, version = base.before
+    if not before <= base.size * MAX_COMPARED or not base.size <= before * MAX_COMPARED:
+        return Answer(
+            PRESENT, f"{size}; it is not compared with {version}, whose {before:,} bytes are no OS of the same kind."
+        )
     growth = 100 * (base.size - before) / before if before else 0.0
     told = f"{size}, {growth:+.1f} % against {version}"
     if growth > MAX_GROWTH_PERCENT:

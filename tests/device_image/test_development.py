@@ -74,7 +74,8 @@ def test_it_becomes_a_release_only_where_somebody_says_so(tmp_path: Path) -> Non
     for name in PAYLOADS.values():
         (tmp_path / name).write_bytes(name.encode())
     digests = {name: sha256((tmp_path / name).read_bytes()).hexdigest() for name in PAYLOADS.values()}
-    (tmp_path / "image.json").write_text(json.dumps({"sha256": digests, "development": True}))
+    about = {"architecture": "x86_64", "sha256": digests, "development": True}
+    (tmp_path / "image.json").write_text(json.dumps(about))
     with pytest.raises(InvalidArgumentError, match="a development image is no release") as refused:
         write_packages(tmp_path, CHIP, security_version=1)
     assert "--allow-development" in refused.value.remedy

@@ -12,7 +12,7 @@ import pytest
 from armillary import content
 from armillary.boot import profile
 from armillary.boot.profile import ChipProfile
-from armillary.device_image.packages import PAYLOADS, write_packages
+from armillary.device_image.packages import CHIPS, PAYLOADS, write_packages
 from armillary.errors import InvalidArgumentError
 from armillary.wire.image import package as image_package
 
@@ -24,7 +24,8 @@ def image(tmp_path: Path) -> Path:
     payloads = {name: name.encode() * 1000 for name in PAYLOADS.values()}
     for name, payload in payloads.items():
         (tmp_path / name).write_bytes(payload)
-    about = {"sha256": {name: sha256(payload).hexdigest() for name, payload in payloads.items()}}
+    digests = {name: sha256(payload).hexdigest() for name, payload in payloads.items()}
+    about = {"architecture": "x86_64", "sha256": digests}
     (tmp_path / "image.json").write_text(json.dumps(about))
     return tmp_path
 
@@ -57,3 +58,69 @@ def test_what_cannot_be_packed_is_named(image: Path) -> None:
     (image / "image.json").unlink()
     with pytest.raises(InvalidArgumentError, match="expected a built device image, found none"):
         write_packages(image, CHIP, security_version=1)
+
+
+def no_package(image: Path) -> bool:
+    return not [*image.glob("*.package")]
+
+
+@pytest.mark.parametrize("name", PAYLOADS.values())
+@pytest.mark.parametrize("left", [0, 1000, -1])
+def test_a_file_that_is_not_what_was_built_is_named(image: Path, name: str, left: int) -> None:
+    whole = (image / name).read_bytes()
+    (image / name).write_bytes(whole[:left] if left >= 0 else whole[:-1] + b"!")
+    with pytest.raises(InvalidArgumentError, match=rf"{name}: expected the file that was built \(SHA-256 ") as refused:
+        write_packages(image, CHIP, security_version=1)
+    assert f"{len((image / name).read_bytes()):,} bytes" in refused.value.message
+    assert "armillary image build" in refused.value.remedy
+    assert no_package(image)
+    (image / name).write_bytes(whole)
+    assert len(write_packages(image, CHIP, security_version=1)) == len(PAYLOADS), "the control: the file as built"
+
+
+def test_an_empty_file_is_refused_though_its_description_agrees(image: Path) -> None:
+    about = json.loads((image / "image.json").read_bytes())
+    about["sha256"]["root.img"] = sha256(b"").hexdigest()
+    (image / "image.json").write_text(json.dumps(about))
+    (image / "root.img").write_bytes(b"")
+    with pytest.raises(InvalidArgumentError, match=r"root\.img: .* found 0 bytes"):
+        write_packages(image, CHIP, security_version=1)
+
+
+@pytest.mark.parametrize("name", PAYLOADS.values())
+def test_a_missing_file_is_named(image: Path, name: str) -> None:
+    (image / name).unlink()
+    with pytest.raises(InvalidArgumentError, match=rf"{name}: No such file or directory"):
+        write_packages(image, CHIP, security_version=1)
+    (image / name).mkdir()
+    with pytest.raises(InvalidArgumentError, match=rf"{name}: Is a directory"):
+        write_packages(image, CHIP, security_version=1)
+    assert no_package(image)
+
+
+@pytest.mark.parametrize("arch", [name for name in CHIPS if name != "x86_64"])
+def test_an_image_of_another_architecture_is_refused_as_such(image: Path, arch: str) -> None:
+    chip = profile.parse(content.chip_document(CHIPS[arch]))
+    with pytest.raises(InvalidArgumentError, match=f"expected an image for {arch}, found one for 'x86_64'") as refused:
+        write_packages(image, chip, security_version=1)
+    assert "--arch" in refused.value.remedy
+    assert no_package(image)
+
+
+@pytest.mark.parametrize(
+    ("description", "named"),
+    [
+        (b"{", "is no description of an image"),
+        (b"[]", "is no description of an image"),
+        (b"\xff", "is no description of an image"),
+        (b"{}", "has no architecture"),
+        (b'{"architecture": "x86_64", "sha256": {}}', r"has no started\.img"),
+        (b'{"architecture": "x86_64", "sha256": []}', "is no description of an image"),
+    ],
+)
+def test_what_is_wrong_with_a_description_is_said_in_words(image: Path, description: bytes, named: str) -> None:
+    (image / "image.json").write_bytes(description)
+    with pytest.raises(InvalidArgumentError, match=rf"image\.json {named}") as refused:
+        write_packages(image, CHIP, security_version=1)
+    assert "Error" not in refused.value.message
+    assert "armillary image build --arch x86_64" in refused.value.remedy

@@ -10,8 +10,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 from uuid import uuid5
 
 from cryptography import x509
@@ -29,6 +30,8 @@ from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
 # Boot component -> file of a built image with its payload.
 PAYLOADS: Final[Mapping[str, str]] = {STARTED: STARTED_FILE, ROOT: "root.img"}
+# What a build says of its files.
+DESCRIPTION: Final = "image.json"
 CHIPS: Final[Mapping[str, str]] = {each.name: each.chip for each in ARCHITECTURES.values()}
 
 
@@ -45,8 +48,9 @@ def write_packages(
     The image id of a package follows from its payload and its security version: the same image is the same release.
 
     Raises:
-        InvalidArgumentError: there is no built image, the chip has other components, one is too large for its place,
-            the security version is out of range, or the image is one for development and nobody allowed that.
+        InvalidArgumentError: there is no built image, it is for another chip, a file of it is not what was built, the
+            chip has other components, one is too large for its place, the security version is out of range, or the
+            image is one for development and nobody allowed that.
     """
     if not 0 <= security_version <= SECURITY_VERSION_LIMIT:
         raise InvalidArgumentError(
@@ -59,18 +63,19 @@ def write_packages(
             f"chip {chip.name}: expected the boot components {', '.join(PAYLOADS)}, found {', '.join(names)}",
             remedy=f"Name a chip that the device image is for: {', '.join(CHIPS.values())}.",
         )
-    digests = _digests(image, allow_development=allow_development)
+    about, digests = _description(image, chip)
+    _check_development(image, about, allowed=allow_development)
+    payloads = {name: _payload(image / name, digest) for name, digest in digests.items()}
     key, certificate = _throw_away_key()
     written = {}
     for component in chip.boot_components:
-        payload = (image / PAYLOADS[component.name]).read_bytes()
-        digest = digests[PAYLOADS[component.name]]
+        name = PAYLOADS[component.name]
         package = image_package.build(
-            payload,
+            payloads[name],
             sections=image_package.standard_sections(
                 image_type=component.image_type,
                 component_id=component.component_id,
-                image_id=uuid5(component.component_id, f"{digest} {security_version}"),
+                image_id=uuid5(component.component_id, f"{digests[name]} {security_version}"),
                 name=component.name,
                 built=MADE_AT,
                 security_version=security_version,
@@ -88,22 +93,60 @@ def write_packages(
     return written
 
 
-def _digests(image: Path, *, allow_development: bool) -> Mapping[str, str]:
-    """SHA-256 of the files of a built image, as its description has them."""
+def _description(image: Path, chip: ChipProfile) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    """What a built image says of itself, if it is for this chip, and the SHA-256 of its payloads by file."""
+    own = next((name for name, each in CHIPS.items() if each == chip.name), "")
     try:
-        about = json.loads((image / "image.json").read_bytes())
-        digests = {name: str(about["sha256"][name]) for name in PAYLOADS.values()}
+        about = json.loads((image / DESCRIPTION).read_bytes())
+        made_for = str(about["architecture"])
+        digests = {name: about["sha256"][name] for name in PAYLOADS.values()}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidArgumentError(
-            f"{image}: expected a built device image, found none ({type(error).__name__}: {error})",
-            remedy="Build it first: armillary image build.",
+            f"{image}: expected a built device image, found none ({_words(error)})",
+            remedy=f"Build it first: armillary image build --arch {own}." if own else "Build it first.",
         ) from error
-    if about.get("development") and not allow_development:
+    if made_for != own:
+        raise InvalidArgumentError(
+            f"{image}: expected an image for {own or chip.name}, found one for {made_for!r:.40}",
+            remedy="Name the architecture of this image (--arch), or the folder of the other one (--image).",
+        )
+    return cast("Mapping[str, Any]", about), digests
+
+
+def _check_development(image: Path, about: Mapping[str, Any], *, allowed: bool) -> None:
+    if about.get("development") and not allowed:
         raise InvalidArgumentError(
             f"{image}: a development image is no release: whoever is at its console has a shell",
             remedy="Take the release image (armillary image build); --allow-development is for devices of your own.",
         )
-    return digests
+
+
+def _payload(file: Path, digest: str) -> bytes:
+    """A file of a built image, as it was built."""
+    remedy = (
+        "Build the image again: armillary image build; a release is made of what a build has made, and of all of it."
+    )
+    try:
+        payload = file.read_bytes()
+    except OSError as error:
+        raise InvalidArgumentError(f"{file}: {error.strerror or error}", remedy=remedy) from error
+    found = sha256(payload).hexdigest()
+    if found != digest or not payload:
+        raise InvalidArgumentError(
+            f"{file}: expected the file that was built (SHA-256 {digest!s:.64}, {DESCRIPTION}), found {len(payload):,} "
+            f"bytes with {found}",
+            remedy=remedy,
+        )
+    return payload
+
+
+def _words(error: Exception) -> str:
+    """What is wrong with a description, without Python's words."""
+    if isinstance(error, OSError):
+        return f"{DESCRIPTION}: {error.strerror or error}"
+    if isinstance(error, KeyError):
+        return f"{DESCRIPTION} has no {error.args[0]}"
+    return f"{DESCRIPTION} is no description of an image"
 
 
 def _throw_away_key() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:

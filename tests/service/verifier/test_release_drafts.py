@@ -8,8 +8,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from tests.fixtures.boot_partitions import boot_partition, pe_program
 from tests.fixtures.clocks import Clock
 from tests.fixtures.images import P256
+from tests.fixtures.os_packages import os_packages
+from tests.wire.device_image.test_uboot_measurements import flattened
 
 from armillary.boot import virtual_chain
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, WireError
@@ -151,6 +154,51 @@ def test_a_component_with_the_id_of_an_application_is_refused(
     host.service.updates.images.upload("Contoso", package(image_id=taken), actor="ann")
     with pytest.raises(InvalidArgumentError, match="is an application's"):
         host.service.attestation.drafts.create(CHIP, "27.1", packages=foreign, actor="ann")
+
+
+@pytest.mark.parametrize("name", ["unified-kernel-image", "root-fs"])
+def test_a_component_without_a_payload_is_refused(host: ServiceHost, name: str) -> None:
+    chip = host.service.chips.get("gateway-x86-64")
+    whole = os_packages(chip, {"unified-kernel-image": boot_partition(pe_program()), "root-fs": b"root"})
+    empty = os_packages(chip, {"unified-kernel-image": boot_partition(pe_program()), "root-fs": b"root", name: b""})
+    with pytest.raises(InvalidArgumentError, match=f"component {name}: expected a payload, got a package without one"):
+        host.service.attestation.drafts.create(chip.name, "27.1", packages=empty, actor="ann")
+    assert [one.version for one in host.service.releases.list(chip=chip.name, drafts=True)] == ["26.11"]
+    assert host.service.attestation.drafts.create(chip.name, "27.1", packages=whole, actor="ann"), "the control"
+
+
+UEFI = {"gateway-x86-64": 0x8664, "gateway-arm64": 0xAA64}
+U_BOOT = {"gateway-imx8mp": b"arm64\0", "mt3620-class": b"arm\0"}
+
+
+def started_by(chip: str) -> bytes:
+    """What a machine of this chip is started by."""
+    if chip in UEFI:
+        return boot_partition(pe_program(machine=UEFI[chip]))
+    return flattened({"images": {"kernel": {"arch": U_BOOT[chip], "data": b"kernel"}}})
+
+
+@pytest.mark.parametrize("chip", [*UEFI, *U_BOOT])
+def test_a_release_for_other_processors_is_refused_by_name(host: ServiceHost, chip: str) -> None:
+    profile, drafts = host.service.chips.get(chip), host.service.attestation.drafts
+    others = {each for each in (*UEFI, *U_BOOT) if host.service.chips.get(each).architecture != profile.architecture}
+    assert others
+    for other in others:
+        packages = os_packages(profile, {"unified-kernel-image": started_by(other), "root-fs": b"root"})
+        with pytest.raises(InvalidArgumentError, match=f"starts \\({chip}\\), got what one of ") as refused:
+            drafts.create(chip, "27.1", packages=packages, actor="ann")
+        assert profile.architecture in refused.value.message
+        assert host.service.chips.get(other).architecture in refused.value.message
+    packages = os_packages(profile, {"unified-kernel-image": started_by(chip), "root-fs": b"root"})
+    assert drafts.create(chip, "27.1", packages=packages, actor="ann"), "the control"
+
+
+def test_a_processor_that_no_chip_has_is_refused_too(host: ServiceHost) -> None:
+    chip = host.service.chips.get("gateway-x86-64")
+    program = boot_partition(pe_program(machine=0x5064))
+    packages = os_packages(chip, {"unified-kernel-image": program, "root-fs": b"root"})
+    with pytest.raises(InvalidArgumentError, match="got what one of another architecture starts"):
+        host.service.attestation.drafts.create(chip.name, "27.1", packages=packages, actor="ann")
 
 
 def blobs(host: ServiceHost) -> set[str]:

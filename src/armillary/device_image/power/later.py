@@ -39,7 +39,9 @@ def make_later(image: Path, folder: Path, *, number: int) -> Path:
         raise HostError(f"{image}: expected its root hash once in the signed file", remedy="Build the image again.")
     changed = content.replace(bound.word().encode(), other.word().encode())
     signed = unified.sign(changed, secure_boot_keys(image / "keys")["signing"])
-    disk.boot_partition(signed, folder / disk.STARTED_FILE, architecture_of(image).started_file)
+    architecture = architecture_of(image)
+    disk.boot_partition(signed, folder / disk.STARTED_FILE, architecture.started_file)
     digests = {name: sha256((folder / name).read_bytes()).hexdigest() for name in PAYLOADS.values()}
-    (folder / "image.json").write_text(json.dumps({"sha256": digests}), "utf-8")
+    about = {"architecture": architecture.name, "sha256": digests}
+    (folder / "image.json").write_text(json.dumps(about), "utf-8")
     return folder

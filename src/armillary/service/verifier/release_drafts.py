@@ -25,7 +25,7 @@ from armillary.engines.records.queries import (
     releases as release_rows,
 )
 from armillary.engines.records.schema.rows import OS_FEEDS, OsComponent, OsRelease
-from armillary.errors import ConflictError, InvalidArgumentError, SignatureError
+from armillary.errors import ConflictError, InvalidArgumentError, SignatureError, WireError
 from armillary.service.authority.authority import Authority
 from armillary.service.authority.signing_keys import OS
 from armillary.service.context.blobs import Blobs
@@ -44,6 +44,7 @@ from armillary.service.verifier.releases import (
     check_new,
     component_of,
 )
+from armillary.wire.device_image.started_architecture import started_architecture
 from armillary.wire.image import package as image_package
 from armillary.wire.image.package import UnverifiedImagePackage
 from armillary.wire.image.section import SECURITY_VERSION_LIMIT
@@ -100,7 +101,7 @@ class ReleaseDrafts:
         Raises:
             NotFoundError: no such chip.
             InvalidArgumentError: version, feed, ABI or security version; a component that is missing, is none of the
-                chip's, is larger than its slot or is below a security floor.
+                chip's, is empty, is larger than its slot, is below a security floor, or is for other processors.
             ConflictError: the chip has a release of this version.
             WireError: a package breaks its format.
         """
@@ -308,7 +309,27 @@ def _component(profile: ChipProfile, name: str, packages: Mapping[str, bytes]) -
             f"{parsed.image_type} of {parsed.component_id}",
             remedy=f"Use the package of {name} for {profile.name}.",
         )
+    _check_payload(profile, name, parsed.payload)
     return component_of(name, package, parsed)
+
+
+def _check_payload(profile: ChipProfile, name: str, payload: bytes) -> None:
+    """Raise InvalidArgumentError for a payload that no device of the chip can start, as far as it says so itself."""
+    if not payload:
+        raise InvalidArgumentError(
+            f"component {name}: expected a payload, got a package without one",
+            remedy="Pack it again; of a device image: armillary image package.",
+        )
+    try:
+        architecture = started_architecture(payload)
+    except WireError:  # not what firmware or U-Boot starts: it does not say
+        return
+    if architecture != profile.architecture:
+        raise InvalidArgumentError(
+            f"component {name}: expected what a processor of {profile.architecture} starts ({profile.name}), got what "
+            f"one of {architecture or 'another architecture'} starts",
+            remedy="Use the packages of an image that was built for this chip: armillary image build --arch.",
+        )
 
 
 def _check_whole(profile: ChipProfile, packages: Mapping[str, bytes]) -> None:

@@ -42,6 +42,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     f"{V1}/cases/{{case_id}}/draft": ("stage=72h",),
     f"{V1}/vex": ("format=openvex",),
     f"{V1}/advisory-statements/{{advisory_statement}}": ("reason=x",),
+    f"{V1}/factory/releases": ("chip=mt3620",),
     f"{V1}/device-names": ("text=zqtheirs%20device",),
     f"{V1}/search": ("q=zqtheirs",),
     f"{V1}/devices/{{device_id}}/telemetry/series": ("metric=temperature", SPAN),

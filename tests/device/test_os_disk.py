@@ -192,3 +192,86 @@ async def test_a_disk_with_another_os_is_no_device_of_this_factory(rig: Rig, tmp
         rig.service.provision(tmp_path / "device", disk=disk)
     assert not DeviceFolder(tmp_path / "device").is_finished()
     assert {region: node.read_bytes() for region, node in disk.nodes.items()} == before, "it runs from them"
+
+
+def shortened(rig: Rig, name: str, size: int) -> dict[str, bytes]:
+    """The factory's packages, one of them rightly signed and with the first bytes of its payload only."""
+    packages = dict(rig.service.os_packages("mt3620"))
+    whole = image_package.parse(packages[name])
+    packages[name] = image_package.build(
+        whole.payload[:size],
+        sections=whole.sections,
+        key=rig.service.os_key,
+        certificate=rig.service.os_certificate,
+    )
+    assert image_package.parse(packages[name]).payload_bytes == size
+    return packages
+
+
+@pytest.mark.parametrize("size", [0, 4, 400])
+@pytest.mark.parametrize("name", ["wifi-firmware", "services"])
+async def test_an_os_whose_payload_is_only_the_beginning_of_a_slot_is_refused(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, size: int
+) -> None:
+    """Its signature is right over so many bytes; its metadata would go into the middle of what the machine starts."""
+    disk = blank_disk(tmp_path, PretendedUefi(tmp_path))
+    whole = rig.service.os_packages("mt3620")
+    for component, package in whole.items():
+        for slot in SLOTS:
+            with disk.nodes[os_region(component, slot)].open("r+b") as node:
+                node.write(image_package.parse(package).payload)
+    before = {region: node.read_bytes() for region, node in disk.nodes.items()}
+    attack = shortened(rig, name, size)
+    with monkeypatch.context() as patched:
+        patched.setattr(rig.service, "os_packages", lambda _chip: attack)
+        with pytest.raises(DataFolderError, match=rf"{name}: expected the OS 26\.11 of the factory on the disk, found"):
+            rig.service.provision(tmp_path / "device", disk=disk)
+    assert {region: node.read_bytes() for region, node in disk.nodes.items()} == before
+    assert not DeviceFolder(tmp_path / "device").is_finished()
+    rig.service.provision(tmp_path / "device", disk=disk)
+    flash = disk.flash(FileFlash(tmp_path / "device" / "flash"))
+    assert {each: flash.read(os_region(each, "a")) for each in whole} == whole, "the control: the whole release"
+
+
+async def test_a_second_slot_with_more_than_the_os_is_left_as_it_is(rig: Rig, tmp_path: Path) -> None:
+    disk = blank_disk(tmp_path, PretendedUefi(tmp_path))
+    for component, package in rig.service.os_packages("mt3620").items():
+        for slot, more in zip(SLOTS, (b"", b"more"), strict=True):
+            with disk.nodes[os_region(component, slot)].open("r+b") as node:
+                node.write(image_package.parse(package).payload + more)
+    before = {region: node.read_bytes() for region, node in disk.nodes.items() if region.startswith("boot.b")}
+    assert before
+    rig.service.provision(tmp_path / "device", disk=disk)
+    assert {region: disk.nodes[region].read_bytes() for region in before} == before
+    assert FileFlash(tmp_path / "device" / "flash").regions("install/") == ()
+
+
+async def test_an_enrolment_that_was_cut_while_slots_were_completed_goes_on(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = blank_disk(tmp_path, PretendedUefi(tmp_path))
+    packages = rig.service.os_packages("mt3620")
+    monkeypatch.setattr(rig.service, "os_packages", lambda _chip: packages)
+    for component, package in packages.items():
+        for slot in SLOTS:
+            with disk.nodes[os_region(component, slot)].open("r+b") as node:
+                node.write(image_package.parse(package).payload)
+    cut, complete = [3], PartitionFlash.complete
+
+    def completed(flash: PartitionFlash, region: str, tail: bytes, payload_bytes: int) -> None:
+        complete(flash, region, tail, payload_bytes)
+        cut[0] -= 1
+        if not cut[0]:  # its length was written, its metadata was not
+            with disk.nodes[region].open("r+b") as node:
+                node.seek(payload_bytes)
+                node.write(bytes(len(tail)))
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(PartitionFlash, "complete", completed)
+    with pytest.raises(KeyboardInterrupt):
+        rig.service.provision(tmp_path / "device", disk=disk)
+    assert not DeviceFolder(tmp_path / "device").is_finished()
+    rig.service.provision(tmp_path / "device", disk=disk)
+    flash = disk.flash(FileFlash(tmp_path / "device" / "flash"))
+    for slot in SLOTS:
+        assert {each: flash.read(os_region(each, slot)) for each in packages} == packages

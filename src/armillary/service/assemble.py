@@ -38,6 +38,7 @@ from armillary.service.context.notices import Notices
 from armillary.service.endpoint.device_server import ServingParts
 from armillary.service.factory.enrolments import Enrolments
 from armillary.service.factory.factory import Factory
+from armillary.service.factory.flashed_systems import FlashedSystems
 from armillary.service.factory.tpm_enrolment import TpmEnrolments
 from armillary.service.hub_access.hub_access import HubAccess
 from armillary.service.loops import ServiceLoops
@@ -122,6 +123,7 @@ class SecurityService:
         self.api_port = context.settings.api_port  # the one in use, once the operator API listens
         self.factory = Factory(context, authority, self.releases, self.repository, chips, self.device_address)
         self.tpms = TpmEnrolments(context, authority, self.factory, chips)
+        self.flashed = FlashedSystems(authority, self.releases, blobs, chips)
         self.enrolments = Enrolments(context, self.factory, self.tpms, chips, notices)
         self.hub_access = HubAccess(context, authority, self.registry, notices, self.watch.heard_at_hub)
         parts = ServingParts(

@@ -38,7 +38,10 @@ PUBLIC_ROUTES = {
     "POST /api/v1/public/vulnerability-reports",
 }
 SCRAPE_ROUTES = {"GET /metrics"}
-FACTORY_ROUTES = {f"POST /api/v1/factory/{name}" for name in ("devices", "tpm-challenges", "tpm-devices")}
+FACTORY_ROUTES = {
+    "GET /api/v1/factory/releases",
+    *(f"POST /api/v1/factory/{name}" for name in ("devices", "tpm-challenges", "tpm-devices")),
+}
 # hawkBit's DDI: who asks is a controller with a token or certificate of its own (tests/attacks/test_bridge_attacks.py).
 CONTROLLER_ROUTES = {
     f"{method} {DDI}{place}"

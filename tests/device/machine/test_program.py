@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.device.machine.test_enrolment import WHOLE
 
-from armillary.device.boot import provision
+from armillary.device.boot import flashed_os, provision
 from armillary.device.machine import being, cellular, enrolling, first, network, program
 from armillary.device.machine.reporting import Told
 from armillary.device.state.layout import DeviceFolder
@@ -104,8 +104,8 @@ def test_the_token_goes_to_the_service_alone_and_the_device_is_made_of_the_disk(
             assert timeout > 0
             asked.append((host, port, context.verify_mode, context.check_hostname, context.cert_store_stats()["x509"]))
 
-        def request(self, method: str, path: str, _body: str, headers: dict[str, str]) -> None:
-            asked.append((method, path, headers["Authorization"]))
+        def request(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> None:
+            asked.append((method, path, headers["Authorization"], body and json.loads(body)))
 
         def getresponse(self) -> Connection:
             return self
@@ -119,6 +119,7 @@ def test_the_token_goes_to_the_service_alone_and_the_device_is_made_of_the_disk(
     monkeypatch.setattr(enrolling.http.client, "HTTPSConnection", Connection)
     monkeypatch.setattr(enrolling, "CHIPS", dict.fromkeys(enrolling.CHIPS, "gateway-x86-64"))
     monkeypatch.setattr(provision, "provision", lambda *_folder, **named: given.update(named))
+    monkeypatch.setattr(flashed_os, "find_os", lambda nodes, answer: {(): "26.12"}[(*answer,)] if nodes else "")
     told = enrolling.parse_enrolment(json.dumps(WHOLE).encode())
     enrolling.enrol(DeviceFolder(tmp_path / "device"), told, disk)
     assert {name: given[name] for name in ("chip", "root_of_trust", "sandbox", "disk")} == {
@@ -127,14 +128,19 @@ def test_the_token_goes_to_the_service_alone_and_the_device_is_made_of_the_disk(
         "sandbox": "linux",
         "disk": disk,
     }
-    assert asked == []
-    given["factory"]("a request", "gateway-x86-64")
-    given["tpm_factory"]("tpm-devices", {})
-    assert asked[:2] == [
+    assert asked == [
         ("10.0.2.2", 8443, ssl.CERT_REQUIRED, True, 1),
-        ("POST", "/api/v1/factory/devices", "Bearer secret"),
+        ("GET", "/api/v1/factory/releases?chip=gateway-x86-64", "Bearer secret", None),
     ]
-    assert asked[3] == ("POST", "/api/v1/factory/tpm-devices", "Bearer secret")
+    given["factory"]("a request", "gateway-x86-64")
+    given["tpm_factory"]("tpm-challenges", {"chip": "x"})
+    given["tpm_factory"]("tpm-devices", {"chip": "x"})
+    flashed = {"is_flashed": True, "os_version": "26.12"}
+    made = {"csr": "a request", "chip": "gateway-x86-64", **flashed}
+    assert asked[2] == asked[0]
+    assert asked[3] == ("POST", "/api/v1/factory/devices", "Bearer secret", made)
+    assert asked[5] == ("POST", "/api/v1/factory/tpm-challenges", "Bearer secret", {"chip": "x"})
+    assert asked[7] == ("POST", "/api/v1/factory/tpm-devices", "Bearer secret", {"chip": "x", **flashed})
 
 
 def test_a_machine_is_told_by_its_host_or_on_its_data_partition() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from armillary.engines.flash.file import FileFlash
-from armillary.engines.flash.partition import PartitionFlash
+from armillary.engines.flash.partition import Extent, PartitionFlash, extent, read_beginning
 from armillary.engines.flash.port import Flash, replace_region, store_region
 from armillary.errors import DataFolderError, FlashFullError
 
@@ -119,3 +119,46 @@ def test_a_payload_that_is_there_gets_its_metadata_and_is_not_written(flash: Par
     with pytest.raises(FlashFullError, match="at most"):
         flash.complete(REGION, bytes(ROOM), len(payload))
     assert node.read_bytes() == before
+
+
+def test_how_much_is_in_a_partition(flash: PartitionFlash, node: Path) -> None:
+    assert extent(node) == Extent(ROOM - 512, is_package=False), "it is full, but for the sector of the length"
+    node.write_bytes(b"payload\0\0".ljust(ROOM - 1, b"\0") + b"x")
+    assert extent(node) == Extent(7, is_package=False), "the last sector says nothing, and is not looked at"
+    node.write_bytes(bytes(ROOM))
+    assert extent(node) == Extent(0, is_package=False)
+    node.write_bytes(b"old" * (ROOM // 3 + 1))
+    store_region(flash, REGION, b"new")
+    assert extent(node) == Extent(3, is_package=True), "what is behind a package is nobody's"
+
+
+def test_the_content_of_a_large_partition_is_found_piece_by_piece(tmp_path: Path) -> None:
+    node = tmp_path / "vda5"
+    for end in (1, 512, (1 << 20) - 511, 1 << 20, (1 << 20) + 1, (3 << 20) - 512):
+        node.write_bytes((bytes(end - 1) + b"x").ljust(3 << 20, b"\0"))
+        assert extent(node).length == end
+
+
+def test_a_cut_while_a_payload_becomes_a_package_leaves_its_length(
+    flash: PartitionFlash, node: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a part of the metadata would be content of a partition that is not known to be a package's."""
+    node.write_bytes(b"payload".ljust(ROOM, b"\0"))
+    before, write = read_beginning(node, ROOM), os.write
+    for writes in range(2):
+        left = [writes]
+
+        def cut(descriptor: int, data: Any, left: list[int] = left) -> int:
+            if not left[0]:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            return write(descriptor, data)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", cut)
+            with pytest.raises(KeyboardInterrupt):
+                flash.complete(REGION, b" and its metadata", 7)
+        assert read_beginning(node, ROOM) == before
+        assert extent(node) == (Extent(24, is_package=True) if writes else Extent(7, is_package=False))
+    flash.complete(REGION, b" and its metadata", 7)
+    assert flash.read(REGION) == b"payload and its metadata"

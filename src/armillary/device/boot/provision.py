@@ -14,27 +14,23 @@ import contextlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from cryptography.x509 import load_pem_x509_certificate, load_pem_x509_certificates
 
-from armillary.device.install.installer import RECORD_REGIONS
+from armillary.device.boot.flashed_os import FlashedComponent, FlashedOs, complete_slots
 from armillary.device.state.configuration import DeviceConfiguration, store_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.metadata_store import FlashMetadata
 from armillary.device.state.permission import begin_state
 from armillary.engines.durable import not_writable
 from armillary.engines.flash.file import FileFlash
-from armillary.engines.flash.partition import PartitionFlash
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.selection import create_root_of_trust, open_root_of_trust
-from armillary.errors import ArmillaryError, DataFolderError, RootOfTrustError, ServiceUnreachableError, WireError
+from armillary.errors import ArmillaryError, RootOfTrustError, ServiceUnreachableError
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.update.install.component import SLOTS, os_region
-from armillary.update.install.record import InstallRecord, OsVersion, SlotImage, WayBack, encode as encode_record
-from armillary.wire.image import package as image_package
 
 if TYPE_CHECKING:
     from armillary.engines.flash.os_disk import OsDisk
@@ -132,7 +128,8 @@ def provision(
         if disk is None:
             store_boot_components(flash, reply.boot_components)
         else:
-            _complete_boot_components(disk.flash(flash), reply)
+            trusted = [load_pem_x509_certificate(each.encode("ascii")) for each in reply.trusted_os_certificates]
+            complete_slots(disk.flash(flash), _flashed_os(reply), trusted)
         trust_repository(flash, reply.repository_root)
         configuration = DeviceConfiguration(
             device_id=reply.device_id,
@@ -208,54 +205,12 @@ def store_boot_components(flash: Flash, components: Sequence[tuple[str, bytes]])
         replace_region(flash, boot_region(name), package)
 
 
-def _complete_boot_components(flash: PartitionFlash, reply: FactoryReply) -> None:
-    """Sign what the disk was flashed with; it is this factory's OS if each signature is right over what is there.
-
-    A disk that has the same in slot ``b`` has a way back from the first day: a slot ``a`` that is damaged gives way.
-    """
-    first, second = SLOTS
-    try:  # all of them, before a byte is written: the machine runs from these slots
-        _verify_slot(flash, reply, first)
-    except WireError as error:
-        raise DataFolderError(
-            f"{error.format}: expected the OS {reply.os_version} of the factory on the disk, found another",
-            remedy="Publish the release of this device image first, or flash the image of the newest release.",
-        ) from error
-    with contextlib.suppress(WireError):
-        images = _verify_slot(flash, reply, second)
-        _complete_slot(flash, reply, second)
-        record = InstallRecord(way_back=WayBack(images, OsVersion(reply.os_version)))
-        replace_region(flash, RECORD_REGIONS[0], encode_record(record, 1))
-    _complete_slot(flash, reply, first)
-
-
-def _verify_slot(flash: PartitionFlash, reply: FactoryReply, slot: str) -> tuple[SlotImage, ...]:
-    """The factory's OS as it is in a slot; WireError if it is not."""
-    trusted = [load_pem_x509_certificate(each.encode("ascii")) for each in reply.trusted_os_certificates]
-    images = []
-    for name, tail in reply.boot_components:
-        data = flash.beginning(os_region(name, slot), reply.payload_bytes.get(name, 0)) + tail
-        try:
-            package = image_package.verify(image_package.parse(data), trusted)
-        except WireError as error:
-            raise WireError(name, expected="the factory's OS", got=error.message) from error
-        images.append(
-            SlotImage(
-                component_id=package.component_id,
-                image_id=package.image_id,
-                image_type=package.image_type,
-                name=name,
-                slot=slot,
-                size=len(data),
-                sha256=sha256(data).digest(),
-            )
-        )
-    return tuple(images)
-
-
-def _complete_slot(flash: PartitionFlash, reply: FactoryReply, slot: str) -> None:
-    for name, tail in reply.boot_components:
-        flash.complete(os_region(name, slot), tail, reply.payload_bytes[name])
+def _flashed_os(reply: FactoryReply) -> FlashedOs:
+    """What a device with a flashed disk was told of its OS; a component whose payload nobody told has none."""
+    components = (
+        FlashedComponent(name, reply.payload_bytes.get(name, 0), tail) for name, tail in reply.boot_components
+    )
+    return FlashedOs(reply.os_version, tuple(components))
 
 
 def trust_repository(flash: Flash, root: str) -> None:

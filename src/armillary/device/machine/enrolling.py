@@ -13,10 +13,10 @@ import http.client
 import json
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from armillary import __version__
 from armillary.device.state.layout import DeviceFolder
@@ -100,12 +100,16 @@ def _is_service(text: str) -> bool:
 def enrol(folder: DeviceFolder, told: Mapping[str, str], disk: OsDisk) -> None:
     """Make this machine a device of the service, of the OS that is on its disk.
 
+    Which release that is, is known before anything is made here or there: the token is not spent for a machine whose OS
+    the service does not know. What is newer comes as an update.
+
     Raises:
-        DataFolderError: the service's newest release is not what is on the disk, or the chip has other components.
+        DataFolderError: no release that the service has is what is on the disk, or the chip has other components.
         ServiceUnreachableError: it does not answer, or not as one.
         OperatorError: it refuses, with its own words.
         RootOfTrustError: the TPM fails.
     """
+    from armillary.device.boot.flashed_os import find_os  # noqa: PLC0415 - as the next one
     from armillary.device.boot.provision import provision  # noqa: PLC0415 - a machine that is told nothing waits without
     from armillary.device.boot.startup import chip_profile  # noqa: PLC0415
     from armillary.identity.manufacturing import ManufacturingState  # noqa: PLC0415
@@ -124,14 +128,16 @@ def enrol(folder: DeviceFolder, told: Mapping[str, str], disk: OsDisk) -> None:
             remedy="Name the chip that this device image is for in the enrolment.",
         )
     factory = _Factory(told["service"], told["token"], told["ca"])
+    version = find_os(disk.nodes, factory.get(f"releases?chip={quote(told['chip'])}"))
+    of_disk = {"is_flashed": True, "os_version": version}
     provision(
         folder,
         chip=told["chip"],
         root_of_trust=told["root_of_trust"],
         sandbox=told["sandbox"],
         operator_api=told["service"],
-        factory=lambda csr, chip: factory.post("devices", {"csr": csr, "chip": chip, "is_flashed": True}),
-        tpm_factory=factory.post_tpm if told["root_of_trust"] == "tpm2" else None,
+        factory=lambda csr, chip: factory.post("devices", {"csr": csr, "chip": chip, **of_disk}),
+        tpm_factory=factory.tpm(of_disk) if told["root_of_trust"] == "tpm2" else None,
         state=ManufacturingState.DEVICE_COMPLETE,
         disk=disk,
     )
@@ -147,12 +153,19 @@ class _Factory:
         self._token = token
         self._context = ssl.create_default_context(cadata=ca)
 
-    def post_tpm(self, route: str, body: Mapping[str, Any]) -> Any:
-        """As :meth:`post`; a device that is made has its OS already."""
-        return self.post(route, {**body, "is_flashed": True} if route == MAKES_DEVICE else body)
+    def tpm(self, of_disk: Mapping[str, Any]) -> Callable[[str, Mapping[str, Any]], Any]:
+        """As :meth:`post`; where it makes a device, with what its disk has."""
+        return lambda route, body: self.post(route, {**body, **(of_disk if route == MAKES_DEVICE else {})})
 
     def post(self, route: str, body: Mapping[str, Any]) -> Any:
         """POST to a route under ``/factory``; its JSON answer."""
+        return self._ask("POST", route, json.dumps(body))
+
+    def get(self, route: str) -> Any:
+        """GET of a route under ``/factory``; its JSON answer."""
+        return self._ask("GET", route, None)
+
+    def _ask(self, method: str, route: str, body: str | None) -> Any:
         connection = http.client.HTTPSConnection(self._host, self._port, timeout=TIMEOUT_S, context=self._context)
         headers = {
             "Authorization": f"Bearer {self._token}",
@@ -160,7 +173,7 @@ class _Factory:
             "User-Agent": f"armillary-device/{__version__}",
         }
         try:
-            connection.request("POST", f"/api/v1/factory/{route}", json.dumps(body), headers)
+            connection.request(method, f"/api/v1/factory/{route}", body, headers)
             response = connection.getresponse()
             answer = json.loads(response.read(16 << 20))
         except ssl.SSLCertVerificationError as error:

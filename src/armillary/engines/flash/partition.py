@@ -30,6 +30,16 @@ from armillary.wire.disk.gpt import SECTOR_BYTES
 _MAGIC: Final = b"armillary slot\0\0"
 _LENGTH: Final = struct.Struct("<16sQ")
 _SUM: Final = struct.Struct("<I")
+# The end of what is in a partition is looked for in pieces of so many bytes, from behind.
+_PIECE_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much is in a partition: a package of ``length`` bytes, or else other content, with only zeros after it."""
+
+    length: int
+    is_package: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +75,19 @@ class PartitionFlash:
             _write_at(descriptor, 0, data)
             _write_at(descriptor, _room(descriptor), _last_sector(len(data)))
 
-    def beginning(self, region: str, length: int) -> bytes:
-        """The first bytes of a partition, whatever it holds; fewer where it is smaller."""
-        with _opened(self.partitions[region], os.O_RDONLY) as descriptor:
-            return _read(descriptor, min(length, _room(descriptor)))
-
     def complete(self, region: str, tail: bytes, payload_bytes: int) -> None:
         """Make a package of a payload that is in its partition already, and in use: only what follows it is written.
 
-        FlashFullError if it does not fit. The caller has verified what comes of it.
+        Its length first: a partition without one has nothing but its payload, whenever the power is cut
+        (:func:`extent`). FlashFullError if it does not fit. The caller has verified what comes of it.
         """
         self.ahead.pop(region, None)
         with _opened(self.partitions[region], os.O_RDWR) as descriptor:
             length = payload_bytes + len(tail)
             _check_room(region, descriptor, length)
-            _write_at(descriptor, payload_bytes, tail)
             _write_at(descriptor, _room(descriptor), _last_sector(length))
+            os.fsync(descriptor)
+            _write_at(descriptor, payload_bytes, tail)
             os.fsync(descriptor)
 
     def sync(self, region: str) -> None:
@@ -135,6 +142,19 @@ def read_package(node: Path) -> bytes | None:
         return _read(descriptor, length)
 
 
+def read_beginning(node: Path, length: int) -> bytes:
+    """The first bytes of a partition, whatever it holds; fewer where it is smaller."""
+    with _opened(node, os.O_RDONLY) as descriptor:
+        return _read(descriptor, min(length, _room(descriptor)))
+
+
+def extent(node: Path) -> Extent:
+    """How much is in a partition."""
+    with _opened(node, os.O_RDONLY) as descriptor:
+        length = _length(descriptor)
+        return Extent(_content_bytes(descriptor), False) if length is None else Extent(length, True)
+
+
 @contextlib.contextmanager
 def _opened(node: Path, flags: int) -> Iterator[int]:
     try:
@@ -178,6 +198,17 @@ def _length(descriptor: int) -> int | None:
     magic, length = _LENGTH.unpack_from(last)
     (total,) = _SUM.unpack_from(last, _LENGTH.size)
     return length if magic == _MAGIC and total == crc32(last[: _LENGTH.size]) and length <= room else None
+
+
+def _content_bytes(descriptor: int) -> int:
+    """Where the zeros before the last sector begin; 0 where there is nothing else."""
+    end = _room(descriptor)
+    while end:
+        begin = max(0, end - _PIECE_BYTES)
+        if found := os.pread(descriptor, end - begin, begin).rstrip(b"\0"):
+            return begin + len(found)
+        end = begin
+    return 0
 
 
 def _read(descriptor: int, length: int) -> bytes:

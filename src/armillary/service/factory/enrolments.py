@@ -158,7 +158,9 @@ class Enrolments:
         token = self._context.records.read(lambda c: enrolment_rows.by_hash(c, digest))
         return _valid(token, self._context.now())
 
-    def enrol(self, token: EnrolmentToken, request_pem: str, chip: str) -> FactoryReply:
+    def enrol(
+        self, token: EnrolmentToken, request_pem: str, chip: str, *, os_version: str | None = None
+    ) -> FactoryReply:
         """Make a device and claim it into the token's group, in one transaction; see the module's table.
 
         Raises:
@@ -168,7 +170,12 @@ class Enrolments:
             InvalidArgumentError, NotFoundError: as :meth:`armillary.service.factory.factory.Factory.enrol`.
         """
         reply = self._factory.enrol(
-            request_pem, chip, actor=actor_name(token), trust_tier=TIER, admission=self._admission(token, chip)
+            request_pem,
+            chip,
+            actor=actor_name(token),
+            trust_tier=TIER,
+            admission=self._admission(token, chip),
+            os_version=os_version,
         )
         self._notices.device_changed(reply.device_id)
         return reply

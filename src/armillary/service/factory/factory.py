@@ -83,6 +83,7 @@ class Factory:
         tpm: ProvenTpm | None = None,
         admission: Admission | None = None,
         manufacturing_state: str = ManufacturingState.DEVICE_COMPLETE.value,
+        os_version: str | None = None,
     ) -> FactoryReply:
         """Record a new device and give it its identity certificate, its trusted keystore and its first OS.
 
@@ -93,12 +94,12 @@ class Factory:
         ``request_pem`` is a PKCS#10 request signed by the device identity key. ``trust_tier`` is what the factory knows
         the root of trust to be, never the device's own word; with a proven ``tpm`` it is ``tpm``. ``admission`` is a
         further check, in the same transaction. ``manufacturing_state`` is a new device's, Azure Sphere's name; a
-        ``Blank`` one may not check in.
+        ``Blank`` one may not check in. ``os_version`` is the release that is on its disk already, if not the newest.
 
         Raises:
             InvalidArgumentError: the request is malformed, not signed by its key, for another key than that of ``tpm``,
                 or the key is not on P-256; or there is no such manufacturing state, or the tier needs a ``tpm``.
-            NotFoundError: no such chip.
+            NotFoundError: no such chip, or no release in force of this version.
             ConflictError: the device of this key was made with another chip; or ``tpm`` is given and it was made
                 without a TPM, or with another attestation key.
             RevokedDeviceError: the device of this key was revoked, or decommissioned and may not come back.
@@ -112,7 +113,7 @@ class Factory:
                 "certificate request: expected one for the identity key that the TPM certified, got another key",
                 remedy="Make the request with the key in the TPM: armillary device create does.",
             )
-        release = self._releases.newest(chip)
+        release = self._releases.newest(chip, version=os_version)
         record, chain = self._authority.silicon.identity_certificate(profile.maker, device_id)
 
         def change(connection: Connection) -> None:

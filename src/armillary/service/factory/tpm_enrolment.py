@@ -35,13 +35,14 @@ MAX_ROOT_BYTES: Final = 64 * 1024  # some makers publish all theirs in one file
 class TpmAnswer:
     """A device's answer to its credential: claim, chip and end (Unix seconds UTC) as in the question.
 
-    ``secret`` is what the TPM took out of the credential, 32 bytes.
+    ``secret`` is what the TPM took out of the credential, 32 bytes; ``os_version`` as in ``Factory.enrol``.
     """
 
     claim: rules.UnverifiedTpmClaim
     chip: str
     expires_at: int
     secret: bytes = field(repr=False)
+    os_version: str | None = None
 
 
 class TpmEnrolments:
@@ -97,7 +98,9 @@ class TpmEnrolments:
             manufacturer=claim.endorsement.manufacturer,
             model=claim.endorsement.model,
         )
-        return self._factory.enrol(request_pem, answer.chip, actor, tpm=proven, admission=admission)
+        return self._factory.enrol(
+            request_pem, answer.chip, actor, tpm=proven, admission=admission, os_version=answer.os_version
+        )
 
     def _roots(self) -> list[x509.Certificate]:
         roots: list[x509.Certificate] = []

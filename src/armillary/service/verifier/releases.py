@@ -209,10 +209,26 @@ class Releases:
         self.refresh()
         return release
 
-    def list(self, *, chip: str | None = None, drafts: bool = False) -> tuple[OsRelease, ...]:
-        """Published releases of all chips or of one, oldest first; with ``drafts`` those too that are not published."""
-        found = self._context.records.read(lambda c: release_rows.every(c, drafts=drafts))
-        return tuple(release for release in found if chip is None or release.chip == chip)
+    def list(self, *, chip: str | None = None, drafts: bool = False, given: str | None = None) -> tuple[OsRelease, ...]:
+        """Published releases of all chips or of one, oldest first; with ``drafts`` those too that are not published.
+
+        ``given`` names a feed: only those in force that its groups get, and that were built here. Of an imported one
+        there are reference values and no packages.
+        """
+        every = self._context.records.read(lambda c: release_rows.every(c, drafts=drafts))
+        found = [release for release in every if chip is None or release.chip == chip]
+        if given is None:
+            return tuple(found)
+        feeds = self._context.records.read(lambda c: given_to(given, release_rows.follows(c)))
+        now = self._context.now()
+        return tuple(
+            release
+            for release in found
+            if release.feed in feeds
+            and release.imported_from is None
+            and release.withdrawn_at is None
+            and (release.expires_at is None or now < release.expires_at)
+        )
 
     def get(self, release_id: UUID) -> OsRelease:
         """The release of an id."""
@@ -221,27 +237,18 @@ class Releases:
                 return release
         raise NotFoundError(f"release {release_id} does not exist", remedy="List them: armillary release list.")
 
-    def newest(self, chip: str, feed: str = "Retail") -> OsRelease:
+    def newest(self, chip: str, feed: str = OS_FEEDS[0], *, version: str | None = None) -> OsRelease:
         """The newest release of a chip on a feed that is in force; the evaluation feed has the retail releases too.
 
-        Only of those built here: of an imported one there are reference values and no packages. NotFoundError if there
-        is none.
+        With a ``version`` the one of this version. NotFoundError if there is none.
         """
-        feeds = self._context.records.read(lambda c: given_to(feed, release_rows.follows(c)))
-        now = self._context.now()
-        found = [
-            release
-            for release in self.list(chip=chip)
-            if release.feed in feeds
-            and release.imported_from is None
-            and release.withdrawn_at is None
-            and (release.expires_at is None or now < release.expires_at)
-        ]
+        found = [each for each in self.list(chip=chip, given=feed) if version in (None, each.version)]
         if not found:
             remedy = f"Chips: {', '.join(self._chips.names)}."
             if chip in self._chips.names:  # newer than the service's data, or nothing of it is in force
                 remedy = f"Publish one: armillary release publish --chip {chip} --os-version VERSION."
-            raise NotFoundError(f"no OS release for chip {chip!r:.40}", remedy=remedy)
+            wanted = "OS release" if version is None else f"OS release {version!r:.40} in force"
+            raise NotFoundError(f"no {wanted} for chip {chip!r:.40}", remedy=remedy)
         return found[-1]
 
     def last_security_version(self, chip: str) -> int:

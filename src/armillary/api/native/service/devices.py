@@ -80,12 +80,44 @@ def make_device(request: Request, body: FactoryBody) -> dict[str, Any]:
                 f"manufacturing state: expected DeviceComplete with an enrolment token, got {body.manufacturing_state}",
                 remedy="Leave it out, or use an operator's token.",
             )
-        return factory_document(service.enrolments.enrol(token, body.csr, body.chip), is_flashed=body.is_flashed)
-    actor = operator_of(request).name
+        made = service.enrolments.enrol(token, body.csr, body.chip, os_version=body.os_version)
+        return factory_document(made, is_flashed=body.is_flashed)
     made = service.factory.enrol(
-        body.csr, body.chip, actor, trust_tier=body.trust_tier, manufacturing_state=body.manufacturing_state
+        body.csr,
+        body.chip,
+        operator_of(request).name,
+        trust_tier=body.trust_tier,
+        manufacturing_state=body.manufacturing_state,
+        os_version=body.os_version,
     )
     return factory_document(made, is_flashed=body.is_flashed)
+
+
+def list_flashed_systems(
+    request: Request, chip: Annotated[str, Query(min_length=1, max_length=128, description="Chip profile name")]
+) -> dict[str, Any]:
+    """What a machine with a flashed disk may be: releases in force without their payloads, newest first.
+
+    It verifies them over what it has, and names the one that fits when it is made a device.
+    """
+    flashed = service_of(request).flashed
+    return {
+        "releases": [
+            {
+                "os_version": each.version,
+                "boot_components": [
+                    {
+                        "name": name,
+                        "package": base64.b64encode(end.tail).decode(),
+                        "payload_bytes": end.payload_bytes,
+                    }
+                    for name, end in each.components
+                ],
+            }
+            for each in flashed.of(chip)
+        ],
+        "trusted_os_certificates": [_pem(der) for der in flashed.signers()],
+    }
 
 
 def factory_document(made: FactoryReply, *, is_flashed: bool = False) -> dict[str, Any]:
@@ -275,6 +307,7 @@ def _pem(der: bytes) -> str:
 _row = partial(Route, tag="devices")
 ROUTES = (
     Route("POST", V1 + "/factory/devices", make_device, FACTORY, tag="factory", status=201),
+    Route("GET", V1 + "/factory/releases", list_flashed_systems, FACTORY, tag="factory"),
     _row("GET", V1 + "/devices", list_devices, READER, narrowed=True),
     _row("GET", DEVICE, show_device, READER),
     _row("GET", DEVICE + "/deployment", device_deployment, READER),

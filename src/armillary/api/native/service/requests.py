@@ -37,6 +37,7 @@ class FactoryBody(StrictBody):
         trust_tier: What the factory knows the root of trust to be; not the device's own word.
         manufacturing_state: The state it is made in; it only moves forward from there.
         is_flashed: Its disk was flashed with the OS: the answer has of each component what follows its payload.
+        os_version: The release in force that is on its disk; None for the newest.
     """
 
     csr: Annotated[str, Field(min_length=1, max_length=8192)]
@@ -44,6 +45,7 @@ class FactoryBody(StrictBody):
     trust_tier: Literal["simulated", "software"] = "software"
     manufacturing_state: Literal["Blank", "Module1Complete", "DeviceComplete"] = "DeviceComplete"
     is_flashed: bool = False
+    os_version: Annotated[str, Field(min_length=1, max_length=32)] | None = None
 
 
 class ReasonBody(StrictBody):

@@ -54,12 +54,14 @@ class TpmDeviceBody(TpmBody):
         expires_at: As in the question.
         secret: What the TPM took out of the credential, base64.
         is_flashed: Its disk was flashed with the OS: the answer has of each component what follows its payload.
+        os_version: The release in force that is on its disk; None for the newest.
     """
 
     csr: Annotated[str, Field(min_length=1, max_length=8192)]
     expires_at: int
     secret: Annotated[str, Field(min_length=1, max_length=64, json_schema_extra=dict(BASE64))]
     is_flashed: bool = False
+    os_version: Annotated[str, Field(min_length=1, max_length=32)] | None = None
 
 
 def make_tpm_challenge(request: Request, body: TpmBody) -> dict[str, Any]:
@@ -75,7 +77,11 @@ def make_tpm_challenge(request: Request, body: TpmBody) -> dict[str, Any]:
 def make_tpm_device(request: Request, body: TpmDeviceBody) -> dict[str, Any]:
     """Manufacture a device whose TPM opened the credential: trust tier tpm."""
     answer = TpmAnswer(
-        claim=_claim(body), chip=body.chip, expires_at=body.expires_at, secret=_bytes("secret", body.secret)
+        claim=_claim(body),
+        chip=body.chip,
+        expires_at=body.expires_at,
+        secret=_bytes("secret", body.secret),
+        os_version=body.os_version,
     )
     service, token = service_of(request), enrolment_of(request)
     if token is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.e2e.armillary_processes import armillary_here
 from tests.fixtures.machine_files import files_of
 from typer.testing import CliRunner
 
@@ -71,3 +72,12 @@ def test_without_the_option_there_is_no_link(tmp_path: Path, monkeypatch: pytest
     assert booted(monkeypatch, said, tmp_path) == [line]
     assert (said.attached, said.found) == ((), [None])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["imx8mp", "armhf"])
+def test_a_machine_that_cannot_be_handed_the_secret_gets_no_link(tmp_path: Path, name: str) -> None:
+    data = tmp_path / "machine"
+    done = armillary_here("device", "boot", "--data", str(data), "--machine", name, "--service-link", env={})
+    assert done.returncode != 0
+    assert f"--service-link: expected a machine that its host can hand a secret, {name} is none" in done.stderr
+    assert not data.exists()

@@ -27,7 +27,7 @@ from armillary.device_image.machine_folder.checks import check_image, is_made
 from armillary.device_image.recipe import recipe_folder
 from armillary.device_image.service_link.link import ServiceLink, service_link
 from armillary.device_image.virtual_machine import HOST_ADDRESS, MachineSettings, VirtualMachine, check, running
-from armillary.errors import HostError
+from armillary.errors import HostError, InvalidArgumentError
 
 # Lines of the emulator that are said again where it ended by itself: its reason is in the last ones.
 _LAST_LINES: Final = 3
@@ -68,6 +68,11 @@ def be_machine(data: Path, choice: MachineChoice, *, board: bytes | None = None,
 
 def _checked(folder: Path, choice: MachineChoice) -> MachineSettings:
     """The machine that was chosen, if it can be switched on: looked at before anything is made or started."""
+    if choice.service_link and not HARDWARE[choice.machine].has_fw_cfg:
+        raise InvalidArgumentError(
+            f"--service-link: expected a machine that its host can hand a secret, {choice.machine} is none",
+            remedy="Boot another one with it: x86_64 or arm64.",
+        )
     image = choice.image or recipe_folder().parent / ".image" / choice.machine
     settings = MachineSettings(
         folder=folder, image=image, machine=choice.machine, tpm=choice.tpm, enrolment=choice.enrolment

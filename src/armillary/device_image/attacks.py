@@ -27,6 +27,7 @@ from armillary.device_image.root_image import BLOCK_BYTES
 from armillary.device_image.tools import run
 from armillary.device_image.uboot import attacks as uboot
 from armillary.device_image.uboot.image import FILE as SLOT_FILE
+from armillary.device_image.uboot.signed_file import verified_root
 from armillary.device_image.virtual_machine import DISK, READY, MachineSettings, running
 from armillary.engines.flash import uboot_slots
 from armillary.engines.flash.os_disk import read_partitions, slot_partition
@@ -215,7 +216,7 @@ def _changed(attack: Attack, image: Path, folder: Path) -> Path:
             content = (folder / disk.STARTED_FILE).read_bytes()
     elif attack.root is not None:
         whole = bytearray((image / "root.img").read_bytes())
-        attack.root(whole, unified.verified_root(signed) if target.has_uefi else uboot.verified_root(signed))
+        attack.root(whole, unified.verified_root(signed) if target.has_uefi else verified_root(signed))
         content, component = bytes(whole), disk.ROOT
     partitions = {partition.name: partition for partition in read_partitions(changed / DISK)}
     places = {slot_partition(component, slot): content for slot in attack.slots if content}

@@ -40,16 +40,6 @@ def test_one_that_did_not_come_back_is_a_failure(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == {"rounds": 2, "came_back": 1, "by_phase": {"write": 2}, "taken_back": 0}
 
 
-def test_an_image_that_u_boot_starts_is_refused_before_anything_is_started(tmp_path: Path) -> None:
-    image, folder = tmp_path / "image", tmp_path / "rounds"
-    image.mkdir()
-    (image / "image.json").write_text('{"architecture": "imx8mp"}')
-    done = armillary_here("image", "power-cuts", "--folder", str(folder), "--image", str(image), env={})
-    assert done.returncode != 0
-    assert "expected an image that UEFI starts, got one for imx8mp" in done.stderr
-    assert not list(folder.iterdir())
-
-
 def round_of(number: int, verdict: str) -> Round:
     return Round(number, Phase.WRITE, Phase.STOP, 1.0, "b", taken_back=False, verdict=verdict, back_s=2.0, lines=("x",))
 

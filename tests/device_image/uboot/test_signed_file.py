@@ -14,9 +14,9 @@ from armillary.device_image.architecture.hardware import HARDWARE
 from armillary.device_image.keys import secure_boot_keys
 from armillary.device_image.recipe import recipe_folder
 from armillary.device_image.tools import run
-from armillary.device_image.uboot.attacks import CHANGES, verified_root
+from armillary.device_image.uboot.attacks import CHANGES
 from armillary.device_image.uboot.boards import BOARDS
-from armillary.device_image.uboot.signed_file import SignedFile, chosen, compiled, join, with_overlay
+from armillary.device_image.uboot.signed_file import SignedFile, chosen, compiled, join, verified_root, with_overlay
 from armillary.wire.device_image.command_line import VerifiedRoot, slot_of
 from armillary.wire.device_image.flattened_tree import properties_of
 

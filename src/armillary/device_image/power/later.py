@@ -2,7 +2,7 @@
 """Later OSes of a built image, for updates that need no build: the same files under another tree of hashes.
 
 Another salt gives another tree and another root hash, so both packages of the OS are others: the root file system with
-its tree, and the signed file whose command line binds it.
+its tree, and the signed file whose command line (of each slot, where U-Boot starts it) binds it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from armillary.device_image.keys import secure_boot_keys
 from armillary.device_image.packages import PAYLOADS
 from armillary.device_image.root_image import BLOCK_BYTES, add_tree
 from armillary.device_image.tools import run
+from armillary.device_image.uboot import signed_file
+from armillary.device_image.uboot.image import FILE, first_partition
 from armillary.errors import HostError
+from armillary.update.install.component import SLOTS
+from armillary.wire.device_image.command_line import VerifiedRoot
 
 
 def make_later(image: Path, folder: Path, *, number: int) -> Path:
@@ -27,21 +31,39 @@ def make_later(image: Path, folder: Path, *, number: int) -> Path:
         HostError: a program fails, or the command line is not where it was expected.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    target = architecture_of(image)
+    content = _without_signature(image, folder) if target.has_uefi else (image / FILE).read_bytes()
+    bound = unified.verified_root(content) if target.has_uefi else signed_file.verified_root(content)
+    data = (image / "root.img").read_bytes()[: bound.blocks * BLOCK_BYTES]
+    other = add_tree(data, folder / "root.img", salt=sha256(f"armillary later OS {number}".encode()).hexdigest())
+    changed = _bound_to(content, bound, other, times=1 if target.has_uefi else len(SLOTS))
+    key = secure_boot_keys(image / "keys")["signing"]
+    if target.has_uefi:
+        disk.boot_partition(unified.sign(changed, key), folder / disk.STARTED_FILE, target.started_file)
+    else:
+        (folder / disk.STARTED_FILE).write_bytes(first_partition(signed_file.signed_again(changed, key)))
+    digests = {name: sha256((folder / name).read_bytes()).hexdigest() for name in PAYLOADS.values()}
+    about = {"architecture": target.name, "sha256": digests}
+    (folder / "image.json").write_text(json.dumps(about), "utf-8")
+    return folder
+
+
+def _without_signature(image: Path, folder: Path) -> bytes:
+    """The signed file that UEFI starts, as it was before."""
     plain = folder / "plain.efi"
     plain.unlink(missing_ok=True)
     run(["osslsigncode", "remove-signature", "-in", image / "unified.efi", "-out", plain])
     content = plain.read_bytes()
     plain.unlink()
-    bound = unified.verified_root(content)
-    data = (image / "root.img").read_bytes()[: bound.blocks * BLOCK_BYTES]
-    other = add_tree(data, folder / "root.img", salt=sha256(f"armillary later OS {number}".encode()).hexdigest())
-    if content.count(bound.word().encode()) != 1:
-        raise HostError(f"{image}: expected its root hash once in the signed file", remedy="Build the image again.")
-    changed = content.replace(bound.word().encode(), other.word().encode())
-    signed = unified.sign(changed, secure_boot_keys(image / "keys")["signing"])
-    architecture = architecture_of(image)
-    disk.boot_partition(signed, folder / disk.STARTED_FILE, architecture.started_file)
-    digests = {name: sha256((folder / name).read_bytes()).hexdigest() for name in PAYLOADS.values()}
-    about = {"architecture": architecture.name, "sha256": digests}
-    (folder / "image.json").write_text(json.dumps(about), "utf-8")
-    return folder
+    return content
+
+
+def _bound_to(content: bytes, bound: VerifiedRoot, other: VerifiedRoot, *, times: int) -> bytes:
+    """The file with another root in its command lines, of which there are so many."""
+    found = content.count(bound.word().encode())
+    if found != times:
+        raise HostError(
+            f"expected the image's root hash {times} times in the signed file, found it {found} times",
+            remedy="Build the image again.",
+        )
+    return content.replace(bound.word().encode(), other.word().encode())

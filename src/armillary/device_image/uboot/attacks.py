@@ -9,27 +9,19 @@ from typing import Final
 
 from armillary.device_image.keys import secure_boot_keys
 from armillary.device_image.tools import run
-from armillary.device_image.uboot.signed_file import KEY
+from armillary.device_image.uboot.signed_file import IMAGE_DATA, part_of, signed_again, verified_root
 from armillary.engines.flash.uboot_slots import SECOND_COPY_BYTES
-from armillary.wire.device_image.command_line import VerifiedRoot, root_of
 from armillary.wire.device_image.flattened_tree import properties_of
 from armillary.wire.disk.uboot_environment import Copy, encode_copy
 
-_DATA: Final = "/images/{}/data"
 _SIGNATURE: Final = "/configurations/slot-a/signature"
-
-
-def verified_root(signed: bytes) -> VerifiedRoot:
-    """The root file system that a slot's file binds."""
-    tree = _part(signed, _DATA.format("tree-a"))
-    return root_of(_part(tree, "/chosen/bootargs").rstrip(b"\0").decode("ascii"))
 
 
 def flipped(image: str) -> Callable[[bytes, Path], bytes]:
     """One bit of the middle of an image in the file."""
 
     def change(signed: bytes, _: Path) -> bytes:
-        place, size = properties_of(signed)[_DATA.format(image)]
+        place, size = properties_of(signed)[IMAGE_DATA.format(image)]
         changed = bytearray(signed)
         changed[place + size // 2] ^= 1
         return bytes(changed)
@@ -52,10 +44,7 @@ def _unsigned(signed: bytes, folder: Path) -> bytes:
 
 
 def _signed_by_a_stranger(signed: bytes, folder: Path) -> bytes:
-    stranger = secure_boot_keys(folder / "stranger")["signing"]
-    (folder / f"{KEY}.key").write_bytes(stranger.key.read_bytes())
-    (folder / f"{KEY}.crt").write_bytes(stranger.certificate.read_bytes())
-    return _with(signed, folder, ["mkimage", "-F", "-k", ".", "-r"])
+    return signed_again(signed, secure_boot_keys(folder / "stranger")["signing"])
 
 
 def _truncated(signed: bytes, _: Path) -> bytes:
@@ -65,7 +54,7 @@ def _truncated(signed: bytes, _: Path) -> bytes:
 
 def _plain_kernel(signed: bytes, _: Path) -> bytes:
     """What another U-Boot would start without asking for a signature."""
-    return _part(signed, _DATA.format("kernel"))
+    return part_of(signed, IMAGE_DATA.format("kernel"))
 
 
 CHANGES: Final[tuple[tuple[str, Callable[[bytes, Path], bytes]], ...]] = (
@@ -109,11 +98,6 @@ def damaged_copies() -> bytes:
 
 def _environment(first: bytes, second: bytes) -> bytes:
     return first.ljust(SECOND_COPY_BYTES, b"\0") + second
-
-
-def _part(tree: bytes, path: str) -> bytes:
-    place, size = properties_of(tree)[path]
-    return tree[place : place + size]
 
 
 def _with(signed: bytes, folder: Path, command: list[str], *more: str) -> bytes:

@@ -89,7 +89,7 @@ def write_files(parts: Parts, output: Path, *, key: KeyPair, cache: Path, progre
             remedy=f"Leave something out of the kernel, or have U-Boot read more: image/uboot/{board.built_in}.",
         )
     (output / FILE).write_bytes(made.content)
-    (output / STARTED_FILE).write_bytes(made.content.ljust(-(-len(made.content) // BLOCK_BYTES) * BLOCK_BYTES, b"\0"))
+    (output / STARTED_FILE).write_bytes(first_partition(made.content))
     (output / PROGRAM).write_bytes(uboot.program)
     for name, overlay in board.trees.items():
         changed = with_overlay(made.control_tree, (parts.recipe / overlay).read_text("utf-8")) if overlay else None
@@ -98,6 +98,11 @@ def write_files(parts: Parts, output: Path, *, key: KeyPair, cache: Path, progre
     (output / BOOT).write_bytes(with_hand_over(program) if board.has_page else program)
     progress("signed file of a slot, and U-Boot with its key")
     return made.content
+
+
+def first_partition(signed: bytes) -> bytes:
+    """The content of a slot's first partition: its signed file in whole blocks."""
+    return signed.ljust(-(-len(signed) // BLOCK_BYTES) * BLOCK_BYTES, b"\0")
 
 
 def _line(parts: Parts, slot: str) -> str:

@@ -18,9 +18,13 @@ import zstandard
 
 from armillary.device_image.keys import KeyPair
 from armillary.device_image.tools import run
+from armillary.wire.device_image.command_line import VerifiedRoot, root_of
+from armillary.wire.device_image.flattened_tree import properties_of
 
 # The name under which U-Boot's control device tree has the key.
 KEY: Final = "armillary"
+# Where the file has the bytes of an image.
+IMAGE_DATA: Final = "/images/{}/data"
 _ALGORITHM: Final = "sha256,rsa2048"
 
 
@@ -91,6 +95,29 @@ def join(
         words = ["-f", "slot.its", "-k", ".", "-K", "control", "-r", "slot.fit"]
         run(["mkimage", *words], folder=folder)
         return SignedFile((folder / "slot.fit").read_bytes(), (folder / "control").read_bytes())
+
+
+def signed_again(content: bytes, key: KeyPair) -> bytes:
+    """A slot's file that was changed, with its hashes and signatures made anew."""
+    with tempfile.TemporaryDirectory(prefix="armillary-fit-") as temporary:
+        folder = Path(temporary)
+        (folder / f"{KEY}.key").write_bytes(key.key.read_bytes())
+        (folder / f"{KEY}.crt").write_bytes(key.certificate.read_bytes())
+        (folder / "slot.fit").write_bytes(content)
+        run(["mkimage", "-F", "-k", ".", "-r", "slot.fit"], folder=folder)
+        return (folder / "slot.fit").read_bytes()
+
+
+def part_of(tree: bytes, path: str) -> bytes:
+    """The value of a property of a device tree, which a slot's file is too; KeyError if it has none there."""
+    place, size = properties_of(tree)[path]
+    return tree[place : place + size]
+
+
+def verified_root(signed: bytes) -> VerifiedRoot:
+    """The root file system that a slot's file binds."""
+    tree = part_of(signed, IMAGE_DATA.format("tree-a"))
+    return root_of(part_of(tree, "/chosen/bootargs").rstrip(b"\0").decode("ascii"))
 
 
 def _source(name: str, slots: tuple[str, ...], form: KernelForm) -> str:

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Later OSes of an image that U-Boot starts: another root, bound in both slots' command lines, signed by the same key."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.device_image.uboot.test_signed_file import ROOT, TOOLS, built, check
+
+from armillary.device_image.packages import PAYLOADS
+from armillary.device_image.power.later import make_later
+from armillary.device_image.root_image import BLOCK_BYTES
+from armillary.device_image.tools import digest_of, run
+from armillary.device_image.uboot.signed_file import SignedFile, verified_root
+from armillary.errors import HostError
+
+pytestmark = pytest.mark.skipif(
+    any(shutil.which(tool) is None for tool in (*TOOLS, "veritysetup")),
+    reason="needs u-boot-tools, device-tree-compiler and cryptsetup-bin",
+)
+DATA = b"".join(number.to_bytes(2) * (BLOCK_BYTES // 2) for number in range(ROOT.blocks))
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("image")
+
+
+@pytest.fixture(scope="module")
+def made(image: Path) -> SignedFile:
+    found = built(image, "armhf")
+    (image / "slot.fit").write_bytes(found.content)
+    (image / "root.img").write_bytes(DATA + bytes(BLOCK_BYTES))
+    (image / "image.json").write_text('{"architecture": "armhf"}')
+    return found
+
+
+def test_both_slots_of_a_later_os_bind_its_own_tree_over_the_same_data(
+    image: Path, made: SignedFile, tmp_path: Path
+) -> None:
+    later = make_later(image, tmp_path / "later", number=1)
+    signed, root = (later / "started.img").read_bytes(), later / "root.img"
+    assert len(signed) % BLOCK_BYTES == 0
+    bound = verified_root(signed)
+    assert bound != ROOT
+    assert signed.count(bound.word().encode()) == 2
+    assert ROOT.root_hash.encode() not in signed
+    assert root.read_bytes()[: len(DATA)] == DATA
+    words = ("--no-superblock", "--hash=sha256", f"--salt={bound.salt}", f"--data-blocks={bound.blocks}")
+    run(["veritysetup", "verify", *words, f"--hash-offset={len(DATA)}", root, root, bound.root_hash])
+    about = json.loads((later / "image.json").read_bytes())
+    assert about["architecture"] == "armhf"
+    assert about["sha256"] == {name: digest_of(later / name) for name in PAYLOADS.values()}
+    assert check(tmp_path, signed, made.control_tree, "a")
+    assert check(tmp_path, signed, made.control_tree, "b")
+
+
+def test_each_later_os_is_another_one_and_always_the_same(image: Path, made: SignedFile, tmp_path: Path) -> None:
+    one, two, again = (
+        json.loads((make_later(image, tmp_path / str(place), number=number) / "image.json").read_bytes())["sha256"]
+        for place, number in enumerate((1, 2, 1))
+    )
+    assert one == again
+    assert not {*one.values()} & {*two.values()}
+
+
+def test_a_file_that_does_not_bind_its_root_in_both_slots_is_refused(
+    image: Path, made: SignedFile, tmp_path: Path
+) -> None:
+    other = tmp_path / "image"
+    shutil.copytree(image, other)
+    word = ROOT.word().encode()
+    (other / "slot.fit").write_bytes(made.content[::-1].replace(word[::-1], word.upper()[::-1], 1)[::-1])
+    with pytest.raises(HostError, match="root hash 2 times in the signed file, found it 1 times"):
+        make_later(other, tmp_path / "later", number=1)

@@ -66,7 +66,8 @@ def test_a_development_image_is_packaged_only_where_that_is_said(tmp_path: Path)
     for name in PAYLOADS.values():
         (tmp_path / name).write_bytes(name.encode())
     digests = {name: sha256(name.encode()).hexdigest() for name in PAYLOADS.values()}
-    (tmp_path / "image.json").write_text(json.dumps({"sha256": digests, "development": True}))
+    about = {"architecture": "x86_64", "sha256": digests, "development": True}
+    (tmp_path / "image.json").write_text(json.dumps(about))
     code, error = run("package", "--image", tmp_path)
     assert (code, "a development image is no release" in error) == (1, True)
     assert [*tmp_path.glob("*.package")] == []

@@ -38,7 +38,8 @@ def changed(image: Path, folder: Path, old: bytes, new: bytes) -> Path:
         change_slot_file(image, folder, old, new)
     (folder / "root.img").symlink_to(image / "root.img")
     digests = {name: sha256((folder / name).read_bytes()).hexdigest() for name in PAYLOADS.values()}
-    (folder / "image.json").write_text(json.dumps({"sha256": digests}))
+    about = {"architecture": architecture_of(image).name, "sha256": digests}
+    (folder / "image.json").write_text(json.dumps(about))
     return folder
 
 

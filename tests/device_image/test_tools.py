@@ -84,3 +84,9 @@ def test_a_program_that_fails_is_quoted() -> None:
 def test_programs_get_a_fixed_environment() -> None:
     said = tools.run(["sh", "-c", "echo $SOURCE_DATE_EPOCH $TZ $LC_ALL"]).decode()
     assert said == f"{tools.MADE_AT} UTC C.UTF-8\n"
+
+
+def test_a_program_that_finds_no_room_says_where_room_is_needed() -> None:
+    with pytest.raises(HostError, match=r"cp failed with 1: .*/dev/full.*No space left on device") as refused:
+        tools.run(["cp", "--", "/proc/self/status", "/dev/full"])
+    assert refused.value.remedy.startswith("Make room there")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -152,7 +153,13 @@ def run(
         raise HostError(f"{words[0]}: {error.strerror or error}", remedy="make image says what is missing.") from error
     if done.returncode:
         said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[-600:]
-        raise HostError(f"{words[0]} failed with {done.returncode}: {said}", remedy="Mend what it says, then again.")
+        is_full = os.strerror(errno.ENOSPC) in said
+        remedy = (
+            "Make room there, or have temporary files elsewhere: TMPDIR."
+            if is_full
+            else "Mend what it says, then again."
+        )
+        raise HostError(f"{words[0]} failed with {done.returncode}: {said}", remedy=remedy)
     return done.stdout
 
 

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from armillary.device_image.flashing.target import Kernel, file_target, look, look_at_disk, means_disk
+from armillary.device_image.flashing.target import Kernel, backing_file, file_target, look, look_at_disk, means_disk
 from armillary.errors import ConflictError, InvalidArgumentError
 
 STICK = Path("/dev/sdx")
@@ -127,3 +128,18 @@ def test_what_is_below_dev_and_no_device_is_no_file(tmp_path: Path, monkeypatch:
 @pytest.mark.skipif(not Path("/dev/shm").is_mount(), reason="needs a host with /dev/shm")
 def test_what_is_mounted_below_dev_takes_files() -> None:
     assert not means_disk(Path("/dev/shm/armillary-none"))
+
+
+def test_the_file_behind_a_loop_device_is_known(tmp_path: Path) -> None:
+    tables = Kernel(tmp_path / "sys", tmp_path / "proc")
+    assert backing_file(tmp_path, tables) is None
+    assert backing_file(tmp_path / "none", tables) is None
+    node = next((each for each in Path("/dev").iterdir() if each.is_block_device()), None)
+    if node is None:
+        pytest.skip("no block device in /dev")
+    about = node.stat()
+    folder = tmp_path / "sys/dev/block" / f"{os.major(about.st_rdev)}:{os.minor(about.st_rdev)}/loop"
+    assert backing_file(node, tables) is None
+    folder.mkdir(parents=True)
+    (folder / "backing_file").write_text(f"{tmp_path}/disk.img\n")
+    assert backing_file(node, tables) == tmp_path / "disk.img"

@@ -55,7 +55,10 @@ def attack(
     from armillary.device_image.tampering.listing import every_attack  # noqa: PLC0415
 
     built = image or recipe_folder().parent / ".image" / arch
-    target = ARCHITECTURES[arch] if list_alone and image is None else architecture_of(built)
+    if list_alone and image is None:
+        target = ARCHITECTURES[arch]
+    else:
+        target = architecture_of(built, wanted=None if image else arch)
     chosen = every_attack(target, seed).chosen(only or [])
     if list_alone:
         _list(chosen).show(as_json=as_json)

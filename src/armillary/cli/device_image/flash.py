@@ -50,6 +50,9 @@ def flash(
     enrolment: Annotated[
         Path | None, typer.Option("--enrolment", metavar="FILE", help="JSON that says whose device it becomes.")
     ] = None,
+    allow_development: Annotated[
+        bool, typer.Option("--allow-development", help="Flash a development image, for devices of your own only.")
+    ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Do not ask to name the disk, or before a file is replaced.")
     ] = False,
@@ -64,19 +67,26 @@ def flash(
     """
     from uuid import uuid4  # noqa: PLC0415 - for this verb only
 
+    from armillary.device_image.architecture.description import verified  # noqa: PLC0415
     from armillary.device_image.flashing.boards import BOARDS  # noqa: PLC0415
+    from armillary.device_image.flashing.source import image_for, refuse_itself  # noqa: PLC0415
     from armillary.device_image.flashing.writing import image_layout, write  # noqa: PLC0415
     from armillary.device_image.recipe import recipe_folder  # noqa: PLC0415
 
     told = None if enrolment is None else read_enrolment(enrolment)
     chosen = BOARDS[board]
     folder = image or recipe_folder().parent / ".image" / chosen.image
+    about = image_for(board, folder, allow_development=allow_development)
+    refuse_itself(folder, to)
     layout = image_layout(folder / "disk.img")
-    _refuse_another(folder, board, chosen)
     given = None if loader is None else _loader(loader, chosen, folder, layout)
     target = _target(to, size, layout, yes=yes)
     progress = report_since(time.monotonic())
-    made = write(folder / "disk.img", target, guids=uuid4, progress=progress, loader=given, enrolment=told)
+    disk = verified(folder, "disk.img", about)
+    progress("the image is the one that was built")
+    if target.is_disk and not yes:
+        _ask(target)
+    made = write(disk, target, guids=uuid4, progress=progress, loader=given, enrolment=told)
     data = made.partitions[-1]
     found = {"to": str(to), "board": board, "disk_guid": str(made.guid), "data_bytes": data.sectors * 512}
     if chosen.loader is not None:
@@ -88,18 +98,6 @@ def flash(
     shown.then(None if lacks is None else f"Attention: {lacks}.", *notes).show(as_json=as_json)
 
 
-def _refuse_another(folder: Path, name: str, board: Board) -> None:
-    """InvalidArgumentError for an image of another processor than the board's."""
-    from armillary.device_image.architecture.table import architecture_of  # noqa: PLC0415 - for this verb only
-
-    found = architecture_of(folder).name
-    if found != board.image:
-        raise InvalidArgumentError(
-            f"--image {folder}: expected an image of {board.image}, which {name} starts, got one of {found}",
-            remedy=f"Build one: armillary image build --arch {board.image}; or name another board.",
-        )
-
-
 def _loader(file: Path, board: Board, folder: Path, layout: Layout) -> Piece:
     """The board's loader, which is looked at: with a wrong one the board says nothing."""
     from armillary.device_image.flashing.loader import MAX_BYTES, loader_piece  # noqa: PLC0415 - for this option only
@@ -108,7 +106,7 @@ def _loader(file: Path, board: Board, folder: Path, layout: Layout) -> Piece:
 
 
 def _target(to: Path, size: str | None, layout: Layout, *, yes: bool) -> Target:
-    """What is written to, after it was asked for."""
+    """What is written to: a disk that nothing uses, or a file."""
     from armillary.device_image.flashing.target import file_target, look, means_disk  # noqa: PLC0415 - for this verb only
 
     if not means_disk(to):
@@ -117,10 +115,7 @@ def _target(to: Path, size: str | None, layout: Layout, *, yes: bool) -> Target:
         return file_target(to, _bytes(size), least_sectors=layout.sectors)
     if size is not None:
         raise typer.BadParameter("--size is for files: a disk has its own")
-    target = look(to, least_sectors=layout.sectors)
-    if not yes:
-        _ask(target)
-    return target
+    return look(to, least_sectors=layout.sectors)
 
 
 def _ask(target: Target) -> None:

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from armillary.errors import InvalidArgumentError
+from armillary.device_image.architecture.description import not_built, read_description
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +106,12 @@ ARMHF: Final = Architecture(
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {each.name: each for each in (X86_64, ARM64, IMX8MP, ARMHF)}
 
 
-def architecture_of(image: Path) -> Architecture:
-    """What a built image is for, as its description says; InvalidArgumentError if there is no built image."""
-    try:
-        return ARCHITECTURES[json.loads((image / "image.json").read_bytes())["architecture"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidArgumentError(
-            f"{image}: expected a built device image, found none ({type(error).__name__}: {error})",
-            remedy="Build it first: armillary image build.",
-        ) from error
+def architecture_of(image: Path, *, wanted: str | None = None) -> Architecture:
+    """What a built image is for, as its description says; InvalidArgumentError if there is no built image.
+
+    ``wanted`` is the architecture that the error says how to build.
+    """
+    name = read_description(image, wanted=wanted).architecture
+    if name not in ARCHITECTURES:
+        raise not_built(image, f"expected one for {', '.join(ARCHITECTURES)}, got {name!r:.40}", wanted=wanted)
+    return ARCHITECTURES[name]

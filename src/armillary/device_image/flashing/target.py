@@ -64,6 +64,19 @@ def means_disk(path: Path) -> bool:
     return False
 
 
+def backing_file(path: Path, kernel: Kernel) -> Path | None:
+    """The file that is behind a loop device; None for anything else."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    if not stat.S_ISBLK(about.st_mode):
+        return None
+    folder = kernel.sys / "dev/block" / f"{os.major(about.st_rdev)}:{os.minor(about.st_rdev)}"
+    found = _text(folder / "loop/backing_file")
+    return Path(found) if found else None
+
+
 def look(path: Path, *, least_sectors: int, kernel: Kernel | None = None) -> Target:
     """The disk at a device node, if it may be written to.
 

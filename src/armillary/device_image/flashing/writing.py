@@ -8,7 +8,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from uuid import UUID
 
 from armillary.device_image.disk import DATA, ENROLMENT_FILE, FEATURES
 from armillary.device_image.flashing.target import Target
+from armillary.device_image.flashing.unfinished import new_file, work_folder
 from armillary.device_image.tools import run
 from armillary.errors import ConflictError, HostError, InvalidArgumentError, WireError
 from armillary.wire.disk.gpt import SECTOR_BYTES
@@ -100,29 +100,29 @@ def write(
     written last: a disk that was not written to its end has none.
 
     Raises:
-        ConflictError: something has begun to use the disk.
+        ConflictError: something has begun to use the disk, or another flash writes the file.
         HostError: the target cannot be written, or gives back something else.
     """
     layout = image_layout(disk)
     made = fitted(layout, sectors=target.sectors, guids=[guids() for _ in range(len(layout.partitions) + 1)])
     data = made.partition(DATA)
-    with tempfile.TemporaryDirectory(prefix="armillary-flash-", dir=_roomy()) as name, _opened(target) as descriptor:
-        files = Path(name) / "data"
+    with work_folder(_roomy()) as folder:
+        files = folder / "data"
         _file_system(files, data.sectors * SECTOR_BYTES, guids(), enrolment)
         begin, end = encode_tables(made)
         first = data.first_lba * SECTOR_BYTES
         content = [*_of_image(disk, first, loader, whole=target.is_disk)]
         content += _extents(files, first, 0, data.sectors * SECTOR_BYTES)
         tables = [Piece(0, begin), Piece(target.sectors * SECTOR_BYTES - len(end), end)]
-        with _explained(target):
+        with _opened(target) as descriptor, _explained(target):
             _write(descriptor, [Piece(0, bytes(TABLE_BYTES)), *content])
             _write(descriptor, tables)
             progress(f"written: {sum(piece.size for piece in content) / 1e6:,.0f} MB")
             _verify(descriptor, [*content, *tables], target)
-        progress("read back: it is what was written")
-        if target.is_disk:
-            with contextlib.suppress(OSError):  # the kernel's own view of the new partitions; the next plug-in gives it
-                fcntl.ioctl(descriptor, _BLKRRPART)
+            progress("read back: it is what was written")
+            if target.is_disk:
+                with contextlib.suppress(OSError):  # the kernel's view of the new partitions; the next plug-in gives it
+                    fcntl.ioctl(descriptor, _BLKRRPART)
     return made
 
 
@@ -216,9 +216,9 @@ def _file_system(file: Path, size: int, guid: UUID, enrolment: bytes | None) -> 
     run([*words, "-O", FEATURES, "-E", options, "-d", content, file], environment={"MKE2FS_CONFIG": "/dev/null"})
 
 
-def _roomy() -> str:
+def _roomy() -> Path:
     """Where a sparse file may be as large as a disk: not in memory."""
-    return os.environ.get("TMPDIR", "/var/tmp")  # noqa: S108 - a folder of ours is made in it
+    return Path(os.environ.get("TMPDIR", "/var/tmp"))  # noqa: S108 - a folder of ours is made in it
 
 
 @contextlib.contextmanager
@@ -238,25 +238,18 @@ def _opened(target: Target) -> Iterator[int]:
         finally:
             os.close(descriptor)
         return
-    fresh = target.path.with_name(f"{target.path.name}.new")
-    try:
-        descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise HostError(f"{fresh}: {error.strerror}", remedy="Name a place that you may write to.") from error
-    try:
+    with _explained(target), new_file(target.path) as descriptor:
         os.ftruncate(descriptor, target.sectors * SECTOR_BYTES)
         yield descriptor
-        fresh.replace(target.path)
-    finally:
-        os.close(descriptor)
-        fresh.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def _explained(target: Target) -> Iterator[None]:
+    """HostError with what is to be done for an OSError of the target."""
+    remedy = "The medium is full or broken, or was pulled out: take another."
+    if not target.is_disk:
+        remedy = "Make room on its disk, or name a file on another one that you may write to."
     try:
         yield
     except OSError as error:
-        raise HostError(
-            f"{target.path}: {error.strerror}", remedy="The medium is full or broken, or was pulled out: take another."
-        ) from error
+        raise HostError(f"{target.path}: {error.strerror}", remedy=remedy) from error

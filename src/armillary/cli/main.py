@@ -16,10 +16,10 @@ from armillary.cli.earlier_options import with_present_names
 from armillary.cli.loading import no_search_for_garbage
 from armillary.cli.terminal.colour import NO_COLOUR_OPTION, NO_COLOUR_VARIABLE
 from armillary.cli.terminal.output import print_error
-from armillary.errors import ArmillaryError
+from armillary.errors import ArmillaryError, HostError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 os.environ.setdefault("TYPER_USE_RICH", "0")  # plain help: readable in a pipe, and 30 ms less on every call
 
@@ -180,10 +180,25 @@ def overview() -> str:
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with 0 (done), 1 (failed) or 2 (wrong usage)."""
+    try:
+        with _printed():
+            _run(arguments)
+    except ArmillaryError as error:
+        print_error(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)  # the reader (head, less) has seen enough
+    except OSError as error:
+        print_error(_refused(error))
+        sys.exit(1)
+
+
+def _run(arguments: Sequence[str] | None) -> None:
     given = _without_colour(list(sys.argv[1:] if arguments is None else arguments))
     if not given or given[0] in ("--help", "-h", "help"):
-        with contextlib.suppress(BrokenPipeError):  # the reader (head, less) has seen enough
-            sys.stdout.write(overview())
+        sys.stdout.write(overview())
         sys.exit(0 if given else 2)
     if given[0] == "--version":
         sys.stdout.write(f"armillary {__version__}\n")
@@ -201,19 +216,37 @@ def run(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
     if arguments is None:
         _end_in_order()
+    if not _started((name, *rest)):
+        with no_search_for_garbage() if arguments is None else contextlib.nullcontext():
+            command = needed(name, rest)
+        refuse_doubled(command, rest)
+        command(args=rest, prog_name=f"armillary {name}")
+
+
+@contextlib.contextmanager
+def _printed() -> Iterator[None]:
+    """Have all that a command prints written before it ends; HostError if the operating system does not take it."""
     try:
-        if not _started((name, *rest)):
-            with no_search_for_garbage() if arguments is None else contextlib.nullcontext():
-                command = needed(name, rest)
-            refuse_doubled(command, rest)
-            command(args=rest, prog_name=f"armillary {name}")
-    except ArmillaryError as error:
-        print_error(error)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(0)  # the reader (head, less) has seen enough
+        yield
+    finally:
+        if sys.stdout is not None and not sys.stdout.closed:
+            try:
+                sys.stdout.flush()
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    sys.stdout.close()  # Python itself would try once more, and mention it in its own words
+                if isinstance(error, BrokenPipeError):
+                    raise
+                raise _refused(error, "standard output") from error
+
+
+def _refused(error: OSError, what: str = "this host refuses to go on") -> HostError:
+    """The last net under all commands: what the operating system refused, where no command says more of it."""
+    named = [str(each) for each in (error.filename, error.filename2) if each is not None]
+    return HostError(
+        f"{' to '.join(named) or what}: {error.strerror or str(error) or type(error).__name__}",
+        remedy="See that what it reads, writes or prints to is there, that this user may use it, and that it has room.",
+    )
 
 
 def _end_in_order() -> None:

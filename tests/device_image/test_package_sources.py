@@ -258,3 +258,26 @@ def test_pinning_takes_the_newest_kernel_by_its_own_name(
     assert [(each.name, each.version) for each in pins] == [("linux-image-6.1-amd64", "6.1"), ("one", "1")]
     assert {file.stem for file in (tmp_path / "store").iterdir()} == {each.sha256 for each in pins}
     assert sources.calls == []
+
+
+def test_a_kept_package_that_was_changed_is_brought_again(tmp_path: Path, sources: Sources) -> None:
+    sources.here = sources.listed = ("one", "two")
+    found = fetch([pin("one"), pin("two")], tmp_path, architecture="amd64")
+    with found["two"].open("r+b") as file:
+        file.write(b"PACK")
+    fetch([pin("one"), pin("two")], tmp_path, architecture="amd64")
+    assert sources.calls == [["one", "two"], ["two"]]
+    assert found["two"].read_bytes() == content("two")
+
+
+def test_a_folder_that_is_none_is_refused_though_all_packages_are_kept(tmp_path: Path, sources: Sources) -> None:
+    sources.here = sources.listed = ("one",)
+    fetch([pin("one")], tmp_path / "store", architecture="amd64")
+    with pytest.raises(InvalidArgumentError, match=r"--packages: expected a folder, got .*none"):
+        fetch([pin("one")], tmp_path / "store", architecture="amd64", places=Places(folder=tmp_path / "none"))
+
+
+def test_of_many_packages_that_a_folder_lacks_a_few_are_named(tmp_path: Path, sources: Sources) -> None:
+    pins = [pin(f"package-{number}") for number in range(100)]
+    with pytest.raises(InvalidArgumentError, match=r"package-4 .*, and 95 more$"):
+        fetch(pins, tmp_path / "store", architecture="amd64", places=Places(folder=tmp_path))

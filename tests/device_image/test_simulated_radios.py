@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from armillary.device_image.build import MOST_RADIOS, radio_words
+from armillary.device_image.request.checks import MOST_RADIOS, radio_words
 from armillary.errors import InvalidArgumentError
 from armillary.wire.device_image.command_line import VerifiedRoot, command_line
 

@@ -34,13 +34,13 @@ from armillary.device_image import (
     tools,
     unified,
 )
+from armillary.device_image.architecture.description import FILE as DESCRIPTION
 from armillary.device_image.architecture.stand_ins import compile_library
 from armillary.device_image.architecture.table import ARCHITECTURES, Architecture
 from armillary.device_image.bill import bill_of_materials
 from armillary.device_image.flashing.key_files import FOLDER as KEY_FILES, write_key_files
 from armillary.device_image.keys import KeyPair, secure_boot_keys
 from armillary.device_image.own_kernel.build import build_kernel
-from armillary.device_image.own_kernel.fragments import FRAGMENTS
 from armillary.device_image.own_kernel.kernel_module import compile_modules
 from armillary.device_image.package_sources.fetching import Places, fetch
 from armillary.device_image.recipe import (
@@ -63,6 +63,7 @@ from armillary.device_image.reference.document import (
     write_document,
 )
 from armillary.device_image.reference.seen import seen_values
+from armillary.device_image.request.checks import radio_words, refuse_place, refuse_unknown
 from armillary.device_image.root_image import RootImage
 from armillary.device_image.start.recording import Recorded, own_architecture, record
 from armillary.device_image.uboot.image import JOINER, PROGRAM, Parts, files_of, write_files
@@ -71,8 +72,6 @@ from armillary.wire.device_image.command_line import DEVELOPMENT, command_line
 from armillary.wire.disk.gpt_writing import Layout
 
 CACHE: Final = "cache"
-# One for the device, the others for what stands around it; each costs memory of the kernel.
-MOST_RADIOS: Final = 8
 
 # Told of every step that is done.
 Progress = Callable[[str], None]
@@ -115,24 +114,17 @@ def build(plan: Plan) -> dict[str, Any]:
     """Build everything; returns what ``image.json`` says.
 
     Raises:
-        HostError: a program is missing or fails.
-        InvalidArgumentError: the recipe is wrong, or the image is larger than its budget.
+        HostError: a program is missing or fails, or this user may not write there.
+        InvalidArgumentError: the plan or the recipe is wrong, or the image is larger than its budget.
     """
-    if plan.architecture not in ARCHITECTURES:
-        raise InvalidArgumentError(
-            f"architecture: expected {', '.join(ARCHITECTURES)}, got {plan.architecture!r:.40}",
-            remedy="Others are not built yet: docs/concepts/device-image.md.",
-        )
-    if plan.own_kernel and plan.target.root not in FRAGMENTS:
-        raise InvalidArgumentError(
-            f"--kernel own: expected one of {', '.join(FRAGMENTS)}: there are no fragments for {plan.target.root}",
-            remedy="Build with Debian's kernel.",
-        )
+    refuse_unknown(plan.architecture, own_kernel=plan.own_kernel)
+    recipe = _recipe(plan)
+    _marked(plan, recipe)  # refuses simulated radios of a kernel that has none
+    refuse_place(plan.output)
     tools.require(tools.BUILD, tools.BUILD_FOR[plan.architecture])
     tools.lower_priority()
-    plan.output.mkdir(parents=True, exist_ok=True)
-    recipe = _recipe(plan)
     pins, packages = _packages(plan, recipe)
+    plan.output.mkdir(parents=True, exist_ok=True)
     requirements = distributions.locked(plan.project, recipe.python.distributions)
     root = _root(plan, recipe, packages, requirements)
     keys = secure_boot_keys(plan.output / "keys", development=plan.development)
@@ -162,6 +154,7 @@ def fetch_parts(plan: Plan) -> None:
         HostError: a package is not to be had, or is not the pinned one.
         InvalidArgumentError: the recipe or the pins are wrong.
     """
+    refuse_place(plan.output)
     recipe = _recipe(plan)
     _packages(plan, recipe)
     _distributions(plan, recipe, distributions.locked(plan.project, recipe.python.distributions))
@@ -236,8 +229,8 @@ def _root(plan: Plan, recipe: Recipe, packages: Mapping[str, Path], requirements
         plan.progress("root file system: files chosen and compiled")
         kept = root_image.make_root(tree, file, name=disk.NAME)
         root_image.remember(kept)
-    (plan.output / "root.img").unlink(missing_ok=True)
-    (plan.output / "root.img").hardlink_to(kept.file)
+    (plan.output / DESCRIPTION).unlink(missing_ok=True)  # no built image until all files are there
+    kept = root_image.placed(kept, plan.output / "root.img")
     plan.progress("root file system with its verity tree")
     return kept
 
@@ -383,22 +376,6 @@ def _unified(plan: Plan, recipe: Recipe, root: RootImage, packages: Mapping[str,
     return joined
 
 
-def radio_words(count: int, *, own_kernel: bool) -> tuple[str, ...]:
-    """What the signed command line says of simulated Wi-Fi radios.
-
-    Raises:
-        InvalidArgumentError: some are wanted of a kernel that has none, or more than a test uses.
-    """
-    if not own_kernel and not count:
-        return ()
-    if not own_kernel or not 0 <= count <= MOST_RADIOS:
-        raise InvalidArgumentError(
-            f"simulated radios: expected 0 to {MOST_RADIOS} with the own kernel, got {count}",
-            remedy="Build with --kernel own; Debian's kernel has no simulated radios.",
-        )
-    return (f"mac80211_hwsim.radios={count}",)
-
-
 def _stub(target: Architecture, packages: Mapping[str, Path]) -> bytes:
     """What the firmware runs first: systemd's stub, this host's or of a package that was fetched."""
     if target.stub_package is None:
@@ -484,5 +461,5 @@ def _describe(plan: Plan, recipe: Recipe, root: RootImage, unsigned: bytes) -> d
         "bytes": root.file.stat().st_size + (plan.output / own[0]).stat().st_size,
         "tools": tools.versions((*root_image.PROGRAMS, joiner, plan.target.compiler)),
     }
-    (plan.output / "image.json").write_text(json.dumps(about, indent=1) + "\n", "utf-8")
+    (plan.output / DESCRIPTION).write_text(json.dumps(about, indent=1) + "\n", "utf-8")
     return about

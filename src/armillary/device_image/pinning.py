@@ -27,8 +27,14 @@ def pin(folder: Path, architecture: str, output: Path | None = None) -> tuple[Pa
 
     Raises:
         HostError: a package is not offered.
-        InvalidArgumentError: the architecture has another one's packages.
+        InvalidArgumentError: the architecture has another one's packages, or the output is no place for a file.
     """
+    if output is not None and (output.is_dir() or not output.absolute().parent.is_dir()):
+        reason = "it is a folder" if output.is_dir() else f"there is no folder {output.absolute().parent}"
+        raise InvalidArgumentError(
+            f"--output-file {output}: expected a file in a folder: {reason}",
+            remedy="Name a file in a folder that is there, or leave it out.",
+        )
     recipe = read_recipe(folder, development=True)
     if architecture not in recipe.kernel:
         root = ARCHITECTURES[architecture].root

@@ -182,9 +182,16 @@ def module_pins_file(folder: Path, architecture: str) -> Path:
 
 
 def read_pins(path: Path) -> dict[str, Pin]:
-    """Pinned packages by name; InvalidArgumentError for a line that is not ``NAME VERSION SHA256``."""
+    """Pinned packages by name; InvalidArgumentError for no such file, or a line that is not ``NAME VERSION SHA256``."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidArgumentError(
+            f"{path}: expected a file with pinned packages: {_reason(error)}",
+            remedy="Name one that armillary image pin wrote, or leave --pins out.",
+        ) from error
     found = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("#") or not line:
             continue
         match = _PIN.fullmatch(line)
@@ -204,6 +211,10 @@ def write_pins(path: Path, pins: list[Pin]) -> None:
         "# Debian packages of the device image: name, version, SHA-256 of the file. Written by `armillary image pin`."
     )
     path.write_text("\n".join([head, *lines]) + "\n", "utf-8")
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else "it is no text"
 
 
 def _decoded(path: Path, kind: type[_Kind]) -> _Kind:

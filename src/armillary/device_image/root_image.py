@@ -6,13 +6,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from armillary.device_image.tools import MADE_AT, run
+from armillary.device_image.tools import MADE_AT, digest_of, run
 from armillary.device_image.tree import Tree
 from armillary.errors import HostError
 from armillary.wire.device_image.command_line import VerifiedRoot
@@ -68,14 +69,27 @@ def add_tree(data: bytes, file: Path, *, salt: str) -> VerifiedRoot:
 
 def remember(image: RootImage) -> None:
     """Write beside the file what belongs to it, so that a later build takes it as it is."""
-    about = {"verified": asdict(image.verified), "sizes": dict(image.sizes)}
+    about = {"verified": asdict(image.verified), "sizes": dict(image.sizes), "sha256": digest_of(image.file)}
     image.file.with_suffix(".json").write_text(json.dumps(about, indent=1) + "\n", "utf-8")
 
 
 def remembered(file: Path) -> RootImage | None:
-    """What an earlier build left, if it is whole."""
+    """What an earlier build left, if it is whole and nobody has changed it."""
     try:
         about = json.loads(file.with_suffix(".json").read_text("utf-8"))
-        return RootImage(file, VerifiedRoot(**about["verified"]), about["sizes"]) if file.is_file() else None
+        if digest_of(file) != about["sha256"]:
+            return None
+        return RootImage(file, VerifiedRoot(**about["verified"]), about["sizes"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def placed(image: RootImage, file: Path) -> RootImage:
+    """The same as a file of its own: what is done to that reaches no cache, whatever disk either is on."""
+    fresh = file.with_name(f"{file.name}.new")
+    try:
+        shutil.copyfile(image.file, fresh)
+        fresh.replace(file)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return replace(image, file=file)

@@ -40,6 +40,26 @@ def test_one_that_did_not_come_back_is_a_failure(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == {"rounds": 2, "came_back": 1, "by_phase": {"write": 2}, "taken_back": 0}
 
 
+def test_a_folder_that_is_none_and_rounds_that_are_none_are_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = armillary_here("image", "power-cuts", "--folder", tmp_path / "file", env={})
+    assert (done.returncode, "file: expected a folder, got a file" in done.stderr) == (1, True), done.stderr
+    kept(tmp_path, True)
+    for line in (b"{", b"[]", b'{"phase": "write"}', b"\xff\xfe"):
+        (tmp_path / "rounds.jsonl").write_bytes((tmp_path / "rounds.jsonl").read_bytes().splitlines()[0] + b"\n" + line)
+        done = armillary_here("image", "power-cuts", "--folder", tmp_path, env={})
+        assert (done.returncode, "rounds.jsonl:2: expected a round that was played" in done.stderr) == (1, True)
+
+
+def test_without_an_image_nothing_is_made_and_the_command_that_builds_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("armillary.device_image.recipe.recipe_folder", lambda: tmp_path / "image")
+    done = armillary_here("image", "power-cuts", "--folder", tmp_path / "cuts", "--arch", "arm64", env={})
+    assert (done.returncode, "armillary image build --arch arm64." in done.stderr) == (1, True), done.stderr
+    assert not (tmp_path / "cuts").exists()
+
+
 def round_of(number: int, verdict: str) -> Round:
     return Round(number, Phase.WRITE, Phase.STOP, 1.0, "b", taken_back=False, verdict=verdict, back_s=2.0, lines=("x",))
 
@@ -63,7 +83,7 @@ def test_rounds_go_on_where_they_stopped_and_each_is_kept(
         yield round_of(1, verdict)
 
     monkeypatch.setattr(trial_service, "TrialService", Pretended)
-    monkeypatch.setattr(table, "architecture_of", lambda _image: table.X86_64)
+    monkeypatch.setattr(table, "architecture_of", lambda _image, **_: table.X86_64)
     monkeypatch.setattr(virtual_machine, "prepare", lambda _settings: None)
     monkeypatch.setattr(cuts, "Bench", Pretended)
     monkeypatch.setattr(cuts, "play", play)

@@ -12,11 +12,13 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from armillary.cli.device_image.build import ArchitectureName
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import Shown, note, noun
+from armillary.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from armillary.device_image.power.cuts import Round
@@ -27,6 +29,14 @@ app.callback(help="Images of a catalog.")(lambda: None)
 # For one wait: an update and its start on an emulated machine, on a host that does much else.
 WITHIN_S = 900.0
 ROUNDS, CONSOLE = "rounds.jsonl", "console.log"
+
+
+class _Kept(msgspec.Struct):
+    """What is counted of a round that was kept."""
+
+    phase: str
+    came_back: bool
+    taken_back: bool
 
 
 @app.command("power-cuts")
@@ -50,13 +60,16 @@ def power_cuts(
     about a minute for each round, and goes on where it stopped when it is started with the same
     folder again. Exits with 1 if the machine does not come back.
     """
-    from armillary.device_image.recipe import recipe_folder  # noqa: PLC0415 - for this verb only
+    from armillary.device_image.architecture.table import architecture_of  # noqa: PLC0415 - for this verb only
+    from armillary.device_image.recipe import recipe_folder  # noqa: PLC0415
 
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     rounds = _known(folder / ROUNDS)
     if len(rounds) < times:
+        built = image or recipe_folder().parent / ".image" / arch
+        architecture_of(built, wanted=None if image else arch)  # before a folder is made
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         note(f"round {len(rounds) + 1} of {times}, seed {seed}, in {folder}")
-        _play(folder.absolute(), image or recipe_folder().parent / ".image" / arch, seed, times, rounds)
+        _play(folder.absolute(), built, seed, times, rounds)
     back = sum(each["came_back"] for each in rounds)
     found = {
         "rounds": len(rounds),
@@ -118,7 +131,19 @@ def _kept(played: Round) -> dict[str, Any]:
 
 
 def _known(file: Path) -> list[dict[str, Any]]:
-    """Rounds that were played before."""
+    """Rounds that were played before; InvalidArgumentError if the folder is none, or a line is no round."""
+    if file.parent.exists() and not file.parent.is_dir():
+        raise InvalidArgumentError(f"--folder {file.parent}: expected a folder, got a file", remedy="Name a folder.")
     if not file.exists():
         return []
-    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    rounds = []
+    for number, line in enumerate(file.read_bytes().splitlines(), 1):
+        try:
+            rounds.append(msgspec.json.decode(line, type=dict[str, Any]))
+            msgspec.convert(rounds[-1], _Kept)
+        except msgspec.MsgspecError as error:
+            raise InvalidArgumentError(
+                f"{file}:{number}: expected a round that was played, got {line[:80]!r}: {error}",
+                remedy="Remove the line, or name another folder: --folder DIR.",
+            ) from error
+    return rounds

@@ -12,12 +12,16 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from armillary.device_image.architecture.package_lists import apt_options
 from armillary.device_image.package_sources import apt, snapshot
 from armillary.device_image.recipe import Pin
 from armillary.device_image.tools import digest_of, run
 from armillary.errors import HostError, InvalidArgumentError
+
+# Packages that an error names: an image has more than a hundred.
+_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +38,15 @@ class Places:
 
 
 class _Store:
-    """Where packages are kept by their digest, and which of the wanted ones are lacking."""
+    """Where packages are kept by their digest, and which of the wanted ones are lacking; a damaged one is removed."""
 
     def __init__(self, folder: Path, pins: Iterable[Pin]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self.pins = {pin.name: pin for pin in pins}
+        for pin in self.pins.values():
+            if self.place(pin).exists() and digest_of(self.place(pin)) != pin.sha256:
+                self.place(pin).unlink()
 
     def place(self, pin: Pin) -> Path:
         return self._folder / f"{pin.sha256}.deb"
@@ -68,6 +75,10 @@ def fetch(pins: Iterable[Pin], store: Path, *, architecture: str, places: Places
         InvalidArgumentError: the folder lacks a package, or there is no such folder.
     """
     chosen = places or Places()
+    if chosen.folder is not None and not chosen.folder.is_dir():
+        raise InvalidArgumentError(
+            f"--packages: expected a folder, got {chosen.folder}", remedy="Name the folder with the .deb files."
+        )
     kept = _Store(store, pins)
     if kept.lacking():
         if chosen.folder is not None:
@@ -118,10 +129,6 @@ def _pinned(wanted: list[str], store: Path, options: list[str]) -> list[Pin]:
 
 def _from_folder(kept: _Store, folder: Path) -> None:
     """Copy what is lacking from a folder, whatever the files are called."""
-    if not folder.is_dir():
-        raise InvalidArgumentError(
-            f"--packages: expected a folder, got {folder}", remedy="Name the folder with the .deb files."
-        )
     wanted = {pin.sha256: pin for pin in kept.lacking()}
     for file in sorted(folder.glob("*.deb")):
         pin = wanted.get(digest_of(file))
@@ -131,8 +138,9 @@ def _from_folder(kept: _Store, folder: Path) -> None:
             fresh.rename(kept.place(pin))
     lacking = [f"{pin.name} {pin.version} ({pin.sha256[:16]})" for pin in kept.lacking()]
     if lacking:
+        more = f", and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
         raise InvalidArgumentError(
-            f"{folder}: no file is the pinned {', the pinned '.join(lacking)}",
+            f"{folder}: no file is the pinned {', the pinned '.join(lacking[:_NAMED])}{more}",
             remedy="Bring them there from a host that has them (.image/cache/debian), or build without --packages.",
         )
 

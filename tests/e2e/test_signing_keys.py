@@ -82,7 +82,7 @@ async def test_a_device_that_was_off_the_whole_time_follows(host: ServiceHost, t
         await until(lambda: started(folder) == [["tap"]], "positive control: the device works", 30)
         await until(lambda: status().get("installation") == "idle", "settled", 30)
         version = status()["os"]["version"]
-    for round_ in ("first", "second"):
+    for round_ in (1, 2):
         old = [key.serial for key in stores.signing_keys()]
         stores.renew(actor="t")
         stores.put_in_force(actor="t", despite=True)
@@ -93,5 +93,5 @@ async def test_a_device_that_was_off_the_whole_time_follows(host: ServiceHost, t
     host.service.releases.withdraw(first.release_id, "signed by a stolen key", actor="t")
     async with running(folder) as status:
         await until(has(host), "the newest store", 30)
-        await until(runs(status, "99.second"), "the newest OS", 30)
+        await until(runs(status, "99.2"), "the newest OS", 30)
     assert trusts(folder) == (1, 1)

@@ -7,8 +7,10 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import socket
 import ssl
+import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,6 +35,18 @@ WHOLE = {"service": "https://10.0.2.2:8443", "token": "secret", "ca": CA}
 def test_what_is_left_out_is_filled_in() -> None:
     found = enrolling.parse_enrolment(json.dumps(WHOLE).encode())
     assert found == {**WHOLE, "chip": "gateway-x86-64", "root_of_trust": "tpm2", "sandbox": "linux"}
+
+
+def test_what_the_guide_has_a_person_run_writes_one(tmp_path: Path) -> None:
+    """The guide's line makes it of a service's root certificate and of what `enrolment-token create --json` printed."""
+    page = (Path(__file__).parents[3] / "docs/guides/device-image.md").read_text("utf-8")
+    found = re.search(r"^\$ (python3 -c '.*?' > enrolment\.json)$", page, re.DOTALL | re.MULTILINE)
+    assert found is not None
+    (tmp_path / "armillary-data").mkdir()
+    (tmp_path / "armillary-data/root.pem").write_text(CA, "ascii")
+    (tmp_path / "token.json").write_text(json.dumps({"secret": WHOLE["token"], "uses": 1}), "ascii")
+    subprocess.run(["sh", "-c", found[1]], cwd=tmp_path, check=True, timeout=60)
+    assert WHOLE.items() <= enrolling.parse_enrolment((tmp_path / "enrolment.json").read_bytes()).items()
 
 
 @pytest.mark.parametrize(

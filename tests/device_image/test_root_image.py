@@ -6,7 +6,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from armillary.device_image.root_image import RootImage, placed, remember, remembered
+import pytest
+
+from armillary.device_image import root_image
+from armillary.device_image.root_image import RootImage, add_tree, placed, remember, remembered
+from armillary.errors import HostError
 from armillary.wire.device_image.command_line import VerifiedRoot
 
 
@@ -48,3 +52,14 @@ def test_the_image_has_a_file_of_its_own(tmp_path: Path) -> None:
     own.file.write_bytes(b"somebody changes it")
     assert remembered(image.file) == image
     assert {each.name for each in own.file.parent.iterdir()} == {"root.img"}
+
+
+def test_of_a_root_that_could_not_be_finished_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_words: object) -> bytes:
+        assert (tmp_path / "root.img").stat().st_size == 4096
+        raise HostError("veritysetup failed with 1: No space left on device", remedy="")
+
+    monkeypatch.setattr(root_image, "run", full)
+    with pytest.raises(HostError, match="No space left"):
+        add_tree(bytes(4096), tmp_path / "root.img", salt="ab" * 32)
+    assert [*tmp_path.iterdir()] == []

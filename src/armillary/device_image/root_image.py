@@ -51,7 +51,15 @@ def make_root(tree: Tree, file: Path, *, name: str) -> RootImage:
 
 
 def add_tree(data: bytes, file: Path, *, salt: str) -> VerifiedRoot:
-    """Write ``data`` (whole blocks) and its verity tree behind it; HostError if veritysetup fails."""
+    """Write ``data`` (whole blocks) and its verity tree behind it; HostError if veritysetup fails, and no file then."""
+    try:
+        return _with_tree(data, file, salt)
+    except (OSError, HostError):
+        file.unlink(missing_ok=True)
+        raise
+
+
+def _with_tree(data: bytes, file: Path, salt: str) -> VerifiedRoot:
     blocks = len(data) // BLOCK_BYTES
     file.write_bytes(data)
     said = run(

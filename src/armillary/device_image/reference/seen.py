@@ -26,8 +26,13 @@ def seen_values(recipe_folder: Path, architecture: str) -> tuple[str, tuple[Firm
         for one in tomllib.loads(path.read_text("utf-8")).get("firmware", []):
             if one["sha256"] == digest:
                 return str(one["package"]), from_json(one["values"])
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except OSError as error:
         raise InvalidArgumentError(
-            f"{path}: {type(error).__name__}: {error}", remedy="Mend it, or restore it."
+            f"{error.filename}: cannot be read ({error.strerror})", remedy="Restore it, or give this user the file."
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"there is no {error.args[0]} in it" if isinstance(error, KeyError) else str(error)
+        raise InvalidArgumentError(
+            f"{path}: expected what its first lines say: {reason}", remedy="Mend it, or restore it."
         ) from error
     return "", ()

@@ -57,7 +57,11 @@ def test_headers_are_flipped_in_front_of_contents() -> None:
 
 
 def test_variables_are_removed_or_erased_from_one_on() -> None:
-    assert [each.name for each in variables_of(variables.removed(("PK",))(STORE))] == ["BootOrder", "db"]
+    without = variables.removed(("PK",))(STORE)
+    assert [each.name for each in variables_of(without)] == ["BootOrder", "db"]
+    (pk,) = [each for each in variables_of(STORE) if each.name == "PK"]
+    assert without[pk.begins_at + 2] == 0x3D  # what EDK2 writes: VAR_ADDED & VAR_DELETED
+    assert bits(without, STORE) == 1
     cut = variables.cut_off("PK")(STORE)
     assert len(cut) == len(STORE)
     assert content(cut, "BootOrder") == content(STORE, "BootOrder")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from armillary.errors import InvalidArgumentError
-from armillary.wire.device_image.variable_store import StoredVariable, variables_of
+from armillary.wire.device_image.variable_store import IN_FORCE, StoredVariable, variables_of
 
 # Bits that an attack flips in each region, at places that its seed gives.
 FLIPS: Final = 4
@@ -18,6 +18,9 @@ KEYS: Final = ("PK", "KEK", "db", "dbx")
 ENTRIES: Final = ("Boot0001", "Boot0002")
 SLOT_STATE: Final = ("BootOrder", "BootNext")
 STATE_AT: Final = 2  # of a variable's header: its state
+# EDK2, VariableFormat.h: a variable in force whose bit for "deleted" is cleared. Firmware for arm64 takes a store that
+# has a state which it never writes for a damaged one, and makes a new one.
+DELETED: Final = IN_FORCE & 0xFD
 
 
 def flipped(data: bytes, places: Iterable[tuple[int, int]], *, seed: int, flips: int = FLIPS) -> bytes:
@@ -43,12 +46,12 @@ def flipped_headers(names: Collection[str], *, seed: int) -> Callable[[bytes], b
 
 
 def removed(names: Collection[str]) -> Callable[[bytes], bytes]:
-    """Without the variables of these names: each is marked as one that was deleted."""
+    """Without the variables of these names: each is marked as the firmware marks one that was deleted."""
 
     def change(store: bytes) -> bytes:
         changed = bytearray(store)
         for each in _named(store, names):
-            changed[each.begins_at + STATE_AT] = 0
+            changed[each.begins_at + STATE_AT] = DELETED
         return bytes(changed)
 
     return change

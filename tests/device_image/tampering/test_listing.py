@@ -53,9 +53,17 @@ def test_what_is_listed_of_one(name: str, changes: str, expected: str) -> None:
     assert (found.name, found.changes, found.expected) == (name, changes, expected)
 
 
-def test_what_is_expected_of_a_damaged_store_is_what_the_firmware_of_the_architecture_does() -> None:
-    expected = [every_attack(target, 1).chosen(["store's"]).listed()[0].expected for target in (X86_64, ARM64)]
-    assert expected == ["does not start", "runs, not attested"]
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("store's", ["does not start", "runs, not attested"]),
+        ("bits of the boot entries", ["attested", "does not start"]),
+    ],
+)
+def test_what_is_expected_of_damaged_variables_is_what_the_firmware_of_the_architecture_does(
+    name: str, expected: list[str]
+) -> None:
+    assert [every_attack(target, 1).chosen([name]).listed()[0].expected for target in (X86_64, ARM64)] == expected
 
 
 def test_the_environment_of_u_boot_is_listed_as_changed() -> None:

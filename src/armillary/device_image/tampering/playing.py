@@ -29,8 +29,8 @@ from armillary.wire.disk.gpt_writing import encode_tables
 
 _CHECKED_IN: Final = "check-in  verdict="
 ATTESTED: Final = f"{_CHECKED_IN}attested"
-# UEFI firmware that has tried all that it knows, or that stops at a fault of its own and never goes on (seen on x86-64;
-# the other text is what its source has for arm64), and a device that refuses to be one.
+# UEFI firmware that has tried all that it knows, or that stops at a fault of its own for good (on x86-64 and on
+# arm64), and a device that refuses to be one.
 _NOTHING_LEFT: Final = (
     *NOTHING_LEFT,
     "No bootable option or device was found",

@@ -51,6 +51,15 @@ def test_entries_that_were_lost_are_made_again_and_others_stay(firmware: Pretend
     assert firmware.start(lambda _: Start.RUNS) == "b"
 
 
+def test_an_entry_that_the_firmware_does_not_give_stops_nothing(firmware: PretendedUefi) -> None:
+    firmware.slots().start_next("a", settled="a")
+    (firmware.folder / f"Boot0003-{GLOBAL}").mkdir()  # nobody reads it
+    lost: list[str] = []
+    EfiBootSlots(SLOTS, firmware.folder, lost=lost.append).start_next("b", settled="b")
+    assert lost == []
+    assert (firmware.folder / f"Boot0003-{GLOBAL}").is_dir()
+
+
 def test_an_entry_that_is_made_again_is_said_once(firmware: PretendedUefi) -> None:
     lost: list[str] = []
     slots = EfiBootSlots(SLOTS, firmware.folder, lost=lost.append)

@@ -94,7 +94,7 @@ class EfiBootSlots:
         for path in sorted(self.variables.glob(f"Boot[0-9A-F][0-9A-F][0-9A-F][0-9A-F]-{_GLOBAL}")):
             number = int(path.name[4:8], 16)
             taken.add(number)
-            slot = slots.get(self._starts(self._read(path.name[:8]) or b""))
+            slot = slots.get(self._starts(self._entry(path.name[:8])))
             if slot is not None:
                 found.setdefault(slot, number)
         for slot in SLOTS:
@@ -105,6 +105,13 @@ class EfiBootSlots:
                 self._write(f"Boot{found[slot]:04X}", option)
                 self.lost(f"the firmware had no boot entry that starts slot {slot}; it was made")
         return found
+
+    def _entry(self, name: str) -> bytes:
+        """A boot entry; empty where the firmware does not give it: then it is none of ours, and the device starts."""
+        try:
+            return self._read(name) or b""
+        except HostError:
+            return b""
 
     def _starts(self, option: bytes) -> UUID:
         """The partition on which a boot entry starts our loader; the zero GUID for any other entry."""

@@ -34,12 +34,12 @@ class AtService:
     env: dict[str, str]
     port: int
 
-    def publish(self, image: Path, architecture: Architecture) -> None:
+    def publish(self, image: Path, architecture: Architecture, version: str = "26.12") -> None:
         """Make a release of what is in the slots of the image."""
         asked = ("--arch", architecture.name, "--image", str(image), "--json")
         packages = json.loads(done(armillary_here("image", "package", *asked, env=self.env)))
         components = [f"--component={name}={file}" for name, file in packages["components"].items()]
-        about = ("--chip", packages["chip"], "--os-version", "26.12", "--os-feed", "Retail", *components, "--json")
+        about = ("--chip", packages["chip"], "--os-version", version, "--os-feed", "Retail", *components, "--json")
         made = json.loads(done(armillary_here("release", "create", *about, env=self.env)))
         for verb in ("sign", "publish"):
             done(armillary_here("release", verb, "--release", made["release_id"], env=self.env))

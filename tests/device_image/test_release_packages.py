@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from hashlib import sha256
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def test_what_cannot_be_packed_is_named(image: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="expected 0 to 31, got 32"):
         write_packages(image, CHIP, security_version=32)
     (image / "image.json").unlink()
-    with pytest.raises(InvalidArgumentError, match="expected a built device image, found none"):
+    with pytest.raises(InvalidArgumentError, match=r"expected a built device image: there is no image\.json"):
         write_packages(image, CHIP, security_version=1)
 
 
@@ -83,17 +84,17 @@ def test_an_empty_file_is_refused_though_its_description_agrees(image: Path) -> 
     about["sha256"]["root.img"] = sha256(b"").hexdigest()
     (image / "image.json").write_text(json.dumps(about))
     (image / "root.img").write_bytes(b"")
-    with pytest.raises(InvalidArgumentError, match=r"root\.img: .* found 0 bytes"):
+    with pytest.raises(InvalidArgumentError, match=r"root\.img: expected a payload, got an empty file"):
         write_packages(image, CHIP, security_version=1)
 
 
 @pytest.mark.parametrize("name", PAYLOADS.values())
 def test_a_missing_file_is_named(image: Path, name: str) -> None:
     (image / name).unlink()
-    with pytest.raises(InvalidArgumentError, match=rf"{name}: No such file or directory"):
+    with pytest.raises(InvalidArgumentError, match=rf"{name}: cannot be read \(No such file or directory\)"):
         write_packages(image, CHIP, security_version=1)
     (image / name).mkdir()
-    with pytest.raises(InvalidArgumentError, match=rf"{name}: Is a directory"):
+    with pytest.raises(InvalidArgumentError, match=rf"{name}: cannot be read \(Is a directory\)"):
         write_packages(image, CHIP, security_version=1)
     assert no_package(image)
 
@@ -110,17 +111,17 @@ def test_an_image_of_another_architecture_is_refused_as_such(image: Path, arch: 
 @pytest.mark.parametrize(
     ("description", "named"),
     [
-        (b"{", "is no description of an image"),
-        (b"[]", "is no description of an image"),
-        (b"\xff", "is no description of an image"),
-        (b"{}", "has no architecture"),
-        (b'{"architecture": "x86_64", "sha256": {}}', r"has no started\.img"),
-        (b'{"architecture": "x86_64", "sha256": []}', "is no description of an image"),
+        (b"{", "image.json: Input data was truncated"),
+        (b"[]", "image.json: Expected `object`, got `array`"),
+        (b"\xff", "image.json: JSON is malformed: invalid character"),
+        (b"{}", "its description names no architecture"),
+        (b'{"architecture": "x86_64", "sha256": {}}', "expected the digest of started.img, it has none"),
+        (b'{"architecture": "x86_64", "sha256": []}', "image.json: Expected `object`, got `array`"),
     ],
 )
 def test_what_is_wrong_with_a_description_is_said_in_words(image: Path, description: bytes, named: str) -> None:
     (image / "image.json").write_bytes(description)
-    with pytest.raises(InvalidArgumentError, match=rf"image\.json {named}") as refused:
+    with pytest.raises(InvalidArgumentError, match=re.escape(named)) as refused:
         write_packages(image, CHIP, security_version=1)
     assert "Error" not in refused.value.message
     assert "armillary image build --arch x86_64" in refused.value.remedy

@@ -8,11 +8,9 @@ releases them (``armillary release sign``), which replaces it.
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 from uuid import uuid5
 
 from cryptography import x509
@@ -21,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from armillary.boot.profile import ChipProfile
+from armillary.device_image.architecture.description import Description, not_built, read_description, verified
 from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.device_image.disk import ROOT, STARTED, STARTED_FILE
 from armillary.device_image.tools import MADE_AT
@@ -30,8 +29,6 @@ from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
 # Boot component -> file of a built image with its payload.
 PAYLOADS: Final[Mapping[str, str]] = {STARTED: STARTED_FILE, ROOT: "root.img"}
-# What a build says of its files.
-DESCRIPTION: Final = "image.json"
 CHIPS: Final[Mapping[str, str]] = {each.name: each.chip for each in ARCHITECTURES.values()}
 
 
@@ -63,9 +60,13 @@ def write_packages(
             f"chip {chip.name}: expected the boot components {', '.join(PAYLOADS)}, found {', '.join(names)}",
             remedy=f"Name a chip that the device image is for: {', '.join(CHIPS.values())}.",
         )
-    about, digests = _description(image, chip)
-    _check_development(image, about, allowed=allow_development)
-    payloads = {name: _payload(image / name, digest) for name, digest in digests.items()}
+    about = _description(image, chip)
+    if about.development and not allow_development:
+        raise InvalidArgumentError(
+            f"{image}: a development image is no release: whoever is at its console has a shell",
+            remedy="Take the release image (armillary image build); --allow-development is for devices of your own.",
+        )
+    payloads = {name: _payload(image, name, about) for name in PAYLOADS.values()}
     key, certificate = _throw_away_key()
     written = {}
     for component in chip.boot_components:
@@ -75,7 +76,7 @@ def write_packages(
             sections=image_package.standard_sections(
                 image_type=component.image_type,
                 component_id=component.component_id,
-                image_id=uuid5(component.component_id, f"{digests[name]} {security_version}"),
+                image_id=uuid5(component.component_id, f"{about.sha256[name]} {security_version}"),
                 name=component.name,
                 built=MADE_AT,
                 security_version=security_version,
@@ -93,60 +94,29 @@ def write_packages(
     return written
 
 
-def _description(image: Path, chip: ChipProfile) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-    """What a built image says of itself, if it is for this chip, and the SHA-256 of its payloads by file."""
-    own = next((name for name, each in CHIPS.items() if each == chip.name), "")
-    try:
-        about = json.loads((image / DESCRIPTION).read_bytes())
-        made_for = str(about["architecture"])
-        digests = {name: about["sha256"][name] for name in PAYLOADS.values()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+def _description(image: Path, chip: ChipProfile) -> Description:
+    """What a built image says of itself, if it is for this chip."""
+    own = next((name for name, each in CHIPS.items() if each == chip.name), None)
+    about = read_description(image, wanted=own)
+    if not about.architecture:
+        raise not_built(image, "its description names no architecture", wanted=own)
+    if about.architecture != own:
         raise InvalidArgumentError(
-            f"{image}: expected a built device image, found none ({_words(error)})",
-            remedy=f"Build it first: armillary image build --arch {own}." if own else "Build it first.",
-        ) from error
-    if made_for != own:
-        raise InvalidArgumentError(
-            f"{image}: expected an image for {own or chip.name}, found one for {made_for!r:.40}",
+            f"{image}: expected an image for {own or chip.name}, found one for {about.architecture!r:.40}",
             remedy="Name the architecture of this image (--arch), or the folder of the other one (--image).",
         )
-    return cast("Mapping[str, Any]", about), digests
+    return about
 
 
-def _check_development(image: Path, about: Mapping[str, Any], *, allowed: bool) -> None:
-    if about.get("development") and not allowed:
-        raise InvalidArgumentError(
-            f"{image}: a development image is no release: whoever is at its console has a shell",
-            remedy="Take the release image (armillary image build); --allow-development is for devices of your own.",
-        )
-
-
-def _payload(file: Path, digest: str) -> bytes:
+def _payload(image: Path, name: str, about: Description) -> bytes:
     """A file of a built image, as it was built."""
-    remedy = (
-        "Build the image again: armillary image build; a release is made of what a build has made, and of all of it."
-    )
-    try:
-        payload = file.read_bytes()
-    except OSError as error:
-        raise InvalidArgumentError(f"{file}: {error.strerror or error}", remedy=remedy) from error
-    found = sha256(payload).hexdigest()
-    if found != digest or not payload:
+    payload = verified(image, name, about).read_bytes()
+    if not payload:
         raise InvalidArgumentError(
-            f"{file}: expected the file that was built (SHA-256 {digest!s:.64}, {DESCRIPTION}), found {len(payload):,} "
-            f"bytes with {found}",
-            remedy=remedy,
+            f"{image / name}: expected a payload, got an empty file",
+            remedy="Build the image again: a release has all of it.",
         )
     return payload
-
-
-def _words(error: Exception) -> str:
-    """What is wrong with a description, without Python's words."""
-    if isinstance(error, OSError):
-        return f"{DESCRIPTION}: {error.strerror or error}"
-    if isinstance(error, KeyError):
-        return f"{DESCRIPTION} has no {error.args[0]}"
-    return f"{DESCRIPTION} is no description of an image"
 
 
 def _throw_away_key() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:

@@ -59,7 +59,8 @@ def verified(image: Path, name: str, description: Description) -> Path:
         raise InvalidArgumentError(f"{file}: cannot be read ({error.strerror})", remedy=remedy) from error
     if found != stated:
         raise InvalidArgumentError(
-            f"{file}: expected the file that was built (SHA-256 {stated[:16]}... in {FILE}), got {found[:16]}...",
+            f"{file}: expected the file that was built (SHA-256 {stated[:16]}... in {FILE}), "
+            f"got {file.stat().st_size:,} bytes with {found[:16]}...",
             remedy=remedy,
         )
     return file

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.armillary_processes import armillary_here
+from tests.e2e.guides.blocks import step_of
 
 from armillary.cli.device_image import attacked_device
 from armillary.device_image import attacks
@@ -126,3 +127,10 @@ def test_a_text_that_names_no_attack_is_refused_with_the_names_before_anything_i
     assert "--only nonsense: expected a part of an attack's name" in found.stderr
     assert all(attack.name in found.stderr for attack in ATTACKS)
     assert (found.stdout, pretended.done) == ("", [])
+
+
+def test_the_guides_list_is_what_is_printed() -> None:
+    step = step_of("docs/guides/device-image.md", "armillary image attack --list --only PK")
+    found = armillary_here(*step.command.split()[1:], env={})
+    assert found.returncode == 0, found.stderr
+    assert [line.rstrip() for line in found.stdout.splitlines()] == [*step.output]

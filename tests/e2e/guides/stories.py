@@ -77,6 +77,9 @@ ELSEWHERE: Mapping[tuple[str, str], str] = {
     (f"{GUIDES}release-keys.md", "armillary.conf"): (
         "tests/conformance/test_nginx_repository.py::test_an_unmodified_client_installs_from_an_unmodified_web_server"
     ),
+    (f"{GUIDES}device-image.md", "armillary image attack --list --only PK"): (
+        "tests/cli/device_image/test_image_attack.py::test_the_guides_list_is_what_is_printed"
+    ),
     (f"{GUIDES}device-workers.md", "armillary up --device-workers 2"): (
         "tests/e2e/test_device_workers.py::test_status_shows_the_workers_and_a_kill_of_the_service_ends_them_at_once"
     ),

@@ -131,6 +131,14 @@ def write_disk(file: Path, *, started: Path, root: Path, data: Path, has_uboot: 
     return made
 
 
+def copy_changed(source: int, target: int, size: int, *, begin: int = 0, to: int = 0) -> None:
+    """Copy so many bytes from one file to another, from and to these offsets, where they differ: holes stay holes."""
+    for at in range(0, size, MEBIBYTE):
+        block = os.pread(source, min(MEBIBYTE, size - at), begin + at)
+        if os.pread(target, len(block), to + at) != block:
+            os.pwrite(target, block, to + at)
+
+
 def _copy(disk: int, source: Path, made: Layout, name: str) -> None:
     """Copy a file to a partition, leaving holes where there are only zeros; HostError if it does not fit."""
     partition = made.partition(name)

@@ -48,3 +48,13 @@ def test_a_firmware_that_fails_to_answer_is_asked_again(
     monkeypatch.setattr(first, "open", opened, raising=False)
     assert first.secure_boot() == f"secure boot {said}"
     assert left == []
+
+
+def test_it_is_what_process_1_says_of_who_started_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = tmp_path / "u-boot,version"
+    monkeypatch.setattr(first, "UBOOT_VERSION", str(version))
+    monkeypatch.setattr(first, "SECURE_BOOT", str(tmp_path / "SecureBoot"))
+    (tmp_path / "SecureBoot").write_bytes(ATTRIBUTES + b"\x01")
+    assert first.started_by() == "secure boot on"
+    version.write_text("U-Boot 2025.01")
+    assert first.started_by() == "started by U-Boot"

@@ -136,7 +136,7 @@ def test_the_file_behind_a_loop_device_is_known(tmp_path: Path) -> None:
     assert backing_file(tmp_path / "none", tables) is None
     node = next((each for each in Path("/dev").iterdir() if each.is_block_device()), None)
     if node is None:
-        pytest.skip("no block device in /dev")
+        pytest.skip("no block device in /dev; to enable: sudo mknod /dev/loop0 b 7 0")
     about = node.stat()
     folder = tmp_path / "sys/dev/block" / f"{os.major(about.st_rdev)}:{os.minor(about.st_rdev)}/loop"
     assert backing_file(node, tables) is None

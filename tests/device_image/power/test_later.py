@@ -19,7 +19,7 @@ from armillary.errors import HostError
 
 pytestmark = pytest.mark.skipif(
     any(shutil.which(tool) is None for tool in (*TOOLS, "veritysetup")),
-    reason="needs u-boot-tools, device-tree-compiler and cryptsetup-bin",
+    reason="no mkimage, dtc or veritysetup; to enable: sudo ./scripts/install-image-tools x86_64 imx8mp",
 )
 DATA = b"".join(number.to_bytes(2) * (BLOCK_BYTES // 2) for number in range(ROOT.blocks))
 

@@ -23,6 +23,16 @@ def uboot(tmp_path: Path) -> PretendedUBoot:
     return PretendedUBoot(tmp_path)
 
 
+def a_disk(folder: Path) -> tuple[Path, Path]:
+    """A disk with its partition table, and the node that its partition with the environment would have."""
+    made = disk.layout(has_uboot=True)
+    path = folder / "mmcblk0"
+    with path.open("wb") as file:
+        file.write(encode_tables(made)[0])
+        file.truncate(made.sectors * SECTOR_BYTES)
+    return path, folder / f"mmcblk0p{made.partition(uboot_slots.PARTITION).number}"
+
+
 @pytest.mark.parametrize("settled", ["a", "b"])
 @pytest.mark.parametrize("slot", ["a", "b"])
 def test_the_wanted_slot_is_started(uboot: PretendedUBoot, slot: str, settled: str) -> None:
@@ -111,12 +121,7 @@ def test_both_copies_damaged_are_told_at_the_start_that_they_cost_and_no_other(u
 
 
 def test_the_sentence_about_both_copies_is_handed_on(tmp_path: Path) -> None:
-    made = disk.layout(has_uboot=True)
-    path = tmp_path / "mmcblk0"
-    with path.open("wb") as file:
-        file.write(encode_tables(made)[0])
-        file.truncate(made.sectors * SECTOR_BYTES)
-    node = tmp_path / f"mmcblk0p{made.partition(uboot_slots.PARTITION).number}"
+    path, environment = a_disk(tmp_path)
     for damaged in (True, False):
         uboot = PretendedUBoot(tmp_path)
         uboot.save({})
@@ -124,7 +129,7 @@ def test_the_sentence_about_both_copies_is_handed_on(tmp_path: Path) -> None:
         if damaged:
             uboot.spoil(0, 1)
         uboot.start(lambda _: Start.RUNS)
-        uboot.node.replace(node)
+        uboot.node.replace(environment)
         told: list[str] = []
         open_os_disk(path, (disk.STARTED, disk.ROOT), lost=told.append)
         assert told == ([uboot_slots.BEGUN_ANEW] if damaged else [])
@@ -136,11 +141,6 @@ def test_a_disk_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_a_disk_with_a_partition_for_its_environment_is_started_by_u_boot(tmp_path: Path) -> None:
-    made = disk.layout(has_uboot=True)
-    path = tmp_path / "mmcblk0"
-    with path.open("wb") as file:
-        file.write(encode_tables(made)[0])
-        file.truncate(made.sectors * SECTOR_BYTES)
+    path, environment = a_disk(tmp_path)
     found = open_os_disk(path, (disk.STARTED, disk.ROOT))
-    number = made.partition(uboot_slots.PARTITION).number
-    assert found.slots == UBootSlots(tmp_path / f"mmcblk0p{number}")
+    assert found.slots == UBootSlots(environment)

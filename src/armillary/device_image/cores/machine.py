@@ -165,7 +165,7 @@ async def start(board: bytes, firmware: Firmware) -> CoreMachine:
         os.ftruncate(shared, _MEMORY_BYTES)
         ring = Ring(mmap.mmap(shared, _BYTES + RING_SIZE))
         process = await asyncio.create_subprocess_exec(
-            *("setpriv", "--pdeathsig", "KILL", "nice", "-n", "10", _qemu(), *_ARGUMENTS),
+            *(*tools.ends_with_us(), "nice", "-n", "10", _qemu(), *_ARGUMENTS),
             *("-object", f"memory-backend-file,id=shared,share=on,size=16M,mem-path=/proc/self/fd/{shared}"),
             *("-kernel", f"/proc/self/fd/{memory}"),
             stdin=DEVNULL,

@@ -94,8 +94,9 @@ class Victim:
         begin, behind = (sector * SECTOR_BYTES for sector in (data.first_lba, data.first_lba + data.sectors))
         with (self._good / DISK).open("rb") as good, self._disk.open("r+b") as changed:
             changed.truncate(self._layout.sectors * SECTOR_BYTES)
-            _copy(good.fileno(), changed.fileno(), 0, begin)
-            _copy(good.fileno(), changed.fileno(), behind, self._layout.sectors * SECTOR_BYTES)
+            disk.copy_changed(good.fileno(), changed.fileno(), begin)
+            rest = self._layout.sectors * SECTOR_BYTES - behind
+            disk.copy_changed(good.fileno(), changed.fileno(), rest, begin=behind, to=behind)
 
     def _change(self, attack: DeviceAttack) -> None:
         with tempfile.TemporaryDirectory(prefix="armillary-attack-") as folder:
@@ -135,12 +136,3 @@ def play_all(victim: Victim, attacks: Iterable[DeviceAttack]) -> Iterator[Outcom
 def _disk_bytes(begin: bytes) -> int:
     """How large a disk is by the header of its first table, which names the sector of the other one."""
     return (int.from_bytes(begin[SECTOR_BYTES + 32 : SECTOR_BYTES + 40], "little") + 1) * SECTOR_BYTES
-
-
-def _copy(source: int, target: int, begin: int, end: int) -> None:
-    """Copy what is another there."""
-    while begin < end:
-        data = os.pread(source, min(disk.MEBIBYTE, end - begin), begin)
-        if os.pread(target, len(data), begin) != data:
-            os.pwrite(target, data, begin)
-        begin += len(data)

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from armillary.device_image.disk import DATA, ENROLMENT_FILE, MEBIBYTE
+from armillary.device_image.disk import DATA, ENROLMENT_FILE, copy_changed
 from armillary.device_image.tools import run
 from armillary.engines.flash.os_disk import read_partitions
 from armillary.wire.disk.gpt import SECTOR_BYTES
@@ -38,9 +38,9 @@ def put_enrolment(disk: Path, enrolment: Path) -> None:
         run(["cp", "--sparse=always", disk, fresh])
         with fresh.open("r+b") as whole, alone.open("w+b") as part:
             part.truncate(size)
-            _copy_changed(whole.fileno(), place, part.fileno(), 0, size)
+            copy_changed(whole.fileno(), part.fileno(), size, begin=place)
             _write(alone, enrolment.read_bytes(), Path(folder))
-            _copy_changed(part.fileno(), 0, whole.fileno(), place, size)
+            copy_changed(part.fileno(), whole.fileno(), size, to=place)
             os.fsync(whole.fileno())
         fresh.rename(disk)
     told.write_text(digest, "ascii")
@@ -55,11 +55,3 @@ def _write(data: Path, enrolment: bytes, folder: Path) -> None:
     run(["e2fsck", "-p", "-E", "journal_only", data])
     run(["debugfs", "-w", "-R", f"rm {ENROLMENT_FILE}", data])
     run(["debugfs", "-w", "-R", f"write {ENROLMENT_FILE} {ENROLMENT_FILE}", data], folder=folder)
-
-
-def _copy_changed(source: int, begin: int, target: int, to: int, size: int) -> None:
-    """Copy what is another there: holes stay holes."""
-    for at in range(0, size, MEBIBYTE):
-        block = os.pread(source, min(MEBIBYTE, size - at), begin + at)
-        if os.pread(target, len(block), to + at) != block:
-            os.pwrite(target, block, to + at)

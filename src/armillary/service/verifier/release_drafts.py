@@ -238,7 +238,7 @@ class ReleaseDrafts:
         detail: Mapping[str, object],
         actor: str,
         *,
-        allow_older: bool = True,
+        allow_older: bool = False,
     ) -> OsRelease:
         """Record a release if it still is as it was read."""
 

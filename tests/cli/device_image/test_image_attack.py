@@ -124,7 +124,7 @@ def test_a_text_that_names_no_attack_is_refused_with_the_names_before_anything_i
 ) -> None:
     found = armillary_here("image", "attack", "--image", str(image), "--only", PK, "--only", "nonsense", env={})
     assert found.returncode == 1
-    assert "--only nonsense: expected a part of an attack's name" in found.stderr
+    assert "--only 'nonsense': expected a part of an attack's name" in found.stderr
     assert all(attack.name in found.stderr for attack in ATTACKS)
     assert (found.stdout, pretended.done) == ("", [])
 

@@ -87,8 +87,9 @@ def test_texts_choose_every_attack_whose_name_has_one_of_them() -> None:
     ]
 
 
-def test_a_text_that_names_no_attack_is_refused_with_the_names() -> None:
-    with pytest.raises(InvalidArgumentError, match="--only nonsense: expected a part of an attack's name") as caught:
-        every_attack(X86_64, 1).chosen(["PK", "nonsense"])
+@pytest.mark.parametrize("text", ["nonsense", "", " "])
+def test_a_text_that_names_no_attack_is_refused_with_the_names(text: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"--only '{text}': expected a part of an attack's name") as caught:
+        every_attack(X86_64, 1).chosen(["PK", text])
     for each in every_attack(X86_64, 1).listed():
         assert each.name in caught.value.remedy

@@ -49,9 +49,9 @@ class Attacks:
         """
         names = [each.name for each in self.listed()]
         for text in texts:
-            if not any(_has(name, text) for name in names):
+            if not text.strip() or not any(_has(name, text) for name in names):
                 raise InvalidArgumentError(
-                    f"--only {text}: expected a part of an attack's name, no attack on this image has it",
+                    f"--only {text!r:.60}: expected a part of an attack's name, no attack on this image has it",
                     remedy=f"Choose among: {'; '.join(names)}.",
                 )
         wanted = {name for name in names if not texts or any(_has(name, text) for text in texts)}

@@ -81,6 +81,17 @@ def test_a_program_that_fails_is_quoted() -> None:
         tools.run(["sh", "-c", "echo why it failed >&2; exit 3"])
 
 
+def test_the_last_words_of_a_program_are_whole_lines_in_one() -> None:
+    assert tools.last_words("first\n\n   E:  second\tline \nthird\n") == "first; E: second line; third"
+    rows = [f"row {number:03}" for number in range(200)]
+    said = tools.last_words("\n".join(rows))
+    kept = said.split("; ")
+    assert kept == rows[-len(kept) :]
+    assert tools.LAST_WORDS_MOST - len("; row 000") < len(said) <= tools.LAST_WORDS_MOST
+    assert tools.last_words("x" * 2 * tools.LAST_WORDS_MOST) == "x" * tools.LAST_WORDS_MOST
+    assert tools.last_words("") == ""
+
+
 def test_programs_get_a_fixed_environment() -> None:
     said = tools.run(["sh", "-c", "echo $SOURCE_DATE_EPOCH $TZ $LC_ALL"]).decode()
     assert said == f"{tools.MADE_AT} UTC C.UTF-8\n"

@@ -19,6 +19,9 @@ from armillary.errors import HostError
 PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
 # All images say that they were made at this time, Unix seconds: 2026-01-01.
 MADE_AT: Final = 1767225600
+# Of what a program printed before it failed so many characters are told: the reason is in its last lines, and an error
+# is read on a terminal.
+LAST_WORDS_MOST: Final = 600
 
 # program, or a file that a package brings -> Debian package
 BUILD: Final = {
@@ -152,15 +155,28 @@ def run(
     except OSError as error:
         raise HostError(f"{words[0]}: {error.strerror or error}", remedy="make image says what is missing.") from error
     if done.returncode:
-        said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[-600:]
-        is_full = os.strerror(errno.ENOSPC) in said
+        printed = (done.stderr or done.stdout).decode("utf-8", "replace")
+        is_full = os.strerror(errno.ENOSPC) in printed
         remedy = (
             "Make room there, or have temporary files elsewhere: TMPDIR."
             if is_full
             else "Mend what it says, then again."
         )
-        raise HostError(f"{words[0]} failed with {done.returncode}: {said}", remedy=remedy)
+        raise HostError(f"{words[0]} failed with {done.returncode}: {last_words(printed)}", remedy=remedy)
     return done.stdout
+
+
+def last_words(printed: str) -> str:
+    """The last whole lines that a program printed, as one line of at most :data:`LAST_WORDS_MOST` characters."""
+    said = ""
+    for line in reversed(printed.splitlines()):
+        told = " ".join(line.split())
+        if not told:
+            continue
+        if said and len(told) + len("; ") + len(said) > LAST_WORDS_MOST:
+            break
+        said = f"{told}; {said}" if said else told[:LAST_WORDS_MOST]
+    return said
 
 
 def versions(programs: Iterable[str]) -> dict[str, str]:

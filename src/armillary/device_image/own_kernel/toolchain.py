@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from armillary.device_image.tools import last_words
 from armillary.errors import HostError
 
 SOURCE: Final = Path("/usr/src/linux-source-6.12.tar.xz")
@@ -123,10 +124,10 @@ def begin(arguments: Sequence[str | Path]) -> subprocess.Popen[str]:
     )
 
 
-def failure(program: str, code: int, said: str) -> HostError:
-    """The error of a program that failed."""
+def failure(program: str, code: int, printed: str) -> HostError:
+    """The error of a program that failed, with its last words."""
     return HostError(
-        f"kernel: {program} failed with {code}: {said.strip()[-800:]}", remedy="Mend what it says, then again."
+        f"kernel: {program} failed with {code}: {last_words(printed)}", remedy="Mend what it says, then again."
     )
 
 

@@ -62,11 +62,21 @@ def test_what_the_guide_has_a_person_run_writes_one(tmp_path: Path) -> None:
         (json.dumps({**WHOLE, "service": "https://:8443"}), "the service 'https://:8443'"),
         (json.dumps({**WHOLE, "ca": ""}), "a ca that is no certificate"),
         (json.dumps({**WHOLE, "ca": CA.replace("A", "!")}), "a ca that is no certificate"),
+        (json.dumps({**WHOLE, "ca": "\N{LATIN SMALL LETTER E WITH ACUTE}"}), "a ca that is no certificate"),
+        ("[" * enrolling.MAX_BYTES, "JSON that does not parse"),
     ],
 )
 def test_anything_else_is_refused_by_name(told: str, named: str) -> None:
     with pytest.raises(InvalidArgumentError, match=named):
         enrolling.parse_enrolment(told.encode())
+
+
+@pytest.mark.parametrize("token", ["", "my-secret\n", "my secret", "my-secret\r\nHost: x", "my-secr\N{EURO SIGN}t"])
+def test_a_token_that_no_header_holds_is_refused_and_not_repeated(token: str) -> None:
+    """A token that was copied with the end of its line would stand in http.client's error, and so on the console."""
+    with pytest.raises(InvalidArgumentError, match="a token with what no token has") as refused:
+        enrolling.parse_enrolment(json.dumps({**WHOLE, "token": token}).encode())
+    assert "secr" not in f"{refused.value.message} {refused.value.remedy}"
 
 
 def test_the_first_place_that_has_one_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,6 +156,38 @@ def test_a_reply_that_breaks_the_format_is_passed_over(asked: tuple[network.Addr
     server.recv(2048)  # it has asked for what was offered
 
 
+@pytest.mark.parametrize(
+    ("seconds", "is_taken"),
+    [
+        pytest.param(bytes((0xFF,)) * 4, True, id="the longest that there is"),
+        pytest.param(bytes(4), True, id="none"),
+        pytest.param(bytes((0xFF,)) * 252, False, id="a number that is no time"),
+    ],
+)
+def test_no_time_of_a_lease_ends_process_1(
+    asked: tuple[network.AddressRequest, socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: bytes,
+    is_taken: bool,
+) -> None:
+    """Process 1 restarts the machine where it fails: one packet of a neighbour's would do that at each start."""
+    request, server = asked
+    monkeypatch.setattr(network, "AddressRequest", lambda _interface, *, metric: request)  # noqa: ARG005
+    machine = addresses.Addresses()
+    machine._interface, machine._renew_at = "eth0", 0.0
+    machine.look(0.0)
+    for kind in (OFFER, ACKNOWLEDGE):
+        server.recv(2048)
+        answer = reply(
+            options(kind=kind, seconds=seconds if kind == ACKNOWLEDGE else bytes(4)),
+            transaction=request._transaction,
+            hardware=bytes.fromhex(HARDWARE.replace(":", "")),
+        )
+        server.send(answer)
+        machine.look(0.1)
+    assert (machine.asking is None) == is_taken
+
+
 def test_it_is_asked_again_after_silence_and_a_flood_is_taken_in_parts(
     asked: tuple[network.AddressRequest, socket.socket],
 ) -> None:

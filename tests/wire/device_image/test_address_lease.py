@@ -26,14 +26,16 @@ OFFERED = Lease(
 )
 
 
-def options(*, kind: int = OFFER, mask: bytes = b"\xff\xff\xff\0") -> bytes:
+def options(
+    *, kind: int = OFFER, mask: bytes = b"\xff\xff\xff\0", seconds: bytes = struct.pack(">I", OFFERED.seconds)
+) -> bytes:
     values = {
         53: bytes((kind,)),
         54: OFFERED.server,
         1: mask,
         3: bytes((10, 0, 2, 2)),
         6: bytes((10, 0, 2, 3)),
-        51: struct.pack(">I", 86400),
+        51: seconds,
     }
     return b"\0" + b"".join(bytes((name, len(value))) + value for name, value in values.items()) + b"\xff"
 
@@ -78,7 +80,17 @@ def test_what_is_no_reply_to_us_is_passed_over(packet: bytes) -> None:
     assert parse_reply(packet, HARDWARE, 7) is None
 
 
-@pytest.mark.parametrize("listed", [b"\xff", options(mask=b"\xff"), options()[:-5], b"\x35\x09\x02\xff"])
+@pytest.mark.parametrize(
+    "listed",
+    [
+        b"\xff",
+        options(mask=b"\xff"),
+        options(seconds=bytes(3)),
+        options(seconds=b"\xff" * 252),
+        options()[:-5],
+        b"\x35\x09\x02\xff",
+    ],
+)
 def test_a_reply_that_breaks_the_format_is_refused(listed: bytes) -> None:
     with pytest.raises(WireError, match="dhcp"):
         parse_reply(reply(listed), HARDWARE, 7)

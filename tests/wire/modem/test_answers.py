@@ -27,6 +27,7 @@ from armillary.wire.modem.answers import (
     Sim,
     Strength,
     parse_line,
+    split_fields,
 )
 from armillary.wire.modem.lines import MAX_LINE_BYTES, LineReader
 from armillary.wire.modem.radio import Registration, SimState, Technology
@@ -180,3 +181,12 @@ def test_a_line_without_an_end_is_dropped_and_the_next_one_is_read() -> None:
     assert reader.feed(b"A" * (5 * MAX_LINE_BYTES)) == []
     assert reader.feed(b"\r\nOK\r\n\xff\xfe\r\n") == ["OK"]
     assert reader.dropped == 2
+
+
+@pytest.mark.parametrize("line", [" ", "1 ", "1, ", '1,"x" ', "1,x "])
+def test_a_line_of_spaces_holds_up_nothing(line: str) -> None:
+    """What is tried twice takes half a minute for a line of 1,000, and stops all of the device meanwhile."""
+    spaces = " " * 20_000
+    with pytest.raises(ValueError, match="x"):
+        split_fields(line.replace(" ", spaces) + 'x"')
+    assert split_fields(f"1,{spaces}x{spaces}, y z ") == ["1", "x", "y z"]

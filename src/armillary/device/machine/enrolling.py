@@ -12,6 +12,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -32,6 +33,8 @@ MAKES_DEVICE: Final = "tpm-devices"
 MAX_BYTES: Final = 64 << 10
 TIMEOUT_S: Final = 60.0
 _NEEDED: Final = {"service", "token", "ca"}
+# It is sent in a header. http.client refuses what none can hold, too, and repeats it in its error.
+_TOKEN: Final = re.compile(r"[!-~]+")
 # What a machine is where it is not told, by what its kernel calls itself (uname -m).
 CHIPS: Final[Mapping[str, str]] = {
     "x86_64": "gateway-x86-64",
@@ -64,7 +67,7 @@ def parse_enrolment(data: bytes) -> dict[str, str]:
     """A checked enrolment; fields that may be left out are filled in."""
     try:
         told = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _wrong(f"JSON that does not parse ({error})") from error
     if not isinstance(told, dict) or not all(isinstance(value, str) for value in told.values()):
         raise _wrong("no object of texts")
@@ -72,6 +75,10 @@ def parse_enrolment(data: bytes) -> dict[str, str]:
         raise _wrong(f"the fields {', '.join(sorted(told))}")
     if not _is_service(told["service"]):
         raise _wrong(f"the service {told['service']!r:.80}")
+    if not _TOKEN.fullmatch(told["token"]):  # which is a secret, and not repeated
+        raise _wrong("a token with what no token has, such as the end of a line or a space")
+    if not told["ca"].isascii():
+        raise _wrong("a ca that is no certificate in PEM (it is not ASCII)")
     try:
         ssl.create_default_context(cadata=told["ca"] or "none")
     except ssl.SSLError as error:

@@ -27,6 +27,7 @@ _EVERYBODY: Final = bytes((255, 255, 255, 255))
 _IPV4_HEAD, _UDP_HEAD = 20, 8
 # A lease without a time, or with a silly one, is asked for again after an hour.
 _DEFAULT_S: Final = 3600
+_SECONDS_BYTES: Final = 4  # RFC 2132, section 9.2
 _LEAST_S: Final = 60
 
 
@@ -82,8 +83,10 @@ def _lease(address: bytes, options: Mapping[int, bytes]) -> Lease | None:
         raise WireError("dhcp", expected="a kind and a server", got=f"options {sorted(options)}")
     mask = options.get(_MASK, bytes((255, 255, 255, 0)))
     seconds = options.get(_SECONDS, b"")
-    if len(mask) != 4 or any(len(options.get(name, b"")) % 4 for name in (_ROUTER, _NAME_SERVERS, _SECONDS)):
+    if len(mask) != 4 or any(len(options.get(name, b"")) % 4 for name in (_ROUTER, _NAME_SERVERS)):
         raise WireError("dhcp", expected="addresses of 4 bytes", got=f"options {sorted(options)}")
+    if len(seconds) not in (0, _SECONDS_BYTES):  # a longer one is a number that no clock can wait for
+        raise WireError("dhcp", expected=f"a time of {_SECONDS_BYTES} bytes", got=f"{len(seconds)} bytes")
     routers, servers = options.get(_ROUTER, b""), options.get(_NAME_SERVERS, b"")
     return Lease(
         kind=kind[0],

@@ -29,7 +29,8 @@ from armillary.wire.modem.radio import (
 MAX_NAME_CHARACTERS: Final = 64  # of an operator, an access point, a model
 _NUMBER: Final = re.compile(r"[0-9]{1,10}")
 _DIGITS: Final = re.compile(r"[0-9]{14,20}F?")
-_FIELD: Final = re.compile(r'\s*(?:"([^"]*)"|([^,"]*?))\s*(,|$)')
+# Nothing is tried twice (``*+``): a line of spaces, which a modem may send, would take half a minute otherwise.
+_FIELD: Final = re.compile(r'\s*+(?:"([^"]*+)"|([^,"]*+))\s*+(,|$)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,7 @@ def split_fields(text: str) -> list[str | None]:
         if match is None:
             raise ValueError(text)
         quoted, bare, end = match.groups()
-        found.append(f'"{quoted}' if quoted is not None else bare or None)
+        found.append(f'"{quoted}' if quoted is not None else bare.rstrip() or None)
         place = match.end()
         if not end:
             return found

@@ -6,7 +6,8 @@ them. A judged PCR is good when its final value is stated, or when it holds at l
 stated. Final values are the stricter kind: they also say which events belong together, and in which order.
 
 Where a chip's boot loader is stated, in one of these kinds, the loaders of its releases in force are good in this kind
-as well: an update of the OS needs no statement of its own.
+as well: an update of the OS needs no statement of its own. The loader of a release is good for as long as the release,
+whatever is stated: with what was stated once, a machine would be trusted with an OS that was taken back since.
 
 Only PCR and digest are compared. An event's type is the log's word, no TPM vouches for it
 (``wire/attestation/tcg_event_log.py``): it is kept for the words that people read. What is said of a machine therefore
@@ -85,6 +86,7 @@ EVENT_TYPES: Final[Mapping[int, str]] = {
     0x8000_00E1: "EV_EFI_SPDM_FIRMWARE_BLOB",
     0x8000_00E2: "EV_EFI_SPDM_FIRMWARE_CONFIG",
 }
+_TAKEN_BACK: Final = "the boot loader of a release of {} was started that was withdrawn or is below a security floor."
 _NO_RELEASE: Final = "It is the boot loader of no release of {} that is in force."
 _APPLICATION: Final = 0x8000_0003
 _TYPE_NUMBERS: Final = {name: number for number, name in EVENT_TYPES.items()}
@@ -166,7 +168,7 @@ class FirmwareReference:
     Belongs to one event loop or thread: it takes no lock.
     """
 
-    __slots__ = ("_good", "_known", "_loaders", "_types")
+    __slots__ = ("_good", "_known", "_loaders", "_released", "_types")
 
     def __init__(
         self,
@@ -175,6 +177,7 @@ class FirmwareReference:
     ) -> None:
         """``loaders``: chip to (kind, digest) of its releases' boot loaders, with the second until which each is good.
 
+        0 is for one that is good no more.
         As a measurement it is the digest of the program that is started, as a final value what PCR 4 then holds.
         """
         # Chip to (kind, PCR, digest) to the second until which it is good: the latest that anybody stated.
@@ -188,13 +191,16 @@ class FirmwareReference:
                 good[key] = max(until, good.get(key, 0))
                 self._types[key] = value.event_type
         self._loaders: set[str] = set()
-        for chip, released in (loaders or {}).items():
-            demanded = {kind for kind, pcr, _ in self._good.get(chip, ()) if pcr == LOADER_PCR}
-            for (kind, digest), until in released.items():
-                if kind in demanded:
+        self._released = loaders or {}
+        for chip, good in self._good.items():
+            demanded = {kind for kind, pcr, _ in good if pcr == LOADER_PCR}
+            for (kind, digest), until in self._released.get(chip, {}).items():
+                key = (kind, LOADER_PCR, digest)
+                if not until:
+                    good.pop(key, None)
+                elif kind in demanded:
                     self._loaders.add(chip)
-                    key = (kind, LOADER_PCR, digest)
-                    self._good[chip][key] = max(until, self._good[chip].get(key, 0))
+                    good[key] = until
                     self._types.setdefault(key, _APPLICATION if kind == EVENT else None)
         self._known: dict[tuple[str, bytes], Verdict] = {}
 
@@ -241,7 +247,11 @@ class FirmwareReference:
             ends = [good.get((EVENT, pcr, value.digest), 0) for value in events]
             if ends and min(ends) > until:
                 until = min(ends)
-            if not until:
+            released = self._released_until(chip, [*events, final]) if pcr == LOADER_PCR else FOREVER
+            until = min(until, released)
+            if not released:
+                faults.append(f"PCR {pcr} ({JUDGED_PCRS[pcr]}): {_TAKEN_BACK.format(chip)}")
+            elif not until:
                 faults.append(self._words(chip, good, pcr, final, events, ends))
             elif until < deadline:
                 deadline = until
@@ -251,6 +261,11 @@ class FirmwareReference:
         if len(text) > MAX_FAULT_BYTES:
             text = text[: MAX_FAULT_BYTES - 3] + b"..."
         return Verdict(text.decode(errors="ignore"), deadline, late)
+
+    def _released_until(self, chip: str, measured: Iterable[FirmwareValue]) -> int:
+        """Until when the releases are good whose boot loaders were measured; FOREVER where these are of none."""
+        released = self._released.get(chip, {})
+        return min((released.get((value.kind, value.digest), FOREVER) for value in measured), default=FOREVER)
 
     def _words(
         self,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -14,6 +15,7 @@ from tests.wire.device_image.test_uboot_measurements import flattened, slot_file
 from tests.wire.tpm_samples import tcg_event, tcg_header
 
 from armillary.attest.firmware_reference import EVENT, FINAL, measured, statable, to_json
+from armillary.attest.reference import FOREVER
 from armillary.boot import virtual_chain
 from armillary.errors import WireError
 from armillary.service.context.blobs import Blobs
@@ -28,6 +30,7 @@ from armillary.wire.image import package as image_package
 
 CHIP = "gateway-x86-64"
 NEWER = pe_program(text=b"a newer kernel..")
+OWN = pe_program(text=b"an owner's kernel")
 
 
 def started(program: bytes) -> FirmwareLog:
@@ -38,6 +41,18 @@ def started(program: bytes) -> FirmwareLog:
         log += tcg_event(pcr, kind, authenticode_digest(program) if kind == APPLICATION else known, b"")
     replayed = tcg_event_log.replay(tcg_event_log.parse_log(log))
     return FirmwareLog(b"".join(replayed[pcr] for pcr in FIRMWARE_PCRS), log)
+
+
+def stated(program: bytes, *, final: bool) -> list[dict[str, Any]]:
+    """What an owner states who took a machine that started a program for good."""
+    return to_json(statable(measured(started(program)), final=final))
+
+
+def faults(host: ServiceHost, program: bytes) -> list[str]:
+    """What is said of a machine that started a program, at the first second and long after."""
+    (policy,) = host.service.attestation.policies.book.values()
+    assert policy.firmware is not None
+    return [policy.firmware.fault(CHIP, started(program), now) for now in (1, 2**40)]
 
 
 def packages(host: ServiceHost, content: bytes, *, chip: str = CHIP) -> dict[str, bytes]:
@@ -105,6 +120,50 @@ def test_the_loader_of_a_release_below_a_security_floor_is_not_known(host: Servi
     assert fault().startswith("PCR 4 (boot loader): ")
 
 
+@pytest.mark.parametrize("final", [False, True])
+@pytest.mark.parametrize("how", ["withdrawn", "below a floor", "over"])
+def test_the_loader_of_a_release_that_was_taken_back_is_not_good_though_it_is_stated(
+    host: ServiceHost, how: str, *, final: bool
+) -> None:
+    """Who holds the OS of that release has it say what it likes, but for what its firmware measured before it ran."""
+    service, drafts = host.service, host.service.attestation.drafts
+    service.attestation.firmware.add("Contoso", CHIP, stated(NEWER, final=final), actor="ann")
+    service.attestation.firmware.add("Contoso", CHIP, stated(OWN, final=final), actor="ann")
+    draft = drafts.create(CHIP, "27.1", packages=packages(host, boot_partition(NEWER)), actor="ann")
+    drafts.sign(draft.release_id, actor="ann")
+    assert faults(host, NEWER) == ["", ""], "a draft takes nothing from what its owner states"
+    drafts.publish(draft.release_id, actor="ann")
+    assert faults(host, NEWER) == ["", ""]
+    if how == "withdrawn":
+        service.releases.withdraw(draft.release_id, "a hole", actor="ann")
+    elif how == "over":
+        service.releases.set_expiry(draft.release_id, 2, actor="ann")
+    else:
+        service.releases.publish(CHIP, "27.2", security_version=2, actor="ann")
+        first = service.chips.get(CHIP).boot_components[0]
+        service.attestation.floors.raise_to(CHIP, first.image_type, 2, actor="ann")
+    early, late = faults(host, NEWER)
+    assert late.startswith(
+        "PCR 4 (boot loader): " if how != "over" else "The reference values for PCR 4 (boot loader) "
+    )
+    assert early == ("" if how == "over" else late)
+    assert faults(host, OWN) == ["", ""], "what no release brings is good because it is stated"
+
+
+def test_a_loader_that_a_release_in_force_brings_as_well_stays_good(host: ServiceHost) -> None:
+    service, drafts = host.service, host.service.attestation.drafts
+    service.attestation.firmware.add("Contoso", CHIP, stated(NEWER, final=False), actor="ann")
+    made = []
+    for version in ("27.1", "27.2"):
+        draft = drafts.create(CHIP, version, packages=packages(host, boot_partition(NEWER)), actor="ann")
+        drafts.sign(draft.release_id, actor="ann")
+        made.append(drafts.publish(draft.release_id, actor="ann"))
+    service.releases.withdraw(made[0].release_id, "a hole in another component", actor="ann")
+    assert faults(host, NEWER) == ["", ""]
+    service.releases.withdraw(made[1].release_id, "a hole", actor="ann")
+    assert all(faults(host, NEWER))
+
+
 def test_a_package_that_comes_later_is_known_then(host: ServiceHost) -> None:
     service, drafts = host.service, host.service.attestation.drafts
     draft = drafts.create(CHIP, "27.1", packages=packages(host, boot_partition(NEWER)), actor="ann")
@@ -126,9 +185,9 @@ def test_both_values_of_a_release_that_u_boot_starts_are_known_until_it_is_withd
     drafts.sign(draft.release_id, actor="ann")
     drafts.publish(draft.release_id, actor="ann")
     loaders = ReleasedLoaders(service.releases, Blobs(service.context.folder.blobs))
-    assert set(loaders.of([chip])[chip]) == {(FINAL, value) for value in slot_values(file).values()}
+    assert loaders.of([chip])[chip] == {(FINAL, value): FOREVER for value in slot_values(file).values()}
     service.releases.withdraw(draft.release_id, "a hole", actor="ann")
-    assert chip not in loaders.of([chip])
+    assert loaders.of([chip])[chip] == {(FINAL, value): 0 for value in slot_values(file).values()}
 
 
 def test_sections_that_lie_over_one_another_are_refused() -> None:

@@ -37,16 +37,18 @@ class ReleasedLoaders:
         self._known: dict[bytes, tuple[Loader, ...]] = {}  # digest of a package -> what is measured of it
 
     def of(self, chips: Iterable[str]) -> Mapping[str, Mapping[Loader, int]]:
-        """Chip -> loader -> Unix seconds UTC until which its release is good.
+        """Chip -> loader -> Unix seconds UTC until which a release that brings it is good; 0 where none is any more.
 
-        None of releases that are withdrawn, or that have a component below a security floor.
+        A release that is withdrawn, or that has a component below a security floor, is good no more.
         """
         wanted = set(chips)
         found: dict[str, dict[Loader, int]] = {}
         for release in self._releases.list() if wanted else ():
-            if release.chip not in wanted or release.withdrawn_at is not None or self._is_below_floor(release):
+            if release.chip not in wanted:
                 continue
             until = FOREVER if release.expires_at is None else release.expires_at
+            if release.withdrawn_at is not None or self._is_below_floor(release):
+                until = 0
             for loader in self._loaders(release):
                 of_chip = found.setdefault(release.chip, {})
                 of_chip[loader] = max(until, of_chip.get(loader, 0))

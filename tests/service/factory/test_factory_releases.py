@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
+from tests.fixtures.clocks import Clock
 
 from armillary import content
+from armillary.engines.records.queries import releases as release_rows
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.verifier.releases import FIRST_VERSION
 from armillary.sim.device.service_host import ServiceHost
@@ -147,3 +151,33 @@ def test_a_floor_never_falls_and_never_shuts_everybody_out(host: ServiceHost) ->
         floors.raise_to("mt3620", 10, 1, actor="t")
     assert [(floor.image_type, floor.minimum) for floor in floors.list(chip="mt3620")] == [(4, 1)]
     assert releases.reference.minimum_security_version("mt3620", 4) == 1
+
+
+@pytest.mark.parametrize("how", ["withdrawn", "over"])
+def test_a_floor_is_not_raised_to_a_release_that_is_in_force_no_more(host: ServiceHost, clock: Clock, how: str) -> None:
+    releases, floors = host.service.releases, host.service.attestation.floors
+    bad = releases.publish("mt3620", "26.12", security_version=2, actor="t")
+    if how == "withdrawn":
+        releases.withdraw(bad.release_id, "It hangs.", actor="t")
+    else:
+        releases.set_expiry(bad.release_id, clock.now, actor="t")
+    with pytest.raises(InvalidArgumentError, match=r"expected 0 to 1, the highest released that is in force"):
+        floors.raise_to("mt3620", 4, 2, actor="t")
+    with pytest.raises(InvalidArgumentError, match="image type 4: expected 0 to 1, got 2"):
+        host.service.attestation.policies.revise("Contoso", {"minimum_security_versions": {"4": 2}}, actor="t")
+    assert releases.reference.minimum_security_version("mt3620", 4) == 0, "nothing half-done stays"
+    releases.publish("mt3620", "26.13", security_version=2, actor="t")
+    assert floors.raise_to("mt3620", 4, 2, actor="t").minimum == 2
+
+
+def test_two_floors_that_no_one_release_is_above_are_not_set(host: ServiceHost) -> None:
+    """Each has a release that is above it; who installs either one is shut out by the other floor."""
+    records, floors = host.service.context.records, host.service.attestation.floors
+    kinds = [one.image_type for one in host.service.chips.get("mt3620").boot_components][:2]
+    for version, raised in (("26.12", kinds[0]), ("26.13", kinds[1])):
+        made = host.service.releases.publish("mt3620", version, actor="t", allow_older=True)
+        changed = tuple(replace(one, security_version=2 if one.image_type == raised else 1) for one in made.components)
+        records.write(partial(release_rows.change, release=replace(made, components=changed), at=1))
+    assert floors.raise_to("mt3620", kinds[0], 2, actor="t").minimum == 2
+    with pytest.raises(InvalidArgumentError, match=r"expected 0 to 1, .* above the chip's other floors, got 2"):
+        floors.raise_to("mt3620", kinds[1], 2, actor="t")

@@ -167,7 +167,7 @@ def newest_of_feeds(
     values) and those below a security floor are given to nobody; the former may be what a device runs.
     """
     lowest = {(floor.chip, floor.image_type): floor.minimum for floor in floors}
-    living = [one for one in releases if _is_in_force(one, now) and _is_above(one, lowest)]
+    living = [one for one in releases if is_in_force(one, now) and is_above(one, lowest)]
     found: dict[FeedOfChip, WantedOs] = {}
     for chip in {one.chip for one in living}:
         mine = [one for one in living if one.chip == chip]
@@ -196,10 +196,10 @@ def system_of(
     releases: Sequence[OsRelease], release_id: UUID, feed: str, *, follows: Follows, now: int, left: Left = NOTHING_LEFT
 ) -> WantedOs | None:
     """A release as it is offered to devices of a feed that it is not in; None while it is not in force at a time."""
-    release = next((one for one in releases if one.release_id == release_id and _is_in_force(one, now)), None)
+    release = next((one for one in releases if one.release_id == release_id and is_in_force(one, now)), None)
     if release is None:
         return None
-    mine = [one for one in releases if one.chip == release.chip and _is_in_force(one, now)]
+    mine = [one for one in releases if one.chip == release.chip and is_in_force(one, now)]
     newer = mine[mine.index(release) + 1 :]
     return _wanted(release, _may_stay(release, newer, given_to(feed, follows), left))
 
@@ -238,11 +238,13 @@ def signed_by_key(systems: Mapping[FeedOfChip, WantedOs], follows: Follows, seri
     return sorted((chip, feed, systems[feed, chip].version) for feed, chip in tops)
 
 
-def _is_in_force(release: OsRelease, now: int) -> bool:
+def is_in_force(release: OsRelease, now: int) -> bool:
+    """Whether a published release is neither withdrawn nor over at a time, Unix seconds UTC."""
     return release.withdrawn_at is None and (release.expires_at is None or now < release.expires_at)
 
 
-def _is_above(release: OsRelease, lowest: Mapping[tuple[str, int], int]) -> bool:
+def is_above(release: OsRelease, lowest: Mapping[tuple[str, int], int]) -> bool:
+    """Whether no component of a release is below the floor of its chip and image type."""
     return all(one.security_version >= lowest.get((release.chip, one.image_type), 0) for one in release.components)
 
 

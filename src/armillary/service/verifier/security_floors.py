@@ -9,10 +9,11 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from armillary.engines.records.queries import releases as release_rows
-from armillary.engines.records.schema.rows import SecurityFloor
+from armillary.engines.records.schema.rows import OsRelease, SecurityFloor
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
+from armillary.service.updates.os_feeds import is_above, is_in_force
 from armillary.service.verifier.releases import Releases
 
 
@@ -34,7 +35,7 @@ class SecurityFloors:
 
         Raises:
             NotFoundError: no such chip, or no such component on it.
-            InvalidArgumentError: out of range, or above what any release has.
+            InvalidArgumentError: no release in force would be above it and the chip's other floors.
             ConflictError: lower than what holds already.
         """
         floor = self._context.records.write(lambda c: self.raise_in(c, chip, image_type, minimum, actor=actor))
@@ -52,21 +53,7 @@ class SecurityFloors:
         profile = self._chips.get(chip)
         if image_type not in {component.image_type for component in profile.boot_components}:
             raise NotFoundError(f"{chip} boots no image of type {image_type}", remedy="See armillary release show.")
-        newest = max(
-            (
-                c.security_version
-                for r in self._releases.list(chip=chip)
-                for c in r.components
-                if c.image_type == image_type
-            ),
-            default=0,
-        )
-        if not 0 <= minimum <= newest:
-            raise InvalidArgumentError(
-                f"minimum: expected 0 to {newest}, the highest released, got {minimum}",
-                remedy="Publish a release with that security version first; every device would be shut out otherwise.",
-            )
-
+        _check_reachable(connection, chip, image_type, minimum, now=self._context.now())
         wanted = SecurityFloor(chip=chip, image_type=image_type, minimum=minimum, changed_at=self._context.now())
         holds = release_rows.raise_floor(connection, wanted)
         if holds.minimum > minimum:
@@ -76,3 +63,26 @@ class SecurityFloors:
         detail = {"image_type": image_type, "minimum": minimum}
         self._context.audit(connection, actor, "release.raise-floor", chip, detail)
         return holds
+
+
+def _check_reachable(connection: Connection, chip: str, image_type: int, minimum: int, *, now: int) -> None:
+    """Raise InvalidArgumentError where no release in force would be above this floor and the chip's other ones."""
+    floors = {(one.chip, one.image_type): one.minimum for one in release_rows.floors(connection)}
+    others = floors | {(chip, image_type): 0}
+    usable = [
+        release
+        for release in release_rows.every(connection)
+        if release.chip == chip and is_in_force(release, now) and is_above(release, others)
+    ]
+    highest = max((_lowest(release, image_type) for release in usable), default=0)
+    if not 0 <= minimum <= highest:
+        raise InvalidArgumentError(
+            f"minimum: expected 0 to {highest}, the highest released that is in force and above the chip's other "
+            f"floors, got {minimum}",
+            remedy="Publish a release with that security version first; every device would be shut out otherwise.",
+        )
+
+
+def _lowest(release: OsRelease, image_type: int) -> int:
+    """The security version of a release's components of a type, 0 where it has none."""
+    return min((one.security_version for one in release.components if one.image_type == image_type), default=0)

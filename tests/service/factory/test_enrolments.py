@@ -16,11 +16,12 @@ from armillary.errors import (
     ConflictError,
     InvalidArgumentError,
     NotFoundError,
+    RateLimitedError,
     RevokedDeviceError,
     UnauthenticatedError,
     WrongCatalogError,
 )
-from armillary.service.factory.enrolments import NewEnrolmentToken
+from armillary.service.factory.enrolments import ANSWERS_AGAIN, NewEnrolmentToken
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice, certificate_request
 
@@ -81,6 +82,34 @@ def test_a_token_is_spent_once_and_answers_its_own_device_again(host: ServiceHos
         enrol(host, token.secret, b"2" * 32)
     assert device_count(host) == 1  # the refused one left nothing behind
     assert host.service.enrolments.list("Contoso")[0].used == 1
+
+
+def kept_for_good(host: ServiceHost) -> tuple[int, int]:
+    """How many certificates and how many lines of the audit log there are."""
+    return host.service.context.records.read(
+        lambda c: (
+            len(c.exec_driver_sql("SELECT serial FROM certificate").all()),
+            len(c.exec_driver_sql("SELECT number FROM audit_line").all()),
+        )
+    )
+
+
+def test_who_has_a_spent_token_and_its_device_cannot_fill_the_records(host: ServiceHost, clock: Clock) -> None:
+    token = made(host, uses=2)
+    device_id = enrol(host, token.secret, b"1" * 32)
+    for _ in range(ANSWERS_AGAIN.burst):
+        assert enrol(host, token.secret, b"1" * 32) == device_id
+    before = kept_for_good(host)
+    for _ in range(3):
+        with pytest.raises(RateLimitedError, match="answered by this enrolment token too often") as refused:
+            enrol(host, token.secret, b"1" * 32)
+        assert refused.value.retry_after_s == ANSWERS_AGAIN.period_s
+    assert kept_for_good(host) == before
+    enrol(host, token.secret, b"2" * 32)  # another device of the token does not wait
+    clock.now += ANSWERS_AGAIN.period_s
+    assert enrol(host, token.secret, b"1" * 32) == device_id
+    with pytest.raises(RateLimitedError):
+        enrol(host, token.secret, b"1" * 32)
 
 
 def test_many_at_once_spend_no_more_than_there_is(host: ServiceHost) -> None:

@@ -10,7 +10,7 @@ the device of the proven key is       the token
 ====================================  ===========================================================================
 new                                   spends a use: the device is made and claimed
 known and nobody's                    spends a use: the device is claimed
-enrolled by this token before         spends nothing and answers again: the reply was lost
+enrolled by this token before         spends nothing and answers again, not too often: the reply was lost
 decommissioned, return allowed        spends a use: the device is let in again and claimed
 revoked, or decommissioned            is refused
 in another catalog, or in this one    is refused: the device has an owner, who recovers it with a login
@@ -35,7 +35,14 @@ from armillary.engines.records.queries import (
 )
 from armillary.engines.records.queries.enrolments import EnrolmentToken
 from armillary.engines.records.schema.rows import DEFAULT_PRODUCT, UNASSIGNED_GROUP
-from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, UnauthenticatedError, WrongCatalogError
+from armillary.errors import (
+    ConflictError,
+    InvalidArgumentError,
+    NotFoundError,
+    RateLimitedError,
+    UnauthenticatedError,
+    WrongCatalogError,
+)
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
@@ -43,6 +50,7 @@ from armillary.service.factory.factory import Factory
 from armillary.service.factory.reply import FactoryReply
 from armillary.service.factory.tpm_enrolment import TpmAnswer, TpmEnrolments
 from armillary.service.registry.names import catalog_or_raise, group_or_raise
+from armillary.service.verifier.device_rates import Allowance, Meter
 
 SECRET_PREFIX: Final = "arme_"  # noqa: S105 - tells secret scanners, and us, what they found
 SECRET_BYTES: Final = 32
@@ -50,6 +58,10 @@ DEFAULT_LIFETIME_S: Final = 3600
 # A token is for an installation that is about to happen; for a standing permission there are operator tokens.
 MAX_LIFETIME_S: Final = 30 * 86400
 MAX_USES: Final = 10_000  # a building's gateways; a factory has its own way: armillary factory run
+
+# Each answer to a device that was enrolled before adds a certificate and an audit line, kept for good. A machine that
+# cannot keep its answers asks six times in its first minute, then once a minute (device/machine/program.py).
+ANSWERS_AGAIN: Final = Allowance(20, 300.0)
 
 # What a token's device is enrolled as; its own word about its root of trust counts for nothing.
 TIER: Final = "software"
@@ -72,6 +84,7 @@ class Enrolments:
         self._tpms = tpms
         self._chips = chips
         self._notices = notices
+        self._again = Meter(ANSWERS_AGAIN)  # by the number of a device; used in the writer's thread alone
 
     def create(
         self,
@@ -166,6 +179,7 @@ class Enrolments:
         Raises:
             UnauthenticatedError: the token was revoked meanwhile or has expired.
             ConflictError: it is spent, or is for another chip, or the device has an owner.
+            RateLimitedError: it has answered this device as often as it may for now.
             RevokedDeviceError: the device was revoked or decommissioned.
             InvalidArgumentError, NotFoundError: as :meth:`armillary.service.factory.factory.Factory.enrol`.
         """
@@ -193,7 +207,7 @@ class Enrolments:
             raise ConflictError(
                 f"the enrolment token is for chip {token.chip}, not {chip}", remedy=f"Use --chip {token.chip}."
             )
-        return _TokenAdmission(self._context, token)
+        return _TokenAdmission(self._context, token, self._again)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +216,7 @@ class _TokenAdmission:
 
     context: Context
     token: EnrolmentToken
+    again: Meter
 
     def admit(self, connection: Connection, known: device_rows.Enrolled | None) -> None:
         """Refuse devices that the token may not be used for; see the module's table."""
@@ -214,11 +229,20 @@ class _TokenAdmission:
                     f"device {known.device_id[:16]}... is in this catalog already",
                     remedy="Recover it with an operator's login: armillary device recover.",
                 )
+            self._answer_again(known)
         elif known is not None and enrolment_rows.was_used_by(connection, token.token_id, known.number):
             raise ConflictError(
                 f"device {known.device_id[:16]}... was enrolled with this token and has left its catalog since",
                 remedy="Ask for a new one: armillary enrolment-token create.",
             )
+
+    def _answer_again(self, known: device_rows.Enrolled) -> None:
+        now = self.context.now()
+        if wait_s := self.again.wait_s(known.number, now):
+            raise RateLimitedError(
+                f"device {known.device_id[:16]}... was answered by this enrolment token too often", retry_after_s=wait_s
+            )
+        self.again.take(known.number, now)
 
     def settle(self, connection: Connection, device_id: str, number: int) -> Mapping[str, str]:
         """Spend a use and claim the device, unless this token has done both before; for the audit line."""

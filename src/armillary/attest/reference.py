@@ -41,6 +41,7 @@ class ReleaseStanding:
 
     Attributes:
         published_at: Unix seconds UTC.
+        publication: Its place in the order of publication, which the time does not tell of two of the same second.
         expires_at: Unix seconds UTC from which it is no longer good; None: no end was set.
         withdrawn: Why it was taken back; empty while it is in force.
         retail: Whether it was published to everybody; a trial release makes no other one old.
@@ -52,6 +53,7 @@ class ReleaseStanding:
     expires_at: int | None = None
     withdrawn: str = ""
     retail: bool = True
+    publication: int = 0
 
 
 class ReferenceValues:
@@ -131,6 +133,6 @@ def utc(moment: int) -> str:
     return dt.datetime.fromtimestamp(moment, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _age(standing: ReleaseStanding) -> tuple[int, str]:
-    """Order of publication; releases of one second by version, as ``service/verifier/releases.py`` lists them."""
-    return standing.published_at, standing.os_version
+def _age(standing: ReleaseStanding) -> tuple[int, int]:
+    """Order of publication."""
+    return standing.publication, standing.published_at

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.fixtures.clocks import Clock
@@ -16,21 +16,6 @@ from armillary.sim.device.wire_device import WireDevice, components_of
 from armillary.wire.device.update_status import OS, UpdateStatus
 
 CHIP = "mt3620"
-
-
-@pytest.fixture(autouse=True)
-def later(host: ServiceHost, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each release is published a second after the one before."""
-    for each, verb in ((host.service.releases, "publish"), (host.service.attestation.drafts, "publish")):
-        monkeypatch.setattr(each, verb, _a_second_later(clock, getattr(each, verb)))
-
-
-def _a_second_later(clock: Clock, call: Callable[..., OsRelease]) -> Callable[..., OsRelease]:
-    def called(*arguments: object, **named: object) -> OsRelease:
-        clock.now += 1
-        return call(*arguments, **named)
-
-    return called
 
 
 def publish(host: ServiceHost, version: str, security_version: int = 1, *, allow_older: bool = False) -> OsRelease:
@@ -132,3 +117,40 @@ def test_where_no_release_can_be_taken_the_feeds_newest_is_offered(host: Service
         boot(host, device, bad)
         host.service.releases.withdraw(bad.release_id, "It hangs.", actor="t")
         assert offered(device) == "26.11", "its refusal says why"
+
+
+@pytest.mark.parametrize("passes_s", [0, -60])
+def test_the_order_is_that_of_publication_whatever_the_clock_says(
+    host: ServiceHost, clock: Clock, *, passes_s: int
+) -> None:
+    """Two of one second, or by a clock that was set back; text would put 26.9 after 26.12, and -b after -a."""
+    versions = ("26.11.9", "26.12-b", "26.12-a")
+    drafts = host.service.attestation.drafts
+    with host.claimed(b"o" * 32) as device:
+        device.update_status = UpdateStatus(abilities=(OS,))
+        for number, version in enumerate(versions):
+            made = drafts.create(CHIP, version, feed="Retail", actor="t")
+            drafts.publish(made.release_id, actor="t")
+            clock.now += passes_s
+            assert host.service.releases.newest(CHIP).version == version
+            assert host.service.releases.reference.newer(CHIP, versions[number - 1] if number else "26.11") == version
+            assert host.service.releases.reference.newer(CHIP, version) == ""
+        assert offered(device) == versions[-1]
+    with pytest.raises(ConflictError, match=r"given 26\.12-a now, which is newer"):
+        publish(host, "26.9")
+
+
+def test_of_two_that_are_published_at_once_the_later_one_is_judged_by_the_first(host: ServiceHost) -> None:
+    """Two windows: whichever comes second is the feed's newest, or is refused because the other one is newer."""
+
+    def attempt(version: str) -> str:
+        try:
+            return publish(host, version).version
+        except ConflictError as refused:
+            return refused.message
+
+    with ThreadPoolExecutor(2) as threads:
+        results = list(threads.map(attempt, ["26.20", "26.21"]))
+    assert results[1] == "26.21"
+    assert results[0] == "26.20" or "given 26.21 now, which is newer" in results[0]
+    assert host.service.releases.newest(CHIP).version == "26.21"

@@ -86,8 +86,9 @@ class Releases:
                     expires_at=release.expires_at,
                     withdrawn="" if release.withdrawn_at is None else release.withdrawn_reason or NO_REASON,
                     retail=release.feed == OS_FEEDS[0],
+                    publication=place,
                 )
-                for release in releases
+                for place, release in enumerate(releases)  # within a chip they are in the order of publication
             ]
             floors = {(floor.chip, floor.image_type): floor.minimum for floor in release_rows.floors(connection)}
             return ReferenceValues(values, floors, standings)

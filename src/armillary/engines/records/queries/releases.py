@@ -23,7 +23,8 @@ _feed = schema.os_feed
 
 def add(connection: Connection, release: OsRelease) -> None:
     """Record a release and its components."""
-    connection.execute(insert(_release).values(to_row(_release, release)))
+    number = None if release.published_at is None else _next_publication(connection)
+    connection.execute(insert(_release).values(to_row(_release, release, publication=number)))
     _add_components(connection, release)
     if release.published_at is not None:
         done = release_log.PUBLISHED if release.imported_from is None else release_log.IMPORTED
@@ -34,13 +35,20 @@ def change(connection: Connection, release: OsRelease, *, at: int) -> None:
     """Replace what is recorded of a release, its components too."""
     here = _release.c.release_id == release.release_id
     before = _one(connection, release.release_id)
+    values = to_row(_release, release)
     if before.published_at is None and release.published_at is not None:
+        values["publication"] = _next_publication(connection)
         release_log.of_release(connection, release_log.PUBLISHED, release, at=at)
     elif release.published_at is not None and before.feed != release.feed:
         release_log.of_release(connection, release_log.MOVED, release, at=at, before=before.feed)
-    connection.execute(update(_release).where(here).values(to_row(_release, release)))
+    connection.execute(update(_release).where(here).values(values))
     connection.execute(delete(_component).where(_component.c.release_id == release.release_id))
     _add_components(connection, release)
+
+
+def _next_publication(connection: Connection) -> int:
+    """The place of a release that is published now: the time does not tell, two may have the same second."""
+    return int(connection.execute(select(func.coalesce(func.max(_release.c.publication), 0))).scalar_one()) + 1
 
 
 def _add_components(connection: Connection, release: OsRelease) -> None:
@@ -74,13 +82,13 @@ def has_component(connection: Connection, chip: str, digest: bytes) -> bool:
 
 
 def every(connection: Connection, *, drafts: bool = False) -> tuple[OsRelease, ...]:
-    """All published releases, with ``drafts`` those too that are not, by chip, then oldest first."""
+    """All published releases, by chip, then in the order of publication; with ``drafts`` those after them."""
     components: dict[UUID, list[OsComponent]] = {}
     for row in connection.execute(select(_component).order_by(_component.c.release_id, _component.c.position)):
         component = from_row(OsComponent, row, digest=bytes(row.digest))
         components.setdefault(row.release_id, []).append(component)
-    published = func.coalesce(_release.c.published_at, _release.c.created_at)
-    query = select(_release).order_by(_release.c.chip, published, _release.c.version)
+    order = (_release.c.publication.is_(None), _release.c.publication, _release.c.created_at, _release.c.version)
+    query = select(_release).order_by(_release.c.chip, *order)
     if not drafts:
         query = query.where(_release.c.published_at.is_not(None))
     return pages.every(

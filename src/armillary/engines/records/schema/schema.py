@@ -60,7 +60,7 @@ from armillary.engines.records.schema.security import (
     statement_tables,
 )
 
-REVISION = "0049"  # newest migration, stored in a new database
+REVISION = "0050"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     ForeignKeyConstraint,
+    Index,
     Integer,
     LargeBinary,
     String,
@@ -35,7 +36,9 @@ os_release = Table(
     Column("signed_at", BigInteger),
     Column("published_at", BigInteger),  # null: a draft, which is no reference value and given to nobody
     Column("signer", String(40), nullable=False, server_default=""),  # serial of its signing certificate
+    Column("publication", BigInteger),  # its place among all that were published, from 1; null: a draft
     UniqueConstraint("chip", "version"),
+    Index(None, "publication", unique=True),
 )
 
 os_component = Table(

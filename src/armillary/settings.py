@@ -294,6 +294,10 @@ def _convert(name: str, value: object, source: str) -> object:
         raise InvalidArgumentError(
             f"{source}: unknown setting {name!r}", remedy=f"Known settings: {', '.join(sorted(_fields()))}."
         )
+    if issubclass(kind, Path) and value == "":  # Python would take it for the folder that one is in
+        raise InvalidArgumentError(
+            f"{source}: {name}: expected a folder, got an empty text", remedy="Name it; . is the folder that you are in."
+        )
     try:
         if isinstance(value, bool) or (kind is int and isinstance(value, float)):
             raise TypeError  # noqa: TRY301 - Python would take true for 1 and round what a person wrote

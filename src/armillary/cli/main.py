@@ -137,7 +137,9 @@ def command_of(name: str) -> Any:
 def _command(module: str) -> Any:
     from typer.main import get_command  # noqa: PLC0415 - the service goes on without it (cli/service/start.py)
 
-    return get_command(importlib.import_module(f".{module}", __package__).app)
+    from armillary.cli.empty_paths import with_paths_that_are_named  # noqa: PLC0415 - it loads that
+
+    return with_paths_that_are_named(get_command(importlib.import_module(f".{module}", __package__).app))
 
 
 def needed(name: str, arguments: Sequence[str]) -> Any:

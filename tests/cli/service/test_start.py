@@ -7,12 +7,15 @@ import importlib
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from armillary.cli.main import command_of
 from armillary.cli.plain_options import port
 from armillary.cli.service import start
+from armillary.settings import Settings
 
 NOT_AT_REST = ("typer", "difflib", "logging.config", "logging.handlers", "rich", "greenlet", "pydantic.v1", "alembic")
 
@@ -60,3 +63,58 @@ def test_the_service_goes_on_without_the_command_line(tmp_path: Path) -> None:
     wrong = ended("--api-port", "x")
     assert (wrong.returncode, wrong.stdout.split()[:2]) == (2, ["loaded:", "typer"])
     assert "--api-port" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "public_host", "here"),
+    [
+        ("127.0.0.1", "localhost", "localhost"),
+        ("127.0.0.1", "127.0.0.1", "127.0.0.1"),
+        ("127.0.0.1", "10.0.2.2", "localhost"),  # a machine's name for the host that it is emulated on
+        ("::1", "iot.example", "localhost"),
+        ("0.0.0.0", "iot.example", "localhost"),
+        ("::", "iot.example", "localhost"),
+        ("192.0.2.1", "iot.example", "iot.example"),  # nothing listens at localhost
+    ],
+)
+def test_this_host_has_its_own_name_for_the_service_where_that_leads_to_it(
+    host: str, public_host: str, here: str
+) -> None:
+    assert start.host_here(Settings(host=host, public_host=public_host)) == here
+
+
+def said(capsys: pytest.CaptureFixture[str], settings: Settings, token: str | None) -> tuple[str, str]:
+    service = SimpleNamespace(device_address=SimpleNamespace(url="https://DEVICES"), first_token=token)
+    whole: Any = SimpleNamespace(
+        service=service, api_port=8443, ports={"hub_port": 8883}, root_ca=settings.data / "root.pem"
+    )
+    start._say_ready(whole, settings, as_json=False)
+    found = capsys.readouterr()
+    return found.out, found.err
+
+
+def test_a_name_for_others_alone_is_not_what_this_host_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(data=tmp_path, public_host="10.0.2.2")
+    out, err = said(capsys, settings, "arm_secret")
+    rows = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert rows["api"] == "https://10.0.2.2:8443"
+    assert rows["console"] == "https://10.0.2.2:8443/"
+    assert rows["on_this_host"] == "https://localhost:8443/"
+    login = f"armillary login --service https://localhost:8443 --ca {tmp_path}/root.pem --token arm_secret"
+    assert err.splitlines()[1:] == [
+        "The token is shown this once. Remember it with:",
+        f"  {login}",
+        "On other hosts, for which 10.0.2.2 leads here: --service https://10.0.2.2:8443",
+    ]
+    again, nothing = said(capsys, settings, None)
+    assert ("on_this_host     https://localhost:8443/\n" in again, nothing) == (True, "")
+
+
+def test_one_name_for_all_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = said(capsys, Settings(data=tmp_path), "arm_secret")
+    assert "on_this_host" not in out
+    assert err.splitlines()[2:] == [
+        f"  armillary login --service https://localhost:8443 --ca {tmp_path}/root.pem --token arm_secret"
+    ]

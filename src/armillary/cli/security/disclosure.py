@@ -52,9 +52,9 @@ def _changes(_: RemoteService, **given: Any) -> dict[str, Any]:
     for option in ("base_url", "acknowledge_days", "status_days"):
         if given[option] is not None:
             found[option] = given[option]
-    signed: Path | None = given["signed_file"]
+    signed: str | None = given["signed_file"]
     if signed is not None:
-        found["signed_file"] = _text(signed) if str(signed) not in ("", ".") else ""
+        found["signed_file"] = _text(Path(signed)) if signed else ""
     return found
 
 
@@ -107,7 +107,7 @@ Changes = Annotated[
             ),
             "signed_file": (
                 Annotated[
-                    Path | None,
+                    str | None,  # no path, of which '' would be refused
                     typer.Option("--signed-file", metavar="FILE", help="Serve this, signed with OpenPGP; '' for none."),
                 ],
                 None,

@@ -14,7 +14,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pydantic
 
@@ -43,6 +43,10 @@ OPTIONS: Mapping[str, Callable[[str], object]] = {
     "series_database": str,
     "log_level": str,
 }
+
+# Names of this host for itself, for which the service's certificate always is; and addresses at which they lead to it.
+OWN_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+AT_OWN_NAMES: Final = OWN_NAMES | {"0.0.0.0", "::"}  # noqa: S104 - compared, nothing listens on them for it
 
 
 def plain_options(arguments: Sequence[str]) -> dict[str, object] | None:
@@ -84,14 +88,22 @@ def _leave_out_entry(package: str, **names: str) -> None:
         setattr(made, name, getattr(importlib.import_module(f"{package}.{module}"), name))
 
 
+def host_here(settings: Settings) -> str:
+    """The host name at which this host itself reaches the service: ``public_host`` may be a name for others alone."""
+    is_for_others = settings.public_host not in OWN_NAMES and settings.host in AT_OWN_NAMES
+    return "localhost" if is_for_others else settings.public_host
+
+
 def _say_ready(whole: Whole, settings: Settings, *, as_json: bool) -> None:
-    """Say where everything is."""
+    """Say where everything is: under the name for everybody, and where that is another one, on this host."""
     service = whole.service
     address = f"https://{settings.public_host}:{whole.api_port}"
+    here = f"https://{host_here(settings)}:{whole.api_port}"
     facts: dict[str, object] = {
         "ready": True,
         "api": address,
         "console": f"{address}/",
+        **({} if here == address else {"on_this_host": f"{here}/"}),
         "device_endpoint": service.device_address.url,
         "hub_host": settings.public_host,
         **whole.ports,
@@ -107,4 +119,6 @@ def _say_ready(whole: Whole, settings: Settings, *, as_json: bool) -> None:
     sys.stdout.flush()
     if service.first_token is not None and not as_json:
         note("\nThe token is shown this once. Remember it with:")
-        note(f"  armillary login --service {address} --ca {facts['root_ca']} --token {service.first_token}")
+        note(f"  armillary login --service {here} --ca {facts['root_ca']} --token {service.first_token}")
+        if here != address:
+            note(f"On other hosts, for which {settings.public_host} leads here: --service {address}")

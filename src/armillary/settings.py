@@ -296,7 +296,8 @@ def _convert(name: str, value: object, source: str) -> object:
         )
     if issubclass(kind, Path) and value == "":  # Python would take it for the folder that one is in
         raise InvalidArgumentError(
-            f"{source}: {name}: expected a folder, got an empty text", remedy="Name it; . is the folder that you are in."
+            f"{source}: {name}: expected a folder, got an empty text",
+            remedy="Name it; . is the folder that you are in.",
         )
     try:
         if isinstance(value, bool) or (kind is int and isinstance(value, float)):

@@ -173,6 +173,7 @@ class RehearsedFleet(RehearsedWatch):
                 "at": self.now - 86000,
                 "outcome": "confirmed",
                 "image_id": uid("coffee-control"),
+                "name": "coffee-control 1.3",
                 "reason": "coffee-control 1.3 passed its trial",
             }
         ]

@@ -280,10 +280,15 @@ def test_components_are_shown_only_for_the_release_the_device_was_matched_to(fle
 
 def test_history_is_one_list_newest_first(fleet: RehearsedFleet):
     records = fleet.records(device_id(5), limit=9)
-    lines = pages_device.history(records["check_ins"], records["refusals"], records["outcomes"], {}, fleet.now)
+    lines = pages_device.history(records["check_ins"], records["refusals"], records["outcomes"], fleet.now)
     times = [line.at.at for line in lines]
     assert times == sorted(times, reverse=True)
     assert {line.state.word for line in lines} == {"attested", "refused", "confirmed"}
+    (update,) = [line.what for line in lines if line.state.word == "confirmed"]
+    assert update == "update to coffee-control 1.3"
+    unknown = {**records["outcomes"][0], "name": ""}
+    (line,) = pages_device.history((), (), [unknown], fleet.now)
+    assert line.what.startswith(f"update to {unknown['image_id'][:8]}"), "by its id"
 
 
 @pytest.mark.parametrize(

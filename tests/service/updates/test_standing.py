@@ -179,6 +179,8 @@ def test_an_operating_system_that_was_reverted_is_said_by_its_version(host: Serv
         assert "operating system" in found.meaning
         assert "publish a release" in found.remedy
         assert "deploy" not in found.meaning + found.remedy
+        history = service.registry.history
+        assert history.names_of(history.outcomes(device_id=device.device_id).items, catalog="Contoso") == ["OS 27.1"]
         service.releases.publish("mt3620", "27.2", actor="t")
         assert code(host, device) == "check-in-due", "another release is tried"
         device.update_status = UpdateStatus(abilities=(OS,))

@@ -23,6 +23,7 @@ from armillary.service.watch.watch import Watch
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.error_report import ErrorReport
+from armillary.wire.device.update_status import OS, UpdateStatus
 
 SEEN = Observation(
     kind="hub-anomaly", key=("a",), severity="low", title="Odd", cause="c", proposed_action="look", device_ids=("d",)
@@ -197,6 +198,47 @@ def test_a_reverted_update_is_a_finding_with_its_deployment(host: ServiceHost, p
         assert finding.title.endswith(" was reverted by devices")
         assert not finding.title.startswith("Image "), "by its name, not by its id"
         assert len(host.service.registry.history.outcomes(deployment_id=outcome.offer_id).items) == 1
+
+
+def test_a_reverted_operating_system_is_one_finding_with_its_version(host: ServiceHost) -> None:
+    service = host.service
+    with host.claimed(b"o" * 32) as device, host.claimed(b"p" * 32) as other:
+        other.check_in()  # it is offered nothing
+        device.update_status = UpdateStatus(abilities=(OS,))
+        release = service.releases.publish("mt3620", "27.1", actor="t")
+        offer = device.check_in().offer
+        assert offer is not None
+        parts = [
+            reports.reverted(each, offer_id=offer.offer_id, reason="it did not start") for each in release.components
+        ]
+        for each in (device, other):
+            each.check_in(outcomes=tuple(parts[:2]))
+            service.watch.run_once()
+        about_release, about_device = sorted(
+            service.watch.list(kind="install-reverted").items, key=lambda each: each.title.startswith("Device")
+        )
+        assert about_release.title == "OS 27.1 was reverted by devices"
+        assert (about_release.device_ids, about_release.severity) == ((device.device_id,), "medium")
+        assert (about_release.deployment_id, about_release.image_id) == (None, None)
+        assert "it did not start" in about_release.cause
+        assert about_device.title.startswith(f"Device {other.device_id[:16]} reports on an update that it was not")
+
+
+def test_what_was_updated_is_called_by_the_release_that_was_offered(
+    host: ServiceHost, package: Callable[[], bytes]
+) -> None:
+    service = host.service
+    history = service.registry.history
+    with host.claimed(b"q" * 32) as device:
+        image = offered(host, device, package())
+        older = service.releases.publish("mt3620", "27.1", actor="t")
+        unknown = reports.reverted()
+        device.check_in(outcomes=(reports.reverted(image), reports.reverted(older.components[0]), unknown))
+        found = history.outcomes(device_id=device.device_id).items
+        named = dict(zip((each.image_id for each in found), history.names_of(found, catalog="Contoso"), strict=True))
+        assert named == {image.image_id: "tap", older.components[0].image_id: "OS 27.1", unknown.image_id: ""}
+        unseen = dict(zip(named, history.names_of(found, catalog=None), strict=True))
+        assert unseen == {**named, image.image_id: ""}, "who sees no images is told none of their names"
 
 
 def test_one_device_opens_so_many_findings_and_the_rest_is_counted(host: ServiceHost, clock: Any) -> None:

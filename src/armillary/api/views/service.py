@@ -204,6 +204,15 @@ def outcomes(service: SecurityService, device_id: str, *, limit: int = PAGE_ROWS
     return as_page(service.registry.history.outcomes(device_id=device_id, limit=limit, after=after))
 
 
+def named_outcomes(service: SecurityService, device_id: str, *, limit: int, sees_images: bool) -> Document:
+    """The newest of them with the ``name`` of each image: ``gateway 2.1``, ``OS 26.12``, "" where it is not known."""
+    catalog = service.registry.devices.get(device_id).catalog if sees_images else None
+    page = service.registry.history.outcomes(device_id=device_id, limit=limit)
+    called = service.registry.history.names_of(page.items, catalog=catalog)
+    shown = as_page(page)
+    return {**shown, "items": [{**item, "name": name} for item, name in zip(shown["items"], called, strict=True)]}
+
+
 def error_reports(
     service: SecurityService,
     *,

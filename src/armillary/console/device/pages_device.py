@@ -454,10 +454,9 @@ def history(
     check_ins: Sequence[Mapping[str, Any]],
     refusals: Sequence[Mapping[str, Any]],
     outcomes: Sequence[Mapping[str, Any]],
-    names: Mapping[str, str],
     now: int,
 ) -> tuple[HistoryLine, ...]:
-    """Check-ins, refusals and update outcomes in one list, newest first; ``names`` are image ids' names."""
+    """Check-ins, refusals and update outcomes in one list, newest first; an image without a name by its id."""
     lines: list[HistoryLine] = []
     for item in check_ins:
         failed = [known(step["name"]) for step in item["steps"] if step["result"] == "fail"]
@@ -472,8 +471,7 @@ def history(
             detail = say("{refusal} ({count} times)", refusal=detail, count=grouped(item["count"]))
         _append(lines, item["at"], now, State(BAD, say("refused")), item["code"], detail)
     for item in outcomes:
-        name = names.get(item["image_id"], short_id(item["image_id"]).short)
-        what = say("update to {name}", name=name)
+        what = say("update to {name}", name=item["name"] or short_id(item["image_id"]).short)
         _append(lines, item["at"], now, state_of(OUTCOME, item["outcome"]), what, item["reason"])
     return tuple(sorted(lines, key=lambda line: line.at.at, reverse=True))
 

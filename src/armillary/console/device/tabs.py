@@ -38,7 +38,6 @@ from armillary.console.frame.words import counted, grouped, joined, moment
 from armillary.console.language.say import known, say, say_count
 from armillary.errors import InvalidArgumentError
 from armillary.twin.template.value_names import from_fields
-from armillary.wire.image.naming import label_of
 
 # Lines of one device's records on its page; the API pages through all of them.
 RECORD_LINES = 50
@@ -303,9 +302,7 @@ def ask_log(visit: Visit, form: Form) -> Response:  # noqa: ARG001 - the form ha
 def history(visit: Visit, subject: Subject) -> Response:
     """Its check-ins, refusals and updates."""
     records = visit.sources.fleet.records(subject.device_id, limit=RECORD_LINES)
-    images = visit.sources.fleet.software(subject.found)["images"]
-    names = {image_id: label_of(image) for image_id, image in images.items()}
-    lines = pages_device.history(records["check_ins"], records["refusals"], records["outcomes"], names, visit.now)
+    lines = pages_device.history(records["check_ins"], records["refusals"], records["outcomes"], visit.now)
     said = say_count(len(lines), "{n} entry, newest first.", "{n} entries, newest first.", n=grouped(len(lines)))
     if not lines:
         said = say("It has never checked in.")

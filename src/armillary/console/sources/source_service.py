@@ -73,12 +73,19 @@ class ServiceFleet:
         return views.device(self._service, names.checked("device", device_id))
 
     def records(self, device_id: str, *, limit: int) -> Document:
-        """``check_ins``, ``refusals``, ``outcomes``, ``error_reports``, ``findings`` of its present owner."""
+        """``check_ins``, ``refusals``, ``outcomes`` with the images' ``name``, ``error_reports``, ``findings``.
+
+        They are those of its present owner.
+        """
         service, since_s = self._service, self._by.since_ms(device_id) / 1000
+        sees_images = self._by.operator.organisation is None
         found = {
             "check_ins": (views.check_ins(service, device_id, limit=limit), "at"),
             "refusals": (views.refusals(service, device_id, limit=limit), "at"),
-            "outcomes": (views.outcomes(service, device_id, limit=limit), "received_at"),
+            "outcomes": (
+                views.named_outcomes(service, device_id, limit=limit, sees_images=sees_images),
+                "received_at",
+            ),
             "error_reports": (views.error_reports(service, device_id=device_id, limit=limit), "received_at"),
         }
         findings: list[Document] = []

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
+
+from sqlalchemy import Connection
 
 from armillary.engines.records.queries import check_ins as check_in_rows, reports as report_rows
 from armillary.engines.records.schema.rows import CheckIn, ErrorReportRow, Page, Refusal, UpdateOutcome
 from armillary.service.context.context import Context
 from armillary.service.context.paging import bounded, number_after
 from armillary.service.registry.names import catalog_or_raise
+from armillary.service.registry.outcome_names import updated
 
 
 class DeviceHistory:
@@ -47,6 +51,18 @@ class DeviceHistory:
                 c, device_id=device_id, deployment_id=deployment_id, limit=bounded(limit), before=before
             )
         )
+
+    def names_of(self, outcomes: Sequence[UpdateOutcome], *, catalog: str | None) -> list[str]:
+        """What each outcome is about, in their order: ``gateway 2.1``, ``OS 26.12``, "" where it is not known.
+
+        ``catalog`` has the images, None for a reader who sees none; NotFoundError if there is no such catalog.
+        """
+
+        def query(connection: Connection) -> list[str]:
+            catalog_id = None if catalog is None else catalog_or_raise(connection, catalog).catalog_id
+            return [each.name for each in updated(connection, catalog_id, outcomes)]
+
+        return self._context.records.read(query)
 
     def error_reports(
         self,

@@ -28,6 +28,7 @@ from armillary.wire.device.finding import SEVERITIES
 if TYPE_CHECKING:
     from armillary.detect.baseline import Unusual
     from armillary.detect.rules import Rule
+    from armillary.service.registry.outcome_names import Updated
 
 # Types of error reports that say that an application ended by itself.
 CRASHES: Final = frozenset({"AppCrash", "AppExit"})
@@ -246,12 +247,11 @@ def _of_unoffered(report: ErrorReportRow) -> Observation:
 
 
 def of_outcome(
-    outcome: UpdateOutcome, catalog_id: UUID | None, *, was_offered: bool, image: str = ""
+    outcome: UpdateOutcome, catalog_id: UUID | None, about: Updated, *, was_offered: bool
 ) -> Observation | None:
     """An update that a device of a catalog took back or could not make.
 
-    ``was_offered``: the service offered the outcome's deployment to this device, in that catalog; ``image``: name and
-    version of the image, "" where it is not known.
+    ``was_offered``: the service offered what the outcome is ``about`` to this device, in that catalog.
     """
     if outcome.outcome == "confirmed":
         return None
@@ -270,12 +270,19 @@ def of_outcome(
     )
     if not was_offered:
         return seen
+    seen = replace(
+        seen,
+        key=(str(outcome.deployment_id), str(about.release_id or outcome.image_id)),
+        severity="medium",
+        title=f"{about.name or f'Image {str(outcome.image_id)[:8]}'} was reverted by devices",
+        proposed_action="The devices run what they ran before. Do not deploy this image further.",
+    )
+    if about.release_id is not None:  # one finding for all components of the release, which is no deployment's
+        return replace(
+            seen, proposed_action="The devices run what they ran before. Withdraw the release, or publish another."
+        )
     return replace(
         seen,
-        key=(str(outcome.deployment_id), str(outcome.image_id)),
-        severity="medium",
-        title=f"{image or f'Image {str(outcome.image_id)[:8]}'} was reverted by devices",
-        proposed_action="The devices run what they ran before. Do not deploy this image further.",
         deployment_id=outcome.deployment_id,
         image_id=outcome.image_id,
         component_id=outcome.component_id,

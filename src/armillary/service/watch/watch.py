@@ -21,7 +21,6 @@ from armillary.engines.records.queries import (
     check_ins as check_in_rows,
     devices as device_rows,
     findings as finding_rows,
-    images as image_rows,
     reports as report_rows,
 )
 from armillary.engines.records.schema.rows import CheckIn, Device, ErrorReportRow, Page, UnreadRefusal, UpdateOutcome
@@ -29,12 +28,12 @@ from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.context.context import Context
 from armillary.service.context.paging import bounded, number_after
 from armillary.service.registry.names import catalog_or_raise
+from armillary.service.registry.outcome_names import Updated, updated
 from armillary.service.watch import detections
 from armillary.service.watch.detections import Observation
 from armillary.service.watch.drops import Drops
 from armillary.service.watch.heard_at_hub import HeardAtHub, of_shared_certificate
 from armillary.wire.device.finding import KINDS, SEVERITIES, STATUSES, Finding
-from armillary.wire.image.naming import image_label
 
 if TYPE_CHECKING:
     from armillary.service.watch.behaviour import Behaviour
@@ -307,16 +306,14 @@ class Watch:
 
     def _of_outcome(self, connection: Connection, row: UpdateOutcome) -> Sequence[Observation | None]:
         catalog_id = self._catalog_of(connection, row.device_id)
-        was_offered = (
-            catalog_id is not None
-            and row.deployment_id is not None
-            and report_rows.deployment_was_offered(connection, row.device_id, catalog_id, row.deployment_id)
-        )
-        image = None
-        if was_offered and catalog_id is not None and row.image_id is not None:
-            image = image_rows.one(connection, catalog_id, row.image_id)
-        named = "" if image is None else image_label(image.name, image.version)
-        return [detections.of_outcome(row, catalog_id, was_offered=was_offered, image=named)]
+        if catalog_id is None or row.deployment_id is None:
+            return [detections.of_outcome(row, catalog_id, Updated(), was_offered=False)]
+        (about,) = updated(connection, catalog_id, [row])
+        if about.release_id == row.deployment_id:  # what was offered was the OS, and nothing with it
+            was_offered = report_rows.release_was_offered(connection, row.device_id, row.deployment_id)
+        else:
+            was_offered = report_rows.deployment_was_offered(connection, row.device_id, catalog_id, row.deployment_id)
+        return [detections.of_outcome(row, catalog_id, about, was_offered=was_offered)]
 
     def _look_for_silence(self) -> int:
         """Observe devices that fell silent since the last run; one that stays silent is observed once."""

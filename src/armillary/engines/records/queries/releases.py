@@ -81,6 +81,20 @@ def has_component(connection: Connection, chip: str, digest: bytes) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
+def versions_by_image(connection: Connection, image_ids: Collection[UUID]) -> dict[UUID, dict[UUID, str]]:
+    """Image id of a boot component -> the releases that have it, oldest first: id -> version."""
+    query = (
+        select(_component.c.image_id, _release.c.release_id, _release.c.version)
+        .join(_release, _release.c.release_id == _component.c.release_id)
+        .where(_component.c.image_id.in_(image_ids))
+        .order_by(_release.c.created_at, _release.c.release_id)
+    )
+    found: dict[UUID, dict[UUID, str]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.image_id, {})[row.release_id] = row.version
+    return found
+
+
 def every(connection: Connection, *, drafts: bool = False) -> tuple[OsRelease, ...]:
     """All published releases, by chip, then in the order of publication; with ``drafts`` those after them."""
     components: dict[UUID, list[OsComponent]] = {}

@@ -163,6 +163,13 @@ def deployment_was_offered(connection: Connection, device_id: str, catalog_id: U
     return _was_offered(connection, device_id, [deployment_id])
 
 
+def release_was_offered(connection: Connection, device_id: str, release_id: UUID) -> bool:
+    """Whether a check-in offered the device an OS release, and nothing with it."""
+    number = select(_device.c.number).where(_device.c.device_id == device_id).scalar_subquery()
+    offered = select(_check_in.c.number).where(_check_in.c.device_number == number, _check_in.c.offer_id == release_id)
+    return connection.execute(offered.limit(1)).first() is not None
+
+
 def _was_offered(connection: Connection, device_id: str, deployments: Sequence[UUID]) -> bool:
     if not deployments:
         return False

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from armillary.device_image.architecture.table import ARCHITECTURES
+from armillary.device_image.kept.made_folder import made_folder
 from armillary.device_image.tools import PATH, run
 from armillary.errors import HostError, InvalidArgumentError
 
@@ -62,27 +65,27 @@ def version_of(requirement: str) -> str:
 
 
 def install(requirements: dict[str, str], store: Path, *, project: Path, python: str, architecture: str) -> Path:
-    """A folder with these packages and nothing else, made once for each set; wheels only, every digest checked."""
+    """A folder with these packages and nothing else, made once for each set; wheels only, every digest checked.
+
+    One that is not what was unpacked is unpacked again.
+    """
     text = "\n".join(requirements.values()) + "\n"
     digest = hashlib.sha256(f"{python} {architecture}\n{text}".encode()).hexdigest()
-    folder = store / digest
-    if folder.is_dir():
-        return folder
-    fresh = store / f"{digest}.new"
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    wanted = store / f"{digest}.txt"
-    wanted.write_text(text, "utf-8")
-    run(
-        [
-            *(_uv(project), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"),
-            *(*_platform(architecture, python), "--no-compile-bytecode"),
-            *("--target", fresh, "--requirement", wanted),
-        ],
-        environment=_environment() | _pretended(architecture, store),
-    )
-    fresh.rename(folder)
-    return folder
+
+    def unpack(folder: Path) -> None:
+        wanted = store / f"{digest}.txt"
+        wanted.write_text(text, "utf-8")
+        with _pretended(architecture, store) as told:
+            run(
+                [
+                    *(_uv(project), "pip", "install", "--quiet", "--no-deps", "--require-hashes"),
+                    *("--only-binary", ":all:", *_platform(architecture, python), "--no-compile-bytecode"),
+                    *("--target", folder, "--requirement", wanted),
+                ],
+                environment=_environment() | told,
+            )
+
+    return made_folder(store / digest, unpack)
 
 
 def _platform(architecture: str, python: str) -> tuple[str, ...]:
@@ -93,15 +96,18 @@ def _platform(architecture: str, python: str) -> tuple[str, ...]:
     return ("--python-platform", wheels, "--python-version", python)
 
 
-def _pretended(architecture: str, store: Path) -> dict[str, str]:
+@contextlib.contextmanager
+def _pretended(architecture: str, store: Path) -> Iterator[dict[str, str]]:
     """What tells uv a platform that it has no word for: it asks the interpreter, and CPython says what this names.
 
-    What uv knows of that interpreter is kept apart: it would be wrong for everybody else.
+    What uv keeps of that interpreter would be wrong for everybody else: it is thrown away.
     """
     wheels = ARCHITECTURES[architecture].wheels
     if not wheels.startswith(_INTERPRETER):
-        return {}
-    return {"_PYTHON_HOST_PLATFORM": wheels, "UV_CACHE_DIR": str((store / f"uv-{architecture}").absolute())}
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="uv-", dir=store) as folder:
+        yield {"_PYTHON_HOST_PLATFORM": wheels, "UV_CACHE_DIR": str(Path(folder).absolute())}
 
 
 def _uv(project: Path) -> str:

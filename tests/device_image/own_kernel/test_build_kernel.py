@@ -161,13 +161,24 @@ def test_a_failed_compile_says_the_compilers_words_and_keeps_nothing(scene: Scen
     assert scene.build().version == "6.12.1-armillary"
 
 
-def test_a_kept_kernel_that_was_changed_is_refused(scene: Scene) -> None:
+@pytest.mark.parametrize("file", ["bzImage", "config", "built.json"])
+def test_a_kept_kernel_that_was_changed_is_refused(scene: Scene, file: str) -> None:
     scene.build()
-    (kept,) = scene.cache.glob("built-x86_64-*")
-    with (kept / "bzImage").open("a") as file:
-        file.write("more")
-    with pytest.raises(InvalidArgumentError, match="is not what was built"):
+    (kept,) = scene.cache.glob("built-x86_64-????????????????")
+    with (kept / file).open("a") as opened:
+        opened.write("more")
+    with pytest.raises(InvalidArgumentError, match=f"what is in {kept} is not what was built"):
         scene.build()
+    shutil.rmtree(kept)
+    assert "more" not in scene.build().config.read_text()
+
+
+def test_a_kernel_that_an_older_version_kept_without_a_note_is_built_again(scene: Scene) -> None:
+    first = scene.build()
+    (note,) = scene.cache.glob("built-x86_64-*.sha256")
+    note.unlink()
+    assert scene.build() == first
+    assert (scene.compiled(), note.is_file()) == (2, True)
 
 
 def test_progress_names_each_percent_once_and_remembers_the_longest_build(tmp_path: Path) -> None:

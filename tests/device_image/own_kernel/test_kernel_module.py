@@ -57,6 +57,10 @@ def test_what_was_compiled_of_the_same_pins_is_taken(tmp_path: Path, monkeypatch
         strip="strip",
     )
     assert made == ["tpm_tis"] * 2
+    for kept in (tmp_path / "modules").glob("*/tpm_tis"):
+        kept.write_bytes(b"changed")
+    found = compile_modules(["tpm_tis"], RELEASE, pins(), tmp_path, architecture="armhf", strip="strip")
+    assert (found, made) == ({"tpm_tis": b"module"}, ["tpm_tis"] * 3)
 
 
 def test_tables_by_which_a_kernel_asks_for_a_module_are_left_out() -> None:

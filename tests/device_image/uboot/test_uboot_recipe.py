@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from armillary.device_image import disk
 from armillary.device_image.own_kernel.fragments import read_options
 from armillary.device_image.recipe import recipe_folder
+from armillary.device_image.tools import digest_of
 from armillary.device_image.uboot import building, source
 from armillary.device_image.uboot.boards import BOARDS, Board
 from armillary.device_image.uboot.building import build_uboot
@@ -130,6 +133,24 @@ def test_another_source_than_the_pinned_one_is_refused_and_not_kept(tmp_path: Pa
     assert re.fullmatch(r"[0-9a-f]{64}", source.SHA256)
 
 
+def test_the_source_is_unpacked_of_the_pinned_file_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a little file of that form, with one change."""
+    packed = tmp_path / "packed" / source.FOLDER
+    (packed / "doc").mkdir(parents=True)
+    (packed / "doc/page").touch()
+    (packed / "option").write_text("old\n")
+    with tarfile.open(tmp_path / FILE, "w:bz2") as archive:
+        archive.add(packed, source.FOLDER)
+    monkeypatch.setattr(source, "SHA256", digest_of(tmp_path / FILE))
+    monkeypatch.setattr(source, "EDITS", (Edit("option", r"^old$", "new", "Why."),))
+    for _ in range(2):
+        with source.unpacked(tmp_path) as folder:
+            assert (folder / "option").read_text() == "new\n"
+            assert not (folder / "doc").exists()
+            (folder / "option").write_text("somebody changes it")
+        assert not folder.exists()
+
+
 @pytest.mark.parametrize("takes_all", [True, False])
 def test_u_boot_is_compiled_with_these_options_and_this_environment(
     board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_all: bool
@@ -149,7 +170,7 @@ def test_u_boot_is_compiled_with_these_options_and_this_environment(
         return b"gcc 14\n"
 
     monkeypatch.setattr(building, "run", run)
-    monkeypatch.setattr(building, "unpack", lambda _cache: tmp_path)
+    monkeypatch.setattr(building, "unpacked", lambda _cache: contextlib.nullcontext(tmp_path))
     if not takes_all:
         with pytest.raises(InvalidArgumentError, match="CONFIG_FIT_SIGNATURE=y became n"):
             build_uboot(board, FOLDER, tmp_path, lambda _: None)
@@ -160,3 +181,6 @@ def test_u_boot_is_compiled_with_these_options_and_this_environment(
     assert {option.as_configured() for option in read_options(FOLDER / board.options)} == {
         *made.tree.decode().splitlines()
     }
+    (kept,) = tmp_path.glob("built-*/u-boot-nodtb.bin")
+    kept.write_bytes(b"changed where it is kept")
+    assert build_uboot(board, FOLDER, tmp_path, lambda _: None) == made

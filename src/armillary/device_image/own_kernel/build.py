@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from armillary.device_image.kept.made_folder import is_as_made, is_noted, put
 from armillary.device_image.own_kernel import fragments
 from armillary.device_image.own_kernel.fragments import Option
 from armillary.device_image.own_kernel.progress import Progress, Report
@@ -68,7 +69,7 @@ def build_kernel(architecture: str, output: Path, progress: Report, *, cache: Pa
     version = source_version()
     key = _key(version, wanted, compiler_version(target))
     kept = cache / f"built-{architecture}-{key[:16]}"
-    if not (kept / "built.json").is_file():
+    if not is_noted(kept):
         source = unpack(cache, version)
         work = cache / f"compile-{architecture}"
         configure(source, target, wanted, work)
@@ -118,7 +119,7 @@ def _built_elsewhere(architecture: str, key: str) -> str | None:
 
 
 def _keep(source: Source, target: Target, work: Path, kept: Path) -> None:
-    """Move what was built into the cache; the description is written last and means that all of it is there."""
+    """Move what was built into the cache, with a note of what it is."""
     fresh = kept.with_suffix(".new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
@@ -136,17 +137,16 @@ def _keep(source: Source, target: Target, work: Path, kept: Path) -> None:
         "trees": [Path(tree).name for tree in trees],
     }
     (fresh / "built.json").write_text(json.dumps(about, indent=1) + "\n", "utf-8")
-    shutil.rmtree(kept, ignore_errors=True)
-    fresh.rename(kept)
+    put(fresh, kept)
 
 
 def _copied(kept: Path, output: Path, others_sha256: str | None) -> KernelBuild:
-    about = json.loads((kept / "built.json").read_text("utf-8"))
-    found = hashlib.sha256((kept / about["file"]).read_bytes()).hexdigest()
-    if found != about["sha256"]:
+    """Copy all files of a kernel from the cache; InvalidArgumentError if one of them is not what was built."""
+    if not is_as_made(kept):
         raise InvalidArgumentError(
-            f"kernel: {kept / about['file']} is not what was built: {found}", remedy=f"Remove {kept} and build again."
+            f"kernel: what is in {kept} is not what was built", remedy=f"Remove {kept} and build again."
         )
+    about = json.loads((kept / "built.json").read_text("utf-8"))
     output.mkdir(parents=True, exist_ok=True)
     for name in (about["file"], "config", *about["trees"]):
         shutil.copyfile(kept / name, output / name)

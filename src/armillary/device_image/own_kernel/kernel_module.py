@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from armillary.device_image.kept.made_folder import made_folder
 from armillary.device_image.package_sources.fetching import Places, fetch
 from armillary.device_image.recipe import Pin
 from armillary.device_image.tools import run
@@ -73,7 +74,9 @@ def compile_modules(
     strip: str,
     places: Places | None = None,
 ) -> dict[str, bytes]:
-    """Modules of a kernel by name, compiled once for each set of pins; ``cache`` has the packages, too.
+    """Modules of a kernel by name, compiled once for each set of pins, and again where what is kept was changed.
+
+    ``cache`` has the packages, too.
 
     Raises:
         HostError: a package is not to be had, a program is missing, or the compile failed.
@@ -87,18 +90,16 @@ def compile_modules(
             remedy=f"armillary image pin --arch {architecture}",
         )
     text = "\n".join((str(RECIPE), release, *names, *(pins[name].sha256 for name in wanted)))
-    kept = cache / "modules" / hashlib.sha256(text.encode()).hexdigest()
-    if not kept.is_dir():
+
+    def compiled(folder: Path) -> None:
         own, hosts = ([pins[name] for name in some] for some in split(wanted))
         files = fetch(own, cache / "debian", architecture=architecture, places=places)
         files |= fetch(hosts, cache / "debian", architecture=host_architecture(), places=places)
-        fresh = kept.with_suffix(".new")
-        fresh.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="armillary-module-") as folder:
+        with tempfile.TemporaryDirectory(prefix="armillary-module-") as work:
             for name in names:
-                made = _compile(name, release, files, Path(folder) / name, strip)
-                (fresh / name).write_bytes(made)
-        fresh.rename(kept)
+                (folder / name).write_bytes(_compile(name, release, files, Path(work) / name, strip))
+
+    kept = made_folder(cache / "modules" / hashlib.sha256(text.encode()).hexdigest(), compiled)
     return {name: (kept / name).read_bytes() for name in names}
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from armillary.device_image.kept.made_folder import made_folder
 from armillary.device_image.own_kernel import fragments
+from armillary.device_image.own_kernel.fragments import Option
 from armillary.device_image.tools import MADE_AT, run
 from armillary.device_image.uboot.boards import Board
-from armillary.device_image.uboot.source import SHA256, changes, unpack
+from armillary.device_image.uboot.source import SHA256, changes, unpacked
 
 # Raised when the way of building changes, so that no older build is taken from a cache.
 RECIPE: Final = 1
@@ -30,6 +32,8 @@ class UBoot:
 def build_uboot(board: Board, recipe: Path, cache: Path, progress: Callable[[str], None]) -> UBoot:
     """Compile what a folder (``image/uboot``) says of a board; what was compiled of the same input before is taken.
 
+    What is kept and was changed is compiled again. The source is unpacked for it alone, of the pinned file.
+
     Raises:
         HostError: the source is not to be had, or the compile failed.
         InvalidArgumentError: the fragment is wrong, or the source does not take an option as it is wanted.
@@ -39,32 +43,30 @@ def build_uboot(board: Board, recipe: Path, cache: Path, progress: Callable[[str
     compiler = run([f"{board.prefix}gcc", "--version"]).decode().splitlines()[0]
     text = "\n".join((str(RECIPE), board.configuration, SHA256, changes(), fragments.digest(wanted), compiler))
     key = hashlib.sha256(text.encode() + environment).hexdigest()[:16]
-    kept = cache / f"built-{key}"
-    if not kept.is_dir():
-        source, work = unpack(cache), cache / "compile"
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
-        (source / board.environment).write_bytes(environment)
-        make: list[str | Path] = [
-            "make",
-            "--directory",
-            source,
-            f"O={work.absolute()}",
-            f"CROSS_COMPILE={board.prefix}",
-        ]
-        make += [f"SOURCE_DATE_EPOCH={MADE_AT}", f"KCFLAGS=-ffile-prefix-map={source.absolute()}=."]
-        run([*make, board.configuration])
-        with (work / ".config").open("a", encoding="utf-8") as file:
-            file.write(fragments.configured(wanted))
-        run([*make, "olddefconfig"])
-        fragments.refuse_lost(wanted, (work / ".config").read_text("utf-8"))
-        progress("U-Boot configured; compiling takes half a minute")
-        run([*make, "--jobs=2", "u-boot-nodtb.bin", "dts/dt.dtb"])
-        fresh = kept.with_suffix(".new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir()
-        shutil.copyfile(work / "u-boot-nodtb.bin", fresh / "u-boot-nodtb.bin")
-        shutil.copyfile(work / "dts/dt.dtb", fresh / "dt.dtb")
-        fresh.rename(kept)
+
+    def compiled(folder: Path) -> None:
+        work = cache / "compile"
+        with unpacked(cache) as source:
+            (source / board.environment).write_bytes(environment)
+            _compile(board, wanted, source, work, progress)
+        shutil.copyfile(work / "u-boot-nodtb.bin", folder / "u-boot-nodtb.bin")
+        shutil.copyfile(work / "dts/dt.dtb", folder / "dt.dtb")
+
+    kept = made_folder(cache / f"built-{key}", compiled)
     progress("U-Boot")
     return UBoot((kept / "u-boot-nodtb.bin").read_bytes(), (kept / "dt.dtb").read_bytes())
+
+
+def _compile(board: Board, wanted: Sequence[Option], source: Path, work: Path, progress: Callable[[str], None]) -> None:
+    """Configure and compile in a folder of its own."""
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    make: list[str | Path] = ["make", "--directory", source, f"O={work.absolute()}", f"CROSS_COMPILE={board.prefix}"]
+    make += [f"SOURCE_DATE_EPOCH={MADE_AT}", f"KCFLAGS=-ffile-prefix-map={source.absolute()}=."]
+    run([*make, board.configuration])
+    with (work / ".config").open("a", encoding="utf-8") as file:
+        file.write(fragments.configured(wanted))
+    run([*make, "olddefconfig"])
+    fragments.refuse_lost(wanted, (work / ".config").read_text("utf-8"))
+    progress("U-Boot configured; compiling takes half a minute")
+    run([*make, "--jobs=2", "u-boot-nodtb.bin", "dts/dt.dtb"])

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""U-Boot's source: the pinned file of Debian's source package, unpacked once, with some lines changed."""
+"""U-Boot's source: the pinned file of Debian's source package, unpacked for each compile, with some lines changed."""
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -175,24 +176,25 @@ def edited(text: str, edit: Edit) -> str:
     return changed
 
 
-def unpack(cache: Path) -> Path:
-    """The folder of the source in the cache; what was half done is unpacked again.
+@contextlib.contextmanager
+def unpacked(cache: Path) -> Iterator[Path]:
+    """The folder of the source, unpacked for whoever compiles it: nothing is taken of what was changed meanwhile.
 
     Raises:
         HostError: the file is not to be had, or is not the pinned one.
     """
-    room = cache / f"source-{hashlib.sha256(f'{SHA256} {changes()}'.encode()).hexdigest()[:16]}"
-    if not room.is_dir():
-        fresh = room.with_suffix(".new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
+    file, room = fetch(cache), cache / "source"
+    shutil.rmtree(room, ignore_errors=True)
+    room.mkdir()
+    try:
         left_out = (f"--exclude={FOLDER}/{each}" for each in _LEFT_OUT)
-        run(["tar", "--extract", "--file", fetch(cache), "--directory", fresh, *left_out])
+        run(["tar", "--extract", "--file", file, "--directory", room, *left_out])
         for edit in EDITS:
-            file = fresh / FOLDER / edit.file
-            file.write_text(edited(file.read_text("utf-8"), edit), "utf-8")
-        fresh.rename(room)
-    return room / FOLDER
+            changed = room / FOLDER / edit.file
+            changed.write_text(edited(changed.read_text("utf-8"), edit), "utf-8")
+        yield room / FOLDER
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
 
 
 def fetch(cache: Path) -> Path:

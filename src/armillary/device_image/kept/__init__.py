@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a build leaves for the next one, which takes it only as it was made.
+
+What it is not: the packages that Debian's archive has (``package_sources``), which are compared with their pins.
+"""

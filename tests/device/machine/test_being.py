@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,8 +19,14 @@ from armillary.device.rest.settings import RestSettings
 from armillary.device.settings import DeviceSettings
 from armillary.device.state.journal import Journal
 from armillary.device.state.layout import DeviceFolder
+from armillary.device.state.permission import STATE_REGION
 from armillary.engines.flash.boot_slots import EfiBootSlots
+from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.os_disk import OsDisk
+from armillary.engines.flash.partition import PartitionFlash
+from armillary.engines.flash.port import replace_region
+from armillary.engines.root_of_trust import tpm2
+from armillary.errors import DataFolderError
 from armillary.wire.device_image import service_link
 
 LINK = RestSettings(host="192.168.35.2", port=443)
@@ -35,11 +42,15 @@ class Being:
     """In place of the device: it writes these entries, and is at its end."""
 
     restarts_machine = False
+    root_of_trust: Any = SimpleNamespace(kind="software")
     entries: tuple[dict[str, Any], ...] = ()
     settings: DeviceSettings
+    flash: PartitionFlash
+    folder: Path
 
-    def __init__(self, _folder: Path, *, settings: DeviceSettings, **_: object) -> None:
-        Being.settings = settings
+    def __init__(self, folder: Path, *, settings: DeviceSettings, disk: OsDisk, **_: object) -> None:
+        Being.settings, Being.folder = settings, folder
+        Being.flash = disk.flash(FileFlash(DeviceFolder(folder).flash))
         self.journal = Journal(None, lambda: 0)
 
     def stop(self) -> None:
@@ -88,3 +99,22 @@ def test_the_console_tells_the_certificate_of_its_api_in_a_line_that_no_applicat
     )
     told = [found for found in map(service_link.parse_line, lines) if found is not None]
     assert told == [ssl.PEM_cert_to_DER_cert(pem)]
+
+
+def test_a_machine_with_a_tpm_runs_only_while_it_trusts_whom_it_trusted(
+    lived: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device's own change is kept in the TPM; one from outside is not, and the device does not run."""
+    memory = SimpleNamespace(kept=b"")
+    memory.load, memory.store = lambda: memory.kept, lambda data: vars(memory).update(kept=data)
+    monkeypatch.setattr(Being, "root_of_trust", SimpleNamespace(kind="tpm2"))
+    monkeypatch.setattr(tpm2, "open_trust", lambda _folder: memory)
+    ran = {"event": "output", "name": "x", "stream": "log", "text": "runs"}
+    assert any("runs" in line for line in lived(ran))
+    replace_region(Being.flash, STATE_REGION, b"Blank")
+    assert any("runs" in line for line in lived(ran))
+    replace_region(Being.flash.files, STATE_REGION, b"DeviceComplete")  # so far the device's own flash
+    outside = FileFlash(DeviceFolder(Being.folder).flash)
+    replace_region(outside, STATE_REGION, b"Blank")
+    with pytest.raises(DataFolderError, match="changed from outside"):
+        lived(ran)

@@ -16,11 +16,12 @@ from armillary.device.machine.wired_board import WiredBoard
 from armillary.device.machine.words import Words
 from armillary.device.settings import DeviceSettings
 from armillary.device.state.layout import DeviceFolder
+from armillary.engines.flash.boot_slots import EfiBootSlots
 from armillary.engines.flash.os_disk import OsDisk
 
 BOARD = cast("Board", SimpleNamespace(name="a board"))
 PORTS = {"ISU0": Path("/dev/ttyS1")}
-DISK = cast("OsDisk", object())
+DISK = OsDisk({}, EfiBootSlots({}), "x")
 BEGUN = cast("Beforehand", SimpleNamespace(begin_test=object(), boot_rom=object()))
 
 
@@ -29,8 +30,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the device process is made of, and what is reported of the machine."""
     found: dict[str, Any] = {"reported": []}
 
-    def device(folder: Path, **named: Any) -> None:
+    def device(folder: Path, **named: Any) -> Any:
         found.update(folder=folder, **named)
+        return SimpleNamespace(root_of_trust=SimpleNamespace(kind="software"))
 
     async def be(_device: object, _words: object) -> None:
         found["ran"] = True
@@ -60,7 +62,8 @@ def test_it_says_and_reports_what_is_wrong_and_uses_what_was_begun(
     assert all(f"armillary: {each}\n" in said for each in made["reported"])
     settings = made["settings"]
     assert (settings.board, settings.serial_ports, settings.begin_test) == (BOARD, PORTS, BEGUN.begin_test)
-    assert (made["folder"], made["disk"], made["boot_rom"]) == (Path("/data/device"), DISK, BEGUN.boot_rom)
+    assert (made["folder"], made["boot_rom"]) == (Path("/data/device"), BEGUN.boot_rom)
+    assert (made["disk"].slots, made["disk"].ahead) == (DISK.slots, DISK.ahead)  # which has been begun
     assert made["ran"]
 
 

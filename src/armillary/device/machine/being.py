@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from ssl import PEM_cert_to_DER_cert
 
+from armillary.device.boot.trust_guard import TrustGuard
 from armillary.device.machine import network
 from armillary.device.machine.attached_computer import attached_computer
 from armillary.device.machine.beforehand import Beforehand
@@ -43,7 +44,12 @@ def be_device(folder: Path, disk: OsDisk, words: Words, begun: Beforehand) -> No
     settings = replace(settings_of_machine(), begin_test=begun.begin_test)
     if told.board is not None:
         settings = replace(settings, board=told.board, serial_ports=serial_ports_of(told.board))
-    device = Device(folder, settings=settings, disk=disk, boot_rom=begun.boot_rom)
+    guard = TrustGuard()
+    device = Device(folder, settings=settings, disk=replace(disk, over=guard.over), boot_rom=begun.boot_rom)
+    if device.root_of_trust.kind == "tpm2":
+        from armillary.engines.root_of_trust.tpm2 import open_trust  # noqa: PLC0415 - where there is a TPM alone
+
+        guard.begin(FileFlash(place.flash), open_trust(place.root_of_trust))
     asyncio.run(_be_device(device, words))
 
 

@@ -4,8 +4,9 @@
 Regions: ``device/manufacturing-state`` (the state's name) and ``device/capability`` (the file as the service signed
 it). The file is verified when it is selected and again whenever it is read, so that nobody gains a capability by
 writing to flash. The state is not signed (a chip has it in fuses): who can write to this flash can set it back, and
-then runs applications of his own, but boots nothing else. A device without the first region was made before there was
-one: it is DeviceComplete, the tightest.
+then runs applications of his own, but boots nothing else. On a device image with a TPM he cannot either
+(``device/boot/trust_guard.py``). A device without the first region was made before there was one: it is DeviceComplete,
+the tightest.
 """
 
 from __future__ import annotations
@@ -46,7 +47,11 @@ class AllowedState:
 
 def load_state(flash: Flash) -> ManufacturingState:
     """The manufacturing state; the tightest where flash holds none, or something else."""
-    data = flash.read(STATE_REGION)
+    return state_of(flash.read(STATE_REGION))
+
+
+def state_of(data: bytes | None) -> ManufacturingState:
+    """The manufacturing state that a record says."""
     names = {state.value.encode("ascii"): state for state in ManufacturingState}
     return names.get(data or b"", ManufacturingState.DEVICE_COMPLETE)
 

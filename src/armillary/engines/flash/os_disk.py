@@ -30,17 +30,19 @@ class OsDisk:
     """The slots of the OS on a disk.
 
     ``nodes`` are the device nodes of flash regions; ``slots`` is what starts one of them, by its component ``started``.
-    ``ahead`` are packages that are read before anybody asks (``PartitionFlash``).
+    ``ahead`` are packages that are read before anybody asks (``PartitionFlash``). ``over`` is put over the files that
+    all else is in.
     """
 
     nodes: Mapping[str, Path]
     slots: BootSlots
     started: str
     ahead: dict[str, Future[bytes | None]] = field(default_factory=dict)
+    over: Callable[[Flash], Flash] = lambda files: files
 
     def flash(self, files: Flash) -> PartitionFlash:
         """The device's flash: OS slots on the disk, all else in ``files``."""
-        return PartitionFlash(files, self.nodes, self.before_write, self.ahead)
+        return PartitionFlash(self.over(files), self.nodes, self.before_write, self.ahead)
 
     def before_write(self, region: str) -> None:
         """Have the firmware rely on the other slot before one is overwritten that it starts.

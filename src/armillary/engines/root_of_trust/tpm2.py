@@ -11,6 +11,7 @@ them; on another machine it is worthless.
   the head of the event log (``wire/attestation/event_log.py`` folds a log the way a PCR does).
 - *Boot counter*: an NV counter. It never falls, whatever becomes of the device's files.
 - *Anti-rollback minimums*: an NV index with a byte for each image type. A copy of old flash brings no old ones back.
+- *Whom the device trusts*, on a device image: an NV index with a digest of its records (``boot/trust_guard.py``).
 - *Alias key*: a fresh P-256 key in memory for each boot, endorsed by the identity key.
 
 What it does not give: the TPM does not know who asks it. Whoever is root on the host can have things signed, and can
@@ -39,7 +40,8 @@ from armillary.engines.root_of_trust.firmware import KERNEL_LOG, replaying_log
 from armillary.engines.root_of_trust.port import BootSession
 from armillary.engines.root_of_trust.private_file import explained, read_private, replace_private
 from armillary.engines.root_of_trust.tpm_commands import Commands, Key, connect
-from armillary.engines.root_of_trust.tpm_memory import bytes_of
+from armillary.engines.root_of_trust.tpm_memory import bytes_of, trust_of
+from armillary.engines.root_of_trust.tpm_trust import TpmTrust
 from armillary.errors import InvalidArgumentError, RootOfTrustError, WireError
 from armillary.wire.attestation.event_log import BootEvent, encode_event, log_head
 from armillary.wire.attestation.evidence import Endorsement, Evidence, encode_endorsement, encode_evidence
@@ -119,7 +121,8 @@ class Tpm2RootOfTrust:
                 counter=commands.nv.define_counter(),
                 has_minimums=True,
             )
-            commands.nv.define_bytes(file.counter, _MINIMUMS_BYTES)
+            commands.nv.define_bytes(bytes_of(file.counter), _MINIMUMS_BYTES)
+            _forget_trust(commands, file.counter)  # of a device that is gone
         with explained(path):
             replace_private(path, _encode_file(file))
         return cls(file, 0)
@@ -142,7 +145,7 @@ class Tpm2RootOfTrust:
             boot_count = commands.nv.counter(file.counter)
             is_new = not file.has_minimums and not commands.nv.exists(bytes_of(file.counter))
             if is_new:  # of a version that kept them in flash only: from now on they are here
-                commands.nv.define_bytes(file.counter, _MINIMUMS_BYTES)
+                commands.nv.define_bytes(bytes_of(file.counter), _MINIMUMS_BYTES)
         if not file.has_minimums:
             file = replace(file, has_minimums=True)
             with explained(path):
@@ -200,6 +203,7 @@ class Tpm2RootOfTrust:
             commands.nv.remove(self._file.counter)
             if commands.nv.exists(bytes_of(self._file.counter)):
                 commands.nv.remove(bytes_of(self._file.counter))
+            _forget_trust(commands, self._file.counter)
 
     def begin_boot(self, events: Sequence[BootEvent]) -> BootSession:
         """Count this boot in the TPM, measure the events into the boot PCR, endorse a fresh alias key.
@@ -284,6 +288,17 @@ class _TpmSigner:
         signature.take(4)  # ECDSA, SHA-256: fixed by the key
         r, s = (int.from_bytes(signature.sized(32), "big") for _ in range(2))
         return utils.encode_dss_signature(r, s)
+
+
+def open_trust(folder: Path) -> TpmTrust:
+    """Where the TPM keeps whom the device of this folder trusts; RootOfTrustError if the folder does not say."""
+    file = _decode_file(folder / _FILE)
+    return TpmTrust(file.tcti, file.counter)
+
+
+def _forget_trust(commands: Commands, counter: int) -> None:
+    if commands.nv.exists(trust_of(counter)):
+        commands.nv.remove(trust_of(counter))
 
 
 def _encode_file(file: _TpmFile) -> bytes:

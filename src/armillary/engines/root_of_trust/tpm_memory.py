@@ -12,7 +12,8 @@ from armillary.errors import RootOfTrustError
 from armillary.wire.attestation.tpm_public import ALG_SHA256
 
 # Owner-defined NV indices (TCG registry of reserved handles): a device takes the first free one for its boot counter.
-# The one as many further on is for its anti-rollback minimums: no file has to say where it is, so none can hide it.
+# The one as many further on is for its anti-rollback minimums, the one behind that for whom it trusts: no file has to
+# say where they are, so none can hide them.
 FIRST_INDEX: Final = 0x0180_4100
 INDICES: Final = 64
 COUNTER_BYTES: Final = 8
@@ -25,6 +26,11 @@ _NV_UNINITIALIZED: Final = 0x14A  # a counter that was never incremented
 def bytes_of(counter: int) -> int:
     """The index of bytes that goes with a device's counter."""
     return counter + INDICES
+
+
+def trust_of(counter: int) -> int:
+    """The index that keeps whom the device with this counter trusts (``tpm_trust.py``)."""
+    return counter + 2 * INDICES
 
 
 class NvMemory:
@@ -43,9 +49,8 @@ class NvMemory:
             remedy=f"Remove those of devices that are gone: tpm2_nvundefine {FIRST_INDEX:#x}.",
         )
 
-    def define_bytes(self, counter: int, size: int) -> None:
-        """Make the index of ``size`` bytes that goes with a counter; what a device that is gone left there goes."""
-        index = bytes_of(counter)
+    def define_bytes(self, index: int, size: int) -> None:
+        """Make an index of ``size`` bytes; what a device that is gone left there goes."""
         if not self._define(index, self._pytss.TPM2_NT.ORDINARY, size):
             self.remove(index)
             self._define(index, self._pytss.TPM2_NT.ORDINARY, size)

@@ -18,7 +18,7 @@ from tests.fixtures.waiting import wait_until
 
 from armillary.cli.device_image.handed_board import board_words
 from armillary.device_image import tools, virtual_machine
-from armillary.device_image.virtual_machine import MachineSettings, prepare, running
+from armillary.device_image.virtual_machine import MachineSettings, VirtualMachine, prepare, running
 from armillary.errors import DataFolderError, DataFolderInUseError, HostError
 
 # A machine whose emulator is a program that does nothing: its command says its process and waits to be killed.
@@ -145,3 +145,18 @@ def test_all_that_a_machine_said_is_there_once_it_is_off(
             assert next(machine.lines(within_s=60)) == "a line"
         assert not machine.is_on
         assert list(machine.lines(within_s=60))[-1].startswith("a")
+
+
+def test_what_a_machine_says_moves_no_terminal_and_fills_no_memory() -> None:
+    """Its console is read by a host that does not trust it: an application may have broken out of its sandbox there."""
+    said = "\x1b[31mred\x1b[0m \x9b2Jgone \x1b]0;title\x07\n" + 3 * virtual_machine._LINE_BYTES * "x" + "\nlast\n"
+    write = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"
+    command = [sys.executable, "-c", write]
+    with killed_process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=False) as process:
+        machine = VirtualMachine(process)
+        assert process.stdin is not None
+        with process.stdin:
+            process.stdin.write(said.encode())
+        first, *long, last = machine.lines_to_its_end()
+        assert (first, last) == ("red gone ]0;title", "last")
+        assert [set(line) for line in long] == 3 * [{"x"}]

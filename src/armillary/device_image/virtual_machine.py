@@ -38,7 +38,9 @@ LOCK: Final = checks.LOCK
 ENROLMENT: Final = "opt/armillary/enrolment"
 READY: Final = "armillary: ready after"
 HOST_ADDRESS: Final = "10.0.2.2"
-_CONTROL: Final = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|c)|[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROL: Final = re.compile(r"(?:\x1b\[|\x9b)[0-9;?=]*[A-Za-z]|\x1bc|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# A line of ours has some hundred bytes; a machine that writes one without an end fills no memory of its host's with it.
+_LINE_BYTES: Final = 64 << 10
 _TPM_WITHIN_S: Final = 20.0
 _SAID_BYTES: Final = 600  # of what swtpm says when it does not start: two or three lines
 _END_WITHIN_S: Final = 10.0
@@ -135,7 +137,7 @@ class VirtualMachine:
         if self._process.stdout is None:
             raise ValueError("a machine without a serial port")
         with self._process.stdout as said:  # closed by who reads it: closing does not end a read of another thread
-            for line in said:
+            while line := said.readline(_LINE_BYTES):
                 text = _CONTROL.sub("", line.decode("utf-8", "replace")).rstrip()
                 if text:
                     self._lines.put(text)

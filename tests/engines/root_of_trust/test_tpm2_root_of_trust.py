@@ -23,7 +23,7 @@ from tests.wire.tpm_samples import attest, new_key, public_of, quote_body
 from armillary.attest import tpm_enrolment
 from armillary.engines.root_of_trust import tpm_commands
 from armillary.engines.root_of_trust.selection import create_root_of_trust, open_root_of_trust
-from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust, open_trust
+from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
 from armillary.engines.root_of_trust.tpm_memory import bytes_of
 from armillary.errors import AppraisalError, InvalidArgumentError, RootOfTrustError, SignatureError, WireError
 from armillary.identity.device_id import device_id_bytes
@@ -279,7 +279,7 @@ def certificate_for(root: Tpm2RootOfTrust, issuer: ec.EllipticCurvePrivateKey) -
 
 TLS_CLIENT = """
 import pathlib, ssl, sys
-from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust, open_trust
+from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
 from armillary.engines.root_of_trust.tpm_memory import bytes_of
 root = Tpm2RootOfTrust.open(pathlib.Path(sys.argv[1]))
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -455,30 +455,3 @@ def test_a_device_of_before_keeps_its_minimums_in_the_tpm_from_now_on(root: Tpm2
     before.keep_minimums({1: 3})
     assert json.loads(path.read_text())["minimums"] is True
     assert Tpm2RootOfTrust.open(tmp_path / "root").minimums() == {1: 3}
-
-
-@needs_tpm
-def test_whom_a_device_trusts_outlives_an_old_copy_of_the_disk(root: Tpm2RootOfTrust, tmp_path: Path) -> None:
-    copy = (tmp_path / "root" / "tpm.json").read_bytes()
-    assert open_trust(tmp_path / "root").load() == b""
-    open_trust(tmp_path / "root").store(b"a" * 64)
-    open_trust(tmp_path / "root").store(b"b" * 64)
-    root.begin_boot(EVENTS)
-    (tmp_path / "root" / "tpm.json").write_bytes(copy)
-    assert open_trust(tmp_path / "root").load() == b"b" * 64
-
-
-@needs_tpm
-@pytest.mark.parametrize("how", ["given up", "gone with its disk"])
-def test_a_new_device_has_nothing_of_whom_another_one_trusted(
-    root: Tpm2RootOfTrust, tpm: SwTpm, tmp_path: Path, how: str
-) -> None:
-    open_trust(tmp_path / "root").store(b"a" * 64)
-    if how == "given up":
-        root.give_up()
-    else:
-        with tpm_commands.connect(tpm.tcti) as commands:
-            commands.nv.remove(root._file.counter)
-    other = Tpm2RootOfTrust.create(tmp_path / "other", tpm=tpm.tcti)
-    assert other._file.counter == root._file.counter
-    assert open_trust(tmp_path / "other").load() == b""

@@ -114,11 +114,12 @@ class Tpm2RootOfTrust:
                     remedy="Choose another folder with --data: a device's identity is never overwritten.",
                 )
         with connect(tpm) as commands:
+            identity = commands.create_key(restricted=False)
             file = _TpmFile(
                 tcti=tpm,
-                identity=commands.create_key(restricted=False),
+                identity=identity,
                 attestation=commands.create_key(restricted=True),
-                counter=commands.nv.define_counter(),
+                counter=commands.nv.define_counter(_owner(identity)),
                 has_minimums=True,
             )
             commands.nv.define_bytes(bytes_of(file.counter), _MINIMUMS_BYTES)
@@ -132,7 +133,7 @@ class Tpm2RootOfTrust:
         """Read the keys' file and the counter.
 
         Raises:
-            RootOfTrustError: the file is missing or damaged, the TPM does not answer, or it has been cleared.
+            RootOfTrustError: the file is missing, damaged or another device's; the TPM does not answer, or was cleared.
         """
         path = folder / _FILE
         file = _decode_file(path)
@@ -141,6 +142,11 @@ class Tpm2RootOfTrust:
                 raise RootOfTrustError(
                     f"TPM {file.tcti}: it has no boot counter of this device: it was cleared, or is another TPM",
                     remedy="Put the device's own TPM back, or enrol the machine again as a new device.",
+                )
+            if commands.nv.owner(file.counter) not in (b"", _owner(file.identity)):
+                raise RootOfTrustError(
+                    f"{path}: expected this device's boot counter, got that of another device of TPM {file.tcti}",
+                    remedy="The file was changed. " + _RESTORE,
                 )
             boot_count = commands.nv.counter(file.counter)
             is_new = not file.has_minimums and not commands.nv.exists(bytes_of(file.counter))
@@ -288,6 +294,11 @@ class _TpmSigner:
         signature.take(4)  # ECDSA, SHA-256: fixed by the key
         r, s = (int.from_bytes(signature.sized(32), "big") for _ in range(2))
         return utils.encode_dss_signature(r, s)
+
+
+def _owner(identity: Key) -> bytes:
+    """Whose a counter is: an older device of the same TPM has lower minimums, and no file leads to them."""
+    return sha256(identity.public).digest()
 
 
 def open_trust(folder: Path) -> TpmTrust:

@@ -39,15 +39,27 @@ class NvMemory:
     def __init__(self, pytss: Any, esapi: Any) -> None:
         self._pytss, self._esapi = pytss, esapi
 
-    def define_counter(self) -> int:
-        """Make a monotonic counter; returns its NV index. RootOfTrustError if all that are looked at are taken."""
+    def define_counter(self, owner: bytes) -> int:
+        """Make a monotonic counter of an owner (32 bytes, :meth:`owner`); returns its NV index.
+
+        RootOfTrustError if all that are looked at are taken.
+        """
         for index in range(FIRST_INDEX, FIRST_INDEX + INDICES):
-            if self._define(index, self._pytss.TPM2_NT.COUNTER, COUNTER_BYTES):
+            if self._define(index, self._pytss.TPM2_NT.COUNTER, COUNTER_BYTES, owner):
                 return index
         raise RootOfTrustError(
             f"the TPM has {INDICES} counters of devices already",
             remedy=f"Remove those of devices that are gone: tpm2_nvundefine {FIRST_INDEX:#x}.",
         )
+
+    def owner(self, counter: int) -> bytes:
+        """Whose a counter is; empty for one that was made before owners were noted.
+
+        It stands where a policy of the index would: none of ours has a policy, and nothing changes it but to delete the
+        index, which no disk does.
+        """
+        public, *_ = self._esapi.nv_read_public(self._esapi.tr_from_tpmpublic(counter))
+        return bytes(public.nvPublic.authPolicy)
 
     def define_bytes(self, index: int, size: int) -> None:
         """Make an index of ``size`` bytes; what a device that is gone left there goes."""
@@ -102,13 +114,13 @@ class NvMemory:
             for offset in range(0, size, _CHUNK_BYTES)
         )
 
-    def _define(self, index: int, kind: Any, size: int) -> bool:
+    def _define(self, index: int, kind: Any, size: int, owner: bytes = b"") -> bool:
         """Make an index; False if it is taken."""
         pytss = self._pytss
         attributes = pytss.TPMA_NV.AUTHREAD | pytss.TPMA_NV.AUTHWRITE | pytss.TPMA_NV.NO_DA
         attributes |= kind << pytss.TPMA_NV.TPM2_NT_SHIFT
         public = pytss.TPMS_NV_PUBLIC(
-            nvIndex=index, nameAlg=ALG_SHA256, attributes=attributes, authPolicy=b"", dataSize=size
+            nvIndex=index, nameAlg=ALG_SHA256, attributes=attributes, authPolicy=owner, dataSize=size
         )
         try:
             self._esapi.nv_define_space(None, pytss.TPM2B_NV_PUBLIC(public))

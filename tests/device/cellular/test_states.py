@@ -93,6 +93,12 @@ def test_a_state_that_lasts_waits_longer_and_longer_up_to_its_limit() -> None:
     assert found == [30.0, 60.0, 120.0, 240.0, 480.0, 720.0, 720.0, 720.0]
 
 
+@pytest.mark.parametrize("state", sorted(WAITS))
+def test_a_state_that_lasts_for_weeks_waits_as_long_as_ever(state: UplinkState) -> None:
+    """A number that is doubled 1,024 times is none any more: the uplink ended for good after nine hours without network."""
+    assert waited(Waits(), [state] * 3000)[20:] == [WAITS[state][1]] * 2980
+
+
 def test_what_gets_on_does_not_wait() -> None:
     assert waited(Waits(), [S.CHECKING_SIM, S.REGISTERED, S.ATTACHED]) == [0.0, 0.0, 0.0]
 

@@ -28,6 +28,8 @@ WAITS: Final[Mapping[UplinkState, tuple[float, float]]] = {
     S.LOST: (1.0, 300.0),
     S.CONNECTED: (30.0, 30.0),
 }
+# So often the first wait is doubled: to 1,024 s of one second, above every limit. A modem may be away for weeks.
+MOST_DOUBLED: Final = 10
 # A SIM that is still starting is asked again; anything else leads on at once.
 SIM_STARTS_S: Final = 1.0
 # A session that stood for so long was a good one: what failed before it is forgotten.
@@ -50,7 +52,7 @@ class Waits:
         first, limit = WAITS[state]
         tries = self._tries.get(state, 0)
         self._tries[state] = tries + 1
-        return float(min(first * 2**tries, limit)) * self._scale
+        return min(first * 2.0 ** min(tries, MOST_DOUBLED), limit) * self._scale
 
     def begin_again(self) -> None:
         """Somebody changed something: everything is tried at once."""

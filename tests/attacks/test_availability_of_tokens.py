@@ -7,6 +7,7 @@ The others are served, and health answers meanwhile; each attack is played once 
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -18,13 +19,16 @@ from urllib.parse import urlencode
 import pytest
 from tests.api.running_service import RunningService, wait_until
 from tests.attacks.under_attack import Gate, Health, authorized, close, half_a_body, owner, sent, waits_long
+from tests.fixtures.os_packages import os_packages
 
 from armillary.api.http import callers
 from armillary.api.http.callers import Budgets
 from armillary.api.native import dashboard_live
 from armillary.api.native.hub import series as native_series
+from armillary.api.native.service import devices as native_devices
 from armillary.engines.exports.store import DeadBatch, ExportCursor
 from armillary.platform.exports import replays as export_replays
+from armillary.sim.device.wire_device import certificate_request
 
 
 def test_one_token_never_takes_all_threads(
@@ -133,6 +137,40 @@ def test_a_token_has_so_many_requests_and_so_many_large_bodies(
     sent(own, opened, 1, large)
     assert opened[-1].recv(12) == b"HTTP/1.1 429"
     close(opened, budgets.large_bodies)
+
+
+def test_who_does_not_take_the_os_that_a_new_device_gets_holds_no_more_than_some(
+    own: RunningService, opened: list[socket.socket], budgets: Budgets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A leaked enrolment token, spent: its device is answered again, with a device image's payloads, and reads nothing."""
+    chip, service = "gateway-x86-64", own.service
+    payloads = {each.name: bytes(6 << 20) for each in service.chips.get(chip).boot_components}
+    packages = os_packages(service.chips.get(chip), payloads)
+    draft = service.attestation.drafts.create(chip, "27.1", packages=packages, feed="Retail", actor="t")
+    service.attestation.drafts.sign(draft.release_id, actor="t")
+    release = service.attestation.drafts.publish(draft.release_id, actor="t")
+    token = service.enrolments.create("Contoso", actor="t").secret
+
+    def ask(**fields: object) -> bytes:
+        body = json.dumps({"csr": certificate_request(b"w" * 32), "chip": chip, **fields}).encode()
+        return (
+            f"POST /api/v1/factory/devices HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        ).encode() + body
+
+    monkeypatch.setattr(budgets.large_bodies, "each", 2)
+    sent(own, opened, 2, ask())
+    wait_until(lambda: len(budgets.large_bodies) == 2, "two answers that nobody takes")
+    sent(own, opened, 1, ask())
+    assert opened[-1].recv(12) == b"HTTP/1.1 429"
+    sent(own, opened, 1, ask(is_flashed=True))
+    assert opened[-1].recv(12) == b"HTTP/1.1 201", "what has its OS gets little, and is no large one"
+    close(opened, budgets.large_bodies)
+    monkeypatch.setattr(native_devices, "LARGE_BYTES", 1 << 30)
+    sent(own, opened, 3, ask())
+    for each in opened:
+        assert each.recv(12) == b"HTTP/1.1 201", "the control: all are in memory"
+    service.releases.withdraw(release.release_id, "of this test alone", actor="t")
 
 
 def test_a_browser_and_a_script_of_one_token_are_one_caller(

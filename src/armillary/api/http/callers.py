@@ -9,7 +9,7 @@ requests       in progress, live streams and requests that wait for a turn inclu
 turns          calls of one caller that run in threads at once; its further calls wait, other callers' do not
 streams        live values, of the API and the console together
 exports        files of values that are being written
-large bodies   in memory at once
+large bodies   in memory at once, and answers with a whole OS in them
 =============  ===========================================================================================
 
 All tokens of one catalog share a limit, too (``engines/quota.py``), because its Administrator can make more of them.

@@ -15,6 +15,7 @@ from fastapi import Query
 from pydantic import Field
 from starlette.requests import Request
 
+from armillary.api.http.callers import LARGE_BYTES, caller_of
 from armillary.api.http.documents import as_document, row_document
 from armillary.api.http.route import CONTRIBUTOR, FACTORY, READER, Route
 from armillary.api.http.routes import enrolment_of, operator_of, service_of
@@ -73,6 +74,7 @@ def make_device(request: Request, body: FactoryBody) -> dict[str, Any]:
     With an enrolment token the device is claimed into the token's group as well, its tier is software and its
     manufacturing state DeviceComplete.
     """
+    hold_large(request, body.chip, body.os_version, is_flashed=body.is_flashed)
     service, token = service_of(request), enrolment_of(request)
     if token is not None:
         if body.manufacturing_state != ManufacturingState.DEVICE_COMPLETE.value:
@@ -118,6 +120,21 @@ def list_flashed_systems(
         ],
         "trusted_os_certificates": [_pem(der) for der in flashed.signers()],
     }
+
+
+def hold_large(request: Request, chip: str, os_version: str | None, *, is_flashed: bool) -> None:
+    """Count an answer with the payloads of a large OS as a large body: it is in memory until its caller has taken it.
+
+    Raises:
+        QuotaExceededError: the caller has reached the limit of large ones.
+        NotFoundError: no release in force of this chip and version.
+    """
+    if is_flashed:
+        return
+    release = service_of(request).releases.newest(chip, version=os_version)
+    if sum(each.size for each in release.components) > LARGE_BYTES:
+        caller = caller_of(request)
+        caller.hold(caller.budgets.large_bodies)
 
 
 def factory_document(made: FactoryReply, *, is_flashed: bool = False) -> dict[str, Any]:

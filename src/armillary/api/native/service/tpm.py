@@ -14,7 +14,7 @@ from starlette.requests import Request
 from armillary.api.http.route import FACTORY, Route
 from armillary.api.http.routes import enrolment_of, operator_of, service_of
 from armillary.api.native.parameters import V1, Name, StrictBody
-from armillary.api.native.service.devices import factory_document
+from armillary.api.native.service.devices import factory_document, hold_large
 from armillary.api.native.service.requests import BASE64
 from armillary.attest.tpm_endorsement import MAX_INTERMEDIATES
 from armillary.attest.tpm_enrolment import UnverifiedTpmClaim
@@ -76,6 +76,7 @@ def make_tpm_challenge(request: Request, body: TpmBody) -> dict[str, Any]:
 
 def make_tpm_device(request: Request, body: TpmDeviceBody) -> dict[str, Any]:
     """Manufacture a device whose TPM opened the credential: trust tier tpm."""
+    hold_large(request, body.chip, body.os_version, is_flashed=body.is_flashed)
     answer = TpmAnswer(
         claim=_claim(body),
         chip=body.chip,

@@ -175,6 +175,26 @@ def test_only_makers_in_the_folder_are_trusted(host: ServiceHost, tmp_path: Path
         answered(host, SoftTpm(MAKER))
 
 
+def test_no_maker_is_left_out_without_a_word(host: ServiceHost, tmp_path: Path):
+    """A file that is read in part, or files that are not read, would be makers whom the operator thinks trusted."""
+    data = tmp_path / "service" / "tpm-roots"
+    mine, other = (maker.root.public_bytes(Encoding.PEM) for maker in (MAKER, Maker()))
+    (data / "maker.pem").write_bytes(other * (tpm_enrolment.MAX_ROOT_BYTES // len(other)))
+    with pytest.raises(SignatureError, match="trusted TPM maker"):
+        answered(host, SoftTpm(MAKER))
+    with (data / "maker.pem").open("ab") as file:
+        file.write(mine)
+    with pytest.raises(DataFolderError, match=r"maker\.pem in tpm-roots: .* got more than 65536 bytes"):
+        answered(host, SoftTpm(MAKER))
+    (data / "maker.pem").write_bytes(mine)
+    for number in range(1, tpm_enrolment.MAX_ROOT_FILES):
+        (data / f"a{number}.pem").write_bytes(other)
+    answered(host, SoftTpm(MAKER))
+    (data / "b.pem").write_bytes(other)
+    with pytest.raises(DataFolderError, match="expected at most 64 files, got 65"):
+        answered(host, SoftTpm(MAKER))
+
+
 def test_a_root_that_is_withdrawn_between_question_and_answer_counts(host: ServiceHost, tmp_path: Path):
     tpm = SoftTpm(MAKER)
     answer = answered(host, tpm)

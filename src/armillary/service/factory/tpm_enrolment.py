@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from cryptography import x509
@@ -104,13 +105,27 @@ class TpmEnrolments:
 
     def _roots(self) -> list[x509.Certificate]:
         roots: list[x509.Certificate] = []
-        for path in sorted((self._context.settings.data / ROOTS_FOLDER).glob("*.pem"))[:MAX_ROOT_FILES]:
+        files = sorted((self._context.settings.data / ROOTS_FOLDER).glob("*.pem"))
+        if len(files) > MAX_ROOT_FILES:  # to leave some out would be to trust fewer makers than the operator thinks
+            raise DataFolderError(
+                f"{ROOTS_FOLDER}: expected at most {MAX_ROOT_FILES} files, got {len(files)}",
+                remedy="Put the certificates of several makers into one file.",
+            )
+        for path in files:
             try:
-                with path.open("rb") as file:
-                    roots += x509.load_pem_x509_certificates(file.read(MAX_ROOT_BYTES))
+                roots += _certificates(path)
             except (OSError, ValueError) as error:
                 raise DataFolderError(
                     f"{path.name} in {ROOTS_FOLDER}: expected certificates of TPM makers in PEM, got {error}",
-                    remedy=f"Mend or remove the file; at most {MAX_ROOT_BYTES} bytes are read of it.",
+                    remedy="Mend, divide or remove the file.",
                 ) from error
         return roots
+
+
+def _certificates(path: Path) -> list[x509.Certificate]:
+    """The certificates of a file; ValueError if it has none, or is larger than what is read."""
+    with path.open("rb") as file:
+        content = file.read(MAX_ROOT_BYTES + 1)
+    if len(content) > MAX_ROOT_BYTES:
+        raise ValueError(f"more than {MAX_ROOT_BYTES} bytes")
+    return x509.load_pem_x509_certificates(content)

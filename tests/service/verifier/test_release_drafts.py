@@ -18,7 +18,8 @@ from armillary.boot import virtual_chain
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, WireError
 from armillary.service.verifier.release_drafts import ReleaseReach
 from armillary.sim.device.service_host import ServiceHost
-from armillary.wire.device.update_status import UpdateStatus
+from armillary.sim.device.wire_device import components_of
+from armillary.wire.device.update_status import OS, UpdateStatus
 from armillary.wire.image import package as image_package
 
 CHIP = "mt3620"
@@ -63,6 +64,42 @@ def test_from_a_draft_to_everybody(host: ServiceHost, foreign: dict[str, bytes],
         ("release.sign", "ann"),
         ("release.create", "ann"),
     ]
+
+
+@pytest.mark.parametrize("how", ["withdrawn", "over"])
+def test_what_was_taken_back_is_not_published_under_another_version(host: ServiceHost, clock: Clock, how: str) -> None:
+    """What is equal to the byte is judged by the strictest word on any of it: its devices would never be attested."""
+    drafts, releases = host.service.attestation.drafts, host.service.releases
+    bad = releases.publish(CHIP, "26.20", actor="ann")
+    packages = dict(releases.packages(bad))
+    early, late = (drafts.create(CHIP, version, packages=packages, actor="ann") for version in ("26.21", "26.22"))
+    drafts.publish(early.release_id, actor="ann")  # one software with two names, while both are good
+    if how == "withdrawn":
+        releases.withdraw(bad.release_id, "It hangs.", actor="ann")
+    else:
+        releases.set_expiry(bad.release_id, clock.now, actor="ann")
+    with pytest.raises(
+        ConflictError, match=rf"26\.22 of {CHIP} has the very components of 26\.20, .* {how}"
+    ) as refused:
+        drafts.publish(late.release_id, actor="ann")
+    assert "higher security version" in refused.value.remedy
+    with pytest.raises(ConflictError, match=rf"26\.21 of {CHIP} has the very components of 26\.20"):
+        drafts.promote(early.release_id, actor="ann")
+    assert releases.newest(CHIP, "RetailEval").version == "26.11", "nor is it given to a new device"
+    with host.claimed(b"t" * 32, group="Field Test OS Evaluation") as device:
+        device.update_status = UpdateStatus(abilities=(OS,))
+        device.prover.components = components_of(packages)
+        device.prover.os_version = "26.21"
+        device.prover.boot()
+        reply = device.check_in()
+        assert reply.verdict == "update-only", "what the refusal spares further devices"
+        assert reply.offer is not None
+        assert reply.offer.os_version == "26.11"
+        other = drafts.create(CHIP, "26.23", security_version=2, actor="ann")
+        device.prover.components = components_of(releases.packages(drafts.publish(other.release_id, actor="ann")))
+        device.prover.os_version = "26.23"
+        device.prover.boot()
+        assert device.check_in().verdict == "attested"
 
 
 def test_a_draft_is_offered_to_nobody_and_the_repository_does_not_name_it(host: ServiceHost) -> None:

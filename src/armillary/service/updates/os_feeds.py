@@ -167,7 +167,7 @@ def newest_of_feeds(
     values) and those below a security floor are given to nobody; the former may be what a device runs.
     """
     lowest = {(floor.chip, floor.image_type): floor.minimum for floor in floors}
-    living = [one for one in releases if is_in_force(one, now) and is_above(one, lowest)]
+    living = [one for one in living_of(releases, now) if is_above(one, lowest)]
     found: dict[FeedOfChip, WantedOs] = {}
     for chip in {one.chip for one in living}:
         mine = [one for one in living if one.chip == chip]
@@ -196,10 +196,11 @@ def system_of(
     releases: Sequence[OsRelease], release_id: UUID, feed: str, *, follows: Follows, now: int, left: Left = NOTHING_LEFT
 ) -> WantedOs | None:
     """A release as it is offered to devices of a feed that it is not in; None while it is not in force at a time."""
-    release = next((one for one in releases if one.release_id == release_id and is_in_force(one, now)), None)
+    living = living_of(releases, now)
+    release = next((one for one in living if one.release_id == release_id), None)
     if release is None:
         return None
-    mine = [one for one in releases if one.chip == release.chip and is_in_force(one, now)]
+    mine = [one for one in living if one.chip == release.chip]
     newer = mine[mine.index(release) + 1 :]
     return _wanted(release, _may_stay(release, newer, given_to(feed, follows), left))
 
@@ -236,6 +237,15 @@ def signed_by_key(systems: Mapping[FeedOfChip, WantedOs], follows: Follows, seri
     found = {at for at, one in systems.items() if one.signer == serial}
     tops = [(feed, chip) for feed, chip in found if not {(one, chip) for one in given_to(feed, follows)[1:]} & found]
     return sorted((chip, feed, systems[feed, chip].version) for feed, chip in tops)
+
+
+def living_of(releases: Sequence[OsRelease], now: int) -> list[OsRelease]:
+    """The releases in force at a time, Unix seconds UTC, but those with the very components of one that is not.
+
+    What is equal to the byte is one software, and is judged by the strictest word on it (appraisal step 18).
+    """
+    gone = {(one.chip, _in_order(one)) for one in releases if not is_in_force(one, now)}
+    return [one for one in releases if (one.chip, _in_order(one)) not in gone]
 
 
 def is_in_force(release: OsRelease, now: int) -> bool:
@@ -285,6 +295,10 @@ def _wanted(release: OsRelease, newer: Iterable[OsRelease]) -> WantedOs:
         signer=release.signer,
         newer={one.version: _digests(one) for one in newer},
     )
+
+
+def _in_order(release: OsRelease) -> tuple[bytes, ...]:
+    return tuple(one.digest for one in release.components)
 
 
 def _digests(release: OsRelease) -> frozenset[bytes]:

@@ -25,7 +25,7 @@ from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.registry.names import catalog_or_raise
-from armillary.service.updates.os_feeds import is_in_force
+from armillary.service.updates.os_feeds import living_of
 from armillary.service.verifier.released_loaders import ReleasedLoaders
 from armillary.service.verifier.releases import Releases
 
@@ -123,7 +123,7 @@ class AttestationPolicies:
         """Refuse a demand that no device could meet: minimums never fall, so it could not be taken back."""
         accepted = [self._chips.get(name).name for name in policy.chips] or list(self._chips.names)
         now = self._context.now()
-        releases = [one for name in accepted for one in self._releases.list(chip=name) if is_in_force(one, now)]
+        releases = [one for name in accepted for one in living_of(self._releases.list(chip=name), now)]
         for image_type, minimum in policy.minimum_security_versions.items():
             if minimum == before.minimum_security_versions.get(image_type):
                 continue

@@ -42,6 +42,7 @@ from armillary.service.verifier.releases import (
     Releases,
     check_floors,
     check_new,
+    check_not_taken_back,
     component_of,
 )
 from armillary.wire.device_image.started_architecture import started_architecture
@@ -250,6 +251,7 @@ class ReleaseDrafts:
                 )
             said = {"chip": made.chip, "version": made.version, **detail}
             if operation in ("release.publish", "release.promote"):
+                check_not_taken_back(connection, made, now=self._context.now())
                 check_undecided(connection, made, made.feed, now=self._context.now())
                 if not allow_older:
                     check_not_older(connection, made, now=self._context.now())

@@ -28,7 +28,7 @@ from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.context.named_blobs import kept
 from armillary.service.registry.os_feeds import check_feed
-from armillary.service.updates.os_feeds import given_to
+from armillary.service.updates.os_feeds import given_to, is_in_force, living_of
 from armillary.service.updates.rollout_events import check_undecided, hold_of_release
 from armillary.service.verifier.release_order import check_not_older, check_sortable
 from armillary.wire.encoding.cbor_fields import MAX_TIME
@@ -199,6 +199,7 @@ class Releases:
             check_new(connection, release.chip, release.version)
             if release.imported_from is None:
                 check_floors(connection, release)
+                check_not_taken_back(connection, release, now=self._context.now())
                 check_undecided(connection, release, release.feed, now=self._context.now())
                 if not allow_older:
                     check_not_older(connection, release, now=self._context.now())
@@ -222,14 +223,8 @@ class Releases:
             return tuple(found)
         feeds = self._context.records.read(lambda c: given_to(given, release_rows.follows(c)))
         now = self._context.now()
-        return tuple(
-            release
-            for release in found
-            if release.feed in feeds
-            and release.imported_from is None
-            and release.withdrawn_at is None
-            and (release.expires_at is None or now < release.expires_at)
-        )
+        living = living_of(found, now)
+        return tuple(one for one in living if one.feed in feeds and one.imported_from is None)
 
     def get(self, release_id: UUID) -> OsRelease:
         """The release of an id."""
@@ -334,6 +329,23 @@ def check_new(connection: Connection, chip: str, version: str) -> None:
     """Raise ConflictError if a chip has a release of this version, published or not."""
     if any((one.chip, one.version) == (chip, version) for one in release_rows.every(connection, drafts=True)):
         raise ConflictError(f"{chip} has a release {version}", remedy="Releases never change; use a new version.")
+
+
+def check_not_taken_back(connection: Connection, release: OsRelease, *, now: int) -> None:
+    """Raise ConflictError where a release that is no more in force has the very components of this one, in this order.
+
+    What is equal to the byte is one software, and is judged by the strictest word on it (appraisal step 18).
+    """
+    digests = [one.digest for one in release.components]
+    for other in release_rows.every(connection):
+        is_same = other.chip == release.chip and [one.digest for one in other.components] == digests
+        if is_same and other.release_id != release.release_id and not is_in_force(other, now):
+            why = "is over" if other.withdrawn_at is None else "was withdrawn"
+            raise ConflictError(
+                f"release {release.version} of {release.chip} has the very components of {other.version}, which {why}: "
+                "devices that boot it would get updates only",
+                remedy="Publish another build, or the same one packed with a higher security version.",
+            )
 
 
 def check_version(version: str) -> None:

@@ -13,7 +13,7 @@ from armillary.engines.records.schema.rows import OsRelease, SecurityFloor
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
-from armillary.service.updates.os_feeds import is_above, is_in_force
+from armillary.service.updates.os_feeds import is_above, living_of
 from armillary.service.verifier.releases import Releases
 
 
@@ -71,8 +71,8 @@ def _check_reachable(connection: Connection, chip: str, image_type: int, minimum
     others = floors | {(chip, image_type): 0}
     usable = [
         release
-        for release in release_rows.every(connection)
-        if release.chip == chip and is_in_force(release, now) and is_above(release, others)
+        for release in living_of(release_rows.every(connection), now)
+        if release.chip == chip and is_above(release, others)
     ]
     highest = max((_lowest(release, image_type) for release in usable), default=0)
     if not 0 <= minimum <= highest:

@@ -24,7 +24,7 @@ RUN := $(UV) run --frozen --no-sync
 	fix bench docs texts clean test-tools image image-test image-test-full image-kernel image-kernel-test image-kernel-verdict
 
 help:            ## List the targets
-	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
+	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 21
 
 .uv/bin/uv:
 	@./scripts/bring-uv
@@ -72,12 +72,13 @@ fix: setup       ## Format and mend what can be mended by machine
 	@$(RUN) ruff format .
 	@$(RUN) ruff check --fix .
 
-# Where the device image's source and compiled parts are kept; 3 GB. KERNELS: x86_64, arm64, or both.
+# Where own kernels are kept, with their source and all that was compiled: 3 GB. An image takes those in .image.
+# KERNELS: x86_64, arm64, or both. How long a target takes is said for two processors that nobody else wants.
 IMAGE_CACHE ?= .image
 KERNELS ?= x86_64 arm64
 CHECKER ?= kernel-hardening-checker
 
-image: setup     ## Build the device image into .image/x86_64 (ARGS="--kernel own"); says what is missing
+image: setup     ## Build the device image into .image/x86_64: 20 s and its packages (ARGS="--kernel own")
 	@./scripts/install-image-tools
 	@.venv/bin/armillary image build $(ARGS)
 
@@ -85,16 +86,16 @@ IMAGE_KERNEL ?= debian
 # More words for `armillary image build`.
 IMAGE_OPTIONS ?=
 
-image-test: setup ## Build the device image, boot it in QEMU and attack it (ARGS="-k flipped", IMAGE_KERNEL=own)
+image-test: setup ## Build the image, boot it in QEMU and attack it: 6 minutes (ARGS="-k flipped", IMAGE_KERNEL=own)
 	@./scripts/install-image-tools
 	@.venv/bin/armillary image build --kernel $(IMAGE_KERNEL) $(IMAGE_OPTIONS)
 	@./scripts/run-image-tests x86_64 $(ARGS)
 
 # All programs, then the kernels, then the machines: nothing is left out for want of what would come later.
 image-test-full: export ARMILLARY_IMAGE_TESTS_FULL = 1
-image-test-full: setup ## All attacks, all machines and the own kernels; hours on two processors, 15 GB
+image-test-full: setup ## All attacks, all machines, own kernels: hours, 15 GB (ARGS=-x ends at the first fault)
 	@./scripts/install-image-tools x86_64 arm64 imx8mp armhf kernels cores
-	@$(MAKE) --no-print-directory image-kernel-test ARGS= KERNELS="x86_64 arm64"
+	@$(MAKE) --no-print-directory image-kernel-test ARGS= KERNELS="x86_64 arm64" IMAGE_CACHE=.image
 	@$(MAKE) --no-print-directory image-test
 	@.venv/bin/armillary image build --arch arm64
 	@./scripts/run-image-tests arm64 $(ARGS)
@@ -103,13 +104,13 @@ image-test-full: setup ## All attacks, all machines and the own kernels; hours o
 	@.venv/bin/armillary image build --arch armhf
 	@./scripts/run-image-tests armhf $(ARGS)
 
-image-kernel: setup  ## Build the device image's own kernels (KERNELS=x86_64); as they are if nothing changed
+image-kernel: setup  ## Build the image's own kernels: 12 minutes each, nothing if they are there (KERNELS=x86_64)
 	@.venv/bin/python -m armillary.device_image.own_kernel build --cache $(IMAGE_CACHE)/kernel $(KERNELS)
 
-image-kernel-test: image-kernel  ## Build the kernels and boot them in QEMU (KERNELS=x86_64); skips what is not built
+image-kernel-test: image-kernel  ## Build the own kernels and boot them in QEMU: minutes more (KERNELS=x86_64)
 	@ARMILLARY_KERNEL_TESTS=$(abspath $(IMAGE_CACHE))/kernel $(RUN) pytest tests/device_image/own_kernel $(ARGS)
 
-image-kernel-verdict: setup  ## Ask kernel-hardening-checker about the kernels' fragments (CHECKER=its program)
+image-kernel-verdict: setup  ## Ask kernel-hardening-checker about the kernels' options (CHECKER=its program)
 	@.venv/bin/python -m armillary.device_image.own_kernel verdict --cache $(IMAGE_CACHE)/kernel --checker $(CHECKER) $(KERNELS)
 
 bench: test-tools ## Measure; writes bench/results/latest.json

@@ -61,11 +61,11 @@ def test_the_script_takes_several_parts_and_refuses_one_that_there_is_not() -> N
 
 def test_all_is_installed_and_kernels_are_built_before_the_first_machine_starts() -> None:
     """Of a bare host nothing is left out for want of a program or of a kernel that is built later."""
-    words = ["make", "--dry-run", "--no-print-directory", "image-test-full", "ARGS=-x"]
+    words = ["make", "--dry-run", "--no-print-directory", "image-test-full", "ARGS=-x", "IMAGE_CACHE=/elsewhere"]
     said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     steps = [
         "install-image-tools x86_64 arm64 imx8mp armhf kernels cores",
-        "armillary.device_image.own_kernel build",
+        "armillary.device_image.own_kernel build --cache .image/kernel",  # where the images look for them
         "tests/device_image/own_kernel",
         "run-image-tests x86_64 -x",
         "run-image-tests arm64 -x",
@@ -74,6 +74,15 @@ def test_all_is_installed_and_kernels_are_built_before_the_first_machine_starts(
     ]
     places = [said.index(step) for step in steps]
     assert places == sorted(places)
+
+
+def test_help_has_a_line_for_every_target_of_images_within_a_terminal() -> None:
+    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    lines = {line.split(maxsplit=1)[0]: line for line in said.splitlines()}
+    images = set(re.findall(r"^(image[a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert images <= lines.keys()
+    assert len({line.index(line.split(maxsplit=1)[1]) for line in lines.values()}) == 1, "one column"
+    assert all(len(line) <= 120 for line in lines.values())
 
 
 def test_a_program_that_fails_is_quoted() -> None:

@@ -117,7 +117,7 @@ def test_a_machine_that_is_made_is_whole_or_nothing_of_it_is_there(
 def test_a_tpm_that_does_not_start_says_why_and_is_kept(made: MachineSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its folder is the identity of a device: nothing says that it be removed."""
     monkeypatch.setattr(tools, "require", lambda *_: None)
-    monkeypatch.setattr(tools, "ends_with_us", lambda: ("sh", "-c", "echo the state is locked; exit 1"))
+    monkeypatch.setattr(virtual_machine, "ended_with_us", lambda: ("sh", "-c", "echo the state is locked; exit 1"))
     state = made.folder / "tpm" / "tpm2-00.permall"
     state.parent.mkdir()
     state.write_bytes(b"a state")

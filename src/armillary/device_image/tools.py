@@ -39,7 +39,6 @@ BUILD: Final = {
     "virt-fw-vars": "python3-virt-firmware",
 }
 MACHINE: Final = {
-    "setpriv": "util-linux",
     "swtpm": "swtpm",
     "swtpm_setup": "swtpm-tools",
 }
@@ -110,11 +109,6 @@ def stop_process(process: subprocess.Popen[bytes], *, within_s: float) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def ends_with_us(signal: str = "KILL") -> tuple[str, ...]:
-    """Words before a program that gets this signal when the thread ends that started it, so with a killed command."""
-    return shutil.which("setpriv", path=PATH) or "setpriv", "--pdeathsig", signal
 
 
 def missing(*tables: dict[str, str]) -> tuple[str, ...]:

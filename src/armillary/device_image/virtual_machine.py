@@ -30,6 +30,7 @@ from armillary.device_image.architecture.hardware import HARDWARE, NO_FIRMWARE
 from armillary.device_image.machine_folder import checks
 from armillary.device_image.uboot.enrolment import put_enrolment
 from armillary.engines.durable import not_writable
+from armillary.engines.host.ended_with import ended_with_us
 from armillary.errors import DataFolderInUseError, HostError, InvalidArgumentError
 
 DISK, TPM = checks.DISK, checks.TPM
@@ -165,7 +166,7 @@ def running(settings: MachineSettings) -> Iterator[VirtualMachine]:
         socket = settings.folder / TPM / "control"
         tpm = stack.enter_context(_tpm(socket)) if settings.tpm else None
         process = subprocess.Popen(  # noqa: S603 - QEMU, with our arguments
-            [*tools.ends_with_us(), *arguments(settings, socket if settings.tpm else None)],
+            [*ended_with_us(), *arguments(settings, socket if settings.tpm else None)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -299,7 +300,7 @@ def _tpm(socket: Path) -> Iterator[subprocess.Popen[bytes]]:
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(  # noqa: S603 - swtpm, with our arguments
             [
-                *tools.ends_with_us(),
+                *ended_with_us(),
                 *(shutil.which("swtpm", path=tools.PATH) or "swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder}"),
                 *("--ctrl", f"type=unixio,path={socket}", "--flags", "startup-clear", "--terminate"),
             ],

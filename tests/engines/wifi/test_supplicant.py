@@ -223,7 +223,7 @@ def test_it_ends_with_a_device_that_is_killed(folder: Path) -> None:
 def test_it_does_not_start_for_a_device_that_is_gone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = SupplicantProgram(folder, INTERFACE, driver="none")
     with network_namespace() as namespace:
-        monkeypatch.setattr("armillary.engines.wifi.program.os.getpid", lambda: 1)  # not who starts it
+        monkeypatch.setattr("armillary.engines.host.ended_with.os.getpid", lambda: 1)  # not who starts it
         with pytest.raises(HostError, match="wpa_supplicant does not start for lo"):
             namespace.call(program.start)
     assert process_id(folder) == 0

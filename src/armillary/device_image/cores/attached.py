@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from typing import Final
 from armillary.device_image import tools
 from armillary.device_image.cores import machine
 from armillary.device_image.cores.board import COMPILER
+from armillary.engines.host.ended_with import ended_with_us
 from armillary.engines.real_time.channels import PORT_PREFIX
 from armillary.errors import HostError
 
@@ -34,7 +36,7 @@ def attached_cores(number: int) -> Iterator[tuple[str, ...]]:
     with tempfile.TemporaryDirectory(prefix="armillary-cores-") as folder, contextlib.ExitStack() as stack:
         process = subprocess.Popen(  # noqa: S603 - our own module; it ends with this process
             [
-                *tools.ends_with_us("TERM"),
+                *ended_with_us(signal.SIGTERM),
                 *(sys.executable, "-m", "armillary.device_image.cores", folder, str(number)),
             ],
             stdin=subprocess.DEVNULL,

@@ -24,12 +24,13 @@ from typing import Final
 from armillary.device_image import tools
 from armillary.device_image.cores.board import memory_with
 from armillary.device_image.cores.faults import ended_by_itself, fault_of
+from armillary.engines.host.ended_with import ended_with_us
 from armillary.errors import WireError
 from armillary.wire.device.core_channel import Frame, FrameReader, Kind, encode, parse_letter
 from armillary.wire.device.core_fault import CoreFault
 from armillary.wire.image.firmware import Firmware
 
-NEEDED: Final = {"qemu-system-arm": "qemu-system-arm", "setpriv": "util-linux", "nice": "coreutils"}
+NEEDED: Final = {"qemu-system-arm": "qemu-system-arm", "nice": "coreutils"}
 WHAT: Final = "a stand-in for a chip's core: Cortex-M4 of QEMU's mps2-an386, not silicon"
 READ_BYTES: Final = 16 * 1024
 # Of the ring: eight messages and their answers, which is all that waits for a core that keeps to the rules, are less.
@@ -165,7 +166,7 @@ async def start(board: bytes, firmware: Firmware) -> CoreMachine:
         os.ftruncate(shared, _MEMORY_BYTES)
         ring = Ring(mmap.mmap(shared, _BYTES + RING_SIZE))
         process = await asyncio.create_subprocess_exec(
-            *(*tools.ends_with_us(), "nice", "-n", "10", _qemu(), *_ARGUMENTS),
+            *(*ended_with_us(), "nice", "-n", "10", _qemu(), *_ARGUMENTS),
             *("-object", f"memory-backend-file,id=shared,share=on,size=16M,mem-path=/proc/self/fd/{shared}"),
             *("-kernel", f"/proc/self/fd/{memory}"),
             stdin=DEVNULL,

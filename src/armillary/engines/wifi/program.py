@@ -6,19 +6,19 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Final
 
+from armillary.engines.host.ended_with import ended_with_us
 from armillary.engines.wifi.control import ControlSocket
 from armillary.errors import HostError
 from armillary.wire.wifi.network import Network
 
 NAME: Final = "wpa_supplicant"
 SEARCH_PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
-STARTER: Final = "armillary.engines.wifi.starter"
 DRIVER: Final = "nl80211"
 START_S: Final = 20.0
 STOP_S: Final = 5.0
@@ -45,7 +45,7 @@ class SupplicantProgram:
     def start(self) -> None:
         """Start it; one that an earlier device process left is ended first.
 
-        It ends with the thread that calls this, however that ends (``starter.py``).
+        It ends with the thread that calls this, however that ends (``engines/host/ended_with.py``).
 
         Raises:
             HostError: it is missing, ends at once, or does not listen in time.
@@ -57,7 +57,7 @@ class SupplicantProgram:
             self._prepare_folder()
             self._process = subprocess.Popen(  # noqa: S603 - wpa_supplicant, with our arguments
                 [
-                    *(sys.executable, "-I", "-W", "ignore", "-m", STARTER, str(os.getpid())),
+                    *ended_with_us(signal.SIGTERM),
                     *(program, "-D", self._driver, "-i", self.interface, "-C", str(self.control)),
                 ],
                 stdin=subprocess.DEVNULL,

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.api.running_service import RunningService, own_service
 from tests.fixtures.boot_partitions import boot_partition, pe_program
 from tests.fixtures.os_packages import os_packages
 
+from armillary.device.boot import provision
 from armillary.device.machine import enrolling
 from armillary.device.state.configuration import load_configuration
 from armillary.device.state.layout import DeviceFolder
@@ -24,7 +26,8 @@ from armillary.engines.flash.boot_slots import EfiBootSlots
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.os_disk import OsDisk
 from armillary.engines.records.schema.rows import OsRelease
-from armillary.errors import DataFolderError, OperatorError, ServiceUnreachableError
+from armillary.engines.root_of_trust import tpm2
+from armillary.errors import DataFolderError, OperatorError, RootOfTrustError, ServiceUnreachableError
 from armillary.service.verifier import release_drafts
 from armillary.update.install.component import SLOTS, os_region
 from armillary.wire.image import package as image_package
@@ -288,3 +291,34 @@ def test_the_list_has_no_payloads_and_is_for_those_who_may_make_devices(
     assert service.call("GET", place, token=None).status == 401
     assert service.call("GET", "/api/v1/factory/releases?chip=z80").status == 404
     assert service.call("GET", "/api/v1/factory/releases").status == 400
+
+
+@pytest.mark.parametrize("has_keys", [False, True])
+def test_a_machine_that_is_told_something_else_after_a_failure_begins_anew(
+    service: RunningService, machine: Machine, monkeypatch: pytest.MonkeyPatch, has_keys: bool
+) -> None:
+    """Nobody can choose another folder on a machine: it would be no device for ever."""
+    released(service, NEW)
+    machine.flash(NEW)
+    given_up: list[str] = []
+    wanted = machine.told
+    machine.told = {**wanted, "root_of_trust": "tpm2"}
+    monkeypatch.setattr(tpm2, "DEFAULT_TPM", "device:/dev/none")
+    for _ in range(2):  # the same again is continued, and fails again
+        with pytest.raises(RootOfTrustError):
+            machine.enrol()
+    begun = machine.folder.begun_with()
+    assert begun is not None
+    assert begun["root_of_trust"] == "tpm2"
+    (machine.folder.root / "left").write_bytes(b"of the other creation")
+    if has_keys:
+        opened = SimpleNamespace(kind="tpm2", give_up=lambda: given_up.append("given up"))
+        monkeypatch.setattr(
+            provision, "open_root_of_trust", lambda engine, _folder: opened if engine == "tpm2" else None
+        )
+    machine.told = wanted
+    machine.enrol()
+    assert machine.folder.begun_with() is None
+    assert not (machine.folder.root / "left").exists()
+    assert given_up == has_keys * ["given up"]
+    assert machine.spent() == 1

@@ -91,13 +91,15 @@ def provision(
     tpm_factory: TpmFactory | None = None,
     state: ManufacturingState = ManufacturingState.DEVICE_COMPLETE,
     disk: OsDisk | None = None,
+    begins_anew: bool = False,
 ) -> DeviceConfiguration:
     """Make a device in an empty folder, or continue a creation that was cut short there.
 
     ``root_of_trust`` and ``sandbox`` name engines. For the root of trust ``tpm2``, ``tpm`` says how to reach the TPM
     (the kernel's by default), and ``tpm_factory`` answers its proof: without one the device is enrolled as without TPM.
     ``operator_api`` is kept for a recovery (``recovery.py``); ``state`` has to be what the factory records. A device
-    whose OS is on a ``disk`` keeps that one, and gets the factory's metadata and signature of it.
+    whose OS is on a ``disk`` keeps that one, and gets the factory's metadata and signature of it. ``begins_anew``: a
+    creation that was cut short with other options is forgotten, for who cannot choose another folder.
 
     Raises:
         DataFolderError: the folder is not empty or not writable, a creation with other options began there, or the OS
@@ -107,6 +109,8 @@ def provision(
     folder.create()
     with _written(folder), folder.hold():
         options = {"chip": chip, "root_of_trust": root_of_trust, "sandbox": sandbox, "tpm": tpm, "state": state.value}
+        if begins_anew:
+            _forget_other_creation(folder, options)
         root = _root_of_trust(folder, root_of_trust, tpm, is_continued=folder.begin_creation(options))
         if tpm_factory is not None and _has_tpm(root):
             try:
@@ -149,6 +153,17 @@ def provision(
         store_configuration(flash, configuration)
         folder.finish_creation()
     return configuration
+
+
+def _forget_other_creation(folder: DeviceFolder, options: Mapping[str, object]) -> None:
+    earlier = folder.begun_with()
+    if earlier is None or earlier == options:
+        return
+    with contextlib.suppress(ArmillaryError):  # it came to no keys, or their TPM is gone
+        root = open_root_of_trust(str(earlier.get("root_of_trust")), folder.root_of_trust)
+        if _has_tpm(root):
+            root.give_up()
+    folder.forget_creation()
 
 
 def _root_of_trust(folder: DeviceFolder, engine: str, tpm: str | None, *, is_continued: bool) -> RootOfTrust:

@@ -147,6 +147,7 @@ def enrol(folder: DeviceFolder, told: Mapping[str, str], disk: OsDisk) -> None:
         tpm_factory=factory.tpm(of_disk) if told["root_of_trust"] == "tpm2" else None,
         state=ManufacturingState.DEVICE_COMPLETE,
         disk=disk,
+        begins_anew=True,
     )
 
 

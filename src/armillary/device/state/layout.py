@@ -118,6 +118,23 @@ class DeviceFolder:
             )
         return True
 
+    def begun_with(self) -> Mapping[str, object] | None:
+        """The options of a creation that was cut short; None where there is none, or what it noted is damaged."""
+        try:
+            found = json.loads((self.root / CREATION).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def forget_creation(self) -> None:
+        """Remove what a creation that was cut short has left, its note last; call it while the folder is held."""
+        for entry in self.root.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry not in (self.lock, self.root / CREATION):
+                entry.unlink()
+        (self.root / CREATION).unlink(missing_ok=True)
+
     def finish_creation(self) -> None:
         """Mark the folder as a device, the last step of creation: a folder without the mark is half made.
 

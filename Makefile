@@ -75,6 +75,7 @@ fix: setup       ## Format and mend what can be mended by machine
 # Where own kernels are kept, with their source and all that was compiled: 3 GB. An image takes those in .image.
 # KERNELS: x86_64, arm64, or both. How long a target takes is said for two processors that nobody else wants.
 IMAGE_CACHE ?= .image
+KERNEL_CACHE = $(or $(IMAGE_CACHE),.image)/kernel
 KERNELS ?= x86_64 arm64
 CHECKER ?= kernel-hardening-checker
 
@@ -105,13 +106,13 @@ image-test-full: setup ## All attacks, all machines, own kernels: hours, 15 GB (
 	@./scripts/run-image-tests armhf $(ARGS)
 
 image-kernel: setup  ## Build the image's own kernels: 12 minutes each, nothing if they are there (KERNELS=x86_64)
-	@.venv/bin/python -m armillary.device_image.own_kernel build --cache $(IMAGE_CACHE)/kernel $(KERNELS)
+	@.venv/bin/python -m armillary.device_image.own_kernel build --cache $(KERNEL_CACHE) $(KERNELS)
 
 image-kernel-test: image-kernel  ## Build the own kernels and boot them in QEMU: minutes more (KERNELS=x86_64)
-	@ARMILLARY_KERNEL_TESTS=$(abspath $(IMAGE_CACHE))/kernel $(RUN) pytest tests/device_image/own_kernel $(ARGS)
+	@ARMILLARY_KERNEL_TESTS=$(abspath $(KERNEL_CACHE)) $(RUN) pytest tests/device_image/own_kernel $(ARGS)
 
 image-kernel-verdict: setup  ## Ask kernel-hardening-checker about the kernels' options (CHECKER=its program)
-	@.venv/bin/python -m armillary.device_image.own_kernel verdict --cache $(IMAGE_CACHE)/kernel --checker $(CHECKER) $(KERNELS)
+	@.venv/bin/python -m armillary.device_image.own_kernel verdict --cache $(KERNEL_CACHE) --checker $(CHECKER) $(KERNELS)
 
 bench: test-tools ## Measure; writes bench/results/latest.json
 	@$(RUN) python -m bench $(ARGS)

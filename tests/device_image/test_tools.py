@@ -76,6 +76,16 @@ def test_all_is_installed_and_kernels_are_built_before_the_first_machine_starts(
     assert places == sorted(places)
 
 
+@pytest.mark.parametrize(
+    ("told", "cache"), [((), ".image"), (("IMAGE_CACHE=",), ".image"), (("IMAGE_CACHE=/a",), "/a")]
+)
+def test_kernels_are_kept_where_make_is_told_and_never_at_the_root(told: tuple[str, ...], cache: str) -> None:
+    words = ["make", "--dry-run", "--no-print-directory", "image-kernel-test", *told]
+    said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert f"--cache {cache}/kernel " in said
+    assert f"ARMILLARY_KERNEL_TESTS={(ROOT / cache).absolute()}/kernel " in said
+
+
 def test_help_has_a_line_for_every_target_of_images_within_a_terminal() -> None:
     said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     lines = {line.split(maxsplit=1)[0]: line for line in said.splitlines()}

@@ -42,6 +42,15 @@ MACHINE: Final = {
     "swtpm": "swtpm",
     "swtpm_setup": "swtpm-tools",
 }
+_UBOOT: Final = {
+    "bison": "bison",
+    "dtc": "device-tree-compiler",
+    "flex": "flex",
+    "gcc": "gcc",
+    "make": "make",
+    "mkimage": "u-boot-tools",
+    "/usr/include/openssl/evp.h": "libssl-dev",
+}
 # The same, for one architecture.
 BUILD_FOR: Final = {
     "x86_64": {
@@ -61,25 +70,13 @@ BUILD_FOR: Final = {
         "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
         "/usr/aarch64-linux-gnu/include/linux/dm-ioctl.h": "libc6-dev-arm64-cross",
         "aarch64-linux-gnu-strip": "binutils-aarch64-linux-gnu",
-        "bison": "bison",
-        "dtc": "device-tree-compiler",
-        "flex": "flex",
-        "gcc": "gcc",
-        "make": "make",
-        "mkimage": "u-boot-tools",
-        "/usr/include/openssl/evp.h": "libssl-dev",
+        **_UBOOT,
     },
     "armhf": {
         "arm-linux-gnueabihf-gcc": "gcc-arm-linux-gnueabihf",
         "/usr/arm-linux-gnueabihf/include/linux/dm-ioctl.h": "libc6-dev-armhf-cross",
         "arm-linux-gnueabihf-strip": "binutils-arm-linux-gnueabihf",
-        "bison": "bison",
-        "dtc": "device-tree-compiler",
-        "flex": "flex",
-        "gcc": "gcc",
-        "make": "make",
-        "mkimage": "u-boot-tools",
-        "/usr/include/openssl/evp.h": "libssl-dev",
+        **_UBOOT,
     },
 }
 MACHINE_FOR: Final = {

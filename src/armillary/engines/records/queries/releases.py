@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from operator import itemgetter
 from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -96,7 +97,7 @@ def versions_by_image(connection: Connection, image_ids: Collection[UUID]) -> di
 
 
 def every(connection: Connection, *, drafts: bool = False) -> tuple[OsRelease, ...]:
-    """All published releases, by chip, then in the order of publication; with ``drafts`` those after them."""
+    """All published releases, by chip, then in the order of publication; with ``drafts`` these where they were made."""
     components: dict[UUID, list[OsComponent]] = {}
     for row in connection.execute(select(_component).order_by(_component.c.release_id, _component.c.position)):
         component = from_row(OsComponent, row, digest=bytes(row.digest))
@@ -105,9 +106,22 @@ def every(connection: Connection, *, drafts: bool = False) -> tuple[OsRelease, .
     query = select(_release).order_by(_release.c.chip, *order)
     if not drafts:
         query = query.where(_release.c.published_at.is_not(None))
-    return pages.every(
+    found = pages.every(
         connection, query, lambda row: from_row(OsRelease, row, components=tuple(components.get(row.release_id, ())))
     )
+    return _with_drafts_between(found) if drafts else found
+
+
+def _with_drafts_between(releases: Sequence[OsRelease]) -> tuple[OsRelease, ...]:
+    """Each draft before what was published since it was made, the published ones in the order that they have."""
+    latest: dict[str, int] = {}
+    placed = []
+    for one in releases:
+        at = one.created_at if one.published_at is None else max(one.published_at, latest.get(one.chip, 0))
+        if one.published_at is not None:
+            latest[one.chip] = at  # by a clock that was set back it may seem earlier than the one before
+        placed.append(((one.chip, at, one.published_at is not None), one))
+    return tuple(one for _, one in sorted(placed, key=itemgetter(0)))  # what is equal keeps its order
 
 
 def image_ids(connection: Connection, release_id: UUID) -> frozenset[UUID]:

@@ -47,8 +47,12 @@ def test_what_the_build_stated_comes_with_the_release(armillary: Command, catalo
     assert (stated["chip"], stated["values"]) == (CHIP, [value])
     assert stated["note"] == f"built with release {made.json['release_id']}"
 
-    file.write_text(json.dumps({"chip": "gateway-imx8mp", "values": [value]}))
     version = fresh_os_version()
+    unasked = armillary("release", "create", "--os-version", version, *asked[:-2])  # nobody says yes
+    assert (unasked.code, "State them as good?" in unasked.err) == (1, True)
+    misspelt = armillary("release", "create", "--os-version", version, *asked[:-4], "-c", "Nobody", "--yes")
+    assert (misspelt.code, "Nobody" in misspelt.err) == (1, True)
+    file.write_text(json.dumps({"chip": "gateway-imx8mp", "values": [value]}))
     refused = armillary("release", "create", "--os-version", version, *asked)
     assert refused.code == 1
     assert f"expected reference values for chip {CHIP}" in refused.err

@@ -38,16 +38,8 @@ def read_values(file: Path, chip: str | None = None) -> tuple[str, list[dict[str
     return named, values
 
 
-def state_values(
-    remote: RemoteService,
-    catalog: str,
-    chip: str,
-    values: list[dict[str, Any]],
-    given_note: str,
-    expires: str | None,
-    yes: bool,
-) -> Shown:
-    """State values as good in a catalog; it is said first what comes of it, and asked."""
+def ask_to_state(remote: RemoteService, catalog: str, chip: str, values: list[dict[str, Any]], *, yes: bool) -> None:
+    """Say what comes of stating values as good in a catalog, and ask; an error of the service if there is none such."""
     before = [item for item in remote.get(in_catalog(remote, catalog, *PATH))["items"] if item["chip"] == chip]
     known = {_key(value) for item in before for value in item["values"]}
     new = sum(_key(value) not in known for value in values)
@@ -57,6 +49,17 @@ def state_values(
         note(gaps)
     first = "" if before else f" They are the first for {chip}: its devices with a TPM must then send their log."
     confirm(f"State them as good?{first} Devices with other firmware get only updates.", yes=yes)
+
+
+def state_values(
+    remote: RemoteService,
+    catalog: str,
+    chip: str,
+    values: list[dict[str, Any]],
+    given_note: str,
+    expires: str | None = None,
+) -> Shown:
+    """State values as good in a catalog, after :func:`ask_to_state`."""
     body = {
         "chip": chip,
         "values": values,

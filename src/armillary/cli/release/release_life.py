@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.release.reference_values import read_values, state_values
+from armillary.cli.release.reference_values import ask_to_state, read_values, state_values
 from armillary.cli.release.release_view import AllowOlderOption, ReleaseOption, path_of, whole
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.files import read_file, write_file
@@ -73,9 +73,11 @@ def create(
         "security_version": security_version,
         "components": _packages(component) if component else None,
     }
+    if stated is not None:
+        ask_to_state(remote, name, chip, stated, yes=yes)  # before anything is made
     made = remote.post("/releases/drafts", body)
     if stated is not None:
-        state_values(remote, name, chip, stated, f"built with release {made['release_id']}", None, yes)
+        state_values(remote, name, chip, stated, f"built with release {made['release_id']}")
     return whole(made)
 
 

@@ -10,7 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from armillary.attest import firmware_reference as rules
-from armillary.cli.release.reference_values import PATH, missing_pcrs, read_values, state_values, values_row
+from armillary.cli.release.reference_values import (
+    PATH,
+    ask_to_state,
+    missing_pcrs,
+    read_values,
+    state_values,
+    values_row,
+)
 from armillary.cli.terminal.device_reference import DeviceOption
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import Shown, noun, table
@@ -87,7 +94,8 @@ def _take(
     given_note = given_note or f"taken from device {device[:16]}..."
     if not as_json:
         _values(values).print_text()
-    state_values(remote, name, found["chip"], values, given_note, expires, yes).show(as_json=as_json)
+    ask_to_state(remote, name, found["chip"], values, yes=yes)
+    state_values(remote, name, found["chip"], values, given_note, expires).show(as_json=as_json)
 
 
 @remote_command(firmware, "add")
@@ -112,7 +120,8 @@ def _add(
     name = catalog_name(remote, catalog)
     if not as_json:
         _values(values).print_text()
-    state_values(remote, name, named, values, given_note or "", expires, yes).show(as_json=as_json)
+    ask_to_state(remote, name, named, values, yes=yes)
+    state_values(remote, name, named, values, given_note or "", expires).show(as_json=as_json)
 
 
 @remote_command(firmware, "remove")

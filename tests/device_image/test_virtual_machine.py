@@ -147,6 +147,21 @@ def test_all_that_a_machine_said_is_there_once_it_is_off(
         assert list(machine.lines(within_s=60))[-1].startswith("a")
 
 
+def test_what_a_machine_keeps_is_read_by_its_user_alone(tmp_path: Path) -> None:
+    """Its device's data, Wi-Fi keys among them, are not encrypted; others may enter a folder that was there before."""
+    folder = tmp_path / "machine"
+    folder.mkdir(mode=0o755)
+    image = files_of(tmp_path / "image", "x86_64")
+    for file in image.iterdir():
+        file.chmod(0o644)
+    prepare(MachineSettings(folder=folder, image=image, tpm=False))
+    modes = {
+        file.name: file.stat().st_mode & 0o777 for file in folder.iterdir() if file.name in ("disk.img", "variables.fd")
+    }
+    assert modes == {"disk.img": 0o600, "variables.fd": 0o600}
+    assert (folder / "disk.img").read_bytes() == (image / "disk.img").read_bytes()
+
+
 def test_what_a_machine_says_moves_no_terminal_and_fills_no_memory() -> None:
     """Its console is read by a host that does not trust it: an application may have broken out of its sandbox there."""
     said = "\x1b[31mred\x1b[0m \x9b2Jgone \x1b]0;title\x07\n" + 3 * virtual_machine._LINE_BYTES * "x" + "\nlast\n"

@@ -242,9 +242,11 @@ def prepare(settings: MachineSettings) -> None:
                 image = checks.check_image(settings.image, settings.machine, folder)
                 checks.check_room(image, folder)
                 checks.note_machine(folder, settings.machine)
-                shutil.copyfile(image / kept, folder / kept)
                 fresh = folder / f"{DISK}.new"
-                tools.run(["cp", "--sparse=always", image / DISK, fresh])
+                for source, target in ((image / kept, folder / kept), (image / DISK, fresh)):
+                    target.unlink(missing_ok=True)
+                    target.touch(mode=checks.PRIVATE)
+                    tools.run(["cp", "--sparse=always", source, target])
                 fresh.rename(folder / DISK)
     except OSError as error:
         raise not_writable(folder, error) from error

@@ -44,6 +44,7 @@ def test_it_is_put_once_and_another_one_takes_its_place(whole: Path, tmp_path: P
     told.write_text('{"token": "1"}')
     put_enrolment(whole, told)
     assert kept(whole) == '{"token": "1"}'
+    assert whole.stat().st_mode & 0o777 == 0o600  # who reads it has the token
     before = whole.read_bytes()
     put_enrolment(whole, told)
     assert whole.read_bytes() == before

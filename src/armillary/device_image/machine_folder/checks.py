@@ -22,6 +22,8 @@ NOTE: Final = "machine.json"
 DESCRIPTION: Final = "image.json"  # of a built image
 STATE: Final = "tpm2-00.permall"  # swtpm's, in the TPM's folder
 _LONGEST_SOCKET: Final = 107  # unix(7): sun_path has 108 bytes, the last one is zero
+# Mode of what a machine keeps: its device's data are not encrypted, and its folder may be one that others may enter.
+PRIVATE: Final = 0o600
 _NOTE_BYTES: Final = 64 << 10  # both are shorter
 # What a start makes before the machine is whole, and what a killed one leaves of it; the next one makes it again.
 _BEGUN: Final = frozenset(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from armillary.device_image.disk import DATA, ENROLMENT_FILE, copy_changed
+from armillary.device_image.machine_folder.checks import PRIVATE
 from armillary.device_image.tools import run
 from armillary.engines.flash.os_disk import read_partitions
 from armillary.wire.disk.gpt import SECTOR_BYTES
@@ -35,6 +36,7 @@ def put_enrolment(disk: Path, enrolment: Path) -> None:
     with tempfile.TemporaryDirectory(dir=disk.parent, prefix="enrolment-") as folder:
         # Programs of ext4 do not find a file system inside a disk again once they have recovered its journal.
         fresh, alone = Path(folder) / disk.name, Path(folder) / DATA
+        fresh.touch(mode=PRIVATE)  # the token is good until the machine has used it
         run(["cp", "--sparse=always", disk, fresh])
         with fresh.open("r+b") as whole, alone.open("w+b") as part:
             part.truncate(size)

@@ -71,16 +71,18 @@ def test_a_network_that_gives_no_address_is_said_once_and_asked_again_later(
     assert machine.asking is not None
 
 
-def test_a_lease_is_renewed_at_half_its_time(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("seconds", "again_at"), [(3600, 1800.0), (7200, 3600.0), (0xFFFFFFFF, 3600.0)])
+def test_a_lease_is_asked_for_again_at_half_its_time_and_within_an_hour(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seconds: int, again_at: float
 ) -> None:
+    """One who is no server of this network gives an address for ever: the machine is not offline for good."""
     address = IPv4Address("10.0.2.15")
-    lease = Lease(ACKNOWLEDGE, address, IPv4Address("255.255.255.0"), address.packed, None, (), 3600)
+    lease = Lease(ACKNOWLEDGE, address, IPv4Address("255.255.255.0"), address.packed, None, (), seconds)
     machine = asking(monkeypatch, Request(lease))
     machine.look(0.0)
     assert "eth0 has the address 10.0.2.15" in capsys.readouterr().out
-    assert machine._renew_at == 1800.0
-    machine.look(1800.0)
+    assert machine._renew_at == again_at
+    machine.look(again_at)
     assert "eth0" not in capsys.readouterr().out  # the same again is no news
 
 

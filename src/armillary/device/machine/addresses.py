@@ -57,7 +57,7 @@ class Addresses:
             if not self._has_address:
                 say(f"{self._interface} has the address {lease.address}")
             self._has_address = True
-            self._stop_asking(again_at=now + lease.seconds / 2)
+            self._stop_asking(again_at=now + lease.ask_again_s)
         elif now - self._asked_at >= WITHIN_S:
             say(f"nobody gave {self._interface} an address within {WITHIN_S:g} s; asking again")
             self._stop_asking(again_at=now + AGAIN_S)

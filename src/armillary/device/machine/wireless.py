@@ -64,4 +64,4 @@ class Addresses:
             say(f"nobody gave {self._interface} an address within {_ADDRESS_WITHIN_S:g} s; asking again")
             return _AGAIN_S
         say(f"{self._interface} has the address {lease.address}")
-        return lease.seconds / 2
+        return lease.ask_again_s

@@ -29,6 +29,7 @@ _IPV4_HEAD, _UDP_HEAD = 20, 8
 _DEFAULT_S: Final = 3600
 _SECONDS_BYTES: Final = 4  # RFC 2132, section 9.2
 _LEAST_S: Final = 60
+_LONGEST_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,14 @@ class Lease:
     router: IPv4Address | None
     name_servers: tuple[IPv4Address, ...]
     seconds: int
+
+    @property
+    def ask_again_s(self) -> float:
+        """When it is to be asked for again: at half its time, within an hour however long that is.
+
+        Who is no server of this network may have given it, for 136 years: then the machine would be offline for good.
+        """
+        return min(self.seconds / 2, _LONGEST_S)
 
 
 def discover(hardware: bytes, transaction: int) -> bytes:

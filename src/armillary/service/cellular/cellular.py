@@ -21,12 +21,12 @@ class CellularStatuses:
 
         Raises:
             WireError: it is no status.
-            UnclaimedDeviceError: the device has lost its owner meanwhile.
+            UnclaimedDeviceError: the device has lost its owner, or was revoked, meanwhile.
         """
         status = parse_status(data)
         said = _said(status, self._context.now())
         if not self._context.records.write(lambda c: rows.keep(c, device_id, said)):
-            raise UnclaimedDeviceError(f"device {device_id[:16]}... belongs to no catalog")
+            raise UnclaimedDeviceError(f"device {device_id[:16]}... belongs to no catalog any more, or was revoked")
 
     def newest(self, device_id: str) -> SaidStatus | None:
         """What a device has said last to its present owner; None where it has said nothing."""

@@ -37,7 +37,7 @@ class LogIntake:
 
     def _keep(self, connection: Connection, device_id: str, log: DeviceLog) -> None:
         now = self._context.now()
-        device = log_rows.owned(connection, device_id)
+        device = log_rows.sender(connection, device_id)
         request = None if device is None else log_rows.request_of(connection, device)
         if device is None or request is None or request.request_id != log.request_id or request.ends_at <= now:
             raise not_asked()

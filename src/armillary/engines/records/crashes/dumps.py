@@ -73,9 +73,10 @@ class Sender:
 
 
 def sender(connection: Connection, device_id: str) -> Sender | None:
-    """The device of an id."""
+    """The device of an id; None for one that was revoked."""
     columns = (_device.c.number, _device.c.device_id, _device.c.catalog_id, _device.c.group_id)
-    return first(connection, select(*columns).where(_device.c.device_id == device_id), _as_sender)
+    here = (_device.c.device_id == device_id) & _device.c.revoked_at.is_(None)
+    return first(connection, select(*columns).where(here), _as_sender)
 
 
 def add(connection: Connection, row: CrashDumpRow, device_number: int, sealed: bytes) -> bool:

@@ -37,8 +37,9 @@ def newest(connection: Connection, device_id: str) -> SaidStatus | None:
 
 
 def keep(connection: Connection, device_id: str, said: SaidStatus) -> bool:
-    """Keep a status instead of the one before; False where the device belongs to nobody."""
-    query = select(_device.c.number, _device.c.catalog_id).where(_device.c.device_id == device_id)
+    """Keep a status instead of the one before; False where the device belongs to nobody, or was revoked."""
+    here = (_device.c.device_id == device_id) & _device.c.revoked_at.is_(None)
+    query = select(_device.c.number, _device.c.catalog_id).where(here)
     found = connection.execute(query).first()
     if found is None or found.catalog_id is None:
         return False

@@ -58,6 +58,12 @@ def owned(connection: Connection, device_id: str) -> Owned | None:
     return first(connection, query, partial(from_row, Owned))
 
 
+def sender(connection: Connection, device_id: str) -> Owned | None:
+    """The device of an id; None for one that was revoked."""
+    here = (_device.c.device_id == device_id) & _device.c.revoked_at.is_(None)
+    return first(connection, select(_device.c.number, _device.c.catalog_id).where(here), partial(from_row, Owned))
+
+
 def request_of(connection: Connection, device: Owned) -> LogRequest | None:
     """The newest request of a device's present owner that was not answered; its time may be over."""
     mine = (_request.c.device_number == device.number) & (_request.c.catalog_id == device.catalog_id)

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.fixtures.clocks import Clock
 
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, SignatureError
+from armillary.service.updates.os_feeds import systems_of
 from armillary.service.verifier.corim_release import MAX_NAMED, complete
 from armillary.service.verifier.release_corim import ImportedRelease
 from armillary.sim.device.prover import Prover
@@ -101,6 +102,22 @@ def test_the_life_of_a_release_travels_with_it(host: ServiceHost, clock: Clock) 
     host.service.releases.withdraw(release.release_id, "It hangs.", actor=OPERATOR)
     with pytest.raises(ConflictError, match="which a CoRIM cannot say"):
         host.service.attestation.corims.export(release.release_id, signed=False)
+
+
+def test_an_imported_release_is_as_old_as_it_says(host: ServiceHost, clock: Clock) -> None:
+    """One of years ago does not become the newest, of which all others are older ones, by being imported today."""
+    first, end = host.service.releases.newest("mt3620"), int(clock.now) + 100
+    corims, reference = host.service.attestation.corims, lambda: host.service.releases.reference
+    for version, since, newer in (("25.1", first.created_at - 1000, ""), ("27.1", None, "27.1")):
+        value = dataclasses.replace(value_of(host), not_before=since, not_after=None if since is None else end)
+        data = corim.sign_corim(value, KEY, "Contoso")
+        made = corims.take(data, actor=OPERATOR, key_pem=KEY_PEM, chip="mt3620", version=version).release
+        assert made.version == version
+        assert reference().newer("mt3620", first.version) == newer
+        systems = host.service.context.records.read(lambda c: systems_of(c, now=int(clock.now)))
+        stays = systems.everybody["Retail", "mt3620"].newer
+        assert (version in stays) == bool(newer), "a device that runs it may stay with it"
+    assert [one.version for one in host.service.releases.list(chip="mt3620")] == ["25.1", first.version, "27.1"]
 
 
 def test_an_imported_release_is_exported_as_it_came(host: ServiceHost) -> None:

@@ -203,7 +203,9 @@ class Releases:
                 check_undecided(connection, release, release.feed, now=self._context.now())
                 if not allow_older:
                     check_not_older(connection, release, now=self._context.now())
-            release_rows.add(connection, release)
+            # An imported one that says when it was published is as old as that, not the newest one here.
+            by_time = release.imported_from is not None and release.created_at < self._context.now()
+            release_rows.add(connection, release, by_time=by_time)
             line = {"chip": release.chip, "version": release.version, "feed": release.feed, **detail}
             self._context.audit(connection, actor, operation, str(release.release_id), line)
 

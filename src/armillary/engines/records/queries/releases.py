@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from operator import itemgetter
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from armillary.engines.records.queries import pages
 from armillary.engines.records.schema import dialect, schema
@@ -22,9 +23,9 @@ _device, _status, _group = schema.device, schema.device_status, schema.device_gr
 _feed = schema.os_feed
 
 
-def add(connection: Connection, release: OsRelease) -> None:
-    """Record a release and its components."""
-    number = None if release.published_at is None else _next_publication(connection)
+def add(connection: Connection, release: OsRelease, *, by_time: bool = False) -> None:
+    """Record a release and its components; one that is published comes last, or where its time is (``by_time``)."""
+    number = None if release.published_at is None or by_time else _next_publication(connection)
     connection.execute(insert(_release).values(to_row(_release, release, publication=number)))
     _add_components(connection, release)
     if release.published_at is not None:
@@ -97,30 +98,34 @@ def versions_by_image(connection: Connection, image_ids: Collection[UUID]) -> di
 
 
 def every(connection: Connection, *, drafts: bool = False) -> tuple[OsRelease, ...]:
-    """All published releases, by chip, then in the order of publication; with ``drafts`` these where they were made."""
+    """All published releases, by chip, then in the order of publication.
+
+    Imported ones stand where they say that they were published, with ``drafts`` these where they were made.
+    """
     components: dict[UUID, list[OsComponent]] = {}
     for row in connection.execute(select(_component).order_by(_component.c.release_id, _component.c.position)):
         component = from_row(OsComponent, row, digest=bytes(row.digest))
         components.setdefault(row.release_id, []).append(component)
-    order = (_release.c.publication.is_(None), _release.c.publication, _release.c.created_at, _release.c.version)
-    query = select(_release).order_by(_release.c.chip, *order)
+    order = (_release.c.publication.is_(None), _release.c.publication, _release.c.published_at, _release.c.created_at)
+    query = select(_release).order_by(_release.c.chip, *order, _release.c.version)
     if not drafts:
         query = query.where(_release.c.published_at.is_not(None))
-    found = pages.every(
-        connection, query, lambda row: from_row(OsRelease, row, components=tuple(components.get(row.release_id, ())))
-    )
-    return _with_drafts_between(found) if drafts else found
+
+    def numbered(row: Row[Any]) -> tuple[int | None, OsRelease]:
+        return row.publication, from_row(OsRelease, row, components=tuple(components.get(row.release_id, ())))
+
+    return _in_order(pages.every(connection, query, numbered))
 
 
-def _with_drafts_between(releases: Sequence[OsRelease]) -> tuple[OsRelease, ...]:
-    """Each draft before what was published since it was made, the published ones in the order that they have."""
+def _in_order(releases: Iterable[tuple[int | None, OsRelease]]) -> tuple[OsRelease, ...]:
+    """Releases in the order of their numbers, where they have one; the others between them, by their times."""
     latest: dict[str, int] = {}
     placed = []
-    for one in releases:
-        at = one.created_at if one.published_at is None else max(one.published_at, latest.get(one.chip, 0))
-        if one.published_at is not None:
-            latest[one.chip] = at  # by a clock that was set back it may seem earlier than the one before
-        placed.append(((one.chip, at, one.published_at is not None), one))
+    for number, one in releases:
+        at = one.created_at if one.published_at is None else one.published_at
+        if number is not None:  # by a clock that was set back it may seem earlier than the one before
+            at = latest[one.chip] = max(at, latest.get(one.chip, 0))
+        placed.append(((one.chip, at, number is not None), one))
     return tuple(one for _, one in sorted(placed, key=itemgetter(0)))  # what is equal keeps its order
 
 

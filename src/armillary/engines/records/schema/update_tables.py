@@ -36,7 +36,8 @@ os_release = Table(
     Column("signed_at", BigInteger),
     Column("published_at", BigInteger),  # null: a draft, which is no reference value and given to nobody
     Column("signer", String(40), nullable=False, server_default=""),  # serial of its signing certificate
-    Column("publication", BigInteger),  # its place among all that were published, from 1; null: a draft
+    # Its place among those that were published here, from 1; null: a draft, or an imported one, whose time counts.
+    Column("publication", BigInteger),
     UniqueConstraint("chip", "version"),
     Index(None, "publication", unique=True),
 )

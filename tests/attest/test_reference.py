@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from armillary.attest.reference import ReferenceValues, ReleaseStanding
+from armillary.attest.reference import FOREVER, ReferenceValues, ReleaseStanding
 from armillary.sim.device.prover import release
 
 FIRST, SECOND = release(1), release(2)
@@ -37,10 +37,29 @@ def test_a_release_is_old_when_a_newer_one_in_force_was_published_to_everybody()
     reference = ReferenceValues(
         [], standings=[standing("3", 20, retail=False), standing("2", 10), standing("1", 10), standing("4", 30)]
     )
-    assert [reference.newer("mt3620", version) for version in "1234"] == ["4", "4", "4", ""]
+    assert [reference.newer("mt3620", version, 0) for version in "1234"] == ["4", "4", "4", ""]
     trial = ReferenceValues([], standings=[standing("1", 10), standing("2", 20, retail=False)])
-    assert trial.newer("mt3620", "1") == ""
+    assert trial.newer("mt3620", "1", 0) == ""
     taken_back = ReferenceValues([], standings=[standing("1", 10), standing("2", 20, withdrawn="It hangs.")])
-    assert taken_back.newer("mt3620", "1") == ""
-    assert taken_back.newer("imx8mp", "1") == ""
+    assert taken_back.newer("mt3620", "1", 0) == ""
+    assert taken_back.newer("imx8mp", "1", 0) == ""
     assert taken_back.standing("imx8mp", "1") is None
+
+
+def test_a_release_that_is_over_or_below_a_minimum_makes_no_other_one_old():
+    """Nobody can come to it: who demands the newest release would have none that is good."""
+    standings = [
+        ReleaseStanding(chip="mt3620", os_version=version, published_at=at, expires_at=end)
+        for version, at, end in (("1", 10, None), ("2", 20, 100), ("3", 30, 90))
+    ]
+    reference = ReferenceValues([], standings=standings)
+    assert [reference.newer("mt3620", "1", now) for now in (89, 90, 99, 100)] == ["3", "2", "2", ""]
+    assert [reference.unchanged(now) for now in (0, 89, 90, 100)] == [
+        range(90),
+        range(90),
+        range(90, 100),
+        range(100, FOREVER),
+    ]
+    old = FIRST[0].reference("mt3620", "2")
+    lowered = ReferenceValues([old], {("mt3620", old.image_type): old.security_version + 1}, standings=standings[:2])
+    assert lowered.newer("mt3620", "1", 0) == ""

@@ -136,13 +136,14 @@ class PolicyInForce:
         firmware: The catalog's reference values for the machine's firmware; None where none are stated.
     """
 
-    __slots__ = ("_known", "_reference", "firmware", "policy")
+    __slots__ = ("_known", "_reference", "_while", "firmware", "policy")
 
     def __init__(self, policy: AttestationPolicy, firmware: FirmwareReference | None = None) -> None:
         self.policy = policy
         self.firmware = firmware
         self._known: dict[tuple[str, str, tuple[str, ...]], Verdict] = {}
         self._reference: ReferenceValues | None = None
+        self._while = range(0)  # seconds in which what is known holds
 
     def fault(self, tier: str, chip: str, judgement: Judgement, reference: ReferenceValues, now: int) -> str:
         """What a boot lacks of what the catalog demands, in words; empty if nothing.
@@ -154,26 +155,28 @@ class PolicyInForce:
             reference: What the log was judged with.
             now: Unix seconds UTC.
         """
-        if reference is not self._reference:  # releases came, went or aged differently
+        if reference is not self._reference or now not in self._while:  # releases came, went or ended
             self._known.clear()
-            self._reference = reference
+            self._reference, self._while = reference, reference.unchanged(now)
         key = (tier, chip, judgement.releases)
         verdict = self._known.get(key)
         if verdict is None:
-            verdict = judge(self.policy, tier, chip, judgement, reference)
+            verdict = judge(self.policy, tier, chip, judgement, reference, now)
             if len(self._known) >= MAX_KNOWN:
                 self._known.pop(next(iter(self._known)))
             self._known[key] = verdict
         return verdict.at(now)
 
 
-def judge(policy: AttestationPolicy, tier: str, chip: str, judgement: Judgement, reference: ReferenceValues) -> Verdict:
-    """What ``policy`` says of a boot, for all times."""
+def judge(
+    policy: AttestationPolicy, tier: str, chip: str, judgement: Judgement, reference: ReferenceValues, now: int
+) -> Verdict:
+    """What ``policy`` says of a boot, for all times in which no release ends (``reference.unchanged(now)``)."""
     faults = [_tier_fault(policy, tier), _chip_fault(policy, chip)]
     if not judgement.releases:
         return Verdict(" ".join(filter(None, faults)), FOREVER, "")
     faults.append(_version_fault(policy, judgement.security_versions))
-    deadline, late = min(_deadlines(policy, chip, judgement.releases, reference), default=(FOREVER, ""))
+    deadline, late = min(_deadlines(policy, chip, judgement.releases, reference, now), default=(FOREVER, ""))
     return Verdict(" ".join(filter(None, faults)), deadline, late)
 
 
@@ -213,12 +216,12 @@ def _version_fault(policy: AttestationPolicy, versions: Mapping[int, int]) -> st
 
 
 def _deadlines(
-    policy: AttestationPolicy, chip: str, releases: tuple[str, ...], reference: ReferenceValues
+    policy: AttestationPolicy, chip: str, releases: tuple[str, ...], reference: ReferenceValues, now: int
 ) -> list[tuple[int, str]]:
     """From when on a boot of ``releases`` is too old, and why; the strictest of releases that are equal to the byte."""
     found: list[tuple[int, str]] = []
     for version in releases:
-        newer = reference.newer(chip, version)
+        newer = reference.newer(chip, version, now)
         if policy.older_releases_until is not None and newer:
             until = policy.older_releases_until
             text = f"This catalog accepted releases older than {newer} until {utc(until)}; this boot is {version}."

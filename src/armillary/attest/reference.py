@@ -8,6 +8,7 @@ still moves); its reference triples map to these rows one to one (``wire/attesta
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -65,7 +66,7 @@ class ReferenceValues:
         standings: Of the releases; one that has none is in force without end.
     """
 
-    __slots__ = ("_by_digest", "_minimum", "_newest", "_releases", "_standings", "values")
+    __slots__ = ("_by_digest", "_ends", "_minimum", "_releases", "_retail", "_standings", "values")
 
     def __init__(
         self,
@@ -83,10 +84,16 @@ class ReferenceValues:
         self._by_digest = {key: tuple(found) for key, found in by_digest.items()}
         self._releases = {key: tuple(components) for key, components in releases.items()}
         self._standings = {(one.chip, one.os_version): one for one in standings}
-        self._newest: dict[str, ReleaseStanding] = {}
-        for one in sorted(self._standings.values(), key=_age):
-            if one.retail and not one.withdrawn:
-                self._newest[one.chip] = one
+        below = {
+            (each.chip, each.os_version)
+            for each in self.values
+            if each.security_version < self.minimum_security_version(each.chip, each.image_type)
+        }
+        self._retail: dict[str, list[ReleaseStanding]] = {}  # what was published to everybody, the newest first
+        for one in sorted(self._standings.values(), key=_age, reverse=True):
+            if one.retail and not one.withdrawn and (one.chip, one.os_version) not in below:
+                self._retail.setdefault(one.chip, []).append(one)
+        self._ends = sorted({one.expires_at for one in self._standings.values() if one.expires_at is not None})
 
     def lookup(self, chip: str, component_id: UUID, digest: bytes) -> tuple[ReferenceValue, ...]:
         """The reference values of this component with this digest on this chip, one per release; empty if unknown."""
@@ -100,10 +107,19 @@ class ReferenceValues:
         """What is known of a release as a whole; None if nothing."""
         return self._standings.get((chip, os_version))
 
-    def newer(self, chip: str, os_version: str) -> str:
-        """The newest release in force that was published to everybody after this one; empty if there is none."""
-        newest, here = self._newest.get(chip), self._standings.get((chip, os_version))
+    def newer(self, chip: str, os_version: str, now: int) -> str:
+        """The newest release that was published to everybody after this one; empty if there is none.
+
+        One that is in force at ``now``, Unix seconds UTC, and not below a minimum: a device can come to it.
+        """
+        living = (one for one in self._retail.get(chip, ()) if one.expires_at is None or now < one.expires_at)
+        newest, here = next(living, None), self._standings.get((chip, os_version))
         return newest.os_version if newest is not None and here is not None and _age(newest) > _age(here) else ""
+
+    def unchanged(self, now: int) -> range:
+        """The seconds around ``now`` in which no release comes to its end, so that what was judged once holds."""
+        at = bisect_right(self._ends, now)
+        return range(self._ends[at - 1] if at else 0, self._ends[at] if at < len(self._ends) else FOREVER)
 
     def minimum_security_version(self, chip: str, image_type: int) -> int:
         """The lowest accepted security version of this kind of component, 0 where none is set."""

@@ -99,6 +99,18 @@ def test_chips_security_versions_and_ages(host: ServiceHost, clock: Clock) -> No
         assert "demands security version 2" in failing(check_in(device, clock))[POLICY_STEP]
 
 
+def test_a_newest_release_that_is_over_shuts_nobody_out(host: ServiceHost, clock: Clock) -> None:
+    """A catalog that takes the newest release alone, and an operator who lets it end: then the one before is newest."""
+    with host.claimed(b"n" * 32) as device:
+        revise(host, older_releases_until=int(clock.now))
+        newest = host.service.releases.publish("mt3620", "26.12", actor=OPERATOR)
+        assert "older than 26.12" in failing(check_in(device, clock))[POLICY_STEP]
+        host.service.releases.set_expiry(newest.release_id, int(clock.now) + 10, actor=OPERATOR)
+        assert "older than 26.12" in failing(check_in(device, clock))[POLICY_STEP]
+        clock.now += 10
+        assert check_in(device, clock).verdict == "attested"
+
+
 def test_a_withdrawn_release_gets_only_updates_and_says_why(host: ServiceHost, clock: Clock) -> None:
     release = first_release(host)
     with host.claimed(b"a" * 32) as device:

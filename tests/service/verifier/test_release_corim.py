@@ -113,7 +113,7 @@ def test_an_imported_release_is_as_old_as_it_says(host: ServiceHost, clock: Cloc
         data = corim.sign_corim(value, KEY, "Contoso")
         made = corims.take(data, actor=OPERATOR, key_pem=KEY_PEM, chip="mt3620", version=version).release
         assert made.version == version
-        assert reference().newer("mt3620", first.version) == newer
+        assert reference().newer("mt3620", first.version, int(clock.now)) == newer
         systems = host.service.context.records.read(lambda c: systems_of(c, now=int(clock.now)))
         stays = systems.everybody["Retail", "mt3620"].newer
         assert (version in stays) == bool(newer), "a device that runs it may stay with it"

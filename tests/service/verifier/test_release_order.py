@@ -133,8 +133,10 @@ def test_the_order_is_that_of_publication_whatever_the_clock_says(
             drafts.publish(made.release_id, actor="t")
             clock.now += passes_s
             assert host.service.releases.newest(CHIP).version == version
-            assert host.service.releases.reference.newer(CHIP, versions[number - 1] if number else "26.11") == version
-            assert host.service.releases.reference.newer(CHIP, version) == ""
+            assert (
+                host.service.releases.reference.newer(CHIP, versions[number - 1] if number else "26.11", 0) == version
+            )
+            assert host.service.releases.reference.newer(CHIP, version, 0) == ""
         assert offered(device) == versions[-1]
     with pytest.raises(ConflictError, match=r"given 26\.12-a now, which is newer"):
         publish(host, "26.9")

@@ -69,7 +69,9 @@ def brought(monkeypatch: pytest.MonkeyPatch) -> Brought:
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brought: Brought) -> Built:
     """Builds; returns the folder with the image. Skips an architecture whose tools are missing."""
 
-    def make(architecture: str, *, development: bool = False) -> Path:
+    def make(
+        architecture: str, *, development: bool = False, version: str | None = None, keys: Path | None = None
+    ) -> Path:
         if lacking := tools.missing(tools.BUILD, tools.BUILD_FOR[architecture]):
             pytest.skip(f"sudo apt-get install {' '.join(lacking)}")
         monkeypatch.setattr(building, "_root", small_root)
@@ -78,12 +80,14 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brought: Brought) -> 
         monkeypatch.setattr(tools, "lower_priority", lambda: None)
         for name, mebibytes in SMALL.items():
             monkeypatch.setattr(disk, name, mebibytes << 20)
-        place = tmp_path / architecture
+        place = tmp_path / (architecture if version is None else version)
         plan = Plan(
             recipe_folder=recipe_folder(),
             output=place,
             architecture=architecture,
             development=development,
+            version=version,
+            keys=keys,
             places=PLACES,
         )
         assert build(plan) == json.loads((place / "image.json").read_bytes())
@@ -147,6 +151,18 @@ def test_a_build_states_what_its_own_signed_image_and_keys_measure(built: Built,
     assert DEVELOPMENT.encode() not in signed
     ((_, architecture, places),) = brought.asked
     assert (architecture, places) == ("amd64", PLACES)
+
+
+def test_the_next_version_is_signed_with_the_keys_of_the_image_before(built: Built) -> None:
+    first = built("x86_64")
+    later = built("x86_64", version="26.13", keys=first / "keys")
+    assert not (later / "keys").exists()
+    assert json.loads((later / "image.json").read_bytes())["version"] == "26.13"
+    signed = (later / "unified.efi").read_bytes()
+    assert b"VERSION_ID=26.13\n" in signed
+    assert certificate(first, "signing").public_bytes(Encoding.DER) in signed
+    for name in ("PK", "KEK", "db"):
+        assert (later / f"secure-boot/{name}.cer").read_bytes() == (first / f"secure-boot/{name}.cer").read_bytes()
 
 
 def test_a_development_image_is_one_in_all_that_is_built(built: Built, tmp_path: Path, brought: Brought) -> None:

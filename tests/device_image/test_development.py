@@ -16,7 +16,7 @@ from tests.device_image.test_recipe import NEVER
 from armillary import content
 from armillary.boot import profile
 from armillary.device_image.architecture.table import ARCHITECTURES
-from armillary.device_image.keys import secure_boot_keys
+from armillary.device_image.keys import keys_of, secure_boot_keys
 from armillary.device_image.packages import PAYLOADS, write_packages
 from armillary.device_image.recipe import pins_file, read_pins, read_recipe, recipe_folder
 from armillary.device_image.root_tree import os_release
@@ -41,6 +41,7 @@ def test_its_recipe_is_the_release_images_with_tools_that_a_release_never_has() 
 def test_its_version_name_and_keys_say_what_it_is(tmp_path: Path) -> None:
     release, made = read_recipe(recipe_folder()), read_recipe(recipe_folder(), development=True)
     assert made.version == f"{release.version}-development"
+    assert read_recipe(recipe_folder(), development=True, version="26.13").version == "26.13-development"
     assert "DEVELOPMENT" not in os_release(release)
     assert 'NAME="Armillary OS DEVELOPMENT"\n' in os_release(made)
     assert "VARIANT_ID=development\n" in os_release(made)
@@ -57,6 +58,9 @@ def test_no_key_signs_both_kinds(tmp_path: Path, development: bool) -> None:
     assert secure_boot_keys(tmp_path, development=development) == made
     with pytest.raises(InvalidArgumentError, match="got one of the other kind"):
         secure_boot_keys(tmp_path, development=not development)
+    assert keys_of(tmp_path, development=development) == made
+    with pytest.raises(InvalidArgumentError, match="got one of the other kind"):
+        keys_of(tmp_path, development=not development)
     made["platform"].certificate.write_text("no certificate")
     with pytest.raises(InvalidArgumentError, match=r"platform\.pem: expected a certificate"):
         secure_boot_keys(tmp_path, development=development)

@@ -113,3 +113,10 @@ def test_a_slip_in_the_recipe_is_named(tmp_path: Path, text: str, named: str) ->
     (tmp_path / "image.toml").write_text(text, "utf-8")
     with pytest.raises(InvalidArgumentError, match=named):
         read_recipe(tmp_path)
+
+
+def test_a_version_that_is_given_stands_for_the_recipes_own() -> None:
+    assert read_recipe(recipe_folder(), version="26.13-rc1").version == "26.13-rc1"
+    for none in ("", "v26", "26 13", '26"', "26\n", "2" * 33, "٢"):
+        with pytest.raises(InvalidArgumentError, match="--version: expected a digit"):
+            read_recipe(recipe_folder(), version=none)

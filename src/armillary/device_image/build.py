@@ -10,6 +10,8 @@ What comes out, in the output folder::
     reference-values.json   what its boot measures
     image.json      what it is: versions, root hash, digests of all files
     keys/           the test keys that signed it (0600)   secure-boot/  their certificates, for a real firmware
+
+Where keys of another build are named, ``keys/`` is not made.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ from armillary.device_image.architecture.stand_ins import compile_library
 from armillary.device_image.architecture.table import ARCHITECTURES, Architecture
 from armillary.device_image.bill import bill_of_materials
 from armillary.device_image.flashing.key_files import FOLDER as KEY_FILES, write_key_files
-from armillary.device_image.keys import KeyPair, secure_boot_keys
+from armillary.device_image.keys import KeyPair, keys_of, secure_boot_keys
 from armillary.device_image.own_kernel.build import build_kernel
 from armillary.device_image.own_kernel.kernel_module import compile_modules
 from armillary.device_image.package_sources.fetching import Places, fetch
@@ -81,7 +83,8 @@ Progress = Callable[[str], None]
 class Plan:
     """What is to be built, of what, where to; ``pins`` in place of the recipe's own, packages from ``places``.
 
-    ``simulated_radios``: how many Wi-Fi radios the own kernel pretends; Debian's kernel has none.
+    ``simulated_radios``: how many Wi-Fi radios the own kernel pretends; Debian's has none. ``version`` stands for
+    the recipe's own. ``keys`` is the folder of another build's keys; None: the output folder's, made where none are.
     """
 
     recipe_folder: Path
@@ -90,6 +93,8 @@ class Plan:
     own_kernel: bool = False
     development: bool = False
     simulated_radios: int = 0
+    version: str | None = None
+    keys: Path | None = None
     pins: Path | None = None
     places: Places | None = None
     progress: Progress = field(default=lambda _step: None)
@@ -121,13 +126,15 @@ def build(plan: Plan) -> dict[str, Any]:
     recipe = _recipe(plan)
     _marked(plan, recipe)  # refuses simulated radios of a kernel that has none
     refuse_place(plan.output)
+    if plan.keys is not None:
+        keys_of(plan.keys, development=plan.development)  # before anything is fetched
     tools.require(tools.BUILD, tools.BUILD_FOR[plan.architecture])
     tools.lower_priority()
     pins, packages = _packages(plan, recipe)
     plan.output.mkdir(parents=True, exist_ok=True)
     requirements = distributions.locked(plan.project, recipe.python.distributions)
     root = _root(plan, recipe, packages, requirements)
-    keys = secure_boot_keys(plan.output / "keys", development=plan.development)
+    keys = _keys(plan)
     chosen = _kernel(plan, recipe, packages)
     if plan.target.has_uefi:
         signed, unsigned = _for_uefi(plan, recipe, root, packages, chosen, keys)
@@ -162,7 +169,15 @@ def fetch_parts(plan: Plan) -> None:
 
 def _recipe(plan: Plan) -> Recipe:
     """What the image is made of, for its architecture."""
-    return for_architecture(read_recipe(plan.recipe_folder, development=plan.development), plan.architecture)
+    recipe = read_recipe(plan.recipe_folder, development=plan.development, version=plan.version)
+    return for_architecture(recipe, plan.architecture)
+
+
+def _keys(plan: Plan) -> dict[str, KeyPair]:
+    """The keys that sign it: those of another build as they are, else its own, made where there are none."""
+    if plan.keys is not None:
+        return keys_of(plan.keys, development=plan.development)
+    return secure_boot_keys(plan.output / "keys", development=plan.development)
 
 
 def _distributions(plan: Plan, recipe: Recipe, requirements: dict[str, str]) -> Path:
@@ -205,6 +220,7 @@ def _root(plan: Plan, recipe: Recipe, packages: Mapping[str, Path], requirements
     code = [*Path(__file__).parent.glob("*.py"), *Path(start.__file__).parent.glob("*.py")]
     for path in [plan.recipe_folder / "image.toml", *overlay, *sorted(code)]:
         digest.update(path.read_bytes())
+    digest.update(f"{recipe.version}\n".encode())
     stand_ins = _stand_ins(plan, recipe)
     digest.update(b"".join(stand_ins.values()))
     for name, file in sorted(packages.items()):

@@ -44,17 +44,45 @@ def secure_boot_keys(folder: Path, *, development: bool = False) -> dict[str, Ke
         InvalidArgumentError: the folder has keys of the other kind of image, or a certificate that is none.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = {name: KeyPair(folder / f"{name}.key", folder / f"{name}.pem") for name in NAMES}
+    found = _pairs(folder)
     for name, pair in found.items():
         if not (pair.key.exists() and pair.certificate.exists()):
             _make(f"Armillary {_DEVELOPMENT if development else 'TEST'} {name} key (never for products)", pair)
-        elif _is_development(pair.certificate) != development:
-            raise InvalidArgumentError(
-                f"{pair.certificate}: expected a key of a {'development' if development else 'release'} image, "
-                "got one of the other kind",
-                remedy="Build into another folder (--image DIR): firmware that starts one must not start the other.",
-            )
+        else:
+            _refuse_other_kind(pair.certificate, development=development)
     return found
+
+
+def keys_of(folder: Path, *, development: bool = False) -> dict[str, KeyPair]:
+    """The keys of another build, in its folder of keys; none is made.
+
+    Raises:
+        InvalidArgumentError: one is not there, they are of the other kind of image, or a certificate is none.
+    """
+    found = _pairs(folder)
+    for pair in found.values():
+        for file in (pair.key, pair.certificate):
+            if not file.is_file():
+                raise InvalidArgumentError(
+                    f"{folder}: expected the keys of a build, there is no {file.name}",
+                    remedy="Name the folder keys that is beside a built image's disk.img: --keys .image/x86_64/keys.",
+                )
+        _refuse_other_kind(pair.certificate, development=development)
+    return found
+
+
+def _pairs(folder: Path) -> dict[str, KeyPair]:
+    return {name: KeyPair(folder / f"{name}.key", folder / f"{name}.pem") for name in NAMES}
+
+
+def _refuse_other_kind(certificate: Path, *, development: bool) -> None:
+    if _is_development(certificate) != development:
+        raise InvalidArgumentError(
+            f"{certificate}: expected a key of a {'development' if development else 'release'} image, "
+            "got one of the other kind",
+            remedy="Build into another folder (--image DIR), or with other keys (--keys DIR): firmware that starts one "
+            "kind must not start the other.",
+        )
 
 
 def _is_development(certificate: Path) -> bool:

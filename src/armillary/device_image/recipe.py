@@ -18,6 +18,8 @@ RECIPE: Final = "image.toml"
 DEVELOPMENT: Final = "development.toml"
 BUDGET: Final = "budget.toml"
 _Kind = TypeVar("_Kind")
+# As a release's: it begins with a number. os-release(5) has lower case alone in VERSION_ID.
+_VERSION: Final = re.compile(r"[0-9][0-9a-z.-]{0,31}", re.ASCII)
 _PIN: Final = re.compile(r"([a-z0-9][a-z0-9.+-]+) (\S+) ([0-9a-f]{64})")
 
 
@@ -107,12 +109,22 @@ def recipe_folder() -> Path:
     return found
 
 
-def read_recipe(folder: Path, *, development: bool = False) -> Recipe:
-    """The recipe of a folder; InvalidArgumentError if a field is unknown, missing or of another kind.
+def read_recipe(folder: Path, *, development: bool = False, version: str | None = None) -> Recipe:
+    """The recipe of a folder, with another version if one is given.
 
     That of a development image has another version: it is never taken for the release image.
+
+    Raises:
+        InvalidArgumentError: a field is unknown, missing or of another kind, or the version is none.
     """
     recipe = _decoded(folder / RECIPE, Recipe)
+    if version is not None:
+        if _VERSION.fullmatch(version) is None:
+            raise InvalidArgumentError(
+                f"--version: expected a digit, then at most 31 of a-z, 0-9, . and -, got {version!r:.60}",
+                remedy="Write it as 26.13.",
+            )
+        recipe = msgspec.structs.replace(recipe, version=version)
     if recipe.development:
         raise InvalidArgumentError(
             f"{RECIPE}: development is not said here", remedy="Build one: armillary image build --development."

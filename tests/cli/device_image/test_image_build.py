@@ -62,6 +62,12 @@ def test_a_development_image_is_built_where_that_is_said_and_has_a_folder_of_its
     ]
 
 
+def test_a_version_and_the_keys_of_another_build_reach_the_build(plans: list[Plan], tmp_path: Path) -> None:
+    assert run("build", "--version", "26.13", "--keys", tmp_path / "keys")[0] == 0
+    assert run("build")[0] == 0
+    assert [(plan.version, plan.keys) for plan in plans] == [("26.13", tmp_path / "keys"), (None, None)]
+
+
 def test_a_development_image_is_packaged_only_where_that_is_said(tmp_path: Path) -> None:
     for name in PAYLOADS.values():
         (tmp_path / name).write_bytes(name.encode())

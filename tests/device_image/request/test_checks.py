@@ -41,6 +41,11 @@ def touched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (("build", "--image", "DIR/text/image"), "text/image: expected a folder, "),
         (("fetch", "--image", "DIR/text"), "text: expected a folder, "),
         (("build", "--simulated-radios", "2"), "expected 0 to 8 with the own kernel, got 2"),
+        (
+            ("build", "--version", "next"),
+            "--version: expected a digit, then at most 31 of a-z, 0-9, . and -, got 'next'",
+        ),
+        (("build", "--keys", "DIR"), "expected the keys of a build, there is no platform.key"),
         (("build", "--arch", "armhf", "--kernel", "own"), "--kernel own: expected one of"),
         (("pin", "--output-file", "DIR/no/pins"), "no/pins: expected a file in a folder: there is no folder"),
         (("pin", "--output-file", "DIR"), "expected a file in a folder: it is a folder"),

@@ -65,7 +65,15 @@ def build(
         int,
         typer.Option("--simulated-radios", metavar="N", help="Wi-Fi radios that the own kernel pretends, for tests."),
     ] = 0,
+    version: Annotated[
+        str | None,
+        typer.Option("--version", metavar="VERSION", help="Version of the OS: that of image/image.toml if not given."),
+    ] = None,
     image: ImageOption = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option("--keys", metavar="DIR", help="Keys of another build, such as .image/x86_64/keys: none are made."),
+    ] = None,
     pins: PinsOption = None,
     packages: PackagesOption = None,
     snapshot: SnapshotOption = SNAPSHOT,
@@ -75,7 +83,8 @@ def build(
 
     Root file system, signed unified image, disk, the firmware's variables, bill of materials. The
     same inputs give the same bytes. What is missing on this host is said with the line that
-    installs it. Secure boot's keys are test keys, made in the output folder by the first build.
+    installs it. Secure boot's keys are test keys, made in the output folder by the first build;
+    machines update to an image that was signed with the same keys (--keys), and to no other.
     """
     from armillary.device_image.build import Plan, build as build_image  # noqa: PLC0415 - for this verb only
     from armillary.device_image.package_sources.fetching import Places  # noqa: PLC0415
@@ -91,6 +100,8 @@ def build(
         own_kernel=kernel == "own",
         development=development,
         simulated_radios=simulated_radios,
+        version=version,
+        keys=None if keys is None else keys.absolute(),
         pins=pins,
         places=Places(folder=packages, archive=snapshot, told=progress),
         progress=progress,

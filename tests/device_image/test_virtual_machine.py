@@ -18,6 +18,7 @@ from tests.fixtures.waiting import wait_until
 
 from armillary.cli.device_image.handed_board import board_words
 from armillary.device_image import tools, virtual_machine
+from armillary.device_image.machine_folder import checks
 from armillary.device_image.virtual_machine import MachineSettings, VirtualMachine, prepare, running
 from armillary.errors import DataFolderError, DataFolderInUseError, HostError
 
@@ -121,6 +122,7 @@ def test_a_tpm_that_does_not_start_says_why_and_is_kept(made: MachineSettings, m
     state = made.folder / "tpm" / "tpm2-00.permall"
     state.parent.mkdir()
     state.write_bytes(b"a state")
+    checks.note_machine(made.folder, "x86_64")
     said = r"\(swtpm\) does not start: the state is locked"
     with pytest.raises(HostError, match=said) as caught, running(replace(made, tpm=True)):
         pytest.fail("it runs")

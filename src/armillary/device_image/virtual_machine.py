@@ -219,7 +219,7 @@ def check(settings: MachineSettings, *, has_devices: bool = False) -> None:
         )
     checks.check_folder(settings.folder, machine, has_tpm=settings.tpm)
     if not checks.is_made(settings.folder, machine):
-        checks.check_image(settings.image, machine, settings.folder)
+        checks.check_room(checks.check_image(settings.image, machine, settings.folder), settings.folder)
 
 
 def prepare(settings: MachineSettings) -> None:
@@ -236,18 +236,18 @@ def prepare(settings: MachineSettings) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _whole_or_nothing(folder, (TPM, f"{TPM}.new", kept, f"{DISK}.new", checks.NOTE)):
+            checks.note_machine(folder, settings.machine)  # first: a TPM without a note has lost it
             if settings.tpm and not (folder / TPM).exists():
                 _make_tpm(folder / TPM)
             if not checks.is_made(folder, settings.machine):
                 image = checks.check_image(settings.image, settings.machine, folder)
-                checks.check_room(image, folder)
-                checks.note_machine(folder, settings.machine)
                 fresh = folder / f"{DISK}.new"
                 for source, target in ((image / kept, folder / kept), (image / DISK, fresh)):
                     target.unlink(missing_ok=True)
                     target.touch(mode=checks.PRIVATE)
                     tools.run(["cp", "--sparse=always", source, target])
                 fresh.rename(folder / DISK)
+            checks.note_machine(folder, settings.machine)  # that it has a TPM now
     except OSError as error:
         raise not_writable(folder, error) from error
 

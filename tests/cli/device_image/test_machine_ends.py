@@ -76,6 +76,7 @@ def test_an_enrolment_is_looked_at_before_anything_is_made(
     with pytest.raises(InvalidArgumentError) as caught:
         booted(image, monkeypatch, SWITCHED_OFF, "--enrolment", str(file))
     assert (str(file) in caught.value.message) == (what != "no enrolment")
+    assert ("is not there" in caught.value.message) == (what == "none")
     assert caught.value.remedy
     assert not image.with_name("machine").exists()
 

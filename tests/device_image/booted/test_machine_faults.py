@@ -79,6 +79,9 @@ def test_faults_are_said_and_the_machine_is_a_device_again(
 
     kept = settings.folder / "tpm.kept"
     (settings.folder / TPM).rename(kept)
+    other = replace(settings, folder=tmp_path / "other")
+    prepare(other)
+    (other.folder / TPM).rename(settings.folder / TPM)
     said = seen_until(settings, "the device does not start")
     assert "it was cleared, or is another TPM" in said
     shutil.rmtree(settings.folder / TPM)

@@ -24,8 +24,13 @@ def read_enrolment(file: Path) -> bytes:
 def check_enrolment(file: Path) -> None:
     """InvalidArgumentError unless it is an enrolment that QEMU can read again: a file, no pipe."""
     with explained(file, "cannot be read"):
-        is_other = file.exists() and not file.is_file()
-    if is_other:
+        is_there, is_file = file.exists(), file.is_file()
+    if not is_there:
+        raise InvalidArgumentError(
+            f"--enrolment {file}: expected a file, it is not there",
+            remedy="Check the path. docs/guides/device-image.md says how the file is made.",
+        )
+    if not is_file:
         raise InvalidArgumentError(
             f"--enrolment {file}: expected a file, got a folder, a pipe or a device",
             remedy="Write the enrolment into a file, and name that.",

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from armillary.device_image.architecture.hardware import HARDWARE
+from armillary.engines.durable import PARTIAL_SUFFIX, write_file
 from armillary.errors import DataFolderError
 
 DISK, TPM, LOCK = "disk.img", "tpm", "machine.lock"
-# Which machine a folder is of, written when it is made; folders that were put together by hand have none.
+# Which machine a folder is of, and whether it has a TPM; put together by hand it has none until its first start.
 NOTE: Final = "machine.json"
 DESCRIPTION: Final = "image.json"  # of a built image
 STATE: Final = "tpm2-00.permall"  # swtpm's, in the TPM's folder
@@ -53,12 +54,12 @@ def check_folder(folder: Path, machine: str, *, has_tpm: bool) -> None:
             f"{folder}: expected a machine's own folder, got a built image, which stays as it is",
             remedy=f"Name another folder for the machine; the image goes with it as --image {folder}.",
         )
-    if is_made(folder, machine):
-        _check_made(folder, machine)
-    else:
-        _check_free(folder, machine)
     if has_tpm:
         _check_tpm(folder)
+    if is_made(folder, machine):
+        _check_made(folder, machine, has_tpm=has_tpm)
+    else:
+        _check_free(folder, machine)
 
 
 def check_image(image: Path | None, machine: str, folder: Path) -> Path:
@@ -85,7 +86,8 @@ def check_image(image: Path | None, machine: str, folder: Path) -> Path:
 
 def check_room(image: Path, folder: Path) -> None:
     """DataFolderError unless the machine's copy of the image's disk, which is sparse, has room."""
-    needed, free = (image / DISK).stat().st_blocks * 512, shutil.disk_usage(folder).free
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    needed, free = (image / DISK).stat().st_blocks * 512, shutil.disk_usage(there).free
     if needed > free:
         raise DataFolderError(
             f"{folder}: expected {needed:,} free bytes for the machine's disk, got {free:,}",
@@ -94,22 +96,59 @@ def check_room(image: Path, folder: Path) -> None:
 
 
 def note_machine(folder: Path, machine: str) -> None:
-    """Note which machine a folder is of; OSError."""
-    (folder / NOTE).write_text(json.dumps({"machine": machine}) + "\n", "ascii")
+    """Note which machine a folder is of, and whether a TPM is there, unless it is noted; OSError."""
+    wanted: dict[str, object] = {"machine": machine}
+    if (folder / TPM).exists():
+        wanted["tpm"] = True
+    if _note(folder) not in ({**wanted, "tpm": True}, wanted):
+        write_file(folder / NOTE, (json.dumps(wanted) + "\n").encode("ascii"), mode=PRIVATE)
 
 
-def _check_made(folder: Path, machine: str) -> None:
-    noted = _told(folder / NOTE, "machine")
-    if noted not in {None, machine}:
+def _note(folder: Path) -> dict[str, object] | None:
+    """What is noted of a folder; None where nothing is, or nothing that can be read."""
+    try:
+        with (folder / NOTE).open("rb") as file:
+            found = json.loads(file.read(_NOTE_BYTES))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("machine"), str) else None
+
+
+def _check_made(folder: Path, machine: str, *, has_tpm: bool) -> None:
+    note = _check_note(folder, machine)
+    noted = note.get("machine", machine)
+    if noted != machine:
         raise DataFolderError(
             f"{folder}: expected a machine {machine}, got one made as {noted}",
             remedy=f"Boot it as that: --machine {noted}; or name another folder: --data.",
+        )
+    if has_tpm and note.get("tpm") and _size(folder / TPM) is None:
+        raise DataFolderError(
+            f"{folder / TPM}: expected the folder of this machine's TPM, which it had, got none",
+            remedy="Put it back: the device's identity is in it. If it was no device yet, begin a new folder or remove "
+            f"{NOTE}, too: then a new TPM is made.",
         )
     _check_sizes(
         folder,
         machine,
         remedy="Boot it as the machine that it is, or put the file back as it was; or begin a new folder.",
     )
+
+
+def _check_note(folder: Path, machine: str) -> dict[str, object]:
+    """What is noted of a machine that is there; nothing of one that was put together by hand and not started yet."""
+    note = _note(folder)
+    if note is not None:
+        return note
+    is_there = _size(folder / NOTE) is not None
+    if is_there or _size(folder / TPM) is not None:
+        line = json.dumps({"machine": machine})
+        raise DataFolderError(
+            f"{folder / NOTE}: expected which machine this folder is of, as {line}, "
+            + ("got something else" if is_there else "it is not there"),
+            remedy=f"Put the file back, or write a new one with that line, if the machine is {machine}.",
+        )
+    return {}
 
 
 def _check_free(folder: Path, machine: str) -> None:
@@ -121,7 +160,8 @@ def _check_free(folder: Path, machine: str) -> None:
             remedy=f"Put the image's {kept} beside it, boot the machine that it is, or name another folder: --data.",
         )
     try:
-        others = sorted(path.name for path in folder.iterdir() if path.name not in _BEGUN | {kept})
+        names = (path.name for path in folder.iterdir() if not path.name.endswith(PARTIAL_SUFFIX))
+        others = sorted(name for name in names if name not in _BEGUN | {kept})
     except (FileNotFoundError, NotADirectoryError):  # what is no folder is said when it is made
         return
     except OSError as error:

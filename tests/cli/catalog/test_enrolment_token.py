@@ -33,8 +33,17 @@ def test_from_a_token_to_a_claimed_device(armillary: Command, catalog: str, tmp_
     second = armillary(*create[:3], str(tmp_path / "second"), *create[4:], "--token", token["secret"])
     assert second.code == 1
     assert "used 1 of 1 times" in second.err
+    assert not (tmp_path / "second").exists()
     listed = armillary("enrolment-token", "list", "-c", catalog, "--json").json
     assert [(one["token_id"], one["used"]) for one in listed] == [(token["token_id"], 1)]
+
+
+def test_what_a_device_that_was_not_answered_leaves_is_said(bare: Command, tmp_path: Path) -> None:
+    address = "https://127.0.0.1:1"  # nobody listens there
+    folder = tmp_path / "device"
+    done = bare("device", "create", "--data", str(folder), "--sandbox", "process", "--service", address, "--token", "x")
+    assert (done.code, f"{folder} keeps what was begun: the same command goes on" in done.err) == (1, True), done.err
+    assert (folder / "creation.json").exists()
 
 
 def test_a_token_for_people_and_its_end(armillary: Command, catalog: str) -> None:

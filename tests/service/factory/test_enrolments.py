@@ -144,9 +144,11 @@ def test_expired_revoked_and_unknown_tokens_open_nothing(host: ServiceHost, cloc
     stale = host.service.enrolments.authenticate(revoked.secret)
     host.service.enrolments.revoke("Contoso", revoked.token.token_id, actor="op")
     clock.now += 60
-    for secret in (expiring.secret, revoked.secret, "arme_x", ""):
-        with pytest.raises(UnauthenticatedError, match="not valid"):
+    refused = {expiring.secret: r"expired at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$"}
+    for secret in (expiring.secret, revoked.secret, f"{expiring.secret}x", "arme_x", ""):
+        with pytest.raises(UnauthenticatedError, match=refused.get(secret, "not valid")) as error:
             host.service.enrolments.authenticate(secret)
+        assert "armillary enrolment-token create" in error.value.remedy
     with pytest.raises(UnauthenticatedError):  # revoked between the guard and the transaction
         enrol(host, stale, b"3" * 32)
     assert device_count(host) == 0

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +21,7 @@ from armillary.cli.terminal.remote import CaOption, RemoteService, ServiceOption
 from armillary.device.boot.provision import Factory, provision
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.sandbox.selection import open_sandbox
+from armillary.errors import ArmillaryError
 from armillary.identity.manufacturing import state_named
 
 app = devices_here()
@@ -76,9 +79,10 @@ def create(
         raise typer.BadParameter("--ca and --root-sha256 both name the service's root certificate: leave one out")
     if root_of_trust == "tpm2" and manufacturing_state != "DeviceComplete":
         raise typer.BadParameter("a device with a TPM is made DeviceComplete: leave --manufacturing-state out")
-    with _reach(service, token, ca, root_sha256) as remote:
+    folder = DeviceFolder(data)
+    with _reach(service, token, ca, root_sha256) as remote, _saying_what_stays(folder):
         configuration = provision(
-            DeviceFolder(data),
+            folder,
             chip=chip,
             root_of_trust=root_of_trust,
             sandbox=sandbox,
@@ -106,6 +110,16 @@ def _reach(service: str | None, token: str | None, ca: Path | None, root_sha256:
         return connect(service, token, ca)
     others = {name: value for name, value in os.environ.items() if name != CA_VARIABLE}
     return RemoteService(pinned(resolve(service, token, None, others), root_sha256))
+
+
+@contextlib.contextmanager
+def _saying_what_stays(folder: DeviceFolder) -> Iterator[None]:
+    try:
+        yield
+    except ArmillaryError:
+        if folder.begun_with() is not None:
+            note(f"{folder.root} keeps what was begun: the same command goes on with it")
+        raise
 
 
 def _be_device(data: Path, *, as_json: bool) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
@@ -28,7 +27,7 @@ from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.selection import create_root_of_trust, open_root_of_trust
-from armillary.errors import ArmillaryError, RootOfTrustError, ServiceUnreachableError
+from armillary.errors import ArmillaryError, DeviceFault, OperatorError, RootOfTrustError, ServiceUnreachableError
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.update.install.component import SLOTS, os_region
 
@@ -105,24 +104,19 @@ def provision(
         DataFolderError: the folder is not empty or not writable, a creation with other options began there, or the OS
             on the disk is not the factory's.
         ServiceUnreachableError: the factory's answer is not of the protocol.
+        OperatorError, DeviceFault: the factory refuses; nothing of the creation stays, unless an earlier try began it.
     """
-    folder.create()
-    with _written(folder), folder.hold():
+    with folder.made_for_good(), _written(folder), folder.hold():
         options = {"chip": chip, "root_of_trust": root_of_trust, "sandbox": sandbox, "tpm": tpm, "state": state.value}
         if begins_anew:
             _forget_other_creation(folder, options)
-        root = _root_of_trust(folder, root_of_trust, tpm, is_continued=folder.begin_creation(options))
-        if tpm_factory is not None and _has_tpm(root):
-            try:
+        is_continued = folder.begin_creation(options)
+        root = _root_of_trust(folder, root_of_trust, tpm, is_continued=is_continued)
+        with _forgotten_if_refused(folder, root, is_continued=is_continued):
+            if tpm_factory is not None and _has_tpm(root):
                 reply = parse_reply(_prove_tpm(root, chip, tpm_factory))
-            except ServiceUnreachableError:
-                raise  # the service may have made the device and its answer was lost: these keys are asked about again
-            except ArmillaryError:
-                root.give_up()
-                shutil.rmtree(folder.root_of_trust)
-                raise
-        else:
-            reply = parse_reply(factory(root.certificate_request().decode("ascii"), chip))
+            else:
+                reply = parse_reply(factory(root.certificate_request().decode("ascii"), chip))
         if reply.device_id != root.device_id:
             raise ServiceUnreachableError(
                 f"the factory answered for device {reply.device_id[:8]}, expected {root.device_id[:8]}",
@@ -153,6 +147,26 @@ def provision(
         store_configuration(flash, configuration)
         folder.finish_creation()
     return configuration
+
+
+@contextlib.contextmanager
+def _forgotten_if_refused(folder: DeviceFolder, root: RootOfTrust, *, is_continued: bool) -> Iterator[None]:
+    """Leave nothing of a creation that the service refuses.
+
+    Whatever is no clear refusal stays, for the service may have made the device and its answer was lost: these keys are
+    asked about again. So do keys in a file that an earlier try asked about.
+    """
+    try:
+        yield
+    except ServiceUnreachableError:
+        raise
+    except ArmillaryError as error:
+        if _has_tpm(root):
+            root.give_up()
+        elif is_continued or not isinstance(error, OperatorError | DeviceFault):
+            raise
+        folder.forget_creation()
+        raise
 
 
 def _forget_other_creation(folder: DeviceFolder, options: Mapping[str, object]) -> None:

@@ -95,6 +95,21 @@ class DeviceFolder:
                 f"{self.root}: {error.strerror or error}", remedy="Choose a folder you may write to."
             ) from error
 
+    @contextlib.contextmanager
+    def made_for_good(self) -> Iterator[None]:
+        """As :meth:`create`; where what is done in it fails and leaves nothing, the folder is as it was before."""
+        was_there, was_held = self.root.exists(), self.lock.exists()
+        self.create()
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(OSError):  # it has what a creation that can be gone on with has left
+                if not was_held and [*self.root.iterdir()] == [self.lock]:
+                    self.lock.unlink()
+                if not was_there:
+                    self.root.rmdir()
+            raise
+
     def is_finished(self) -> bool:
         """Whether the folder holds a device whose creation came to its end."""
         return (self.root / "layout.json").exists()

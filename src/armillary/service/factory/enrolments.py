@@ -22,6 +22,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 from uuid import UUID, uuid4
@@ -165,7 +166,8 @@ class Enrolments:
     def authenticate(self, secret: str) -> EnrolmentToken:
         """The token a secret belongs to; it may be used up, and then it only answers its own devices again.
 
-        UnauthenticatedError if it is unknown, revoked or expired; the message does not say which.
+        UnauthenticatedError if it is unknown or revoked, without saying which, or has expired: whoever knows the secret
+        of one is told when.
         """
         digest = _hash(secret)
         token = self._context.records.read(lambda c: enrolment_rows.by_hash(c, digest))
@@ -270,10 +272,12 @@ class _TokenAdmission:
 
 
 def _valid(token: EnrolmentToken | None, now: int) -> EnrolmentToken:
-    if token is None or token.revoked_at is not None or now >= token.expires_at:
-        raise UnauthenticatedError(
-            "the enrolment token is not valid", remedy="Ask for a new one: armillary enrolment-token create."
-        )
+    remedy = "Ask for a new one: armillary enrolment-token create."
+    if token is None or token.revoked_at is not None:
+        raise UnauthenticatedError("the enrolment token is not valid", remedy=remedy)
+    if now >= token.expires_at:
+        at = datetime.fromtimestamp(token.expires_at, UTC)
+        raise UnauthenticatedError(f"the enrolment token expired at {at:%Y-%m-%d %H:%M:%S} UTC", remedy=remedy)
     return token
 
 

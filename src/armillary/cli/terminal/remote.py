@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
+import re
 import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -14,9 +16,10 @@ from typing import Annotated, Any, Self
 from urllib.parse import quote
 
 import typer
+from typer.models import OptionInfo
 
 from armillary.cli.terminal.connection import CA_VARIABLE, SERVICE_VARIABLE, TOKEN_VARIABLE, Connection, resolve
-from armillary.cli.terminal.device_reference import resolve_devices
+from armillary.cli.terminal.device_reference import REFERENCE, resolve_devices
 from armillary.cli.terminal.exchange import Exchange, with_query
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.management import ManagementApi
@@ -24,6 +27,7 @@ from armillary.cli.terminal.output import Shown, note
 from armillary.cli.terminal.short_ids import resolve_references
 from armillary.cli.terminal.together import declared, parameters_of
 from armillary.errors import InvalidArgumentError
+from armillary.wire.text.duration import duration_text
 
 ServiceOption = Annotated[
     str | None, typer.Option("--service", metavar="URL", help=f"Address of the service. [env: {SERVICE_VARIABLE}]")
@@ -36,9 +40,28 @@ CaOption = Annotated[
     typer.Option("--ca", metavar="FILE", help=f"PEM file with the service's root certificate. [env: {CA_VARIABLE}]"),
 ]
 
+# Of verbs about a device that take no catalog otherwise.
+_OfCatalogOption = Annotated[
+    str | None, typer.Option("--catalog", "-c", metavar="NAME", help="Look for the device in this catalog alone.")
+]
+
 CATALOG_VARIABLE = "ARMILLARY_CATALOG"
 # Marks a catalog option that the context does not fill: the command decides when it does (meant_catalog).
 AS_GIVEN = "as given"
+
+# Fields of a request's body -> options that set them, where these are not called as the field is.
+OPTIONS_OF: Mapping[str, tuple[str, ...]] = {
+    "check_interval_s": ("--check-every",),
+    "ends_after_s": ("--for",),
+    "every_s": ("--repeat",),
+    "expires_after_s": ("--expires",),
+    "lifetime_s": ("--expires", "--for"),
+    "max_age_s": ("--age",),
+    "max_deferral_s": ("--defer",),
+    "timeout_s": ("--within",),
+}
+_BODY_REFUSED = "request.invalid"  # api/http/problems.py
+_SECONDS = re.compile(r"\b(at least|at most|less than|more than|got) ([0-9]{1,15})(?![0-9.])")
 
 Verb = Callable[..., Shown | None]
 # What every verb takes that calls the service.
@@ -146,6 +169,7 @@ def connect(service: str | None, token: str | None, ca: Path | None) -> RemoteSe
 def remote_command(app: typer.Typer, name: str, *, negative_values: bool = False) -> Callable[[Verb], Verb]:
     """Declare a verb whose first parameter is a :class:`RemoteService`; adds --service, --token and --ca.
 
+    A verb that takes a device and no catalog gets --catalog, too: it narrows down which device is meant.
     What the verb returns is shown, with --json for programs; a verb that shows more than one thing, or does something
     in between, prints for itself. With ``negative_values`` an argument may be -5: what begins so and is no option of
     the verb is handed to it.
@@ -156,7 +180,11 @@ def remote_command(app: typer.Typer, name: str, *, negative_values: bool = False
         parameters = parameters_of(function, passed_over=1)
         options = dict(parameters.options)
         kinds = {key: kind for key, (kind, _) in options.items()}
+        flags = flags_of(kinds)
         returns = hints["return"] is Shown
+        is_narrowed = "catalog" not in options and any(REFERENCE in typing.get_args(hint) for hint in hints.values())
+        if is_narrowed:
+            options["catalog"] = (_OfCatalogOption, None)
         if returns:
             options["as_json"] = (JsonOption, False)
         options |= {key: (kind, None) for key, kind in _CONNECTION.items()}
@@ -165,9 +193,11 @@ def remote_command(app: typer.Typer, name: str, *, negative_values: bool = False
         def call(**values: Any) -> None:
             parts = {key: values.pop(key) for key in _CONNECTION}
             as_json = values.pop("as_json") if returns else False
-            with connect(**parts) as remote:
-                meant = _in_context(remote, kinds, values)
-                whole = resolve_references(remote, kinds, resolve_devices(remote, hints, meant))
+            with connect(**parts) as remote, naming_options(flags):
+                found = resolve_devices(remote, hints, _in_context(remote, kinds, values))
+                if is_narrowed:
+                    found.pop("catalog")
+                whole = resolve_references(remote, kinds, found)
                 given = parameters.resolved(remote, whole)
                 shown = function(remote, **given)
                 if shown is not None:
@@ -179,9 +209,46 @@ def remote_command(app: typer.Typer, name: str, *, negative_values: bool = False
     return register
 
 
+def flags_of(kinds: Mapping[str, Any]) -> frozenset[str]:
+    """All names of the options of a verb: ``--expires``, ``-d``."""
+    marks = (mark for kind in kinds.values() for mark in typing.get_args(kind) if isinstance(mark, OptionInfo))
+    # Typer keeps the first name where its older form has the default.
+    flags = (flag for mark in marks for flag in (mark.default, *(mark.param_decls or ())))
+    return frozenset(flag for flag in flags if isinstance(flag, str))
+
+
+@contextlib.contextmanager
+def naming_options(flags: frozenset[str]) -> Iterator[None]:
+    """Has an error that the service says of a field of the body say it of the option that sets the field."""
+    try:
+        yield
+    except InvalidArgumentError as error:
+        field, colon, reason = error.message.partition(": ")
+        option = _option_of(field, flags)
+        if error.code != _BODY_REFUSED or not colon or option is None:
+            raise
+        said = _SECONDS.sub(_as_typed, reason) if field.endswith("_s") else reason
+        raise InvalidArgumentError(
+            f"{option}: {said}", code=error.code, remedy=f"Give {option} another value; --help says what it takes."
+        ) from error
+
+
+def _option_of(field: str, flags: frozenset[str]) -> str | None:
+    """The option of a verb that sets a field such as ``repeat.every_s``; None where none does, or nobody can tell."""
+    name = field.rpartition(".")[2]
+    meant = OPTIONS_OF.get(name, (f"--{name.removesuffix('_s').replace('_', '-')}",))
+    found = [each for each in meant if each in flags]
+    return found[0] if len(found) == 1 else None
+
+
+def _as_typed(found: re.Match[str]) -> str:
+    """Seconds in a sentence as a length of time that an option takes: ``30d``."""
+    return f"{found[1]} {duration_text(int(found[2])).replace(' ', '')}"
+
+
 def _in_context(remote: RemoteService, kinds: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
     """Options with the catalog that is meant, where a command takes one that is not :data:`AS_GIVEN`."""
-    if "catalog" not in values or AS_GIVEN in typing.get_args(kinds["catalog"]):
+    if "catalog" not in kinds or AS_GIVEN in typing.get_args(kinds["catalog"]):
         return values
     return {**values, "catalog": meant_catalog(remote, values["catalog"])}
 

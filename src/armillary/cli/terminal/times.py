@@ -20,8 +20,10 @@ ExpiresOption = Annotated[
 def seconds_of(text: str, option: str = "--expires") -> int:
     """Seconds of a duration such as ``90s`` or ``7d``. Raises typer.BadParameter if it is none."""
     found = duration_of(text)
-    if not found:
+    if found is None:
         raise typer.BadParameter(f"{option}: expected a time such as 90s, 15m, 1h or 7d, got {text!r:.40}")
+    if found == 0:
+        raise typer.BadParameter(f"{option}: expected a time of more than 0, got {text!r:.40}")
     return found
 
 

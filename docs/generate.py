@@ -26,7 +26,7 @@ from armillary.cli.main import COMMANDS, command_of, overview
 from armillary.content import guardian_content
 from armillary.content.equipment import load as load_profile
 from armillary.guard.interface import dtdl_interface
-from armillary.wire.device.update_reason import REASONS
+from armillary.wire.device.update_reason import NEXT_CHECK_INS, REASONS
 from armillary.wire.equipment import faults
 from armillary.wire.equipment.profile_schema import profile_schema
 from armillary.wire.sign_in import faults as sign_in_faults
@@ -134,6 +134,10 @@ def reasons_page() -> str:
     )
     lines += ["| code | found by | meaning | what to do |", "|---|---|---|---|"]
     lines += [f"| `{each.code}` | {each.found_by} | {each.meaning} | {each.remedy} |" for each in REASONS]
+    lines += ["", "## When it checks in next", ""]
+    lines.append("`check_in_after` is one of these; `check_in_by` is when it checks in at the latest, if it is on.\n")
+    lines += ["| code | meaning |", "|---|---|"]
+    lines += [f"| `{each.code}` | {each.meaning} |" for each in NEXT_CHECK_INS]
     return "\n".join(lines) + "\n"
 
 

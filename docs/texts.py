@@ -29,7 +29,7 @@ from armillary.console.language.script_texts import said_in
 from armillary.service.assessment import properties
 from armillary.service.assessment.properties import PROPERTIES
 from armillary.wire.device.finding import KINDS
-from armillary.wire.device.update_reason import REASONS
+from armillary.wire.device.update_reason import NEXT_CHECK_INS, REASONS
 
 CONSOLE = Path(__file__).resolve().parent.parent / "src" / "armillary" / "console"
 TEXTS = CONSOLE / "texts"
@@ -103,6 +103,7 @@ def of_the_api() -> Iterator[str]:
     """Sentences of the API that never change, which the console says by ``known``."""
     for reason in REASONS:
         yield from (reason.meaning, reason.remedy)
+    yield from (after.meaning for after in NEXT_CHECK_INS)
     for _, name, prevents in STEPS:
         yield from (name, prevents)
     for _, words in DEPLOYMENT_WORDS.values():

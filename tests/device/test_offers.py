@@ -20,7 +20,7 @@ from tests.device.repository.directed_device import (
 from tests.fixtures.static_server import StaticServer, gone
 from tests.wire.checkin_samples import REPLY
 
-from armillary.device.offers import Offers, RefusedOffer, TakenOffer
+from armillary.device.offers import Offers, RefusedOffer, TakenOffer, offered_by
 from armillary.wire.device.checkin import OfferedImage
 
 PLAIN = replace(REPLY, offer=OFFER, directive=None)
@@ -98,3 +98,10 @@ def test_a_repository_that_does_not_answer_is_asked_again_soon():
     assert isinstance(refused, RefusedOffer)
     assert refused.again
     assert written == [("offer-refused", "repository.transfer")]
+
+
+def test_the_log_says_of_a_reply_with_a_directive_that_one_came():
+    assert offered_by(directed(directive())) == "directive", (
+        "not nothing: the next line may be that an update is offered"
+    )
+    assert (offered_by(NOTHING), offered_by(PLAIN)) == ("nothing", str(OFFER.offer_id))

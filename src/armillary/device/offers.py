@@ -73,3 +73,10 @@ class Offers:
             self._journal.write("offer-refused", code=error.code, reason=error.message)
             return RefusedOffer(error, again=isinstance(error, TransferError))
         return TakenOffer(reply.offer, self._plain_fetch)
+
+
+def offered_by(reply: CheckinReply) -> str:
+    """What a reply offers, for the log: an offer's id, ``directive`` (it says what once verified), or ``nothing``."""
+    if reply.directive is not None:
+        return "directive"
+    return "nothing" if reply.offer is None else str(reply.offer.offer_id)

@@ -25,7 +25,7 @@ from armillary.device.checkin.fetch import ArtifactFetch
 from armillary.device.checkin.proxy_trial import ProxyTrial
 from armillary.device.checkin.schedule import CheckInSchedule
 from armillary.device.installation import Begun, Installation
-from armillary.device.offers import Offers, RefusedOffer, TakenOffer
+from armillary.device.offers import Offers, RefusedOffer, TakenOffer, offered_by
 from armillary.device.peripherals.ownership import PeripheralMap
 from armillary.device.settings import DeviceSettings
 from armillary.device.state.journal import Journal
@@ -437,7 +437,7 @@ class RunningDevice:
             purpose=reply.purpose,
             next_check_in_s=reply.next_check_in_s,
             failed_steps=[f"({step.number}) {step.name}" for step in reply.steps if step.result == "fail"],
-            offer_id=None if reply.offer is None else reply.offer.offer_id,
+            offered=offered_by(reply),
         )
 
     def _check_in_failed(self, error: ArmillaryError, retry_s: float) -> None:

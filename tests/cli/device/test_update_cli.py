@@ -11,6 +11,7 @@ from tests.api.running_service import RunningService
 from tests.cli.conftest import Command
 
 from armillary.cli.device import device
+from armillary.cli.device.device_update import _row
 
 
 @pytest.fixture
@@ -57,6 +58,22 @@ def test_where_a_device_stands_is_said_in_words(
     assert group[1] == catalog
     whole = armillary("device-group", "check-now", *group, "--json")
     assert whole.json == {"asked": 1}
+
+
+def test_how_far_a_device_is_and_when_it_checks_in_are_said_in_words() -> None:
+    standing = {
+        "code": "fetching", "meaning": "The device fetches what it was offered.", "remedy": "Nothing.", "detail": "",
+        "until": None, "os_version": "26.12", "wanted_os_version": "26.13", "deployment_id": None, "lacking": [],
+        "rollout_id": None, "last_check_in_at": 1_764_444_062, "check_in_by": 1_764_523_262, "schedule": None,
+        "check_in_after": "installation", "check_in_meaning": "When it has installed it.",
+        "fetch": {"begun_at": 1_764_444_063, "parts": 2, "sent": [{"name": "kernel", "sent_at": 1_764_444_081}]},
+    }  # fmt: skip
+    row = _row(standing)
+    assert row["fetched"] == "1 of 2 since 2025-11-29T19:21:03Z: kernel at 2025-11-29T19:21:21Z"
+    assert (row["next_check_in"], row["at_the_latest"]) == ("When it has installed it.", "2025-11-30T17:21:02Z")
+    assert "next_check_in_by" not in row, "it comes long before"
+    usual = _row({**standing, "check_in_after": "interval", "fetch": None})
+    assert (usual["next_check_in_by"], usual.keys() & {"fetched", "next_check_in"}) == ("2025-11-30T17:21:02Z", set())
 
 
 def test_a_check_in_that_makes_the_device_start_again_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,9 @@ STANDING = {
     "abilities": ["os"],
     "last_check_in_at": 999_000,
     "check_in_by": 1_003_600,
+    "check_in_after": "interval",
+    "check_in_meaning": "At the interval of its group.",
+    "fetch": None,
     "group": ["Contoso", "Coffee", "Production"],
     "schedule": {
         "check_interval_s": None,
@@ -59,6 +62,23 @@ def test_every_reason_has_a_page(code: str) -> None:
     assert states[0] is not None
     assert (states[0].word == "up to date") == (code == "up-to-date")
     assert code not in [cell.text for _, cell in made.facts], "a word says it; the code stands below it for scripts"
+
+
+def test_the_page_says_how_far_a_device_is_that_installs_and_when_it_checks_in() -> None:
+    fetch = {"begun_at": 999_001, "parts": 2, "sent": [{"name": "kernel", "sent_at": 999_019}]}
+    after = "When it has installed what it was offered, or could not; for an operating system after its restart."
+    standing = {**STANDING, "code": "fetching", "check_in_after": "installation", "check_in_meaning": after}
+    made = update_sheet({**standing, "fetch": fetch}, 1_000_000, may_ask=True)
+    facts = dict(made.facts)
+    assert (facts["Fetched"].text, facts["Fetched"].reason) == ("1 of 2 parts", "kernel")
+    assert (facts["Next check-in"].text, facts["Next check-in"].reason) == (after, "within 60 min at the latest")
+    assert facts["State"].state is not None
+    assert facts["State"].state.word == "updating"
+    steps = next(section for section in made.sections if section.title == "How far it is")
+    assert [row[0].text for row in steps.rows] == ["offered", "begun to fetch", "kernel fetched"]
+    usual = update_sheet(STANDING, 1_000_000, may_ask=True)
+    assert dict(usual.facts)["Next check-in"].text == "within 60 min"
+    assert "How far it is" not in [section.title for section in usual.sections]
 
 
 def test_a_person_has_a_device_check_in(hub_scene: HubScene) -> None:

@@ -15,7 +15,7 @@ from armillary.device_image.power.phases import Cut, Phase
 from armillary.device_image.virtual_machine import MachineSettings
 
 SLOT = "armillary: slot {}, verified root from /dev/vda2"
-ATTESTED = "armillary: 2026-11-29 08:27:22  check-in  verdict=attested  purpose=client  offer_id=None"
+ATTESTED = "armillary: 2026-11-29 08:27:22  check-in  verdict=attested  purpose=client  offered=nothing"
 REFUSED = ATTESTED.replace("attested", "refused")
 OFFERED = "armillary: 2026-11-29 08:26:10  update-offered  offer_id=288a"
 REVERTED = "armillary: 2026-11-29 08:26:10  update-reverted  reason=it did not come up"

@@ -16,7 +16,7 @@ UPDATE = (
     ('BdsDxe: loading Boot0001 "Armillary slot a"', Phase.FIRMWARE),
     ("armillary: slot a, verified root from /dev/vda2", Phase.START),
     ("armillary: 2026-11-29 08:27:11  booted  boot_count=4  log_head=1d52", Phase.TRIAL),
-    ("armillary: 2026-11-29 08:27:22  check-in  verdict=attested  purpose=client  offer_id=None", Phase.TRIAL),
+    ("armillary: 2026-11-29 08:27:22  check-in  verdict=attested  purpose=client  offered=nothing", Phase.TRIAL),
     ("armillary: 2026-11-29 08:27:22  update-confirmed  images=[]", Phase.CONFIRM),
 )
 
@@ -53,7 +53,9 @@ def test_the_same_seed_plans_the_same_cuts() -> None:
 
 
 def test_what_a_check_in_said() -> None:
-    line = "armillary: 2026-11-29 08:27:22  check-in  verdict=attested  purpose=client  failed_steps=[]  offer_id="
-    assert checked_in(line + "None") == CheckedIn("attested", has_offer=False)
-    assert checked_in(line + "288ab629") == CheckedIn("attested", has_offer=True)
+    line = "armillary: 2026-11-29 08:27:22  check-in  verdict=attested  purpose=client  failed_steps=[]  "
+    for nothing in ("offered=nothing", "offered=directive", "offer_id=None"):
+        assert checked_in(line + nothing) == CheckedIn("attested", has_offer=False)
+    for offer in ("offered=288ab629", "offer_id=288ab629"):
+        assert checked_in(line + offer) == CheckedIn("attested", has_offer=True)
     assert checked_in("armillary: 2026-11-29 08:27:22  check-in-failed  code=x") is None

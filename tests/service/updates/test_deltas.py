@@ -119,6 +119,13 @@ def test_a_device_gets_the_delta_from_what_it_has_to_what_it_is_offered(scene: S
     assert len(made) == 1, "asked three times, made once"
 
 
+def test_a_delta_is_the_part_that_it_makes_in_what_is_said_of_the_update(scene: Scene) -> None:
+    standings = scene.service.updates.standings
+    assert standings.of(scene.device.device_id).code == "offered"
+    assert ask(scene.device, scene.old.sha256, scene.new.sha256).status == 200
+    wait_until(lambda: standings.of(scene.device.device_id).code == "fetched", "the delta counts")
+
+
 def test_what_a_device_does_not_have_is_no_place_to_start_from(scene: Scene, made: list[Pair]) -> None:
     """What two artifacts share would tell a device about one that it has no business with."""
     theirs, unreported = scene.upload(CONTENT[::-1], "Fabrikam"), scene.upload(CONTENT + b"x")

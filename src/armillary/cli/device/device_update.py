@@ -9,6 +9,7 @@ from armillary.cli.terminal.device_reference import DeviceOption
 from armillary.cli.terminal.output import Shown, noun, record
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.wire.device.update_reason import INTERVAL
 
 verbs = noun()
 
@@ -42,8 +43,21 @@ def _row(standing: dict[str, Any]) -> dict[str, Any]:
     row["lacking"] = ", ".join(standing["lacking"]) or None
     row["rollout"] = standing["rollout_id"]
     row["last_check_in"] = shown["last_check_in_at"]
-    row["next_check_in_by"] = shown["check_in_by_at"]
+    if standing["fetch"] is not None:
+        row["fetched"] = _fetched(standing["fetch"])
+    if standing["check_in_after"] == INTERVAL:
+        row["next_check_in_by"] = shown["check_in_by_at"]
+    else:
+        row["next_check_in"] = standing["check_in_meaning"]
+        row["at_the_latest"] = shown["check_in_by_at"]
     if standing["schedule"] is not None:
         windows = "; ".join(standing["schedule"]["windows"])
         row["windows"] = f"{windows} ({standing['schedule']['zone']})" if windows else "at any time"
     return {name: value for name, value in row.items() if value is not None}
+
+
+def _fetched(fetch: dict[str, Any]) -> str:
+    """How far the device is with fetching, such as ``1 of 2 since 2026-11-29T19:21:03Z: kernel at 2026-...``."""
+    begun = readable({"begun_at": fetch["begun_at"]})["begun_at"]
+    sent = ", ".join(f"{part['name']} at {readable(part)['sent_at']}" for part in fetch["sent"])
+    return f"{len(fetch['sent'])} of {fetch['parts']} since {begun}" + (f": {sent}" if sent else "")

@@ -7,7 +7,7 @@ when it may update.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -15,8 +15,9 @@ from armillary.console.device.pages_device_data import place
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.words import moment, short_id, span
-from armillary.console.language.say import known, say, shaped
+from armillary.console.language.say import Text, known, say, shaped
 from armillary.console.operations.pages_group import place as group_place, schedule_rows
+from armillary.wire.device.update_reason import INTERVAL
 
 # What a reason says of the device: good, waiting by itself, or in need of somebody. The others need nobody.
 _KINDS: Final[Mapping[str, State]] = MappingProxyType(
@@ -33,6 +34,7 @@ _KINDS: Final[Mapping[str, State]] = MappingProxyType(
             ("update-only", "no-release", "wrong-chip", "os-by-hand", "no-room", "does-not-fit", "repository"),
             State(ATTENTION, say("look at it")),
         ),
+        **dict.fromkeys(("fetching", "fetched", "trial"), State(ATTENTION, say("updating"))),
     }
 )
 _WAITS: Final = State(ATTENTION, say("waits"))
@@ -57,6 +59,7 @@ def update_sheet(standing: Mapping[str, Any], now: int, *, may_ask: bool) -> She
         buttons=buttons,
         facts=_facts(standing, now),
         sections=(
+            *_steps(standing, now),
             Section(
                 title=say("What it has and should have"),
                 columns=(say("Part"), say("Has"), say("Should have")),
@@ -87,13 +90,48 @@ def _facts(standing: Mapping[str, Any], now: int) -> tuple[tuple[str, Cell], ...
         (say("Device group"), _group(standing["group"])),
         (say("Last check-in"), Cell(at=moment(standing["last_check_in_at"], now), text=say("never"))),
     ]
-    if standing["check_in_by"] is not None and standing["check_in_by"] > now:
-        found.append((say("Next check-in"), text(say("within {time}", time=span(standing["check_in_by"] - now)))))
+    found.extend(_next_check_in(standing, now))
+    if standing["fetch"] is not None:
+        found.append((say("Fetched"), _fetched(standing["fetch"])))
     if standing["until"] is not None and standing["until"] > now:
         found.append((say("Stays so"), text(say("for at most {time}", time=span(standing["until"] - now)))))
     if standing["rollout_id"] is not None:
         found.append((say("Roll-out"), text(say("the one that decides"), href=f"/updates/{standing['rollout_id']}")))
     return tuple(found)
+
+
+def _next_check_in(standing: Mapping[str, Any], now: int) -> Iterator[tuple[Text, Cell]]:
+    """What the device checks in after, and when at the latest."""
+    by, is_usual = standing["check_in_by"], standing["check_in_after"] == INTERVAL
+    left = None if by is None or by <= now else span(by - now)
+    if not is_usual:
+        latest = "" if left is None else say("within {time} at the latest", time=left)
+        yield say("Next check-in"), text(known(standing["check_in_meaning"]), reason=latest)
+    elif left is not None:
+        yield say("Next check-in"), text(say("within {time}", time=left))
+
+
+def _fetched(fetch: Mapping[str, Any]) -> Cell:
+    names = ", ".join(part["name"] for part in fetch["sent"])
+    return text(say("{done} of {all} parts", done=len(fetch["sent"]), all=fetch["parts"]), reason=names)
+
+
+def _steps(standing: Mapping[str, Any], now: int) -> tuple[Section, ...]:
+    """What the service has seen of an offer's way to the device, the earliest first."""
+    fetch = standing["fetch"]
+    if fetch is None:
+        return ()
+    steps = [(say("offered"), standing["last_check_in_at"]), (say("begun to fetch"), fetch["begun_at"])]
+    steps += [(say("{name} fetched", name=part["name"]), part["sent_at"]) for part in fetch["sent"]]
+    return (
+        Section(
+            title=say("How far it is"),
+            columns=(say("Step"), say("When")),
+            rows=[(text(step), Cell(at=moment(at, now), text="")) for step, at in steps],
+            none="",
+            note=say("as the service has seen it"),
+        ),
+    )
 
 
 def _group(found: Sequence[str] | None) -> Cell:

@@ -56,7 +56,9 @@ _BEGINNINGS: Final = (
 )
 # Of a start that an update made; any other start begins no phase.
 _OF_A_RESTART: Final = {Phase.START: Phase.FIRMWARE, Phase.TRIAL: Phase.START}
-_CHECK_IN: Final = re.compile(r" check-in  verdict=(\S+) .*offer_id=(\S+)")
+_CHECK_IN: Final = re.compile(r" check-in  verdict=(\S+) .*(?:offered|offer_id)=(\S+)")  # offer_id: images of before
+# What a directive offers counts once it is begun: that has a line of its own.
+_NO_OFFER: Final = frozenset({"nothing", "directive", "None"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class CheckedIn:
-    """A check-in that the service answered: its verdict, and whether it offered something."""
+    """A check-in that the service answered: its verdict, and whether it offered something without a directive."""
 
     verdict: str
     has_offer: bool
@@ -96,4 +98,4 @@ def phase_after(phase: Phase, line: str) -> Phase:
 def checked_in(line: str) -> CheckedIn | None:
     """What a line says of a check-in; None if it tells of none."""
     match = _CHECK_IN.search(line)
-    return None if match is None else CheckedIn(match[1], match[2] != "None")
+    return None if match is None else CheckedIn(match[1], match[2] not in _NO_OFFER)

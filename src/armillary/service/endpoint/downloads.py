@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+from armillary.engines.records.schema.lineage import serial_of
 from armillary.errors import ArmillaryError, NotFoundError
 from armillary.service.context.blobs import Blobs
 from armillary.service.endpoint.connection import OCTETS, DeviceConnection
+from armillary.service.endpoint.fetch_log import FetchLog
 from armillary.service.endpoint.problem import RequestRefusedError
 from armillary.service.endpoint.ranges import parse_range
 from armillary.service.repository.files import RepositoryFiles, is_for
@@ -27,6 +29,11 @@ from armillary.wire.device.checkin import OfferedImage
 CHUNK_BYTES: Final = 64 * 1024
 
 _DELTA: Final = re.compile(rb"([0-9a-f]{64})/([0-9a-f]{64})")
+
+_ARTIFACT: Final = re.compile(r"targets/(?:[^/]+/)+([0-9a-f]{64})\.")
+
+# Called once an artifact was sent to its end.
+Sent = Callable[[], None]
 
 # Makes the message with a new identity certificate for a chip, a device id and the end, Unix seconds UTC, of its
 # present one. Signs and records: not for the event loop.
@@ -44,6 +51,8 @@ class Downloads:
     _repository: RepositoryFiles
     _renew_identity: RenewIdentity
     _counts: Counter[str]
+    _fetches: FetchLog
+    _now: Callable[[], int]
     _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     async def close(self) -> None:
@@ -67,7 +76,8 @@ class Downloads:
         except (ValueError, UnicodeDecodeError) as error:
             raise NotFoundError("no such image", remedy="Ask for an image of the last offer.") from error
         image = self._offered(state, lambda one: one.image_id == image_id)
-        self._begin(self._send(connection, self._blobs.path(image.sha256), *_part(connection, image.size)))
+        part = _part(connection, image.size)
+        self._begin(self._send(connection, self._blobs.path(image.sha256), *part, self._fetched(state, image)))
 
     def send_delta(self, connection: DeviceConnection, peer: Peer, names: bytes) -> None:
         """Begin to send the delta between two artifacts, ``<source SHA-256>/<target SHA-256>`` in hex.
@@ -85,9 +95,9 @@ class Downloads:
                 "no such delta", remedy="Name two artifacts by their SHA-256: SOURCE/TARGET, 64 digits."
             )
         pair = Pair(bytes.fromhex(named[1].decode()), bytes.fromhex(named[2].decode()))
-        self._offered(state, lambda one: one.sha256 == pair.target)
+        image = self._offered(state, lambda one: one.sha256 == pair.target)
         asker = Asker(state.device_id, state.catalog_id, state.chip, state.installed)
-        self._begin(self._give_delta(connection, asker, pair))
+        self._begin(self._give_delta(connection, asker, pair, self._fetched(state, image)))
 
     def send_file(self, connection: DeviceConnection, peer: Peer, path: bytes) -> None:
         """Begin to send a file of the repository: of the OS and of the device's own catalog.
@@ -107,7 +117,8 @@ class Downloads:
                 raise
             connection.fail(error, is_refusal=False)
             return
-        self._begin(self._send(connection, found, *_part(connection, found.stat().st_size)))
+        part = _part(connection, found.stat().st_size)
+        self._begin(self._send(connection, found, *part, self._artifact_fetched(state, name)))
 
     def send_identity(self, connection: DeviceConnection, peer: Peer) -> None:
         """Begin to make and send a new identity certificate; DeviceFault if the device is not admitted."""
@@ -122,6 +133,21 @@ class Downloads:
             raise NotFoundError("this image is not offered to this device", remedy="Check in again for a new offer.")
         return image
 
+    def _fetched(self, state: DeviceState, image: OfferedImage) -> Sent:
+        """Note that a device fetches an image of its offer; returns what is to be called once all of it was sent."""
+        number, check_in = state.number, serial_of(state.lineage)
+        if not check_in:
+            return _nothing  # it has never checked in, so it was offered nothing
+        self._fetches.begun(number, check_in, self._now())
+        return lambda: self._fetches.sent(number, check_in, image.sha256, self._now())
+
+    def _artifact_fetched(self, state: DeviceState, path: str) -> Sent:
+        """The same of a file of the repository; metadata, and what is not of the offer, is not noted."""
+        named = _ARTIFACT.match(path)
+        images = () if named is None else self._offers.images(state.group_id, state.number, state.chip)
+        image = next((one for one in images if named is not None and one.sha256.hex() == named[1]), None)
+        return _nothing if image is None else self._fetched(state, image)
+
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -135,7 +161,7 @@ class Downloads:
         else:
             connection.reply_ok(message)
 
-    async def _give_delta(self, connection: DeviceConnection, asker: Asker, pair: Pair) -> None:
+    async def _give_delta(self, connection: DeviceConnection, asker: Asker, pair: Pair, sent: Sent) -> None:
         connection.wait(WAIT_S)
         try:
             path = await self._deltas.find(asker, pair)
@@ -151,10 +177,10 @@ class Downloads:
             connection.start_reply(200, 0, content=OCTETS)
             connection.end_reply()
         else:
-            await self._send(connection, path, *part)
+            await self._send(connection, path, *part, sent)
 
     async def _send(
-        self, connection: DeviceConnection, path: Path, first: int, last: int, status: int, size: int
+        self, connection: DeviceConnection, path: Path, first: int, last: int, status: int, size: int, sent: Sent
     ) -> None:
         try:
             file = path.open("rb")
@@ -176,7 +202,13 @@ class Downloads:
                     return
                 left -= len(chunk)
         self._counts["files sent"] += 1
+        if last + 1 == size:
+            sent()
         connection.end_reply()
+
+
+def _nothing() -> None:
+    """What the end of any other file means."""
 
 
 def _part(connection: DeviceConnection, size: int) -> tuple[int, int, int, int]:

@@ -43,6 +43,7 @@ from armillary.service.context.refusals import RefusalLog
 from armillary.service.endpoint.check_ins import CheckIns
 from armillary.service.endpoint.connection import DeviceConnection
 from armillary.service.endpoint.downloads import Downloads, RenewIdentity
+from armillary.service.endpoint.fetch_log import FetchLog
 from armillary.service.endpoint.hints import Hints
 from armillary.service.endpoint.listener import SHUTDOWN_TIMEOUT_S, Listener
 from armillary.service.endpoint.open_connections import OpenConnections
@@ -126,7 +127,10 @@ class DeviceEndpoint:
         self._trust_anchors = trust_anchors
         self._open = OpenConnections(self.counts)
         self._check_ins = CheckIns(records, verifier, notices, self.counts)
-        self._downloads = Downloads(states, offers, blobs, deltas, repository, renew_identity, self.counts)
+        self._fetches = FetchLog()
+        self._downloads = Downloads(
+            states, offers, blobs, deltas, repository, renew_identity, self.counts, self._fetches, now
+        )
         self._uploads = {
             CRASH_DUMP: Uploads(states, crash_dumps(keep_dump), self.counts),
             DEVICE_LOG: Uploads(states, device_logs(keep_log), self.counts),
@@ -135,7 +139,7 @@ class DeviceEndpoint:
         self._hints = Hints(states, self.monotonic, self.counts, held_hints)
         self._refusals = RefusalLog()
         self._refusals_dropped = 0  # of them, those that are in the counts
-        self._refusal_sink: CheckInSink | None = None
+        self._sink: CheckInSink | None = None
         self._listener: Listener | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -146,7 +150,7 @@ class DeviceEndpoint:
         """Listen and return the port (``shared``: see :meth:`Listener.open`); PortInUseError if it is taken."""
         self._loop = asyncio.get_running_loop()
         self._check_ins.start()
-        self._refusal_sink = LoopSink(self._loop, lambda _, __: None)
+        self._sink = LoopSink(self._loop, lambda _, __: None)
         self._listener = Listener("device endpoint", context, lambda: DeviceConnection(self))
         port = await self._listener.open(host, port, shared=shared)
         self._sweep()
@@ -161,7 +165,7 @@ class DeviceEndpoint:
         deadline = self.monotonic() + SHUTDOWN_TIMEOUT_S
         while self._check_ins and self.monotonic() < deadline:  # noqa: ASYNC110 - at shutdown only; an event costs each
             await asyncio.sleep(0.01)
-        self._flush_refusals()
+        self._flush()
         for connection in self._open:
             connection.abort()
         await self._downloads.close()
@@ -244,27 +248,30 @@ class DeviceEndpoint:
     # -- every second ---------------------------------------------------------------------------------------------
 
     def _sweep(self) -> None:
-        """Close slow and idle connections; hand refusals to the records."""
+        """Close slow and idle connections; hand refusals and fetches to the records."""
         now = self.monotonic()
         for connection in self._open:
             if connection.deadline < now and not self._check_ins.is_waiting(connection):
                 self.counts["timed out"] += 1
                 connection.abort()
         self._hints.sweep()
-        self._flush_refusals()
+        self._flush()
         self._check_ins.log_unrecorded()
         self.liveness = Liveness(now, self._check_ins.oldest_wait_s(self._now()))
         if self._loop is not None:
             self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
-    def _flush_refusals(self) -> None:
+    def _flush(self) -> None:
+        sink = self._sink
+        if sink is not None:
+            self._fetches.flush(lambda change: self._records.post(change, sink))
         self.counts["refusals dropped"] += self._refusals.dropped - self._refusals_dropped
         self._refusals_dropped = self._refusals.dropped
         taken = self._refusals.take()
-        if taken is None or self._refusal_sink is None:
+        if taken is None or sink is None:
             return
         try:
-            self._records.post(taken.change, self._refusal_sink)
+            self._records.post(taken.change, sink)
         except RateLimitedError:
             self.counts["refusals dropped"] += taken.count
             return

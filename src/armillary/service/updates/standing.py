@@ -9,7 +9,7 @@ said with its last check-in. The codes are ``wire/device/update_reason.py``'s; w
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -19,9 +19,12 @@ from armillary.engines.records.queries import (
     catalogs as catalog_rows,
     check_ins as check_in_rows,
     devices as device_rows,
+    releases as release_rows,
     reports as report_rows,
     rollouts as rollout_rows,
 )
+from armillary.engines.records.queries.planning import fetches as fetch_rows
+from armillary.engines.records.queries.planning.fetches import FetchProgress
 from armillary.engines.records.response import kept as kept_rows
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import Device, DeviceGroup
@@ -32,7 +35,16 @@ from armillary.service.registry.names import no_such_device
 from armillary.service.repository.repository import Repository
 from armillary.service.updates.offers import Offers, Wanted, has, signed_by
 from armillary.service.updates.os_feeds import WantedOs
-from armillary.wire.device.update_reason import FAILED_BEFORE, OS_REVERTED, reason_of
+from armillary.wire.device.update_reason import (
+    FAILED_BEFORE,
+    FETCHED,
+    FETCHING,
+    OFFERED,
+    ON_TRIAL,
+    OS_REVERTED,
+    next_check_in,
+    reason_of,
+)
 from armillary.wire.device.update_status import DIRECTIVE, OS
 
 ALL: Final = "UpdateAll"
@@ -54,6 +66,7 @@ class Facts:
         is_barred: Whether it does not trust who signed what it lacks, and no store leads it there.
         failure: Why it took ``wanted`` back or could not install it, in its own words; empty where it did not.
         os_failure: The same of ``system``.
+        fetch: What it has fetched of its offer since its last check-in; None where it has fetched nothing.
     """
 
     device: Device
@@ -68,6 +81,7 @@ class Facts:
     store_lacks: Standing | None = None
     is_barred: bool = False
     os_failure: str = ""
+    fetch: FetchProgress | None = None
 
     @property
     def lacks_applications(self) -> bool:
@@ -99,8 +113,13 @@ class Facts:
     @property
     def is_heard(self) -> bool:
         """Whether its last check-in offered it what it lacks now."""
+        return self.was_offered and not self.speaks_of_another_os
+
+    @property
+    def was_offered(self) -> bool:
+        """Whether its last check-in offered it what it lacks now, whatever it said there."""
         meant = (self.wanted and self.wanted.offer.offer_id, self.system and self.system.release_id, self.store)
-        return self.last_offer is not None and self.last_offer in meant and not self.speaks_of_another_os
+        return self.last_offer is not None and self.last_offer in meant
 
     @property
     def lacks_os_alone(self) -> bool:
@@ -149,6 +168,18 @@ class Standing(NamedTuple):
 
 
 _UP_TO_DATE: Final = Standing("up-to-date")
+
+
+def _on_trial(facts: Facts) -> Standing | None:
+    said = facts.device.update_status
+    is_there = facts.device.verdict != "update-only" and facts.group is not None and not facts.lacks
+    return Standing(ON_TRIAL) if is_there and said is not None and said.reason == ON_TRIAL else None
+
+
+def _fetching(facts: Facts) -> Standing | None:
+    if facts.fetch is None or not facts.was_offered:
+        return None
+    return Standing(FETCHED if len(facts.fetch.sent) >= facts.fetch.parts else FETCHING)
 
 
 def _own_words(facts: Facts) -> Standing | None:
@@ -236,11 +267,13 @@ CAUSES: Final[tuple[Callable[[Facts], Standing | None], ...]] = (
     lambda facts: Standing("silent") if facts.device.health == "silent" else None,
     _rollout,
     _os_rollout,
+    _on_trial,
     _lacks_nothing,
+    _fetching,
     _own_words,
     _failed,
     _keys,
-    lambda facts: Standing("offered") if facts.is_heard else None,
+    lambda facts: Standing(OFFERED) if facts.is_heard else None,
 )
 
 
@@ -262,6 +295,9 @@ class UpdateStanding:
         wanted_os_version: What it should boot; empty where nothing is meant for it.
         lacking: Names of the applications that it should have and does not.
         check_in_by: When it checks in at the latest; None before its first check-in.
+        check_in_after: What it checks in after: a code of ``wire/device/update_reason.py``'s NEXT_CHECK_INS.
+        check_in_meaning: The same as a sentence.
+        fetch: How far it is with fetching what it was offered; None unless it has begun since its last check-in.
         group: Catalog, product and name of its group; empty where it has none.
     """
 
@@ -280,6 +316,9 @@ class UpdateStanding:
     last_check_in_at: int | None
     check_in_by: int | None
     check_now_at: int | None
+    check_in_after: str
+    check_in_meaning: str
+    fetch: FetchProgress | None
     group: tuple[str, ...]
     schedule: UpdateSchedule | None
 
@@ -304,6 +343,8 @@ class Standings:
         by = None
         if device.last_check_in_at is not None:
             by = device.last_check_in_at + int(interval_s * (1 + settings.check_in_jitter))
+        is_asked = device.check_now_at is not None and device.check_now_at > (device.last_check_in_at or 0)
+        after = next_check_in(found.code, is_asked=is_asked)
         place = () if facts.group is None else (facts.group.catalog, facts.group.product, facts.group.name)
         return UpdateStanding(
             device_id=device.device_id,
@@ -321,6 +362,9 @@ class Standings:
             last_check_in_at=device.last_check_in_at,
             check_in_by=by,
             check_now_at=device.check_now_at,
+            check_in_after=after.code,
+            check_in_meaning=after.meaning,
+            fetch=facts.fetch if found.code in (FETCHING, FETCHED) else None,
             group=place,
             schedule=schedule,
         )
@@ -337,6 +381,7 @@ class Standings:
         last = check_in_rows.list_of_device(connection, device_id, limit=1, before=None).items
         last_offer = last[0].offer_id if last else None
         store, store_lacks, is_barred = self._trust(connection, device, wanted, system, last_offer)
+        fetched = fetch_rows.of_device(connection, enrolled.number, last[0].certificate_serial) if last else None
         facts = Facts(
             device=device,
             group=group,
@@ -351,7 +396,25 @@ class Standings:
             is_barred=is_barred,
             os_failure="" if system is None else _os_failure(connection, device_id, system),
         )
+        if fetched is not None:
+            facts = replace(facts, fetch=fetched.progress(self._lacking(connection, facts)))
         return facts, None if group is None else catalog_rows.update_schedule(connection, group.group_id)
+
+    def _lacking(self, connection: Connection, facts: Facts) -> list[tuple[bytes, str]]:
+        """What a device is offered, and does not say or measure to have: SHA-256 and name of each image."""
+        device, images = facts.device, [one for one in self._offers.book.trust.images if one.image_id == facts.store]
+        if facts.lacks_os and facts.updates_os and facts.system is not None:
+            runs = {
+                component.digest
+                for release in release_rows.every(connection)
+                if (release.chip, release.version) == (device.chip, device.os_version)
+                for component in release.components
+            }
+            images += [one for one in facts.system.images if one.sha256 not in runs]
+        if facts.lacks_applications and facts.wanted is not None:
+            has_ids = {image.image_id for image in device.installed}
+            images += [one for one in facts.wanted.offer.images if one.image_id not in has_ids]
+        return [(one.sha256, one.name) for one in images]
 
     def _trust(
         self,

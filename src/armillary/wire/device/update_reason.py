@@ -14,6 +14,9 @@ NOTHING: Final = ""  # the code of a device for which nothing waits
 DEFERRED: Final = "deferred"
 FAILED_BEFORE: Final = "failed-before"
 OS_REVERTED: Final = "os-reverted"  # failed-before, said of an operating system
+OFFERED: Final = "offered"
+FETCHING: Final = "fetching"
+FETCHED: Final = "fetched"
 ON_TRIAL: Final = "trial"  # said also while the operating system is on trial and nothing else is offered
 
 
@@ -137,10 +140,22 @@ REASONS: Final[tuple[UpdateReason, ...]] = (
         "Nothing; or have it check in at once: armillary device check-now.",
     ),
     UpdateReason(
-        "offered",
+        OFFERED,
         "service",
         "The device was offered it, and has not said yet what became of it.",
-        "Nothing: it says so at its next check-in.",
+        "Nothing: it fetches it as soon as it may. What it gets from a mirror is not seen here.",
+    ),
+    UpdateReason(
+        FETCHING,
+        "service",
+        "The device fetches what it was offered.",
+        "Nothing: it installs it after that. What it has already, or gets from a mirror, is not seen here.",
+    ),
+    UpdateReason(
+        FETCHED,
+        "service",
+        "The device has fetched all that it lacks, and installs it: the writing, and a restart, are not seen here.",
+        "Nothing: it takes minutes, more on a slow machine. Look at its power and its console if it takes an hour.",
     ),
     UpdateReason(
         "update-only",
@@ -179,7 +194,7 @@ REASONS: Final[tuple[UpdateReason, ...]] = (
         "Move it out of development: armillary device enable-cloud-test; on it: armillary device capability remove.",
     ),
     UpdateReason(
-        "trial",
+        ON_TRIAL,
         "device",
         "The device tries out what it has installed last.",
         "Nothing: it confirms it or takes it back by itself.",
@@ -240,6 +255,40 @@ REASONS: Final[tuple[UpdateReason, ...]] = (
     ),
 )
 
+
+class NextCheckIn(NamedTuple):
+    """A code of what a device checks in after, and what that means."""
+
+    code: str
+    meaning: str
+
+
+ASKED: Final = "asked"
+INSTALLATION: Final = "installation"
+TRIAL_OVER: Final = "trial"
+RETRY: Final = "retry"
+INTERVAL: Final = "interval"
+
+NEXT_CHECK_INS: Final[tuple[NextCheckIn, ...]] = (
+    NextCheckIn(
+        ASKED,
+        "It was asked to check in at once, and does so when it hears it; while it installs something, after that.",
+    ),
+    NextCheckIn(
+        INSTALLATION,
+        "When it has installed what it was offered, or could not; for an operating system after its restart.",
+    ),
+    NextCheckIn(TRIAL_OVER, "When it has confirmed or reverted what it tries out."),
+    NextCheckIn(RETRY, "Soon: it tries again by itself, later each time."),
+    NextCheckIn(INTERVAL, "At the interval of its group."),
+)
+
+_CHECK_INS_AFTER: Final = {
+    **dict.fromkeys((OFFERED, FETCHING, FETCHED), INSTALLATION),
+    ON_TRIAL: TRIAL_OVER,
+    **dict.fromkeys(("download", "flash"), RETRY),
+}
+
 _BY_CODE: Final = {reason.code: reason for reason in REASONS}
 DEVICE_CODES: Final = frozenset(reason.code for reason in REASONS if reason.found_by == "device")
 
@@ -248,3 +297,9 @@ def reason_of(code: str) -> UpdateReason:
     """The reason of a code; for one that this version does not know, a reason that says so."""
     unknown = UpdateReason(code, "device", f"The device gives a reason that is not known here: {code}.", "Update this.")
     return _BY_CODE.get(code, unknown)
+
+
+def next_check_in(code: str, *, is_asked: bool) -> NextCheckIn:
+    """What a device with this reason checks in after; ``is_asked``: it was asked to check in, and has not since."""
+    after = ASKED if is_asked else _CHECK_INS_AFTER.get(code, INTERVAL)
+    return next(one for one in NEXT_CHECK_INS if one.code == after)

@@ -60,7 +60,7 @@ from armillary.engines.records.schema.security import (
     statement_tables,
 )
 
-REVISION = "0050"  # newest migration, stored in a new database
+REVISION = "0051"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -77,6 +77,7 @@ firmware_statement = firmware_tables.firmware_statement
 device_firmware = firmware_tables.device_firmware
 device_name = name_tables.device_name
 device_directive = update_tables.device_directive
+device_fetch = update_tables.device_fetch
 device_name_word = name_tables.device_name_word
 hub_admission = hub_tables.hub_admission
 hub_identity = hub_tables.hub_identity

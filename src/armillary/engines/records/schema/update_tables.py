@@ -138,3 +138,13 @@ bill_of_materials = Table(
     ForeignKeyConstraint(["catalog_id", "image_id"], ["image.catalog_id", "image.image_id"]),
     UniqueConstraint("catalog_id", "image_id"),
 )
+
+# What a device has fetched from here since its last check-in that fetched something.
+device_fetch = Table(
+    "device_fetch",
+    metadata,
+    Column("device_number", Number, ForeignKey("device.number"), primary_key=True, autoincrement=False),
+    Column("check_in", String(40), nullable=False),  # the serial number of that check-in's certificate
+    Column("begun_at", BigInteger, nullable=False),
+    Column("sent", Text, nullable=False),  # JSON: SHA-256 in hex of each that was sent to its end -> when
+)

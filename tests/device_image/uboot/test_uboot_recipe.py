@@ -158,8 +158,11 @@ def test_u_boot_is_compiled_with_these_options_and_this_environment(
     """The compile is a pretended one: a source that drops an option makes no U-Boot."""
     configuration, place = tmp_path / "compile/.config", tmp_path / board.environment
     place.parent.mkdir(parents=True)
+    cache = tmp_path / "cache"
+    cache.symlink_to(tmp_path)
 
     def run(words: list[str | Path]) -> bytes:
+        assert words[0] != "make" or f"KCFLAGS=-ffile-prefix-map={tmp_path.resolve()}=." in words
         if words[-1] == "olddefconfig":
             text = configuration.read_text()
             configuration.write_text(text if takes_all else text.replace("CONFIG_FIT_SIGNATURE=y\n", ""))
@@ -170,17 +173,17 @@ def test_u_boot_is_compiled_with_these_options_and_this_environment(
         return b"gcc 14\n"
 
     monkeypatch.setattr(building, "run", run)
-    monkeypatch.setattr(building, "unpacked", lambda _cache: contextlib.nullcontext(tmp_path))
+    monkeypatch.setattr(building, "unpacked", lambda _cache: contextlib.nullcontext(cache))
     if not takes_all:
         with pytest.raises(InvalidArgumentError, match="CONFIG_FIT_SIGNATURE=y became n"):
-            build_uboot(board, FOLDER, tmp_path, lambda _: None)
+            build_uboot(board, FOLDER, cache, lambda _: None)
         assert not [*tmp_path.glob("built-*")]
         return
-    made = build_uboot(board, FOLDER, tmp_path, lambda _: None)
+    made = build_uboot(board, FOLDER, cache, lambda _: None)
     assert made.program == (FOLDER / board.built_in).read_bytes()
     assert {option.as_configured() for option in read_options(FOLDER / board.options)} == {
         *made.tree.decode().splitlines()
     }
     (kept,) = tmp_path.glob("built-*/u-boot-nodtb.bin")
     kept.write_bytes(b"changed where it is kept")
-    assert build_uboot(board, FOLDER, tmp_path, lambda _: None) == made
+    assert build_uboot(board, FOLDER, cache, lambda _: None) == made

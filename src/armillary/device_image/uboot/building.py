@@ -61,8 +61,9 @@ def _compile(board: Board, wanted: Sequence[Option], source: Path, work: Path, p
     """Configure and compile in a folder of its own."""
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    make: list[str | Path] = ["make", "--directory", source, f"O={work.absolute()}", f"CROSS_COMPILE={board.prefix}"]
-    make += [f"SOURCE_DATE_EPOCH={MADE_AT}", f"KCFLAGS=-ffile-prefix-map={source.absolute()}=."]
+    source = source.resolve()  # as make names it, also where a link leads there: files' names get into the program
+    make: list[str | Path] = ["make", "--directory", source, f"O={work.resolve()}", f"CROSS_COMPILE={board.prefix}"]
+    make += [f"SOURCE_DATE_EPOCH={MADE_AT}", f"KCFLAGS=-ffile-prefix-map={source}=."]
     run([*make, board.configuration])
     with (work / ".config").open("a", encoding="utf-8") as file:
         file.write(fragments.configured(wanted))

@@ -7,7 +7,7 @@
  * It has no way to a shell: whatever fails, it prints one line on the console and restarts the machine, so that the
  * firmware takes the other slot.
  *
- * Words of the command line that it reads (all of it is signed together with this program):
+ * Words of the command line that it reads. All of it is signed together with this program, and no more is taken:
  *   armillary.root=HASH:SALT:BLOCKS   hex of the root hash, hex of the salt, data blocks of 4096 bytes
  *   armillary.slot=a|b                the slot, only where no firmware with EFI variables started us
  *
@@ -36,6 +36,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "signed_line.h"
 #include "started_disk.h"
 
 enum { BLOCK = 4096, SECTOR = 512, DISK_TRIES = 200, PLACE_TRIES = 40, OTHER_DISKS_AFTER = 4, DISKS = 64 };
@@ -452,6 +453,9 @@ int main(void) {
     mount_at("proc", "/proc", CLOSED, NULL, 1);
     mount_at("sysfs", "/sys", CLOSED, NULL, 1);
     if (read_text("/proc/cmdline", line, sizeof line) <= 0) fail("the command line is empty");
+    const char *added = behind_root(line);
+    if (!added) fail("the command line has no armillary.root");
+    if (*added) fail("words that nobody signed were added to the command line");
     pid_t variables = begin_variables();
     load_modules("/modules/order");
     mount_at("securityfs", "/sys/kernel/security", CLOSED, NULL, 0);
@@ -459,7 +463,7 @@ int main(void) {
     mount_at("tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755,size=32m", 1);
     if (variables) waitpid(variables, NULL, 0);
     find_slot(line, slot, disk, own, other, data, sizeof own);
-    if (!word_of(line, "armillary.root", word, sizeof word)) fail("the command line has no armillary.root");
+    word_of(line, "armillary.root", word, sizeof word);
     const char *root = open_verified((const char *const[]){own, other}, word);
     mkdir("/root", 0755);
     if (mount("/dev/dm-0", "/root", "erofs", MS_RDONLY | MS_NODEV | MS_NOSUID, NULL))

@@ -2,7 +2,8 @@
 """The kernel's command line of a device image: signed together with kernel and initial file system.
 
 ``armillary.root=HASH:SALT:BLOCKS`` binds the root file system: the root hash of its verity tree and the salt, both in
-hex, and how many blocks of 4096 bytes of data there are before the tree. ``image/init/init.c`` reads it.
+hex, and how many blocks of 4096 bytes of data there are before the tree. ``image/init/init.c`` reads it. It is the last
+word: whatever stands behind it was added by firmware, and nobody signed that (``image/init/signed_line.h``).
 ``armillary.slot=a`` says which slot this is, where the one who starts it has no variables that say so (U-Boot).
 """
 

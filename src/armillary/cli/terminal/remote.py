@@ -60,7 +60,8 @@ OPTIONS_OF: Mapping[str, tuple[str, ...]] = {
     "max_deferral_s": ("--defer",),
     "timeout_s": ("--within",),
 }
-_BODY_REFUSED = "request.invalid"  # api/http/problems.py
+# What the service says to do about a body that is not of the form that a route takes (api/http/problems.py).
+_FORM_OF_BODIES = "/api/v1/openapi.json"
 _SECONDS = re.compile(r"\b(at least|at most|less than|more than|got) ([0-9]{1,15})(?![0-9.])")
 
 Verb = Callable[..., Shown | None]
@@ -219,13 +220,13 @@ def flags_of(kinds: Mapping[str, Any]) -> frozenset[str]:
 
 @contextlib.contextmanager
 def naming_options(flags: frozenset[str]) -> Iterator[None]:
-    """Has an error that the service says of a field of the body say it of the option that sets the field."""
+    """Has what the service says of the form of a body's field say it of the option that sets the field."""
     try:
         yield
     except InvalidArgumentError as error:
         field, colon, reason = error.message.partition(": ")
         option = _option_of(field, flags)
-        if error.code != _BODY_REFUSED or not colon or option is None:
+        if _FORM_OF_BODIES not in error.remedy or not colon or option is None:
             raise
         said = _SECONDS.sub(_as_typed, reason) if field.endswith("_s") else reason
         raise InvalidArgumentError(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from armillary.device_image import disk, unified
 from armillary.device_image.architecture.table import architecture_of
-from armillary.device_image.keys import secure_boot_keys
+from armillary.device_image.keys import keys_of
 from armillary.device_image.packages import PAYLOADS
 from armillary.device_image.root_image import BLOCK_BYTES, add_tree
 from armillary.device_image.tools import run
@@ -28,8 +28,10 @@ def make_later(image: Path, folder: Path, *, number: int) -> Path:
     """The ``number``-th later OS of an image, in ``folder``, as far as packages are made of it.
 
     Raises:
+        InvalidArgumentError: the keys that signed the image are not beside it.
         HostError: a program fails, or the command line is not where it was expected.
     """
+    key = keys_of(image / "keys")["signing"]
     folder.mkdir(parents=True, exist_ok=True)
     target = architecture_of(image)
     content = _without_signature(image, folder) if target.has_uefi else (image / FILE).read_bytes()
@@ -37,7 +39,6 @@ def make_later(image: Path, folder: Path, *, number: int) -> Path:
     data = (image / "root.img").read_bytes()[: bound.blocks * BLOCK_BYTES]
     other = add_tree(data, folder / "root.img", salt=sha256(f"armillary later OS {number}".encode()).hexdigest())
     changed = _bound_to(content, bound, other, times=1 if target.has_uefi else len(SLOTS))
-    key = secure_boot_keys(image / "keys")["signing"]
     if target.has_uefi:
         disk.boot_partition(unified.sign(changed, key), folder / disk.STARTED_FILE, target.started_file)
     else:

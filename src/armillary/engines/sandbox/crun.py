@@ -29,6 +29,7 @@ from armillary.engines.sandbox.crash.ptrace import can_trace
 from armillary.engines.sandbox.linux_report import ALWAYS_WEAKER, AS_USER
 from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.oci.runtime import Runtime
+from armillary.engines.sandbox.patience import USUAL, Patience
 from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, SandboxReport
 from armillary.engines.sandbox.start import host
 from armillary.engines.sandbox.start.grouping import launch_from_group
@@ -58,12 +59,15 @@ class CrunSandbox:
     groups: DeviceGroups = field(default_factory=device_groups)
     name: str = "crun"
     _report: SandboxReport | None = None
+    patience: Patience = field(default=USUAL, kw_only=True)  # Also when it starts applications
 
     def self_test(self) -> SandboxReport:
         """Run the probes once and cache the report."""
         if self._report is None:
             weaker = (*ALWAYS_WEAKER, WEAKER, *(() if self.own_user else (AS_USER,)))
-            self._report = namespaces.tested(self, self.groups, as_root=self.own_user, weaker=weaker)
+            self._report = namespaces.tested(
+                self, self.groups, as_root=self.own_user, weaker=weaker, patience=self.patience
+            )
         return self._report
 
     async def start(self, launch_: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
@@ -112,6 +116,7 @@ class CrunSandbox:
             served=False,
             group=group,
             descriptors=(specification, *descriptors),
+            within_s=self.patience.start_s,
             cleanup=lambda: _remove(folder),
         )
 

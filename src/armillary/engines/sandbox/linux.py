@@ -24,6 +24,7 @@ from armillary.engines.sandbox.control_groups.groups import DeviceGroups, device
 from armillary.engines.sandbox.crash.ptrace import can_trace
 from armillary.engines.sandbox.linux_report import ALWAYS_WEAKER, AS_USER, NOT_LOADED
 from armillary.engines.sandbox.network import kernel
+from armillary.engines.sandbox.patience import USUAL, Patience
 from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, SandboxReport
 from armillary.engines.sandbox.start import host
 from armillary.engines.sandbox.start.grouping import launch_in_group
@@ -39,12 +40,15 @@ class LinuxSandbox:
     groups: DeviceGroups = field(default_factory=device_groups)
     name: str = "linux"
     _report: SandboxReport | None = None
+    patience: Patience = field(default=USUAL, kw_only=True)  # Also when it starts applications
 
     def self_test(self) -> SandboxReport:
         """Run the probes once and cache the report."""
         if self._report is None:
             weaker = (*ALWAYS_WEAKER, *(() if self.own_user else (AS_USER,)))
-            self._report = namespaces.tested(self, self.groups, as_root=self.own_user, weaker=weaker)
+            self._report = namespaces.tested(
+                self, self.groups, as_root=self.own_user, weaker=weaker, patience=self.patience
+            )
         return self._report
 
     async def start(self, launch_: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
@@ -91,6 +95,7 @@ class LinuxSandbox:
             traces=can_trace(kernel.machine()) and namespaces.is_native(launch_) and not launch_.debugged,
             storage=storage,
             descriptors=(*generated.values(), held),
+            within_s=self.patience.start_s,
         )
 
     def _configuration(self, launch_: Launch, runtime: Runtime, tree: ImageTree, folders: Folders) -> dict[str, Any]:

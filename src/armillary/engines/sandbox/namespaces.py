@@ -17,6 +17,7 @@ from armillary.engines.sandbox.control_groups import report as group_report
 from armillary.engines.sandbox.control_groups.groups import DeviceGroups
 from armillary.engines.sandbox.linux_report import NOT_ROOT, QUOTA, absent_images, judges, no_images
 from armillary.engines.sandbox.network import kernel
+from armillary.engines.sandbox.patience import Patience
 from armillary.engines.sandbox.port import Launch, RunningApplication, Sandbox, SandboxReport
 from armillary.engines.sandbox.start import host
 from armillary.engines.sandbox.start.entry import GIVES_WAY, check_launch, environment, refuse_image
@@ -30,9 +31,11 @@ GROUPS = "application:x:{group}:\n"
 NAME_SERVICE = b"passwd: files\ngroup: files\nhosts: files dns\n"
 
 
-def tested(sandbox: Sandbox, groups: DeviceGroups, *, as_root: bool, weaker: tuple[str, ...]) -> SandboxReport:
+def tested(
+    sandbox: Sandbox, groups: DeviceGroups, *, as_root: bool, weaker: tuple[str, ...], patience: Patience
+) -> SandboxReport:
     """Run the probes in a sandbox; ``weaker`` is what the engine says of itself on every host."""
-    seen = observe(sandbox, storage=as_root)
+    seen = observe(sandbox, storage=as_root, within_s=patience.test_s)
     reason = seen.no_storage if as_root else NOT_ROOT
     asked = {**judges(as_root=as_root, images=not reason), **group_report.judges(groups)}
     sentences = (*weaker, *((no_images(reason),) if reason else ()), *group_report.weaker(groups))

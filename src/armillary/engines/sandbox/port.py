@@ -68,6 +68,8 @@ class SandboxReport:
     weaker: tuple[str, ...]  # Sentences for people: what this engine does not do that ``linux`` run by root would
     # Mechanisms of ``linux`` that this engine does not even try, each with why; evidence names them
     absent: tuple[Mechanism, ...] = ()
+    whole: bool = True  # False for an engine that has less than ``linux`` on every host
+    fallen: str = ""  # Why this is not the engine that was asked for; "" where it is
 
     def missing(self, optional: Collection[str] = ()) -> tuple[str, ...]:
         """The mechanisms that do not hold, each with what was seen, except optional ones."""
@@ -76,8 +78,8 @@ class SandboxReport:
 
     @property
     def complete(self) -> bool:
-        """Every mechanism of this engine holds."""
-        return all(mechanism.enforced for mechanism in self.mechanisms)
+        """Every mechanism of this engine holds, and it is one that has them all: never that of ``reduced``."""
+        return self.whole and not self.missing()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

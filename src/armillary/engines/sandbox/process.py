@@ -35,7 +35,8 @@ class ProcessSandbox:
     def self_test(self) -> SandboxReport:
         """Nothing to prove."""
         _log.warning("sandbox.nothing-enforced", extra={"sandbox": self.name, "weaker": list(WEAKER)})
-        return SandboxReport(self.name, tuple(Mechanism(name, False, NOT_ENFORCED) for name in MECHANISMS), WEAKER)
+        lacking = tuple(Mechanism(name, False, NOT_ENFORCED) for name in MECHANISMS)
+        return SandboxReport(self.name, lacking, WEAKER, whole=False)
 
     async def start(self, launch_: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
         """Start an application; see ``port.Sandbox``."""

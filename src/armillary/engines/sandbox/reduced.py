@@ -24,6 +24,7 @@ from armillary.engines.sandbox.control_groups import report as group_report
 from armillary.engines.sandbox.control_groups.groups import DeviceGroups, device_groups
 from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.network.resolving import hosts_file_entries
+from armillary.engines.sandbox.patience import USUAL, Patience
 from armillary.engines.sandbox.port import AppEvent, Launch, Mechanism, RunningApplication, SandboxReport
 from armillary.engines.sandbox.start import host
 from armillary.engines.sandbox.start.entry import check_launch, plain_configuration, refuse_image
@@ -74,6 +75,7 @@ class ReducedSandbox:
     groups: DeviceGroups = field(default_factory=device_groups)
     name: str = "reduced"
     _report: SandboxReport | None = None
+    patience: Patience = field(default=USUAL, kw_only=True)  # Also when it starts applications
 
     def self_test(self) -> SandboxReport:
         """Run the probes once and cache the report."""
@@ -81,7 +83,8 @@ class ReducedSandbox:
             weaker = ((self.reason,) if self.reason else ()) + WEAKER + group_report.weaker(self.groups)
             asked = {**JUDGES, **group_report.judges(self.groups)}
             absent = ABSENT + group_report.absent(self.groups)
-            self._report = SandboxReport(self.name, judge_all(asked, observe(self)), weaker, absent)
+            seen = judge_all(asked, observe(self, within_s=self.patience.test_s))
+            self._report = SandboxReport(self.name, seen, weaker, absent, whole=False, fallen=self.reason)
         return self._report
 
     async def start(self, launch_: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
@@ -91,7 +94,7 @@ class ReducedSandbox:
         abi = kernel.landlock_abi()
         if abi < REQUIRED_ABI:
             raise SandboxUnavailableError(
-                f"reduced sandbox: expected Landlock ABI {REQUIRED_ABI} or newer, got {abi or 'none'}",
+                f"expected Landlock ABI {REQUIRED_ABI} or newer, got {abi or 'none'}",
                 remedy="Use Linux 6.12 or newer with Landlock enabled, or allow unprivileged user namespaces.",
             )
         temporary = tempfile.mkdtemp(prefix="armillary-app-", dir=launch_.temporary)
@@ -115,6 +118,7 @@ class ReducedSandbox:
             program=launch_.entry_point,
             own_network=False,
             wraps=False,
+            within_s=self.patience.start_s,
             cleanup=lambda: shutil.rmtree(temporary, ignore_errors=True),
         )
 

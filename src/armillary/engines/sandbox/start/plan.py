@@ -12,6 +12,7 @@ from uuid import UUID
 from armillary.capability.device_addresses import LOOPBACK, DeviceAddresses
 from armillary.capability.network import AllowedHosts
 from armillary.engines.sandbox.control_groups.groups import ApplicationGroup
+from armillary.engines.sandbox.patience import USUAL
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class StartPlan:
     # Whether the fork server starts it; else the command is given the launcher, and reports its signal as 128 + number
     served: bool = True
     descriptors: tuple[int, ...] = ()  # Descriptors the command reads; closed after the start
+    within_s: float = USUAL.start_s  # How long it may take until the application is executed
     cleanup: Callable[[], None] = lambda: None  # Called when the application is gone
 
     def end(self) -> None:

@@ -26,6 +26,7 @@ from armillary.engines.sandbox.network.lookups import lookups_of
 from armillary.engines.sandbox.network.name_lookup import Lookup
 from armillary.engines.sandbox.network.resolving import Answers
 from armillary.engines.sandbox.network.server_ports import ServerPorts
+from armillary.engines.sandbox.patience import NoAnswerError
 from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, AppEvent
 from armillary.engines.sandbox.serving.fork_server import fork_server
 from armillary.engines.sandbox.serving.served import Served, serve
@@ -45,8 +46,6 @@ from armillary.errors import InstallError, SandboxUnavailableError
 if TYPE_CHECKING:
     from armillary.engines.sandbox.crash.tracer import Tracer
 
-# From the start of bwrap to the application's exec; a loaded two-core machine needs under one second.
-LAUNCH_TIMEOUT_S = 20.0
 ANSWER_LIMIT_BYTES = 64 * 1024
 
 Result = TypeVar("Result")
@@ -57,6 +56,7 @@ async def launch(plan: StartPlan, on_event: Callable[[AppEvent], None]) -> Super
 
     Raises:
         InstallError: the entry point cannot be executed.
+        NoAnswerError: it was not executed in time.
         SandboxUnavailableError: a step of the launch failed; names the step.
     """
     ours, theirs = socket.socketpair()
@@ -64,7 +64,7 @@ async def launch(plan: StartPlan, on_event: Callable[[AppEvent], None]) -> Super
     ours.setblocking(False)
     process: Started | None = None
     try:
-        async with asyncio.timeout(LAUNCH_TIMEOUT_S):
+        async with asyncio.timeout(plan.within_s):
             try:
                 process = await (_serve if plan.served else spawn)(plan, theirs.fileno())
             finally:
@@ -77,8 +77,10 @@ async def launch(plan: StartPlan, on_event: Callable[[AppEvent], None]) -> Super
         plan.end()
         if isinstance(error, InstallError) or (isinstance(error, SandboxUnavailableError) and not detail):
             raise
-        raise SandboxUnavailableError(
-            f"application not started: {str(error) or 'no answer in time'}{': ' if detail else ''}{detail}",
+        is_late = isinstance(error, TimeoutError)
+        said = f"no answer within {plan.within_s:g} s" if is_late else str(error)
+        raise (NoAnswerError if is_late else SandboxUnavailableError)(
+            f"application not started: {said}{': ' if detail else ''}{detail}",
             remedy="Run armillary device status to see which mechanism this host lacks.",
         ) from error
     except BaseException:  # cancelled: leave no process behind

@@ -18,6 +18,7 @@ from armillary.capability.application_limits import STANDARD_DEVICES, Applicatio
 from armillary.capability.confine import MEMORY_SCORE, NICENESS, application_user
 from armillary.capability.grant import Grant
 from armillary.capability.network import allowed_hosts
+from armillary.engines.sandbox.patience import USUAL, NoAnswerError
 from armillary.engines.sandbox.port import (
     PYTHON,
     AppEvent,
@@ -34,8 +35,6 @@ from armillary.engines.sandbox.within.image_root import extract_image
 from armillary.errors import ArmillaryError, SandboxUnavailableError
 from armillary.wire.image.app_manifest import AppManifest
 
-# The probes take a second on an idle machine, some on a busy one.
-SELF_TEST_TIMEOUT_S = 60.0
 PROBE_COMPONENT = UUID("5e1f7e57-0000-4000-8000-000000000001")
 # Reserved for examples (RFC 2606 §2): resolves nowhere, whatever the sandbox does.
 UNDECLARED_NAME = "undeclared.armillary.example"
@@ -79,12 +78,13 @@ class Observations:
         return any(attempt.host == host and not attempt.allowed for attempt in self.attempts)
 
 
-def observe(sandbox: Sandbox, *, storage: bool = False) -> Observations:
+def observe(sandbox: Sandbox, *, storage: bool = False, within_s: float = USUAL.test_s) -> Observations:
     """Run the probes in a sandbox; with mutable storage if that is wanted and this host can make it.
 
     It waits in a thread of its own, so it may be called from anywhere.
 
     Raises:
+        NoAnswerError: it was not over within so many seconds.
         SandboxUnavailableError: the sandbox could not start the probe.
     """
     outcome: list[Observations | BaseException] = []
@@ -92,7 +92,7 @@ def observe(sandbox: Sandbox, *, storage: bool = False) -> Observations:
     def run() -> None:
         try:
             with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-                outcome.append(runner.run(_observe(sandbox, storage=storage)))
+                outcome.append(runner.run(_observe(sandbox, storage=storage, within_s=within_s)))
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, whatever it is
             outcome.append(error)
 
@@ -102,9 +102,14 @@ def observe(sandbox: Sandbox, *, storage: bool = False) -> Observations:
     result = outcome[0]
     if isinstance(result, ArmillaryError):
         raise result
-    if isinstance(result, (OSError, TimeoutError)):
+    if isinstance(result, TimeoutError):
+        raise NoAnswerError(
+            f"the self-test gave no answer within {within_s:g} s",
+            remedy="Run it again on a machine that has less to do.",
+        ) from result
+    if isinstance(result, OSError):
         raise SandboxUnavailableError(
-            f"the self-test could not run: {result or 'no answer in time'}",
+            f"the self-test could not run: {result}",
             remedy="Run it again; if it persists, this host lacks what the sandbox needs.",
         ) from result
     if isinstance(result, BaseException):
@@ -112,7 +117,7 @@ def observe(sandbox: Sandbox, *, storage: bool = False) -> Observations:
     return result
 
 
-async def _observe(sandbox: Sandbox, *, storage: bool) -> Observations:
+async def _observe(sandbox: Sandbox, *, storage: bool, within_s: float) -> Observations:
     async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"hello")
         await writer.drain()
@@ -138,7 +143,7 @@ async def _observe(sandbox: Sandbox, *, storage: bool) -> Observations:
         try:
             reason = await asyncio.to_thread(_try_storage, Path(folder)) if storage else ""
             launch = _launch(Path(folder), question, storage=storage and not reason)
-            async with asyncio.timeout(SELF_TEST_TIMEOUT_S):
+            async with asyncio.timeout(within_s):
                 running = await sandbox.start(launch, events.append)
                 try:
                     memory_score = _memory_score(running.pid)

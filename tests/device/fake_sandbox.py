@@ -50,7 +50,7 @@ class FakeSandbox:
 
     def self_test(self) -> SandboxReport:
         missing = Mechanism("seccomp", enforced=False, detail="nothing is enforced here")
-        return SandboxReport("process", (missing,), ("Applications are not contained.",))
+        return SandboxReport("process", (missing,), ("Applications are not contained.",), whole=False)
 
     async def start(self, launch: Launch, on_event: Callable[[Any], None]) -> FakeRun:
         run = FakeRun(launch)

@@ -19,7 +19,9 @@ from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.serial_ports import SerialPorts, hold_serial_ports
 from armillary.device.applications.sideload import signers
 from armillary.device.boot import recovery_regions
-from armillary.device.boot.startup import BootRom, Startup, chip_profile, start_up
+from armillary.device.boot.late_sandbox import tried_again
+from armillary.device.boot.sandbox_told import report_weakness, sandbox_status
+from armillary.device.boot.startup import BootRom, Startup, chip_profile, report_refused, start_up
 from armillary.device.checkin.checkin import CheckIns
 from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.checkin.endpoint import DeviceEndpoint, ServiceContext, tls_context
@@ -245,7 +247,14 @@ class Device:
             )
             if self._stop_requested:
                 self._running.stop()
+
+            def hear_sandbox(report: SandboxReport) -> None:
+                check_ins.hear_sandbox(report)
+                self._tell_sandbox(report)
+                self.check_in_now()
+
             async with (
+                tried_again(sandbox, hear_sandbox),
                 outside_door(self._peripherals, socket_folder(self.folder.run)),
                 hints,
                 telemetry,
@@ -273,8 +282,7 @@ class Device:
     def _grant_of(self, component_id: UUID) -> Grant | None:
         """The grant of an application that is to run, of whichever component."""
         runs = () if self._running is None else self._running.supervisor.runs
-        found = (run.application.grant for run in runs)
-        return next((grant for grant in found if grant.component_id == component_id), None)
+        return {run.application.grant.component_id: run.application.grant for run in runs}.get(component_id)
 
     def _interface(self, check_ins: CheckIns, owners: PeripheralMap, telemetry: Sender) -> ApplicationInterface:
         """What answers applications, over the parts of this device that they may ask something of."""
@@ -411,10 +419,8 @@ class Device:
         daa = DeviceAuthentication(self.folder.daa)
         daa.keep_only_for(startup.session.log_head)
         reports = ReportQueue(self._flash, self.clock.now, startup.session.boot_count)
-        for reason in startup.refused:
-            self.journal.write("os-left", reason=reason, os_version=startup.configuration.os_version)
-            description = f"the boot chain was refused, OS {startup.configuration.os_version} boots instead: {reason}"
-            reports.add(Incident(event_type="BootFailure", event_class="OS", description=description))
+        report_refused(startup, self.journal, reports)
+        report_weakness(report, reports)
         return CheckIns(
             configuration=startup.configuration,
             root_of_trust=self.root_of_trust.kind,
@@ -459,17 +465,12 @@ class Device:
         }
         self.journal.write("booted", boot_count=session.boot_count, log_head=session.log_head.hex(), components=events)
         sandbox, report = await tested
-        self._fixed_status["sandbox"] = {
-            "name": report.sandbox,
-            "asked_for": self.configuration.sandbox,
-            "mechanisms": [
-                {"name": mechanism.name, "enforced": mechanism.enforced, "detail": mechanism.detail}
-                for mechanism in report.mechanisms
-            ],
-            "weaker": list(report.weaker),
-        }
-        self.journal.write("sandbox", sandbox=report.sandbox, complete=report.complete, weaker=list(report.weaker))
+        self._tell_sandbox(report)
         return startup, report, sandbox, installer
+
+    def _tell_sandbox(self, report: SandboxReport) -> None:
+        self._fixed_status["sandbox"] = sandbox_status(report, self.configuration.sandbox)
+        self.journal.write("sandbox", sandbox=report.sandbox, complete=report.complete, weaker=list(report.weaker))
 
     def _allowed(self) -> AllowedState:
         return allowed_state(self._flash, self.configuration, now=self.clock.now())

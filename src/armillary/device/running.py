@@ -20,6 +20,7 @@ from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.port import Interface
 from armillary.device.applications.running_status import application_status
 from armillary.device.applications.supervisor import Supervisor
+from armillary.device.boot.late_sandbox import trial_time
 from armillary.device.checkin.checkin import CheckIns, describe_steps
 from armillary.device.checkin.fetch import ArtifactFetch
 from armillary.device.checkin.proxy_trial import ProxyTrial
@@ -78,6 +79,7 @@ class RunningDevice:
         self._clock = check_ins.clock
         self._wait = check_ins.wait
         self._store = store
+        self._sandbox = sandbox
         self._journal = journal
         self._artifacts = ArtifactFetch(
             check_ins.endpoint,
@@ -354,16 +356,17 @@ class RunningDevice:
 
     async def _judge_trial(self) -> float:
         """Settle a trial if it can be settled; returns seconds until it has to be looked at again."""
-        trial = self._installer.record.trial
+        record = self._installer.record
+        trial = record.trial
         if trial is None:
             return float("inf")
-        record = self._installer.record
+        started, rules = trial_time(self._sandbox, self._trial_started, self._settings.trial)
         verdict = judge(
-            self._health([image for image in self._installer.record.active if image.image_id in trial.watched]),
-            started=self._trial_started,
+            self._health([image for image in record.active if image.image_id in trial.watched]),
+            started=started,
             contact=self._schedule.contact,
             now=self._clock.monotonic(),
-            rules=self._settings.trial,
+            rules=rules,
             with_os=record.system_on_trial,
             refusal=self._refusal if record.os_on_trial else "",
         )
@@ -453,7 +456,6 @@ class RunningDevice:
 
     def _publish_status(self, state: str) -> None:
         record = self._installer.record
-        daa = self._check_ins.daa
         hub = self._check_ins.hub
         runs = {run.application.image_id: run for run in self.supervisor.runs}
         self._publish(
@@ -463,7 +465,7 @@ class RunningDevice:
                 "last_check_in": self.last_check_in or None,
                 "check_ins": self._schedule.attempts,
                 "next_check_in_at": self._clock.now() + max(0, round(self._schedule.wait_s)),
-                "certificate_expires_at": daa.expires(),
+                "certificate_expires_at": self._check_ins.daa.expires(),
                 "hub": None if hub is None else f"{hub[0]}:{hub[1]}",
                 "installation": self._installer.state.value,
                 "os": self._os_status(record),

@@ -31,9 +31,10 @@ class DeviceSettings:
     the files of the update repository as well; ``serial_ports`` has the node of this host for the board's name of each
     serial port, ``board`` says what its other peripherals are; ``addresses`` are those at which the server ports of
     applications are reached; ``private_network`` is the interface at which applications may serve addresses and the
-    time, None for none; ``begin_test`` begins the sandbox's self-test, or gives the one that has begun; ``rest`` says
-    where the device's own API listens, None for nowhere; ``radio`` opens the Wi-Fi radio, None for none; ``uplink``
-    makes the uplink through a cellular modem, with the device's flash, None for none.
+    time, None for none; ``begin_test`` begins the sandbox's self-test, or gives the one that has begun
+    (``device/boot/late_sandbox.py`` has one that settles for no weaker engine); ``rest`` says where the device's own
+    API listens, None for nowhere; ``radio`` opens the Wi-Fi radio, None for none; ``uplink`` makes the uplink through a
+    cellular modem, with the device's flash, None for none.
     """
 
     trial: TrialRules = DEFAULT_RULES

@@ -21,7 +21,7 @@ from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.boot_slots import BootSlots
 from armillary.engines.flash.os_disk import OsDisk
 from armillary.engines.flash.partition import PartitionFlash
-from armillary.engines.sandbox.port import Sandbox, SandboxReport
+from armillary.engines.sandbox.port import SandboxReport
 from armillary.errors import BootRefusedError, DataFolderError
 from armillary.update.install.component import os_region
 
@@ -58,7 +58,7 @@ def _files(tmp_path: Path) -> beforehand.FileFlash:
 def begun(disk: OsDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Beforehand:
     report = SandboxReport("tested", (), ())
     monkeypatch.setattr(beforehand, "load_configuration", lambda _flash: SimpleNamespace(sandbox="linux"))
-    monkeypatch.setattr(beforehand, "test_sandbox", lambda _sandbox, name: (name, report))
+    monkeypatch.setattr(beforehand, "test_or_wait", lambda name: (name, report))
     made = Beforehand(DeviceFolder(tmp_path / "device"), disk)
     made.read(NAMES)
     return made
@@ -119,13 +119,11 @@ def test_the_test_that_has_begun_is_taken_once_and_another_sandbox_is_tested_ane
 ) -> None:
     anew: list[str] = []
 
-    def begin(_sandbox: Sandbox | None, name: str) -> asyncio.Future[tuple[str, str]]:
+    def begin(name: str) -> tuple[str, str]:
         anew.append(name)
-        done = asyncio.get_running_loop().create_future()
-        done.set_result((name, "anew"))
-        return done
+        return name, "anew"
 
-    monkeypatch.setattr(beforehand, "begin_sandbox_test", begin)
+    monkeypatch.setattr(beforehand, "test_or_wait", begin)
 
     async def ask(name: str) -> object:
         return (await begun.begin_test(None, name))[0]

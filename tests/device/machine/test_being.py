@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from tests.fixtures.certificates import self_signed
 from armillary.device.machine import being, network
 from armillary.device.machine.beforehand import Beforehand
 from armillary.device.machine.wired_board import WiredBoard
-from armillary.device.machine.words import Words
+from armillary.device.machine.words import WORDS_VARIABLE, Words
 from armillary.device.rest.settings import RestSettings
 from armillary.device.settings import DeviceSettings
 from armillary.device.state.journal import Journal
@@ -73,9 +74,9 @@ def lived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.setattr(network, "modem_card", lambda: None)
     disk = OsDisk({}, EfiBootSlots({}, variables=tmp_path), "x")
 
-    def live(*entries: dict[str, Any]) -> list[str]:
+    def live(*entries: dict[str, Any], words: Words | None = None) -> list[str]:
         monkeypatch.setattr(Being, "entries", entries)
-        being.be_device(tmp_path, disk, Words({}), Beforehand(DeviceFolder(tmp_path), disk))
+        being.be_device(tmp_path, disk, words or Words({}), Beforehand(DeviceFolder(tmp_path), disk))
         return capsys.readouterr().out.splitlines()
 
     return live
@@ -118,3 +119,21 @@ def test_a_machine_with_a_tpm_runs_only_while_it_trusts_whom_it_trusted(
     replace_region(outside, STATE_REGION, b"Blank")
     with pytest.raises(DataFolderError, match="changed from outside"):
         lived(ran)
+
+
+def test_the_console_says_why_no_application_runs_and_that_the_machine_is_up(lived: Any, tmp_path: Path) -> None:
+    """Process 1 hears that it is ready also while its sandbox does not hold: it checks in and is updated."""
+    why = "No application runs until the sandbox holds, which is tried again and again: no answer."
+    read, written = os.pipe()
+    lines = lived(
+        {"event": "sandbox", "sandbox": "waiting", "complete": False, "weaker": [why]},
+        {"event": "sandbox", "sandbox": "linux", "complete": True, "weaker": []},
+        words=Words({WORDS_VARIABLE: str(written)}),
+    )
+    os.close(written)
+    with os.fdopen(read) as said:
+        assert said.read() == "ready\n"
+    told = [line.partition("armillary: ")[2] for line in lines]
+    assert told[0].endswith("sandbox  sandbox=waiting  complete=False")
+    assert told[1] == f"weaker sandbox: {why}"
+    assert told[2].endswith("sandbox  sandbox=linux  complete=True")

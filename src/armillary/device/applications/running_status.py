@@ -10,6 +10,7 @@ from armillary.device.applications.supervisor import ApplicationRun
 from armillary.device.checkin.proof import enforcement
 from armillary.engines.sandbox.port import SandboxReport
 from armillary.update.install.record import InstallRecord, SlotImage
+from armillary.wire.attestation.mechanisms import WAITING
 
 
 def application_status(
@@ -27,7 +28,7 @@ def application_status(
         "component_id": str(image.component_id),
         "image_id": str(image.image_id),
         "slot": image.slot,
-        "state": _state(run),
+        "state": _state(run, report),
         "core": "" if run is None else run.core,
         "on_trial": record.trial is not None and image not in record.trial.previous,
         "held_by": [asdict(each) for each in held],
@@ -35,8 +36,13 @@ def application_status(
     }
 
 
-def _state(run: ApplicationRun | None) -> str:
-    """Its state, and ``restarting`` while it waits to be started again: nobody has stopped it."""
+def _state(run: ApplicationRun | None, report: SandboxReport) -> str:
+    """Its state, and ``restarting`` while it waits to be started again: nobody has stopped it.
+
+    ``waiting`` is one that runs once the sandbox holds.
+    """
     if run is None:
         return "stopped"
-    return "restarting" if run.state == "stopped" and run.task is not None else run.state
+    if run.state == "stopped" and run.task is not None:
+        return "waiting" if report.sandbox == WAITING else "restarting"
+    return run.state

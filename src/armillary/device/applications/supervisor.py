@@ -19,6 +19,7 @@ from armillary.device.applications.connection_counts import ConnectionCounts
 from armillary.device.applications.crash_capture import CrashCapture
 from armillary.device.applications.port import Deferrals, Interface, NoInterface, Run
 from armillary.device.applications.storage_watch import watch
+from armillary.device.boot.late_sandbox import until_it_holds
 from armillary.device.state.backoff import Backoff
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
@@ -204,6 +205,7 @@ class Supervisor:
     async def _keep_running(self, run: ApplicationRun) -> None:
         backoff = Backoff(RESTART_FIRST_S, RESTART_LIMIT_S)
         application = run.application
+        await until_it_holds(self._sandbox)
         while True:
             started = self._monotonic()
             status = await self._run_once(run)

@@ -20,6 +20,8 @@ from armillary.boot.profile import ChipProfile
 from armillary.device.install.installer import Installer
 from armillary.device.install.trust_stores import configuration_in_force
 from armillary.device.state.configuration import DeviceConfiguration
+from armillary.device.state.journal import Journal
+from armillary.device.state.reports import Incident, ReportQueue
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.port import BootSession, RootOfTrust
 from armillary.errors import BootRefusedError
@@ -183,3 +185,12 @@ def confirm_boot(flash: Flash, startup: Startup, record: InstallRecord) -> None:
     startup.keep_minimums(raised)  # first: what a cut leaves undone here, the next start adopts
     if dict(raised) != dict(minimums):
         replace_region(flash, _MINIMUMS, cbor.encode(dict(raised)))
+
+
+def report_refused(startup: Startup, journal: Journal, reports: ReportQueue) -> None:
+    """Say, in the log and to the service, which boot chains were refused before the one that boots."""
+    version = startup.configuration.os_version
+    for reason in startup.refused:
+        journal.write("os-left", reason=reason, os_version=version)
+        description = f"the boot chain was refused, OS {version} boots instead: {reason}"
+        reports.add(Incident(event_type="BootFailure", event_class="OS", description=description))

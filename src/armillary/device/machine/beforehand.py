@@ -6,7 +6,8 @@ Python to others. So both run beside the loading, which keeps one processor busy
 Nothing is decided here: the device takes the test's outcome where it would have begun one, and verifies each package
 as ever.
 
-The test comes first, because it takes longest: all else that a start does is done before it ends.
+The test comes first, because it takes longest: all else that a start does is done before it ends. It is of the engine
+that the device was made with, and a machine of our own settles for no other (``device/boot/late_sandbox.py``).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
-from armillary.device.boot.sandbox_test import begin_sandbox_test, test_sandbox
+from armillary.device.boot.late_sandbox import test_or_wait
+from armillary.device.boot.sandbox_test import begin_sandbox_test
 from armillary.device.state.configuration import load_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
@@ -45,7 +47,7 @@ class Beforehand:
         self._test: Future[tuple[Sandbox, SandboxReport]] | None = None
         with contextlib.suppress(ArmillaryError):  # the device finds the same in a moment, and says it
             self._sandbox = load_configuration(self._flash).sandbox
-            self._test = self._threads.submit(test_sandbox, None, self._sandbox)
+            self._test = self._threads.submit(test_or_wait, self._sandbox)
 
     def read(self, components: Sequence[str]) -> None:
         """Begin to read and to hash the packages of the OS in force."""
@@ -78,6 +80,8 @@ class Beforehand:
     def begin_test(self, sandbox: Sandbox | None, name: str) -> asyncio.Future[tuple[Sandbox, SandboxReport]]:
         """The test that has begun, once; any other is begun now (``sandbox_test.BeginTest``)."""
         begun, self._test = self._test, None
-        if begun is None or sandbox is not None or name != self._sandbox:
+        if sandbox is not None:
             return begin_sandbox_test(sandbox, name)
+        if begun is None or name != self._sandbox:
+            begun = self._threads.submit(test_or_wait, name)
         return asyncio.wrap_future(begun)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+# In place of an engine's name: none holds yet, and no application runs.
+WAITING: Final = "waiting"
 MECHANISMS: Final[Mapping[str, str]] = {
     "capabilities": "an application has no privilege of the kernel and can gain none",
     "device-list": "it opens no device node but those that it was handed",

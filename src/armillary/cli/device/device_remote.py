@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -49,13 +50,14 @@ from armillary.cli.terminal.remote_names import (
     split_ids,
 )
 from armillary.cli.terminal.times import seconds_or_time
+from armillary.wire.attestation.mechanisms import WAITING
 from armillary.wire.image.naming import label_of
 
 LIST_COLUMNS = ("name", "device_id", "health", "trust_tier", "chip", "catalog", "product", "group", "os_version")
 FACTS = (
     "device_id", "name", "health", "trust_tier", "chip", "manufacturing_state", "catalog", "product", "group",
-    "verdict", "last_check_in_at", "last_attested_at", "held_at", "quarantined_at", "os_version", "boot_count",
-    "certificate_serial", "certificate_not_after", "last_refusal",
+    "verdict", "last_check_in_at", "last_attested_at", "held_at", "quarantined_at", "sandbox", "os_version",
+    "boot_count", "certificate_serial", "certificate_not_after", "last_refusal",
 )  # fmt: skip
 # Groups that create-defaults makes; the two verbs below move a device between them.
 DEVELOPMENT_GROUP = "Development"
@@ -198,12 +200,27 @@ def _rename(remote: RemoteService, device: DeviceOption, name: NewNameOption) ->
 def _show(remote: RemoteService, device: DeviceOption) -> Shown:
     """Show a device, and each step of its appraisal."""
     found = remote.get(f"/devices/{segment(device)}")
-    facts = record(found, row=lambda device: readable({name: device.get(name) for name in FACTS}))
+    facts = record(found, row=_facts_of)
     check_in = found.get("last_check_in")
     if not check_in:
         return facts
     rows = [{"step": f"({step['number']})", **step} for step in check_in["steps"]]
     return facts.then("", table(rows, ("step", "result", "name", "prevents", "detail"), empty=""))
+
+
+def _facts_of(device: Mapping[str, Any]) -> dict[str, Any]:
+    return readable({**{name: device.get(name) for name in FACTS}, "sandbox": sandbox_words(device)})
+
+
+def sandbox_words(device: Mapping[str, Any]) -> str:
+    """The engine that contains its applications, and which mechanisms do not hold; "" if the device has not said."""
+    sandbox: str = device["sandbox"]
+    lacking = [name for name, state in device["enforcement"] if state != "enforced"]
+    if sandbox == WAITING:
+        return f"{sandbox}: no application runs until it holds; why: armillary device insights"
+    if not lacking:
+        return sandbox
+    return f"{sandbox}, without {len(lacking)} of {len(device['enforcement'])} mechanisms: {', '.join(lacking)}"
 
 
 @remote_command(verbs, "show-count")

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The device page: can I trust this one, and why? Pure: API answers in, a view model out.
 
-The first line is the verdict in a sentence; the three rings of the mark repeat it (boot, attestation,
-certificate). What is not known, or was true too long ago, is never drawn as good.
+The first line is the verdict; the mark's three rings repeat it. What is unknown, or too old, is never drawn as good.
 """
 
 from __future__ import annotations
@@ -42,6 +41,7 @@ from armillary.console.frame.words import (
     span,
 )
 from armillary.console.language.say import apart, known, say, say_count
+from armillary.wire.attestation.mechanisms import WAITING
 from armillary.wire.image.naming import image_label
 
 # The trust tier of devices that a simulator plays: most send values only.
@@ -338,7 +338,7 @@ def facts(device: Mapping[str, Any], now: int, *, connected: bool | None) -> tup
         Fact(say("Hub"), hub),
         Fact(say("Manufacturing state"), state, note=life.MANUFACTURING.get(state, say("not known to this console"))),
         Fact(say("Enrolled"), at=moment(device["enrolled_at"], now)),
-        Fact(say("Sandbox"), device["sandbox"] or say("not known")),
+        Fact(say("Sandbox"), device["sandbox"] or say("not known"), note=enforcement_sentence(device, only_weak=True)),
         Fact(say("Last update"), say("none yet"), at=moment(device["last_update_at"], now)),
         *((Fact(say("Changed hands"), say("at an unknown time"), at=came[0], note=came[1]),) if came else ()),
     )
@@ -432,9 +432,13 @@ def mechanisms(device: Mapping[str, Any]) -> tuple[MechanismLine, ...]:
     return tuple(lines)
 
 
-def enforcement_sentence(device: Mapping[str, Any]) -> str:
+def enforcement_sentence(device: Mapping[str, Any], *, only_weak: bool = False) -> str:
     """How much is enforced, and what is weaker: ``7 of 9 mechanisms enforced by linux ...; weaker here: nftables.``."""
     lines = mechanisms(device)
+    if only_weak and all(line.state.kind == GOOD for line in lines):
+        return ""
+    if device["sandbox"] == WAITING:
+        return say("No application runs until its sandbox holds; its reports say why.")
     if not lines:
         return say("The device has not yet said what contains its applications.")
     weak = [line.name for line in lines if line.state.kind != GOOD]
@@ -492,6 +496,5 @@ def reports(items: Sequence[Mapping[str, Any]], now: int) -> tuple[ReportLine, .
 
 
 def _append(lines: list[HistoryLine], at: int, now: int, state: State, what: str, detail: str) -> None:
-    when = moment(at, now)
-    if when is not None:
+    if (when := moment(at, now)) is not None:
         lines.append(HistoryLine(when, state, what, detail))

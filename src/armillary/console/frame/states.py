@@ -114,6 +114,7 @@ EVENT: Mapping[str, State] = MappingProxyType(
         "CapabilityBlocked": State(ATTENTION, "CapabilityBlocked"),
         "ListenerFailed": State(ATTENTION, "ListenerFailed"),
         "StorageFull": State(ATTENTION, "StorageFull"),
+        "SandboxWeakened": State(ATTENTION, "SandboxWeakened"),
         "BootFailure": State(BAD, "BootFailure"),
     }
 )

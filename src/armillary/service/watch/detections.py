@@ -23,6 +23,7 @@ from armillary import content
 from armillary.attest.steps import FORK_STEPS
 from armillary.engines.records.queries.reports import SUPPRESSED, SUPPRESSED_BOOT
 from armillary.engines.records.schema.rows import CheckIn, Device, ErrorReportRow, UnreadRefusal, UpdateOutcome
+from armillary.wire.attestation.mechanisms import WAITING
 from armillary.wire.device.finding import SEVERITIES
 
 if TYPE_CHECKING:
@@ -439,20 +440,25 @@ def of_certificate(kind: str, subject: str, not_after: int, now: int, catalog_id
     )
 
 
-def of_containment(device: Device) -> Observation | None:
-    """A device whose sandbox lacks mechanisms, by its own attested self-test."""
+def of_containment(device: Device, said: str) -> Observation | None:
+    """A device whose sandbox lacks mechanisms, by its own attested self-test; ``said`` is its report."""
     missing = [
         f"{name} ({state.removeprefix('missing: ')})" for name, state in device.enforcement if state != "enforced"
     ]
     if not missing:
         return None
+    waits = device.sandbox == WAITING
     return Observation(
         kind="containment-weak",
         key=(str(device.group_id), ",".join(name for name, state in device.enforcement if state != "enforced")),
         severity="low",
-        title="Devices run applications with fewer containment mechanisms than Armillary has",
-        cause=f"Device {device.device_id[:16]} lacks {'; '.join(missing)}."[:MAX_CAUSE_CHARACTERS],
-        proposed_action="Use a kernel and a sandbox that enforce them, or accept this in writing.",
+        title="Devices run no application, because their sandbox does not hold"
+        if waits
+        else "Devices run applications with fewer containment mechanisms than Armillary has",
+        cause=f"Device {device.device_id[:16]}: {said} It lacks {'; '.join(missing)}."[:MAX_CAUSE_CHARACTERS],
+        proposed_action="A machine that was too slow goes on by itself. Where its kernel refuses, give it another OS."
+        if waits
+        else "Use a kernel and a sandbox that enforce them, or accept this in writing.",
         device_ids=(device.device_id,),
         at=device.last_check_in_at or 0,
         catalog_id=device.catalog_id,

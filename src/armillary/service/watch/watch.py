@@ -296,7 +296,7 @@ class Watch:
             found.append(detections.of_gap(row, report_rows.gap_before(connection, row.device_id, row.sequence)))
         if row.event_type == "SandboxWeakened":
             device = self._device(connection, row.device_id)
-            found.append(None if device is None else detections.of_containment(device))
+            found.append(None if device is None else detections.of_containment(device, row.description))
         return found
 
     def _group(self, rows: Sequence[ErrorReportRow], connection: Connection) -> None:

@@ -93,6 +93,7 @@ class Prover:
     service_name: str = "localhost"
     os_version: str = "26.11"
     enforcement: tuple[tuple[str, str], ...] = (("seccomp", "enforced"), ("landlock", "missing: kernel 5.10"))
+    sandbox: str = "linux"
     identity: ec.EllipticCurvePrivateKey = field(init=False, repr=False)
     alias: ec.EllipticCurvePrivateKey = field(init=False, repr=False)
     device_id: str = field(init=False)
@@ -153,7 +154,7 @@ class Prover:
             chip=self.chip,
             root_of_trust=self.root_of_trust,
             enforcement=self.enforcement,
-            sandbox="linux",
+            sandbox=self.sandbox,
             os_version=self.os_version,
             report_digest=signed_digest(sha256(report).digest(), lineage),
         )

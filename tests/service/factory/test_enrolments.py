@@ -128,6 +128,31 @@ def test_many_at_once_spend_no_more_than_there_is(host: ServiceHost) -> None:
     assert device_count(host) == 3
 
 
+def test_one_machine_that_asks_many_times_at_once_is_one_device_of_one_owner(host: ServiceHost) -> None:
+    """Its own token from all sides, and that of another catalog: one of the two owners has it, the other is refused."""
+    host.catalog("Fabrikam")
+    tokens = [made(host), host.service.enrolments.create("Fabrikam", actor="op")]
+
+    def attempt(number: int) -> str | ArmillaryError:
+        try:
+            return enrol(host, tokens[number % 2].secret, b"1" * 32)
+        except ArmillaryError as error:
+            return error
+
+    with ThreadPoolExecutor(12) as threads:
+        results = list(threads.map(attempt, range(12)))
+    (device_id,) = {one for one in results if isinstance(one, str)}
+    owner = host.service.registry.devices.get(device_id).catalog
+    other = {"Contoso": "Fabrikam", "Fabrikam": "Contoso"}[str(owner)]
+    assert [isinstance(one, str) for one in results].count(True) == 6
+    assert all(isinstance(one, str | WrongCatalogError) for one in results)
+    used = {catalog: host.service.enrolments.list(catalog)[0].used for catalog in ("Contoso", "Fabrikam")}
+    assert used == {str(owner): 1, other: 0}
+    assert device_count(host) == 1
+    claims = [line for line in host.service.audit.list(limit=100).items if line.operation == "device.claim"]
+    assert len(claims) == 1
+
+
 def test_without_the_count_a_spent_token_would_open(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mutation: the refusal above comes from this check and from nothing else."""
     token = made(host)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 import pytest
 from tests.fixtures.clocks import Clock
@@ -156,3 +157,22 @@ def test_of_two_that_are_published_at_once_the_later_one_is_judged_by_the_first(
     assert results[1] == "26.21"
     assert results[0] == "26.20" or "given 26.21 now, which is newer" in results[0]
     assert host.service.releases.newest(CHIP).version == "26.21"
+
+
+def test_a_draft_that_two_publish_at_once_is_published_once(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bob's window has read the draft when Ann's publishes it."""
+    drafts, releases = host.service.attestation.drafts, host.service.releases
+    made = drafts.create(CHIP, "26.30", feed="Retail", actor="t")
+    read = releases.get
+
+    def slow(release_id: UUID) -> OsRelease:
+        found = read(release_id)
+        monkeypatch.setattr(releases, "get", read)
+        drafts.publish(release_id, actor="ann")
+        return found
+
+    monkeypatch.setattr(releases, "get", slow)
+    with pytest.raises(ConflictError, match="was changed meanwhile"):
+        drafts.publish(made.release_id, actor="bob")
+    lines = host.service.audit.list(target=str(made.release_id)).items
+    assert [(one.operation, one.actor) for one in lines] == [("release.publish", "ann"), ("release.create", "t")]

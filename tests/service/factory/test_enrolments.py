@@ -22,6 +22,7 @@ from armillary.errors import (
     WrongCatalogError,
 )
 from armillary.service.factory.enrolments import ANSWERS_AGAIN, NewEnrolmentToken
+from armillary.service.verifier.device_rates import Meter
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice, certificate_request
 
@@ -110,6 +111,19 @@ def test_who_has_a_spent_token_and_its_device_cannot_fill_the_records(host: Serv
     assert enrol(host, token.secret, b"1" * 32) == device_id
     with pytest.raises(RateLimitedError):
         enrol(host, token.secret, b"1" * 32)
+
+
+def test_without_the_allowance_each_answer_would_be_kept_for_good(
+    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mutation: the records above grow no more because of the allowance, and of nothing else."""
+    monkeypatch.setattr(Meter, "wait_s", lambda *_: 0)
+    token = made(host)
+    enrol(host, token.secret, b"1" * 32)
+    before = kept_for_good(host)
+    for _ in range(ANSWERS_AGAIN.burst + 3):
+        enrol(host, token.secret, b"1" * 32)
+    assert kept_for_good(host) == tuple(each + ANSWERS_AGAIN.burst + 3 for each in before)
 
 
 def test_many_at_once_spend_no_more_than_there_is(host: ServiceHost) -> None:

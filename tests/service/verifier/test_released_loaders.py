@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -148,6 +149,24 @@ def test_the_loader_of_a_release_that_was_taken_back_is_not_good_though_it_is_st
     )
     assert early == ("" if how == "over" else late)
     assert faults(host, OWN) == ["", ""], "what no release brings is good because it is stated"
+
+
+def test_without_the_releases_word_what_is_stated_would_be_good(
+    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mutation: the refusal above comes from what the releases say of their loaders, and from nothing else."""
+    service, drafts, known = host.service, host.service.attestation.drafts, ReleasedLoaders.of
+
+    def forgetful(self: ReleasedLoaders, chips: Iterable[str]) -> Any:
+        return {chip: {one: end for one, end in found.items() if end} for chip, found in known(self, chips).items()}
+
+    service.attestation.firmware.add("Contoso", CHIP, stated(NEWER, final=False), actor="ann")
+    draft = drafts.create(CHIP, "27.1", packages=packages(host, boot_partition(NEWER)), actor="ann")
+    drafts.sign(draft.release_id, actor="ann")
+    drafts.publish(draft.release_id, actor="ann")
+    monkeypatch.setattr(ReleasedLoaders, "of", forgetful)
+    service.releases.withdraw(draft.release_id, "a hole", actor="ann")
+    assert faults(host, NEWER) == ["", ""]
 
 
 def test_a_loader_that_a_release_in_force_brings_as_well_stays_good(host: ServiceHost) -> None:

@@ -8,11 +8,13 @@ import shutil
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.device_image.booted.at_service import CATALOG, done, machine_at_service
 from tests.device_image.booted.conftest import BOOT_S, state
 from tests.e2e.armillary_processes import armillary_here
+from tests.fixtures.waiting import wait_until
 
 from armillary import content
 from armillary.boot import profile
@@ -77,6 +79,14 @@ def publish(image: Path, chip: ChipProfile, version: str, here: Mapping[str, str
         done(armillary_here("device", "check-now", "--device", device["device_id"], env=dict(here)))
 
 
+def standing(here: Mapping[str, str], code: str) -> dict[str, Any] | None:
+    """Where the update of the only device stands, if it is this code."""
+    (device,) = json.loads(armillary_here("device", "list", "--json", env=dict(here)).stdout)
+    asked = ("device", "update-status", "--device", device["device_id"], "--json")
+    found: dict[str, Any] = json.loads(armillary_here(*asked, env=dict(here)).stdout)
+    return found if found["code"] == code else None
+
+
 def wait(machine: VirtualMachine, wanted: str, seen: list[str]) -> str:
     line, lines = machine.wait_for(wanted, within_s=UPDATE_S)
     seen += lines
@@ -103,6 +113,10 @@ def test_an_update_is_started_and_one_that_stops_is_taken_back(
             later = version[:-1] + (b"9" if version[-1:] != b"9" else b"8")
             said = b"VERSION_ID=" if architecture.has_uefi else b"Armillary OS "
             publish(changed(image, tmp_path / "b", said + version, said + later), chip, "26.13", here)
+            wait(machine, "update-started", seen)
+            told = wait_until(lambda: standing(here, "fetched"), "the service says what it has sent")
+            assert (told["check_in_after"], told["os_version"]) == ("installation", "26.12")
+            assert len(told["fetch"]["sent"]) == told["fetch"]["parts"]
             assert "slot b" in wait(machine, "verified root from", seen)
             wait(machine, "update-confirmed", seen)
 

@@ -115,7 +115,7 @@ def record(found: Mapping[str, Any], *, row: Row | None = None) -> Shown:
         width = max((len(name) for name in shown), default=0)
         coloured = is_coloured(sys.stdout)
         for name, value in shown.items():
-            cell = _cell(value)
+            cell = _cell(value) or "-"
             sys.stdout.write(f"{inert(name):<{width}}  {state(name, cell, cell, coloured=coloured)}\n")
 
     return Shown(dict(found), print_text)
@@ -204,7 +204,7 @@ def _writes(text: str) -> bool:
 
 
 def _cell(value: object) -> str:
-    if value is None or value == "":
+    if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -22,6 +22,8 @@ from armillary.wire.device_image.secure_boot_variables import ALLOWED, ATTRIBUTE
 
 SAID = "this is a DEVELOPMENT image: whoever is at a serial port has a shell without a password"
 END = "end of the answer"
+# Whether the kernel stops for processors that stand still, and after how many reports (wire/device_image/command_line.py).
+STALLS = "/proc/sys/kernel/panic_on_rcu_stall /proc/sys/kernel/max_rcu_stall_to_panic"
 # In the guest: what the host gave it, into the firmware's variable, in one write as efivarfs wants it.
 ENROL = (
     'python3 -c \'import sys; raw, variable = sys.argv[1:]; data = open(raw, "rb").read(); '
@@ -95,6 +97,7 @@ def test_a_shell_enrols_the_keys_in_a_firmware_in_setup_mode(
             assert 'NAME="Armillary OS DEVELOPMENT"' in shell.ask("cat /etc/os-release")
             assert "uid=0(root)" in shell.ask("id")
             assert "armillary.development=1" in shell.ask("cat /proc/cmdline")
+            assert "\n1\r\n3\r\n" in shell.ask(f"cat {STALLS}")
             for variable in (ALLOWED, EXCHANGE_KEYS, PLATFORM_KEY):
                 answer = shell.ask(ENROL.format(name=variable.name, vendor=variable.vendor))
                 assert f"{END} 0" in answer, answer

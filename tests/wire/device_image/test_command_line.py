@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernel's command line: it binds one root, and restarts on a panic."""
+"""The kernel's command line: it binds one root, and restarts where the kernel stops."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from armillary.wire.device_image.command_line import VerifiedRoot, command_line,
 ROOT = VerifiedRoot("a" * 64, "b" * 64, 8121)
 
 
-def test_the_line_binds_the_root_and_restarts_on_a_panic() -> None:
+def test_the_line_binds_the_root_and_restarts_where_the_kernel_stops() -> None:
     line = command_line(ROOT, consoles=("tty0", "ttyS0,115200"), built_at=1767225600)
     assert root_of(line) == ROOT
     words = line.split()
     assert words[:2] == ["console=tty0", "console=ttyS0,115200"]
     assert {"panic=1", "oops=panic", "armillary.built=1767225600"} <= set(words)
+    assert {"sysctl.kernel.panic_on_rcu_stall=1", "sysctl.kernel.max_rcu_stall_to_panic=3"} <= set(words)
 
 
 @pytest.mark.parametrize(

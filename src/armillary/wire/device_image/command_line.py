@@ -16,8 +16,17 @@ from typing import Final
 
 from armillary.errors import WireError
 
-# A kernel that stops restarts after a second, and the firmware takes the other slot.
-ALWAYS: Final = ("panic=1", "oops=panic", "quiet", "loglevel=4")
+# A kernel that stops restarts after a second, and the firmware takes the other slot. So does one in which a processor
+# does nothing any more (an RCU stall): without this it waits for ever, before process 1 has a watchdog. Stalls are told
+# every 21 seconds at first; a host or a processor that was only slow is over it by the third.
+ALWAYS: Final = (
+    "panic=1",
+    "oops=panic",
+    "sysctl.kernel.panic_on_rcu_stall=1",
+    "sysctl.kernel.max_rcu_stall_to_panic=3",
+    "quiet",
+    "loglevel=4",
+)
 _SLOT: Final = re.compile(r"(?:^|\s)armillary\.slot=([ab])(?=\s|$)")
 # Begins the word that binds the root: no other Linux has one.
 ROOT: Final = "armillary.root="

@@ -11,7 +11,8 @@ from tests.fixtures.waiting import until
 
 from armillary.device.applications import running_status, supervisor
 from armillary.device.applications.supervisor import ApplicationRun
-from armillary.engines.sandbox.port import ExitStatus
+from armillary.device.boot.late_sandbox import waiting_report
+from armillary.engines.sandbox.port import ExitStatus, SandboxReport
 
 
 def run(*, kept: bool, runs: bool = False, fault: str | None = None) -> ApplicationRun:
@@ -19,6 +20,9 @@ def run(*, kept: bool, runs: bool = False, fault: str | None = None) -> Applicat
     some: Any = object()
     found.task, found.running, found.start_failure = some if kept else None, some if runs else None, fault
     return found
+
+
+HOLDS = SandboxReport("linux", (), ())
 
 
 @pytest.mark.parametrize(
@@ -32,7 +36,14 @@ def run(*, kept: bool, runs: bool = False, fault: str | None = None) -> Applicat
     ],
 )
 def test_who_waits_to_be_started_again_is_not_stopped(of: ApplicationRun | None, said: str) -> None:
-    assert running_status._state(of) == said
+    assert running_status._state(of, HOLDS) == said
+
+
+def test_who_waits_for_the_sandbox_is_not_restarting() -> None:
+    late = waiting_report("no answer within 20 s")
+    assert running_status._state(run(kept=True), late) == "waiting"
+    assert running_status._state(run(kept=False), late) == "stopped"
+    assert running_status._state(None, late) == "stopped"
 
 
 @pytest.mark.anyio

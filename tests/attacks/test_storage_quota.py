@@ -14,13 +14,12 @@ from uuid import UUID
 
 import pytest
 from tests.engines.sandbox.conftest import stage
-from tests.engines.sandbox.sandbox_stage import Outcome, Stage, linux
+from tests.engines.sandbox.sandbox_stage import Outcome, Stage, linux, linux_with_images
 from tests.engines.sandbox.server_stage import PATIENCE_S
 from tests.fixtures.waiting import until
 
 from armillary.capability import confine
 from armillary.engines.sandbox.linux import LinuxSandbox
-from armillary.engines.sandbox.storage.image import try_image
 from armillary.engines.sandbox.storage.use import image_of, storage_use
 
 __all__ = ["stage"]
@@ -30,13 +29,7 @@ QUOTA_KB = 64
 
 @pytest.fixture
 def sandbox() -> LinuxSandbox:
-    found = linux(own_user=True)
-    reason = try_image()
-    if reason:
-        pytest.skip(
-            f"this host mounts no images ({reason}): as root with loop devices, sudo modprobe loop; sudo make test"
-        )
-    return found
+    return linux_with_images()
 
 
 @pytest.fixture

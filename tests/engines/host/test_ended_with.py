@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -28,10 +29,15 @@ sys.stdin.read()
 def test_a_program_ends_with_a_process_that_is_killed() -> None:
     with killed_process([sys.executable, "-c", STARTS], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         program = int(process.readline())
-        command = Path(f"/proc/{program}/cmdline")
-        wait_until(lambda: command.read_bytes() == b"sleep\x00600\x00", "the program runs")
-        os.kill(process.pid, signal.SIGKILL)
-        until_gone(program)
+        try:
+            command = Path(f"/proc/{program}/cmdline")
+            wait_until(lambda: command.read_bytes() == b"sleep\x00600\x00", "the program runs")
+            os.kill(process.pid, signal.SIGKILL)
+            until_gone(program)
+        except BaseException:  # it has not ended with its parent
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(program, signal.SIGKILL)
+            raise
 
 
 def test_nothing_starts_for_a_process_that_was_gone_before_the_kernel_was_asked(

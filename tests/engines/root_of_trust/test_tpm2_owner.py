@@ -4,26 +4,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.engines.swtpm import SwTpm, needs_tpm, software_tpm
+from tests.engines.swtpm import SwTpm, needs_tpm
 
 from armillary.engines.root_of_trust import tpm_commands
 from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust, open_trust
 from armillary.errors import RootOfTrustError
-
-
-@pytest.fixture(scope="module")
-def tpm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwTpm]:
-    with software_tpm(tmp_path_factory.mktemp("tpm")) as running:
-        yield running
-
-
-@pytest.fixture
-def root(tpm: SwTpm, tmp_path: Path) -> Tpm2RootOfTrust:
-    return Tpm2RootOfTrust.create(tmp_path / "root", tpm=tpm.tcti)
 
 
 @needs_tpm

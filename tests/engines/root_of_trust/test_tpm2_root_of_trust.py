@@ -7,7 +7,6 @@ import json
 import ssl
 import sys
 import time
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
@@ -44,17 +43,6 @@ from armillary.wire.encoding import cose
 
 SERVICE_KEY = b"k" * 32
 EVENTS = [BootEvent(f"Stage{n}", n, UUID(int=n), UUID(int=100 + n), sha256(bytes((n,))).digest(), 1) for n in (1, 2, 3)]
-
-
-@pytest.fixture(scope="module")
-def tpm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwTpm]:
-    with software_tpm(tmp_path_factory.mktemp("tpm")) as running:
-        yield running
-
-
-@pytest.fixture
-def root(tpm: SwTpm, tmp_path: Path) -> Tpm2RootOfTrust:
-    return Tpm2RootOfTrust.create(tmp_path / "root", tpm=tpm.tcti)
 
 
 def attestation_key(root: Tpm2RootOfTrust) -> ec.EllipticCurvePublicKey:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.engines.sandbox.sandbox_stage import ENGINES, Stage, engine, linux
+from tests.engines.sandbox.sandbox_stage import ENGINES, Stage, engine, linux, linux_with_images
 
 from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.port import Sandbox
@@ -33,3 +33,9 @@ def enclosed(request: pytest.FixtureRequest) -> Sandbox:
 def namespaces(request: pytest.FixtureRequest) -> LinuxSandbox:
     """The namespaces sandbox in both of its forms."""
     return linux(own_user=request.param == "as-root")
+
+
+@pytest.fixture
+def images_of_root() -> LinuxSandbox:
+    """The sandbox that gives each application a file system, or skip."""
+    return linux_with_images()

@@ -35,6 +35,7 @@ from armillary.engines.sandbox.port import (
 )
 from armillary.engines.sandbox.reduced import REQUIRED_ABI, ReducedSandbox
 from armillary.engines.sandbox.start import host
+from armillary.engines.sandbox.storage.image import try_image
 from armillary.engines.sandbox.within.image_root import extract_image, share_with_group
 from armillary.errors import SandboxUnavailableError
 from armillary.wire.image.app_manifest import AppManifest
@@ -289,6 +290,17 @@ def engine(kind: str) -> LinuxSandbox | CrunSandbox | ReducedSandbox:
 def own_network(sandbox: Sandbox) -> bool:
     """Whether an application has a network, processes and mounts of its own."""
     return isinstance(sandbox, LinuxSandbox | CrunSandbox)
+
+
+def linux_with_images() -> LinuxSandbox:
+    """As root, with a file system for each application, or skip."""
+    sandbox = linux(own_user=True)
+    reason = try_image()
+    if reason:
+        pytest.skip(
+            f"this host mounts no images ({reason}): as root with loop devices, sudo modprobe loop; sudo make test"
+        )
+    return sandbox
 
 
 def reduced() -> ReducedSandbox:

@@ -24,7 +24,7 @@ from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.linux_report import QUOTA
 from armillary.engines.sandbox.process import ProcessSandbox
 from armillary.engines.sandbox.storage import image as images, mounting
-from armillary.engines.sandbox.storage.image import prepare, try_image
+from armillary.engines.sandbox.storage.image import prepare
 from armillary.engines.sandbox.storage.mounting import inside, locked, mount_image
 from armillary.engines.sandbox.storage.use import StorageUse, folder_use, image_of, opened_storage, storage_use
 from armillary.errors import HostError, InstallError, SandboxUnavailableError
@@ -50,18 +50,6 @@ os.chdir(os.environ["ARMILLARY_DATA"])
 print(sorted(os.listdir()), os.stat(".").st_mode & 0o777, os.access(".", os.W_OK))
 open("again", "w").write("x"); os.unlink("again")
 """
-
-
-@pytest.fixture
-def images_of_root() -> LinuxSandbox:
-    """The sandbox that gives each application a file system, or skip."""
-    sandbox = linux(own_user=True)
-    reason = try_image()
-    if reason:
-        pytest.skip(
-            f"this host mounts no images ({reason}): as root with loop devices, sudo modprobe loop; sudo make test"
-        )
-    return sandbox
 
 
 @pytest.fixture

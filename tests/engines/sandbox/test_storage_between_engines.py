@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engines.sandbox.sandbox_stage import Stage, linux, reduced
+from tests.engines.sandbox.sandbox_stage import Stage, reduced
 
 from armillary.engines.sandbox.linux import LinuxSandbox
-from armillary.engines.sandbox.storage.image import try_image
 from armillary.engines.sandbox.storage.use import image_of, storage_use
 from armillary.errors import SandboxUnavailableError
 
@@ -21,18 +20,6 @@ os.chdir(os.environ["ARMILLARY_DATA"])
 with open("starts", "a") as file: file.write("x")
 print(os.path.getsize("starts"), sorted(os.listdir()))
 """
-
-
-@pytest.fixture
-def images_of_root() -> LinuxSandbox:
-    """The sandbox that gives each application a file system, or skip."""
-    sandbox = linux(own_user=True)
-    reason = try_image()
-    if reason:
-        pytest.skip(
-            f"this host mounts no images ({reason}): as root with loop devices, sudo modprobe loop; sudo make test"
-        )
-    return sandbox
 
 
 def test_what_is_kept_is_there_after_a_start_with_the_other_engine(

@@ -5,22 +5,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.device.tiny_service import TinyService
 
+from armillary.device.boot import provision as provisioning
 from armillary.device.boot.provision import provision
 from armillary.device.state.layout import CREATION, DeviceFolder
+from armillary.engines.root_of_trust.software import SoftwareRootOfTrust
 from armillary.errors import (
     ArmillaryError,
     ConflictError,
+    OperatorError,
+    RateLimitedError,
     RevokedDeviceError,
     ServiceUnreachableError,
     UnauthenticatedError,
 )
 
 
-def made(folder: Path, factory: Callable[[str, str], object]) -> str:
+def made(folder: Path, factory: Callable[[str, str], object], **more: Any) -> str:
     return provision(
         DeviceFolder(folder),
         chip="mt3620",
@@ -28,6 +33,7 @@ def made(folder: Path, factory: Callable[[str, str], object]) -> str:
         sandbox="process",
         operator_api="https://localhost",
         factory=factory,  # type: ignore[arg-type]
+        **more,
     ).device_id
 
 
@@ -79,3 +85,32 @@ def test_where_the_service_may_have_made_it_the_same_keys_are_asked_about_again(
         made(tmp_path / "device", refusing(UnauthenticatedError("expired")))
     assert (tmp_path / "device" / CREATION).exists()
     assert [made(tmp_path / "device", tiny.factory)] == asked
+
+
+LATER = [
+    RateLimitedError("too often", retry_after_s=60),
+    OperatorError("too often", code=RateLimitedError.code),  # as it comes from a service that is another process
+    ArmillaryError("HTTP 503"),
+    ServiceUnreachableError("no answer"),
+]
+
+
+@pytest.mark.parametrize(
+    ("said", "gone"), [*((each, False) for each in LATER), *((each, True) for each in REFUSALS)], ids=repr
+)
+def test_keys_in_a_tpm_are_given_up_for_a_refusal_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: ArmillaryError, gone: bool
+) -> None:
+    """The service may have made a device of them, whose token is spent: no other keys would ever be let in."""
+    given_up: list[str] = []
+
+    def proof(*_: object) -> object:
+        raise said
+
+    monkeypatch.setattr(provisioning, "_has_tpm", lambda _root: True)
+    monkeypatch.setattr(provisioning, "_prove_tpm", proof)
+    monkeypatch.setattr(SoftwareRootOfTrust, "give_up", lambda root: given_up.append(root.device_id), raising=False)
+    with pytest.raises(type(said)):
+        made(tmp_path / "device", refusing(said), tpm_factory=refusing(said))
+    assert bool(given_up) == gone
+    assert (tmp_path / "device").exists() != gone

@@ -25,7 +25,13 @@ from armillary.device.state.layout import DeviceFolder
 from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.engines.flash.boot_slots import EfiBootSlots
 from armillary.engines.flash.os_disk import OsDisk
-from armillary.errors import DataFolderError, InvalidArgumentError, OperatorError, ServiceUnreachableError
+from armillary.errors import (
+    ArmillaryError,
+    DataFolderError,
+    InvalidArgumentError,
+    OperatorError,
+    ServiceUnreachableError,
+)
 
 with tempfile.TemporaryDirectory() as folder:
     CA = self_signed(Path(folder), "a service")[1]
@@ -146,9 +152,21 @@ def _shake_hands(listening: socket.socket, context: ssl.SSLContext) -> None:
         context.wrap_socket(connection, server_side=True).close()
 
 
-def test_what_a_service_refuses_is_said_with_what_it_says_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("code", "kind", "words"),
+    [
+        (400, OperatorError, "refuses the enrolment"),
+        (429, ServiceUnreachableError, "has no answer now"),
+        (503, ServiceUnreachableError, "has no answer now"),
+    ],
+)
+def test_what_a_service_answers_is_said_with_what_it_says_to_do(
+    monkeypatch: pytest.MonkeyPatch, code: int, kind: type[ArmillaryError], words: str
+) -> None:
+    """A refusal ends the creation, and its keys; that there is no answer now leaves them to be asked about again."""
+
     class Answering:
-        status = 400
+        status = code
 
         def __init__(self, *_: object, **__: object) -> None:
             self.close = self.request = lambda *_: None
@@ -160,6 +178,6 @@ def test_what_a_service_refuses_is_said_with_what_it_says_to_do(monkeypatch: pyt
             return json.dumps({"detail": "no trusted root", "remedy": "Add it to the folder tpm-roots."}).encode()
 
     monkeypatch.setattr(http.client, "HTTPSConnection", Answering)
-    with pytest.raises(OperatorError, match=r"refuses the enrolment \(400\): no trusted root") as refused:
+    with pytest.raises(kind, match=rf"{words} \({code}\): no trusted root") as refused:
         enrolling._Factory("https://10.0.2.2", "secret", CA).post("tpm-devices", {})
     assert refused.value.remedy == "Add it to the folder tpm-roots."

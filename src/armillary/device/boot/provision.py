@@ -27,7 +27,15 @@ from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.selection import create_root_of_trust, open_root_of_trust
-from armillary.errors import ArmillaryError, DeviceFault, OperatorError, RootOfTrustError, ServiceUnreachableError
+from armillary.errors import (
+    ArmillaryError,
+    DeviceFault,
+    OperatorError,
+    QuotaExceededError,
+    RateLimitedError,
+    RootOfTrustError,
+    ServiceUnreachableError,
+)
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.update.install.component import SLOTS, os_region
 
@@ -149,6 +157,10 @@ def provision(
     return configuration
 
 
+# The service, which may be another process, says no more with these than that it has no time now.
+_LATER: Final = frozenset({RateLimitedError.code, QuotaExceededError.code})
+
+
 @contextlib.contextmanager
 def _forgotten_if_refused(folder: DeviceFolder, root: RootOfTrust, *, is_continued: bool) -> Iterator[None]:
     """Leave nothing of a creation that the service refuses.
@@ -158,12 +170,12 @@ def _forgotten_if_refused(folder: DeviceFolder, root: RootOfTrust, *, is_continu
     """
     try:
         yield
-    except ServiceUnreachableError:
-        raise
-    except ArmillaryError as error:
+    except (OperatorError, DeviceFault) as error:
+        if error.code in _LATER:
+            raise
         if _has_tpm(root):
             root.give_up()
-        elif is_continued or not isinstance(error, OperatorError | DeviceFault):
+        elif is_continued:
             raise
         folder.forget_creation()
         raise

@@ -32,6 +32,8 @@ PLACES: Final = (
 MAKES_DEVICE: Final = "tpm-devices"
 MAX_BYTES: Final = 64 << 10
 TIMEOUT_S: Final = 60.0
+# It says no more with this than that it has no time now: what it may have made before stays good.
+_LATER: Final = frozenset({http.client.TOO_MANY_REQUESTS})
 _NEEDED: Final = {"service", "token", "ca"}
 # It is sent in a header. http.client refuses what none can hold, too, and repeats it in its error.
 _TOKEN: Final = re.compile(r"[!-~]+")
@@ -197,10 +199,12 @@ class _Factory:
             connection.close()
         if response.status >= http.client.BAD_REQUEST:
             said = answer if isinstance(answer, dict) else {}
-            raise OperatorError(
-                f"{self._service} refuses the enrolment ({response.status}): {said.get('detail') or 'without a word'}",
-                remedy=str(said.get("remedy") or "Look at the log of the service."),
-            )
+            is_refused = response.status < http.client.INTERNAL_SERVER_ERROR and response.status not in _LATER
+            why = f"({response.status}): {said.get('detail') or 'without a word'}"
+            remedy = str(said.get("remedy") or "Look at the log of the service.")
+            if not is_refused:
+                raise ServiceUnreachableError(f"{self._service} has no answer now {why}", remedy=remedy)
+            raise OperatorError(f"{self._service} refuses the enrolment {why}", remedy=remedy)
         return answer
 
 

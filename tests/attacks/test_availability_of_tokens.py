@@ -151,10 +151,10 @@ def test_who_does_not_take_the_os_that_a_new_device_gets_holds_no_more_than_some
     release = service.attestation.drafts.publish(draft.release_id, actor="t")
     token = service.enrolments.create("Contoso", actor="t").secret
 
-    def ask(**fields: object) -> bytes:
+    def ask(route: str = "devices", **fields: object) -> bytes:
         body = json.dumps({"csr": certificate_request(b"w" * 32), "chip": chip, **fields}).encode()
         return (
-            f"POST /api/v1/factory/devices HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n"
+            f"POST /api/v1/factory/{route} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         ).encode() + body
 
@@ -165,6 +165,10 @@ def test_who_does_not_take_the_os_that_a_new_device_gets_holds_no_more_than_some
     assert opened[-1].recv(12) == b"HTTP/1.1 429"
     sent(own, opened, 1, ask(is_flashed=True))
     assert opened[-1].recv(12) == b"HTTP/1.1 201", "what has its OS gets little, and is no large one"
+    proof = dict.fromkeys(("endorsement_certificate", "attestation_key", "identity_key", "certification"), "AAAA")
+    for is_flashed, answer in ((False, b"HTTP/1.1 429"), (True, b"HTTP/1.1 400")):  # no TPM's proof is looked at before
+        sent(own, opened, 1, ask("tpm-devices", **proof, secret="AAAA", expires_at=0, is_flashed=is_flashed))
+        assert opened[-1].recv(12) == answer
     close(opened, budgets.large_bodies)
     monkeypatch.setattr(native_devices, "LARGE_BYTES", 1 << 30)
     sent(own, opened, 3, ask())

@@ -108,9 +108,17 @@ class Health:
         assert statistics.median(self.waits) < HEALTH_S, f"of {len(self.waits)}: {sorted(self.waits)[-5:]}"
 
 
+# What the kernel takes for a peer that reads nothing: by itself up to 32 MB, and no answer would wait for its peer.
+UNREAD_BYTES = 64 << 10
+
+
 def dial(own: RunningService, source: str = ELSEWHERE) -> ssl.SSLSocket:
     context = ssl.create_default_context(cafile=str(own.root))
-    plain = socket.create_connection(("127.0.0.1", own.port), timeout=20, source_address=(source, 0))
+    plain = socket.socket()
+    plain.settimeout(20)
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_BYTES)
+    plain.bind((source, 0))
+    plain.connect(("127.0.0.1", own.port))
     return context.wrap_socket(plain, server_hostname="localhost")
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -51,6 +51,8 @@ MAX_EXPORTS: Final = 4
 MAX_EXPORTS_OF_CALLER: Final = 2
 # Bodies above LARGE_BYTES: images and applications, up to 48 MiB each, and several times that while they are read.
 LARGE_BYTES: Final = 1 << 20
+# An answer's body is written in parts of at most so many bytes: as much as TLS holds before it stops who writes.
+PART_BYTES: Final = 256 << 10
 MAX_LARGE_BODIES: Final = 8
 MAX_LARGE_BODIES_OF_CALLER: Final = 4
 # Retry-After in seconds: requests end soon, streams and exports do not.
@@ -194,6 +196,22 @@ class Caller:
             self._held.pop().free(self.owner, self.catalog)
 
 
+def _parts(message: Message) -> Iterator[Message]:
+    """A message of an answer, a large body in parts.
+
+    The server waits for the peer between two writes, and TLS takes any single one whole: nobody would wait then.
+    """
+    body = message.get("body", b"")
+    rest = len(body) - PART_BYTES
+    if rest <= 0:
+        yield message
+        return
+    for begin in range(0, len(body), PART_BYTES):
+        is_last = begin >= rest
+        more = message.get("more_body", False) if is_last else True
+        yield {**message, "body": body[begin : begin + PART_BYTES], "more_body": more}
+
+
 class CallerScope:
     """ASGI wrapper that gives every request its caller and closes it after the answer."""
 
@@ -213,7 +231,8 @@ class CallerScope:
         async def noted(message: Message) -> None:
             nonlocal is_whole
             is_whole = message["type"] == "http.response.body" and not message.get("more_body", False)
-            await send(message)
+            for part in _parts(message):
+                await send(part)
 
         try:
             await self._app({**scope, _CALLER: caller}, receive, noted)

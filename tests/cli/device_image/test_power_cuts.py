@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +19,13 @@ from armillary.device_image.power import cuts
 from armillary.device_image.power.cuts import ATTESTED, Round
 from armillary.device_image.power.phases import Phase
 
+NONE = {"write": 0, "stop": 0, "firmware": 0, "start": 0, "trial": 0, "confirm": 0, "recovery": 0}
 
-def kept(folder: Path, *came_back: bool) -> None:
+
+def kept(folder: Path, *came_back: bool, seed: int = 1, image_sha256: str = "") -> None:
+    of = {"seed": seed, "image_sha256": image_sha256}
     lines = [
-        {"number": number, "phase": "write", "came_back": each, "taken_back": False}
+        {"number": number, "phase": "write", "came_back": each, "taken_back": False} | of
         for number, each in enumerate(came_back)
     ]
     (folder / "rounds.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -30,14 +34,36 @@ def kept(folder: Path, *came_back: bool) -> None:
 def test_rounds_that_were_played_are_not_played_again(tmp_path: Path) -> None:
     kept(tmp_path, True, True)
     done = armillary_here("image", "power-cuts", "--folder", str(tmp_path), "--times", "2", env={})
-    assert (done.returncode, done.stdout) == (0, "2 of 2 came back and were attested; cut in write 2\n")
+    assert done.returncode == 0
+    assert done.stdout == (  # a phase that no cut came in is named
+        "2 of 2 came back and were attested; "
+        "cut in write 2, stop 0, firmware 0, start 0, trial 0, confirm 0, recovery 0\n"
+    )
+
+
+@pytest.mark.parametrize("of", [{"seed": 2}, {"image_sha256": "01"}])
+def test_rounds_of_another_plan_or_image_are_not_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(table, "architecture_of", lambda _image, **_: table.X86_64)
+    (tmp_path / "image.json").write_text("{}")
+    kept(tmp_path, True, **of)
+    words = ("--folder", str(tmp_path), "--image", str(tmp_path), "--seed", "1")
+    done = armillary_here("image", "power-cuts", *words, env={})
+    assert (done.returncode, f"were played with another {next(iter(of))}" in done.stderr) == (1, True), done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"image.json", "rounds.jsonl"}
 
 
 def test_one_that_did_not_come_back_is_a_failure(tmp_path: Path) -> None:
     kept(tmp_path, True, False)
     done = armillary_here("image", "power-cuts", "--folder", str(tmp_path), "--times", "2", "--json", env={})
     assert done.returncode == 1
-    assert json.loads(done.stdout) == {"rounds": 2, "came_back": 1, "by_phase": {"write": 2}, "taken_back": 0}
+    assert json.loads(done.stdout) == {
+        "rounds": 2,
+        "came_back": 1,
+        "by_phase": NONE | {"write": 2},
+        "taken_back": 0,
+    }
 
 
 def test_a_folder_that_is_none_and_rounds_that_are_none_are_named(tmp_path: Path) -> None:
@@ -60,13 +86,31 @@ def test_without_an_image_nothing_is_made_and_the_command_that_builds_it_is_name
     assert not (tmp_path / "cuts").exists()
 
 
-def round_of(number: int, verdict: str) -> Round:
-    return Round(number, Phase.WRITE, Phase.STOP, 1.0, "b", taken_back=False, verdict=verdict, back_s=2.0, lines=("x",))
+def round_of(number: int, verdict: str, *, reached: bool) -> Round:
+    return Round(
+        number,
+        Phase.WRITE,
+        reached,
+        Phase.STOP,
+        1.0,
+        "b",
+        taken_back=False,
+        verdict=verdict,
+        back_s=2.0,
+        lines=("the last line",),
+    )
 
 
-@pytest.mark.parametrize(("verdict", "code"), [(ATTESTED, 0), ("refused", 1)])
+@pytest.mark.parametrize(
+    ("verdict", "reached", "code", "told"),
+    [
+        (ATTESTED, True, 0, "stop     +   1.0 s  back: slot b, attested after 2.0 s"),
+        ("refused", True, 1, "NOT BACK: slot b, refused after 2.0 s\n      the last line"),
+        (ATTESTED, False, 1, "NOT BACK: not cut, it did not get to write\n      the last line"),
+    ],
+)
 def test_rounds_go_on_where_they_stopped_and_each_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verdict: str, code: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verdict: str, reached: bool, code: int, told: str
 ) -> None:
     """Machine and service are pretended."""
     done: list[tuple[str, object]] = []
@@ -80,17 +124,18 @@ def test_rounds_go_on_where_they_stopped_and_each_is_kept(
 
     def play(_bench: object, **planned: int) -> Iterator[Round]:
         done.append(("play", planned))
-        yield round_of(1, verdict)
+        yield round_of(1, verdict, reached=reached)
 
     monkeypatch.setattr(trial_service, "TrialService", Pretended)
     monkeypatch.setattr(table, "architecture_of", lambda _image, **_: table.X86_64)
     monkeypatch.setattr(virtual_machine, "prepare", lambda _settings: None)
     monkeypatch.setattr(cuts, "Bench", Pretended)
     monkeypatch.setattr(cuts, "play", play)
-    kept(tmp_path, True)
-    words = ("--folder", str(tmp_path), "--times", "2", "--seed", "7", "--json")
+    (tmp_path / "image.json").write_text("{}")
+    kept(tmp_path, True, seed=7, image_sha256=hashlib.sha256(b"{}").hexdigest())
+    words = ("--folder", str(tmp_path), "--image", str(tmp_path), "--times", "2", "--seed", "7", "--json")
     found = armillary_here("image", "power-cuts", *words, env={})
-    assert found.returncode == code, found.stderr
+    assert (found.returncode, told in found.stderr) == (code, True), found.stderr
     assert json.loads(found.stdout)["came_back"] == 2 - code
     assert done[:4] == [
         ("start", None),
@@ -99,5 +144,6 @@ def test_rounds_go_on_where_they_stopped_and_each_is_kept(
         ("play", {"seed": 7, "begin": 1, "times": 2}),
     ]
     assert [name for name, _ in done[4:]] == ["close", "close"]
-    (_, line) = (tmp_path / "rounds.jsonl").read_text().splitlines()
-    assert (json.loads(line)["came_back"], "lines" in json.loads(line)) == (not code, bool(code))
+    of_before, kept_now = map(json.loads, (tmp_path / "rounds.jsonl").read_text().splitlines())
+    assert (kept_now["came_back"], "lines" in kept_now) == (not code, bool(code))
+    assert {name: kept_now[name] for name in ("seed", "image_sha256")}.items() <= of_before.items()

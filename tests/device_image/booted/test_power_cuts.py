@@ -31,3 +31,4 @@ def test_a_machine_whose_power_goes_during_updates_always_comes_back(image: Path
     assert process.returncode == 0, error
     found = json.loads(out)
     assert (found["rounds"], found["came_back"]) == (TIMES, TIMES), error
+    assert found["by_phase"].get("idle", 0) == 0, error  # each cut came in an update, or in the start after one

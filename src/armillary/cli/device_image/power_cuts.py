@@ -32,11 +32,13 @@ ROUNDS, CONSOLE = "rounds.jsonl", "console.log"
 
 
 class _Kept(msgspec.Struct):
-    """What is counted of a round that was kept."""
+    """What is counted of a round that was kept, and of what it is: the plan's seed, SHA-256 of ``image.json``."""
 
     phase: str
     came_back: bool
     taken_back: bool
+    seed: int
+    image_sha256: str
 
 
 @app.command("power-cuts")
@@ -58,34 +60,51 @@ def power_cuts(
     other. In each round machine and TPM are killed at a random instant, spread evenly over the
     phases of an update, and switched on again: the device has to run and to be attested. It takes
     about a minute for each round, and goes on where it stopped when it is started with the same
-    folder again. Exits with 1 if the machine does not come back.
+    folder, image and seed again. Exits with 1 if the machine does not come back, or does not get
+    to the phase that was planned.
     """
-    from armillary.device_image.architecture.table import architecture_of  # noqa: PLC0415 - for this verb only
+    from armillary.device_image.architecture import description  # noqa: PLC0415 - for this verb only
+    from armillary.device_image.architecture.table import architecture_of  # noqa: PLC0415
+    from armillary.device_image.power.phases import CUT  # noqa: PLC0415
     from armillary.device_image.recipe import recipe_folder  # noqa: PLC0415
+    from armillary.device_image.tools import digest_of  # noqa: PLC0415
 
     rounds = _known(folder / ROUNDS)
+    _check_same(rounds, folder, "seed", seed)
     if len(rounds) < times:
         built = image or recipe_folder().parent / ".image" / arch
         architecture_of(built, wanted=None if image else arch)  # before a folder is made
+        image_sha256 = digest_of(built / description.FILE)
+        _check_same(rounds, folder, "image_sha256", image_sha256)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         note(f"round {len(rounds) + 1} of {times}, seed {seed}, in {folder}")
-        _play(folder.absolute(), built, seed, times, rounds)
+        _play(folder.absolute(), built, {"seed": seed, "image_sha256": image_sha256}, times, rounds)
     back = sum(each["came_back"] for each in rounds)
     found = {
         "rounds": len(rounds),
         "came_back": back,
-        "by_phase": dict(Counter(each["phase"] for each in rounds)),
+        "by_phase": dict.fromkeys((phase.value for phase in CUT), 0) | Counter(each["phase"] for each in rounds),
         "taken_back": sum(each["taken_back"] for each in rounds),
     }
 
     def print_text() -> None:
-        phases = ", ".join(f"{name} {count}" for name, count in sorted(found["by_phase"].items()))
+        phases = ", ".join(f"{name} {count}" for name, count in found["by_phase"].items())
         sys.stdout.write(f"{back} of {len(rounds)} came back and were attested; cut in {phases}\n")
 
     Shown(found, print_text, 0 if back == len(rounds) else 1).show(as_json=as_json)
 
 
-def _play(folder: Path, image: Path, seed: int, times: int, rounds: list[dict[str, Any]]) -> None:
+def _check_same(rounds: list[dict[str, Any]], folder: Path, name: str, wanted: object) -> None:
+    """Rounds of one folder are of one plan and one image; InvalidArgumentError if these are of another."""
+    for each in rounds:
+        if each[name] != wanted:
+            raise InvalidArgumentError(
+                f"{folder}: its rounds were played with another {name}: expected {wanted}, got {each[name]}",
+                remedy="Give what it was begun with, or name another folder: --folder DIR.",
+            )
+
+
+def _play(folder: Path, image: Path, plan: dict[str, Any], times: int, rounds: list[dict[str, Any]]) -> None:
     from armillary.cli.device_image.trial_service import TrialService  # noqa: PLC0415 - for this verb only
     from armillary.device_image.architecture.table import architecture_of  # noqa: PLC0415
     from armillary.device_image.power.cuts import Bench, play  # noqa: PLC0415
@@ -105,8 +124,8 @@ def _play(folder: Path, image: Path, seed: int, times: int, rounds: list[dict[st
         service.prepare(settings.folder, told)
         if not bench.come_up():
             raise HostError("the machine is not attested before any cut", remedy=f"Look into {folder / CONSOLE}.")
-        for played in play(bench, seed=seed, begin=len(rounds), times=times):
-            rounds.append(_kept(played))
+        for played in play(bench, seed=plan["seed"], begin=len(rounds), times=times):
+            rounds.append(_kept(played) | plan)
             with (folder / ROUNDS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(rounds[-1]) + "\n")
             _tell(played)
@@ -115,6 +134,8 @@ def _play(folder: Path, image: Path, seed: int, times: int, rounds: list[dict[st
 def _tell(played: Round) -> None:
     word = "back" if played.came_back else "NOT BACK"
     came = f"slot {played.slot or '-'}, {played.verdict or 'not attested'} after {played.back_s:.1f} s"
+    if not played.reached:
+        came = f"not cut, it did not get to {played.planned.value}"
     taken_back = ", update taken back" if played.taken_back else ""
     when = f"{played.phase.value:<8} + {played.after_s:5.1f} s"
     sys.stderr.write(f"{played.number + 1:4d}  {when}  {word}: {came}{taken_back}\n")

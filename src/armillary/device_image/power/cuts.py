@@ -2,8 +2,9 @@
 """Cuts the power of one machine again and again while it takes one update after the other.
 
 A round begins with a machine that runs, waits for the phase that the round's cut is of, and lets a share of the time
-pass that the phase takes. Then the machine, its emulator and its TPM are killed in one instant. It is switched on again
-and has to come back: its device process runs and the service attests it. What it has to go on with it goes on with.
+pass that the phase took the last time. Then the machine, its emulator and its TPM are killed in one instant. It is
+switched on again and has to come back: its device process runs and the service attests it. What it has to go on with it
+goes on with. A machine that does not get to the phase failed too: it stands, and no cut was seen.
 
 A kill loses what the guest had not written to its disk. What the guest wrote and did not flush stays, since the host
 keeps it: a disk that loses that too is played on files (``tests/engines/flash``).
@@ -23,6 +24,8 @@ from armillary.device_image.virtual_machine import MachineSettings, VirtualMachi
 ATTESTED: Final = "attested"
 # How long phases take until one was seen; each is measured from then on.
 _FIRST_GUESS_S: Final = 8.0
+# In these it is given its next update: a release that is made takes seconds, in which no line is read.
+_HAS_TIME: Final = frozenset({Phase.IDLE, Phase.CONFIRM})
 # Of what a machine said before it did not come back.
 _KEPT_LINES: Final = 60
 
@@ -38,13 +41,15 @@ class Releases(Protocol):
 class Round:
     """One cut, and what came of it.
 
-    ``planned`` is the phase that was waited for, ``phase`` the one that the cut came in, ``after_s`` seconds after it
-    began. ``slot`` came up (empty: none did within the time); ``taken_back`` says whether an update was taken back on
-    the way; ``back_s`` is how long it took.
+    ``planned`` is the phase that was waited for, and ``reached`` whether the machine got there; if not, it was not cut.
+    ``phase`` is the one that the cut came in, ``after_s`` seconds after it began: the next one, where the planned one
+    was shorter than before. ``slot`` came up (empty: none did within the time); ``taken_back`` says whether an update
+    was taken back on the way; ``back_s`` is how long it took.
     """
 
     number: int
     planned: Phase
+    reached: bool
     phase: Phase
     after_s: float
     slot: str
@@ -55,8 +60,8 @@ class Round:
 
     @property
     def came_back(self) -> bool:
-        """Whether the device process ran again and was attested."""
-        return bool(self.slot) and self.verdict == ATTESTED
+        """Whether the machine was cut, the device process ran again and was attested."""
+        return self.reached and bool(self.slot) and self.verdict == ATTESTED
 
 
 class Bench:
@@ -80,7 +85,7 @@ class Bench:
         self._stack = contextlib.ExitStack()
         self._machine: VirtualMachine | None = None
         self._phase = Phase.IDLE
-        self._began = 0.0
+        self._began = self._switched_on = 0.0
         self._slot, self._verdict, self._taken_back = "", "", False
         self._has_nothing_to_do = self._is_published = False
         self._lasts = dict.fromkeys(CUT, _FIRST_GUESS_S)
@@ -95,19 +100,22 @@ class Bench:
         self._switch_on()
         for _ in self._watch(self._within_s):
             if self._slot and self._verdict:
+                self._lasts[Phase.RECOVERY] = time.monotonic() - self._switched_on
                 return self._verdict == ATTESTED
         return False
 
     def play(self, number: int, cut: Cut) -> Round:
         """Cut the power of a machine that runs, and wait until it is back."""
-        self._reach(cut)
+        reached = self._reach(cut)
         phase, after_s = self._phase, time.monotonic() - self._began
-        self._cut()
         begun = time.monotonic()
-        self.come_up()
+        if reached:
+            self._cut()
+            self.come_up()
         return Round(
             number=number,
             planned=cut.phase,
+            reached=reached,
             phase=phase,
             after_s=after_s,
             slot=self._slot,
@@ -117,8 +125,8 @@ class Bench:
             lines=tuple(self._lines[-_KEPT_LINES:]),
         )
 
-    def _reach(self, cut: Cut) -> None:
-        """Return at the instant of the cut."""
+    def _reach(self, cut: Cut) -> bool:
+        """Return at the instant of the cut; False if the machine does not get to its phase within the time."""
         if cut.phase is Phase.RECOVERY:
             self._cut()
             self._switch_on()
@@ -127,9 +135,12 @@ class Bench:
             for _ in self._watch(self._within_s):
                 if self._phase is cut.phase:
                     break
+            else:
+                return False
         lasts_s = cut.share * self._lasts[cut.phase]
         for _ in self._watch(lasts_s, may_publish=False):
             pass
+        return True
 
     def _cut(self) -> None:
         if self._machine is not None:
@@ -139,19 +150,27 @@ class Bench:
     def _switch_on(self) -> None:
         self._machine = self._stack.enter_context(running(self._settings))
         self._slot, self._verdict, self._taken_back, self._lines = "", "", False, []
+        self._has_nothing_to_do = False
         self._begin(Phase.IDLE)
+        self._switched_on = self._began
 
     def _watch(self, within_s: float, *, may_publish: bool = True) -> Iterator[None]:
         """Follow the machine: once before its next line, then after each; it gets something to do when it waits."""
         yield
         if self._machine is None:
             return
+        if may_publish:
+            self._give_work()
         for line in self._machine.lines(within_s=within_s):
             self._see(line)
-            if may_publish and self._has_nothing_to_do and not self._is_published:
-                self._is_published = True
-                self._releases.publish_next()
             yield
+            if may_publish:
+                self._give_work()
+
+    def _give_work(self) -> None:
+        if self._has_nothing_to_do and not self._is_published and self._phase in _HAS_TIME:
+            self._is_published = True
+            self._releases.publish_next()
 
     def _see(self, line: str) -> None:
         self._lines.append(line)

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from armillary.device.settings import DeviceSettings
+from armillary.device.state import network_configuration
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.journal import Journal
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.engines.flash.port import Flash
-from armillary.errors import HostError
+from armillary.errors import ArmillaryError, HostError
 
 if TYPE_CHECKING:
     from armillary.device.cellular.reporting import CellularReports, StatusEndpoint
@@ -46,6 +47,7 @@ class HostServices:
         self._journal = journal
         self._changed = changed
         self._came_up = came_up
+        self.faults: tuple[str, ...] = ()  # what the last boot went on without, and why
         self.cellular: CellularUplink | None = None
         self._reports: CellularReports | None = None
         self.wifi: Wifi | None = None
@@ -96,11 +98,27 @@ class HostServices:
             await self._reports.send(endpoint)
 
     def boot(self) -> None:
-        """Do what is done at each boot; may block."""
+        """Do what is done at each boot; may block. Nothing that is kept of it ends a start: see :attr:`faults`."""
+        self.faults = ()
+        self._begin("network", lambda: network_configuration.check_kept(self._flash))
         if self.private_network is not None:
-            self.private_network.hardware.apply()
+            self._begin("private network", self.private_network.hardware.apply)
         if self.wifi is not None:
-            self.wifi.apply()
+            self._begin("Wi-Fi networks", self.wifi.check_kept)
+            self._begin("Wi-Fi", self.wifi.apply)
+        if self.cellular is not None:
+            from armillary.device.cellular.configuration import check_kept  # noqa: PLC0415 - as above
+
+            self._begin("cellular", lambda: check_kept(self._flash))
+
+    def _begin(self, what: str, begin: Callable[[], object]) -> None:
+        """Do one of them; why it failed is in the log and told to the service."""
+        try:
+            begin()
+        except Exception as error:  # noqa: BLE001 - only a device that starts can be mended, whatever is wrong here
+            reason = error.message if isinstance(error, ArmillaryError) else f"{type(error).__name__}: {error}"
+            self._journal.write("started-without", service=what, reason=reason)
+            self.faults = (*self.faults, f"{what}: {reason}")
 
     def _open_radio(self) -> Wifi | None:
         """The radio, one that is there or a pretended one; a radio that does not start is no radio."""

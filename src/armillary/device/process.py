@@ -21,7 +21,7 @@ from armillary.device.applications.sideload import signers
 from armillary.device.boot import recovery_regions
 from armillary.device.boot.late_sandbox import tried_again
 from armillary.device.boot.sandbox_told import report_weakness, sandbox_status
-from armillary.device.boot.startup import BootRom, Startup, chip_profile, report_refused, start_up
+from armillary.device.boot.startup import BootRom, Startup, chip_profile, report_start, start_up
 from armillary.device.checkin.checkin import CheckIns
 from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.checkin.endpoint import DeviceEndpoint, ServiceContext, tls_context
@@ -56,7 +56,7 @@ from armillary.engines.real_time.selection import CoresOnDemand, with_cores_besi
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.selection import open_root_of_trust
 from armillary.engines.sandbox.port import Sandbox, SandboxReport
-from armillary.errors import BootRefusedError
+from armillary.errors import BootRefusedError, DataFolderError
 from armillary.wire.device.checkin import CheckinReply
 
 if TYPE_CHECKING:
@@ -419,7 +419,7 @@ class Device:
         daa = DeviceAuthentication(self.folder.daa)
         daa.keep_only_for(startup.session.log_head)
         reports = ReportQueue(self._flash, self.clock.now, startup.session.boot_count)
-        report_refused(startup, self.journal, reports)
+        report_start(startup, self._host_services.faults, self.journal, reports)
         report_weakness(report, reports)
         return CheckIns(
             configuration=startup.configuration,
@@ -484,7 +484,7 @@ class Device:
         self._write_status({"state": "boot-refused", "reason": error.message, "remedy": error.remedy})
 
     def _write_status(self, changing: Mapping[str, object]) -> None:
-        with contextlib.suppress(OSError):  # a full disk must not stop the device
+        with contextlib.suppress(OSError, DataFolderError):  # a full or failing disk must not stop the device
             found = self._allowed()
             allowed = {"manufacturing_state": found.state.value, "capabilities": list(found.capabilities)}
             always = {

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from armillary.device.cellular.configuration import REGION, CellularConfiguration, CellularSettings
+from armillary.device.cellular.configuration import REGION, CellularConfiguration, CellularSettings, check_kept
+from armillary.device.state.kept_region import DamagedRegionError
 from armillary.device.state.request_refused import RequestRefusedError
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import replace_region
@@ -91,3 +92,5 @@ def test_no_secret_is_in_what_is_printed(flash: FileFlash) -> None:
 def test_a_damaged_region_is_as_good_as_none(flash: FileFlash, data: bytes) -> None:
     replace_region(flash, REGION, data)
     assert CellularConfiguration(flash).settings == CellularSettings()
+    with pytest.raises(DamagedRegionError, match=f"flash region {REGION} is damaged"):
+        check_kept(flash)

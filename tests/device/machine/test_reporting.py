@@ -10,9 +10,9 @@ import pytest
 
 from armillary.device.machine import program
 from armillary.device.machine.first import Machine
-from armillary.device.machine.reporting import FAULT, Told, report, told_by_process_1
+from armillary.device.machine.reporting import Told, report, told_by_process_1
 from armillary.device.state.layout import DeviceFolder
-from armillary.device.state.reports import ReportQueue
+from armillary.device.state.reports import FAULT, ReportQueue
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import DataFolderError, RootOfTrustError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import ssl
 import subprocess
 from typing import Any
 
@@ -32,6 +33,7 @@ from armillary.device.state.certificate_store import (
 from armillary.device.state.request_refused import RequestRefusedError
 from armillary.errors import DataFolderError
 from armillary.wire.device import azure_error
+from armillary.wire.encoding import cbor
 
 CURVE = ec.generate_private_key(ec.SECP256R1())
 
@@ -175,7 +177,7 @@ def test_the_store_has_24_kib_and_says_what_is_left():
     large = read_certificate("rootca", certificate(filler=5000), None, None)
     for name in ("one", "two", "three"):
         store.add(name, large)
-    assert store.available_bytes == EMPTY_SPACE_BYTES - 3 * large.size - len("onetwothree")
+    assert store.available_bytes == EMPTY_SPACE_BYTES - 3 * len(large.pem) - len("onetwothree")
     with pytest.raises(RequestRefusedError) as refused:
         store.add("four", large)
     assert refused.value.number == azure_error.STORE_FULL
@@ -216,6 +218,41 @@ def test_a_cut_at_any_operation_leaves_the_old_or_the_new_store(seed: int):
         change(again)
         assert CertificateStore(again).identifiers == ("it",)
     assert seen == {"old", "new"}
+
+
+def with_unreadable_name(kind: str = "subject") -> str:
+    """A certificate whose subject or issuer is a UTF8String that is no UTF-8: the library finds it when it is asked."""
+    der = bytearray(x509.load_pem_x509_certificate(certificate(name="abcdef").encode()).public_bytes(Encoding.DER))
+    at = (der.rindex if kind == "subject" else der.index)(b"\x0c\x06abcdef")
+    der[at + 5 : at + 7] = b"\xff\xfe"
+    return ssl.DER_cert_to_PEM_cert(bytes(der))
+
+
+@pytest.mark.parametrize("kind", ["subject", "issuer"])
+def test_a_certificate_whose_name_nobody_can_read_is_refused(kind: str):
+    odd = with_unreadable_name(kind)
+    for arguments in (("client", odd, private(), None), ("rootca", odd, None, None)):
+        with pytest.raises(RequestRefusedError, match="is no PEM") as refused:
+            read_certificate(*arguments)
+        assert refused.value.number == azure_error.CERTIFICATE_INVALID
+
+
+def test_one_that_an_older_version_took_is_said_and_can_be_deleted_and_the_others_are_read():
+    flash = CutFlash()
+    store = CertificateStore(flash)
+    store.add("good", read_certificate("rootca", certificate(), None, None))
+    good = cbor.decode(flash.read(REGION) or b"", what="store", limit=1 << 16)[2]["good"]
+    kept = {"odd": ["client", with_unreadable_name().encode(), b"key"], "good": good, "cut": ["rootca", b"--", b""]}
+    flash = CutFlash({REGION: cbor.encode({1: 1, 2: kept})})
+    store = CertificateStore(flash)
+    assert store.identifiers == ("cut", "good", "odd")
+    assert store.get("good").kind == "rootca"
+    for name in ("odd", "cut"):
+        with pytest.raises(RequestRefusedError, match=f"'{name}' of the store cannot be read") as refused:
+            store.get(name)
+        assert refused.value.number == azure_error.CERTIFICATE_INVALID
+        store.remove(name)
+    assert CertificateStore(flash).identifiers == ("good",)
 
 
 def test_a_damaged_store_is_an_error_that_says_where():

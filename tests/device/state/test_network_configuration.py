@@ -11,10 +11,12 @@ from tests.device.cut_flash import CutFlash, PowerCutError
 
 from armillary.device.network.proxy import Proxy
 from armillary.device.state import network_configuration, wifi_configuration
+from armillary.device.state.kept_region import DamagedRegionError
 from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.device.state.request_refused import RequestRefusedError
 from armillary.device.state.wifi_configuration import MAX_NETWORKS, WifiConfiguration
 from armillary.wire.device import azure_error
+from armillary.wire.encoding import cbor
 
 PROXY = {
     "enabled": True, "address": "proxy.example", "port": 3128, "noProxyAddresses": ["10.0.0.1"],
@@ -165,7 +167,19 @@ def test_a_cut_at_any_operation_leaves_the_old_or_the_new_configuration():
         assert NetworkConfiguration(after).proxy["authenticationType"] in ("anonymous", "basic")
 
 
-def test_a_damaged_region_is_as_good_as_none():
-    flash = CutFlash({wifi_configuration.REGION: b"\x00", network_configuration.REGION: b"\xff"})
+PROXY_WITHOUT_PORT = cbor.encode({1: 1, 2: '{"enabled": true, "address": "proxy"}', 3: {}})
+NETWORK_WITHOUT_NAME = cbor.encode({1: 1, 2: 1, 3: [{"id": 0, "ssid": 7, "security": "open"}], 4: False})
+
+
+@pytest.mark.parametrize(
+    ("wifi", "network"), [(b"\x00", b"\xff"), (NETWORK_WITHOUT_NAME, PROXY_WITHOUT_PORT)], ids=["noise", "half"]
+)
+def test_a_damaged_region_is_as_good_as_none(wifi: bytes, network: bytes):
+    flash = CutFlash({wifi_configuration.REGION: wifi, network_configuration.REGION: network})
+    for each in (wifi_configuration, network_configuration):
+        each.check_kept(CutFlash())
+        with pytest.raises(DamagedRegionError, match=f"flash region {each.REGION} is damaged"):
+            each.check_kept(flash)
+    assert NetworkConfiguration(flash).proxy_in_use() is None
     assert (WifiConfiguration(flash).networks, NetworkConfiguration(flash).proxy) == ((), {})
     assert WifiConfiguration(flash).add(OPEN).id == 0

@@ -12,7 +12,7 @@ from tests.device.cut_flash import CutFlash, PowerCutError
 
 from armillary.device.state.report_limit import BURST, PERIOD_S
 from armillary.device.state.reports import MAX_CRASH_BYTES, MAX_QUEUED, Incident, ReportQueue
-from armillary.errors import WireError
+from armillary.errors import DataFolderError
 from armillary.wire.device.checkin import MAX_ERROR_REPORTS
 from armillary.wire.device.crash_record import MAX_FRAMES, CrashRecord, Frame, encode_crash
 from armillary.wire.encoding import cbor
@@ -117,9 +117,24 @@ def test_power_cut_at_every_operation_loses_and_doubles_nothing_that_was_flushed
             assert sorted(descriptions) == [str(n) for n in range(len(descriptions))], "an older one is missing"
 
 
-def test_damage_is_not_taken_for_an_empty_queue() -> None:
-    with pytest.raises(WireError):
-        queue(CutFlash({"device/reports": b"\xa0"}))
+@pytest.mark.parametrize("data", [b"", b"\xa0", b"\xa3\x01\x01\x02\x00\x03\x00", b"\xff" * 8])
+def test_a_damaged_queue_begins_anew_and_says_so_under_numbers_that_were_never_used(data: bytes) -> None:
+    flash = CutFlash({"device/reports": data})
+    reports = queue(flash)
+    reports.add(CRASH)
+    lost, crash = reports.seal()
+    assert (lost.event_type, lost.event_class, lost.sequence, crash.sequence) == ("ReportsLost", "OS", NOW, NOW + 1)
+    assert lost.description.startswith("The queue was lost; what waited in it is not known: error report queue")
+    after = queue(CutFlash(flash.durable), boot_count=2)
+    assert [one.sequence for one in after.waiting] == [NOW, NOW + 1], "it is said once"
+
+
+def test_a_queue_that_the_flash_does_not_give_begins_anew() -> None:
+    class Failing(CutFlash):
+        def read(self, region: str) -> bytes | None:
+            raise DataFolderError(f"{region}: Input/output error")
+
+    assert queue(Failing()).waiting[0].description.endswith("Input/output error")
 
 
 def test_of_one_kind_some_go_at_once_and_the_rest_is_counted_in_one_every_ten_minutes() -> None:

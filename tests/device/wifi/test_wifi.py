@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
+from tests.device.state.test_certificate_store import with_unreadable_name
 from tests.fixtures.certificates import private_pem
 from tests.fixtures.images import P256
 
-from armillary.device.state.certificate_store import CertificateStore, read_certificate
+from armillary.device.state.certificate_store import REGION, CertificateStore, read_certificate
 from armillary.device.state.journal import Journal
 from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.device.state.wifi_configuration import WifiConfiguration
@@ -21,6 +22,7 @@ from armillary.engines.flash.file import FileFlash
 from armillary.engines.wifi.port import Connection, Failure, Listener
 from armillary.engines.wifi.simulated import PASSPHRASE, SimulatedRadio
 from armillary.errors import HostError
+from armillary.wire.encoding import cbor
 from armillary.wire.wifi.network import Network
 from armillary.wire.wifi.replies import Neighbour
 
@@ -121,8 +123,24 @@ def test_certificates_come_from_the_store_and_without_one_of_them_a_network_is_n
         wifi.apply()
         assert (len(radio.networks), wifi.failures()) == (1, {})
     assert [(each["event"], each["reason"]) for each in entries] == [
-        ("wifi-certificate-lost", "not joined: the store has no own"),
-        ("wifi-certificate-lost", "not joined: the store has no root"),
+        ("wifi-certificate-lost", "not joined: no certificate 'own' in the store"),
+        ("wifi-certificate-lost", "not joined: no certificate 'root' in the store"),
+    ]
+
+
+def test_what_is_wrong_with_certificates_costs_their_networks_alone(flash: FileFlash) -> None:
+    odd = with_unreadable_name().encode()
+    number = added(flash, ssid="work", securityState="eaptls", clientCertStoreIdentifier="odd")
+    added(flash, ssid="cafe")
+    radio, (log, entries) = RecordedRadio(), journal()
+    wifi = Wifi(radio, flash, log)
+    for data in (b"\x00", cbor.encode({1: 1, 2: {"odd": ["client", odd, b"key"]}})):
+        flash.write(REGION, data)
+        wifi.apply()
+        assert [each.ssid for each in radio.networks] == ["cafe"]
+        assert {lost: each.error.word for lost, each in wifi.failures().items()} == {number: "AuthenticationFailed"}
+    assert [each["reason"] for each in entries if each["event"] == "wifi-certificate-lost"] == [
+        "not joined: the device's certificate store is damaged",
     ]
 
 

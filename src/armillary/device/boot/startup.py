@@ -9,7 +9,7 @@ as well (``RootOfTrust.minimums``), and without one the service's own are what h
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from armillary.device.install.installer import Installer
 from armillary.device.install.trust_stores import configuration_in_force
 from armillary.device.state.configuration import DeviceConfiguration
 from armillary.device.state.journal import Journal
-from armillary.device.state.reports import Incident, ReportQueue
+from armillary.device.state.reports import FAULT, Incident, ReportQueue
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.port import BootSession, RootOfTrust
 from armillary.errors import BootRefusedError
@@ -187,10 +187,16 @@ def confirm_boot(flash: Flash, startup: Startup, record: InstallRecord) -> None:
         replace_region(flash, _MINIMUMS, cbor.encode(dict(raised)))
 
 
-def report_refused(startup: Startup, journal: Journal, reports: ReportQueue) -> None:
-    """Say, in the log and to the service, which boot chains were refused before the one that boots."""
+def report_start(startup: Startup, faults: Sequence[str], journal: Journal, reports: ReportQueue) -> None:
+    """Tell the service which boot chains were refused before the one that boots, and what the start went on without.
+
+    The former are written to the log, too; ``faults`` are there already.
+    """
     version = startup.configuration.os_version
     for reason in startup.refused:
         journal.write("os-left", reason=reason, os_version=version)
         description = f"the boot chain was refused, OS {version} boots instead: {reason}"
         reports.add(Incident(event_type="BootFailure", event_class="OS", description=description))
+    for fault in faults:
+        description = f"the device started without what it keeps of {fault}"
+        reports.add(Incident(event_type=FAULT, event_class="OS", description=description))

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
-from armillary.device.state.kept_region import keep_region
+from armillary.device.state.kept_region import DamagedRegionError, keep_region, read_region
 from armillary.device.state.request_refused import RequestRefusedError
 from armillary.engines.flash.port import Flash
 from armillary.engines.modem.port import AccessPoint
-from armillary.errors import InvalidArgumentError, WireError
+from armillary.errors import InvalidArgumentError
 from armillary.wire.device.azure_error import INVALID_PARAMETER
 from armillary.wire.encoding import cbor
 from armillary.wire.modem.commands import (
@@ -137,6 +137,11 @@ class CellularConfiguration:
         keep_region(self._flash, REGION, value, limit_bytes=_MAX_BYTES, number=INVALID_PARAMETER)
 
 
+def check_kept(flash: Flash) -> None:
+    """DamagedRegionError where the region is damaged, and counts as empty."""
+    read_region(flash, REGION, _parse, CellularSettings())
+
+
 def changed(settings: CellularSettings, asked: Mapping[str, Any]) -> CellularSettings:
     """The settings with what a request names; RequestRefusedError."""
     for name, value in asked.items():
@@ -173,11 +178,12 @@ def _refused(message: str) -> RequestRefusedError:
 
 def _load(flash: Flash) -> CellularSettings:
     """What is kept; a damaged region is as good as none: only failing flash makes one."""
-    data = flash.read(REGION)
-    if data is None:
-        return CellularSettings()
     try:
-        value: Any = cbor.decode(data, what="cellular configuration", limit=_MAX_BYTES)
-        return _checked(CellularSettings(**value[2]))
-    except (WireError, InvalidArgumentError, ValueError, KeyError, TypeError, AttributeError):
+        return read_region(flash, REGION, _parse, CellularSettings())
+    except DamagedRegionError:
         return CellularSettings()
+
+
+def _parse(data: bytes) -> CellularSettings:
+    value: Any = cbor.decode(data, what="cellular configuration", limit=_MAX_BYTES)
+    return _checked(CellularSettings(**value[2]))

@@ -12,8 +12,6 @@ from armillary.device.machine.words import FAULTS, NOTHING_KEPT
 from armillary.device.state.layout import DeviceFolder
 from armillary.errors import ArmillaryError
 
-FAULT = "MachineFault"
-
 
 class Told(NamedTuple):
     """What process 1 found: whether what is written is there after the next start, and what went wrong."""
@@ -41,7 +39,7 @@ def report(folder: DeviceFolder, sentences: Sequence[str]) -> None:
     if not sentences or not folder.is_finished():
         return
     from armillary.device.state.clock import DeviceClock  # noqa: PLC0415 - where something went wrong only
-    from armillary.device.state.reports import Incident, ReportQueue  # noqa: PLC0415
+    from armillary.device.state.reports import FAULT, Incident, ReportQueue  # noqa: PLC0415
     from armillary.engines.flash.file import FileFlash  # noqa: PLC0415
 
     flash = FileFlash(folder.flash)

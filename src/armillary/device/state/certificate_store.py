@@ -12,7 +12,7 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -60,6 +60,14 @@ class StoredCertificate:
     pem: bytes
     key: bytes = field(default=b"", repr=False)
 
+
+class _Kept(NamedTuple):
+    """A certificate as the region has it, which nobody has looked into."""
+
+    kind: str
+    pem: bytes
+    key: bytes
+
     @property
     def size(self) -> int:
         """Bytes that it takes of the store."""
@@ -76,18 +84,14 @@ class CertificateStore:
         self._flash = flash
 
     @property
-    def _found(self) -> dict[str, StoredCertificate]:
-        return _load(self._flash)
-
-    @property
     def identifiers(self) -> tuple[str, ...]:
         """The ids, sorted."""
-        return tuple(sorted(self._found))
+        return tuple(sorted(_load(self._flash)))
 
     @property
     def available_bytes(self) -> int:
         """Bytes that are left."""
-        return EMPTY_SPACE_BYTES - sum(len(name) + each.size for name, each in self._found.items())
+        return EMPTY_SPACE_BYTES - sum(len(name) + each.size for name, each in _load(self._flash).items())
 
     @staticmethod
     def check_id(name: str) -> None:
@@ -102,9 +106,40 @@ class CertificateStore:
             )
 
     def get(self, name: str) -> StoredCertificate:
-        """The certificate of an id; RequestRefusedError if there is none."""
+        """The certificate of an id; RequestRefusedError if there is none, or it is kept and cannot be read."""
+        kept = self._kept(name)
+        try:
+            certificate = _read_through(x509.load_pem_x509_certificate(kept.pem))
+        except (ValueError, UnsupportedAlgorithm) as error:  # an older version took it, or the flash fails
+            raise RequestRefusedError(
+                azure_error.CERTIFICATE_INVALID,
+                f"certificate {name!r} of the store cannot be read",
+                remedy=f"Delete it, and add another: armillary device certificate delete --id {name}.",
+            ) from error
+        return StoredCertificate(kind=kept.kind, certificate=certificate, pem=kept.pem, key=kept.key)
+
+    def add(self, name: str, certificate: StoredCertificate) -> None:
+        """Keep a certificate; RequestRefusedError if there is no room or the id is none."""
         self.check_id(name)
-        found = self._found.get(name)
+        made = _Kept(certificate.kind, certificate.pem, certificate.key)
+        others = {known: each for known, each in _load(self._flash).items() if known != name}
+        taken = sum(len(known) + each.size for known, each in others.items())
+        if taken + len(name) + made.size > EMPTY_SPACE_BYTES:
+            raise RequestRefusedError(
+                azure_error.STORE_FULL,
+                f"the store has {EMPTY_SPACE_BYTES - taken} bytes left, {name!r} needs {len(name) + made.size}",
+                remedy="Delete a certificate that nothing uses.",
+            )
+        self._keep({**others, name: made})
+
+    def remove(self, name: str) -> None:
+        """Forget a certificate, also one that cannot be read; RequestRefusedError if there is none of this id."""
+        self._kept(name)
+        self._keep({known: each for known, each in _load(self._flash).items() if known != name})
+
+    def _kept(self, name: str) -> _Kept:
+        self.check_id(name)
+        found = _load(self._flash).get(name)
         if found is None:
             raise RequestRefusedError(
                 azure_error.CERTIFICATE_UNKNOWN,
@@ -113,26 +148,8 @@ class CertificateStore:
             )
         return found
 
-    def add(self, name: str, certificate: StoredCertificate) -> None:
-        """Keep a certificate; RequestRefusedError if there is no room or the id is none."""
-        self.check_id(name)
-        others = {known: each for known, each in self._found.items() if known != name}
-        taken = sum(len(known) + each.size for known, each in others.items())
-        if taken + len(name) + certificate.size > EMPTY_SPACE_BYTES:
-            raise RequestRefusedError(
-                azure_error.STORE_FULL,
-                f"the store has {EMPTY_SPACE_BYTES - taken} bytes left, {name!r} needs {len(name) + certificate.size}",
-                remedy="Delete a certificate that nothing uses.",
-            )
-        self._keep({**others, name: certificate})
-
-    def remove(self, name: str) -> None:
-        """Forget a certificate; RequestRefusedError if there is none of this id."""
-        self.get(name)
-        self._keep({known: each for known, each in self._found.items() if known != name})
-
-    def _keep(self, found: Mapping[str, StoredCertificate]) -> None:
-        value = {name: [each.kind, each.pem, each.key] for name, each in found.items()}
+    def _keep(self, found: Mapping[str, _Kept]) -> None:
+        value = {name: list(each) for name, each in found.items()}
         keep_region(
             self._flash, REGION, {1: _VERSION, 2: value}, limit_bytes=2 * STORE_BYTES, number=azure_error.STORE_FULL
         )
@@ -164,12 +181,25 @@ def _certificate(text: str) -> x509.Certificate:
         found = x509.load_pem_x509_certificates(text.encode())
         if len(found) != 1:
             raise _refused(azure_error.CERTIFICATE_INVALID, f"expected one certificate, got {len(found)}")
-        key = found[0].public_key()
+        key = _read_through(found[0]).public_key()
     except (ValueError, UnsupportedAlgorithm) as error:
         raise _refused(azure_error.CERTIFICATE_INVALID, "the certificate is no PEM of an X.509 certificate") from error
     if isinstance(key, rsa.RSAPublicKey) and key.key_size > MAX_RSA_BITS:
         raise _refused(azure_error.CERTIFICATE_INVALID, f"its RSA key has more than {MAX_RSA_BITS} bits")
     return found[0]
+
+
+def _read_through(certificate: x509.Certificate) -> x509.Certificate:
+    """The certificate, after all that is ever asked of it was read: the library looks at each part only when asked.
+
+    ValueError or UnsupportedAlgorithm where a part cannot be read.
+    """
+    for name in (certificate.subject, certificate.issuer):
+        name.rfc4514_string()
+    certificate.public_key()
+    for moment in (certificate.not_valid_before_utc, certificate.not_valid_after_utc):
+        moment.timestamp()
+    return certificate
 
 
 def _private_key(text: str, password: str | None, certificate: x509.Certificate) -> bytes:
@@ -221,16 +251,14 @@ def _refused(number: int, message: str) -> RequestRefusedError:
     return RequestRefusedError(number, message, remedy="Nothing was changed.")
 
 
-def _load(flash: Flash) -> dict[str, StoredCertificate]:
+def _load(flash: Flash) -> dict[str, _Kept]:
     data = flash.read(REGION)
     if data is None:
         return {}
     try:
         value: Any = cbor.decode(data, what="certificate store", limit=2 * STORE_BYTES)
         return {
-            str(name): StoredCertificate(
-                kind=str(kind), certificate=x509.load_pem_x509_certificate(pem), pem=bytes(pem), key=bytes(key)
-            )
+            str(name): _Kept(str(kind), b"".join([pem]), b"".join([key]))  # which take bytes alone
             for name, (kind, pem, key) in value[2].items()
         }
     except (WireError, ValueError, KeyError, TypeError, AttributeError) as error:

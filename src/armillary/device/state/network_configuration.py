@@ -15,10 +15,10 @@ from ipaddress import ip_address
 from typing import Any, Final, NamedTuple
 
 from armillary.device.network.proxy import Proxy
-from armillary.device.state.kept_region import keep_region
+from armillary.device.state.kept_region import DamagedRegionError, keep_region, read_region
 from armillary.device.state.request_refused import RequestRefusedError
 from armillary.engines.flash.port import Flash
-from armillary.errors import WireError
+from armillary.errors import DataFolderError
 from armillary.wire.device.azure_error import INVALID_PARAMETER
 from armillary.wire.encoding import cbor
 
@@ -35,6 +35,9 @@ _MAX_BYTES: Final = 64 * 1024
 _VERSION: Final = 1  # 1: 2026-11-29, first
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]*[A-Za-z0-9][A-Za-z0-9._-]*")
 _ANONYMOUS, _BASIC = "anonymous", "basic"
+_FIELDS: Final[Mapping[str, type]] = {
+    "enabled": bool, "address": str, "port": int, "noProxyAddresses": list, "authenticationType": str,
+}  # fmt: skip
 
 
 class _Kept(NamedTuple):
@@ -87,8 +90,14 @@ class NetworkConfiguration:
         return {name: value for name, value in _load(self._flash).proxy.items() if name != "password"}
 
     def proxy_in_use(self) -> Proxy | None:
-        """The proxy that connections take now, with its password; None where they go directly."""
-        found = _load(self._flash)
+        """The proxy that connections take now, with its password; None where they go directly.
+
+        They do, too, where the flash does not give it: a device that cannot be reached cannot be mended either.
+        """
+        try:
+            found = _load(self._flash)
+        except DataFolderError:
+            return None
         kept = found.proxy
         if not kept.get("enabled"):
             return None
@@ -191,8 +200,13 @@ class NetworkConfiguration:
         keep_region(self._flash, REGION, value, limit_bytes=_MAX_BYTES, number=INVALID_PARAMETER)
 
 
+def check_kept(flash: Flash) -> None:
+    """DamagedRegionError where the region is damaged, and counts as empty."""
+    read_region(flash, REGION, _parse, _NOTHING)
+
+
 def _checked_proxy(asked: Mapping[str, Any]) -> dict[str, Any]:
-    kinds = {"enabled": bool, "address": str, "port": int, "noProxyAddresses": list, "authenticationType": str}
+    kinds = dict(_FIELDS)
     secrets = ("username", "password") if asked.get("authenticationType") == _BASIC else ()
     kinds |= dict.fromkeys(secrets, str)
     _check_fields(asked, kinds)
@@ -255,18 +269,26 @@ def _place(proxy: Mapping[str, Any]) -> str:
 
 def _load(flash: Flash) -> _Kept:
     """What the region has; a damaged one is as good as none: only failing flash makes one."""
-    data = flash.read(REGION)
-    if data is None:
-        return _Kept({}, {}, {})
     try:
-        value: Any = cbor.decode(data, what="network configuration", limit=_MAX_BYTES)
-        proxy = json.loads(value[2])
-        return _Kept(
-            proxy=dict(proxy) if proxy else {},
-            switched={str(name): bool(up) for name, up in value[3].items()},
-            hardware={str(name): b"".join([address]) for name, address in value.get(4, {}).items()},
-            trial=_trial(json.loads(value[5])) if 5 in value else None,
-            held_from=int(value.get(6, 0)),
-        )
-    except (WireError, ValueError, KeyError, TypeError, AttributeError):
-        return _Kept({}, {}, {})
+        return read_region(flash, REGION, _parse, _NOTHING)
+    except DamagedRegionError:
+        return _NOTHING
+
+
+def _parse(data: bytes) -> _Kept:
+    value: Any = cbor.decode(data, what="network configuration", limit=_MAX_BYTES)
+    kept = _Kept(
+        proxy=dict(json.loads(value[2]) or {}),
+        switched={str(name): bool(up) for name, up in value[3].items()},
+        hardware={str(name): b"".join([address]) for name, address in value.get(4, {}).items()},
+        trial=_trial(json.loads(value[5])) if 5 in value else None,
+        held_from=int(value.get(6, 0)),
+    )
+    for proxy in (kept.proxy, *(before for _, before in (kept.trial.before if kept.trial else ()))):
+        for name, kind in _FIELDS.items() if proxy else ():
+            if type(proxy[name]) is not kind:
+                raise TypeError(f"{name}: expected {kind.__name__}, got {type(proxy[name]).__name__}")
+    return kept
+
+
+_NOTHING: Final = _Kept({}, {}, {})

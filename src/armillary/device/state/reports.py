@@ -19,7 +19,7 @@ from uuid import UUID
 
 from armillary.device.state.report_limit import ReportLimit
 from armillary.engines.flash.port import Flash, replace_region
-from armillary.errors import WireError
+from armillary.errors import DataFolderError, WireError
 from armillary.wire.device import crash_record
 from armillary.wire.device.checkin import MAX_ERROR_REPORTS
 from armillary.wire.device.crash_record import CrashRecord, crash_fields, crash_from_fields
@@ -33,6 +33,8 @@ MAX_CRASH_BYTES = 64 * 1024
 MAX_HELD = 32  # kinds of reports that are held back; with all at their limits the region stays under 256 KiB
 _MAX_REGION_BYTES = 256 * 1024
 _REGION = "device/reports"
+LOST = "ReportsLost"
+FAULT = "MachineFault"  # type of a report of what a start found wrong with the machine itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,17 +52,28 @@ class Incident:
 
 
 class ReportQueue:
-    """Error reports on flash; ``now`` gives Unix seconds."""
+    """Error reports on flash; ``now`` gives Unix seconds.
+
+    A queue that is damaged, or that the flash does not give, begins anew and says so: no report is worth a device that
+    does not start. Its numbers go on from ``now``, which is more reports than a device makes.
+    """
 
     def __init__(self, flash: Flash, now: Callable[[], int], boot_count: int) -> None:
         self._flash = flash
         self._now = now
         self._boot_count = boot_count
         self._limit = ReportLimit()
-        self._next, self._sealed, reports, held = _load(flash)
-        self._reports: list[ErrorReport] = list(reports)
-        self._held: list[ErrorReport] = list(held)  # without a number yet
+        self._reports: list[ErrorReport] = []
+        self._held: list[ErrorReport] = []  # without a number yet
         self._dirty = False
+        try:
+            self._next, self._sealed, reports, held = _load(flash)
+        except (WireError, DataFolderError) as error:
+            self._next, self._sealed = max(1, now()), 0
+            self.add(_lost(f"The queue was lost; what waited in it is not known: {error.message}"))
+        else:
+            self._reports += reports
+            self._held += held
 
     def __len__(self) -> int:
         return len(self._reports)
@@ -107,7 +120,7 @@ class ReportQueue:
         if self._limit.take(_kind(report), now):
             return self._append(report)
         if len(self._held) >= MAX_HELD:
-            return self._append(_lost(report))
+            return self._append(_overflowed(report))
         self._held.append(report)
         return report
 
@@ -129,7 +142,7 @@ class ReportQueue:
     def _append(self, report: ErrorReport) -> ErrorReport:
         """Give a report its number, or count it as lost where the queue is full."""
         if len(self._reports) >= MAX_QUEUED - 1:
-            report = _lost(report)
+            report = _overflowed(report)
             if (counted := self._count_up(self._open(), report)) is not None:
                 return counted
         if report.crash is not None and self._crash_bytes() > MAX_CRASH_BYTES - crash_record.MAX_CRASH_BYTES:
@@ -193,12 +206,16 @@ def _kind(report: ErrorReport) -> Hashable:
     return report.event_type, report.description, *ids, place
 
 
-def _lost(report: ErrorReport) -> ErrorReport:
+def _lost(description: str) -> Incident:
+    return Incident(event_type=LOST, event_class="OS", description=description)
+
+
+def _overflowed(report: ErrorReport) -> ErrorReport:
     return replace(
         report,
         event_class="OS",
         event_category="Unplanned",
-        event_type="ReportsLost",
+        event_type=LOST,
         description="The queue was full; further error reports are only counted",
         component_id=None,
         image_id=None,

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final
 
-from armillary.device.state.kept_region import keep_region
+from armillary.device.state.kept_region import DamagedRegionError, keep_region, read_region
 from armillary.device.state.request_refused import RequestRefusedError
 from armillary.engines.flash.port import Flash
-from armillary.errors import WireError
 from armillary.wire.device import azure_error
 from armillary.wire.encoding import cbor
 from armillary.wire.wifi.network import EAP_TLS, OPEN, PSK
@@ -144,6 +143,11 @@ class _Kept:
     saves_power: bool = False
 
 
+def check_kept(flash: Flash) -> None:
+    """DamagedRegionError where the region is damaged, and counts as empty."""
+    read_region(flash, REGION, _parse, _Kept())
+
+
 def _read(asked: Mapping[str, Any], number: int) -> WifiNetwork:
     """The network that a request describes, checked."""
     for name, value in asked.items():
@@ -202,11 +206,17 @@ def _refused(number: int, message: str) -> RequestRefusedError:
 
 def _load(flash: Flash) -> _Kept:
     """What is kept; a damaged region is as good as none: only failing flash makes one."""
-    data = flash.read(REGION)
-    if data is None:
-        return _Kept()
     try:
-        value: Any = cbor.decode(data, what="Wi-Fi configuration", limit=_MAX_BYTES)
-        return _Kept(int(value[2]), tuple(WifiNetwork(**each) for each in value[3]), bool(value[4]))
-    except (WireError, ValueError, KeyError, TypeError, AttributeError):
+        return read_region(flash, REGION, _parse, _Kept())
+    except DamagedRegionError:
         return _Kept()
+
+
+def _parse(data: bytes) -> _Kept:
+    value: Any = cbor.decode(data, what="Wi-Fi configuration", limit=_MAX_BYTES)
+    kept = _Kept(int(value[2]), tuple(WifiNetwork(**each) for each in value[3]), bool(value[4]))
+    for network in kept.networks:
+        for each in fields(network):
+            if type(found := getattr(network, each.name)).__name__ != each.type:
+                raise TypeError(f"{each.name}: expected {each.type}, got {type(found).__name__}")
+    return kept

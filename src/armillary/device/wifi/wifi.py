@@ -16,10 +16,10 @@ from cryptography.x509.oid import NameOID
 from armillary.device.state.certificate_store import CertificateStore, StoredCertificate
 from armillary.device.state.journal import Journal
 from armillary.device.state.network_configuration import NetworkConfiguration
-from armillary.device.state.wifi_configuration import ENABLED, WifiConfiguration, WifiNetwork
+from armillary.device.state.wifi_configuration import ENABLED, WifiConfiguration, WifiNetwork, check_kept
 from armillary.engines.flash.port import Flash
 from armillary.engines.wifi.port import Failure, Radio
-from armillary.errors import HostError
+from armillary.errors import ArmillaryError, HostError
 from armillary.wire.wifi.events import WifiError
 from armillary.wire.wifi.network import Network, key_pem
 
@@ -45,13 +45,16 @@ class Wifi:
         """Whether the radio is switched on, as it was left."""
         return NetworkConfiguration(self._flash).switched.get(self.radio.interface) is not False
 
+    def check_kept(self) -> None:
+        """DamagedRegionError where the networks that were kept are lost, and there are none."""
+        check_kept(self._flash)
+
     def apply(self) -> None:
         """Have the radio be where the records say; may block for seconds. What hinders it is in the log."""
         configuration = WifiConfiguration(self._flash)
         with self._applying:
-            enabled = _enabled(configuration)
-            self._warn(enabled)
-            networks = [self._network(each) for each in enabled if not self._lost(each)]
+            networks, hindered = self._sorted(configuration)
+            self._warn(_enabled(configuration), hindered)
             try:
                 self.radio.use(networks if self.is_on else (), saves_power=configuration.saves_power)
             except HostError as error:
@@ -64,31 +67,35 @@ class Wifi:
 
     def failures(self) -> Mapping[int, Failure]:
         """Why it is not in a network that it may be in, by the network's id; HostError if the radio does not answer."""
-        lost = [each.id for each in _enabled(WifiConfiguration(self._flash)) if self._lost(each)]
-        return {**self.radio.failures(), **{each: Failure(error=WifiError.AUTHENTICATION_FAILED) for each in lost}}
+        _, hindered = self._sorted(WifiConfiguration(self._flash))
+        lost = Failure(error=WifiError.AUTHENTICATION_FAILED)
+        return {**self.radio.failures(), **dict.fromkeys((each.id for each in hindered), lost)}
 
     def close(self) -> None:
         """End the radio."""
         self.radio.close()
 
-    def _warn(self, networks: Sequence[WifiNetwork]) -> None:
+    def _warn(self, networks: Sequence[WifiNetwork], hindered: Mapping[WifiNetwork, str]) -> None:
         """Write of each network what its owner should know, once."""
         found = {("wifi-server-unchecked", each): UNCHECKED for each in networks if not each.checks_server}
-        for each in networks:
-            if lost := self._lost(each):
-                found["wifi-certificate-lost", each] = f"not joined: the store has no {', '.join(lost)}"
+        found |= {("wifi-certificate-lost", each): f"not joined: {reason}" for each, reason in hindered.items()}
         for (event, each), reason in found.items():
             if (event, each) not in self._said:
                 self._journal.write(event, network=each.id, ssid=each.ssid, reason=reason)
         self._said = set(found)
 
-    def _lost(self, kept: WifiNetwork) -> list[str]:
-        """The certificates that a network names and the store has not; without one of them it is not joined."""
-        names, known = (kept.client_certificate, kept.root_certificate), CertificateStore(self._flash).identifiers
-        return [name for name in names if name and name not in known]
+    def _sorted(self, configuration: WifiConfiguration) -> tuple[list[Network], dict[WifiNetwork, str]]:
+        """The enabled networks that may be joined, and why others may not: a certificate that they name is lost."""
+        networks, hindered = [], {}
+        for each in _enabled(configuration):
+            try:
+                networks.append(self._network(each))
+            except ArmillaryError as error:
+                hindered[each] = error.message
+        return networks, hindered
 
     def _network(self, kept: WifiNetwork) -> Network:
-        """A network with its certificates."""
+        """A network with its certificates; ArmillaryError where one of them is not there or cannot be read."""
         client, root = self._certificate(kept.client_certificate), self._certificate(kept.root_certificate)
         return Network(
             id=kept.id,

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever is damaged of what a device keeps beside its trust and its images: it starts, checks in, and says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.device.rig import FAST, Rig
+from tests.device.state.test_certificate_store import with_unreadable_name
+from tests.device.wifi.test_wifi import RecordedRadio, added
+from tests.fixtures.waiting import until
+
+from armillary.device.settings import DeviceSettings
+from armillary.device.state import certificate_store, network_configuration, wifi_configuration
+from armillary.device.wifi.wifi import Wifi
+from armillary.engines.flash.file import FileFlash
+from armillary.wire.encoding import cbor
+
+pytestmark = pytest.mark.anyio
+
+WITH_RADIO: DeviceSettings = replace(FAST, radio=RecordedRadio)
+
+
+async def checked_in(rig: Rig, settings: DeviceSettings = WITH_RADIO) -> list[str]:
+    """Start the device and have it check in; what it reports, once all of it has arrived."""
+    await rig.start(settings)
+    await until(lambda: rig.status().get("last_check_in"), "the device checks in")
+    assert rig.status()["last_check_in"]["verdict"] == "attested"
+    await until(lambda: not rig.status()["error_reports_waiting"], "its reports have arrived")
+    return [one.description for request, _ in rig.service.checks for one in request.error_reports]
+
+
+async def test_a_certificate_that_nobody_can_read_costs_its_network_alone(rig: Rig) -> None:
+    flash = FileFlash(rig.folder / "flash")
+    kept = {"odd": ["client", with_unreadable_name().encode(), b"key"]}
+    flash.write(certificate_store.REGION, cbor.encode({1: 1, 2: kept}))
+    added(flash, ssid="work", securityState="eaptls", clientCertStoreIdentifier="odd")
+    added(flash, ssid="cafe")
+    radio = RecordedRadio()
+    await checked_in(rig, replace(FAST, radio=lambda: radio))
+    assert [each.ssid for each in radio.networks] == ["cafe"]
+    assert [each["reason"] for each in rig.events("wifi-certificate-lost")] == [
+        "not joined: certificate 'odd' of the store cannot be read"
+    ]
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        "device/capability", "device/certificates", "device/crash-dumps", "device/developers", "device/hub",
+        "device/lineage", "device/network", "device/reports", "device/time", "device/update-heard", "device/wifi",
+    ],
+)  # fmt: skip
+async def test_a_damaged_region_keeps_no_device_from_its_service(rig: Rig, region: str) -> None:
+    flash = FileFlash(rig.folder / "flash")
+    added(flash, ssid="work", securityState="eaptls", clientCertStoreIdentifier="own")
+    flash.write(region, b"\xff\x00noise")
+    said = await checked_in(rig)
+    told = {
+        network_configuration.REGION: f"the device started without what it keeps of network: flash region {region}",
+        wifi_configuration.REGION: f"the device started without what it keeps of Wi-Fi networks: flash region {region}",
+        "device/reports": "The queue was lost",
+    }
+    if region in told:
+        assert any(one.startswith(told[region]) for one in said), said
+    assert len(rig.events("started-without")) == (region in told and region != "device/reports")
+
+
+async def test_whatever_goes_wrong_with_the_radio_the_device_starts(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_wifi: Wifi) -> None:
+        raise ZeroDivisionError("nobody thought of it")
+
+    monkeypatch.setattr(Wifi, "apply", fail)
+    said = await checked_in(rig)
+    assert said == ["the device started without what it keeps of Wi-Fi: ZeroDivisionError: nobody thought of it"]
+    await rig.stop()
+    monkeypatch.undo()
+    said = await checked_in(rig)
+    assert len(said) == 1, "the next boot begins anew"

@@ -281,3 +281,32 @@ def test_of_many_packages_that_a_folder_lacks_a_few_are_named(tmp_path: Path, so
     pins = [pin(f"package-{number}") for number in range(100)]
     with pytest.raises(InvalidArgumentError, match=r"package-4 .*, and 95 more$"):
         fetch(pins, tmp_path / "store", architecture="amd64", places=Places(folder=tmp_path))
+
+
+def test_a_package_that_a_failing_stick_reads_otherwise_the_second_time_is_refused(
+    tmp_path: Path, sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, store = tmp_path / "stick", tmp_path / "store"
+    folder.mkdir()
+    (folder / "one.deb").write_bytes(content("one"))
+    plain = shutil.copyfile
+
+    def failing(_file: Path, copy: Path) -> None:
+        copy.write_bytes(content("one")[:-1] + b"?")
+
+    monkeypatch.setattr(shutil, "copyfile", failing)
+    with pytest.raises(HostError, match=rf"one .*: the package that was fetched from {folder} is not the pinned one"):
+        fetch([pin("one")], store, architecture="amd64", places=Places(folder=folder))
+    assert [*store.iterdir()] == []
+    monkeypatch.setattr(shutil, "copyfile", plain)
+    assert fetch([pin("one")], store, architecture="amd64", places=Places(folder=folder)) == brought(store, "one")
+    assert sources.calls == []
+
+
+def test_what_a_fetch_that_was_killed_left_is_not_taken_and_goes(tmp_path: Path, sources: Sources) -> None:
+    (tmp_path / "incoming").mkdir()
+    (tmp_path / "incoming/two_0.9_amd64.deb").write_bytes(b"half")
+    sources.here = sources.listed = ("one", "two")
+    found = fetch([pin("one"), pin("two")], tmp_path, architecture="amd64")
+    assert found == brought(tmp_path, "one", "two")
+    assert sorted(tmp_path.iterdir()) == sorted(found.values())

@@ -41,6 +41,7 @@ from armillary.device_image.architecture.stand_ins import compile_library
 from armillary.device_image.architecture.table import ARCHITECTURES, Architecture
 from armillary.device_image.bill import bill_of_materials
 from armillary.device_image.flashing.key_files import FOLDER as KEY_FILES, write_key_files
+from armillary.device_image.kept.alone import alone_in
 from armillary.device_image.keys import KeyPair, keys_of, secure_boot_keys
 from armillary.device_image.own_kernel.build import build_kernel
 from armillary.device_image.own_kernel.kernel_module import compile_modules
@@ -116,7 +117,7 @@ class Plan:
 
 
 def build(plan: Plan) -> dict[str, Any]:
-    """Build everything; returns what ``image.json`` says.
+    """Build everything; returns what ``image.json`` says. It waits for another build with this cache.
 
     Raises:
         HostError: a program is missing or fails, or this user may not write there.
@@ -130,7 +131,14 @@ def build(plan: Plan) -> dict[str, Any]:
         keys_of(plan.keys, development=plan.development)  # before anything is fetched
     tools.require(tools.BUILD, tools.BUILD_FOR[plan.architecture])
     tools.lower_priority()
-    pins, packages = _packages(plan, recipe)
+    pins = _pins(plan, recipe)
+    with alone_in(plan.cache, plan.progress):
+        return _built(plan, recipe, pins)
+
+
+def _built(plan: Plan, recipe: Recipe, pins: Sequence[Pin]) -> dict[str, Any]:
+    """Build everything; no other process works in the cache, nor in an output folder beside it."""
+    packages = _packages(plan, recipe, pins)
     plan.output.mkdir(parents=True, exist_ok=True)
     requirements = distributions.locked(plan.project, recipe.python.distributions)
     root = _root(plan, recipe, packages, requirements)
@@ -157,14 +165,18 @@ def build(plan: Plan) -> dict[str, Any]:
 def fetch_parts(plan: Plan) -> None:
     """Bring all that an image is made of into the cache, and build nothing: a build needs no network then.
 
+    It waits for another build with this cache.
+
     Raises:
         HostError: a package is not to be had, or is not the pinned one.
         InvalidArgumentError: the recipe or the pins are wrong.
     """
     refuse_place(plan.output)
     recipe = _recipe(plan)
-    _packages(plan, recipe)
-    _distributions(plan, recipe, distributions.locked(plan.project, recipe.python.distributions))
+    pins = _pins(plan, recipe)
+    with alone_in(plan.cache, plan.progress):
+        _packages(plan, recipe, pins)
+        _distributions(plan, recipe, distributions.locked(plan.project, recipe.python.distributions))
 
 
 def _recipe(plan: Plan) -> Recipe:
@@ -193,8 +205,8 @@ def _distributions(plan: Plan, recipe: Recipe, requirements: dict[str, str]) -> 
     return folder
 
 
-def _packages(plan: Plan, recipe: Recipe) -> tuple[list[Pin], dict[str, Path]]:
-    """Every package of the recipe, as it is pinned; the kernel's by the name that the recipe gives, too."""
+def _pins(plan: Plan, recipe: Recipe) -> list[Pin]:
+    """Every package of the recipe, as it is pinned; the kernel's is the last."""
     pinned = read_pins(plan.pins or pins_file(plan.recipe_folder, plan.architecture))
     names = package_names(recipe, plan.architecture)
     lacking = [name for name in names if name not in pinned]
@@ -202,13 +214,18 @@ def _packages(plan: Plan, recipe: Recipe) -> tuple[list[Pin], dict[str, Path]]:
         raise InvalidArgumentError(
             f"no pin for {', '.join(lacking)}", remedy=f"armillary image pin --arch {plan.architecture}"
         )
-    pins = [pinned[name] for name in names]
-    wanted = recipe.kernel.get(plan.architecture)
-    if wanted is not None:
-        pins.append(kernel_pin(recipe, plan.architecture, pinned))
+    if plan.places is not None:
+        plan.places.check()
+    kernels = [kernel_pin(recipe, plan.architecture, pinned)] if plan.architecture in recipe.kernel else []
+    return [*(pinned[name] for name in names), *kernels]
+
+
+def _packages(plan: Plan, recipe: Recipe, pins: Sequence[Pin]) -> dict[str, Path]:
+    """The files of the packages by name; the kernel's by the name that the recipe gives, too."""
     files = fetch(pins, plan.cache / "debian", architecture=plan.target.debian, places=plan.places)
     plan.progress("Debian packages")
-    return pins, files if wanted is None else files | {wanted.package: files[pins[-1].name]}
+    wanted = recipe.kernel.get(plan.architecture)
+    return files if wanted is None else files | {wanted.package: files[pins[-1].name]}
 
 
 def _root(plan: Plan, recipe: Recipe, packages: Mapping[str, Path], requirements: dict[str, str]) -> RootImage:

@@ -8,12 +8,12 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from armillary.device_image.architecture.table import ARCHITECTURES
+from armillary.device_image.kept.alone import work_folder
 from armillary.device_image.kept.made_folder import made_folder
 from armillary.device_image.tools import PATH, run
 from armillary.errors import HostError, InvalidArgumentError
@@ -106,8 +106,8 @@ def _pretended(architecture: str, store: Path) -> Iterator[dict[str, str]]:
     if not wheels.startswith(_INTERPRETER):
         yield {}
         return
-    with tempfile.TemporaryDirectory(prefix="uv-", dir=store) as folder:
-        yield {"_PYTHON_HOST_PLATFORM": wheels, "UV_CACHE_DIR": str(Path(folder).absolute())}
+    with work_folder(store / "uv") as folder:
+        yield {"_PYTHON_HOST_PLATFORM": wheels, "UV_CACHE_DIR": str(folder.absolute())}
 
 
 def _uv(project: Path) -> str:

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.device_image.build import CACHE
+from armillary.device_image.kept.alone import alone_in
 from armillary.device_image.own_kernel.kernel_module import host_architecture, packages_of, split
 from armillary.device_image.package_sources.fetching import in_version, newest
 from armillary.device_image.recipe import (
@@ -22,8 +23,12 @@ from armillary.device_image.recipe import (
 from armillary.errors import InvalidArgumentError
 
 
-def pin(folder: Path, architecture: str, output: Path | None = None) -> tuple[Path, int]:
+def pin(
+    folder: Path, architecture: str, output: Path | None = None, *, told: Callable[[str], None] = lambda _line: None
+) -> tuple[Path, int]:
     """Write the pins of a recipe's folder, or into ``output``; returns their file, and how many there are.
+
+    A build that is under way in ``.image/cache`` is waited for, which ``told`` hears.
 
     Raises:
         HostError: a package is not offered.
@@ -42,23 +47,25 @@ def pin(folder: Path, architecture: str, output: Path | None = None) -> tuple[Pa
             f"{architecture} has the packages of {root}, and no pins of its own",
             remedy=f"armillary image pin --arch {root}",
         )
-    pins = newest(
-        package_names(recipe, architecture),
-        folder.parent / ".image" / CACHE / "debian",
-        architecture=ARCHITECTURES[architecture].debian,
-        kernel=recipe.kernel[architecture].package,
-    )
+    cache = folder.parent / ".image" / CACHE
+    with alone_in(cache, told):
+        pins = newest(
+            package_names(recipe, architecture),
+            cache / "debian",
+            architecture=ARCHITECTURES[architecture].debian,
+            kernel=recipe.kernel[architecture].package,
+        )
+        modules = _module_pins(folder, architecture, pins, cache) if recipe.kernel[architecture].compiled else []
     file = output or pins_file(folder, architecture)
     write_pins(file, pins)
-    if recipe.kernel[architecture].compiled:
-        found = _module_pins(folder, architecture, pins)
-        write_pins(output.with_suffix(".module.lock") if output else module_pins_file(folder, architecture), found)
+    if modules:
+        write_pins(output.with_suffix(".module.lock") if output else module_pins_file(folder, architecture), modules)
     return file, len(pins)
 
 
-def _module_pins(folder: Path, architecture: str, pins: Iterable[Pin]) -> list[Pin]:
+def _module_pins(folder: Path, architecture: str, pins: Iterable[Pin], cache: Path) -> list[Pin]:
     """What modules of the pinned kernel are compiled with, in its version."""
-    target, store = ARCHITECTURES[architecture], folder.parent / ".image" / CACHE / "debian"
+    target, store = ARCHITECTURES[architecture], cache / "debian"
     recipe = read_recipe(folder)
     kernel = kernel_pin(recipe, architecture, {pin.name: pin for pin in pins})
     own, hosts = split(packages_of(kernel.name.removeprefix("linux-image-")))

@@ -37,6 +37,8 @@ def touched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (("build", "--pins", "DIR/binary"), "binary: expected a file with pinned packages: it is no text"),
         (("build", "--pins", "DIR/text"), "text:1: expected NAME VERSION SHA256, got 'two words'"),
         (("fetch", "--pins", "DIR/none"), "none: expected a file with pinned packages: No such file"),
+        (("fetch", "--packages", "DIR/none"), "--packages: expected a folder, got "),
+        (("build", "--packages", "DIR/text"), "--packages: expected a folder, got "),
         (("build", "--image", "DIR/text"), "text: expected a folder, "),
         (("build", "--image", "DIR/text/image"), "text/image: expected a folder, "),
         (("fetch", "--image", "DIR/text"), "text: expected a folder, "),

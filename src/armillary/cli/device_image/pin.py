@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from armillary.cli.device_image.build import ArchitectureName
+from armillary.cli.device_image.build import ArchitectureName, report_since
 from armillary.cli.terminal.output import note, noun
 
 app = noun("Images of a catalog.")
@@ -31,5 +32,5 @@ def pin(
     from armillary.device_image.pinning import pin as pin_packages  # noqa: PLC0415 - for this verb only
     from armillary.device_image.recipe import recipe_folder  # noqa: PLC0415
 
-    file, count = pin_packages(recipe_folder(), arch, output)
+    file, count = pin_packages(recipe_folder(), arch, output, told=report_since(time.monotonic()))
     note(f"{count} packages are pinned in {file}")

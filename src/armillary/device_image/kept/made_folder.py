@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from armillary.device_image.kept.alone import work_folder
 from armillary.device_image.tools import digest_of
 
 _EXECUTABLE = 0o100
@@ -21,17 +22,13 @@ _EXECUTABLE = 0o100
 def made_folder(folder: Path, make: Callable[[Path], None]) -> Path:
     """The folder as ``make`` fills it: what is there if nobody has changed it, else made again.
 
-    ``make`` gets an empty folder beside it; of what it could not finish nothing stays.
+    ``make`` gets an empty folder beside it; of what it could not finish nothing stays. No other process works there
+    (``alone.py``).
     """
     if not is_as_made(folder):
-        fresh = folder.with_name(f"{folder.name}.new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        try:
+        with work_folder(folder.with_name(f"{folder.name}.new")) as fresh:
             make(fresh)
             put(fresh, folder)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
     return folder
 
 

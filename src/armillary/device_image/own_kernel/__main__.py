@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
             if given.verb == "build":
                 _build(architecture, given.cache)
             else:
-                _say(judge(architecture, given.checker or Path("kernel-hardening-checker"), cache=given.cache))
+                _say(judge(architecture, given.checker or Path("kernel-hardening-checker"), _say, cache=given.cache))
     except ArmillaryError as error:
         sys.stderr.write(f"error: {error}\n\nhint: {error.remedy}\n")
         return 1

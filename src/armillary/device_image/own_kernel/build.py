@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from armillary.device_image.kept.alone import alone_in
 from armillary.device_image.kept.made_folder import is_as_made, is_noted, put
 from armillary.device_image.own_kernel import fragments
 from armillary.device_image.own_kernel.fragments import Option
@@ -59,6 +60,8 @@ class KernelBuild:
 def build_kernel(architecture: str, output: Path, progress: Report, *, cache: Path) -> KernelBuild:
     """Build the kernel of an architecture into a folder; what was built of the same input before is copied.
 
+    Another build with this cache is waited for, which ``progress`` says.
+
     Raises:
         HostError: a package or room on the disk is missing, or the compile failed.
         InvalidArgumentError: a fragment is wrong, or the source does not take an option as it is wanted.
@@ -69,13 +72,14 @@ def build_kernel(architecture: str, output: Path, progress: Report, *, cache: Pa
     version = source_version()
     key = _key(version, wanted, compiler_version(target))
     kept = cache / f"built-{architecture}-{key[:16]}"
-    if not is_noted(kept):
-        source = unpack(cache, version)
-        work = cache / f"compile-{architecture}"
-        configure(source, target, wanted, work)
-        _compile(source, target, work, Progress(architecture, cache / f"steps-{architecture}", progress))
-        _keep(source, target, work, kept)
-    return _copied(kept, output, _built_elsewhere(architecture, key))
+    with alone_in(cache, progress):
+        if not is_noted(kept):
+            source = unpack(cache, version)
+            work = cache / f"compile-{architecture}"
+            configure(source, target, wanted, work)
+            _compile(source, target, work, Progress(architecture, cache / f"steps-{architecture}", progress))
+            _keep(source, target, work, kept)
+        return _copied(kept, output, _built_elsewhere(architecture, key))
 
 
 def configure(source: Source, target: Target, wanted: Sequence[Option], work: Path) -> str:
@@ -149,7 +153,9 @@ def _copied(kept: Path, output: Path, others_sha256: str | None) -> KernelBuild:
     about = json.loads((kept / "built.json").read_text("utf-8"))
     output.mkdir(parents=True, exist_ok=True)
     for name in (about["file"], "config", *about["trees"]):
-        shutil.copyfile(kept / name, output / name)
+        fresh = output / f"{name}.new"
+        shutil.copyfile(kept / name, fresh)
+        fresh.replace(output / name)  # who reads it meanwhile has a whole one
     return KernelBuild(
         path=output / about["file"],
         config=output / "config",

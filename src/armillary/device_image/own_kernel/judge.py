@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
+from armillary.device_image.kept.alone import alone_in, work_folder
 from armillary.device_image.own_kernel import fragments, verdict
 from armillary.device_image.own_kernel.build import configure
+from armillary.device_image.own_kernel.progress import Report
 from armillary.device_image.own_kernel.source import unpack
 from armillary.device_image.own_kernel.toolchain import (
     SOURCE_PACKAGE,
@@ -18,8 +19,10 @@ from armillary.device_image.own_kernel.toolchain import (
 )
 
 
-def judge(architecture: str, checker: Path, *, cache: Path) -> str:
+def judge(architecture: str, checker: Path, progress: Report, *, cache: Path) -> str:
     """Write ``verdict-ARCHITECTURE.txt`` beside the fragments and return one line about it.
+
+    A build with this cache is waited for, which ``progress`` says.
 
     Raises:
         HostError: a package, room or the checker is missing.
@@ -30,9 +33,9 @@ def judge(architecture: str, checker: Path, *, cache: Path) -> str:
     target = TARGETS[architecture]
     require(target, cache)
     version = source_version()
-    with tempfile.TemporaryDirectory(dir=cache, prefix="verdict-") as work:
-        configure(unpack(cache, version), target, wanted, Path(work))
-        checked_by, checks = verdict.ask_checker(checker, Path(work) / ".config")
+    with alone_in(cache, progress), work_folder(cache / "verdict") as work:
+        configure(unpack(cache, version), target, wanted, work)
+        checked_by, checks = verdict.ask_checker(checker, work / ".config")
     compiler = compiler_version(target).splitlines()[0]
     about = f"{verdict.CHECKER} {checked_by} on {architecture}, {SOURCE_PACKAGE} {version}, {compiler}"
     found = verdict.Verdict(fragments.digest(wanted), checks)

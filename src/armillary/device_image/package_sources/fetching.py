@@ -8,13 +8,13 @@ all versions (``snapshot.py``).
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from armillary.device_image.architecture.package_lists import apt_options
+from armillary.device_image.kept.alone import work_folder
 from armillary.device_image.package_sources import apt, snapshot
 from armillary.device_image.recipe import Pin
 from armillary.device_image.tools import digest_of, run
@@ -22,6 +22,8 @@ from armillary.errors import HostError, InvalidArgumentError
 
 # Packages that an error names: an image has more than a hundred.
 _NAMED: Final = 5
+# In the store: packages that come, until each was seen to be the pinned one.
+_INCOMING: Final = "incoming"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,20 +38,27 @@ class Places:
     archive: str = snapshot.ADDRESS
     told: Callable[[str], None] = field(default=lambda _line: None)
 
+    def check(self) -> None:
+        """InvalidArgumentError if there is no such folder."""
+        if self.folder is not None and not self.folder.is_dir():
+            raise InvalidArgumentError(
+                f"--packages: expected a folder, got {self.folder}", remedy="Name the folder with the .deb files."
+            )
+
 
 class _Store:
     """Where packages are kept by their digest, and which of the wanted ones are lacking; a damaged one is removed."""
 
     def __init__(self, folder: Path, pins: Iterable[Pin]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
+        self.folder = folder
         self.pins = {pin.name: pin for pin in pins}
         for pin in self.pins.values():
             if self.place(pin).exists() and digest_of(self.place(pin)) != pin.sha256:
                 self.place(pin).unlink()
 
     def place(self, pin: Pin) -> Path:
-        return self._folder / f"{pin.sha256}.deb"
+        return self.folder / f"{pin.sha256}.deb"
 
     def lacking(self) -> list[Pin]:
         return [pin for pin in self.pins.values() if not self.place(pin).exists()]
@@ -68,26 +77,23 @@ class _Store:
 
 
 def fetch(pins: Iterable[Pin], store: Path, *, architecture: str, places: Places | None = None) -> dict[str, Path]:
-    """Bring packages into ``store``, where they are kept by their digest; name -> file.
+    """Bring packages into ``store``, where they are kept by their digest; name -> file. No other process works there.
 
     Raises:
         HostError: a package is nowhere to be had, or a file is not the pinned one.
         InvalidArgumentError: the folder lacks a package, or there is no such folder.
     """
     chosen = places or Places()
-    if chosen.folder is not None and not chosen.folder.is_dir():
-        raise InvalidArgumentError(
-            f"--packages: expected a folder, got {chosen.folder}", remedy="Name the folder with the .deb files."
-        )
+    chosen.check()
     kept = _Store(store, pins)
     if kept.lacking():
         if chosen.folder is not None:
             _from_folder(kept, chosen.folder)
         else:
             options = apt_options(architecture, store)
-            with tempfile.TemporaryDirectory(prefix="incoming-", dir=store) as name:
-                reason = _from_sources(kept, Path(name), architecture, options)
-                _from_archive(kept, Path(name), architecture, chosen, reason)
+            with work_folder(store / _INCOMING) as incoming:
+                reason = _from_sources(kept, incoming, architecture, options)
+                _from_archive(kept, incoming, architecture, chosen, reason)
     return {name: kept.place(pin) for name, pin in kept.pins.items()}
 
 
@@ -118,9 +124,9 @@ def in_version(names: Iterable[str], version: str, store: Path, *, architecture:
 def _pinned(wanted: list[str], store: Path, options: list[str]) -> list[Pin]:
     """Fetch packages, in apt's words, and pin what came."""
     pins = []
-    with tempfile.TemporaryDirectory(prefix="pinning-", dir=store) as name:
-        apt.download(wanted, Path(name), options)
-        for file in sorted(Path(name).glob("*.deb")):
+    with work_folder(store / _INCOMING) as incoming:
+        apt.download(wanted, incoming, options)
+        for file in sorted(incoming.glob("*.deb")):
             found, version = run(["dpkg-deb", "--show", "--showformat=${Package} ${Version}", file]).decode().split()
             pins.append(Pin(found, version, digest_of(file)))
             file.rename(store / f"{pins[-1].sha256}.deb")
@@ -130,12 +136,12 @@ def _pinned(wanted: list[str], store: Path, options: list[str]) -> list[Pin]:
 def _from_folder(kept: _Store, folder: Path) -> None:
     """Copy what is lacking from a folder, whatever the files are called."""
     wanted = {pin.sha256: pin for pin in kept.lacking()}
-    for file in sorted(folder.glob("*.deb")):
-        pin = wanted.get(digest_of(file))
-        if pin is not None:
-            fresh = kept.place(pin).with_suffix(".new")
-            shutil.copyfile(file, fresh)
-            fresh.rename(kept.place(pin))
+    with work_folder(kept.folder / _INCOMING) as incoming:
+        for file in sorted(folder.glob("*.deb")):
+            pin = wanted.get(digest_of(file))
+            if pin is not None:
+                shutil.copyfile(file, incoming / f"{pin.name}.deb")
+        kept.take(incoming, str(folder))
     lacking = [f"{pin.name} {pin.version} ({pin.sha256[:16]})" for pin in kept.lacking()]
     if lacking:
         more = f", and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""

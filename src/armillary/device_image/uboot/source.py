@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from armillary.device_image.kept.alone import work_folder
 from armillary.device_image.tools import digest_of, run
 from armillary.errors import HostError
 
@@ -183,18 +183,14 @@ def unpacked(cache: Path) -> Iterator[Path]:
     Raises:
         HostError: the file is not to be had, or is not the pinned one.
     """
-    file, room = fetch(cache), cache / "source"
-    shutil.rmtree(room, ignore_errors=True)
-    room.mkdir()
-    try:
+    file = fetch(cache)
+    with work_folder(cache / "source") as room:
         left_out = (f"--exclude={FOLDER}/{each}" for each in _LEFT_OUT)
         run(["tar", "--extract", "--file", file, "--directory", room, *left_out])
         for edit in EDITS:
             changed = room / FOLDER / edit.file
             changed.write_text(edited(changed.read_text("utf-8"), edit), "utf-8")
         yield room / FOLDER
-    finally:
-        shutil.rmtree(room, ignore_errors=True)
 
 
 def fetch(cache: Path) -> Path:

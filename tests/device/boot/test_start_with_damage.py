@@ -11,10 +11,13 @@ from tests.device.state.test_certificate_store import with_unreadable_name
 from tests.device.wifi.test_wifi import RecordedRadio, added
 from tests.fixtures.waiting import until
 
+from armillary.device.boot.provision import boot_region
+from armillary.device.install.installer import RECORD_REGIONS
 from armillary.device.settings import DeviceSettings
 from armillary.device.state import certificate_store, network_configuration, wifi_configuration
 from armillary.device.wifi.wifi import Wifi
 from armillary.engines.flash.file import FileFlash
+from armillary.errors import BootRefusedError, DataFolderError
 from armillary.wire.encoding import cbor
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +29,7 @@ async def checked_in(rig: Rig, settings: DeviceSettings = WITH_RADIO) -> list[st
     """Start the device and have it check in; what it reports, once all of it has arrived."""
     await rig.start(settings)
     await until(lambda: rig.status().get("last_check_in"), "the device checks in")
-    assert rig.status()["last_check_in"]["verdict"] == "attested"
+    assert rig.status()["last_check_in"].get("verdict") == "attested", rig.status()["last_check_in"]
     await until(lambda: not rig.status()["error_reports_waiting"], "its reports have arrived")
     return [one.description for request, _ in rig.service.checks for one in request.error_reports]
 
@@ -78,3 +81,83 @@ async def test_whatever_goes_wrong_with_the_radio_the_device_starts(rig: Rig, mo
     monkeypatch.undo()
     said = await checked_in(rig)
     assert len(said) == 1, "the next boot begins anew"
+
+
+@pytest.fixture
+def bad(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Regions whose sectors cannot be read until they are written again."""
+    found: set[str] = set()
+    read, write, rename = FileFlash.read, FileFlash.write, FileFlash.rename
+
+    def failing_read(flash: FileFlash, region: str) -> bytes | None:
+        if region in found:
+            raise DataFolderError(f"{region}: Input/output error")
+        return read(flash, region)
+
+    def mending_write(flash: FileFlash, region: str, data: bytes) -> None:
+        found.discard(region)
+        write(flash, region, data)
+
+    def mending_rename(flash: FileFlash, source: str, target: str) -> None:
+        found.discard(target)
+        rename(flash, source, target)
+
+    for name, method in (("read", failing_read), ("write", mending_write), ("rename", mending_rename)):
+        monkeypatch.setattr(FileFlash, name, method)
+    return found
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        "device/capability", "device/certificates", "device/crash-dumps", "device/developers", "device/hub",
+        "device/lineage", "device/manufacturing-state", "device/network", "device/reports", "device/update-heard",
+        "device/wifi", "repository/directive-version",
+    ],
+)  # fmt: skip
+async def test_a_region_that_cannot_be_read_keeps_no_device_from_its_service(
+    rig: Rig, bad: set[str], region: str
+) -> None:
+    bad.add(region)
+    said = await checked_in(rig)
+    told = {"device/network": "network", "device/wifi": "Wi-Fi networks", "device/reports": "The queue was lost"}
+    assert any(told[region] in one and "Input/output error" in one for one in said) if region in told else said == []
+
+
+@pytest.mark.parametrize("copy", RECORD_REGIONS)
+async def test_one_copy_of_the_install_record_is_enough_and_a_package_that_cannot_be_read_comes_again(
+    rig: Rig, bad: set[str], copy: str
+) -> None:
+    rig.service.deploy(rig.service.application())
+    await rig.start(WITH_RADIO)
+    await until(lambda: rig.outcomes() and rig.outcomes()[-1][1] == "confirmed", "its application runs")
+    await rig.stop()
+    flash = FileFlash(rig.folder / "flash")
+    bad |= {copy, *flash.regions("applications/")}
+    checks = len(rig.service.checks)
+    await rig.start(WITH_RADIO)
+    await until(lambda: len(rig.service.checks) > checks and rig.sandbox.alive == ["app1"], "it is brought again")
+    assert not bad
+
+
+async def test_an_os_that_cannot_be_read_is_a_refused_boot_and_not_the_end_of_the_device(
+    rig: Rig, bad: set[str]
+) -> None:
+    bad.add(boot_region("root-fs"))
+    await rig.start(WITH_RADIO)
+    assert rig.task is not None
+    with pytest.raises(BootRefusedError):
+        await rig.task
+    rig.task = None
+    assert rig.status()["state"] == "boot-refused"
+
+
+@pytest.mark.parametrize("name", ["owner", "device.jsonl", "events.jsonl"])
+async def test_a_damaged_log_ends_no_device(rig: Rig, name: str) -> None:
+    (rig.folder / "log").mkdir(exist_ok=True)
+    (rig.folder / "log" / name).write_bytes(b"\xff\x00noise\n[[[")
+    await checked_in(rig)
+    checks = len(rig.service.checks)
+    assert rig.device is not None
+    rig.device.check_in_now()
+    await until(lambda: len(rig.service.checks) > checks, "it checks in again")

@@ -190,6 +190,18 @@ def test_the_log_is_bounded_and_keeps_the_newest(tmp_path: Path, monkeypatch: py
     assert len(kept) > 10
 
 
+def test_half_a_character_is_a_question_mark_in_the_log_and_a_log_that_cannot_be_kept_is_heard(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "log", lambda: 1)
+    journal.write("odd", reason="\ud800 \udcff")
+    assert [each["reason"] for each in journal.entries()] == ["? ?"]
+    (tmp_path / "file").touch()
+    heard: list[object] = []
+    without = Journal(tmp_path / "file" / "log", lambda: 1)
+    without.listen(heard.append)
+    without.write("heard")
+    assert (len(heard), list(without.entries())) == (1, [])
+
+
 def test_long_text_is_shortened_and_a_torn_line_is_passed_over(tmp_path: Path) -> None:
     log = Journal(tmp_path, lambda: NOW)
     log.write("output", text="x" * 5000, image_id=uuid.UUID(int=1))

@@ -27,7 +27,7 @@ from armillary.device.state.configuration import DeviceConfiguration, load_confi
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.permission import allowed_state
 from armillary.engines.flash.file import FileFlash
-from armillary.engines.flash.port import Flash, replace_region
+from armillary.engines.flash.port import Flash, read_or_none, replace_region
 from armillary.errors import ConflictError, DeviceStateError
 from armillary.update.install.record import SlotImage
 from armillary.update.install.transaction import InstallState
@@ -131,7 +131,7 @@ def _store(
 
 
 def _developers(flash: Flash) -> tuple[Certificate, ...]:
-    data = flash.read(DEVELOPERS_REGION)
+    data = read_or_none(flash, DEVELOPERS_REGION)
     try:
         return tuple(load_pem_x509_certificates(data)) if data else ()
     except ValueError:  # damaged: nobody is trusted by it

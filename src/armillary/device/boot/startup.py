@@ -22,7 +22,7 @@ from armillary.device.install.trust_stores import configuration_in_force
 from armillary.device.state.configuration import DeviceConfiguration
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import FAULT, Incident, ReportQueue
-from armillary.engines.flash.port import Flash, replace_region
+from armillary.engines.flash.port import Flash, read_or_none, replace_region
 from armillary.engines.root_of_trust.port import BootSession, RootOfTrust
 from armillary.errors import BootRefusedError
 from armillary.update.install.component import OsPlace, os_region
@@ -126,14 +126,17 @@ def start_up(
 
 
 class _InFlash(Mapping[str, bytes]):
-    """Boot components by name, each read when it is asked for: one is in memory at a time. A missing one is empty."""
+    """Boot components by name, each read when it is asked for: one is in memory at a time.
+
+    One that is missing, or that the medium does not give, is empty: the boot is refused, and another OS may give way.
+    """
 
     def __init__(self, flash: Flash, regions: Mapping[str, str]) -> None:
         self._flash = flash
         self._regions = regions
 
     def __getitem__(self, name: str) -> bytes:
-        return self._flash.read(self._regions[name]) or b""
+        return read_or_none(self._flash, self._regions[name]) or b""
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._regions)

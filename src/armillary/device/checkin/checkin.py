@@ -29,7 +29,7 @@ from armillary.device.state.crash_dumps import DumpQueue
 from armillary.device.state.hub_address import HubAddress, load_hub, store_hub
 from armillary.device.state.log_answers import LogAnswers
 from armillary.device.state.reports import ReportQueue
-from armillary.engines.flash.port import Flash, replace_region
+from armillary.engines.flash.port import Flash, read_or_none, replace_region
 from armillary.engines.sandbox.port import SandboxReport
 from armillary.errors import ChallengeError, DataFolderError, DeviceFault, ServiceUnreachableError
 from armillary.wire.device.checkin import MAX_LINEAGE_BYTES, MAX_OUTCOMES, CheckinReply, InstalledImage, UpdateOutcome
@@ -157,7 +157,7 @@ class CheckIns:
         challenge, self.challenge = self.challenge, None  # used once, whatever comes of it
         lineage = None
         if challenge is None:
-            lineage = (self.flash.read(_LINEAGE) or b"")[:MAX_LINEAGE_BYTES]
+            lineage = (read_or_none(self.flash, _LINEAGE) or b"")[:MAX_LINEAGE_BYTES]
             message = await self.endpoint.challenge()
             self.clock.set_from_service(message.server_time)
             if not self.clock.signed:

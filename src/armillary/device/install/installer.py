@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection, Sequence
 from uuid import UUID
 
 from armillary.device.install.fetched import FOLDER, FetchedPackages, fetched_region, is_package
-from armillary.engines.flash.port import Flash, store_region
-from armillary.errors import ArmillaryError, InstallError
+from armillary.engines.flash.port import Flash, read_or_none, store_region
+from armillary.errors import ArmillaryError, DataFolderError, InstallError
 from armillary.update.install import starting, steps
 from armillary.update.install.component import Kind
 from armillary.update.install.plan import InstallPlan, StagedImage
@@ -38,7 +38,7 @@ class Installer:
     def __init__(self, flash: Flash, now: Callable[[], int]) -> None:
         self._flash = flash
         self._now = now
-        chosen = choose([flash.read(region) for region in RECORD_REGIONS])
+        chosen = choose(read_copies(flash))
         self._record = chosen.record
         self._next_copy = chosen.next_copy
         self._next_sequence = chosen.next_sequence
@@ -80,7 +80,7 @@ class Installer:
 
     def package(self, image: SlotImage) -> bytes:
         """The package of an installed image, digest checked; InstallError if flash does not hold it whole."""
-        data = self._flash.read(image.region)
+        data = read_or_none(self._flash, image.region)
         if data is None or not is_package(image, data):
             raise InstallError(
                 f"{image.name} ({image.image_id}): flash no longer holds the package that was installed",
@@ -220,6 +220,17 @@ class Installer:
             for region in self._flash.regions(prefix):
                 if region not in in_use:
                     self._flash.remove(region)
+
+
+def read_copies(flash: Flash) -> list[bytes | None]:
+    """The copies of the install record. One that the medium does not give is damaged: the other is enough."""
+    copies: list[bytes | None] = []
+    for region in RECORD_REGIONS:
+        try:
+            copies.append(flash.read(region))
+        except DataFolderError:
+            copies.append(b"")
+    return copies
 
 
 def _state_of(record: InstallRecord) -> InstallState:

@@ -16,7 +16,7 @@ from typing import Final
 
 from armillary.boot.profile import BootComponent
 from armillary.device.boot.startup import chip_profile
-from armillary.device.install.installer import RECORD_REGIONS
+from armillary.device.install.installer import RECORD_REGIONS, read_copies
 from armillary.device.state.configuration import load_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.status import read_status
@@ -41,7 +41,7 @@ def mend_record(folder: DeviceFolder, disk: OsDisk, root_nodes: Path = ROOT_NODE
     """
     flash = disk.flash(FileFlash(folder.flash))
     try:
-        choose([flash.read(region) for region in RECORD_REGIONS])
+        choose(read_copies(flash))
     except WireError as error:
         damage = error.message
     else:

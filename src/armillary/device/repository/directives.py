@@ -23,7 +23,7 @@ from uuid import UUID
 
 from armillary.device.state.clock import DeviceClock
 from armillary.engines.flash.port import Flash, replace_region
-from armillary.errors import MismatchError, RepositoryError
+from armillary.errors import DataFolderError, MismatchError, RepositoryError
 from armillary.update.directive import accepted
 from armillary.wire.device.checkin import Offer, OfferedImage
 from armillary.wire.image.section import (
@@ -114,7 +114,7 @@ class Directives:
         """The version for the service's eyes: 0 also where flash has lost it, for a check-in must not fail on that."""
         try:
             return self.version
-        except RepositoryError:
+        except (RepositoryError, DataFolderError):
             return 0
 
     def check_plain_offer(self) -> None:

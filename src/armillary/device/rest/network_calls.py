@@ -20,7 +20,7 @@ from armillary.engines.host import interfaces as interfaces_of_host
 from armillary.engines.host.interfaces import HostInterface
 from armillary.engines.threads import in_thread
 from armillary.engines.wifi import simulated
-from armillary.errors import HostError
+from armillary.errors import DataFolderError, HostError
 from armillary.wire.device.azure_error import INTERFACE_NOT_PERMITTED, INVALID_INTERFACE, INVALID_PARAMETER
 from armillary.wire.device_image.service_link import INTERFACE as SERVICE_INTERFACE
 
@@ -106,7 +106,12 @@ def switchable(device: AttachedDevice) -> tuple[str, ...]:
 
 def switch_as_left(device: AttachedDevice) -> None:
     """Switch the interfaces of the host as they were left; what cannot be switched is in the log."""
-    for name, up in _configuration(device).switched.items():
+    try:
+        switched = _configuration(device).switched
+    except DataFolderError as error:
+        device.journal.write("interface-not-switched", reason=error.message)
+        return
+    for name, up in switched.items():
         if name in device.settings.interfaces:
             try:
                 interfaces_of_host.switch(name, up=up)

@@ -14,9 +14,10 @@ from typing import Any, Final, Protocol
 from uuid import UUID
 
 from armillary.device.state.journal import Journal
-from armillary.engines.flash.port import Flash, replace_region
+from armillary.engines.flash.port import Flash, read_or_none, replace_region
 from armillary.errors import (
     ArmillaryError,
+    DataFolderError,
     QuarantinedDeviceError,
     RateLimitedError,
     ServiceUnreachableError,
@@ -98,11 +99,18 @@ class DumpQueue:
             self._store(self._consent, self._catalog_id, tuple(one for one in self._waiting if one is not data))
 
     def _store(self, consent: int, catalog_id: bytes, waiting: tuple[bytes, ...]) -> None:
-        if not consent and not waiting and self._flash.read(_REGION) is None:
+        if not consent and not waiting and self._is_absent():
             self._consent, self._catalog_id, self._waiting = consent, catalog_id, waiting
             return  # most devices never make a dump, and have no such region
         replace_region(self._flash, _REGION, cbor.encode({1: consent, 2: catalog_id, 3: list(waiting)}))
         self._consent, self._catalog_id, self._waiting = consent, catalog_id, waiting
+
+    def _is_absent(self) -> bool:
+        """Whether there is no region; one that cannot be read may have dumps that are to go."""
+        try:
+            return self._flash.read(_REGION) is None
+        except DataFolderError:
+            return False
 
 
 def _without_data(dump: CrashDump) -> CrashDump:
@@ -118,7 +126,7 @@ def _load(flash: Flash) -> tuple[int, bytes, tuple[bytes, ...]]:
     A damaged region is as good as none: it is replaced atomically, so only failing flash does that, and dumps are not
     worth a device that does not start.
     """
-    data = flash.read(_REGION)
+    data = read_or_none(flash, _REGION)
     if data is None:
         return NO_DUMPS, b"", ()
     try:

@@ -6,7 +6,7 @@ Flash region ``device/hub``, deterministic CBOR ``[host, port]``. Written only w
 
 from __future__ import annotations
 
-from armillary.engines.flash.port import Flash, replace_region
+from armillary.engines.flash.port import Flash, read_or_none, replace_region
 from armillary.errors import WireError
 from armillary.wire.device.checkin import MAX_HOST_BYTES
 from armillary.wire.encoding import cbor
@@ -20,7 +20,7 @@ HubAddress = tuple[str, int]
 
 def load_hub(flash: Flash) -> HubAddress | None:
     """The address of the last check-in, or None before the first. A damaged one is forgotten: the next brings it."""
-    data = flash.read(_REGION)
+    data = read_or_none(flash, _REGION)
     if data is None:
         return None
     try:

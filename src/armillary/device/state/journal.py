@@ -40,8 +40,9 @@ class Journal:
         self._share = OutputShare()
         self._size = 0
         if self._path is not None:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._size = self._path.stat().st_size if self._path.exists() else 0
+            with contextlib.suppress(OSError):  # a device without a log is one; listeners still hear
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._size = self._path.stat().st_size if self._path.exists() else 0
 
     def listen(self, listener: Listener) -> None:
         """Call ``listener`` with every further entry."""
@@ -53,7 +54,7 @@ class Journal:
         entry.update({name: _shortened(value) for name, value in fields.items()})
         if self._path is not None:
             with contextlib.suppress(OSError):  # a full disk must not stop the device; listeners still hear
-                self._append(self._path, json.dumps(entry, ensure_ascii=False, default=str).encode() + b"\n")
+                self._append(self._path, _line(entry))
         for listener in self._listeners:
             listener(entry)
 
@@ -87,7 +88,7 @@ class Journal:
             return True
         mark = self._path.with_name("owner")
         try:
-            before = mark.read_text() if mark.exists() else ""
+            before = mark.read_text("utf-8", "replace") if mark.exists() else ""
             if before not in ("", owner):
                 for file in _files(self._path):
                     file.unlink(missing_ok=True)
@@ -147,7 +148,7 @@ def _lines(file: Path) -> Iterator[tuple[bytes, dict[str, object]]]:
     """Each whole line of a file with its entry."""
     try:
         lines = file.read_bytes().splitlines()
-    except FileNotFoundError:
+    except OSError:  # there is none, or a sector of it is bad: what can be read of the log is
         return
     for line in lines:
         try:
@@ -156,6 +157,11 @@ def _lines(file: Path) -> Iterator[tuple[bytes, dict[str, object]]]:
             continue
         if isinstance(entry, dict):
             yield line, entry
+
+
+def _line(entry: dict[str, object]) -> bytes:
+    """An entry as a line of the log; what is no text in any encoding, such as half a character, is a question mark."""
+    return json.dumps(entry, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
 
 
 def _shortened(value: object) -> object:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from armillary.device.state.configuration import DeviceConfiguration
-from armillary.engines.flash.port import Flash, replace_region
+from armillary.engines.flash.port import Flash, read_or_none, replace_region
 from armillary.errors import ArmillaryError, DeviceStateError
 from armillary.identity.manufacturing import (
     CAPABILITY_LIFETIME_S,
@@ -46,8 +46,8 @@ class AllowedState:
 
 
 def load_state(flash: Flash) -> ManufacturingState:
-    """The manufacturing state; the tightest where flash holds none, or something else."""
-    return state_of(flash.read(STATE_REGION))
+    """The manufacturing state; the tightest where flash holds none, something else, or does not give it."""
+    return state_of(read_or_none(flash, STATE_REGION))
 
 
 def state_of(data: bytes | None) -> ManufacturingState:
@@ -88,7 +88,7 @@ def remove_capability(flash: Flash) -> None:
 
 def allowed_state(flash: Flash, configuration: DeviceConfiguration, *, now: int) -> AllowedState:
     """What the device may do now; a file that does not verify any more counts for nothing."""
-    state, data = load_state(flash), flash.read(CAPABILITY_REGION)
+    state, data = load_state(flash), read_or_none(flash, CAPABILITY_REGION)
     file, refused = None, ""
     if data is not None:
         try:

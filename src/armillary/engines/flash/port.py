@@ -66,6 +66,17 @@ def check_region_name(region: str) -> str:
     return region
 
 
+def read_or_none(flash: Flash, region: str) -> bytes | None:
+    """The bytes of ``region``; None also where the medium does not give them.
+
+    For what a device does without, or is refused without: one bad sector must not keep it from its service.
+    """
+    try:
+        return flash.read(region)
+    except DataFolderError:
+        return None
+
+
 def store_region(flash: Flash, region: str, data: bytes) -> None:
     """Write ``region``, sync it and read it back; a power cut may leave anything in it.
 

@@ -3,27 +3,32 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from tests.device_image.flashing.disks import describe, seen, table_bytes, tables
 from tests.e2e.armillary_processes import armillary_here
 
 from armillary.cli.device_image import flash
 from armillary.device_image import disk as disk_image, tools
-from armillary.device_image.flashing import loader, target
+from armillary.device_image.flashing import loader, medium, target
 from armillary.device_image.flashing.boards import BOARDS, Board
+from armillary.device_image.flashing.image_disk import Piece
 from armillary.device_image.flashing.target import Target
-from armillary.device_image.flashing.writing import Piece
-from armillary.errors import InvalidArgumentError
+from armillary.engines.flash.os_disk import read_partitions
 
 pytestmark = pytest.mark.skipif(
     bool(tools.missing({"mke2fs": "e2fsprogs"})), reason="no mke2fs; to enable: sudo apt-get install e2fsprogs"
 )
-STICK = Target(Path("/dev/sdx"), 31_250_000, "SanDisk Ultra 16.0 GB")
+SECTORS = 200_000
+NAMED = "SanDisk Ultra 0.1 GB"
+USED = b"what somebody has" * 1000
 
 
 @pytest.fixture
@@ -46,10 +51,33 @@ def card(tmp_path: Path) -> Path:
     return tmp_path / "card"
 
 
-def describe(image: Path, **more: object) -> None:
-    """Write what the image's disk is."""
-    about = {"architecture": "x86_64", "sha256": {"disk.img": tools.digest_of(image / "disk.img")}}
-    (image / "image.json").write_text(json.dumps(about | more))
+@pytest.fixture
+def stick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A link to a file, which the command takes for a disk that nothing uses."""
+    kernel = tables(tmp_path, SECTORS, model="SanDisk Ultra")
+    monkeypatch.setattr(target, "means_disk", lambda _path: True)
+    monkeypatch.setattr(target, "look", lambda path, **_named: seen(path, kernel))
+    monkeypatch.setattr(medium, "opened", functools.partial(medium.opened, kernel=kernel))
+    for name in ("disk", "other"):
+        (tmp_path / name).write_bytes(USED)
+        os.truncate(tmp_path / name, SECTORS * 512)
+    (tmp_path / "sdx").symlink_to(tmp_path / "disk")
+    return tmp_path / "sdx"
+
+
+class Terminal(io.StringIO):
+    """A terminal at which somebody answers."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def root_of(disk: Path) -> bytes:
+    """The first bytes of slot A's root."""
+    (root,) = (each for each in read_partitions(disk) if each.name == "root-fs-a")
+    with disk.open("rb") as file:
+        file.seek(root.first_lba * 512)
+        return file.read(4)
 
 
 def flashed(*words: object) -> tuple[int, str, str]:
@@ -73,6 +101,7 @@ def test_a_file_is_written_and_only_replaced_when_that_is_said(image: Path, card
     [
         (("--size", "2x"), 2, "--size: expected a number with M, G, MiB or GiB"),
         (("--size", "10M"), 1, "--size: expected at least"),
+        (("--size", "9999999G"), 1, "--size: expected at most 2,199,023,255,552 bytes, got 9,999,999,000,000,000"),
         (("--enrolment", "FILE"), 1, "service"),
         (("--loader", "FILE"), 1, "--loader: this board has its firmware on the board, not on the disk"),
         (("--board", "arm64-gateway"), 1, "expected an image of arm64, which arm64-gateway starts, got one of x86_64"),
@@ -89,33 +118,68 @@ def test_a_slip_is_named_and_nothing_is_written(
     assert not card.exists()
 
 
-def test_a_disk_is_named_by_who_wants_it_erased(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[Target] = []
-
-    def write(_disk: Path, chosen: Target, **_: object) -> None:
-        written.append(chosen)
-        raise InvalidArgumentError("written", remedy="")
-
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    monkeypatch.setattr(target, "look", lambda _path, **_named: STICK)
-    monkeypatch.setattr("armillary.device_image.flashing.writing.write", write)
-    words = ("--image", image, "--to", "/dev/null")
+def test_a_disk_is_named_by_who_wants_it_erased(image: Path, stick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("--image", image, "--to", stick)
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     assert "nobody is there to be asked" in flashed(*words)[2]
-    for said in ("y", "SanDisk", "/dev/sdx", ""):
+    for said in ("y", "SanDisk", str(stick), ""):
         monkeypatch.setattr(sys, "stdin", Terminal(f"{said}\n"))
         _, _, error = flashed(*words)
         assert "nothing was written" in error
-        assert "All that is on /dev/sdx is lost: SanDisk Ultra 16.0 GB." in error
-    assert written == []
-    monkeypatch.setattr(sys, "stdin", Terminal("SanDisk Ultra 16.0 GB\n"))
-    assert "written" in flashed(*words)[2]
-    assert "written" in flashed(*words, "--yes")[2]
-    assert written == [STICK, STICK]
+        assert f"All that is on {stick} is lost: {NAMED}." in error
     assert "is for files" in flashed(*words, "--size", "4G")[2]
+    assert stick.read_bytes() == USED.ljust(SECTORS * 512, b"\0")
+    monkeypatch.setattr(sys, "stdin", Terminal(f"{NAMED}\n"))
+    assert flashed(*words)[0] == 0
+    assert [each.name for each in read_partitions(stick)][-1] == "data"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert flashed(*words, "--yes")[0] == 0
+
+
+def test_a_disk_that_gets_the_name_during_the_question_is_not_written(
+    image: Path, stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = stick.with_name("other")
+
+    def swap(_target: Target) -> None:
+        stick.unlink()
+        stick.symlink_to(other)
+
+    monkeypatch.setattr(flash, "_ask", swap)
+    code, _, error = flashed("--image", image, "--to", stick)
+    assert code == 0, error
+    assert other.read_bytes() == USED.ljust(SECTORS * 512, b"\0")
+    assert [each.name for each in read_partitions(stick.with_name("disk"))][-1] == "data"
+
+
+def test_an_image_that_is_built_during_the_question_is_not_written(
+    image: Path, stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build gives its disk the name of the old one: what was verified is written."""
+
+    def rebuild(_target: Target) -> None:
+        content = (image / "disk.img").read_bytes()
+        (image / "disk.img.new").write_bytes(content.replace(b"root", b"toor"))
+        (image / "disk.img.new").replace(image / "disk.img")
+
+    monkeypatch.setattr(flash, "_ask", rebuild)
+    code, _, error = flashed("--image", image, "--to", stick)
+    assert code == 0, error
+    assert root_of(stick) == b"root"
+
+
+def test_an_image_that_is_changed_during_the_question_leaves_a_disk_without_a_table(
+    image: Path, stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(_target: Target) -> None:
+        with (image / "disk.img").open("r+b") as disk:
+            disk.seek(9 << 20)
+            disk.write(b"toor")
+
+    monkeypatch.setattr(flash, "_ask", change)
+    code, _, error = flashed("--image", image, "--to", stick)
+    assert (code, "disk.img: expected the file that was built (SHA-256 " in error) == (1, True), error
+    assert not any(table_bytes(stick, SECTORS))
 
 
 def test_a_disk_that_is_not_there_does_not_become_a_file(image: Path) -> None:

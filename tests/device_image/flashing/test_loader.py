@@ -43,7 +43,7 @@ def test_a_loader_with_this_images_u_boot_goes_to_the_place_that_the_rom_reads(i
     for board, tree in ((CARD, SD_TREE), (EMMC, EMMC_TREE)):
         loader = joined(image, image / "join", tree=tree, external=external)
         piece = loader_piece(loader, board, image, LAYOUT)
-        assert (piece.at, piece.source) == (32_768, loader)
+        assert (piece.at, piece.content) == (32_768, loader)
     assert LAYOUT.partitions[0].first_lba * SECTOR_BYTES == 4 << 20
 
 

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from armillary.device_image.flashing.target import Kernel, backing_file, file_target, look, look_at_disk, means_disk
+from armillary.device_image.flashing.target import (
+    MAX_FILE_BYTES,
+    Kernel,
+    backing_file,
+    file_target,
+    look,
+    look_at_disk,
+    means_disk,
+)
 from armillary.errors import ConflictError, InvalidArgumentError
 
 STICK = Path("/dev/sdx")
@@ -102,6 +110,11 @@ def test_what_is_no_disk_and_no_file_is_refused(tmp_path: Path) -> None:
         file_target(tmp_path / "none/disk", None, least_sectors=1)
     with pytest.raises(InvalidArgumentError, match="--size: expected at least 1,024 bytes, got 512"):
         file_target(tmp_path / "disk", 512, least_sectors=2)
+    with pytest.raises(
+        InvalidArgumentError, match="--size: expected at most 2,199,023,255,552 bytes, got 2,199,023,256,064"
+    ):
+        file_target(tmp_path / "disk", MAX_FILE_BYTES + 512, least_sectors=2)
+    assert file_target(tmp_path / "disk", MAX_FILE_BYTES, least_sectors=2).sectors == 1 << 32
     assert file_target(tmp_path / "disk", 4096, least_sectors=2).sectors == 8
 
 

@@ -20,8 +20,8 @@ from armillary.errors import ConflictError, InvalidArgumentError
 
 if TYPE_CHECKING:
     from armillary.device_image.flashing.boards import Board
+    from armillary.device_image.flashing.image_disk import Piece
     from armillary.device_image.flashing.target import Target
-    from armillary.device_image.flashing.writing import Piece
     from armillary.wire.disk.gpt_writing import Layout
 
 app = noun("Images of a catalog.")
@@ -67,10 +67,11 @@ def flash(
     """
     from uuid import uuid4  # noqa: PLC0415 - for this verb only
 
-    from armillary.device_image.architecture.description import verified  # noqa: PLC0415
     from armillary.device_image.flashing.boards import BOARDS  # noqa: PLC0415
+    from armillary.device_image.flashing.image_disk import image_disk  # noqa: PLC0415
+    from armillary.device_image.flashing.medium import opened  # noqa: PLC0415
     from armillary.device_image.flashing.source import image_for, refuse_itself  # noqa: PLC0415
-    from armillary.device_image.flashing.writing import image_layout, write  # noqa: PLC0415
+    from armillary.device_image.flashing.writing import write  # noqa: PLC0415
     from armillary.device_image.recipe import recipe_folder  # noqa: PLC0415
 
     told = None if enrolment is None else read_enrolment(enrolment)
@@ -78,15 +79,15 @@ def flash(
     folder = image or recipe_folder().parent / ".image" / chosen.image
     about = image_for(board, folder, allow_development=allow_development)
     refuse_itself(folder, to)
-    layout = image_layout(folder / "disk.img")
-    given = None if loader is None else _loader(loader, chosen, folder, layout)
-    target = _target(to, size, layout, yes=yes)
     progress = report_since(time.monotonic())
-    disk = verified(folder, "disk.img", about)
-    progress("the image is the one that was built")
-    if target.is_disk and not yes:
-        _ask(target)
-    made = write(disk, target, guids=uuid4, progress=progress, loader=given, enrolment=told)
+    with image_disk(folder, about) as disk:
+        given = None if loader is None else _loader(loader, chosen, folder, disk.layout)
+        with opened(_target(to, size, disk.layout, yes=yes)) as medium:
+            disk.verify()
+            progress("the image is the one that was built")
+            if medium.target.is_disk and not yes:
+                _ask(medium.target)
+            made = write(disk, medium, guids=uuid4, progress=progress, loader=given, enrolment=told)
     data = made.partitions[-1]
     found = {"to": str(to), "board": board, "disk_guid": str(made.guid), "data_bytes": data.sectors * 512}
     if chosen.loader is not None:

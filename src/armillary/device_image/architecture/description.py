@@ -49,21 +49,42 @@ def verified(image: Path, name: str, description: Description) -> Path:
     Raises:
         InvalidArgumentError: it is missing, or another one than was built.
     """
-    file, stated = image / name, description.sha256.get(name)
-    remedy = f"Copy the whole image again, or build it: {build_command(description.architecture or None)}."
-    if stated is None:
-        raise InvalidArgumentError(f"{image / FILE}: expected the digest of {name}, it has none", remedy=remedy)
+    file, stated = image / name, stated_digest(image, name, description)
     try:
         found = digest_of(file)
     except OSError as error:
-        raise InvalidArgumentError(f"{file}: cannot be read ({error.strerror})", remedy=remedy) from error
+        raise not_readable(file, error, description) from error
     if found != stated:
-        raise InvalidArgumentError(
-            f"{file}: expected the file that was built (SHA-256 {stated[:16]}... in {FILE}), "
-            f"got {file.stat().st_size:,} bytes with {found[:16]}...",
-            remedy=remedy,
-        )
+        raise not_as_built(file, stated, found, description)
     return file
+
+
+def stated_digest(image: Path, name: str, description: Description) -> str:
+    """SHA-256 (hex) that a description has of a file; InvalidArgumentError if it has none."""
+    stated = description.sha256.get(name)
+    if stated is None:
+        raise InvalidArgumentError(
+            f"{image / FILE}: expected the digest of {name}, it has none", remedy=_copy_or_build(description)
+        )
+    return stated
+
+
+def not_as_built(file: Path, stated: str, found: str, description: Description) -> InvalidArgumentError:
+    """The error for a file of an image with another SHA-256 (hex) than the description has."""
+    return InvalidArgumentError(
+        f"{file}: expected the file that was built (SHA-256 {stated[:16]}... in {FILE}), "
+        f"got {file.stat().st_size:,} bytes with {found[:16]}...",
+        remedy=_copy_or_build(description),
+    )
+
+
+def not_readable(file: Path, error: OSError, description: Description) -> InvalidArgumentError:
+    """The error for a file of an image that the operating system does not give."""
+    return InvalidArgumentError(f"{file}: cannot be read ({error.strerror})", remedy=_copy_or_build(description))
+
+
+def _copy_or_build(description: Description) -> str:
+    return f"Copy the whole image again, or build it: {build_command(description.architecture or None)}."
 
 
 def not_built(image: Path, reason: str, *, wanted: str | None = None) -> InvalidArgumentError:

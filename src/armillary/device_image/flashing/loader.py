@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from armillary.device_image.flashing.boards import Board
-from armillary.device_image.flashing.writing import Piece
+from armillary.device_image.flashing.image_disk import Piece
 from armillary.device_image.uboot.image import PROGRAM
 from armillary.errors import InvalidArgumentError, WireError
 from armillary.wire.device_image.flattened_tree import properties_of

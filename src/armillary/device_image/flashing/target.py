@@ -18,17 +18,24 @@ from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.wire.disk.gpt import SECTOR_BYTES
 
 GIGABYTE: Final = 1_000_000_000
+# Of a file: the most that a memory card can have (SDXC). A larger disk is written itself, not by way of a file.
+MAX_FILE_BYTES: Final = 2 << 40
 _NODES: Final = Path("/dev")
 _OWN: Final = ("/", "/boot", "/usr", "/boot/efi")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where an image goes; ``words`` name the disk as its maker and its size do, "" for a file."""
+    """Where an image goes; ``words`` name the disk as its maker and its size do, "" for a file.
+
+    ``sequence`` is the kernel's count of the disk (diskseq): what is put into the same drive later gets another one.
+    "" where the kernel has none (before Linux 5.15), and for a file.
+    """
 
     path: Path
     sectors: int
     words: str = ""
+    sequence: str = ""
 
     @property
     def is_disk(self) -> bool:
@@ -72,8 +79,7 @@ def backing_file(path: Path, kernel: Kernel) -> Path | None:
         return None
     if not stat.S_ISBLK(about.st_mode):
         return None
-    folder = kernel.sys / "dev/block" / f"{os.major(about.st_rdev)}:{os.minor(about.st_rdev)}"
-    found = _text(folder / "loop/backing_file")
+    found = _text(kernel.sys / "dev/block" / device_number(about) / "loop/backing_file")
     return Path(found) if found else None
 
 
@@ -93,8 +99,12 @@ def look(path: Path, *, least_sectors: int, kernel: Kernel | None = None) -> Tar
         ) from error
     if not stat.S_ISBLK(about.st_mode):
         raise InvalidArgumentError(f"--to {path}: expected a disk or a file", remedy="Name a disk: lsblk shows them.")
-    number = f"{os.major(about.st_rdev)}:{os.minor(about.st_rdev)}"
-    return look_at_disk(path, number, least_sectors=least_sectors, kernel=tables)
+    return look_at_disk(path, device_number(about), least_sectors=least_sectors, kernel=tables)
+
+
+def device_number(about: os.stat_result) -> str:
+    """The number by which the kernel's tables know a device: ``8:0``."""
+    return f"{os.major(about.st_rdev)}:{os.minor(about.st_rdev)}"
 
 
 def look_at_disk(path: Path, number: str, *, least_sectors: int, kernel: Kernel) -> Target:
@@ -116,16 +126,21 @@ def look_at_disk(path: Path, number: str, *, least_sectors: int, kernel: Kernel)
             f"--to {path}: expected a disk of at least {least_sectors * SECTOR_BYTES / GIGABYTE:.1f} GB, got {words}",
             remedy="Take a larger one; a card reader without a card has 0.0 GB.",
         )
-    return Target(path, sectors, words)
+    return Target(path, sectors, words, _text(folder / "diskseq") or "")
 
 
 def file_target(path: Path, size: int | None, *, least_sectors: int) -> Target:
-    """A file of ``size`` bytes, or as large as the image; InvalidArgumentError if that is too small."""
+    """A file of ``size`` bytes, or as large as the image; InvalidArgumentError if that is too small or too large."""
     sectors = least_sectors if size is None else size // SECTOR_BYTES
     if sectors < least_sectors:
         raise InvalidArgumentError(
             f"--size: expected at least {least_sectors * SECTOR_BYTES:,} bytes, got {size:,}",
             remedy="Leave it out for a file as large as the image.",
+        )
+    if sectors * SECTOR_BYTES > MAX_FILE_BYTES:
+        raise InvalidArgumentError(
+            f"--size: expected at most {MAX_FILE_BYTES:,} bytes, got {size:,}",
+            remedy="Name the size of the card or disk that the file is for.",
         )
     if not path.absolute().parent.is_dir():
         raise InvalidArgumentError(f"--to {path}: there is no such folder", remedy="Make the folder first.")

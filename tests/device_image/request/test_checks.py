@@ -42,6 +42,8 @@ def touched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (("build", "--image", "DIR/text"), "text: expected a folder, "),
         (("build", "--image", "DIR/text/image"), "text/image: expected a folder, "),
         (("fetch", "--image", "DIR/text"), "text: expected a folder, "),
+        (("build", "--image", "/proc/x"), "--image /proc/x: expected a folder that this user can write to"),
+        (("fetch", "--image", "/proc/x"), "--image /proc/x: expected a folder that this user can write to"),
         (("build", "--simulated-radios", "2"), "expected 0 to 8 with the own kernel, got 2"),
         (
             ("build", "--version", "next"),
@@ -66,18 +68,14 @@ def test_a_slip_is_named_and_nothing_is_begun(
     assert {each.name for each in tmp_path.iterdir()} == {"binary", "text"}
 
 
-def test_a_folder_that_this_user_may_not_write_to_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asked of the operating system, which lets root write anywhere: its answer is made up."""
-    asked: list[Path] = []
-
-    def access(path: Path, _mode: int) -> bool:
-        asked.append(path)
-        return False
-
-    monkeypatch.setattr("os.access", access)
-    with pytest.raises(HostError, match=r"new/image: expected a folder that this user may write to, .* is none"):
-        refuse_place(tmp_path / "new/image")
-    assert asked == [tmp_path]
+def test_a_folder_in_which_nothing_can_be_made_is_refused(tmp_path: Path) -> None:
+    """Root may write anywhere, and cannot in /proc: it is tried."""
+    with pytest.raises(
+        HostError, match=r"--image /proc/x: expected a folder that this user can write to, /proc is none"
+    ):
+        refuse_place(Path("/proc/x"))
+    refuse_place(tmp_path / "new/image")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_architecture_that_nobody_builds_is_named() -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +35,7 @@ def refuse_place(output: Path) -> None:
 
     Raises:
         InvalidArgumentError: it is no folder, or cannot become one.
-        HostError: this user may not write there.
+        HostError: nothing can be written there.
     """
     there = next(each for each in (output, *output.parents) if each.exists())
     if not there.is_dir():
@@ -43,11 +43,13 @@ def refuse_place(output: Path) -> None:
             f"--image {output}: expected a folder, {there} is a file",
             remedy="Name a folder for the image: --image DIR.",
         )
-    if not os.access(there, os.W_OK | os.X_OK):
+    try:
+        tempfile.TemporaryDirectory(prefix=".armillary-image-", dir=there).cleanup()
+    except OSError as error:
         raise HostError(
-            f"--image {output}: expected a folder that this user may write to, {there} is none",
+            f"--image {output}: expected a folder that this user can write to, {there} is none ({error.strerror})",
             remedy="Name another one: --image DIR.",
-        )
+        ) from error
 
 
 def radio_words(count: int, *, own_kernel: bool) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from armillary.device.cellular.states import (
     advance,
     registration_event,
 )
-from armillary.device.cellular.waits import STEADY_S, WAITS, Waits
+from armillary.device.cellular.waits import NEWS_ENDS_NO_WAIT, SIM_STARTS_S, STEADY_S, WAITS, Waits
 from armillary.wire.modem.radio import Registration, SimState
 
 S, E = UplinkState, UplinkEvent
@@ -42,7 +42,7 @@ def test_every_state_has_a_step_a_meaning_and_a_way_out() -> None:
 
 
 def test_the_whole_way_up_and_down() -> None:
-    up = (E.MODEM_ANSWERS, E.PIN_WANTED, E.PIN_TAKEN, E.SIM_READY, E.REGISTERED, E.ATTACHED, E.SESSION_UP)
+    up = (E.MODEM_ANSWERS, E.PIN_WANTED, E.PIN_GIVEN, E.SIM_READY, E.REGISTERED, E.ATTACHED, E.SESSION_UP)
     assert path(*up) is S.CONNECTED
     assert path(*up, E.SESSION_UP) is S.CONNECTED
     assert path(*up, E.SESSION_GONE, E.SIM_READY, E.REGISTERED, E.ATTACHED, E.SESSION_UP) is S.CONNECTED
@@ -55,8 +55,34 @@ def test_a_pin_is_never_tried_again_where_it_was_refused() -> None:
     assert path(E.MODEM_ANSWERS, E.PIN_WANTED, E.PIN_WRONG) is S.PIN_REFUSED
     assert advance(S.PIN_REFUSED, E.PIN_WANTED) is S.PIN_REFUSED
     assert advance(S.PIN_REFUSED, E.CHANGED) is S.CHECKING_SIM
-    assert S.ENTERING_PIN not in {after for (before, _), after in TRANSITIONS.items() if before is S.PIN_REFUSED}
+    for state in (S.PIN_REFUSED, S.CHECKING_PIN):
+        assert S.ENTERING_PIN not in {after for (before, _), after in TRANSITIONS.items() if before is state}
     assert [state for state, step in STEPS.items() if step is Step.ENTER_PIN] == [S.ENTERING_PIN]
+
+
+def test_a_pin_is_taken_when_the_sim_is_ready_and_not_when_the_modem_says_so() -> None:
+    given = path(E.MODEM_ANSWERS, E.PIN_WANTED, E.PIN_GIVEN)
+    assert given is S.CHECKING_PIN
+    assert path(E.PIN_WANTED, E.SIM_UNKNOWN, E.PIN_WANTED, begin=given) is S.CHECKING_PIN
+    assert path(E.PIN_WRONG, begin=given) is S.PIN_REFUSED
+    assert {event for (before, event), after in TRANSITIONS.items() if (before, after) == (given, S.SEARCHING)} == {
+        E.SIM_READY
+    }
+    assert waited(Waits(), [S.ENTERING_PIN, S.CHECKING_PIN, S.CHECKING_PIN]) == [0.0, 0.0, SIM_STARTS_S]
+
+
+def test_what_hinders_the_device_ends_no_session_and_is_waited_for() -> None:
+    for state, step in STEPS.items():
+        if step not in (Step.NOTHING, Step.OPEN):
+            after = advance(state, E.HINDERED)
+            assert after is (S.CONNECTED if state is S.CONNECTED else S.LOST)
+            assert after in WAITS
+
+
+def test_what_has_a_network_tried_again_waits_whatever_the_modem_says() -> None:
+    """From a wait that news ends, nothing leads at once to what asks a network, unless the session was there."""
+    asks = {Step.ASK_REGISTRATION, Step.ATTACH, Step.START_SESSION}
+    assert {state for state in WAITS if STEPS[state] in asks} | {S.LOST} == NEWS_ENDS_NO_WAIT
 
 
 def test_what_cannot_happen_is_a_defect_of_the_caller() -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the device was told about its modem, in the flash region ``device/cellular``. Nothing gives a secret back.
 
-A PIN is marked as used before it is given to the SIM, and the mark is taken away when the SIM took it. So a SIM that
+A PIN is marked as used before it is given to the SIM, and the mark is taken away when the SIM is ready. So a SIM that
 refused it, and one that was asked while the power went, is not asked again with the same one: three wrong
 ones block it.
 """

@@ -5,9 +5,11 @@ Rules:
 
 * In each state one thing is done next (``STEPS``); what it finds is an event, and the table says the next state.
 * A modem that is gone leads back to the beginning from everywhere, and so does a SIM that wants something.
-* A PIN is tried once. One that was refused is not tried again before somebody sets another; nothing is ever done in
-  ``PUK_NEEDED`` but to look whether somebody has unblocked the SIM elsewhere.
+* A PIN is tried once, and only a SIM that is ready has taken it, whatever the modem answers. One that was refused is
+  not tried again before somebody sets another; nothing is ever done in ``PUK_NEEDED`` but to look whether somebody
+  has unblocked the SIM elsewhere.
 * A session that is lost begins with the SIM again: why it was lost is not known.
+* What hinders the device itself (its flash) ends no session; from everywhere else it leads to ``LOST``, which waits.
 
 ::
 
@@ -16,6 +18,9 @@ Rules:
                    v    |             v  |
       SIM_MISSING, SIM_FAILED,      DENIED, ROAMING_REFUSED
       PUK_NEEDED, ENTERING_PIN --> PIN_NEEDED, PIN_REFUSED
+                      |
+                      v
+                  CHECKING_PIN --> SEARCHING, PIN_REFUSED
 """
 
 from __future__ import annotations
@@ -36,6 +41,7 @@ class UplinkState(enum.StrEnum):
     SIM_MISSING = "sim-missing"
     SIM_FAILED = "sim-failed"
     ENTERING_PIN = "entering-pin"
+    CHECKING_PIN = "checking-pin"
     PIN_NEEDED = "pin-needed"
     PIN_REFUSED = "pin-refused"
     PUK_NEEDED = "puk-needed"
@@ -55,6 +61,7 @@ class Step(enum.Enum):
     OPEN = "open"
     ASK_SIM = "ask-sim"
     ENTER_PIN = "enter-pin"
+    CHECK_PIN = "check-pin"
     ASK_REGISTRATION = "ask-registration"
     ATTACH = "attach"
     START_SESSION = "start-session"
@@ -74,7 +81,7 @@ class UplinkEvent(enum.StrEnum):
     SIM_FAILED = "sim-failed"
     PIN_WANTED = "pin-wanted"
     NO_PIN = "no-pin"  # nobody has set one
-    PIN_TAKEN = "pin-taken"
+    PIN_GIVEN = "pin-given"  # the modem takes it; the SIM has not said anything
     PIN_WRONG = "pin-wrong"
     PUK_WANTED = "puk-wanted"
     NOT_REGISTERED = "not-registered"
@@ -85,6 +92,7 @@ class UplinkEvent(enum.StrEnum):
     ATTACHED = "attached"
     SESSION_UP = "session-up"
     SESSION_GONE = "session-gone"
+    HINDERED = "hindered"  # the device itself cannot do the step: its flash fails
 
 
 S, E = UplinkState, UplinkEvent
@@ -96,6 +104,7 @@ STEPS: Final[Mapping[UplinkState, Step]] = {
     S.SIM_MISSING: Step.ASK_SIM,
     S.SIM_FAILED: Step.ASK_SIM,
     S.ENTERING_PIN: Step.ENTER_PIN,
+    S.CHECKING_PIN: Step.CHECK_PIN,
     S.PIN_NEEDED: Step.ASK_SIM,
     S.PIN_REFUSED: Step.ASK_SIM,
     S.PUK_NEEDED: Step.ASK_SIM,
@@ -122,7 +131,16 @@ _OF_STEP: Final[Mapping[Step, Mapping[UplinkEvent, UplinkState]]] = {
     },
     Step.ENTER_PIN: {
         E.NO_PIN: S.PIN_NEEDED,
-        E.PIN_TAKEN: S.CHECKING_SIM,
+        E.PIN_GIVEN: S.CHECKING_PIN,
+        E.PIN_WRONG: S.PIN_REFUSED,
+        E.PUK_WANTED: S.PUK_NEEDED,
+    },
+    Step.CHECK_PIN: {
+        E.SIM_UNKNOWN: S.CHECKING_PIN,
+        E.SIM_READY: S.SEARCHING,
+        E.SIM_MISSING: S.SIM_MISSING,
+        E.SIM_FAILED: S.SIM_FAILED,
+        E.PIN_WANTED: S.CHECKING_PIN,
         E.PIN_WRONG: S.PIN_REFUSED,
         E.PUK_WANTED: S.PUK_NEEDED,
     },
@@ -137,6 +155,7 @@ _OF_STEP: Final[Mapping[Step, Mapping[UplinkEvent, UplinkState]]] = {
     Step.CHECK_SESSION: {E.SESSION_UP: S.CONNECTED, E.SESSION_GONE: S.LOST, E.ROAMING_NOT_WANTED: S.ROAMING_REFUSED},
 }
 _ALWAYS: Final[Mapping[UplinkEvent, UplinkState]] = {E.SWITCHED_OFF: S.OFF, E.MODEM_GONE: S.NO_MODEM}
+_WITHOUT_MODEM: Final = (Step.NOTHING, Step.OPEN)
 
 TRANSITIONS: Final[Mapping[tuple[UplinkState, UplinkEvent], UplinkState]] = {
     **{(state, event): after for state, step in STEPS.items() for event, after in _OF_STEP[step].items()},
@@ -144,6 +163,8 @@ TRANSITIONS: Final[Mapping[tuple[UplinkState, UplinkEvent], UplinkState]] = {
     **{(state, E.CHANGED): S.CHECKING_SIM for state in S},
     (S.OFF, E.CHANGED): S.NO_MODEM,
     (S.NO_MODEM, E.CHANGED): S.NO_MODEM,
+    **{(state, E.HINDERED): S.LOST for state, step in STEPS.items() if step not in _WITHOUT_MODEM},
+    (S.CONNECTED, E.HINDERED): S.CONNECTED,
     (S.PIN_NEEDED, E.PIN_WANTED): S.PIN_NEEDED,  # the SIM still waits; only a PIN that somebody sets leads on
     (S.PIN_REFUSED, E.PIN_WANTED): S.PIN_REFUSED,  # as above
 }
@@ -165,6 +186,7 @@ MEANING: Final[Mapping[UplinkState, str]] = {
     S.SIM_MISSING: "there is no SIM in the modem",
     S.SIM_FAILED: "the SIM does not work, or is locked to another modem",
     S.ENTERING_PIN: "giving the SIM its PIN",
+    S.CHECKING_PIN: "asking the SIM whether it took its PIN",
     S.PIN_NEEDED: "the SIM wants its PIN, and none is set",
     S.PIN_REFUSED: "the SIM refused the PIN; it is not tried again until another is set",
     S.PUK_NEEDED: "the SIM is blocked: its PUK has to be entered in another device",

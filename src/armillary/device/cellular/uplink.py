@@ -29,7 +29,7 @@ from armillary.device.cellular.states import (
     registration_event,
 )
 from armillary.device.cellular.status import UplinkStatus
-from armillary.device.cellular.waits import Waits
+from armillary.device.cellular.waits import NEWS_ENDS_NO_WAIT, PIN_SETTLES_S, Waits
 from armillary.engines.modem.at import open_at_modem
 from armillary.engines.modem.port import Modem, ModemGoneError, ModemIdentity, ModemRefusedError, ModemStoppedError
 from armillary.engines.modem.waking import Waking
@@ -70,6 +70,9 @@ class CellularUplink:
         self._open_modem = open_modem
         self._waits = Waits(scale)
         self._pause_s = LEAST_PAUSE_S * scale
+        self._pin_settles_s = PIN_SETTLES_S * scale
+        self._given_pin = ""  # to the SIM, which has not been ready since
+        self._pin_given_at = 0.0
         self._waking = Waking()
         self._is_changed = threading.Event()
         self._listeners: list[Callable[[UplinkStatus], None]] = []
@@ -113,26 +116,33 @@ class CellularUplink:
     def _run(self) -> None:
         try:
             while not self._waking.is_stopping:
-                if self.configuration.settings.is_enabled:
-                    self._with_modem()
-                else:
-                    self._rest(self._enter(E.SWITCHED_OFF))
+                self._turn()
         except ModemStoppedError:
             pass
         finally:
             if self._interface is not None and self.status.is_up:
                 self._interface.down()
 
-    def _with_modem(self) -> None:
-        """Open the modem and drive it until it is gone or switched off; then wait."""
+    def _turn(self) -> None:
+        """Open the modem and drive it until it is gone or switched off; wait where it cannot be, or is not to be."""
         try:
-            with self._open_modem(self._node(), self._waking) as modem:
-                modem.end_session()  # of whoever had it before: its access point may be another
-                self._say(modem=modem.identity(), reason="")
-                self._drive(modem)
-        except ModemGoneError as error:
+            if self.configuration.settings.is_enabled:
+                self._with_modem()
+                return
+            event = E.SWITCHED_OFF
+        except ModemStoppedError:
+            raise
+        except ArmillaryError as error:  # it is gone, or the flash does not say whether it is to be used
             self._say(modem=ModemIdentity(), reason=error.message)
-            self._rest(self._enter(E.MODEM_GONE))
+            event = E.MODEM_GONE
+        self._rest(self._enter(event))
+
+    def _with_modem(self) -> None:
+        """Open the modem and drive it until it is switched off; ModemGoneError."""
+        with self._open_modem(self._node(), self._waking) as modem:
+            modem.end_session()  # of whoever had it before: its access point may be another
+            self._say(modem=modem.identity(), reason="")
+            self._drive(modem)
 
     def _node(self) -> Path:
         node = self._find_node()
@@ -142,15 +152,37 @@ class CellularUplink:
 
     def _drive(self, modem: Modem) -> None:
         wait_s = self._enter(E.MODEM_ANSWERS)
-        while self.configuration.settings.is_enabled:
-            if wait_s > 0 and modem.wait(wait_s):
-                time.sleep(self._pause_s)
+        while True:
+            self._wait(modem, wait_s)
             if self._is_changed.is_set():
                 wait_s = self._begin_again(modem)
                 continue
-            wait_s = self._enter(self._step(modem))
+            event = self._next(modem)
+            if event is E.SWITCHED_OFF:
+                break
+            wait_s = self._enter(event)
         modem.end_session()
         self._is_changed.clear()
+
+    def _wait(self, modem: Modem, seconds: float) -> None:
+        """Wait so long, or until woken; where that does not ask a network too often, until the modem says something."""
+        ends_at = time.monotonic() + seconds
+        while (left_s := ends_at - time.monotonic()) > 0:
+            if not modem.wait(left_s):
+                return
+            time.sleep(self._pause_s)
+            if self.status.state not in NEWS_ENDS_NO_WAIT:
+                return
+
+    def _next(self, modem: Modem) -> UplinkEvent:
+        """Take the next step, unless it is switched off; what was found."""
+        try:
+            return self._step(modem) if self.configuration.settings.is_enabled else E.SWITCHED_OFF
+        except (ModemGoneError, ModemStoppedError):
+            raise
+        except ArmillaryError as error:  # the flash fails, or is full: it may be well again
+            self._say(reason=error.message)
+            return E.HINDERED
 
     def _begin_again(self, modem: Modem) -> float:
         self._is_changed.clear()
@@ -190,25 +222,31 @@ class CellularUplink:
         """Do what the state asks for; what was found."""
         match STEPS[self.status.state]:
             case Step.ASK_SIM:
-                return self._ask_sim(modem)
+                event = self._ask_sim(modem)
             case Step.ENTER_PIN:
-                return self._enter_pin(modem)
+                event = self._enter_pin(modem)
+            case Step.CHECK_PIN:
+                event = self._check_pin(modem)
             case Step.ASK_REGISTRATION:
-                return self._ask_registration(modem)
+                event = self._ask_registration(modem)
             case Step.ATTACH:
-                return self._attempt(lambda: modem.attach(self.configuration.settings.goes_to), E.ATTACHED)
+                event = self._attempt(lambda: modem.attach(self.configuration.settings.goes_to), E.ATTACHED)
             case Step.START_SESSION:
-                return self._attempt(lambda: self._start_session(modem), E.SESSION_UP)
+                event = self._attempt(lambda: self._start_session(modem), E.SESSION_UP)
             case Step.CHECK_SESSION:
-                return self._check_session(modem)
+                event = self._check_session(modem)
             case _:
                 raise ModemGoneError("no modem is open")
+        return event
 
     def _ask_sim(self, modem: Modem) -> UplinkEvent:
         found = modem.sim()
         self._say(sim=found)
-        if found is SimState.READY and not self.status.modem.iccid:
-            self._say(modem=modem.identity())  # a SIM that wants its PIN says nothing of itself
+        if found is SimState.READY:
+            with contextlib.suppress(ArmillaryError):  # it is said, and tried again, once the session is up
+                self._pin_was_taken()
+            if not self.status.modem.iccid:
+                self._say(modem=modem.identity())  # a SIM that wants its PIN says nothing of itself
         return SIM_EVENTS[found]
 
     def _enter_pin(self, modem: Modem) -> UplinkEvent:
@@ -216,16 +254,30 @@ class CellularUplink:
         pin = self.configuration.use_pin()
         if not pin:
             return E.PIN_WRONG if has_pin else E.NO_PIN
+        self._given_pin = pin
         try:
             modem.enter_pin(pin)
         except ModemRefusedError as error:
+            self._given_pin = ""
             if error.number == _PUK_WANTED:
                 return E.PUK_WANTED
             self._say(reason="" if error.number == WRONG_PASSWORD else error.message)
             return E.PIN_WRONG
-        self.configuration.pin_was_taken(pin)
+        self._pin_given_at = time.monotonic()
         self._say(reason="")
-        return E.PIN_TAKEN
+        return E.PIN_GIVEN
+
+    def _check_pin(self, modem: Modem) -> UplinkEvent:
+        """Ask the SIM that was given its PIN; one that wants it for long has not taken it."""
+        event = self._ask_sim(modem)
+        has_settled = time.monotonic() - self._pin_given_at >= self._pin_settles_s
+        return E.PIN_WRONG if event is E.PIN_WANTED and has_settled else event
+
+    def _pin_was_taken(self) -> None:
+        """The SIM is ready: what it was given is its PIN. DataFolderError where that cannot be kept."""
+        if self._given_pin:
+            self.configuration.pin_was_taken(self._given_pin)
+            self._given_pin = ""
 
     def _ask_registration(self, modem: Modem) -> UplinkEvent:
         settings, found = self.configuration.settings, modem.registration()
@@ -271,4 +323,6 @@ class CellularUplink:
         if registration_event(found, roaming=roaming) is E.ROAMING_NOT_WANTED:
             modem.end_session()
             return E.ROAMING_NOT_WANTED
+        self._pin_was_taken()
+        self._say(reason="")
         return E.SESSION_UP

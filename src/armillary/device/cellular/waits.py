@@ -2,7 +2,7 @@
 """How long the uplink waits before its next step: nothing while it gets on, longer and longer where it does not.
 
 Networks bar a SIM that tries too often (3GPP TS 24.301 has timers of 10 s to 12 minutes for it), and a modem that
-searches needs its time.
+searches needs its time. So where a network is tried again after it, nothing that a modem says ends a wait early.
 """
 
 from __future__ import annotations
@@ -28,10 +28,14 @@ WAITS: Final[Mapping[UplinkState, tuple[float, float]]] = {
     S.LOST: (1.0, 300.0),
     S.CONNECTED: (30.0, 30.0),
 }
+# These waits spare the network, and whoever refuses a session may signal a detach or a registration each time.
+NEWS_ENDS_NO_WAIT: Final = frozenset({S.SEARCHING, S.DENIED, S.ROAMING_REFUSED, S.LOST})
 # So often the first wait is doubled: to 1,024 s of one second, above every limit. A modem may be away for weeks.
 MOST_DOUBLED: Final = 10
-# A SIM that is still starting is asked again; anything else leads on at once.
+# A SIM that is still starting, or that was given its PIN, is asked again; anything else leads on at once.
 SIM_STARTS_S: Final = 1.0
+# A SIM that took its PIN may want it for so long: it reads its files first. Then it has refused the PIN.
+PIN_SETTLES_S: Final = 10.0
 # A session that stood for so long was a good one: what failed before it is forgotten.
 STEADY_S: Final = 120.0
 

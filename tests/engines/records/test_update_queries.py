@@ -56,6 +56,7 @@ def test_what_is_seen_of_the_play_is_what_happened(embedded: tuple[dict[str, Any
     assert {one.is_new for one in seen["crashes: devices"]} == {True, False, None}, "None: of a ring"
     assert all(one.counted == one.crashes for one in seen["crashes: again"])
     assert seen["crashes: kept"] == [True, False, True]
+    assert seen["releases: order"] == ["1.1", "1.2", "1.3", "3.1"]
     order = order_of(update_play.APPS)
     assert seen["apps: places"] == [
         order.place(number) for number in range(1, update_play.DEVICES + update_play.BRIDGED + 1)

@@ -189,9 +189,22 @@ def _bridged(connection: Connection, number: int) -> None:
     bridge_rows.add_device(connection, number, CATALOG, f"dev{number}", b"h" * 32, now=NOW + number)
 
 
+def _released(connection: Connection) -> list[str]:
+    """The order of releases of another chip, of which two came before others that were there."""
+    for number, version, other in ((101, "1.1", None), (102, "3.1", None), (103, "1.2", 102), (104, "1.3", 102)):
+        made = replace(release(UUID(int=number), version, "Retail"), chip="imx8mp")
+        place = None if other is None else UUID(int=other)
+        if version == "1.3":  # as a draft at first
+            release_rows.add(connection, replace(made, published_at=None))
+            release_rows.change(connection, made, at=NOW, before=place)
+        else:
+            release_rows.add(connection, made, before=place)
+    return [one.version for one in release_rows.every(connection) if one.chip == "imx8mp"]
+
+
 def play(connection: Connection) -> dict[str, Any]:
     """Two roll-outs from their start to a roll-back, as the planner makes them; what it saw at each step."""
-    seen: dict[str, Any] = {}
+    seen: dict[str, Any] = {"releases: order": _released(connection)}
     for made in (rollout(PAST, state="completed", deployment_id=BEFORE, previous_deployment_id=None), rollout(APPS)):
         rollout_rows.add(connection, made)
     rollout_rows.add(connection, of_system())

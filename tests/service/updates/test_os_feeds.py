@@ -11,7 +11,14 @@ import pytest
 
 from armillary.engines.records.schema.rows import OsComponent, OsRelease, SecurityFloor
 from armillary.rollout.ended import Left
-from armillary.service.updates.os_feeds import Follows, WantedOs, feeds_given, given_to, newest_of_feeds
+from armillary.service.updates.os_feeds import (
+    Follows,
+    WantedOs,
+    comes_before,
+    feeds_given,
+    given_to,
+    newest_of_feeds,
+)
 from armillary.wire.attestation.event_log import BootEvent
 
 NOW = 1_800_000_000
@@ -147,6 +154,37 @@ def test_a_feed_gets_its_releases_and_those_of_the_feeds_that_it_follows() -> No
     assert found == {"Retail": "27.1", "RetailEval": "27.2", "Canary": "27.3", "Stable": "27.1"}
     newer = release("27.4")
     assert {version_of(given(*releases, newer, feed=feed, follows=TREE)) for feed in TREE} == {"27.4"}
+
+
+@pytest.mark.parametrize(
+    ("there", "version", "feed", "before"),
+    [
+        (("26.20 Retail", "26.30 RetailEval"), "26.20.1", "Retail", "26.30"),
+        (("26.20 Retail", "26.30 RetailEval", "26.31 Canary"), "26.20.1", "Retail", "26.30"),
+        (("26.20 Retail", "26.30 RetailEval", "26.31 Canary"), "26.30.1", "RetailEval", "26.31"),
+        (("26.20 Retail", "26.30 RetailEval"), "26.31", "Retail", ""),
+        (("26.20 Retail", "26.30-rc1 RetailEval"), "26.30", "Retail", ""),
+        (("26.20 Retail", "26.30 Stable"), "26.25", "RetailEval", "26.30"),  # none of the two follows the other
+        (("26.20 Retail", "26.30 RetailEval"), "26.10", "RetailEval", ""),  # meant to be older: what its own feed gives
+        (("26.20 Retail", "26.21 Retail", "26.30 RetailEval"), "26.20.1", "Retail", "26.30"),
+        (("26.20 Retail", "26.30 RetailEval", "26.40 Retail"), "26.35", "Retail", ""),
+        (("26.20 Retail", "of a maker RetailEval"), "26.20.1", "Retail", ""),  # does not sort
+        (("26.20 Retail", "26.30 RetailEval imported"), "26.20.1", "Retail", ""),
+        (("26.20 Retail", "26.30 RetailEval", "27.1 Retail imported"), "26.20.1", "Retail", "26.30"),
+        ((), "26.20", "Retail", ""),
+    ],
+)
+def test_what_is_ahead_in_feeds_that_a_group_does_not_get_stays_ahead(
+    there: tuple[str, ...], version: str, feed: str, before: str
+) -> None:
+    parted = [one.removesuffix(" imported").rpartition(" ") for one in there]
+    releases = [
+        release(name, of, imported_from="a corim" if one.endswith("imported") else None)
+        for one, (name, _, of) in zip(there, parted, strict=True)
+    ]
+    others = [release("29.1", "RetailEval", chip="imx8mp")]
+    found = comes_before([*releases, *others], release(version, feed), TREE)
+    assert next((one.version for one in releases if one.release_id == found), "") == before
 
 
 def test_feeds_that_follow_each_other_in_a_circle_end() -> None:

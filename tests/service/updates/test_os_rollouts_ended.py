@@ -97,6 +97,20 @@ def test_one_of_a_catalog_is_that_catalogs_alone_and_is_rolled_back_there_alone(
     assert logged(fleet) == [("release.publish", "RetailEval", False), given, given, back]
 
 
+def test_a_correction_for_all_leaves_a_catalog_ahead_that_has_a_newer_one_alone(fleet: OsFleet, clock: Clock) -> None:
+    here = completed(fleet, clock, catalog="Contoso")
+    fleet.service.releases.publish(CHIP, f"{fleet.first.version}.1", actor="t")
+    step(fleet, clock)
+    assert fleet.running("27.1") == ids(fleet.devices[:3])
+    assert fleet.running(f"{fleet.first.version}.1") == ids(fleet.devices[3:])
+    roll_back(fleet, here)
+    for _ in range(2):
+        step(fleet, clock)
+    assert fleet.running(f"{fleet.first.version}.1") == ids(fleet.devices)
+    everywhere = completed(fleet, clock)
+    assert (everywhere.state, fleet.running("27.1")) == ("completed", ids(fleet.devices))
+
+
 def test_promoting_it_for_one_catalog_to_all_is_what_would_reach_the_others(
     fleet: OsFleet, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

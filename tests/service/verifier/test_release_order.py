@@ -11,7 +11,8 @@ from tests.fixtures.clocks import Clock
 
 from armillary.engines.records.schema.rows import OsRelease
 from armillary.errors import ConflictError, InvalidArgumentError
-from armillary.service.verifier.release_order import check_sortable, numbers_of
+from armillary.service.updates.os_feeds import numbers_of
+from armillary.service.verifier.release_order import check_sortable
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice, components_of
 from armillary.wire.device.update_status import OS, UpdateStatus
@@ -19,9 +20,11 @@ from armillary.wire.device.update_status import OS, UpdateStatus
 CHIP = "mt3620"
 
 
-def publish(host: ServiceHost, version: str, security_version: int = 1, *, allow_older: bool = False) -> OsRelease:
+def publish(
+    host: ServiceHost, version: str, security_version: int = 1, *, feed: str = "Retail", allow_older: bool = False
+) -> OsRelease:
     return host.service.releases.publish(
-        CHIP, version, actor="t", security_version=security_version, allow_older=allow_older
+        CHIP, version, actor="t", security_version=security_version, feed=feed, allow_older=allow_older
     )
 
 
@@ -86,6 +89,39 @@ def test_what_is_promoted_is_not_older_than_what_everybody_has(host: ServiceHost
     with pytest.raises(ConflictError, match=r"would take Retail back: its devices are given 27\.2 now"):
         drafts.promote(tried.release_id, actor="t")
     assert drafts.promote(tried.release_id, actor="t", allow_older=True).feed == "Retail"
+
+
+@pytest.mark.parametrize("how", ["at once", "as a draft", "older"])
+def test_a_correction_for_everybody_leaves_evaluation_ahead(host: ServiceHost, clock: Clock, how: str) -> None:
+    """Retail's devices get it; those of the evaluation feed stay with the newer release, which everybody gets later."""
+    releases, drafts = host.service.releases, host.service.attestation.drafts
+    host.service.registry.groups.create("Contoso", "Kettle", "Evaluation", os_feed="RetailEval", actor="t")
+    policy = {"older_releases_until": int(clock.now)}  # a catalog that takes the newest release alone
+    host.service.attestation.policies.revise("Contoso", policy, actor="t")
+    with (
+        host.claimed(b"r" * 32) as retail,
+        host.claimed(b"e" * 32, group="Evaluation") as early,
+        host.claimed(b"l" * 32, group="Evaluation") as late,
+    ):
+        for one in (retail, early, late):
+            one.update_status = UpdateStatus(abilities=(OS,))
+        boot(host, retail, publish(host, "26.20.2" if how == "older" else "26.20"))
+        ahead = publish(host, "26.30", feed="RetailEval")
+        boot(host, early, ahead)
+        assert (offered(retail), offered(early), offered(late)) == ("", "", "26.30")
+        if how == "as a draft":
+            drafts.publish(drafts.create(CHIP, "26.20.1", feed="Retail", actor="t").release_id, actor="t")
+        else:
+            publish(host, "26.20.1", allow_older=how == "older")
+        assert (offered(retail), offered(early), offered(late)) == ("26.20.1", "", "26.30")
+        assert (releases.newest(CHIP).version, releases.newest(CHIP, "RetailEval").version) == ("26.20.1", "26.30")
+        assert early.check_in().verdict == "attested", "nothing newer was published to everybody"
+        drafts.promote(ahead.release_id, actor="t")
+        assert (offered(retail), offered(early), offered(late)) == ("26.30", "", "26.30")
+        with pytest.raises(ConflictError, match=r"given 26\.30 now, which is newer"):
+            publish(host, "26.20.3")
+        releases.withdraw(ahead.release_id, "It hangs.", actor="t")
+        assert (offered(early), offered(late)) == ("26.20.1", "26.20.1")
 
 
 def test_whose_os_was_withdrawn_is_offered_the_newest_that_it_can_take(host: ServiceHost) -> None:

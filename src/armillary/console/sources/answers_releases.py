@@ -47,7 +47,7 @@ def draft_choices(by: RequestContext, chip: str) -> Document:
     return {
         "chips": list(chips.names),
         "feeds": [each.name for each in by.service.registry.os_feeds.list()],
-        "security_version": by.service.releases.last_security_version(chip) if chip else 0,
+        "security_version": by.service.releases.highest_security_version(chip) if chip else 0,
         "components": [asdict(each) for each in profile.boot_components] if profile else [],
     }
 

@@ -6,6 +6,9 @@ that leaves the evaluation feed is not set back. Once that release is withdrawn,
 feed was rolled back, the device is offered the feed's newest: that is the way back. Where the feed's newest has a lower
 security version than what the device runs, which it would refuse, it is offered the newest that it can take.
 
+Releases are in the order of publication, but one of lower numbers comes before those that its feed's groups do not get
+(:func:`comes_before`): a correction in the retail feed leaves evaluation groups where they are, ahead of it.
+
 What roll-outs leave behind for a catalog (``rollout/ended.py``) makes a difference: one for that catalog alone has its
 groups of the feed given a release that is in another feed. :func:`systems_of` reads what is given now; the rule itself
 is :func:`newest_of_feeds`.
@@ -13,9 +16,10 @@ is :func:`newest_of_feeds`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -30,6 +34,11 @@ from armillary.wire.device.checkin import OfferedImage
 FeedOfChip = tuple[str, str]
 # Every OS feed -> the feed whose releases its groups get as well; None for the retail feed.
 Follows = Mapping[str, str | None]
+
+# Azure Sphere OS names its releases so, 22.07 or 24.12.1. A version is a part of the paths under which the repository
+# serves its components (service/repository/files.py): 32 characters, and of these the numbers are all that is ordered.
+MAX_VERSION_CHARACTERS: Final = 32
+_SORTABLE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)*)(?:-[A-Za-z0-9][A-Za-z0-9.-]*)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,12 +147,13 @@ def systems_of(
     """
     new = {one.release_id: one for one in more}
     releases = [new.pop(one.release_id, one) for one in release_rows.every(connection)]
-    releases += new.values()
+    floors, follows = release_rows.floors(connection), release_rows.follows(connection)
+    for one in new.values():
+        _insert(releases, one, follows)
     changed = states or {}
     past = tuple(
         replace(one, state=changed.get(one.rollout_id, one.state)) for one in rollout_rows.past_of_systems(connection)
     )
-    floors, follows = release_rows.floors(connection), release_rows.follows(connection)
 
     def given(catalog_id: UUID | None) -> Mapping[FeedOfChip, WantedOs]:
         left = left_for(catalog_id, past)
@@ -224,6 +234,42 @@ def given_to(feed: str, follows: Follows) -> tuple[str, ...]:
     return tuple(found)
 
 
+def numbers_of(version: str) -> tuple[int, ...] | None:
+    """What of a version is compared: 26.12-rc1 is (26, 12), and 26.12.0 is the same; None for one without such a form.
+
+    Releases whose reference values were imported have whatever version their maker gave them.
+    """
+    found = _SORTABLE.fullmatch(version) if len(version) <= MAX_VERSION_CHARACTERS else None
+    if found is None:
+        return None
+    numbers = [int(number) for number in found[1].split(".")]
+    while len(numbers) > 1 and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def is_lower(version: str, other: str) -> bool:
+    """Whether a version has lower numbers than another one; no, where one of them does not sort."""
+    mine, its = numbers_of(version), numbers_of(other)
+    return mine is not None and its is not None and mine < its
+
+
+def comes_before(releases: Sequence[OsRelease], new: OsRelease, follows: Follows) -> UUID | None:
+    """The release that a newly published one stands before, among those in order, oldest first; None: it comes last.
+
+    It comes after whatever its feed's groups get, and before what has higher numbers and is in other feeds: groups that
+    are ahead stay so, and what is ahead can still be promoted. Imported ones, which nobody gets, have no say.
+    """
+    own, found = given_to(new.feed, follows), None
+    for one in reversed(releases):
+        if one.chip != new.chip or one.imported_from is not None:
+            continue
+        if one.feed in own or not is_lower(new.version, one.version):
+            break
+        found = one.release_id
+    return found
+
+
 def feeds_given(feed: str, follows: Follows) -> tuple[str, ...]:
     """The feeds whose groups get the releases of ``feed``."""
     return tuple(each for each in follows if feed in given_to(each, follows))
@@ -256,6 +302,13 @@ def is_in_force(release: OsRelease, now: int) -> bool:
 def is_above(release: OsRelease, lowest: Mapping[tuple[str, int], int]) -> bool:
     """Whether no component of a release is below the floor of its chip and image type."""
     return all(one.security_version >= lowest.get((release.chip, one.image_type), 0) for one in release.components)
+
+
+def _insert(releases: list[OsRelease], new: OsRelease, follows: Follows) -> None:
+    """Put a release where it would stand once it is published."""
+    before = comes_before(releases, new, follows)
+    at = next((at for at, one in enumerate(releases) if one.release_id == before), len(releases))
+    releases.insert(at, new)
 
 
 def _is_given(release: OsRelease, sources: Sequence[str], given: Collection[InFeed]) -> bool:

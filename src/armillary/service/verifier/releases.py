@@ -28,7 +28,7 @@ from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.context.named_blobs import kept
 from armillary.service.registry.os_feeds import check_feed
-from armillary.service.updates.os_feeds import given_to, is_in_force, living_of
+from armillary.service.updates.os_feeds import comes_before, given_to, is_in_force, living_of
 from armillary.service.updates.rollout_events import check_undecided, hold_of_release
 from armillary.service.verifier.release_order import check_not_older, check_sortable
 from armillary.wire.encoding.cbor_fields import MAX_TIME
@@ -205,7 +205,8 @@ class Releases:
                     check_not_older(connection, release, now=self._context.now())
             # An imported one that says when it was published is as old as that, not the newest one here.
             by_time = release.imported_from is not None and release.created_at < self._context.now()
-            release_rows.add(connection, release, by_time=by_time)
+            before = comes_before(release_rows.every(connection), release, release_rows.follows(connection))
+            release_rows.add(connection, release, by_time=by_time, before=before)
             line = {"chip": release.chip, "version": release.version, "feed": release.feed, **detail}
             self._context.audit(connection, actor, operation, str(release.release_id), line)
 
@@ -249,12 +250,10 @@ class Releases:
             raise NotFoundError(f"no {wanted} for chip {chip!r:.40}", remedy=remedy)
         return found[-1]
 
-    def last_security_version(self, chip: str) -> int:
-        """The highest security version in the last release that was built here, in force or not; 0 before the first."""
+    def highest_security_version(self, chip: str) -> int:
+        """The highest security version of the releases that were built here, in force or not; 0 before the first."""
         built = [release for release in self.list(chip=chip) if release.imported_from is None]
-        return max(
-            (component.security_version for release in built[-1:] for component in release.components), default=0
-        )
+        return max((component.security_version for release in built for component in release.components), default=0)
 
     def set_expiry(self, release_id: UUID, expires_at: int | None, *, actor: str) -> OsRelease:
         """Set the end of a release (Unix seconds UTC; None: no end); InvalidArgumentError unless from 1970 to 9999.

@@ -103,7 +103,7 @@ def test_from_uploaded_packages_to_a_release_for_everybody(service: RunningServi
 def test_what_is_built_here_has_the_security_version_of_the_last_release_or_the_one_that_is_given(
     service: RunningService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service.service.releases, "last_security_version", lambda _: 3)
+    monkeypatch.setattr(service.service.releases, "highest_security_version", lambda _: 3)
     for given, expected in (({}, 3), ({"security_version": 4}, 4)):
         body = {"chip": "imx8mp", "version": fresh_os_version(), **given}
         draft = service.call("POST", "/api/v1/releases/drafts", body)

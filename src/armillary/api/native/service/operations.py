@@ -83,7 +83,7 @@ def publish_release(request: Request, body: ReleaseBody) -> dict[str, Any]:
     releases = service_of(request).releases
     security_version = body.security_version
     if security_version is None:
-        security_version = releases.last_security_version(body.chip)
+        security_version = releases.highest_security_version(body.chip)
     row = releases.publish(
         body.chip,
         body.version,

@@ -58,7 +58,7 @@ def create_draft(request: Request, body: DraftBody) -> dict[str, Any]:
     service = service_of(request)
     security_version = body.security_version
     if security_version is None:
-        security_version = service.releases.last_security_version(body.chip)
+        security_version = service.releases.highest_security_version(body.chip)
     made = service.attestation.drafts.create(
         body.chip,
         body.version,

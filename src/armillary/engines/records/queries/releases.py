@@ -23,9 +23,12 @@ _device, _status, _group = schema.device, schema.device_status, schema.device_gr
 _feed = schema.os_feed
 
 
-def add(connection: Connection, release: OsRelease, *, by_time: bool = False) -> None:
-    """Record a release and its components; one that is published comes last, or where its time is (``by_time``)."""
-    number = None if release.published_at is None or by_time else _next_publication(connection)
+def add(connection: Connection, release: OsRelease, *, by_time: bool = False, before: UUID | None = None) -> None:
+    """Record a release and its components.
+
+    One that is published comes last, ``before`` the one of an id, or where its time is (``by_time``).
+    """
+    number = None if release.published_at is None or by_time else _next_publication(connection, before)
     connection.execute(insert(_release).values(to_row(_release, release, publication=number)))
     _add_components(connection, release)
     if release.published_at is not None:
@@ -33,24 +36,34 @@ def add(connection: Connection, release: OsRelease, *, by_time: bool = False) ->
         release_log.of_release(connection, done, release, at=release.published_at)
 
 
-def change(connection: Connection, release: OsRelease, *, at: int) -> None:
-    """Replace what is recorded of a release, its components too."""
+def change(connection: Connection, release: OsRelease, *, at: int, before: UUID | None = None) -> None:
+    """Replace what is recorded of a release, its components too; ``before`` as in :func:`add` where it is published."""
     here = _release.c.release_id == release.release_id
-    before = _one(connection, release.release_id)
+    known = _one(connection, release.release_id)
     values = to_row(_release, release)
-    if before.published_at is None and release.published_at is not None:
-        values["publication"] = _next_publication(connection)
+    if known.published_at is None and release.published_at is not None:
+        values["publication"] = _next_publication(connection, before)
         release_log.of_release(connection, release_log.PUBLISHED, release, at=at)
-    elif release.published_at is not None and before.feed != release.feed:
-        release_log.of_release(connection, release_log.MOVED, release, at=at, before=before.feed)
+    elif release.published_at is not None and known.feed != release.feed:
+        release_log.of_release(connection, release_log.MOVED, release, at=at, before=known.feed)
     connection.execute(update(_release).where(here).values(values))
     connection.execute(delete(_component).where(_component.c.release_id == release.release_id))
     _add_components(connection, release)
 
 
-def _next_publication(connection: Connection) -> int:
-    """The place of a release that is published now: the time does not tell, two may have the same second."""
-    return int(connection.execute(select(func.coalesce(func.max(_release.c.publication), 0))).scalar_one()) + 1
+def _next_publication(connection: Connection, before: UUID | None) -> int:
+    """The place of a release that is published now: the time does not tell, two may have the same second.
+
+    It is the last one, or that of the release ``before`` which it comes: that one and all after it move up.
+    """
+    place = _release.c.publication
+    if before is None:
+        return int(connection.execute(select(func.coalesce(func.max(place), 0))).scalar_one()) + 1
+    number = int(connection.execute(select(place).where(_release.c.release_id == before)).scalar_one())
+    # In two steps: places are unique after each single row, too.
+    connection.execute(update(_release).where(place >= number).values(publication=-place - 1))
+    connection.execute(update(_release).where(place < 0).values(publication=-place))
+    return number
 
 
 def _add_components(connection: Connection, release: OsRelease) -> None:
@@ -98,7 +111,7 @@ def versions_by_image(connection: Connection, image_ids: Collection[UUID]) -> di
 
 
 def every(connection: Connection, *, drafts: bool = False) -> tuple[OsRelease, ...]:
-    """All published releases, by chip, then in the order of publication.
+    """All published releases, by chip, then in the order of publication (``before`` in :func:`add`).
 
     Imported ones stand where they say that they were published, with ``drafts`` these where they were made.
     """

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -189,13 +191,40 @@ def test_a_minimum_never_falls_and_never_shuts_everybody_out(host: ServiceHost) 
         revise(host, minimum_security_versions={kind: 2})
     with pytest.raises(InvalidArgumentError, match="expected 0 to 3, got 4"):
         revise(host, minimum_security_versions={kind: 4})
-    with pytest.raises(InvalidArgumentError, match="no release of an accepted chip"):
+    with pytest.raises(InvalidArgumentError, match="60000: no release of an accepted chip that is in force has such"):
         revise(host, minimum_security_versions={"60000": 1})
     with pytest.raises(NotFoundError):
         revise(host, chips=["z80"])
     with pytest.raises(NotFoundError):
         revise(host, "Nowhere", minimum_tier="tpm")
     assert host.service.attestation.policies.get("Contoso") == before
+
+
+@pytest.mark.parametrize("how", ["at once", "one after the other", "beside a floor"])
+def test_minimums_that_no_one_release_has_are_not_demanded(host: ServiceHost, how: str) -> None:
+    """Each has a release that meets it; who boots either one is shut out by the other, and minimums never fall."""
+    service, policies = host.service, host.service.attestation.policies
+    one, other = (each.image_type for each in service.chips.get("mt3620").boot_components[:2])
+    for version, raised in (("26.12", one), ("26.13", other)):
+        made = service.releases.publish("mt3620", version, actor=OPERATOR, allow_older=True)
+        changed = tuple(
+            replace(each, security_version=2 if each.image_type == raised else 1) for each in made.components
+        )
+        service.context.records.write(
+            partial(release_rows.change, release=replace(made, components=changed), at=int(made.created_at))
+        )
+    revise(host, chips=["mt3620"])
+    if how == "one after the other":
+        revise(host, minimum_security_versions={str(one): 2})
+    elif how == "beside a floor":
+        service.attestation.floors.raise_to("mt3620", one, 2, actor=OPERATOR)
+    before = policies.get("Contoso")
+    wanted = {str(one): 2, str(other): 2} if how == "at once" else {str(other): 2}
+    with pytest.raises(InvalidArgumentError, match=r"expected 0 to 1, got 2; no release in force has it beside"):
+        revise(host, minimum_security_versions=wanted)
+    assert policies.get("Contoso") == before
+    service.releases.publish("mt3620", "26.14", security_version=2, actor=OPERATOR)
+    revise(host, minimum_security_versions=wanted)
 
 
 def test_a_catalog_goes_with_its_policy(host: ServiceHost) -> None:

@@ -267,6 +267,19 @@ def test_what_is_over_is_not_promoted(host: ServiceHost, clock: Clock) -> None:
         drafts.promote(draft.release_id, actor="ann")
 
 
+def test_a_draft_that_is_over_is_not_published_and_takes_nothing_out_of_force(host: ServiceHost, clock: Clock) -> None:
+    releases, drafts = host.service.releases, host.service.attestation.drafts
+    good = releases.publish(CHIP, "26.20", actor="ann")
+    same = drafts.create(CHIP, "26.99", packages=dict(releases.packages(good)), feed="Retail", actor="ann").release_id
+    releases.set_expiry(same, int(clock.now), actor="ann")
+    with pytest.raises(ConflictError, match=rf"26\.99 of {CHIP} is over: its time has ended") as refused:
+        drafts.publish(same, actor="ann", allow_older=True)
+    assert "set-expiry" in refused.value.remedy
+    assert releases.newest(CHIP) == good
+    releases.set_expiry(same, int(clock.now) + 1, actor="ann")
+    assert drafts.publish(same, actor="ann").published_at == int(clock.now)
+
+
 def test_what_is_built_and_published_at_once_keeps_to_the_floors(host: ServiceHost) -> None:
     service = host.service
     image_type = service.releases.publish(CHIP, "27.1", security_version=2, actor="ann").components[0].image_type

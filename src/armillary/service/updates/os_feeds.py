@@ -304,6 +304,11 @@ def is_above(release: OsRelease, lowest: Mapping[tuple[str, int], int]) -> bool:
     return all(one.security_version >= lowest.get((release.chip, one.image_type), 0) for one in release.components)
 
 
+def lowest_version(release: OsRelease, image_type: int) -> int:
+    """The security version of a release's components of a type, 0 where it has none."""
+    return min((one.security_version for one in release.components if one.image_type == image_type), default=0)
+
+
 def _insert(releases: list[OsRelease], new: OsRelease, follows: Follows) -> None:
     """Put a release where it would stand once it is published."""
     before = comes_before(releases, new, follows)

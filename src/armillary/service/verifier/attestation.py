@@ -20,7 +20,7 @@ class Attestation:
     """All operations on what evidence is judged by, by noun. Synchronous and thread-safe."""
 
     def __init__(self, context: Context, authority: Authority, releases: Releases, chips: Chips, blobs: Blobs) -> None:
-        self.policies = AttestationPolicies(context, chips, releases, ReleasedLoaders(releases, blobs))
+        self.policies = AttestationPolicies(context, chips, ReleasedLoaders(releases, blobs))
         releases.on_change.append(self.policies.refresh)
         self.firmware = FirmwareReferences(context, chips, self.policies)
         self.floors = SecurityFloors(context, chips, releases)

@@ -19,15 +19,19 @@ from sqlalchemy import Connection
 from armillary.attest import policy as rules
 from armillary.attest.firmware_reference import FirmwareReference
 from armillary.attest.policy import AttestationPolicy, PolicyInForce
-from armillary.engines.records.queries import firmware as firmware_rows, policies as policy_rows
+from armillary.engines.records.queries import (
+    firmware as firmware_rows,
+    policies as policy_rows,
+    releases as release_rows,
+)
 from armillary.engines.records.queries.policies import CatalogPolicy
+from armillary.engines.records.schema.rows import OsRelease
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.registry.names import catalog_or_raise
-from armillary.service.updates.os_feeds import living_of
+from armillary.service.updates.os_feeds import is_above, living_of, lowest_version
 from armillary.service.verifier.released_loaders import ReleasedLoaders
-from armillary.service.verifier.releases import Releases
 
 # Catalog id to its policy and its reference values for firmware; catalogs that demand nothing are left out.
 Book = Mapping[UUID, PolicyInForce]
@@ -38,10 +42,9 @@ MAX_HISTORY = 1000
 class AttestationPolicies:
     """Stores the policies and gives the verifier the current book. An unknown catalog raises NotFoundError."""
 
-    def __init__(self, context: Context, chips: Chips, releases: Releases, loaders: ReleasedLoaders) -> None:
+    def __init__(self, context: Context, chips: Chips, loaders: ReleasedLoaders) -> None:
         self._context = context
         self._chips = chips
-        self._releases = releases
         self._loaders = loaders
         self._lock = threading.Lock()
         self._book: Book = MappingProxyType({})
@@ -106,7 +109,7 @@ class AttestationPolicies:
             policy = rules.revised(before.policy, change)
             if policy == before.policy:
                 return before
-            self._check_reachable(policy, before.policy)
+            self._check_reachable(connection, policy, before.policy)
             made = replace(
                 before, version=before.version + 1, policy=policy, changed_at=self._context.now(), changed_by=actor
             )
@@ -119,24 +122,39 @@ class AttestationPolicies:
         self.refresh()
         return made
 
-    def _check_reachable(self, policy: AttestationPolicy, before: AttestationPolicy) -> None:
+    def _check_reachable(self, connection: Connection, policy: AttestationPolicy, before: AttestationPolicy) -> None:
         """Refuse a demand that no device could meet: minimums never fall, so it could not be taken back."""
-        accepted = [self._chips.get(name).name for name in policy.chips] or list(self._chips.names)
-        now = self._context.now()
-        releases = [one for name in accepted for one in living_of(self._releases.list(chip=name), now)]
+        accepted = {self._chips.get(name).name for name in policy.chips or self._chips.names}
+        releases = [
+            one for one in living_of(release_rows.every(connection), self._context.now()) if one.chip in accepted
+        ]
+        floors = {(one.chip, one.image_type): one.minimum for one in release_rows.floors(connection)}
         for image_type, minimum in policy.minimum_security_versions.items():
             if minimum == before.minimum_security_versions.get(image_type):
                 continue
-            versions = [
-                component.security_version
-                for release in releases
-                for component in release.components
-                if component.image_type == image_type
-            ]
-            highest = max(versions, default=None)
-            if highest is None or minimum > highest:
-                had = "no release of an accepted chip has such a component" if highest is None else f"0 to {highest}"
+            if not any(_has(one, image_type) for one in releases):
                 raise InvalidArgumentError(
-                    f"minimum security version of image type {image_type}: expected {had}, got {minimum}",
+                    f"minimum security version of image type {image_type}: no release of an accepted chip that is in "
+                    f"force has such a component, got {minimum}",
+                    remedy="Publish one first: every device would be shut out else.",
+                )
+            others = {kind: lowest for kind, lowest in policy.minimum_security_versions.items() if kind != image_type}
+            usable = [
+                one
+                for one in releases
+                if _has(one, image_type)
+                and is_above(one, floors)
+                and is_above(one, {(one.chip, kind): lowest for kind, lowest in others.items()})
+            ]
+            highest = max((lowest_version(one, image_type) for one in usable), default=0)
+            if minimum > highest:
+                raise InvalidArgumentError(
+                    f"minimum security version of image type {image_type}: expected 0 to {highest}, got {minimum}; no "
+                    "release in force has it beside the catalog's other minimums and the security floors",
                     remedy="Publish a release with that security version first: every device would be shut out else.",
                 )
+
+
+def _has(release: OsRelease, image_type: int) -> bool:
+    """Whether a release has a component of an image type."""
+    return any(component.image_type == image_type for component in release.components)

@@ -34,7 +34,7 @@ from armillary.service.context.context import Context
 from armillary.service.context.named_blobs import kept, remove_unnamed
 from armillary.service.registry.os_feeds import check_feed
 from armillary.service.updates.bills import lacks_bill
-from armillary.service.updates.os_feeds import comes_before, feeds_given, systems_of
+from armillary.service.updates.os_feeds import comes_before, feeds_given, is_in_force, systems_of
 from armillary.service.updates.rollout_events import check_undecided
 from armillary.service.verifier.release_order import check_not_older, check_sortable
 from armillary.service.verifier.releases import (
@@ -171,8 +171,8 @@ class ReleaseDrafts:
         With ``allow_older`` it may be older than what its feed gives, which devices then go back to.
 
         Raises:
-            ConflictError: it was published, is not signed by a key that devices trust, has no bill of materials where
-                one is required, the feed has a newer one, or a roll-out decides for its feed.
+            ConflictError: it was published, its time is over, it is not signed by a key that devices trust, has no
+                bill of materials where one is required, the feed has a newer one, or a roll-out decides for its feed.
             InvalidArgumentError: a security floor was raised above it.
         """
         found = self._draft(release_id, "published")
@@ -185,6 +185,12 @@ class ReleaseDrafts:
             raise ConflictError(
                 f"release {found.version} of {found.chip} is signed by a key that was dropped",
                 remedy="Sign it again: armillary release sign.",
+            )
+        # Published, it would take what is equal to the byte out of force (living_of in service/updates/os_feeds.py).
+        if not is_in_force(found, self._context.now()):
+            raise ConflictError(
+                f"release {found.version} of {found.chip} is over: its time has ended",
+                remedy="Give it a later end, or none: armillary release set-expiry.",
             )
         made = replace(found, published_at=self._context.now())
         return self._change(found, made, "release.publish", {"feed": found.feed}, actor, allow_older=allow_older)

@@ -19,9 +19,11 @@ from armillary.service.updates.os_feeds import (
     given_to,
     higher_component,
     is_lower,
+    lowest_version,
     numbers_of,
     systems_of,
 )
+
 
 def check_sortable(version: str) -> None:
     """Raise InvalidArgumentError unless a version begins with numbers, by which it is older or newer than another."""
@@ -62,7 +64,7 @@ def _reasons(release: OsRelease, current: OsRelease | None, last: OsRelease | No
     for other in (current, last):
         one = None if other is None or other.release_id == release.release_id else higher_component(other, release)
         if other is not None and one is not None:
-            mine = min((c.security_version for c in release.components if c.image_type == one.image_type), default=0)
+            mine = lowest_version(release, one.image_type)
             yield (
                 f"its {one.name} has security version {mine}, in {other.version} it has {one.security_version}, and "
                 f"devices that run {other.version} refuse a lower one"

@@ -9,11 +9,11 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from armillary.engines.records.queries import releases as release_rows
-from armillary.engines.records.schema.rows import OsRelease, SecurityFloor
+from armillary.engines.records.schema.rows import SecurityFloor
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
-from armillary.service.updates.os_feeds import is_above, living_of
+from armillary.service.updates.os_feeds import is_above, living_of, lowest_version
 from armillary.service.verifier.releases import Releases
 
 
@@ -74,15 +74,10 @@ def _check_reachable(connection: Connection, chip: str, image_type: int, minimum
         for release in living_of(release_rows.every(connection), now)
         if release.chip == chip and is_above(release, others)
     ]
-    highest = max((_lowest(release, image_type) for release in usable), default=0)
+    highest = max((lowest_version(release, image_type) for release in usable), default=0)
     if not 0 <= minimum <= highest:
         raise InvalidArgumentError(
             f"minimum: expected 0 to {highest}, the highest released that is in force and above the chip's other "
             f"floors, got {minimum}",
             remedy="Publish a release with that security version first; every device would be shut out otherwise.",
         )
-
-
-def _lowest(release: OsRelease, image_type: int) -> int:
-    """The security version of a release's components of a type, 0 where it has none."""
-    return min((one.security_version for one in release.components if one.image_type == image_type), default=0)

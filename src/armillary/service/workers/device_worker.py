@@ -132,7 +132,7 @@ class DeviceWorker:
             blobs=blobs,
             authority=authority,
             releases=releases,
-            policies=AttestationPolicies(context, chips, releases, ReleasedLoaders(releases, blobs)),
+            policies=AttestationPolicies(context, chips, ReleasedLoaders(releases, blobs)),
             offers=Offers(context, chips),
         )
         releases.on_change += [self._parts.policies.refresh, self._parts.offers.refresh]

@@ -49,6 +49,7 @@ _UBOOT: Final = {
     "gcc": "gcc",
     "make": "make",
     "mkimage": "u-boot-tools",
+    "patch": "patch",
     "/usr/include/openssl/evp.h": "libssl-dev",
 }
 # The same, for one architecture.

@@ -11,7 +11,7 @@ import pytest
 from armillary.device_image.architecture.table import Architecture
 from armillary.device_image.build import CACHE, Plan, build
 from armillary.device_image.recipe import recipe_folder
-from armillary.device_image.uboot.source import FILE as UBOOT
+from armillary.device_image.uboot.source import PATCHES, SOURCE
 
 
 @pytest.mark.long
@@ -25,7 +25,8 @@ def test_the_same_input_gives_the_same_image(image: Path, architecture: Architec
         if not architecture.has_uefi:  # the kernel has a test of its own
             (place / "kernel").symlink_to(image.parent / "kernel")
             (place / CACHE / "uboot").mkdir()
-            (place / CACHE / "uboot" / UBOOT).symlink_to(image.parent / CACHE / "uboot" / UBOOT)
+            for file in (SOURCE, PATCHES):
+                (place / CACHE / "uboot" / file.name).symlink_to(image.parent / CACHE / "uboot" / file.name)
         shutil.copytree(image / "keys", place / "image" / "keys")
         plan = Plan(recipe_folder=recipe_folder(), output=place / "image", architecture=architecture.name)
         digests.append(build(plan)["sha256"])

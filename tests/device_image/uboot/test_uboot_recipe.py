@@ -17,7 +17,7 @@ from armillary.device_image.tools import digest_of
 from armillary.device_image.uboot import building, source
 from armillary.device_image.uboot.boards import BOARDS, Board
 from armillary.device_image.uboot.building import build_uboot
-from armillary.device_image.uboot.source import EDITS, FILE, Edit, edited, fetch
+from armillary.device_image.uboot.source import EDITS, PATCHES, SOURCE, Edit, PinnedFile, edited, fetch, series
 from armillary.engines.flash import uboot_slots
 from armillary.engines.flash.os_disk import slot_partition
 from armillary.errors import HostError, InvalidArgumentError
@@ -25,6 +25,8 @@ from armillary.wire.disk.gpt import SECTOR_BYTES
 from armillary.wire.disk.uboot_environment import COPY_BYTES
 
 FOLDER = recipe_folder() / "uboot"
+# Where a build in this checkout keeps what it has fetched.
+CACHE = recipe_folder().parent / ".image/cache/uboot"
 # The only commands that the built-in environment uses; echo, setenv, run, test, if and reset are always there.
 COMMANDS = {"CONFIG_CMD_BOOTM", "CONFIG_CMD_MMC", "CONFIG_CMD_SAVEENV"}
 
@@ -125,30 +127,90 @@ def test_each_change_of_the_source_has_a_reason_and_one_place() -> None:
             edited(text, edit)
 
 
-def test_another_source_than_the_pinned_one_is_refused_and_not_kept(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_bytes(b"another")
-    with pytest.raises(HostError, match="is not the pinned one"):
+@pytest.mark.parametrize("changed", [SOURCE, PATCHES], ids=["source", "patches"])
+def test_another_file_than_the_pinned_one_is_refused_and_not_kept(
+    changed: PinnedFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, pinned in (("SOURCE", SOURCE), ("PATCHES", PATCHES)):
+        (tmp_path / pinned.name).write_bytes(b"ours")
+        monkeypatch.setattr(source, name, PinnedFile(pinned.name, digest_of(tmp_path / pinned.name)))
+    fetch(tmp_path)
+    (tmp_path / changed.name).write_bytes(b"another")
+    with pytest.raises(HostError, match=f"{re.escape(changed.name)}: the file that was fetched is not the pinned one"):
         fetch(tmp_path)
-    assert not (tmp_path / FILE).exists()
-    assert re.fullmatch(r"[0-9a-f]{64}", source.SHA256)
+    assert not (tmp_path / changed.name).exists()
+    assert re.fullmatch(r"[0-9a-f]{64}", changed.sha256)
 
 
-def test_the_source_is_unpacked_of_the_pinned_file_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a little file of that form, with one change."""
-    packed = tmp_path / "packed" / source.FOLDER
-    (packed / "doc").mkdir(parents=True)
-    (packed / "doc/page").touch()
+def test_the_pinned_files_are_those_of_debians_version() -> None:
+    upstream, revision = source.VERSION.split("-")
+    assert SOURCE.name == f"{source.PACKAGE}_{upstream}.orig.tar.bz2"
+    assert PATCHES.name == f"{source.PACKAGE}_{upstream}-{revision}.debian.tar.xz"
+
+
+def pretended_source(folder: Path, monkeypatch: pytest.MonkeyPatch, patch: str) -> None:
+    """Little files of the form of Debian's, pinned, with one patch and one change of ours."""
+    packed, debian = folder / "packed" / source.FOLDER, folder / "packed/debian"
+    (packed / "tools/patman").mkdir(parents=True)
+    (packed / "tools/patman/page").touch()
     (packed / "option").write_text("old\n")
-    with tarfile.open(tmp_path / FILE, "w:bz2") as archive:
-        archive.add(packed, source.FOLDER)
-    monkeypatch.setattr(source, "SHA256", digest_of(tmp_path / FILE))
+    (packed / "hole").write_text("open\n")
+    (debian / "patches/security").mkdir(parents=True)
+    (debian / "patches/series").write_text("# of Debian\nsecurity/hole.patch  # CVE-0\n\n")
+    (debian / "patches/security/hole.patch").write_text(patch)
+    for name, pinned, inside in (("SOURCE", SOURCE, packed), ("PATCHES", PATCHES, debian)):
+        with tarfile.open(folder / pinned.name, f"w:{pinned.name.rpartition('.')[2]}") as archive:
+            archive.add(inside, inside.name)
+        monkeypatch.setattr(source, name, PinnedFile(pinned.name, digest_of(folder / pinned.name)))
     monkeypatch.setattr(source, "EDITS", (Edit("option", r"^old$", "new", "Why."),))
+
+
+CLOSED = "Why.\n--- a/hole\n+++ b/hole\n@@ -1 +1 @@\n-open\n+closed\n"
+
+
+def test_the_source_is_unpacked_of_the_pinned_files_each_time_and_patched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretended_source(tmp_path, monkeypatch, CLOSED)
     for _ in range(2):
         with source.unpacked(tmp_path) as folder:
+            assert (folder / "hole").read_text() == "closed\n"
             assert (folder / "option").read_text() == "new\n"
-            assert not (folder / "doc").exists()
+            assert not (folder / "tools/patman").exists()
             (folder / "option").write_text("somebody changes it")
         assert not folder.exists()
+
+
+def test_a_patch_that_does_not_fit_makes_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretended_source(tmp_path, monkeypatch, CLOSED.replace("-open", "-another"))
+    with pytest.raises(HostError, match="patch failed"), source.unpacked(tmp_path):
+        pytest.fail("it was unpacked")
+    assert not (tmp_path / "source").exists()
+
+
+def test_patches_are_taken_in_the_order_of_debians_list() -> None:
+    assert series("b.patch\n# not this one\n\na/c.patch # why\n") == ("b.patch", "a/c.patch")
+
+
+def test_other_patches_and_other_changes_are_another_u_boot(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = source.origin()
+    monkeypatch.setattr(source, "PATCHES", PinnedFile(PATCHES.name, "0" * 64))
+    assert source.origin() != ours
+    monkeypatch.undo()
+    monkeypatch.setattr(source, "EDITS", EDITS[1:])
+    assert source.origin() != ours
+
+
+def test_the_list_of_signed_nodes_is_not_read_of_the_file_itself(tmp_path: Path) -> None:
+    """CVE-2026-46728: nothing signs it, so who writes the file chooses what a signature is held against."""
+    if not all((CACHE / each.name).exists() for each in (SOURCE, PATCHES)):
+        pytest.skip("no source of U-Boot; to enable: armillary image build --arch armhf")
+    for each in (SOURCE, PATCHES):
+        (tmp_path / each.name).symlink_to(CACHE / each.name)
+    with source.unpacked(tmp_path) as folder:
+        text = (folder / "boot/image-fit-sig.c").read_text()
+    assert "fit_config_get_hash_list(fit, conf_noffset," in text
+    assert '"hashed-nodes"' not in text
 
 
 @pytest.mark.parametrize("takes_all", [True, False])

@@ -3,11 +3,20 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import pytest
 from hypothesis import given, strategies as st
 
 from armillary.errors import WireError
-from armillary.wire.device_image.flattened_tree import properties_of
+from armillary.wire.device_image.flattened_tree import (
+    nodes_of,
+    properties_of,
+    with_node,
+    with_value,
+    without_property,
+)
 
 # dtc -O dtb of: /dts-v1/; / { description = "x"; images { kernel { data = [01 02 03 04 05]; os = "linux"; }; }; };
 FOREIGN = bytes.fromhex(
@@ -26,6 +35,48 @@ def test_properties_are_found_where_they_are() -> None:
         "/images/kernel/data": b"\1\2\3\4\5",
         "/images/kernel/os": b"linux\0",
     }
+
+
+def values(tree: bytes) -> dict[str, bytes]:
+    return {path: tree[place : place + size] for path, (place, size) in properties_of(tree).items()}
+
+
+def test_nodes_are_found_with_all_that_they_have() -> None:
+    found = nodes_of(FOREIGN)
+    assert list(found) == ["/images/kernel", "/images", ""]
+    place, size = found["/images/kernel"]
+    assert FOREIGN[place : place + size].startswith(b"\0\0\0\1kernel\0\0")
+    assert FOREIGN[place : place + size].endswith(b"linux\0\0\0\0\0\0\2")
+
+
+@pytest.mark.parametrize("value", [b"", b"1234", b"of another length"])
+def test_a_value_is_changed_and_all_else_stays(value: bytes) -> None:
+    changed = with_value(FOREIGN, "/images/kernel/data", value)
+    assert values(changed) == values(FOREIGN) | {"/images/kernel/data": value}
+    assert with_value(changed, "/images/kernel/data", b"\1\2\3\4\5") == FOREIGN
+
+
+def test_a_property_is_taken_out() -> None:
+    changed = without_property(FOREIGN, "/images/kernel/data")
+    assert values(changed) == {"/description": b"x\0", "/images/kernel/os": b"linux\0"}
+    assert list(nodes_of(changed)) == list(nodes_of(FOREIGN))
+
+
+def test_a_node_is_put_behind_its_parents_others() -> None:
+    place, size = nodes_of(FOREIGN)["/images/kernel"]
+    changed = with_node(FOREIGN, "/images", "copies", FOREIGN[place : place + size])
+    assert values(changed)["/images/copies/kernel/os"] == b"linux\0"
+    assert list(nodes_of(changed)) == ["/images/kernel", "/images/copies/kernel", "/images/copies", "/images", ""]
+    with pytest.raises(KeyError):
+        with_node(FOREIGN, "/image", "copies")
+
+
+@pytest.mark.skipif(shutil.which("dtc") is None, reason="no dtc; to enable: sudo apt-get install device-tree-compiler")
+def test_a_changed_tree_is_one_to_dtc() -> None:
+    changed = with_node(with_value(FOREIGN, "/description", b"a longer text\0"), "/images/kernel", "hash")
+    source = subprocess.run(["dtc", "-I", "dtb"], input=changed, capture_output=True, check=True).stdout.decode()
+    assert 'description = "a longer text";' in source
+    assert "hash {" in source
 
 
 @pytest.mark.parametrize("length", range(len(FOREIGN) - 1))

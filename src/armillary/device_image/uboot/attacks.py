@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -11,10 +13,19 @@ from armillary.device_image.keys import secure_boot_keys
 from armillary.device_image.tools import run
 from armillary.device_image.uboot.signed_file import IMAGE_DATA, part_of, signed_again, verified_root
 from armillary.engines.flash.uboot_slots import SECOND_COPY_BYTES
-from armillary.wire.device_image.flattened_tree import properties_of
+from armillary.wire.device_image.flattened_tree import (
+    nodes_of,
+    properties_of,
+    with_node,
+    with_value,
+    without_property,
+)
 from armillary.wire.disk.uboot_environment import Copy, encode_copy
 
 _SIGNATURE: Final = "/configurations/slot-a/signature"
+_SIGNED_NODES: Final = f"{_SIGNATURE}/hashed-nodes"
+_IMAGE: Final = re.compile(r"(/images/[^/\0]+)\0")
+_TREE: Final = IMAGE_DATA.format("tree-a")
 
 
 def flipped(image: str) -> Callable[[bytes, Path], bytes]:
@@ -57,6 +68,30 @@ def _plain_kernel(signed: bytes, _: Path) -> bytes:
     return part_of(signed, IMAGE_DATA.format("kernel"))
 
 
+def _images_copied(signed: bytes, _: Path) -> bytes:
+    """A device tree of the attacker's, started under the signature of copies of the images.
+
+    A U-Boot that has CVE-2026-46728 believes the list of signed nodes beside a signature (``hashed-nodes``), which
+    nothing signs. Copies need no data: of those the signature has the hashes alone.
+    """
+    signed_nodes = part_of(signed, _SIGNED_NODES)
+    images = _IMAGE.findall(signed_nodes.decode("ascii"))
+    tree = part_of(signed, _TREE)
+    tree = with_value(tree, "/chosen/bootargs", b"stranger=1 " + part_of(tree, "/chosen/bootargs"))
+    changed = with_node(signed, "/images", "images", b"".join(_without_data(signed, image) for image in images))
+    # With a last child that is not signed, nothing of the copies' own node is.
+    changed = with_node(changed, "/images/images", "empty")
+    changed = with_value(changed, _TREE, tree)
+    changed = with_value(changed, "/images/tree-a/hash/value", hashlib.sha256(tree).digest())
+    return with_value(changed, _SIGNED_NODES, signed_nodes.replace(b"/images/", b"/images/images/"))
+
+
+def _without_data(signed: bytes, image: str) -> bytes:
+    bare = without_property(signed, f"{image}/data")
+    place, size = nodes_of(bare)[image]
+    return bare[place : place + size]
+
+
 CHANGES: Final[tuple[tuple[str, Callable[[bytes, Path], bytes]], ...]] = (
     ("signed file: one bit of the kernel", flipped("kernel")),
     ("signed file: one bit of the initial file system", flipped("initial")),
@@ -65,6 +100,7 @@ CHANGES: Final[tuple[tuple[str, Callable[[bytes, Path], bytes]], ...]] = (
     ("signed file: another configuration", _another_configuration),
     ("signed file: unsigned", _unsigned),
     ("signed file: signed by another key", _signed_by_a_stranger),
+    ("signed file: its images copied", _images_copied),
     ("signed file: truncated", _truncated),
     ("signed file: a kernel without one", _plain_kernel),
 )

@@ -15,10 +15,10 @@ from armillary.device_image.own_kernel import fragments
 from armillary.device_image.own_kernel.fragments import Option
 from armillary.device_image.tools import MADE_AT, run
 from armillary.device_image.uboot.boards import Board
-from armillary.device_image.uboot.source import SHA256, changes, unpacked
+from armillary.device_image.uboot.source import origin, unpacked
 
 # Raised when the way of building changes, so that no older build is taken from a cache.
-RECIPE: Final = 1
+RECIPE: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class UBoot:
 def build_uboot(board: Board, recipe: Path, cache: Path, progress: Callable[[str], None]) -> UBoot:
     """Compile what a folder (``image/uboot``) says of a board; what was compiled of the same input before is taken.
 
-    What is kept and was changed is compiled again. The source is unpacked for it alone, of the pinned file.
+    What is kept and was changed is compiled again. The source is unpacked for it alone, of the pinned files.
 
     Raises:
         HostError: the source is not to be had, or the compile failed.
@@ -41,7 +41,7 @@ def build_uboot(board: Board, recipe: Path, cache: Path, progress: Callable[[str
     wanted = tuple(fragments.read_options(recipe / board.options))
     environment = (recipe / board.built_in).read_bytes()
     compiler = run([f"{board.prefix}gcc", "--version"]).decode().splitlines()[0]
-    text = "\n".join((str(RECIPE), board.configuration, SHA256, changes(), fragments.digest(wanted), compiler))
+    text = "\n".join((str(RECIPE), board.configuration, origin(), fragments.digest(wanted), compiler))
     key = hashlib.sha256(text.encode() + environment).hexdigest()[:16]
 
     def compiled(folder: Path) -> None:

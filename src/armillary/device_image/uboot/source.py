@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""U-Boot's source: the pinned file of Debian's source package, unpacked for each compile, with some lines changed."""
+"""U-Boot's source: Debian's pinned source package with all its patches, and some lines changed, for each compile."""
 
 from __future__ import annotations
 
@@ -14,17 +14,32 @@ from armillary.device_image.kept.alone import work_folder
 from armillary.device_image.tools import digest_of, run
 from armillary.errors import HostError
 
+# Debian's package. All patches of this version are applied, so that an advisory for it says what holds of ours.
 PACKAGE: Final = "u-boot"
-# Debian's package, and the file of it that is used: its maintainers' changes concern other boards.
 VERSION: Final = "2025.01-3+deb13u1"
-FILE: Final = "u-boot_2025.01.orig.tar.bz2"
-SHA256: Final = "cdef7d507c93f1bbd9f015ea9bc21fa074268481405501945abc6f854d5b686f"
 FOLDER: Final = "u-boot-2025.01"
-# Half of its files, of which none is used: unpacking takes as long as compiling.
-_LEFT_OUT: Final = ("doc", "dts/upstream/Bindings", "dts/upstream/src/arm", "tools/binman/test", "tools/patman")
+_SERIES: Final = Path("debian/patches/series")
+# A quarter of its files, of which none is used or patched: unpacking takes as long as compiling.
+_LEFT_OUT: Final = ("dts/upstream/Bindings", "dts/upstream/src/arm", "tools/binman/test", "tools/patman")
 _SOURCES: Final = (
     "Types: deb-src\nURIs: http://deb.debian.org/debian\nSuites: trixie trixie-updates\nComponents: main\n"
     "Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedFile:
+    """A file of the source package: its name, and SHA-256 in hex."""
+
+    name: str
+    sha256: str
+
+
+SOURCE: Final = PinnedFile(
+    "u-boot_2025.01.orig.tar.bz2", "cdef7d507c93f1bbd9f015ea9bc21fa074268481405501945abc6f854d5b686f"
+)
+PATCHES: Final = PinnedFile(
+    "u-boot_2025.01-3+deb13u1.debian.tar.xz", "c73a4efe85614af359f0be220e061a0b5c36bb4b3a121ca776dd988444b536f1"
 )
 
 
@@ -163,9 +178,10 @@ EDITS: Final = (
 )
 
 
-def changes() -> str:
-    """What is changed of the source: part of what U-Boot is made of."""
-    return "\n".join(f"{edit.file} {edit.pattern} {edit.line}" for edit in EDITS)
+def origin() -> str:
+    """The pinned files, and what is changed of them: part of what U-Boot is made of."""
+    pins = [f"{each.name} {each.sha256}" for each in (SOURCE, PATCHES)]
+    return "\n".join([*pins, *(f"{edit.file} {edit.pattern} {edit.line}" for edit in EDITS)])
 
 
 def edited(text: str, edit: Edit) -> str:
@@ -181,26 +197,35 @@ def unpacked(cache: Path) -> Iterator[Path]:
     """The folder of the source, unpacked for whoever compiles it: nothing is taken of what was changed meanwhile.
 
     Raises:
-        HostError: the file is not to be had, or is not the pinned one.
+        HostError: a file is not to be had, or is not the pinned one, or a patch does not fit.
     """
-    file = fetch(cache)
+    fetch(cache)
     with work_folder(cache / "source") as room:
         left_out = (f"--exclude={FOLDER}/{each}" for each in _LEFT_OUT)
-        run(["tar", "--extract", "--file", file, "--directory", room, *left_out])
+        run(["tar", "--extract", "--file", cache / SOURCE.name, "--directory", room, *left_out])
+        run(["tar", "--extract", "--file", cache / PATCHES.name, "--directory", room])
+        for patch in series((room / _SERIES).read_text("utf-8")):
+            words = ["patch", "--strip=1", "--fuzz=0", "--batch", "--forward", "--no-backup-if-mismatch"]
+            file = room / _SERIES.parent / patch
+            run([*words, "--directory", room / FOLDER, "--input", file.absolute()])
         for edit in EDITS:
             changed = room / FOLDER / edit.file
             changed.write_text(edited(changed.read_text("utf-8"), edit), "utf-8")
         yield room / FOLDER
 
 
-def fetch(cache: Path) -> Path:
-    """The pinned file in the cache, fetched with source lists of its own: the host's stay as they are.
+def series(text: str) -> tuple[str, ...]:
+    """The patches that Debian's list names, in its order; what stands behind a # is no part of it."""
+    return tuple(name for line in text.splitlines() if (name := line.partition("#")[0].strip()))
+
+
+def fetch(cache: Path) -> None:
+    """Have the pinned files in the cache, fetched with source lists of its own: the host's stay as they are.
 
     Raises:
-        HostError: the file is not to be had, or is not the pinned one.
+        HostError: a file is not to be had, or is not the pinned one.
     """
-    file = cache / FILE
-    if not file.exists():
+    if not all((cache / each.name).exists() for each in (SOURCE, PATCHES)):
         lists = (cache / "lists").absolute()
         (lists / "partial").mkdir(parents=True, exist_ok=True)
         sources = (cache / "sources").absolute()
@@ -210,12 +235,12 @@ def fetch(cache: Path) -> Path:
         options += [f"Dir::State::lists={lists}", "Dir::Cache::pkgcache=", "Dir::Cache::srcpkgcache="]
         words = ["apt-get", "-q", *(word for option in options for word in ("-o", option))]
         run([*words, "update"])
-        run([*words, "source", "--download-only", "--tar-only", f"{PACKAGE}={VERSION}"], folder=cache)
-    found = digest_of(file)
-    if found != SHA256:
-        file.unlink()
-        raise HostError(
-            f"{FILE}: the file that was fetched is not the pinned one ({SHA256[:16]}), but {found[:16]}",
-            remedy="Whoever served it changed it: try again, or compare with another mirror.",
-        )
-    return file
+        run([*words, "source", "--download-only", f"{PACKAGE}={VERSION}"], folder=cache)
+    for each in (SOURCE, PATCHES):
+        found = digest_of(cache / each.name)
+        if found != each.sha256:
+            (cache / each.name).unlink()
+            raise HostError(
+                f"{each.name}: the file that was fetched is not the pinned one ({each.sha256[:16]}), but {found[:16]}",
+                remedy="Whoever served it changed it: try again, or compare with another mirror.",
+            )

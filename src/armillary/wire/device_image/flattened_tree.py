@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the properties of a flattened device tree are in its file; U-Boot's signed file (FIT) is one.
+"""Where properties and nodes of a flattened device tree are in its file, and the file with one changed.
+
+U-Boot's signed file (FIT) is one.
 
 ::
 
-    u32 each, big-endian: magic d00dfeed, whole size, place of the nodes, place of the names, 6 more
+    u32 each, big-endian: magic d00dfeed, whole size, place of the nodes, place of the names, 5 more, size of the nodes
     nodes: 1 begin of a node, its name with a zero byte, padded to 4; 2 end of a node;
            3 property: u32 size, u32 place of its name among the names, value padded to 4; 4 nothing; 9 the end
 
@@ -18,40 +20,96 @@ from typing import Final
 from armillary.errors import WireError
 
 MAGIC: Final = 0xD00DFEED
-_HEAD: Final = struct.Struct(">4I")
+_HEAD: Final = struct.Struct(">10I")
 _WORD: Final = struct.Struct(">I")
 _PROPERTY: Final = struct.Struct(">II")
 _BEGIN, _END, _HAS_PROPERTY, _NOTHING, _LAST = 1, 2, 3, 4, 9
 
 
 def properties_of(tree: bytes) -> dict[str, tuple[int, int]]:
-    """``/node/property`` -> (place in the file, bytes); WireError for what is no such tree."""
+    """``/node/property`` -> (place of the value in the file, bytes); WireError for what is no such tree."""
+    return _walked(tree)[0]
+
+
+def nodes_of(tree: bytes) -> dict[str, tuple[int, int]]:
+    """``/node`` -> (place in the file, bytes) with both marks, the root is ``""``; WireError for no such tree."""
+    return _walked(tree)[1]
+
+
+def with_value(tree: bytes, path: str, value: bytes) -> bytes:
+    """The tree with another value of a property; KeyError if it has no such property, WireError for no such tree."""
+    place, size = properties_of(tree)[path]
+    begin = place - _PROPERTY.size
+    _, name = _PROPERTY.unpack_from(tree, begin)
+    return _spliced(tree, begin, _whole(place + size), _PROPERTY.pack(len(value), name) + _padded(value))
+
+
+def without_property(tree: bytes, path: str) -> bytes:
+    """The tree without a property; KeyError if it has no such property, WireError for no such tree."""
+    place, size = properties_of(tree)[path]
+    return _spliced(tree, place - _PROPERTY.size - _WORD.size, _whole(place + size), b"")
+
+
+def with_node(tree: bytes, parent: str, name: str, inside: bytes = b"") -> bytes:
+    """The tree with one more node, the last of its parent; ``inside`` is what it has, as another node has it.
+
+    Raises:
+        KeyError: there is no such parent.
+        WireError: it is no such tree.
+    """
+    place, size = nodes_of(tree)[parent]
+    end = place + size - _WORD.size
+    begin = _WORD.pack(_BEGIN) + _padded(name.encode("ascii") + b"\0")
+    return _spliced(tree, end, end, begin + inside + _WORD.pack(_END))
+
+
+def _walked(tree: bytes) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[int, int]]]:
+    """Where the properties are, and where the nodes."""
     try:
-        magic, _, at, names = _HEAD.unpack_from(tree)
+        magic, _, at, names, *_ = _HEAD.unpack_from(tree)
         if magic != MAGIC:
             raise WireError("device-tree", expected=f"{MAGIC:08x}", got=f"{magic:08x}", offset=0)
-        found: dict[str, tuple[int, int]] = {}
+        properties: dict[str, tuple[int, int]] = {}
+        nodes: dict[str, tuple[int, int]] = {}
         path: list[str] = []
+        begun: list[int] = []
         while (token := _WORD.unpack_from(tree, at)[0]) != _LAST:
             at += _WORD.size
             if token == _BEGIN:
+                begun.append(at - _WORD.size)
                 end = tree.index(b"\0", at)
                 path.append(tree[at:end].decode("ascii"))
                 at = _whole(end + 1)
             elif token == _END:
+                begin = begun.pop()
+                nodes["/".join(path)] = (begin, at - begin)
                 path.pop()
             elif token == _HAS_PROPERTY:
                 size, name_at = _PROPERTY.unpack_from(tree, at)
                 at += _PROPERTY.size
                 _refuse_beyond(tree, at + size)
                 name = tree[names + name_at : tree.index(b"\0", names + name_at)].decode("ascii")
-                found["/".join((*path, name))] = (at, size)
+                properties["/".join((*path, name))] = (at, size)
                 at = _whole(at + size)
             elif token != _NOTHING:
                 raise WireError("device-tree", expected="a token", got=f"{token:08x}", offset=at - _WORD.size)
     except (struct.error, ValueError, IndexError) as error:
         raise WireError("device-tree", expected="nodes inside the file", got=str(error)) from error
-    return found
+    return properties, nodes
+
+
+def _spliced(tree: bytes, begin: int, end: int, part: bytes) -> bytes:
+    """The tree with another part in the place of one of its nodes' parts; the head is put right."""
+    more = len(part) - (end - begin)
+    magic, total, nodes, names, reserved, *others, size = _HEAD.unpack_from(tree)
+    names += more if names >= end else 0
+    reserved += more if reserved >= end else 0
+    head = _HEAD.pack(magic, total + more, nodes, names, reserved, *others, size + more)
+    return head + tree[_HEAD.size : begin] + part + tree[end:]
+
+
+def _padded(value: bytes) -> bytes:
+    return value.ljust(_whole(len(value)), b"\0")
 
 
 def _refuse_beyond(tree: bytes, end: int) -> None:

@@ -40,6 +40,8 @@ FINAL: Final = "final-value"
 LOADER_PCR: Final = 4
 # A machine measures 30 to 200 events, and a list may hold some releases of its firmware.
 MAX_VALUES: Final = 1024
+# Lists of a catalog: each may hold the firmware of a model; all of them are in the service's memory.
+MAX_LISTS: Final = 64
 # Machines cached by chip and PCR values, 0.5 KiB each; equal machines share one.
 MAX_KNOWN: Final = 1024
 # What fits a step's detail (1024 bytes, wire/device/checkin.py).

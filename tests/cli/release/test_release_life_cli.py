@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 from tests.api.running_service import RunningService, fresh_os_version
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, Ran
+
+from armillary.attest import firmware_reference as rules
+from armillary.cli.release import release_life
+from armillary.errors import ConflictError
 
 CHIP = "imx8mp"
 
@@ -48,16 +52,63 @@ def test_what_the_build_stated_comes_with_the_release(armillary: Command, catalo
     assert stated["note"] == f"built with release {made.json['release_id']}"
 
     version = fresh_os_version()
+    other = {**value, "digest": "cd" * 32}
+    file.write_text(json.dumps({"chip": CHIP, "values": [other]}))
     unasked = armillary("release", "create", "--os-version", version, *asked[:-2])  # nobody says yes
     assert (unasked.code, "State them as good?" in unasked.err) == (1, True)
     misspelt = armillary("release", "create", "--os-version", version, *asked[:-4], "-c", "Nobody", "--yes")
     assert (misspelt.code, "Nobody" in misspelt.err) == (1, True)
-    file.write_text(json.dumps({"chip": "gateway-imx8mp", "values": [value]}))
+    file.write_text(json.dumps({"chip": "gateway-imx8mp", "values": [other]}))
     refused = armillary("release", "create", "--os-version", version, *asked)
     assert refused.code == 1
     assert f"expected reference values for chip {CHIP}" in refused.err
-    assert f"{CHIP}/{version}" not in armillary("release", "list").out, "nothing was made"
+    assert armillary("release", "show", "--release", f"{CHIP}/{version}").code == 1, "nothing was made"
     assert len(armillary("attestation-policy", "firmware", "list", "-c", catalog, "--json").json) == 1
+
+
+def test_a_release_whose_values_cannot_be_stated_is_not_made(
+    armillary: Command, catalog: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A catalog has so many lists of values; a build of the same boot adds none."""
+    monkeypatch.setattr(rules, "MAX_LISTS", 1)
+    file = tmp_path / "reference-values.json"
+    value = {"kind": "final-value", "pcr": 4, "digest": "ab" * 32, "event_type": None}
+
+    def create(digest: str, version: str) -> Ran:
+        file.write_text(json.dumps({"chip": CHIP, "values": [{**value, "digest": digest}]}))
+        options = ("--chip", CHIP, "--os-version", version, "--reference-values", str(file), "-c", catalog, "--yes")
+        return armillary("release", "create", *options)
+
+    def lists() -> int:
+        return len(armillary("attestation-policy", "firmware", "list", "-c", catalog, "--json").json)
+
+    assert (create("ab" * 32, fresh_os_version()).code, lists()) == (0, 1)
+    again = create("ab" * 32, fresh_os_version())
+    assert (again.code, lists()) == (0, 1), again.err
+    assert "all stated already" in again.err
+    version = fresh_os_version()
+    refused = create("cd" * 32, version)
+    assert (refused.code, lists()) == (1, 1)
+    assert "has 1 lists of firmware reference values" in refused.err
+    assert armillary("release", "show", "--release", f"{CHIP}/{version}").code == 1, "nothing was made"
+    monkeypatch.setattr(rules, "MAX_LISTS", 2)
+    assert (create("cd" * 32, version).code, lists()) == (0, 2), "the same command goes on"
+
+
+def test_a_draft_whose_values_were_not_stated_says_what_is_left_to_do(
+    armillary: Command, catalog: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*_: object) -> None:
+        raise ConflictError("another one came first", remedy="")
+
+    monkeypatch.setattr(release_life, "state_values", refuses)
+    file, version = tmp_path / "reference-values.json", fresh_os_version()
+    file.write_text(json.dumps({"chip": CHIP, "values": [{"kind": "final-value", "pcr": 4, "digest": "ab" * 32}]}))
+    options = ("--chip", CHIP, "--os-version", version, "--reference-values", str(file), "-c", catalog, "--yes")
+    half = armillary("release", "create", *options)
+    assert (half.code, "another one came first" in half.err) == (1, True)
+    assert f"armillary attestation-policy firmware add {file} --catalog {catalog}" in " ".join(half.err.split())
+    assert "draft" in armillary("release", "show", "--release", f"{CHIP}/{version}").out
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from tests.attest.test_firmware_reference import GOOD, changed, digest
 from tests.fixtures.clocks import Clock
 from tests.service.tpm_wire_device import TpmWireDevice
 
+from armillary.attest import firmware_reference as rules
 from armillary.attest.firmware_reference import FirmwareValue, measured, statable, to_json
 from armillary.engines.records.queries.check_ins import CheckInStatements
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
-from armillary.service.verifier import firmware_references as service
 from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.attestation.firmware_log import FirmwareLog
 from armillary.wire.device.checkin import CheckinReply
@@ -180,7 +180,7 @@ def test_what_is_no_statement_is_refused(host: ServiceHost, options: dict[str, A
 
 
 def test_there_is_a_limit_of_statements(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "MAX_STATEMENTS", 1)
+    monkeypatch.setattr(rules, "MAX_LISTS", 1)
     value = [{"pcr": 4, "digest": "00" * 32}]
     made = host.service.attestation.firmware.add("Contoso", "mt3620", value, actor=OPERATOR)
     assert made.values == (FirmwareValue("measurement", 4, bytes(32)),)

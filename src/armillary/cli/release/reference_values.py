@@ -16,7 +16,7 @@ from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService
 from armillary.cli.terminal.remote_names import confirm, in_catalog
 from armillary.cli.terminal.times import moment
-from armillary.errors import InvalidArgumentError
+from armillary.errors import ConflictError, InvalidArgumentError
 
 PATH = ("attestation-policy", "firmware")
 MAX_FILE_BYTES = 256 * 1024  # what the service takes as one request
@@ -38,9 +38,24 @@ def read_values(file: Path, chip: str | None = None) -> tuple[str, list[dict[str
     return named, values
 
 
+def are_stated(remote: RemoteService, catalog: str, chip: str, values: list[dict[str, Any]]) -> bool:
+    """Whether values are all stated as good in a catalog without an end; an error of the service if there is none."""
+    lists = [one for one in _lists(remote, catalog) if one["chip"] == chip and one["expires_at"] is None]
+    return {_key(value) for value in values} <= {_key(value) for one in lists for value in one["values"]}
+
+
 def ask_to_state(remote: RemoteService, catalog: str, chip: str, values: list[dict[str, Any]], *, yes: bool) -> None:
-    """Say what comes of stating values as good in a catalog, and ask; an error of the service if there is none such."""
-    before = [item for item in remote.get(in_catalog(remote, catalog, *PATH))["items"] if item["chip"] == chip]
+    """Say what comes of stating values as good in a catalog, and ask; an error of the service if there is none such.
+
+    ConflictError if the catalog has as many lists of values as it may have.
+    """
+    lists = _lists(remote, catalog)
+    if len(lists) >= rules.MAX_LISTS:
+        raise ConflictError(
+            f"catalog {catalog} has {rules.MAX_LISTS} lists of firmware reference values",
+            remedy="Remove one that no device needs: armillary attestation-policy firmware remove.",
+        )
+    before = [item for item in lists if item["chip"] == chip]
     known = {_key(value) for item in before for value in item["values"]}
     new = sum(_key(value) not in known for value in values)
     note(f"{counted(len(values), 'reference value')}, {new} new, for chip {chip} in catalog {catalog}.")
@@ -68,6 +83,12 @@ def state_values(
     }
     made = remote.post(in_catalog(remote, catalog, *PATH), body)
     return record(made, row=values_row)
+
+
+def _lists(remote: RemoteService, catalog: str) -> list[dict[str, Any]]:
+    """The lists of reference values that a catalog states, oldest first."""
+    found: list[dict[str, Any]] = remote.get(in_catalog(remote, catalog, *PATH))["items"]
+    return found
 
 
 def _key(value: Mapping[str, Any]) -> tuple[Any, Any, Any]:

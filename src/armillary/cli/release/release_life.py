@@ -9,15 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.release.reference_values import ask_to_state, read_values, state_values
+from armillary.cli.release.reference_values import are_stated, ask_to_state, read_values, state_values
 from armillary.cli.release.release_view import AllowOlderOption, ReleaseOption, path_of, whole
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.files import read_file, write_file
-from armillary.cli.terminal.output import Shown, note, noun, record
+from armillary.cli.terminal.output import Shown, counted, note, noun, record
 from armillary.cli.terminal.readable import readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm
-from armillary.errors import InvalidArgumentError
+from armillary.errors import ArmillaryError, InvalidArgumentError
 from armillary.wire.image.bill_of_materials import MAX_BYTES, MEDIA_TYPE
 
 verbs = noun()
@@ -61,7 +61,8 @@ def create(
     """Make a release as a draft.
 
     Nobody is offered it, and no device that boots it is let in, until it is signed and published.
-    With --reference-values its catalog states what armillary attestation-policy firmware add would.
+    With --reference-values its catalog states what armillary attestation-policy firmware add would, and nothing
+    where all of it is stated already.
     """
     stated = None if reference_values is None else _values_of(reference_values, chip)
     name = "" if stated is None else catalog_name(remote, catalog)
@@ -73,11 +74,21 @@ def create(
         "security_version": security_version,
         "components": _packages(component) if component else None,
     }
+    if stated is not None and are_stated(remote, name, chip, stated):
+        note(f"{counted(len(stated), 'reference value')} for chip {chip}, all stated already in catalog {name}.")
+        stated = None
     if stated is not None:
         ask_to_state(remote, name, chip, stated, yes=yes)  # before anything is made
     made = remote.post("/releases/drafts", body)
     if stated is not None:
-        state_values(remote, name, chip, stated, f"built with release {made['release_id']}")
+        try:
+            state_values(remote, name, chip, stated, f"built with release {made['release_id']}")
+        except ArmillaryError:
+            note(
+                f"The draft {chip}/{version} was made; what its build states was not stated. Do that by itself: "
+                f"armillary attestation-policy firmware add {reference_values} --catalog {name}"
+            )
+            raise
     return whole(made)
 
 

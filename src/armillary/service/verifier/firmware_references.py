@@ -22,8 +22,6 @@ from armillary.service.registry.names import catalog_or_raise
 from armillary.service.verifier.attestation_policy import AttestationPolicies
 from armillary.wire.encoding.cbor_fields import MAX_TIME
 
-# Each may hold the firmware of a model; all of them are in memory.
-MAX_STATEMENTS: Final = 64
 MAX_NOTE_CHARS: Final = 200
 
 _LIST: Final = "List them: armillary attestation-policy firmware list."
@@ -70,9 +68,9 @@ class FirmwareReferences:
 
         def write(connection: Connection) -> StoredStatement:
             found = catalog_or_raise(connection, catalog)
-            if len(firmware_rows.of_catalog(connection, found.catalog_id)) >= MAX_STATEMENTS:
+            if len(firmware_rows.of_catalog(connection, found.catalog_id)) >= rules.MAX_LISTS:
                 raise ConflictError(
-                    f"catalog {found.name} has {MAX_STATEMENTS} lists of firmware reference values",
+                    f"catalog {found.name} has {rules.MAX_LISTS} lists of firmware reference values",
                     remedy="Remove one that no device needs: armillary attestation-policy firmware remove.",
                 )
             made = StoredStatement(

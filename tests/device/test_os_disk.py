@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.device.rig import Rig
@@ -17,6 +18,7 @@ from tests.fixtures.waiting import until
 
 from armillary.device.boot.slot_choice import TRIES
 from armillary.device.boot.startup import chip_profile
+from armillary.device.install.installer import Installer
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.os_disk import OsDisk
@@ -24,9 +26,12 @@ from armillary.engines.flash.partition import PartitionFlash
 from armillary.engines.flash.port import store_region
 from armillary.errors import DataFolderError
 from armillary.update.install.component import SLOTS, os_region
+from armillary.wire.disk.gpt import SECTOR_BYTES
 from armillary.wire.image import package as image_package
 
 pytestmark = pytest.mark.anyio
+
+SLOT_BYTES = 64 * 1024
 
 
 def blank_disk(folder: Path, firmware: PretendedUefi) -> OsDisk:
@@ -34,7 +39,7 @@ def blank_disk(folder: Path, firmware: PretendedUefi) -> OsDisk:
     regions = [os_region(each.name, slot) for each in chip_profile("mt3620").boot_components for slot in SLOTS]
     disk = OsDisk({region: folder / region.replace("/", "-") for region in regions}, firmware.slots(), "one-bl")
     for node in disk.nodes.values():
-        node.write_bytes(bytes(64 * 1024))
+        node.write_bytes(bytes(SLOT_BYTES))
     return disk
 
 
@@ -118,6 +123,39 @@ async def test_an_update_that_does_not_come_up_is_taken_back_and_reported(
     assert reasons == {"slot b was started 3 times and did not come up, slot a did"}
     assert {event["reason"] for event in rig.events("update-reverted")} == reasons
     await until(lambda: rig.status().get("installation") == "idle", "idle")
+
+
+async def test_an_os_that_is_larger_than_its_slot_is_refused_before_it_is_fetched(rig: Rig, machine: Machine) -> None:
+    """Also where the chip allows that size: this disk was made with smaller partitions. The way back stays."""
+    await machine.start()
+    rig.service.deploy_os("26.12")
+    rig.device.check_in_now()
+    await machine.restarted()
+    await outcome(rig, "confirmed")
+    flash = machine.disk.flash(FileFlash(rig.folder / "flash"))
+    before = Installer(flash, int).record
+    assert before.way_back is not None
+    services = next(each for each in chip_profile("mt3620").boot_components if each.name == "services")
+    sections = image_package.standard_sections(
+        image_type=services.image_type, component_id=services.component_id, image_id=uuid4(), name="services",
+        built=rig.service.now, security_version=1,
+    )  # fmt: skip
+    signed = {"key": rig.service.os_key, "certificate": rig.service.os_certificate}
+    room = SLOT_BYTES - SECTOR_BYTES
+    large = image_package.build(bytes(room), sections=sections, **signed)
+    assert room < len(large) < services.size_limit_bytes
+    rig.service.deploy_os("26.13", services=large)
+    rig.service.images.clear()  # nothing can be fetched
+    rig.device.check_in_now()
+    await outcome(rig, "failed")
+    [refused] = rig.events("update-refused")
+    assert refused["reason"] == f"OS 26.13: services has {len(large)} bytes, expected at most {room}"
+    assert rig.events("update-postponed") == []
+    assert Installer(flash, int).record.way_back == before.way_back
+    checks = len(rig.service.checks)
+    rig.device.check_in_now()
+    await until(lambda: len(rig.service.checks) > checks, "another check-in")
+    assert len(rig.events("update-refused")) == 1, "what was refused is not tried again"
 
 
 async def test_a_restart_by_hand_starts_the_same_slot(rig: Rig, machine: Machine) -> None:

@@ -13,8 +13,13 @@ import pytest
 from armillary import content
 from armillary.boot import profile
 from armillary.boot.profile import ChipProfile
+from armillary.device_image import disk
+from armillary.device_image.architecture.table import ARCHITECTURES, Architecture
 from armillary.device_image.packages import CHIPS, PAYLOADS, write_packages
+from armillary.engines.flash.os_disk import slot_partition
 from armillary.errors import InvalidArgumentError
+from armillary.update.install.component import SLOTS
+from armillary.wire.disk.gpt import SECTOR_BYTES
 from armillary.wire.image import package as image_package
 
 CHIP = profile.parse(content.chip_document("gateway-x86-64"))
@@ -29,6 +34,19 @@ def image(tmp_path: Path) -> Path:
     about = {"architecture": "x86_64", "sha256": digests}
     (tmp_path / "image.json").write_text(json.dumps(about))
     return tmp_path
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=lambda each: each.name)
+def test_a_component_may_be_as_large_as_its_slot_and_no_larger(architecture: Architecture) -> None:
+    """Else the service takes a release that no machine of the chip can write."""
+    made = disk.layout(has_uboot=not architecture.has_uefi)
+    for component in profile.parse(content.chip_document(architecture.chip)).boot_components:
+        rooms = {
+            made.partition(slot_partition(component.name, slot)).sectors * SECTOR_BYTES - SECTOR_BYTES for slot in SLOTS
+        }
+        # U-Boot reads no more of the first one.
+        most = [disk.SLOT_FILE_BYTES] if not architecture.has_uefi and component.name == disk.STARTED else []
+        assert component.size_limit_bytes == min([*rooms, *most])
 
 
 def test_a_package_is_what_its_slot_holds(image: Path) -> None:

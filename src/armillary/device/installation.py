@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -31,6 +31,7 @@ from armillary.errors import (
     InstallError,
     NoRoomError,
 )
+from armillary.update.install.component import SLOTS, OsPlace, os_region
 from armillary.update.install.plan import InstallPlan, plan_install, rejection_key
 from armillary.update.install.transaction import InstallState
 from armillary.wire.device.checkin import Offer, OfferedImage
@@ -86,7 +87,7 @@ class Installation:
             return Begun.NOTHING  # a trial is under way or its outcome is on its way: the service offers again
         plan: InstallPlan | None = None
         try:
-            plan = plan_install(self.installer.record, offer, self.startup.places)
+            plan = plan_install(self.installer.record, offer, self._places())
             if plan is None:
                 if rejection_key(offer) in self.installer.record.rejected:
                     self.wait.say("failed-before")
@@ -116,6 +117,18 @@ class Installation:
         images = [staged.target.name for staged in plan.fetch]
         self.journal.write("update-started", offer_id=offer.offer_id, os_version=plan.os.version, images=images)
         return Begun.SWITCHED
+
+    def _places(self) -> list[OsPlace]:
+        """The boot components of the chip; a package may be no larger than its slots are on this device's flash.
+
+        What has no room is refused before it is fetched, and before the way back is given up for it.
+        """
+        found = []
+        for place in self.startup.places:
+            rooms = [self.flash.room(os_region(place.name, slot)) for slot in SLOTS]
+            limit = min([place.size_limit_bytes, *(room for room in rooms if room is not None)])
+            found.append(replace(place, size_limit_bytes=limit))
+        return found
 
     async def _install(self, offer: Offer, plan: InstallPlan, running: Collection[UUID]) -> bool:
         """Check all that was fetched, and switch; False where the lease ended while the packages came."""

@@ -38,6 +38,18 @@ def test_a_package_begins_where_its_partition_begins(flash: Flash, node: Path) -
     assert flash.read(REGION) == b"file system, then its metadata"
 
 
+def test_a_partition_has_room_for_all_but_its_last_sector(flash: Flash, node: Path) -> None:
+    room = flash.room(REGION)
+    assert room == node.stat().st_size - 512
+    store_region(flash, REGION, bytes(room))
+    with pytest.raises(FlashFullError):
+        flash.write(REGION, bytes(room + 1))
+    assert flash.room("device/minimums") is None
+    node.unlink()
+    with pytest.raises(DataFolderError, match="vda4"):
+        flash.room(REGION)
+
+
 def test_other_regions_are_files(flash: Flash, tmp_path: Path) -> None:
     replace_region(flash, "device/minimums", b"x")
     assert (tmp_path / "flash" / "device" / "minimums").read_bytes() == b"x"

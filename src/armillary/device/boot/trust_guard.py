@@ -109,6 +109,9 @@ class _GuardedFlash:
         with self._guard.changing(self._files, region, None):
             self._files.remove(region)
 
+    def room(self, region: str) -> int | None:
+        return self._files.room(region)
+
     def regions(self, prefix: str) -> tuple[str, ...]:
         return self._files.regions(prefix)
 

@@ -76,6 +76,11 @@ class FileFlash:
                 return
             _sync(path.parent)
 
+    def room(self, region: str) -> int | None:
+        """None: a file may have any size."""
+        check_region_name(region)
+        return None
+
     def regions(self, prefix: str) -> tuple[str, ...]:
         """Names of the regions that begin with ``prefix``, sorted."""
         with _explained(self._folder):

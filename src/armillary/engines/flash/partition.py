@@ -122,6 +122,14 @@ class PartitionFlash:
             _write_at(descriptor, _room(descriptor), bytes(SECTOR_BYTES))
             os.fsync(descriptor)
 
+    def room(self, region: str) -> int | None:
+        """How many bytes a package in ``region`` may have, by its partition; None where it has none."""
+        node = self.partitions.get(region)
+        if node is None:
+            return self.files.room(region)
+        with _opened(node, os.O_RDONLY) as descriptor:
+            return _room(descriptor)
+
     def regions(self, prefix: str) -> tuple[str, ...]:
         """Names of the regions that begin with ``prefix`` and hold something, sorted."""
         names = [*self.files.regions(prefix)]

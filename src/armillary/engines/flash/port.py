@@ -47,6 +47,9 @@ class Flash(Protocol):
     def remove(self, region: str) -> None:
         """Remove ``region`` durably; absent already is no error."""
 
+    def room(self, region: str) -> int | None:
+        """How many bytes ``region`` can hold; None: as many as the medium has left."""
+
     def regions(self, prefix: str) -> tuple[str, ...]:
         """Names of the regions that begin with ``prefix``, sorted."""
 

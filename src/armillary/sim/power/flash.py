@@ -186,6 +186,11 @@ class PowerFlash:
             self._do(Kind.REMOVE, region, self._medium.removed(region))
             self._asked.settle(region)
 
+    def room(self, region: str) -> int | None:
+        """None: the medium is never full."""
+        check_region_name(region)
+        return None
+
     def regions(self, prefix: str) -> tuple[str, ...]:
         """Names of the regions that begin with ``prefix``, sorted."""
         self._asked.names(prefix)

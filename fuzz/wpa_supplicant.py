@@ -8,15 +8,13 @@ import contextlib
 from armillary.errors import WireError
 from armillary.wire.wifi.events import is_event, parse_event
 from armillary.wire.wifi.power_saving import parse_done, parse_family, parse_power_saving
-from armillary.wire.wifi.replies import parse_neighbours, parse_number, parse_status
+from armillary.wire.wifi.replies import parse_ids, parse_neighbour, parse_number, parse_status
 
 
 def seeds() -> list[bytes]:
-    scan = (
-        "bssid / frequency / signal level / flags / ssid\n02:00:00:00:01:00\t2412\t-30\t[WPA2-PSK-CCMP][ESS]\ta\\xe4\n"
-    )
     return [
-        scan.encode(),
+        b"id=4\nbssid=02:00:00:00:01:00\nfreq=2412\nlevel=-30\nflags=[WPA2-PSK-CCMP][ESS]\nssid=a\\xe4\n",
+        b"id=0\nid=7\n",
         b"bssid=02:00:00:00:01:00\nssid=a\nid=0\nwpa_state=COMPLETED\n",
         b"network id / ssid / bssid / flags\n0\ta\tany\t[CURRENT]\n",
         b'<3>CTRL-EVENT-SSID-TEMP-DISABLED id=0 ssid="a" auth_failures=1 duration=10 reason=WRONG_KEY',
@@ -27,7 +25,7 @@ def seeds() -> list[bytes]:
 
 def fuzz(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
-    for reader in (parse_status, parse_neighbours, parse_number):
+    for reader in (parse_status, lambda reply: parse_ids(reply, least=0), parse_neighbour, parse_number):
         with contextlib.suppress(WireError):
             reader(text)
     parse_event(text)

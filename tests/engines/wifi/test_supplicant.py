@@ -195,6 +195,28 @@ def test_what_was_wanted_while_none_ran_is_told_to_the_next_one(
     wait_until(tells, "what is wanted, and nothing else")
 
 
+def test_one_that_stands_still_while_it_is_told_is_started_again_and_knows_exactly_what_is_wanted(
+    radio: SupplicantRadio, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("armillary.engines.wifi.supplicant.START_AGAIN_S", 0.1)
+    monkeypatch.setattr("armillary.engines.wifi.control.ANSWER_S", 1.0)
+    monkeypatch.setattr("armillary.engines.wifi.program.STOP_S", 0.2)
+    radio.use([HOME, WORK], saves_power=False)
+    stopped = process_id(folder)
+    os.kill(stopped, signal.SIGSTOP)
+    with pytest.raises(HostError, match="does not answer REMOVE_NETWORK"):
+        radio.use([CAFE], saves_power=False)
+    wait_until(lambda: process_id(folder) not in (0, stopped), "another wpa_supplicant")
+
+    def tells() -> object:
+        with contextlib.suppress(HostError):
+            return list(known(folder)) == [CAFE.ssid.encode().hex()]
+        return False
+
+    wait_until(tells, "what is wanted, and nothing else")
+    assert [*(folder / "certificates").iterdir()] == [], "the key of what was removed is gone"
+
+
 def test_one_that_somebody_left_is_ended_first(folder: Path) -> None:
     (folder / "control").mkdir(mode=0o700, parents=True)
     with network_namespace() as namespace:

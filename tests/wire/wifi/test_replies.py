@@ -12,29 +12,40 @@ from armillary.errors import WireError
 from armillary.wire.wifi.replies import (
     MAX_NAME_BYTES,
     Neighbour,
-    parse_neighbours,
+    parse_ids,
+    parse_neighbour,
     parse_number,
     parse_status,
     security_of,
+    strongest_first,
 )
 
-HEAD = "bssid / frequency / signal level / flags / ssid\n"
-SCAN = (
-    HEAD + "02:00:00:00:01:00\t2412\t-30\t[ESS]\tarmillary-open\n"
-    '42:00:00:00:01:00\t2412\t-29\t[WPA2-PSK-CCMP][ESS]\tarm\\xc3\\xa4\\"\\\\\\t\n'
-    "42:00:00:00:01:01\t5180\t-70\t[WPA2-SAE-CCMP][SAE-H2E][ESS]\t\n"
-    "42:00:00:00:01:02\t2412\t-31\t[WPA2-EAP-CCMP][ESS]\tat work\n"
-)
+HOME = "id=4\nbssid=42:00:00:00:01:00\nfreq=2412\nlevel=-29\nflags=[WPA2-PSK-CCMP][ESS]\nssid="
 
 
-def test_the_networks_around_are_read_strongest_first() -> None:
-    assert parse_neighbours(SCAN) == (
-        Neighbour(bssid="42:00:00:00:01:00", frequency=2412, signal=-29, security="psk", ssid='armä"\\\N{REPLACEMENT CHARACTER}'),
-        Neighbour(bssid="02:00:00:00:01:00", frequency=2412, signal=-30, security="open", ssid="armillary-open"),
-        Neighbour(bssid="42:00:00:00:01:02", frequency=2412, signal=-31, security="eaptls", ssid="at work"),
-        Neighbour(bssid="42:00:00:00:01:01", frequency=5180, signal=-70, security="psk", ssid=""),
-    )  # fmt: skip
-    assert parse_neighbours(HEAD) == ()
+def reply(flags: str, ssid: str = "", level: int = -30) -> str:
+    return f"id=7\nbssid=02:00:00:00:01:00\nfreq=5180\nlevel={level}\nflags={flags}\nssid={ssid}\n"
+
+
+def test_an_access_point_is_read() -> None:
+    assert parse_neighbour(HOME + 'arm\\xc3\\xa4\\"\\\\\\t\n') == Neighbour(
+        bssid="42:00:00:00:01:00", frequency=2412, signal=-29, security="psk", ssid='armä"\\\N{REPLACEMENT CHARACTER}'
+    )
+    assert parse_neighbour(HOME).ssid == "", "it hides its name"
+    assert parse_neighbour(HOME + "a=b").ssid == "a=b"
+
+
+def test_the_strongest_is_first() -> None:
+    found = [parse_neighbour(reply("[ESS]", name, level)) for name, level in (("far", -80), ("near", -20), ("b", -50))]
+    assert [each.ssid for each in strongest_first(found)] == ["near", "b", "far"]
+
+
+def test_ids_ascend_from_where_they_were_asked_for() -> None:
+    assert parse_ids("id=3\nid=4294967295\n", least=3) == (3, 4294967295)
+    assert parse_ids("", least=0) == ()
+    for wrong in ("id=2\n", "id=4\nid=4\n", "id=x\n", "bssid=3\n", "FAIL"):
+        with pytest.raises(WireError, match=r"wifi-scan|wifi-number"):
+            parse_ids(wrong, least=3)
 
 
 @pytest.mark.parametrize(
@@ -61,17 +72,17 @@ def test_security_is_what_a_device_has_to_bring(flags: str, security: str) -> No
     "wrong",
     [
         "FAIL",
-        HEAD + "02:00:00:00:01:00\t2412\t-30\t[ESS]",
-        HEAD + "02:00:00:00:01\t2412\t-30\t[ESS]\tx",
-        HEAD + "02:00:00:00:01:00\t24.12\t-30\t[ESS]\tx",
-        HEAD + "02:00:00:00:01:00\t2412\t-30\t[ESS]\t\\q",
-        HEAD + "02:00:00:00:01:00\t2412\t-30\t[ESS]\t\\",
-        HEAD + "02:00:00:00:01:00\t2412\t-30\t[ESS]\t" + "x" * (MAX_NAME_BYTES + 1),
+        HOME.replace("ssid=", "name="),
+        HOME.replace("bssid=42:", "bssid="),
+        HOME.replace("2412", "24.12"),
+        HOME + "\\q",
+        HOME + "\\",
+        HOME + "x" * (MAX_NAME_BYTES + 1),
     ],
 )
-def test_another_list_is_refused(wrong: str) -> None:
+def test_another_reply_is_refused(wrong: str) -> None:
     with pytest.raises(WireError, match=r"wifi-scan|wifi-number"):
-        parse_neighbours(wrong)
+        parse_neighbour(wrong)
 
 
 def test_state_ids_and_numbers() -> None:
@@ -86,14 +97,13 @@ def test_state_ids_and_numbers() -> None:
 @given(st.text(max_size=200), st.binary(max_size=60))
 def test_any_text_is_read_or_refused(text: str, name: bytes) -> None:
     escaped = "".join(f"\\x{each:02x}" for each in name)
-    for reply in (text, HEAD + text, f"{HEAD}02:00:00:00:01:00\t2412\t-30\t{text}\t{escaped}\n"):
-        for reader in (parse_neighbours, parse_status, parse_number):
+    for each in (text, HOME + text, reply(text, escaped)):
+        for reader in (parse_neighbour, lambda known: parse_ids(known, least=0), parse_status, parse_number):
             with contextlib.suppress(WireError):
-                reader(reply)
+                reader(each)
 
 
 @given(st.binary(max_size=MAX_NAME_BYTES))
 def test_no_name_moves_a_terminal_or_ends_a_line(name: bytes) -> None:
     escaped = "".join(f"\\x{each:02x}" for each in name)
-    (found,) = parse_neighbours(f"{HEAD}02:00:00:00:01:00\t2412\t-30\t[ESS]\t{escaped}\n")
-    assert all(each.isprintable() for each in found.ssid)
+    assert all(each.isprintable() for each in parse_neighbour(reply("[ESS]", escaped)).ssid)

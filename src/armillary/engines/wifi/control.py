@@ -64,14 +64,14 @@ class ControlSocket:
         except OSError as error:
             raise HostError(
                 f"wpa_supplicant does not answer {verb}: {error.strerror or error}",
-                remedy="The device starts it again; if it goes on, look into the device's log.",
+                remedy="Ask again; if it goes on, look into the device's log.",
             ) from error
 
     def _answer(self, command: str) -> str:
         self._socket.settimeout(0)
-        with contextlib.suppress(BlockingIOError):  # the reply to a command that waited no longer for it
-            while self._socket.recv(READ_BYTES):
-                pass
+        with contextlib.suppress(BlockingIOError):  # replies, some of them empty, to commands that waited no longer
+            while True:
+                self._socket.recv(READ_BYTES)
         self._socket.settimeout(ANSWER_S)
         self._socket.send(command.encode())
         ends_at = time.monotonic() + ANSWER_S

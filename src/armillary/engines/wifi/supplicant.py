@@ -31,7 +31,18 @@ from armillary.wire.wifi.events import (
     parse_event,
 )
 from armillary.wire.wifi.network import Network, words_of
-from armillary.wire.wifi.replies import COMPLETED, FAILED, Neighbour, parse_neighbours, parse_number, parse_status
+from armillary.wire.wifi.replies import (
+    ACCESS_POINT_MASK,
+    COMPLETED,
+    FAILED,
+    IDS_MASK,
+    Neighbour,
+    parse_ids,
+    parse_neighbour,
+    parse_number,
+    parse_status,
+    strongest_first,
+)
 
 MODE: Final = "station"
 # A look at all channels of both bands takes some seconds; radios that are busy take longer.
@@ -78,24 +89,25 @@ class SupplicantRadio:
     def use(self, networks: Sequence[Network], *, saves_power: bool) -> None:
         """Be in one of these networks and in no other; what is known already and as it was stays joined.
 
-        Where wpa_supplicant does not answer, it is told of them when it has been started again.
+        A wpa_supplicant that does not answer is ended: nobody knows what it has done of it, and does yet. It is started
+        again, and told of all of them then.
         """
         with self._lock:
             self._networks, self._saves_power = tuple(networks), saves_power
-            kept = {network.id for network in networks if self._told.get(network.id) == network}
-            for number in [number for number in self._numbers if number not in kept]:
-                self._forget(number)
-            for network in networks:
-                if network.id not in self._numbers:
-                    self._add(network)
+            try:
+                self._tell_networks()
+            except HostError as error:
+                self._program.stop()
+                raise HostError(
+                    error.message, remedy="wpa_supplicant is started again, and told of all networks."
+                ) from error
             with contextlib.suppress(HostError):  # a radio that cannot sleep is used as it is
                 save_power(self.interface, wanted=saves_power)
 
     def reload(self) -> None:
         """Forget failures and join again."""
         with self._lock:
-            for number in list(self._numbers):
-                self._forget(number)
+            self._told.clear()
             self.use(self._networks, saves_power=self._saves_power)
 
     def connection(self) -> Connection | None:
@@ -139,22 +151,36 @@ class SupplicantRadio:
         self._program.start()
         return ControlSocket(self._program.control, self.interface)
 
+    def _tell_networks(self) -> None:
+        """Have wpa_supplicant know the networks, and no others."""
+        kept = {network.id for network in self._networks if self._told.get(network.id) == network}
+        for network_id in [each for each in self._numbers if each not in kept]:
+            self._forget(network_id)
+        for network in self._networks:
+            if network.id not in self._numbers:
+                self._add(network)
+
     def _add(self, network: Network) -> None:
         """Tell wpa_supplicant of a network; a network that it does not take is a failure of that network alone."""
         with _read_as("ADD_NETWORK"):
-            number = parse_number(self._control.ask("ADD_NETWORK"))
-        self._numbers[network.id], self._told[network.id] = number, network
-        files = self._program.write_files(network)
+            number = self._numbers[network.id] = parse_number(self._control.ask("ADD_NETWORK"))
+        try:
+            files = self._program.write_files(network)
+        except OSError:  # no room for them: it is told anew with the next change
+            self._attempts.refused(network.id)
+            return
         try:
             for word, value in words_of(network, files):
                 self._control.order(f"SET_NETWORK {number} {word} {value}", shown=f"the network's {word}")
             self._control.order(f"ENABLE_NETWORK {number}")
         except InvalidArgumentError:
             self._attempts.refused(network.id)
+        self._told[network.id] = network
 
     def _forget(self, network: int) -> None:
-        del self._told[network]
-        self._control.ask(f"REMOVE_NETWORK {self._numbers.pop(network)}")
+        self._told.pop(network, None)
+        self._control.ask(f"REMOVE_NETWORK {self._numbers[network]}")
+        del self._numbers[network]
         self._program.remove_files(network)
         self._attempts.forget(network)
 
@@ -168,11 +194,21 @@ class SupplicantRadio:
             return parse_status(self._control.ask("STATUS"))
 
     def _around(self) -> tuple[Neighbour, ...]:
-        reply = self._control.ask("SCAN_RESULTS")
-        if reply.startswith(FAILED):
-            return ()
-        with _read_as("SCAN_RESULTS"):
-            return parse_neighbours(reply)
+        """Who is around. One by one: a reply ends at 4 KiB, and what does not fit is left out, loud names first."""
+        found = []
+        with _read_as("BSS"):
+            for number in self._numbers_around():
+                reply = self._control.ask(f"BSS ID-{number} MASK={ACCESS_POINT_MASK:#x}")
+                if reply and not reply.startswith(FAILED):  # else it has gone meanwhile
+                    found.append(parse_neighbour(reply))
+        return strongest_first(found)
+
+    def _numbers_around(self) -> Iterator[int]:
+        """wpa_supplicant's ids of who is around, as many as fit into a reply at a time."""
+        begin = 0
+        while ids := parse_ids(self._control.ask(f"BSS RANGE={begin}- MASK={IDS_MASK:#x}"), least=begin):
+            yield from ids
+            begin = ids[-1] + 1
 
     def _live(self, begun: Future[ControlSocket]) -> None:
         """The radio's thread: every wpa_supplicant is started in it, because each ends with the thread that did it."""

@@ -9,7 +9,7 @@ same is a :class:`~armillary.errors.WireError`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,10 +20,12 @@ COMPLETED: Final = "COMPLETED"
 UNKNOWN: Final = "unknown"
 FAILED: Final = "FAIL"
 MAX_NAME_BYTES: Final = 32
-_HEAD: Final = "bssid / frequency / signal level / flags / ssid"
-_COLUMNS: Final = 5
+# Of an access point (``BSS ID-n MASK=...``): id, bssid, freq, level, flags, ssid, each in a line of its own.
+ACCESS_POINT_MASK: Final = 0x1887
+IDS_MASK: Final = 0x1
+_FIELDS: Final = ("bssid", "freq", "level", "flags", "ssid")
 _BSSID: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
-_NUMBER: Final = re.compile(r"-?[0-9]{1,6}")
+_NUMBER: Final = re.compile(r"-?[0-9]{1,10}")
 _FLAG: Final = re.compile(r"\[([^\[\]]*)\]")
 _ESCAPE: Final = re.compile(r"\\(?:x([0-9a-f]{2})|(.)|$)")
 _SIMPLE: Final = {"\\": b"\\", '"': b'"', "e": b"\x1b", "n": b"\n", "r": b"\r", "t": b"\t"}
@@ -51,16 +53,39 @@ def parse_status(text: str) -> Mapping[str, str]:
     return found
 
 
-def parse_neighbours(text: str) -> tuple[Neighbour, ...]:
-    """The access points of ``SCAN_RESULTS``, the strongest first; those that hide their name have none.
+def parse_ids(text: str, *, least: int) -> tuple[int, ...]:
+    """wpa_supplicant's ids of access points from ``least`` on, ascending (``BSS RANGE=...``); WireError otherwise."""
+    found: list[int] = []
+    for line in text.splitlines():
+        name, _, value = line.partition("=")
+        if name != "id" or parse_number(value) < least:
+            raise WireError("wifi-scan", expected=f"ascending ids from {least} on", got=repr(line[:80]))
+        found.append(parse_number(value))
+        least = found[-1] + 1
+    return tuple(found)
+
+
+def parse_neighbour(text: str) -> Neighbour:
+    """An access point (``BSS ID-n``); one that hides its name has none.
 
     Raises:
-        WireError: it is no such list.
+        WireError: it is none.
     """
-    head, _, rest = text.partition("\n")
-    if head.strip() != _HEAD:
-        raise WireError("wifi-scan", expected=_HEAD, got=repr(head[:80]))
-    found = [_neighbour(line) for line in rest.split("\n") if line]
+    found = dict(line.partition("=")[::2] for line in text.split("\n"))
+    missing = [name for name in _FIELDS if name not in found]
+    if missing or _BSSID.fullmatch(found["bssid"]) is None:
+        raise WireError("wifi-scan", expected=", ".join(_FIELDS), got=repr(text[:80]))
+    return Neighbour(
+        bssid=found["bssid"],
+        frequency=parse_number(found["freq"]),
+        signal=parse_number(found["level"]),
+        security=security_of(found["flags"]),
+        ssid=_name(found["ssid"]),
+    )
+
+
+def strongest_first(found: Iterable[Neighbour]) -> tuple[Neighbour, ...]:
+    """Access points by their signal."""
     return tuple(sorted(found, key=lambda each: (-each.signal, each.bssid)))
 
 
@@ -83,19 +108,6 @@ def security_of(flags: str) -> str:
     if kinds & {"PSK", "SAE"}:
         return PSK
     return EAP_TLS if "EAP" in kinds else UNKNOWN
-
-
-def _neighbour(line: str) -> Neighbour:
-    columns = line.split("\t")
-    if len(columns) != _COLUMNS or _BSSID.fullmatch(columns[0]) is None:
-        raise WireError("wifi-scan", expected="bssid, frequency, signal, flags, ssid", got=repr(line[:80]))
-    return Neighbour(
-        bssid=columns[0],
-        frequency=parse_number(columns[1]),
-        signal=parse_number(columns[2]),
-        security=security_of(columns[3]),
-        ssid=_name(columns[4]),
-    )
 
 
 def _name(text: str) -> str:

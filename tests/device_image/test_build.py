@@ -19,9 +19,9 @@ from tests.fixtures.boot_partitions import pe_program
 from armillary.boot import profile
 from armillary.content import chip_document
 from armillary.device_image import build as building, debian, disk, root_tree, tools, unified
-from armillary.device_image.architecture.table import ARCHITECTURES, IMX8MP
+from armillary.device_image.architecture.table import ARCHITECTURES, IMX8MP, X86_64
 from armillary.device_image.build import Plan, build
-from armillary.device_image.debian import PackedFile
+from armillary.device_image.debian import Origin, PackedFile
 from armillary.device_image.kernel import Kernel
 from armillary.device_image.package_sources.fetching import Places
 from armillary.device_image.packages import write_packages
@@ -42,6 +42,7 @@ from armillary.wire.disk.gpt_writing import Layout
 SMALL = {"STARTED_BYTES": 20, "ROOT_BYTES": 1, "DATA_BYTES": 8, "UBOOT_DATA_BYTES": 8}
 ROOT = VerifiedRoot("0123456789abcdef" * 4, "ab" * 32, 1)
 PLACES = Places(archive="http://127.0.0.1:9")
+STUB = Path("/", X86_64.stub)
 # U-Boot says its version in its program, which is what it measures of itself.
 PROGRAM = b"the program\0U-Boot 2025.01 (Jan 01 2026 - 00:00:00 +0000)\0"
 Built = Callable[..., Path]
@@ -74,8 +75,13 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brought: Brought) -> 
     ) -> Path:
         if lacking := tools.missing(tools.BUILD, tools.BUILD_FOR[architecture]):
             pytest.skip(f"sudo apt-get install {' '.join(lacking)}")
+        if architecture == "x86_64" and not STUB.exists():
+            pytest.skip("a program for UEFI; to enable: sudo apt-get install systemd-boot-efi")
+        packed = [PackedFile(ARCHITECTURES[architecture].stub, stub(architecture), 0o644)]
+        monkeypatch.setattr(debian, "files_of", lambda package: packed if package.name == "systemd-boot-efi" else [])
+        monkeypatch.setattr(debian, "origin_of", lambda package: Origin("all", package.name, "1", ()))
         monkeypatch.setattr(building, "_root", small_root)
-        monkeypatch.setattr(building, "_kernel", lambda *_: Kernel("6.12", stub(architecture), {}))
+        monkeypatch.setattr(building, "_kernel", lambda *_: Kernel("6.12", kernel(architecture), {}))
         monkeypatch.setattr(root_tree, "own_files", lambda *_: {})
         monkeypatch.setattr(tools, "lower_priority", lambda: None)
         for name, mebibytes in SMALL.items():
@@ -102,9 +108,14 @@ def small_root(plan: Plan, *_: object) -> RootImage:
     return RootImage(plan.output / "root.img", ROOT, {"system": 4096})
 
 
+def kernel(architecture: str) -> bytes:
+    """A program for the firmware, that stands for a kernel."""
+    return STUB.read_bytes() if architecture == "x86_64" else pe_program()
+
+
 def stub(architecture: str) -> bytes:
-    """A program for the firmware that stands for a kernel."""
-    return ARCHITECTURES[architecture].stub.read_bytes() if architecture == "x86_64" else pe_program()
+    """Systemd's stub as a package has it: another than this host's."""
+    return kernel(architecture).replace(b"LoaderInfo: systemd-stub", b"LoaderInfo: SYSTEMD-STUB") + b"stub"
 
 
 def certificate(place: Path, name: str) -> x509.Certificate:
@@ -149,6 +160,9 @@ def test_a_build_states_what_its_own_signed_image_and_keys_measure(built: Built,
     assert in_started(place, "BOOTX64.EFI") == signed
     assert in_slots(place, disk.layout(), disk.STARTED_FILE) == [(place / disk.STARTED_FILE).read_bytes()] * 2
     assert DEVELOPMENT.encode() not in signed
+    assert b"LoaderInfo: SYSTEMD-STUB" in signed
+    bill = json.loads((place / "bill.cdx.json").read_bytes())
+    assert {"libc6", "glibc", "systemd-boot-efi"} <= {each["name"] for each in bill["components"]}
     ((_, architecture, places),) = brought.asked
     assert (architecture, places) == ("amd64", PLACES)
 
@@ -189,15 +203,13 @@ def test_an_image_for_arm64_is_made_of_its_own_packages_compiler_stub_and_name(
         return kernel.image
 
     target = ARCHITECTURES["arm64"]
-    packed = [PackedFile(str(target.stub).lstrip("/"), b"the stub of arm64", 0o644)]
     monkeypatch.setattr(unified, "join", join)
     monkeypatch.setattr(boot_measurements, "STUB_SECTIONS", (".a",))
     monkeypatch.setattr(unified, "sign", lambda image, _key: image)
-    monkeypatch.setattr(debian, "files_of", lambda package: packed if package.name == target.stub_package else [])
     place = built("arm64")
     assert in_started(place, "BOOTAA64.EFI") == (place / "unified.efi").read_bytes()
     (given,) = joined
-    assert (given["architecture"], given["stub"]) == (target, b"the stub of arm64")
+    assert (given["architecture"], given["stub"]) == (target, stub("arm64"))
     assert root_of(given["line"]) == ROOT
     files = zstandard.ZstdDecompressor().decompress(given["initial"], max_output_size=1 << 24)
     program = files[files.index(b"\x7fELF") :]

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from armillary.device_image.architecture import package_lists
-from armillary.device_image.debian import PackedFile, files_of
+from armillary.device_image.debian import PackedFile, content_of, files_of
+from armillary.errors import InvalidArgumentError
 
 pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb: builds on Debian only")
 
@@ -42,6 +43,16 @@ def test_files_and_links_are_read_and_old_folders_are_below_usr(tmp_path: Path) 
         "usr/bin/link": PackedFile("usr/bin/link", "program", 0o777),
         "usr/lib/x86_64-linux-gnu/libold.so.1": PackedFile("usr/lib/x86_64-linux-gnu/libold.so.1", b"old", 0o755),
     }
+
+
+def test_a_file_that_a_package_has_to_have_is_read_or_named(tmp_path: Path) -> None:
+    file = package(tmp_path)
+    assert content_of(file, "usr/lib/x86_64-linux-gnu/libold.so.1") == b"old"
+    for path in ("usr/bin/none", "usr/bin/link"):
+        with pytest.raises(
+            InvalidArgumentError, match=rf"thing\.deb: expected a package with {path}, found no such file"
+        ):
+            content_of(file, path)
 
 
 def test_packages_of_another_architecture_have_lists_of_their_own(

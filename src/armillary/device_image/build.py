@@ -39,12 +39,14 @@ from armillary.device_image import (
 from armillary.device_image.architecture.description import FILE as DESCRIPTION
 from armillary.device_image.architecture.stand_ins import compile_library
 from armillary.device_image.architecture.table import ARCHITECTURES, Architecture
-from armillary.device_image.bill import bill_of_materials
+from armillary.device_image.bill.document import bill_of_materials
+from armillary.device_image.bill.part import Part, c_library_part, package_parts, source_part
 from armillary.device_image.flashing.key_files import FOLDER as KEY_FILES, write_key_files
 from armillary.device_image.kept.alone import alone_in
 from armillary.device_image.keys import KeyPair, keys_of, secure_boot_keys
 from armillary.device_image.own_kernel.build import build_kernel
-from armillary.device_image.own_kernel.kernel_module import compile_modules
+from armillary.device_image.own_kernel.kernel_module import compile_modules, source_of
+from armillary.device_image.own_kernel.toolchain import SOURCE_PACKAGE
 from armillary.device_image.package_sources.fetching import Places, fetch
 from armillary.device_image.recipe import (
     DEVELOPMENT as DEVELOPMENT_RECIPE,
@@ -70,6 +72,7 @@ from armillary.device_image.request.checks import radio_words, refuse_place, ref
 from armillary.device_image.root_image import RootImage
 from armillary.device_image.start.recording import Recorded, own_architecture, record
 from armillary.device_image.uboot.image import JOINER, PROGRAM, Parts, files_of, write_files
+from armillary.device_image.uboot.source import part as uboot_part
 from armillary.errors import InvalidArgumentError
 from armillary.wire.device_image.command_line import DEVELOPMENT, command_line
 from armillary.wire.disk.gpt_writing import Layout
@@ -149,17 +152,17 @@ def _built(plan: Plan, recipe: Recipe, pins: Sequence[Pin]) -> dict[str, Any]:
     else:
         signed = unsigned = _for_uboot(plan, recipe, root, chosen, keys)
     own = root_tree.own_files(recipe, plan.project / "src")
-    bill = bill_of_materials(
-        recipe,
-        pins,
-        requirements,
-        architecture=plan.target.debian,
-        own=own,
-        root_hash=root.verified.root_hash,
-    )
+    parts = _parts(plan, pins, packages, chosen)
+    bill = bill_of_materials(recipe, parts, requirements, own=own, root_hash=root.verified.root_hash)
     (plan.output / "bill.cdx.json").write_bytes(bill)
     _sizes(plan, root, len(signed))
     return _describe(plan, recipe, root, unsigned)
+
+
+def _parts(plan: Plan, pins: Sequence[Pin], packages: Mapping[str, Path], chosen: kernel.Kernel) -> list[Part]:
+    """What others made of the image, but for its Python packages."""
+    uboot = () if plan.target.has_uefi else (uboot_part(),)
+    return [*package_parts(pins, packages), *chosen.parts, *uboot, c_library_part(plan.target.compiler)]
 
 
 def fetch_parts(plan: Plan) -> None:
@@ -206,7 +209,7 @@ def _distributions(plan: Plan, recipe: Recipe, requirements: dict[str, str]) -> 
 
 
 def _pins(plan: Plan, recipe: Recipe) -> list[Pin]:
-    """Every package of the recipe, as it is pinned; the kernel's is the last."""
+    """Every package of the recipe, as it is pinned; the last is that of the kernel, where it is the distribution's."""
     pinned = read_pins(plan.pins or pins_file(plan.recipe_folder, plan.architecture))
     names = package_names(recipe, plan.architecture)
     lacking = [name for name in names if name not in pinned]
@@ -216,7 +219,7 @@ def _pins(plan: Plan, recipe: Recipe) -> list[Pin]:
         )
     if plan.places is not None:
         plan.places.check()
-    kernels = [kernel_pin(recipe, plan.architecture, pinned)] if plan.architecture in recipe.kernel else []
+    kernels = [] if _has_own_kernel(plan, recipe) else [kernel_pin(recipe, plan.architecture, pinned)]
     return [*(pinned[name] for name in names), *kernels]
 
 
@@ -224,8 +227,9 @@ def _packages(plan: Plan, recipe: Recipe, pins: Sequence[Pin]) -> dict[str, Path
     """The files of the packages by name; the kernel's by the name that the recipe gives, too."""
     files = fetch(pins, plan.cache / "debian", architecture=plan.target.debian, places=plan.places)
     plan.progress("Debian packages")
-    wanted = recipe.kernel.get(plan.architecture)
-    return files if wanted is None else files | {wanted.package: files[pins[-1].name]}
+    if _has_own_kernel(plan, recipe):
+        return files
+    return files | {recipe.kernel[plan.architecture].package: files[pins[-1].name]}
 
 
 def _root(plan: Plan, recipe: Recipe, packages: Mapping[str, Path], requirements: dict[str, str]) -> RootImage:
@@ -303,17 +307,19 @@ def _kernel(plan: Plan, recipe: Recipe, packages: Mapping[str, Path]) -> kernel.
         wanted = recipe.kernel[plan.architecture]
         chosen = kernel.debian_kernel(packages[wanted.package], wanted.modules, wanted.other_disks)
         if wanted.compiled:
-            chosen = kernel.with_modules(chosen, _compiled(plan, wanted.compiled, chosen.release))
+            pins = read_pins(module_pins_file(plan.recipe_folder, plan.architecture))
+            modules = _compiled(plan, wanted.compiled, chosen.release, pins)
+            chosen = kernel.with_modules(chosen, modules, parts=(source_of(chosen.release, pins),))
     plan.progress(f"kernel {chosen.release}, {len(chosen.modules)} modules")
     return chosen
 
 
-def _compiled(plan: Plan, names: Sequence[str], release: str) -> dict[str, bytes]:
+def _compiled(plan: Plan, names: Sequence[str], release: str, pins: Mapping[str, Pin]) -> dict[str, bytes]:
     """Modules that the distribution's kernel lacks."""
     made = compile_modules(
         names,
         release,
-        read_pins(module_pins_file(plan.recipe_folder, plan.architecture)),
+        pins,
         plan.cache,
         architecture=plan.target.debian,
         strip=plan.target.strip,
@@ -403,32 +409,18 @@ def _unified(plan: Plan, recipe: Recipe, root: RootImage, packages: Mapping[str,
         line,
         root_tree.os_release(recipe),
         architecture=plan.target,
-        stub=_stub(plan.target, packages),
+        stub=debian.content_of(packages[plan.target.stub_package], plan.target.stub),
     )
     plan.progress("unified image")
     return joined
-
-
-def _stub(target: Architecture, packages: Mapping[str, Path]) -> bytes:
-    """What the firmware runs first: systemd's stub, this host's or of a package that was fetched."""
-    if target.stub_package is None:
-        return target.stub.read_bytes()
-    inside = str(target.stub).lstrip("/")
-    files = debian.files_of(packages[target.stub_package])
-    found = [each.content for each in files if each.path == inside and isinstance(each.content, bytes)]
-    if len(found) != 1:
-        raise InvalidArgumentError(
-            f"package {target.stub_package}: expected {inside}, found no such file",
-            remedy=f"armillary image pin --arch {target.name}",
-        )
-    return found[0]
 
 
 def _own_kernel(plan: Plan) -> kernel.Kernel:
     """Our own kernel, which has all that it needs within."""
     cache = plan.output.parent / "kernel"
     built = build_kernel(plan.target.root, cache / plan.target.root, plan.progress, cache=cache)
-    return kernel.Kernel(built.version, built.path.read_bytes(), {})
+    source = source_part("linux", built.source, notes=f"our own kernel {built.version}, of {SOURCE_PACKAGE}")
+    return kernel.Kernel(built.version, built.path.read_bytes(), {}, parts=(source,))
 
 
 def _disk(plan: Plan, root: RootImage) -> Layout:

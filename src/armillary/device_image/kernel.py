@@ -6,10 +6,11 @@ from __future__ import annotations
 import lzma
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from armillary.device_image import debian
+from armillary.device_image.bill.part import Part
 from armillary.errors import InvalidArgumentError
 
 
@@ -17,13 +18,15 @@ from armillary.errors import InvalidArgumentError
 class Kernel:
     """A kernel: its release, its image, and modules to be loaded in this order, name of the file -> content.
 
-    The last ones, ``later`` of them, are loaded only where they are needed.
+    The last ones, ``later`` of them, are loaded only where they are needed. ``parts`` is of what it is made beyond its
+    own package.
     """
 
     release: str
     image: bytes = field(repr=False)
     modules: Mapping[str, bytes] = field(repr=False)
     later: int = 0
+    parts: tuple[Part, ...] = ()
 
 
 def debian_kernel(package: Path, wanted: Sequence[str], later: Sequence[str] = ()) -> Kernel:
@@ -52,8 +55,10 @@ def debian_kernel(package: Path, wanted: Sequence[str], later: Sequence[str] = (
     )
 
 
-def with_modules(kernel: Kernel, more: Mapping[str, bytes]) -> Kernel:
+def with_modules(kernel: Kernel, more: Mapping[str, bytes], *, parts: tuple[Part, ...] = ()) -> Kernel:
     """The kernel with modules of its own source, by name, which are loaded behind all that are loaded at once.
+
+    ``parts`` is what they are compiled of.
 
     Raises:
         InvalidArgumentError: one of them needs a module that is not loaded before.
@@ -69,7 +74,7 @@ def with_modules(kernel: Kernel, more: Mapping[str, bytes]) -> Kernel:
                 remedy="Name what it needs in [kernel] modules.",
             )
         modules[f"{name}.ko"] = content
-    return Kernel(kernel.release, kernel.image, modules | dict(items[at_once:]), kernel.later)
+    return replace(kernel, modules=modules | dict(items[at_once:]), parts=(*kernel.parts, *parts))
 
 
 def load_order(needs: Mapping[str, tuple[str, ...]], wanted: Iterable[str], built_in: set[str]) -> list[str]:

@@ -157,7 +157,7 @@ def package_names(recipe: Recipe, architecture: str) -> list[str]:
     """Debian packages that an image of an architecture is made of, without its kernel."""
     stub = ARCHITECTURES[architecture].stub_package
     names = [each.name for each in for_architecture(recipe, architecture).packages]
-    return names if stub is None else [*names, stub]
+    return [*names, stub] if stub else names
 
 
 def is_kernel(name: str, package: str) -> bool:

@@ -58,7 +58,6 @@ BUILD_FOR: Final = {
         "gcc": "gcc",
         "/usr/include/linux/dm-ioctl.h": "libc6-dev",
         "strip": "binutils",
-        "/usr/lib/systemd/boot/efi/linuxx64.efi.stub": "systemd-boot-efi",
         "/usr/share/OVMF/OVMF_VARS_4M.fd": "ovmf",
     },
     "arm64": {

@@ -17,8 +17,8 @@ class Architecture:
 
     ``root`` is the one whose root file system and own kernel it has. ``wheels`` is what Python packages are made for,
     in uv's words, or in CPython's (``linux-armv7l``) where uv has none; ``machine`` what its kernel calls itself
-    (``uname -m``). The firmware starts ``EFI/BOOT/`` and ``started_file``. ``stub_package`` is the Debian package that
-    is fetched for systemd's boot stub; where there is none, this host's is taken. Where U-Boot starts the image and no
+    (``uname -m``). The firmware starts ``EFI/BOOT/`` and ``started_file``. ``stub`` is
+    systemd's boot stub in its pinned Debian package, ``stub_package``. Where U-Boot starts the image and no
     UEFI firmware does, these last ones are empty, and ``tree`` is the device tree that the build of the own kernel
     brings for it, if the board's own is not whole.
     """
@@ -34,9 +34,9 @@ class Architecture:
     consoles: tuple[str, ...]
     efi: str = ""
     started_file: str = ""
-    stub: Path = Path()
+    stub: str = ""
+    stub_package: str = ""
     empty_variables: Path = Path()
-    stub_package: str | None = None
     tree: str = ""
 
     @property
@@ -58,7 +58,8 @@ X86_64: Final = Architecture(
     strip="strip",
     efi="x64",
     started_file="BOOTX64.EFI",
-    stub=Path("/usr/lib/systemd/boot/efi/linuxx64.efi.stub"),
+    stub="usr/lib/systemd/boot/efi/linuxx64.efi.stub",
+    stub_package="systemd-boot-efi",
     empty_variables=Path("/usr/share/OVMF/OVMF_VARS_4M.fd"),
     consoles=("tty0", "ttyS0,115200"),
 )
@@ -73,10 +74,10 @@ ARM64: Final = Architecture(
     strip="aarch64-linux-gnu-strip",
     efi="aa64",
     started_file="BOOTAA64.EFI",
-    stub=Path("/usr/lib/systemd/boot/efi/linuxaa64.efi.stub"),
+    stub="usr/lib/systemd/boot/efi/linuxaa64.efi.stub",
+    stub_package="systemd-boot-efi",
     empty_variables=Path("/usr/share/AAVMF/AAVMF_VARS.fd"),
     consoles=("tty0", "ttyAMA0,115200"),
-    stub_package="systemd-boot-efi",
 )
 # NXP's i.MX 8M Plus: a chip, not an architecture, but nothing that its first stages are made of is arm64's.
 IMX8MP: Final = Architecture(

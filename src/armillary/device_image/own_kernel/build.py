@@ -46,7 +46,8 @@ BUILT_FILE: Final = "built.toml"
 class KernelBuild:
     """A kernel in the output folder: its file, configuration, device trees, version (``uname -r``) and SHA-256.
 
-    ``others_sha256`` is what was built elsewhere of the same input; None where nobody has said.
+    ``source`` is the version of the source's Debian package. ``others_sha256`` is what was built elsewhere of the same
+    input; None where nobody has said.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class KernelBuild:
     trees: tuple[Path, ...]
     version: str
     sha256: str
+    source: str
     others_sha256: str | None
 
 
@@ -79,7 +81,7 @@ def build_kernel(architecture: str, output: Path, progress: Report, *, cache: Pa
             configure(source, target, wanted, work)
             _compile(source, target, work, Progress(architecture, cache / f"steps-{architecture}", progress))
             _keep(source, target, work, kept)
-        return _copied(kept, output, _built_elsewhere(architecture, key))
+        return _copied(kept, output, version, _built_elsewhere(architecture, key))
 
 
 def configure(source: Source, target: Target, wanted: Sequence[Option], work: Path) -> str:
@@ -144,7 +146,7 @@ def _keep(source: Source, target: Target, work: Path, kept: Path) -> None:
     put(fresh, kept)
 
 
-def _copied(kept: Path, output: Path, others_sha256: str | None) -> KernelBuild:
+def _copied(kept: Path, output: Path, source: str, others_sha256: str | None) -> KernelBuild:
     """Copy all files of a kernel from the cache; InvalidArgumentError if one of them is not what was built."""
     if not is_as_made(kept):
         raise InvalidArgumentError(
@@ -162,5 +164,6 @@ def _copied(kept: Path, output: Path, others_sha256: str | None) -> KernelBuild:
         trees=tuple(output / name for name in about["trees"]),
         version=about["version"],
         sha256=about["sha256"],
+        source=source,
         others_sha256=others_sha256,
     )

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from armillary.device_image.bill.part import Part, source_part
 from armillary.device_image.kept.made_folder import made_folder
 from armillary.device_image.package_sources.fetching import Places, fetch
 from armillary.device_image.recipe import Pin
@@ -26,6 +27,7 @@ RECIPE: Final = 1
 # Of this host's architecture: the programs of the kernel's makefiles run here.
 _HOSTS: Final = "linux-kbuild-"
 _HEADERS: Final = "linux-headers-"
+_SOURCE: Final = "linux-source-"
 # Tables by which a kernel that finds a device asks for a module: the first program loads what it is told. Debian's
 # program that reads them reads those of 64 bits only.
 _ASKED_FOR: Final = re.compile(r"^MODULE_DEVICE_TABLE\(.*\);\n", re.MULTILINE)
@@ -50,7 +52,13 @@ def packages_of(release: str) -> tuple[str, ...]:
     ``release`` is what the kernel calls itself (``6.12.117+deb13-armmp``).
     """
     base, series = release.rpartition("-")[0], ".".join(release.split(".")[:2])
-    return (f"{_HEADERS}{release}", f"{_HEADERS}{base}-common", f"linux-source-{series}", f"{_HOSTS}{base}")
+    return (f"{_HEADERS}{release}", f"{_HEADERS}{base}-common", f"{_SOURCE}{series}", f"{_HOSTS}{base}")
+
+
+def source_of(release: str, pins: Mapping[str, Pin]) -> Part:
+    """What modules of a kernel are compiled of, in a bill of materials."""
+    (name,) = (each for each in packages_of(release) if each.startswith(_SOURCE))
+    return source_part("linux", pins[name].version, notes=f"modules compiled of {name}")
 
 
 def split(names: Iterable[str]) -> tuple[list[str], list[str]]:

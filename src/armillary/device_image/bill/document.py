@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bill of materials of an image: CycloneDX 1.6 as JSON, of what the builder itself put in. No time, no chance."""
+"""The bill of materials of an image as CycloneDX 1.6, JSON, of what the builder itself put in. No time, no chance."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from urllib.parse import quote
 
 from armillary import __version__
+from armillary.device_image.bill.part import Part
 from armillary.device_image.distributions import version_of
-from armillary.device_image.recipe import Pin, Recipe
+from armillary.device_image.recipe import Recipe
 from armillary.wire.disk.gpt_writing import named_guid
 
 
 def bill_of_materials(
     recipe: Recipe,
-    pins: Iterable[Pin],
+    parts: Iterable[Part],
     requirements: Mapping[str, str],
     *,
-    architecture: str,
     own: Mapping[str, Path],
     root_hash: str,
 ) -> bytes:
-    """All packages with their versions, package URLs and digests, and our own modules as one component."""
-    components = [_debian(pin, architecture) for pin in pins]
+    """All parts with their versions, package URLs and digests, Python packages, and our own modules as one component.
+
+    A part that is in several others stands once.
+    """
+    components = [_component(part) for part in {each.url: each for each in parts}.values()]
     components += [_python(name, version_of(requirement)) for name, requirement in requirements.items()]
     digest = hashlib.sha256()
     for inside, path in own.items():
@@ -40,10 +42,12 @@ def bill_of_materials(
             "hashes": [{"alg": "SHA-256", "content": digest.hexdigest()}],
         }
     )
+    components.sort(key=lambda component: str(component["bom-ref"]))
+    content = hashlib.sha256(json.dumps(components).encode()).hexdigest()
     whole = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
-        "serialNumber": f"urn:uuid:{named_guid(f'bill of {root_hash}')}",
+        "serialNumber": f"urn:uuid:{named_guid(f'bill of {root_hash} {content}')}",
         "version": 1,
         "metadata": {
             "component": {
@@ -54,17 +58,20 @@ def bill_of_materials(
                 "hashes": [{"alg": "SHA-256", "content": root_hash}],
             }
         },
-        "components": sorted(components, key=lambda component: str(component["bom-ref"])),
+        "components": components,
     }
     return json.dumps(whole, indent=1).encode() + b"\n"
 
 
-def _debian(pin: Pin, architecture: str) -> dict[str, object]:
-    url = f"pkg:deb/debian/{pin.name}@{quote(pin.version, safe='')}?arch={architecture}"
-    digests = [{"alg": "SHA-256", "content": pin.sha256}]
-    return {
-        "type": "library", "bom-ref": url, "name": pin.name, "version": pin.version, "purl": url, "hashes": digests,
+def _component(part: Part) -> dict[str, object]:
+    found: dict[str, object] = {
+        "type": "library", "bom-ref": part.url, "name": part.name, "version": part.version, "purl": part.url,
     }  # fmt: skip
+    if part.sha256:
+        found["hashes"] = [{"alg": "SHA-256", "content": part.sha256}]
+    if part.notes:
+        found["description"] = part.notes
+    return found
 
 
 def _python(name: str, version: str) -> dict[str, object]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 import tempfile
 import time
@@ -23,12 +24,15 @@ from yarl import URL
 from armillary.device.checkin import endpoint
 from armillary.device.checkin.endpoint import DeviceEndpoint, tls_context
 from armillary.device.network.proxy import Proxy, no_proxy, request_options, through
+from armillary.device.state import network_configuration
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.engines.flash.file import FileFlash
+from armillary.engines.flash.port import replace_region
 from armillary.errors import ServiceUnreachableError
 from armillary.wire.certificates import certificate
+from armillary.wire.encoding import cbor
 
 pytestmark = pytest.mark.anyio
 
@@ -121,6 +125,20 @@ async def test_a_proxy_that_is_not_there_says_so_and_nothing_goes_around_it(rig:
     tell(rig, port)
     reason = await failure(rig)
     assert f"through the proxy localhost port {port}: it cannot be reached" in reason
+
+
+@pytest.mark.parametrize("name", ["proxy..example", f"{'x' * 64}.example"])
+async def test_a_proxy_whose_name_is_none_ends_no_device(rig: Rig, name: str) -> None:
+    """Versions of before kept one; the device ended at its first check-in of each start."""
+    kept = {
+        "enabled": True, "address": name, "port": 8080, "noProxyAddresses": [], "authenticationType": "anonymous",
+    }  # fmt: skip
+    region = cbor.encode({1: 1, 2: json.dumps(kept), 3: {}})
+    replace_region(FileFlash(DeviceFolder(rig.folder).flash), network_configuration.REGION, region)
+    assert f"through the proxy {name} port 8080: its name cannot be looked up" in await failure(rig)
+    network_of(rig).delete_proxy()
+    rig.device.check_in_now()
+    await until(lambda: rig.service.checks, "the device runs on, and its next check-in arrives")
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_a_proxy_is_used_while_it_is_switched_on_with_its_password():
         {"more": 1}, {"authenticationType": "basic"}, {"authenticationType": "basic", "username": "u", "password": ""},
         {"authenticationType": "basic", "username": "u\n", "password": "p"},
         {"authenticationType": "basic", "username": "u:v", "password": "p"}, {"address": "proxy.example:3128"},
-        {"address": "..."}, {"address": "[::1]"}, {"address": "1::2::3"}, {"noProxyAddresses": ["10.0.0.0/8"]},
+        {"address": "..."}, {"address": "a..b"}, {"address": ".a"}, {"address": "x" * 64}, {"address": "[::1]"}, {"address": "1::2::3"}, {"noProxyAddresses": ["10.0.0.0/8"]},
     ],
 )  # fmt: skip
 def test_a_proxy_of_another_form_is_refused_whole(change: dict[str, Any]):
@@ -77,6 +77,13 @@ def test_a_proxy_of_another_form_is_refused_whole(change: dict[str, Any]):
     assert configuration.proxy == {}
     configuration.set_proxy(PROXY)
     assert configuration.proxy == PROXY
+
+
+def test_a_proxy_has_a_name_that_ends_in_a_point_or_an_address_and_a_bypass_begins_with_one():
+    configuration = NetworkConfiguration(CutFlash())
+    for address in ("proxy.example.", "x" * 63, "192.0.2.1", "2001:db8::1"):
+        configuration.set_proxy({**PROXY, "address": address, "noProxyAddresses": [".example.com"]})
+        assert configuration.proxy["address"] == address
 
 
 @pytest.mark.parametrize("network", [OPEN, PSK, {**PSK, "psk": "a" * 64}, {**PSK, "psk": "x" * 63}, ENTERPRISE])

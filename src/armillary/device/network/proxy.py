@@ -49,7 +49,7 @@ class Proxy:
 
 
 class ProxyAddressError(aiohttp.ClientOSError):
-    """An application set a proxy that has no address, or only addresses of this machine."""
+    """A proxy has no name that can be looked up; one of an application only addresses of this machine, or none."""
 
 
 FindProxy = Callable[[], Proxy | None]
@@ -89,9 +89,14 @@ async def host_to_connect(proxy: Proxy) -> str:
     The address that was looked at is the one that is connected to, so that a name cannot lead elsewhere meanwhile.
 
     Raises:
-        ProxyAddressError: there is none: the device would lend its place in the host's network to the application.
+        ProxyAddressError: there is none: the device would lend its place in the host's network to the application. Or
+            no resolver takes the name.
     """
     if not proxy.of_application:
+        try:
+            proxy.host.encode("idna")  # as whoever connects there does, whose error would be none of a connection
+        except UnicodeError as error:
+            raise ProxyAddressError(errno.EINVAL, f"its name cannot be looked up ({error})") from error
         return proxy.host
     try:
         found = await asyncio.get_running_loop().getaddrinfo(proxy.host, proxy.port, type=socket.SOCK_STREAM)

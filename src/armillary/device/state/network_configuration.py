@@ -34,6 +34,8 @@ HELD_S: Final = 3600
 _MAX_BYTES: Final = 64 * 1024
 _VERSION: Final = 1  # 1: 2026-11-29, first
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]*[A-Za-z0-9][A-Za-z0-9._-]*")
+# What stands between the points of a name (RFC 1035 §2.3.4); no resolver takes another one.
+_LABELS: Final = re.compile(r"[^.]{1,63}(\.[^.]{1,63})*\.?")
 _ANONYMOUS, _BASIC = "anonymous", "basic"
 _FIELDS: Final[Mapping[str, type]] = {
     "enabled": bool, "address": str, "port": int, "noProxyAddresses": list, "authenticationType": str,
@@ -217,6 +219,8 @@ def _checked_proxy(asked: Mapping[str, Any]) -> dict[str, Any]:
     if len(asked["noProxyAddresses"]) > MAX_NO_PROXY:
         raise _refused(f"noProxyAddresses: expected at most {MAX_NO_PROXY}, got {len(asked['noProxyAddresses'])}")
     _check_host("address", asked["address"])
+    if not _LABELS.fullmatch(asked["address"]):
+        raise _refused(f"address: expected 1 to 63 characters between the points, got {asked['address']!r:.60}")
     for each in asked["noProxyAddresses"]:
         _check_host("noProxyAddresses", each)
     for name in secrets:

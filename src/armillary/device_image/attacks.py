@@ -31,6 +31,7 @@ from armillary.device_image.uboot.signed_file import verified_root
 from armillary.device_image.virtual_machine import DISK, READY, MachineSettings, running
 from armillary.engines.flash import uboot_slots
 from armillary.engines.flash.os_disk import read_partitions, slot_partition
+from armillary.errors import HostError
 from armillary.update.install.component import SLOTS
 from armillary.wire.device_image.command_line import VerifiedRoot
 from armillary.wire.device_image.unified_sections import sections_of
@@ -44,6 +45,9 @@ _ROOT_FROM: Final = re.compile(r"verified root from (\S+)")
 _BOOT_FAILED: Final = "armillary: boot failed"
 # The firmware's own entry for the disk, after those of both slots: it starts one of the same files, or nothing.
 NOTHING_LEFT: Final = ("failed to load Boot0003", "U-Boot: no slot starts")
+# A byte of the first 1,024 of a root, of which EROFS reads none, its checksum neither: with another one it mounts, and
+# its programs run, unless dm-verity refuses it.
+UNREAD_AT: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ def _truncated(image: bytes, _: Path) -> bytes:
 
 
 def _first_data_block(content: bytearray, _: VerifiedRoot) -> None:
-    content[1024] ^= 1  # the magic number of EROFS
+    content[UNREAD_AT] ^= 1
 
 
 def _many_data_blocks(content: bytearray, root: VerifiedRoot) -> None:
@@ -132,6 +136,8 @@ def _leaves_of_the_tree(content: bytearray, root: VerifiedRoot) -> None:
     content[(root.blocks + 2) * BLOCK_BYTES] ^= 1
 
 
+# The control: a machine that nobody has changed comes up in slot A, and counts as accepted.
+UNCHANGED: Final = Attack("nothing", comes_up="a")
 ATTACKS: Final = (
     Attack("signed file: one bit of the kernel", _flipped(".linux")),
     Attack("signed file: one bit of the initial file system", _flipped(".initrd")),
@@ -170,6 +176,22 @@ def play(image: Path, *, within_s: float, attacks: tuple[Attack, ...] | None = N
     for attack in attacks_on(architecture_of(image)) if attacks is None else attacks:
         with tempfile.TemporaryDirectory(prefix="armillary-attack-") as name:
             yield _play(attack, image, Path(name), within_s)
+
+
+def check_unchanged(image: Path, *, within_s: float) -> Outcome:
+    """Start a machine of the image as it is, and return what came of it.
+
+    Raises:
+        HostError: it does not come up in slot A: then no outcome of an attack would say anything.
+    """
+    (found,) = play(image, within_s=within_s, attacks=(UNCHANGED,))
+    if not found.accepted or found.started != UNCHANGED.comes_up:
+        last = " | ".join(found.lines[-3:]) or "it says nothing"
+        raise HostError(
+            f"a machine of this image does not come up in slot A before any attack: {last}",
+            remedy="Look at what it says: armillary device boot --machine.",
+        )
+    return found
 
 
 def _play(attack: Attack, image: Path, folder: Path, within_s: float) -> Outcome:

@@ -15,7 +15,7 @@ from tests.e2e.guides.blocks import step_of
 
 from armillary.cli.device_image import attacked_device
 from armillary.device_image import attacks
-from armillary.device_image.attacks import ATTACKS, Attack
+from armillary.device_image.attacks import ATTACKS, UNCHANGED, Attack
 from armillary.device_image.tampering.attacks import DeviceAttack, End, Outcome
 from armillary.device_image.tampering.older_os import SLOTS_ALONE
 
@@ -37,6 +37,9 @@ class Pretended:
         self.done: list[str] = []
         self.end = End.NOT_ATTESTED
         self.accepted = False
+        self.came_back = True
+        # Of the machine as it is, then of all that are attacked.
+        self.unchanged, self.started = "a", "b"
         monkeypatch.setattr(attacks, "play", self.play_on_slots)
         monkeypatch.setattr(attacked_device, "attacked_device", self.attacked_device)
         monkeypatch.setattr(attacked_device, "play_all", self.play_all)
@@ -46,7 +49,8 @@ class Pretended:
         assert within_s > 0
         for each in attacks:
             self.done.append(each.name)
-            yield slot_outcome(each.name, "b")
+            started = self.unchanged if each is UNCHANGED else self.started
+            yield slot_outcome(each.name, started, accepted=each is UNCHANGED and bool(started))
 
     @contextlib.contextmanager
     def attacked_device(self, *_: object, **__: object) -> Iterator[tuple[None, None]]:
@@ -61,11 +65,11 @@ class Pretended:
 
     def play(self, name: str) -> Outcome:
         self.done.append(name)
-        return Outcome(name, self.end, accepted=self.accepted, came_back=True, seconds=1.0, lines=())
+        return Outcome(name, self.end, accepted=self.accepted, came_back=self.came_back, seconds=1.0, lines=())
 
 
-def slot_outcome(name: str, started: str) -> attacks.Outcome:
-    return attacks.Outcome(name, started, accepted=False, seconds=1.0, lines=())
+def slot_outcome(name: str, started: str, *, accepted: bool) -> attacks.Outcome:
+    return attacks.Outcome(name, started, accepted=accepted, seconds=1.0, lines=("the firmware", "its last line"))
 
 
 @pytest.fixture
@@ -77,8 +81,43 @@ def test_without_an_attack_on_a_device_no_service_and_no_device_is_started(image
     words = ("--image", str(image), "--only", "TRUNCATED", "--only", "first data block")
     found = armillary_here("image", "attack", *words, env={})
     assert (found.returncode, found.stdout) == (0, "2 attacks, 0 accepted\n"), found.stderr
-    assert pretended.done == ["signed file: truncated", "root: one bit of the first data block"]
-    assert "  signed file: truncated; slot b came up\n" in found.stderr
+    assert pretended.done == ["nothing", "signed file: truncated", "root: one bit of the first data block"]
+    assert found.stderr.splitlines()[:2] == [
+        "   1.0 s  control   nothing is changed; slot a came up",
+        "   1.0 s  stopped   signed file: truncated; slot b came up",
+    ]
+
+
+@pytest.mark.parametrize("unchanged", ["", "b"])
+def test_a_machine_that_does_not_come_up_anyway_stops_no_attack(
+    image: Path, pretended: Pretended, unchanged: str
+) -> None:
+    pretended.unchanged = pretended.started = unchanged
+    found = armillary_here("image", "attack", "--image", str(image), "--only", "signed file", env={})
+    assert (found.returncode, found.stdout, pretended.done) == (1, "", ["nothing"])
+    assert "does not come up in slot A before any attack: the firmware | its last line" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("only", "code", "said"),
+    [
+        ("another root hash", 1, "1 attacks, 0 accepted, 1 with another outcome than expected\n"),
+        ("both slots:", 0, "1 attacks, 0 accepted\n"),
+    ],
+)
+def test_that_nothing_comes_up_is_expected_where_both_slots_are_changed_alone(
+    image: Path, pretended: Pretended, only: str, code: int, said: str
+) -> None:
+    pretended.started = ""
+    found = armillary_here("image", "attack", "--image", str(image), "--only", only, env={})
+    assert (found.returncode, found.stdout) == (code, said)
+    assert ("; nothing came up (expected: slot b comes up)\n" in found.stderr) == bool(code)
+
+
+def test_a_device_that_does_not_come_back_fails(image: Path, pretended: Pretended) -> None:
+    pretended.came_back = False
+    found = armillary_here("image", "attack", "--image", str(image), "--only", PK, env={})
+    assert (found.returncode, found.stdout) == (1, "1 attacks, 0 accepted, 1 times the machine did not come back\n")
 
 
 def test_the_machine_takes_an_update_for_an_older_os_alone(image: Path, pretended: Pretended) -> None:
@@ -95,21 +134,28 @@ def test_without_a_text_all_are_played(image: Path, pretended: Pretended) -> Non
     found = json.loads(armillary_here("image", "attack", "--image", str(image), "--json", env={}).stdout)
     listed = json.loads(armillary_here("image", "attack", "--list", "--json", env={}).stdout)
     assert [each["name"] for each in found["attacks"]] == [each["name"] for each in listed]
-    assert [name for name in pretended.done if name not in {"a device", "an update"}] == [
+    assert [name for name in pretended.done if name not in {"nothing", "a device", "an update"}] == [
         each["name"] for each in listed
     ]
     assert all(set(each) == {"name", "changes", "expected"} for each in listed)
 
 
-@pytest.mark.parametrize(("accepted", "code"), [(False, 0), (True, 1)])
-def test_another_outcome_than_expected_is_said_and_an_accepted_one_fails(
-    image: Path, pretended: Pretended, accepted: bool, code: int
+@pytest.mark.parametrize("accepted", [False, True])
+def test_another_outcome_than_expected_is_said_and_fails_accepted_or_not(
+    image: Path, pretended: Pretended, accepted: bool
 ) -> None:
     pretended.end, pretended.accepted = End.ATTESTED, accepted
     found = armillary_here("image", "attack", "--image", str(image), "--only", PK, env={})
-    assert found.returncode == code
-    assert found.stdout == f"1 attacks, {code} accepted, 1 with another outcome than expected\n"
+    assert found.returncode == 1
+    assert found.stdout == f"1 attacks, {int(accepted)} accepted, 1 with another outcome than expected\n"
     assert f"{PK}; attested (expected: runs, not attested)\n" in found.stderr
+
+
+def test_an_accepted_attack_fails_though_its_outcome_is_the_expected_one(image: Path, pretended: Pretended) -> None:
+    pretended.accepted = True
+    found = armillary_here("image", "attack", "--image", str(image), "--only", PK, env={})
+    assert (found.returncode, found.stdout) == (1, "1 attacks, 1 accepted\n")
+    assert "ACCEPTED" in found.stderr
 
 
 def test_a_list_needs_no_image_and_starts_nothing(pretended: Pretended) -> None:

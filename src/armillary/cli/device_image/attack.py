@@ -31,7 +31,9 @@ def attack(
     image: Annotated[
         Path | None, typer.Option("--image", metavar="DIR", help="A built image, .image/ARCHITECTURE if not given.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same seed flips the same bits.")] = 1,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="The same flips the same bits; what is expected was seen with 1.")
+    ] = 1,
     only: Annotated[
         list[str] | None,
         typer.Option("--only", metavar="TEXT", help="Attacks whose name contains this; repeatable. All if not given."),
@@ -43,12 +45,13 @@ def attack(
 ) -> None:
     """Attack the device image on this host.
 
-    Changes bytes of a slot of a fresh disk and boots it: what was changed must never run, and the
-    other slot has to come up. Then, where UEFI firmware starts the image, changes the firmware's
-    variables, the partition table and the OS of a machine that is a device of a service of its own:
-    it must not be attested with anything that was changed. Takes half a minute for each attack of
-    the first kind, one to two for each of the others. Exits with 1 if one is accepted, or if the
-    machine is not attested again once what was changed was put right.
+    Boots a fresh disk as it is, then fresh disks with changed bytes in a slot: what was changed must
+    never run, and the other slot has to come up. Then, where UEFI firmware starts the image, changes
+    the firmware's variables, the partition table and the OS of a machine that is a device of a
+    service of its own: it must not be attested with anything that was changed. Takes half a minute
+    for each attack of the first kind, one to three for each of the others. Exits with 1 if one is
+    accepted or has another outcome than expected, if the machine is not attested again once what was
+    changed was put right, or if it does not come up before anything is changed.
     """
     from armillary.device_image.architecture.table import ARCHITECTURES, architecture_of  # noqa: PLC0415
     from armillary.device_image.recipe import recipe_folder  # noqa: PLC0415 - for this verb only
@@ -65,7 +68,7 @@ def attack(
         return
     found = [*_on_slots(built, chosen), *_on_device(built, chosen)]
     accepted = sum(one["accepted"] for one in found)
-    lost = sum(not one["came_back"] for one in found)
+    lost = sum(not one.get("came_back", True) for one in found)
     others = sum(not one["as_expected"] for one in found)
 
     def print_text() -> None:
@@ -73,7 +76,8 @@ def attack(
         more += f", {lost} times the machine did not come back" if lost else ""
         sys.stdout.write(f"{len(found)} attacks, {accepted} accepted{more}\n")
 
-    Shown({"attacks": found, "accepted": accepted}, print_text, 1 if accepted or lost else 0).show(as_json=as_json)
+    exit_code = 1 if accepted or others or lost else 0
+    Shown({"attacks": found, "accepted": accepted}, print_text, exit_code).show(as_json=as_json)
 
 
 def _list(chosen: Attacks) -> Shown:
@@ -83,18 +87,20 @@ def _list(chosen: Attacks) -> Shown:
 
 
 def _on_slots(image: Path, chosen: Attacks) -> Iterator[dict[str, Any]]:
-    from armillary.device_image.attacks import play  # noqa: PLC0415 - for this verb only
+    from armillary.device_image.attacks import check_unchanged, play  # noqa: PLC0415 - for this verb only
     from armillary.device_image.tampering.listing import comes_up  # noqa: PLC0415
 
+    if not chosen.on_slots:
+        return
+    control = check_unchanged(image, within_s=WITHIN_S)
+    _tell(control.seconds, "control", f"nothing is changed; slot {control.started} came up")
     expected = {each.name: each.comes_up for each in chosen.on_slots}
     for outcome in play(image, within_s=WITHIN_S, attacks=chosen.on_slots):
         came_up = f"slot {outcome.started} came up" if outcome.started else "nothing came up"
         other = _other_than(comes_up(expected[outcome.name]), comes_up(outcome.started))
-        _tell(outcome.seconds, accepted=outcome.accepted, said=f"{outcome.name}; {came_up}{other}")
-        yield {name: getattr(outcome, name) for name in ("name", "started", "accepted", "seconds")} | {
-            "came_back": True,
-            "as_expected": not other,
-        }
+        _tell(outcome.seconds, _came_of(accepted=outcome.accepted), f"{outcome.name}; {came_up}{other}")
+        kept = {name: getattr(outcome, name) for name in ("name", "started", "accepted", "seconds")}
+        yield kept | {"as_expected": not other}
 
 
 def _on_device(image: Path, chosen: Attacks) -> Iterator[dict[str, Any]]:
@@ -108,7 +114,7 @@ def _on_device(image: Path, chosen: Attacks) -> Iterator[dict[str, Any]]:
             back = "" if outcome.came_back else "; DID NOT COME BACK"
             other = _other_than(expected[outcome.name], outcome.end.value)
             said = f"{outcome.name}; {outcome.end.value}{other}{back}"
-            _tell(outcome.seconds, accepted=outcome.accepted, said=said)
+            _tell(outcome.seconds, _came_of(accepted=outcome.accepted), said)
             kept = {name: getattr(outcome, name) for name in ("name", "accepted", "seconds", "came_back")}
             yield kept | {"started": outcome.end.value, "as_expected": not other}
 
@@ -118,6 +124,9 @@ def _other_than(expected: str, found: str) -> str:
     return "" if found == expected else f" (expected: {expected})"
 
 
-def _tell(seconds: float, *, accepted: bool, said: str) -> None:
-    word = "ACCEPTED" if accepted else "stopped"
+def _came_of(*, accepted: bool) -> str:
+    return "ACCEPTED" if accepted else "stopped"
+
+
+def _tell(seconds: float, word: str, said: str) -> None:
     sys.stderr.write(f"{seconds:6.1f} s  {word:<8}  {said}\n")

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The attacks on a machine that is a device, and when one of them is accepted.
 
-What is changed is either *believed* by somebody (the keys of Secure Boot, the program that the firmware starts), or it
-only says what is tried first (boot entries, their order, the partition table). Of the first kind an attack is
-**accepted** if the service attests the machine that started with it: nothing on the machine can be asked, since who
-writes the flash decides what the firmware believes. Of the second kind the machine may come up and be attested, because
-all that runs was verified; it is accepted if something runs that was not.
+What is changed is either not to be *believed* by anybody (the keys of Secure Boot, the program that the firmware
+starts, a partition table of which neither copy is whole, or with one partition over another), or it only says what is
+tried first (boot entries, their order, the other partition tables). Of the first kind an attack is **accepted** if the
+service attests the machine that started with it: nothing on the machine can be asked, since who writes the flash
+decides what the firmware believes. Of the second kind the machine may come up and be attested, because all that runs
+was verified; it is accepted if something runs that was not, or if a machine that is attested does not say that all of
+it was.
 """
 
 from __future__ import annotations
@@ -35,6 +37,9 @@ class End(enum.Enum):
     NOTHING = "does not start"
 
 
+# What a start says that the kernel verifies its root of, and that the firmware verified the kernel, in this order.
+_VERIFIED_ROOT: Final = "verified root from"
+SECURE_BOOT_ON: Final = "secure boot on"
 # What QEMU's firmware does with a damaged header of its store: for x86-64 it stops at an invalid instruction, for
 # arm64 it makes a new store, without keys. With the seed 1, damaged boot entries stop the latter by an exception.
 _DAMAGED_STORE: Final = {"x86_64": End.NOTHING, "arm64": End.NOT_ATTESTED}
@@ -56,8 +61,8 @@ class DeviceAttack:
     """One attack.
 
     ``store`` changes the firmware's variables, ``table`` the partition table; ``foreign`` makes what is in a partition
-    that somebody else adds. ``is_believed`` and the texts of ``ran`` (of the console) say when it is accepted;
-    ``ends`` is what comes of it otherwise.
+    that somebody else adds. It is accepted if one of the texts of ``ran`` is on the console, and where
+    ``is_believed``, if the machine is attested with it. ``ends`` is what comes of it otherwise.
     """
 
     name: str
@@ -71,7 +76,7 @@ class DeviceAttack:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an attack; ``came_back``: the machine was attested, at the latest once it was put right."""
+    """What came of an attack; ``came_back``: the machine was attested at its next start, once it was put right."""
 
     name: str
     end: End
@@ -82,8 +87,16 @@ class Outcome:
 
 
 def is_accepted(attack: DeviceAttack, end: End, lines: tuple[str, ...]) -> bool:
-    """Whether what was changed was believed, or ran."""
-    return (attack.is_believed and end is End.ATTESTED) or any(text in line for line in lines for text in attack.ran)
+    """Whether what was changed was believed, or something ran that nothing verified."""
+    if any(text in line for line in lines for text in attack.ran):
+        return True
+    return end is End.ATTESTED and (attack.is_believed or not _was_verified(lines))
+
+
+def _was_verified(lines: tuple[str, ...]) -> bool:
+    """Whether the last start in these lines says of its kernel and of its root that they were verified."""
+    starts = [number for number, line in enumerate(lines) if _VERIFIED_ROOT in line]
+    return bool(starts) and any(SECURE_BOOT_ON in line for line in lines[starts[-1] :])
 
 
 def attacks_on_device(target: Architecture, seed: int) -> tuple[DeviceAttack, ...]:
@@ -145,18 +158,21 @@ def _on_order(target: Architecture, seed: int) -> tuple[DeviceAttack, ...]:
 def _on_table(seed: int) -> tuple[DeviceAttack, ...]:
     """The last one costs the device its slot A: from then on it runs from slot B, and has no other."""
 
-    def of(name: str, table: tables.Change, ends: End = End.ATTESTED) -> DeviceAttack:
-        return DeviceAttack(f"partition table: {name}", ends, table=table)
+    def of(name: str, table: tables.Change) -> DeviceAttack:
+        return DeviceAttack(f"partition table: {name}", End.ATTESTED, table=table)
+
+    def wrong(name: str, table: tables.Change) -> DeviceAttack:
+        return DeviceAttack(f"partition table: {name}", End.NOTHING, table=table, is_believed=True)
 
     return (
         of("bits of the first header", tables.first_header(seed)),
         of("bits of the first entries", tables.first_entries(seed)),
         of("bits of the second header", tables.second_header(seed)),
-        of("bits of both headers", tables.both_headers(seed), End.NOTHING),
+        wrong("bits of both headers", tables.both_headers(seed)),
         of("two partitions with one GUID", tables.equal_guids),
-        of("what starts in slot A lies over that of slot B", tables.started_a_over_b, End.NOTHING),
-        of("the data lie over the root of slot A", tables.data_over_root_a, End.NOTHING),
-        of("the root of slot B is where the data are", tables.root_b_at_data, End.NOTHING),
+        wrong("what starts in slot A lies over that of slot B", tables.started_a_over_b),
+        wrong("the data lie over the root of slot A", tables.data_over_root_a),
+        wrong("the root of slot B is where the data are", tables.root_b_at_data),
         DeviceAttack(
             "partition table: a stranger's root with slot A's name",
             End.ATTESTED,
@@ -212,5 +228,5 @@ def _started(signed: bytes, tools: Tools) -> bytes:
 
 def _changed_root(tools: Tools) -> bytes:
     changed = bytearray(tools.root)
-    changed[1024 + 64] ^= 1  # behind the magic number of EROFS: it would mount
+    changed[content.UNREAD_AT] ^= 1
     return bytes(changed)

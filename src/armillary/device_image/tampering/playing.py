@@ -62,14 +62,14 @@ class Victim:
         shutil.copyfile(self._variables, self._good / self._variables.name)
 
     def play(self, attack: DeviceAttack) -> Outcome:
-        """Change the machine, switch it on, put it right; where it was not attested, switch it on once more."""
+        """Change the machine, switch it on, put it right, and switch it on once more."""
         begun = time.monotonic()
         try:
             self._change(attack)
             end, lines = self.start()
         finally:
             self.put_right()
-        came_back = end is End.ATTESTED or self.start()[0] is End.ATTESTED
+        came_back = self.start()[0] is End.ATTESTED
         accepted = is_accepted(attack, end, lines)
         return Outcome(attack.name, end, accepted, came_back, time.monotonic() - begun, lines)
 

@@ -82,6 +82,22 @@ async def test_sessions_end_with_their_images_and_with_the_boot() -> None:
     assert not any(map(connected, (*ports, again.gdb, again.output)))
 
 
+async def test_nobody_gets_in_once_it_is_not_allowed_any_more() -> None:
+    found, run, allowed = sessions(), Run(), [True]
+    ports = await found.open(run, may=lambda: allowed[0])
+    reader, writer = await asyncio.open_connection(LOOPBACK, ports.output)
+    await until(lambda: run.listeners, "it is served")
+    writer.close()
+    await until(lambda: not run.listeners, "it has gone")
+    allowed[0] = False
+    for port in (ports.gdb, ports.output):
+        reader, writer = await asyncio.open_connection(LOOPBACK, port)
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+    assert not run.listeners
+    await found.close()
+
+
 async def test_who_reads_no_output_is_let_go() -> None:
     found, run = sessions(), Run()
     ports = await found.open(run)

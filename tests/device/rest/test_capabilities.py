@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.device.debugging.test_sessions import connected
 from tests.device.fake_sandbox import FakeSandbox
 from tests.device.rest.asking import tool_of
 from tests.device.rig import Rig, provisioned
 from tests.device.tiny_service import TinyService
+from tests.fixtures.waiting import until
 
 from armillary.identity.manufacturing import CAPABILITY_LIFETIME_S, ManufacturingState
 from armillary.wire.device import azure_error
@@ -35,13 +38,15 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def capability(rig: Rig, *, device_id: str = "", age_s: int = 0) -> bytes:
-    """A capability file of the rig's service, for field servicing."""
+def capability(
+    rig: Rig, *, device_id: str = "", age_s: int = 0, allows: int = capability_file.FIELD_SERVICING
+) -> bytes:
+    """A capability file of the rig's service."""
     assert rig.device is not None
     service = rig.service
     return capability_file.build(
         device_id or rig.device.device_id,
-        (capability_file.FIELD_SERVICING,),
+        (allows,),
         image_id=uuid.uuid4(),
         built=service.now - age_s,
         key=service.os_key,
@@ -80,3 +85,21 @@ async def test_one_of_another_device_an_old_and_a_changed_one_open_nothing(rig: 
             assert (await tool.ask("GET", "/images")).error == DENIED
         wrong = await tool.ask("PUT", PLACE, good)
         assert wrong.error == (400, azure_error.INVALID_PARAMETER), "JSON is no file"
+
+
+async def test_a_port_for_a_debugger_is_closed_with_the_permission(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    application = rig.service.application()
+    rig.service.deploy(application)
+    async with tool_of(rig, ManufacturingState.DEVICE_COMPLETE) as tool:
+        await until(lambda: rig.outcomes() and rig.outcomes()[-1][1] == "confirmed", "it runs")
+        component = str(rig.sandbox.runs[-1].launch.grant.component_id)
+        for method, ends in (("DELETE", None), ("PUT", capability(rig))):
+            await tool.ask("PUT", PLACE, capability(rig, allows=capability_file.APP_DEVELOPMENT), **PACKAGE)
+            found = await tool.ask("PATCH", f"/app/status/{component}", {"trigger": "startDebug"})
+            assert (found.status, found.body["state"]) == (200, "debugging")
+            ports = (found.body["gdbPort"], found.body["outPort"])
+            await tool.ask("PUT", PLACE, capability(rig, allows=capability_file.APP_DEVELOPMENT), **PACKAGE)
+            assert all(map(connected, ports)), "another one that allows it ends nothing"
+            assert (await tool.ask(method, PLACE, ends, **({} if ends is None else PACKAGE))).status == 200
+            assert not any(map(connected, ports))

@@ -19,7 +19,7 @@ from armillary.device_image.cores.faults import ended_by_itself, fault_of
 from armillary.device_image.cores.loader import Loader
 from armillary.device_image.cores.machine import RING_SIZE, CoreMachine, Ring
 from armillary.engines.real_time.within.memory_map import TCM
-from armillary.errors import WireError
+from armillary.errors import HostError, WireError
 from armillary.wire.device.core_channel import (
     FAULT,
     FIRMWARE_LIMIT_BYTES,
@@ -104,6 +104,22 @@ async def test_firmware_is_started_and_its_frames_are_carried_both_ways() -> Non
     stage.cores[0].ends.set()
     await until(lambda: Kind.ENDED in stage.kinds(), "the end")
     assert stage.said[-1] == Frame(Kind.ENDED, b"", ONE)
+
+
+async def test_a_core_that_does_not_start_is_refused_and_the_next_try_is_a_start() -> None:
+    stage = Stage()
+    start = stage.loader._start
+    for error in (OSError(12, "Cannot allocate memory"), HostError("no QEMU", remedy="Install it.")):
+
+        async def fail(*_: Any, error: Exception = error) -> Any:
+            raise error
+
+        stage.loader._start = fail
+        await stage.load(ONE)
+        assert stage.said[-1] == Frame(Kind.REFUSED, f"the core does not start here: {error}".encode(), ONE)
+    stage.loader._start = start
+    await stage.load(ONE)
+    assert stage.kinds() == [Kind.REFUSED, Kind.REFUSED, Kind.STARTED]
 
 
 async def test_frames_of_another_session_are_not_looked_at_and_a_new_one_holds_the_core_before() -> None:

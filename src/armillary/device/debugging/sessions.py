@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sessions of debugging, one for each application that was started for it, until it is started or stopped otherwise.
 
+They end with the permission to develop, too: at once where it is taken back, and where it expires with the client that
+is inside.
+
 At the port for gdb a client speaks gdb's remote protocol with a gdbserver of its own, which is attached to the
 application's process as it comes and let go as it leaves. At the port for output it reads what the application prints.
 """
@@ -10,14 +13,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 from uuid import UUID
 
 from armillary.device.applications.supervisor import ApplicationRun
-from armillary.device.debugging.door import open_door
+from armillary.device.debugging.door import Serve, open_door
 from armillary.device.state.journal import Journal
 from armillary.engines.sandbox.port import OutputLine
 
@@ -87,16 +90,19 @@ class DebugSessions:
         finally:
             self._starting.discard(image_id)
 
-    async def open(self, run: ApplicationRun) -> DebugPorts:
-        """Open the ports for an application; CannotDebugError as :meth:`check`."""
+    async def open(self, run: ApplicationRun, *, may: Callable[[], bool] = lambda: True) -> DebugPorts:
+        """Open the ports for an application; CannotDebugError as :meth:`check`.
+
+        ``may`` is asked of each client: whether debugging is allowed at that moment.
+        """
         server = self.check(run)
         await self.end(run.application.image_id)
         async with contextlib.AsyncExitStack() as stack:
             gdb = await stack.enter_async_context(
-                open_door(self._host, lambda reader, writer: self._debug(server, run, reader, writer))
+                open_door(self._host, _while(may, lambda reader, writer: self._debug(server, run, reader, writer)))
             )
             output = await stack.enter_async_context(
-                open_door(self._host, lambda reader, writer: _tell_output(run, reader, writer))
+                open_door(self._host, _while(may, lambda reader, writer: _tell_output(run, reader, writer)))
             )
             self._open[run.application.image_id] = stack.pop_all()
         self._journal.write("debugging", name=run.application.name, gdb_port=gdb, output_port=output)
@@ -155,6 +161,16 @@ class DebugSessions:
             if process.returncode:
                 reason = words.decode("utf-8", "replace").strip()[-_SAID_CHARACTERS:]
                 self._journal.write("debugger-failed", name=run.application.name, reason=reason)
+
+
+def _while(may: Callable[[], bool], serve: Serve) -> Serve:
+    """What serves clients, but those that come when it may not be."""
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if may():
+            await serve(reader, writer)
+
+    return served
 
 
 async def _keep_last(reader: asyncio.StreamReader, kept: bytearray) -> None:

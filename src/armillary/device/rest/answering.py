@@ -191,9 +191,11 @@ async def _json(request: BaseRequest) -> Any:
     async for chunk in _limited(request, MAX_JSON_BYTES):
         data += chunk
     try:
-        return json.loads(data.decode(), parse_constant=_no_number)
+        found = json.loads(data.decode(), parse_constant=_no_number)
+        json.dumps(found, ensure_ascii=False).encode()  # half a character, which JSON can escape, is no text
     except (ValueError, RecursionError) as error:
         raise RequestRefusedError(azure_error.INVALID_PARAMETER, "the body is no JSON in UTF-8") from error
+    return found
 
 
 def _no_number(_: str) -> None:

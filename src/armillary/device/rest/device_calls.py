@@ -8,6 +8,7 @@ import json
 import struct
 from typing import Final
 
+from armillary.device.rest.answering import is_allowed
 from armillary.device.rest.call import Body, Call, Need, Route
 from armillary.device.state.log_lines import plain_line, without_secrets
 from armillary.device.state.permission import advance_state, remove_capability, select_capability
@@ -66,6 +67,7 @@ async def set_capabilities(call: Call) -> object:
     except (WireError, SignatureError, DeviceStateError) as error:
         raise RequestRefusedError(IMAGE_NOT_TRUSTED, error.message, remedy=error.remedy) from error
     device.journal.write("capability-selected", capabilities=list(found.capabilities))
+    await _end_debugging(call)
     return await capabilities(call)
 
 
@@ -73,6 +75,7 @@ async def clear_capabilities(call: Call) -> object:
     """Forget the capability file: the device is what its manufacturing state says."""
     remove_capability(call.device.flash)
     call.device.journal.write("capability-removed")
+    await _end_debugging(call)
     return {}
 
 
@@ -89,7 +92,14 @@ async def set_manufacturing_state(call: Call) -> object:
     except DeviceStateError as error:
         raise RequestRefusedError(INVALID_PARAMETER, error.message, remedy=error.remedy) from error
     call.device.journal.write("manufacturing-state", state=state.value)
+    await _end_debugging(call)
     return {"manufacturingState": state.value}
+
+
+async def _end_debugging(call: Call) -> None:
+    """Let nobody debug any longer, unless what is in force now allows it as well."""
+    if not is_allowed(Need.DEVELOPMENT, call.device.allowed()):
+        await call.device.debugging.close()
 
 
 async def log(call: Call) -> object:

@@ -18,6 +18,7 @@ from armillary.device.applications.by_hand import Load, check_load, install_now,
 from armillary.device.applications.sideload import signers
 from armillary.device.applications.supervisor import ApplicationRun
 from armillary.device.debugging.sessions import CannotDebugError, DebuggerStartsError
+from armillary.device.rest.answering import is_allowed
 from armillary.device.rest.application_calls import present, state_of
 from armillary.device.rest.attached import AttachedDevice
 from armillary.device.rest.call import Body, Call, Need, Route
@@ -113,7 +114,7 @@ async def _controlled(call: Call, run: ApplicationRun, trigger: str) -> object:
         await asyncio.sleep(_POLL_S)
     if trigger == "start":
         return {"state": state_of(run)}
-    ports = await sessions.open(run)
+    ports = await sessions.open(run, may=lambda: is_allowed(Need.DEVELOPMENT, call.device.allowed()))
     return {"state": state_of(run), "gdbPort": ports.gdb, "outPort": ports.output}
 
 

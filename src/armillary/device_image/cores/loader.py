@@ -21,7 +21,7 @@ from armillary.device_image import tools
 from armillary.device_image.cores import machine
 from armillary.device_image.cores.board import COMPILER, checked_firmware, compile_board
 from armillary.device_image.cores.machine import WHAT, CoreMachine
-from armillary.errors import WireError
+from armillary.errors import ArmillaryError, WireError
 from armillary.wire.device.core_channel import (
     FIRMWARE_LIMIT_BYTES,
     RESULT_BYTES,
@@ -110,7 +110,11 @@ class Loader:
         except WireError as error:
             await self._refuse(error.message)
             return
-        self._core = core = await self._start(self._board, firmware)
+        try:
+            self._core = core = await self._start(self._board, firmware)
+        except (ArmillaryError, OSError) as error:  # of this start alone: the channel is the core's for good
+            await self._refuse(f"the core does not start here: {error}")
+            return
         await self._say(Kind.STARTED, WHAT.encode())
         self._carrying = asyncio.create_task(self._carry(core))
 

@@ -4,7 +4,9 @@
 It measures the image that ``make image`` built, and nothing where there is none. The machine says the time itself: once
 as a machine that is no device yet, at its first start; and as a device that a service of its own has enrolled, at later
 starts, with its boot chain verified and its sandbox tested. "Ready" means that the device process serves: a machine
-that is no device waits to be told whose it is; a device starts applications and checks in next.
+that is no device waits to be told whose it is; a device starts applications and checks in next. A start of a device
+counts only if its sandbox is complete by then and it is attested afterwards: one that waits for its sandbox is ready
+for no application.
 
 Seconds depend on what else the host does. The processor seconds that QEMU took from the verified root on do so less.
 """
@@ -31,6 +33,8 @@ _WITHIN_S: Final = 300.0
 _SECONDS: Final = re.compile(rf"{READY} ([0-9.]+) s")
 _ROOT: Final = "armillary: slot "
 _CHECKED_IN: Final = "check-in  verdict="
+_ATTESTED: Final = f"{_CHECKED_IN}attested"
+_SANDBOX: Final = "sandbox=linux  complete=True"
 
 
 class Start(NamedTuple):
@@ -66,7 +70,7 @@ def _results(name: str, starts: list[Start], what: str) -> list[dict[str, object
 
 def _first_start(folder: Path) -> Start:
     with running(MachineSettings(folder=folder, image=IMAGE)) as machine:
-        return _start(machine)
+        return _start(machine)[0]
 
 
 def _starts_of_device(folder: Path) -> list[Start]:
@@ -79,23 +83,42 @@ def _starts_of_device(folder: Path) -> list[Start]:
         service.start()
         service.prepare(settings.folder, folder / "enrolment.json")
         with running(settings) as machine:
-            line, seen = machine.wait_for(_CHECKED_IN, within_s=_WITHIN_S)
-        if line is None:
-            raise HostError(f"the machine was not enrolled: {seen[-1:]}", remedy="Look at it: armillary device boot.")
+            _require_attested(machine)
         starts = []
         for _ in range(ROUNDS):
             with running(settings) as machine:
-                starts.append(_start(machine))
+                starts.append(start_of_device(machine))
         return starts
     finally:
         service.close()
 
 
-def _start(machine: VirtualMachine) -> Start:
+def _start(machine: VirtualMachine) -> tuple[Start, list[str]]:
+    """A start, and what was said until the machine was ready."""
     root, before = machine.wait_for(_ROOT, within_s=_WITHIN_S)
     begun_s = cpu_seconds(machine.process_id)
     line, after = machine.wait_for(READY, within_s=_WITHIN_S if root else 0.0)
-    return Start(ready_seconds(line or "", [*before, *after]), cpu_seconds(machine.process_id) - begun_s)
+    seen = [*before, *after]
+    return Start(ready_seconds(line or "", seen), cpu_seconds(machine.process_id) - begun_s), seen
+
+
+def start_of_device(machine: VirtualMachine) -> Start:
+    """A start of a device; HostError if its sandbox was not complete when it was ready, or it is not attested."""
+    start, seen = _start(machine)
+    if not any(_SANDBOX in line for line in seen):
+        said = [line for line in seen if "  sandbox  " in line]
+        raise HostError(
+            f"the device was ready without its sandbox: expected {_SANDBOX}, got {said[-1:]}",
+            remedy="Measure again where less else is done; if it stays, look at it: armillary device boot.",
+        )
+    _require_attested(machine)
+    return start
+
+
+def _require_attested(machine: VirtualMachine) -> None:
+    line, seen = machine.wait_for(_CHECKED_IN, within_s=_WITHIN_S)
+    if _ATTESTED not in (line or ""):
+        raise HostError(f"the machine was not attested: {seen[-1:]}", remedy="Look at it: armillary device boot.")
 
 
 def ready_seconds(line: str, seen: list[str]) -> float:

@@ -167,6 +167,15 @@ def test_a_build_states_what_its_own_signed_image_and_keys_measure(built: Built,
     assert (architecture, places) == ("amd64", PLACES)
 
 
+def test_a_build_of_an_image_above_its_budget_fails(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "read_budget", lambda *_: {"total": 0.1})
+    with pytest.raises(InvalidArgumentError, match=r"total has [\d,]+ bytes, expected at most 0.1 MB"):
+        built("x86_64")
+    assert not (tmp_path / "x86_64/image.json").exists(), "it is no image that was built"
+
+
 def test_the_next_version_is_signed_with_the_keys_of_the_image_before(built: Built) -> None:
     first = built("x86_64")
     later = built("x86_64", version="26.13", keys=first / "keys")

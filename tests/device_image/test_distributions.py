@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from armillary.device_image import distributions
+from armillary.device_image.tools import last_words
+from armillary.errors import HostError
 
 WANTED = {"pulse": "pulse==1.0 --hash=sha256:ab"}
 
@@ -61,3 +63,23 @@ def test_of_a_platform_without_a_word_of_uv_nothing_else_is_kept(uv: Uv, tmp_pat
     assert {each.name for each in tmp_path.iterdir()} == {
         f"{folder.name}{ending}" for ending in ("", ".sha256", ".txt")
     }
+
+
+UNREACHED = """error: Failed to fetch: http://127.0.0.1:1/simple/pulse/
+  cause: error sending request for url (http://127.0.0.1:1/simple/pulse/)
+  cause: Connection refused (os error 111)"""
+ANOTHER = "error: Failed to download `pulse==1.0`\n  cause: Hash mismatch for `pulse==1.0`"
+
+
+@pytest.mark.parametrize(("said", "code"), [(UNREACHED, "host.packages-missing"), (ANOTHER, "host")])
+def test_packages_that_are_not_reached_have_a_code_of_their_own(
+    uv: Uv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, code: str
+) -> None:
+    def run(*_given: object, **_named: object) -> bytes:
+        raise HostError(f"uv failed with 2: {last_words(said)}")
+
+    monkeypatch.setattr(distributions, "run", run)
+    with pytest.raises(HostError) as refused:
+        installed(tmp_path)
+    assert refused.value.code == code
+    assert uv.asked == []

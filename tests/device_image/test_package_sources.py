@@ -73,6 +73,7 @@ class Archive:
         self.files: dict[str, bytes] = {}
         self.asked: list[str] = []
         self.address = ""
+        self.withheld = 0  # bytes that it promises and does not send
 
     def answer(self, path: str) -> bytes | None:
         self.asked.append(path)
@@ -94,7 +95,7 @@ def archive() -> Iterator[Archive]:
         def do_GET(self) -> None:
             found = made.answer(unquote(self.path))
             self.send_response(404 if found is None else 200)
-            self.send_header("Content-Length", str(len(found or b"")))
+            self.send_header("Content-Length", str(len(found or b"") + made.withheld))
             self.end_headers()
             self.wfile.write(found or b"")
 
@@ -151,8 +152,9 @@ def test_another_file_of_the_sources_is_refused(
     sources.here = sources.listed = ("two",)
     wrong = Pin("two", VERSION, "a" * 64)
     archive.files["two"] = content("two")
-    with pytest.raises(HostError, match="from this host's sources is not the pinned one"):
+    with pytest.raises(HostError, match="from this host's sources is not the pinned one") as refused:
         fetch([wrong], tmp_path, architecture="amd64", places=Places(archive=archive.address))
+    assert refused.value.code == "host", "nothing is missing: a pin, or who serves it, is wrong"
     assert archive.asked == []
     assert [*tmp_path.iterdir()] == []
 
@@ -164,6 +166,7 @@ def test_what_is_nowhere_names_both_places_and_the_way_out(tmp_path: Path, sourc
     assert "Version for two was not found" in refused.value.message
     assert f"{archive.address}: has no such version" in refused.value.message
     assert "armillary image pin" in refused.value.remedy
+    assert refused.value.code == "host.packages-missing"
     assert sources.calls == [["two"]]
     assert [*tmp_path.iterdir()] == []
 
@@ -201,6 +204,24 @@ def test_an_archive_that_is_not_there_is_named(tmp_path: Path, sources: Sources,
     assert sources.calls
 
 
+def test_a_package_of_which_only_the_beginning_came_is_not_had(
+    tmp_path: Path, sources: Sources, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.files["two"] = content("two")
+    whole = archive.answer
+
+    def answer(path: str) -> bytes | None:
+        archive.withheld = 5 if path.startswith("/file/") else 0
+        return whole(path)
+
+    monkeypatch.setattr(archive, "answer", answer)
+    with pytest.raises(HostError, match="gave two without its last 5 bytes") as refused:
+        fetch([pin("two")], tmp_path, architecture="amd64", places=Places(archive=archive.address))
+    assert refused.value.code == "host.packages-missing"
+    assert sources.calls
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_a_folder_of_packages_is_the_only_place(tmp_path: Path, sources: Sources) -> None:
     folder, store = tmp_path / "stick", tmp_path / "store"
     folder.mkdir()
@@ -234,8 +255,20 @@ def test_the_newest_kernel_is_the_one_that_the_package_needs(monkeypatch: pytest
     monkeypatch.setattr(apt, "run", lambda _words: said)
     assert apt.newest_kernel("linux-image-cloud-amd64", []) == "linux-image-6.12.120+deb13-cloud-amd64"
     monkeypatch.setattr(apt, "run", lambda _words: b"linux-image-amd64\n")
-    with pytest.raises(HostError, match="linux-image-amd64: expected that it needs one kernel, got none"):
+    with pytest.raises(HostError, match="linux-image-amd64: expected that it needs one kernel, got none") as refused:
         apt.newest_kernel("linux-image-amd64", [])
+    assert refused.value.code == "host.packages-missing"
+
+
+def test_what_apt_does_not_get_has_a_code_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_given: object, **_named: object) -> bytes:
+        raise HostError("apt-get failed with 100: 404 Not Found", remedy="Mend what it says, then again.")
+
+    monkeypatch.setattr(apt, "run", run)
+    for ask in (lambda: apt.download(["one"], tmp_path, []), lambda: apt.newest_kernel("linux-image-amd64", [])):
+        with pytest.raises(HostError, match="404 Not Found") as refused:
+            ask()
+        assert (refused.value.code, refused.value.remedy) == ("host.packages-missing", "Mend what it says, then again.")
 
 
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb: builds on Debian only")

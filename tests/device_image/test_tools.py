@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+import runpy
+import shutil
 import subprocess
 
 import pytest
@@ -49,6 +51,16 @@ def test_the_script_installs_what_the_maker_asks_for(architecture: str) -> None:
 )
 def test_the_script_installs_what_own_kernels_and_cores_ask_for(part: str, tables: tuple[dict[str, str], ...]) -> None:
     assert listed(part) == {package for table in tables for package in table.values()}
+
+
+def test_scripts_hear_of_lacking_programs_by_a_status_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's own status for a fault of ours is 1."""
+    monkeypatch.setattr(shutil, "which", lambda *_given, **_named: None)
+    with pytest.warns(RuntimeWarning, match="armillary.device_image.tools"), pytest.raises(SystemExit) as ended:
+        runpy.run_module(tools.__name__, run_name="__main__")
+    assert ended.value.code == tools.LACKS_PROGRAMS
+    script = (ROOT / "scripts/test-image-in-ci").read_text("utf-8")
+    assert f"readonly lacks_programs={tools.LACKS_PROGRAMS}\n" in script
 
 
 def test_the_script_takes_several_parts_and_refuses_one_that_there_is_not() -> None:

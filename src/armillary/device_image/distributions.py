@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,8 @@ from armillary.errors import HostError, InvalidArgumentError
 
 # Begins what CPython calls a platform (sysconfig.get_platform), and no word of uv's.
 _INTERPRETER: Final = "linux-"
+# What uv says where an index or a file is not reached, and not of another digest or of a version that is not there.
+_NOT_REACHED: Final = ("Failed to fetch", "error sending request", "response body")
 _NAME: Final = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^ ;\\]+)")
 
 
@@ -68,6 +70,9 @@ def install(requirements: dict[str, str], store: Path, *, project: Path, python:
     """A folder with these packages and nothing else, made once for each set; wheels only, every digest checked.
 
     One that is not what was unpacked is unpacked again.
+
+    Raises:
+        HostError: a package is not to be had (code ``host.packages-missing``), or is another than the lock's.
     """
     text = "\n".join(requirements.values()) + "\n"
     digest = hashlib.sha256(f"{python} {architecture}\n{text}".encode()).hexdigest()
@@ -76,7 +81,7 @@ def install(requirements: dict[str, str], store: Path, *, project: Path, python:
         wanted = store / f"{digest}.txt"
         wanted.write_text(text, "utf-8")
         with _pretended(architecture, store) as told:
-            run(
+            _fetched(
                 [
                     *(_uv(project), "pip", "install", "--quiet", "--no-deps", "--require-hashes"),
                     *("--only-binary", ":all:", *_platform(architecture, python), "--no-compile-bytecode"),
@@ -86,6 +91,16 @@ def install(requirements: dict[str, str], store: Path, *, project: Path, python:
             )
 
     return made_folder(store / digest, unpack)
+
+
+def _fetched(words: Sequence[str | Path], *, environment: dict[str, str]) -> None:
+    """Run uv; HostError with its words, and with a code of its own if it did not reach what it was to fetch."""
+    try:
+        run(words, environment=environment)
+    except HostError as error:
+        if any(text in error.message for text in _NOT_REACHED):
+            raise HostError(error.message, remedy=error.remedy, code="host.packages-missing") from error
+        raise
 
 
 def _platform(architecture: str, python: str) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ MADE_AT: Final = 1767225600
 # Of what a program printed before it failed so many characters are told: the reason is in its last lines, and an error
 # is read on a terminal.
 LAST_WORDS_MOST: Final = 600
+# Exit status of this module as a program if this host lacks programs: Python's own for a fault of ours is 1.
+LACKS_PROGRAMS: Final = 3
 
 # program, or a file that a package brings -> Debian package
 BUILD: Final = {
@@ -191,8 +193,8 @@ def _is_here(name: str) -> bool:
 
 
 if __name__ == "__main__":
-    # For scripts: exit status 1 and a line with what is missing on this host for building and booting an x86-64 image.
+    # For scripts: a status of its own, and a line with what is missing here for building and booting an x86-64 image.
     lacking = missing(BUILD, BUILD_FOR["x86_64"], MACHINE, MACHINE_FOR["x86_64"])
     if lacking:
         sys.stderr.write(f"this host has no {', '.join(lacking)}\n")
-    sys.exit(1 if lacking else 0)
+    sys.exit(LACKS_PROGRAMS if lacking else 0)

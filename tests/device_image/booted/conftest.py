@@ -22,6 +22,15 @@ QUICK = {"test_booting", "test_building", "test_enrolling", "test_image_attacks"
 BOOT_S = 300.0
 
 
+def time_for(starts: int) -> float:
+    """Seconds to wait for what takes so many starts of a machine.
+
+    Of the quick tests none waits for more than one: in continuous integration, what hangs has to fail by itself before
+    the time of all is over (scripts/test-image-in-ci).
+    """
+    return starts * BOOT_S if FULL in os.environ else BOOT_S
+
+
 def state(image: Path, catalog: str, here: Mapping[str, str]) -> None:
     """Have a catalog demand what a start of this image measures, where somebody has seen this host's firmware."""
     file = image / "reference-values.json"

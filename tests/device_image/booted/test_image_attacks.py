@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.device_image.booted.conftest import BOOT_S
+from tests.device_image.booted.conftest import BOOT_S, time_for
 
 from armillary.device_image.architecture.table import Architecture
 from armillary.device_image.attacks import ATTACKS, UBOOT_ATTACKS, UNCHANGED, Attack, attacks_on, play
@@ -40,7 +40,7 @@ def test_what_was_changed_never_runs(image: Path, architecture: Architecture, at
     if attack.name not in here:
         pytest.skip("an attack on images of another machine; to enable: make image-test-full")
     attack = here[attack.name]
-    (outcome,) = play(image, within_s=2 * BOOT_S, attacks=(attack,))
+    (outcome,) = play(image, within_s=time_for(2), attacks=(attack,))
     assert not outcome.accepted, "\n".join((ACCEPTED, *outcome.lines))
     assert outcome.started == attack.comes_up, "\n".join(outcome.lines)
 

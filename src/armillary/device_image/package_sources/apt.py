@@ -13,8 +13,15 @@ from armillary.errors import HostError
 
 
 def download(names: Iterable[str], folder: Path, options: Sequence[str]) -> None:
-    """Put packages into a folder, all in one call; HostError with apt's words if one of them is not to be had."""
-    run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", *options, "download", *names], folder=folder)
+    """Put packages into a folder, all in one call.
+
+    Raises:
+        HostError: one of them is not to be had (code ``host.packages-missing``); with apt's words.
+    """
+    try:
+        run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", *options, "download", *names], folder=folder)
+    except HostError as error:
+        raise HostError(error.message, remedy=error.remedy, code="host.packages-missing") from error
 
 
 def offered(pins: Iterable[Pin], options: Sequence[str]) -> list[Pin]:
@@ -30,13 +37,17 @@ def newest_kernel(package: str, options: Sequence[str]) -> str:
     """The package with the newest kernel of a kind, whose name has its version; ``package`` is the one that needs it.
 
     Raises:
-        HostError: the sources have no such package, or it needs no kernel.
+        HostError: the sources have no such package, or it needs no kernel (code ``host.packages-missing``).
     """
-    said = run(["apt-cache", *options, "depends", package]).decode("utf-8", "replace")
+    try:
+        said = run(["apt-cache", *options, "depends", package]).decode("utf-8", "replace")
+    except HostError as error:
+        raise HostError(error.message, remedy=error.remedy, code="host.packages-missing") from error
     found: list[str] = [name for name in re.findall(r"Depends: ([^\s:]+)", said) if is_kernel(name, package)]
     if len(found) != 1:
         raise HostError(
             f"{package}: expected that it needs one kernel, got {', '.join(found) or 'none'}",
             remedy="Bring the lists up to date (sudo apt-get update), or mend [kernel] package in image/image.toml.",
+            code="host.packages-missing",
         )
     return found[0]

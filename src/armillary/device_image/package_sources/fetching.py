@@ -80,7 +80,7 @@ def fetch(pins: Iterable[Pin], store: Path, *, architecture: str, places: Places
     """Bring packages into ``store``, where they are kept by their digest; name -> file. No other process works there.
 
     Raises:
-        HostError: a package is nowhere to be had, or a file is not the pinned one.
+        HostError: a package is nowhere to be had (code ``host.packages-missing``), or a file is not the pinned one.
         InvalidArgumentError: the folder lacks a package, or there is no such folder.
     """
     chosen = places or Places()
@@ -179,5 +179,6 @@ def _from_archive(kept: _Store, incoming: Path, architecture: str, places: Place
                 f"{error.message}",
                 remedy="If the lists are old: sudo apt-get update. If the version is gone: armillary image pin takes "
                 "what is offered now. From another host: --packages DIR; another archive: --snapshot URL.",
+                code="host.packages-missing",
             ) from error
         kept.take(incoming, places.archive)

@@ -18,7 +18,7 @@ import re
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 from urllib.parse import quote
 
 from armillary.device_image.recipe import Pin
@@ -52,22 +52,30 @@ def fetch(pin: Pin, folder: Path, *, address: str, architecture: str) -> Path:
         place = f"{base}/mr/binary/{quote(pin.name, safe='')}/{quote(pin.version, safe='')}/binfiles"
         with _opened(place) as answer:
             digest = _digest_of(answer.read(_MOST_ANSWER_BYTES), architecture)
-        with _opened(f"{base}/file/{digest}") as answer, file.open("wb") as made:
-            left = _MOST_BYTES
-            while left > 0 and (block := answer.read(min(left, 1 << 20))):
-                made.write(block)
-                left -= len(block)
+        with _opened(f"{base}/file/{digest}") as answer:
+            _write(answer, file)
     except (OSError, ValueError, http.client.HTTPException) as error:
         file.unlink(missing_ok=True)
         raise HostError(f"{base}: {_words(error)}", remedy=_REMEDY) from error
     return file
 
 
-def _opened(address: str) -> IO[bytes]:
+def _opened(address: str) -> http.client.HTTPResponse:
     """An answer's body."""
     request = urllib.request.Request(address, headers={"User-Agent": "armillary-image-build"})  # noqa: S310 - http(s)
-    answer: IO[bytes] = urllib.request.urlopen(request, timeout=_TIMEOUT_S)  # noqa: S310 - as above
+    answer: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT_S)  # noqa: S310 - as above
     return answer
+
+
+def _write(answer: http.client.HTTPResponse, file: Path) -> None:
+    """Write an answer's body; ValueError if its end did not come, or is beyond the limit."""
+    left = _MOST_BYTES
+    with file.open("wb") as made:
+        while left > 0 and (block := answer.read(min(left, 1 << 20))):
+            made.write(block)
+            left -= len(block)
+    if answer.length:
+        raise ValueError(f"gave {file.stem} without its last {answer.length:,} bytes")
 
 
 def _digest_of(answer: bytes, architecture: str) -> str:

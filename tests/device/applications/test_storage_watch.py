@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,25 @@ async def test_a_run_ends_when_its_storage_is_over_and_again_when_it_is_not(
         "storage-full",
         "storage-free",
     ]
+
+
+async def test_a_look_that_fails_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the storage of that run would have no bound any more."""
+    monkeypatch.setattr(storage_watch, "LOOK_S", 0.0)
+    looks: list[Any] = [OSError(errno.EMFILE, "Too many open files"), False, True]
+
+    def use(_: Path) -> StorageUse:
+        found = looks.pop(0)
+        if isinstance(found, OSError):
+            raise found
+        return StorageUse(10_000 if found else 0, 1)
+
+    monkeypatch.setattr(storage_watch, "folder_use", use)
+    app, said = application(1, MutableStorage={"SizeKB": 8}), list[bool]()
+    launch = Launch(image_root=tmp_path, manifest=app.manifest, grant=app.grant, data=tmp_path)
+    async with asyncio.timeout(30.0):
+        await storage_watch.watch(launch, said.append)
+    assert (said, looks) == ([True], [])
 
 
 async def test_what_cannot_be_counted_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -333,6 +333,32 @@ async def test_a_run_that_hangs_is_ended_reported_and_started_again(
     assert len([each for each in rig.entries if each["event"] == "application-hung"]) == 1
 
 
+async def test_a_run_that_hangs_and_that_the_kernel_does_not_let_go_is_started_again_once_it_is_gone(
+    tmp_path: Path, fake_sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for a disk: it was killed, and ends when the disk answers."""
+    monkeypatch.setattr(supervisors, "RESTART_FIRST_S", 0.01)
+    interface = OneInterface(tmp_path / "1.sock")
+    rig = Rig(fake_sandbox, tmp_path, interface)
+    await rig.supervisor.run_set([application(1)])
+    await until(lambda: bool(fake_sandbox.alive), "it runs")
+    asked = asyncio.Event()
+
+    async def stop(_: float) -> ExitStatus:
+        asked.set()
+        raise TimeoutError
+
+    fake_sandbox.runs[0].stop = stop
+    interface.runs[0].end("no heartbeat within 5 s")
+    await asked.wait()
+    await asyncio.sleep(0.05)
+    assert len(fake_sandbox.runs) == 1
+    fake_sandbox.runs[0].end(ExitStatus(None, 9))
+    await until(lambda: len(fake_sandbox.runs) == 2, "it is started again")
+    assert [report.event_type for report in rig.reports] == ["AppCrash"]
+    await rig.supervisor.stop()
+
+
 async def test_one_that_is_debugged_is_not_traced_nor_ended_by_its_watchdog(tmp_path: Path, fake_sandbox: Any) -> None:
     interface = OneInterface(tmp_path / "1.sock")
     rig, image_id = Rig(fake_sandbox, tmp_path, interface), application(1).image_id

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -42,6 +43,25 @@ def radio(program: PretendedProgram) -> Iterator[SupplicantRadio]:
 def access_point(number: int, ssid: str, level: int) -> str:
     bssid = f"02:00:00:00:{number // 256:02x}:{number % 256:02x}"
     return f"id={number}\nbssid={bssid}\nfreq=2412\nlevel={level}\nflags=[WPA2-PSK-CCMP][ESS]\nssid={ssid}\n"
+
+
+def test_a_radio_outlives_a_time_without_a_free_descriptor(
+    program: PretendedProgram, radio: SupplicantRadio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of its thread would be that of wpa_supplicant, for good."""
+    radio.use([HOME], saves_power=False)
+    refused = threading.Event()
+
+    def refuse(*_: object) -> None:
+        refused.set()
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as short:
+        short.setattr("armillary.engines.wifi.control.socket.socket", refuse)
+        short.setattr(program, "start", lambda: None)  # which needs a descriptor itself
+        program.stop()
+        assert refused.wait(30.0)
+    wait_until(lambda: program.starts == 2 and program.names() == ["home"], "another one, which knows the network")
 
 
 @pytest.mark.parametrize("unanswered", ["ADD_NETWORK", "SET_NETWORK", "ENABLE_NETWORK"])

@@ -37,7 +37,10 @@ async def watch(launch: Launch, end: Callable[[bool], None]) -> None:
         return
     while True:
         await asyncio.sleep(LOOK_S)
-        over = await asyncio.to_thread(is_over, launch)
+        try:
+            over = await asyncio.to_thread(is_over, launch)
+        except OSError:  # the device is short of descriptors, or the disk fails: without a next look nothing bounds it
+            continue
         if over != launch.storage_full:
             end(over)
             return

@@ -374,7 +374,10 @@ async def _end_of(running: RunningApplication, hung: asyncio.Event) -> ExitStatu
     hanging = asyncio.ensure_future(hung.wait())
     try:
         await asyncio.wait({ended, hanging}, return_when=asyncio.FIRST_COMPLETED)
-        return await ended if ended.done() else await running.stop(STOP_GRACE_S)
+        if not ended.done():
+            with contextlib.suppress(TimeoutError):  # it was killed, and ends once the kernel lets it go
+                return await running.stop(STOP_GRACE_S)
+        return await ended
     finally:
         ended.cancel()
         hanging.cancel()

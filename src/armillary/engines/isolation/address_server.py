@@ -46,14 +46,18 @@ class AddressServer:
         """Start it; returns when it serves.
 
         Raises:
-            HostError: it ended at once, most often because another DHCP server has the port.
+            HostError: it ended at once, most often because another DHCP server has the port; or the host starts none.
         """
         self._end_leftover()
         self._ready = False
-        self._process = await asyncio.create_subprocess_exec(
-            program("dnsmasq"), _OPTION, stdin=PIPE, stdout=DEVNULL, stderr=PIPE
-        )
-        self._number.write_text(f"{self._process.pid}\n", encoding="ascii")
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                program("dnsmasq"), _OPTION, stdin=PIPE, stdout=DEVNULL, stderr=PIPE
+            )
+            self._number.write_text(f"{self._process.pid}\n", encoding="ascii")
+        except OSError as error:
+            await self.stop()
+            raise HostError(f"dnsmasq: {error}", remedy="Look at the host's memory and disk.") from error
         if self._process.stdin is not None:
             with contextlib.suppress(ConnectionError):  # it ended already; its last words are read below
                 self._process.stdin.write(self._configuration.encode())

@@ -29,13 +29,19 @@ class ControlSocket:
     """One client of the wpa_supplicant of one interface.
 
     Raises:
-        HostError: nobody listens there.
+        HostError: nobody listens there, or this process has no descriptor left.
     """
 
     def __init__(self, folder: Path, interface: str) -> None:
         self._path = folder / f"client-{os.getpid()}-{next(_NUMBERS)}"
         self._asking = threading.Lock()  # a reply does not say which command it answers
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        try:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        except OSError as error:
+            raise HostError(
+                f"wpa_supplicant cannot be asked: {error.strerror or error}",
+                remedy="Ask again; if it goes on, look into the device's log.",
+            ) from error
         self._path.unlink(missing_ok=True)
         try:
             self._socket.bind(str(self._path))

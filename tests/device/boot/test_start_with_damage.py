@@ -70,6 +70,11 @@ async def test_a_damaged_region_keeps_no_device_from_its_service(rig: Rig, regio
     assert len(rig.events("started-without")) == (region in told and region != "device/reports")
 
 
+async def test_a_last_time_that_no_clock_shows_is_damage(rig: Rig) -> None:
+    FileFlash(rig.folder / "flash").write("device/time", b"\xff" * 8)
+    assert await checked_in(rig) == []
+
+
 async def test_whatever_goes_wrong_with_the_radio_the_device_starts(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_wifi: Wifi) -> None:
         raise ZeroDivisionError("nobody thought of it")
@@ -111,8 +116,8 @@ def bad(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     "region",
     [
         "device/capability", "device/certificates", "device/crash-dumps", "device/developers", "device/hub",
-        "device/lineage", "device/manufacturing-state", "device/network", "device/reports", "device/update-heard",
-        "device/wifi", "repository/directive-version",
+        "device/lineage", "device/manufacturing-state", "device/network", "device/reports", "device/time",
+        "device/update-heard", "device/wifi", "repository/directive-version",
     ],
 )  # fmt: skip
 async def test_a_region_that_cannot_be_read_keeps_no_device_from_its_service(

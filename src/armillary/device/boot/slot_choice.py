@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from armillary.device.install.installer import Installer
 from armillary.engines.flash.boot_slots import BootSlots
-from armillary.engines.flash.port import Flash, replace_region
+from armillary.engines.flash.port import Flash, read_or_none, replace_region
 from armillary.errors import BootRefusedError, WireError
 from armillary.wire.encoding import cbor
 
@@ -56,7 +56,7 @@ def agree_on_slot(
 def _tries(flash: Flash, slot: str) -> int:
     """How often this slot was started in vain; a damaged count is none."""
     try:
-        value: Any = cbor.decode(flash.read(_REGION) or b"\x80", what="slot tries", limit=_MAX_BYTES)
+        value: Any = cbor.decode(read_or_none(flash, _REGION) or b"\x80", what="slot tries", limit=_MAX_BYTES)
     except WireError:
         return 0
     match value:

@@ -26,7 +26,7 @@ import struct
 import time
 from collections.abc import Callable
 
-from armillary.engines.flash.port import Flash, replace_region
+from armillary.engines.flash.port import Flash, read_or_none, replace_region
 from armillary.update.repository.clock import corrected_time
 from armillary.wire.update.clock_correction import ClockCorrection
 
@@ -35,6 +35,9 @@ _TIME = struct.Struct(">Q")  # Unix seconds UTC
 # The stored time only has to be a lower bound; writing it at most hourly spares flash.
 _STORE_EVERY_S = 3600
 _SECOND_NS = 1_000_000_000
+_LATEST = (
+    253_402_300_799  # 9999-12-31, the last day that a certificate can name (RFC 5280): no service gives a later one
+)
 
 
 def steady() -> float:
@@ -152,5 +155,7 @@ def put_back(flash: Flash, time_s: int) -> None:
 
 
 def _last_time(flash: Flash) -> int:
-    stored = flash.read(_REGION)
-    return int(_TIME.unpack(stored)[0]) if stored is not None and len(stored) == _TIME.size else 0
+    """The last time that the service gave; 0 for none, and where the record of it is damaged."""
+    stored = read_or_none(flash, _REGION)
+    found = int(_TIME.unpack(stored)[0]) if stored is not None and len(stored) == _TIME.size else 0
+    return found if found <= _LATEST else 0

@@ -23,6 +23,7 @@ from armillary.device_image.architecture.table import ARCHITECTURES, IMX8MP, X86
 from armillary.device_image.build import Plan, build
 from armillary.device_image.debian import Origin, PackedFile
 from armillary.device_image.kernel import Kernel
+from armillary.device_image.own_kernel.build import KernelBuild
 from armillary.device_image.package_sources.fetching import Places
 from armillary.device_image.packages import write_packages
 from armillary.device_image.recipe import Pin, pins_file, read_pins, recipe_folder
@@ -287,3 +288,19 @@ def test_what_a_start_loads_is_asked_of_packages_that_there_are_for_this_host(
     lacking = set(recipe.python.lacking["armhf"])
     assert not lacking & set(recipe.python.distributions)
     assert asked == [(set(recipe.python.distributions) | lacking, "x86_64")]
+
+
+@pytest.mark.parametrize(
+    ("others", "said"), [("ab" * 32, "the same bytes as in"), ("cd" * 32, "NOT THE SAME BYTES as in"), (None, "has no")]
+)
+def test_a_build_says_whether_its_own_kernel_is_the_one_that_was_built_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: str | None, said: str
+) -> None:
+    (tmp_path / "bzImage").write_bytes(b"kernel")
+    made = KernelBuild(tmp_path / "bzImage", tmp_path / "config", (), "6.12.118", "ab" * 32, "6.12.118-1", others)
+    monkeypatch.setattr(building, "build_kernel", lambda *_given, **_named: made)
+    told: list[str] = []
+    plan = Plan(recipe_folder=recipe_folder(), output=tmp_path / "x86_64", own_kernel=True, progress=told.append)
+    assert building._kernel(plan, building._recipe(plan), {}).image == b"kernel"
+    assert told[0].startswith("own kernel: ")
+    assert said in told[0]

@@ -419,6 +419,7 @@ def _own_kernel(plan: Plan) -> kernel.Kernel:
     """Our own kernel, which has all that it needs within."""
     cache = plan.output.parent / "kernel"
     built = build_kernel(plan.target.root, cache / plan.target.root, plan.progress, cache=cache)
+    plan.progress(f"own kernel: {built.compared()}")
     source = source_part("linux", built.source, notes=f"our own kernel {built.version}, of {SOURCE_PACKAGE}")
     return kernel.Kernel(built.version, built.path.read_bytes(), {}, parts=(source,))
 

@@ -6,8 +6,10 @@ The tree has the targets of the kernel's makefile that the builder uses and noth
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from armillary.device_image.own_kernel.__main__ import main
 from armillary.device_image.own_kernel.build import KernelBuild, build_kernel
 from armillary.device_image.own_kernel.fragments import FRAGMENTS
 from armillary.device_image.own_kernel.progress import Progress
+from armillary.device_image.tools import digest_of
 from armillary.errors import HostError, InvalidArgumentError
 
 MAKEFILE = """
@@ -27,16 +30,16 @@ olddefconfig:
 \t@sed -i 's/^CONFIG_SLUB_TINY=y//' $(O)/.config
 bzImage:
 \t@echo '  CC      kernel/fork.o'; echo '  AR      kernel/built-in.a'; mkdir -p $(O)/arch/x86/boot
-\t@if [ -e $(CURDIR)/broken ]; then echo 'fork.c:1: error: no'; exit 1; fi
+\t@if [ -e $(O)/../broken ]; then echo 'fork.c:1: error: no'; exit 1; fi
 \t@sed '/SLUB/d' $(O)/.config | (cat; echo '$(KBUILD_BUILD_TIMESTAMP) $(KCFLAGS) $(KBUILD_BUILD_USER)') \\
-\t\t> $(O)/arch/x86/boot/bzImage; echo x >> $(CURDIR)/compiled
+\t\t> $(O)/arch/x86/boot/bzImage; echo x >> $(O)/../compiled
 kernelrelease:
 \t@echo 6.12.1-armillary
 """
 
 
 class Scene:
-    """Fragments of x86_64, an unpacked source of one version, and what the builder said."""
+    """Fragments of x86_64, a packed source, and what the builder said. What was compiled is counted in the cache."""
 
     def __init__(self, folder: Path) -> None:
         self.fragments = folder / "fragments"
@@ -44,20 +47,23 @@ class Scene:
         for name in FRAGMENTS["x86_64"]:
             (self.fragments / f"{name}.config").write_text("# nothing\n")
         self.want("CONFIG_SMP=y  # cores\nCONFIG_KEXEC=n  # none\n")
-        (self.fragments / build.BUILT_FILE).touch()
+        (self.fragments / source.BUILT_FILE).touch()
         self.cache = folder / "cache"
         self.output = folder / "output"
         self.said: list[str] = []
         self.version = "6.12.1-1"
         self.compiler = "gcc 14\nld 2.44"
-        self.tree = self.unpacked(self.cache)
-
-    def unpacked(self, cache: Path) -> Path:
-        tree = cache / f"source-{self.version}" / toolchain.SOURCE_PACKAGE
-        tree.mkdir(parents=True)
+        self.packed = folder / "source.tar.xz"
+        tree = folder / toolchain.SOURCE_PACKAGE
+        tree.mkdir()
         (tree / "Makefile").write_text(MAKEFILE)
-        (tree.parent / "done").write_text(source.changes())
-        return tree
+        (tree / "a.c").write_text("int a = 1;\n")
+        subprocess.run(["tar", "-cJf", self.packed, "-C", folder, tree.name], check=True)
+
+    @property
+    def tree(self) -> Path:
+        """The source where it is unpacked."""
+        return self.cache / f"source-{self.version}" / toolchain.SOURCE_PACKAGE
 
     def want(self, text: str) -> None:
         (self.fragments / "base.config").write_text(text)
@@ -66,13 +72,16 @@ class Scene:
         return build_kernel("x86_64", self.output, self.said.append, cache=self.cache)
 
     def compiled(self) -> int:
-        return len((self.tree / "compiled").read_text().splitlines())
+        return len((self.cache / "compiled").read_text().splitlines())
 
 
 @pytest.fixture
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     made = Scene(tmp_path)
     monkeypatch.setattr(fragments, "kernel_folder", lambda: made.fragments)
+    monkeypatch.setattr(source, "kernel_folder", lambda: made.fragments)
+    monkeypatch.setattr(source, "SOURCE", made.packed)
+    monkeypatch.setattr(source, "_EDITS", (("a.c", "^int a = .*$", "int a = 2;"),))
     monkeypatch.setattr(build, "require", lambda *_: None)
     monkeypatch.setattr(build, "source_version", lambda: made.version)
     monkeypatch.setattr(build, "compiler_version", lambda _: made.compiler)
@@ -111,15 +120,13 @@ def test_another_option_source_or_compiler_gives_another_build(scene: Scene) -> 
     scene.build()
     assert scene.compiled() == 3
     scene.version = "6.12.2-1"
-    scene.unpacked(scene.cache)
     scene.build()
-    assert scene.compiled() == 3  # compiled in the other version's tree
+    assert scene.compiled() == 4
 
 
 def test_a_kernel_has_no_word_of_the_folder_it_was_built_in(scene: Scene, tmp_path: Path) -> None:
     first = scene.build()
     scene.cache = tmp_path / "elsewhere"
-    shutil.copytree(tmp_path / "cache" / f"source-{scene.version}", scene.cache / f"source-{scene.version}")
     assert scene.build().sha256 == first.sha256
     assert str(tmp_path) not in first.path.read_text()
 
@@ -137,9 +144,9 @@ def test_a_build_is_compared_with_one_of_the_same_input_elsewhere(
     assert "has no kernel of this compiler and these options" in said()
     built = scene.build()
     known = '[x86_64]\ninput = "{}"\nsha256 = "{}"\n'
-    (scene.fragments / build.BUILT_FILE).write_text(known.format(keys[0], built.sha256))
+    (scene.fragments / source.BUILT_FILE).write_text(known.format(keys[0], built.sha256))
     assert said() == "kernel x86_64: the same bytes as in the build of built.toml"
-    (scene.fragments / build.BUILT_FILE).write_text(known.format(keys[0], 64 * "0"))
+    (scene.fragments / source.BUILT_FILE).write_text(known.format(keys[0], 64 * "0"))
     assert f"NOT THE SAME BYTES as in the build of built.toml, which gave {64 * '0'}" in said()
     scene.compiler = "gcc 15\nld 2.44"
     assert "has no kernel of this compiler and these options" in said()
@@ -149,15 +156,16 @@ def test_a_lost_option_stops_the_build_before_anything_is_compiled(scene: Scene)
     scene.want("CONFIG_SMP=y  # cores\nCONFIG_SLUB_TINY=y  # takes the hardening away\n")
     with pytest.raises(InvalidArgumentError, match=r"base\.config:2: CONFIG_SLUB_TINY=y became n"):
         scene.build()
-    assert not (scene.tree / "compiled").exists()
+    assert not (scene.cache / "compiled").exists()
     assert not scene.output.exists()
 
 
 def test_a_failed_compile_says_the_compilers_words_and_keeps_nothing(scene: Scene) -> None:
-    (scene.tree / "broken").touch()
+    scene.cache.mkdir()
+    (scene.cache / "broken").touch()
     with pytest.raises(HostError, match="error: no"):
         scene.build()
-    (scene.tree / "broken").unlink()
+    (scene.cache / "broken").unlink()
     assert scene.build().version == "6.12.1-armillary"
 
 
@@ -231,19 +239,38 @@ def test_a_line_of_the_source_is_changed_once_or_not_at_all() -> None:
         source.edited("SEED=1\nSEED=2\n", "^SEED=.*$", "SEED=ab", "a.sh")
 
 
-def test_a_source_that_was_changed_otherwise_is_unpacked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    packed = tmp_path / toolchain.SOURCE_PACKAGE
-    packed.mkdir()
-    (packed / "Makefile").write_text("all:\n")
-    (packed / "a.c").write_text("int a = 1;\n")
-    subprocess.run(["tar", "-cJf", tmp_path / "source.tar.xz", "-C", tmp_path, packed.name], check=True)
-    monkeypatch.setattr(source, "SOURCE", tmp_path / "source.tar.xz")
-    monkeypatch.setattr(source, "_EDITS", (("a.c", "^int a = .*$", "int a = 2;"),))
-    found = source.unpack(tmp_path / "cache", "6.12.1-1")
-    assert (found.folder / "a.c").read_text() == "int a = 2;\n"
-    (found.folder / "left").touch()
-    assert (source.unpack(tmp_path / "cache", "6.12.1-1").folder / "left").exists()
-    monkeypatch.setattr(source, "_EDITS", (("a.c", "^int a = .*$", "int a = 3;"),))
-    again = source.unpack(tmp_path / "cache", "6.12.1-1")
-    assert (again.folder / "a.c").read_text() == "int a = 3;\n"
-    assert not (again.folder / "left").exists()
+def test_a_source_is_taken_as_it_was_unpacked_and_no_otherwise(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = source.unpack(scene.cache, scene.version)
+    assert found.folder == scene.tree
+    assert (scene.tree / "a.c").read_text() == "int a = 2;\n"
+    before = (scene.tree / "a.c").stat().st_ino
+    source.unpack(scene.cache, scene.version)
+    assert (scene.tree / "a.c").stat().st_ino == before, "a build that was cut short goes on with what it had"
+    (scene.tree / "a.c").write_text("int a = 3;\n")
+    (scene.tree / "b.c").touch()
+    source.unpack(scene.cache, scene.version)
+    assert (scene.tree / "a.c").read_text() == "int a = 2;\n"
+    assert not (scene.tree / "b.c").exists()
+    monkeypatch.setattr(source, "_EDITS", (("a.c", "^int a = .*$", "int a = 4;"),))
+    source.unpack(scene.cache, scene.version)
+    assert (scene.tree / "a.c").read_text() == "int a = 4;\n"
+
+
+def test_a_packed_source_that_is_not_the_one_of_its_version_is_refused(scene: Scene) -> None:
+    known = f'[sources]\n"{scene.version}" = "{{}}"\n'
+    (scene.fragments / source.BUILT_FILE).write_text(known.format(digest_of(scene.packed)))
+    first = scene.build()
+    (scene.fragments / source.BUILT_FILE).write_text(known.format(64 * "0"))
+    assert scene.build() == first, "what was built is taken as it was built"
+    scene.want("CONFIG_SMP=y  # another input\n")
+    with pytest.raises(HostError, match=r"source\.tar\.xz: expected the file that linux-source-6\.12 6\.12\.1-1 has"):
+        scene.build()
+    assert scene.compiled() == 1
+    scene.version = "6.12.2-1"
+    assert scene.build().source == "6.12.2-1", "of a version that is not known nothing is expected"
+
+
+def test_the_source_of_each_kernel_that_is_known_is_known() -> None:
+    known = tomllib.loads((fragments.kernel_folder() / source.BUILT_FILE).read_text("utf-8"))
+    assert known.keys() == {"sources", *FRAGMENTS}
+    assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in known["sources"].values())

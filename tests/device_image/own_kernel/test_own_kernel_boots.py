@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from tests.device_image.own_kernel.machine import BLOCK, LIMIT_S, MACHINES, Boot, boot, own_kernel, verified_disk
 
-from armillary.device_image.own_kernel.build import BUILT_FILE, build_kernel
+from armillary.device_image.own_kernel.build import build_kernel
+from armillary.device_image.own_kernel.source import BUILT_FILE
 from armillary.device_image.own_kernel.toolchain import TARGETS
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(2 * LIMIT_S)]

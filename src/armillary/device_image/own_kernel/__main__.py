@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from armillary.device_image.own_kernel import fragments
-from armillary.device_image.own_kernel.build import BUILT_FILE, KernelBuild, build_kernel
+from armillary.device_image.own_kernel.build import build_kernel
 from armillary.device_image.own_kernel.judge import judge
 from armillary.errors import ArmillaryError
 
@@ -38,16 +38,7 @@ def _build(architecture: str, cache: Path) -> None:
     built = build_kernel(architecture, cache / architecture, _say, cache=cache)
     size = built.path.stat().st_size / 1_000_000
     _say(f"kernel {architecture}: {built.version}, {size:.1f} MB, sha256 {built.sha256}, {built.path}")
-    _say(f"kernel {architecture}: {_compared(built)}")
-
-
-def _compared(built: KernelBuild) -> str:
-    """What became of the comparison with a build elsewhere."""
-    if built.others_sha256 is None:
-        return f"{BUILT_FILE} has no kernel of this compiler and these options to compare it with"
-    if built.others_sha256 == built.sha256:
-        return f"the same bytes as in the build of {BUILT_FILE}"
-    return f"NOT THE SAME BYTES as in the build of {BUILT_FILE}, which gave {built.others_sha256}"
+    _say(f"kernel {architecture}: {built.compared()}")
 
 
 def _say(line: str) -> None:

@@ -21,7 +21,7 @@ from armillary.device_image.kept.made_folder import is_as_made, is_noted, put
 from armillary.device_image.own_kernel import fragments
 from armillary.device_image.own_kernel.fragments import Option
 from armillary.device_image.own_kernel.progress import Progress, Report
-from armillary.device_image.own_kernel.source import Source, changes, unpack
+from armillary.device_image.own_kernel.source import BUILT_FILE, Source, changes, unpack
 from armillary.device_image.own_kernel.toolchain import (
     TARGETS,
     Target,
@@ -38,8 +38,6 @@ from armillary.errors import InvalidArgumentError
 # Raised when the way of building changes, so that no older kernel is taken from a cache.
 RECIPE: Final = 1
 _LAST_LINES: Final = 40
-# Beside the fragments: of which input a kernel of which digest was built, for whoever builds it again.
-BUILT_FILE: Final = "built.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +55,14 @@ class KernelBuild:
     sha256: str
     source: str
     others_sha256: str | None
+
+    def compared(self) -> str:
+        """What became of the comparison with what was built elsewhere."""
+        if self.others_sha256 is None:
+            return f"{BUILT_FILE} has no kernel of this compiler and these options to compare it with"
+        if self.others_sha256 == self.sha256:
+            return f"the same bytes as in the build of {BUILT_FILE}"
+        return f"NOT THE SAME BYTES as in the build of {BUILT_FILE}, which gave {self.others_sha256}"
 
 
 def build_kernel(architecture: str, output: Path, progress: Report, *, cache: Path) -> KernelBuild:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernel's source: unpacked once for each version, with two lines changed.
+"""The kernel's source: unpacked once for each version, with two lines changed, and taken only as it was unpacked.
 
 **The seed.** The order of structures (RANDSTRUCT) comes from a seed. A random one would make every build another; this
 one follows from the version of the source, as the seed of the compiler's latent randomness does: the same input gives
@@ -15,12 +15,22 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from armillary.device_image.kept.made_folder import made_folder
+from armillary.device_image.own_kernel.fragments import kernel_folder
 from armillary.device_image.own_kernel.toolchain import SOURCE, SOURCE_PACKAGE, run
+from armillary.device_image.tools import digest_of
+from armillary.errors import HostError
+
+# Beside the fragments: of which input a kernel of which digest was built, for whoever builds it again, and the digests
+# of the sources.
+BUILT_FILE: Final = "built.toml"
+_MADE_OF: Final = "done"
 
 # What is changed of the source: file, the one line that it must have (a pattern), and what stands there then.
 _EDITS: Final = (
@@ -64,18 +74,38 @@ def changes() -> str:
 
 
 def unpack(cache: Path, version: str) -> Source:
-    """The source of a version in the cache; what was half done, or changed otherwise, is unpacked again."""
+    """The source of a version in the cache: as it was unpacked, byte for byte, or unpacked again.
+
+    Raises:
+        HostError: the packed source is not the file that is known of its version.
+    """
     room = cache / f"source-{version}"
-    source, done = Source(room / SOURCE_PACKAGE, version), room / "done"
-    if not done.is_file() or done.read_text("utf-8") != changes():
-        shutil.rmtree(room, ignore_errors=True)
-        room.mkdir(parents=True)
-        run(["tar", "--extract", "--file", SOURCE, "--directory", room])
+    source, made_of = Source(room / SOURCE_PACKAGE, version), room / _MADE_OF
+    wanted = f"{_digest(version)}\n{changes()}\n"
+
+    def fill(fresh: Path) -> None:
+        run(["tar", "--extract", "--file", SOURCE, "--directory", fresh])
         for path, pattern, line in _EDITS:
-            file = source.folder / path
+            file = fresh / SOURCE_PACKAGE / path
             file.write_text(edited(file.read_text("utf-8"), pattern, line.format(seed=seed(version)), path), "utf-8")
-        done.write_text(changes(), "utf-8")
+        (fresh / _MADE_OF).write_text(wanted, "utf-8")
+
+    if not made_of.is_file() or made_of.read_text("utf-8") != wanted:
+        shutil.rmtree(room, ignore_errors=True)
+    made_folder(room, fill)
     return source
+
+
+def _digest(version: str) -> str:
+    """SHA-256 of the packed source, hex; HostError if another one is known of its version."""
+    found = digest_of(SOURCE)
+    known = tomllib.loads((kernel_folder() / BUILT_FILE).read_text("utf-8")).get("sources", {}).get(version, found)
+    if found != known:
+        raise HostError(
+            f"{SOURCE}: expected the file that {SOURCE_PACKAGE} {version} has (SHA-256 {known[:16]}), got {found[:16]}",
+            remedy=f"sudo apt-get install --reinstall {SOURCE_PACKAGE}",
+        )
+    return found
 
 
 def edited(text: str, pattern: str, line: str, path: str) -> str:

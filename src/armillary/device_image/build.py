@@ -143,9 +143,9 @@ def _built(plan: Plan, recipe: Recipe, pins: Sequence[Pin]) -> dict[str, Any]:
     """Build everything; no other process works in the cache, nor in an output folder beside it."""
     packages = _packages(plan, recipe, pins)
     plan.output.mkdir(parents=True, exist_ok=True)
+    keys = _keys(plan)
     requirements = distributions.locked(plan.project, recipe.python.distributions)
     root = _root(plan, recipe, packages, requirements)
-    keys = _keys(plan)
     chosen = _kernel(plan, recipe, packages)
     if plan.target.has_uefi:
         signed, unsigned = _for_uefi(plan, recipe, root, packages, chosen, keys)

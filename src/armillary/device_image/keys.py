@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
@@ -25,6 +26,9 @@ NAMES: Final = ("platform", "exchange", "signing")
 _YEARS: Final = 20
 # What the names of keys have that sign development images, and no others.
 _DEVELOPMENT: Final = "DEVELOPMENT"
+_RESTORE: Final = (
+    "Restore the file, or remove key and certificate: the next build makes others, which no machine with these starts."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,8 @@ def secure_boot_keys(folder: Path, *, development: bool = False) -> dict[str, Ke
     Keys of development images are called so, and are others: firmware with a release's keys does not start those.
 
     Raises:
-        InvalidArgumentError: the folder has keys of the other kind of image, or a certificate that is none.
+        InvalidArgumentError: the folder has keys of the other kind of image, a certificate that is not its key's, or a
+            file that is none of both.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = _pairs(folder)
@@ -49,7 +54,7 @@ def secure_boot_keys(folder: Path, *, development: bool = False) -> dict[str, Ke
         if not (pair.key.exists() and pair.certificate.exists()):
             _make(f"Armillary {_DEVELOPMENT if development else 'TEST'} {name} key (never for products)", pair)
         else:
-            _refuse_other_kind(pair.certificate, development=development)
+            _check(pair, development=development)
     return found
 
 
@@ -57,7 +62,8 @@ def keys_of(folder: Path, *, development: bool = False) -> dict[str, KeyPair]:
     """The keys of another build, in its folder of keys; none is made.
 
     Raises:
-        InvalidArgumentError: one is not there, they are of the other kind of image, or a certificate is none.
+        InvalidArgumentError: one is not there, they are of the other kind of image, a certificate is not its key's, or
+            a file is none of both.
     """
     found = _pairs(folder)
     for pair in found.values():
@@ -67,7 +73,7 @@ def keys_of(folder: Path, *, development: bool = False) -> dict[str, KeyPair]:
                     f"{folder}: expected the keys of a build, there is no {file.name}",
                     remedy="Name the folder keys that is beside a built image's disk.img: --keys .image/x86_64/keys.",
                 )
-        _refuse_other_kind(pair.certificate, development=development)
+        _check(pair, development=development)
     return found
 
 
@@ -75,29 +81,37 @@ def _pairs(folder: Path) -> dict[str, KeyPair]:
     return {name: KeyPair(folder / f"{name}.key", folder / f"{name}.pem") for name in NAMES}
 
 
-def _refuse_other_kind(certificate: Path, *, development: bool) -> None:
-    if _is_development(certificate) != development:
+def _check(pair: KeyPair, *, development: bool) -> None:
+    """InvalidArgumentError unless the two are a pair for this kind of image."""
+    certificate = _certificate(pair.certificate)
+    if (_DEVELOPMENT in certificate.subject.rfc4514_string()) != development:
         raise InvalidArgumentError(
-            f"{certificate}: expected a key of a {'development' if development else 'release'} image, "
+            f"{pair.certificate}: expected a key of a {'development' if development else 'release'} image, "
             "got one of the other kind",
             remedy="Build into another folder (--image DIR), or with other keys (--keys DIR): firmware that starts one "
             "kind must not start the other.",
         )
-
-
-def _is_development(certificate: Path) -> bool:
-    """Whether a key is one of development images: its certificate says so."""
     try:
-        subject = x509.load_pem_x509_certificate(certificate.read_bytes()).subject
-    except ValueError as error:
+        key = serialization.load_pem_private_key(pair.key.read_bytes(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise InvalidArgumentError(
-            f"{certificate}: expected a certificate in PEM: {error}", remedy="Restore it, or remove it with its key."
+            f"{pair.key}: expected a private key in PEM, without a password", remedy=_RESTORE
         ) from error
-    return _DEVELOPMENT in subject.rfc4514_string()
+    if key.public_key() != certificate.public_key():
+        raise InvalidArgumentError(
+            f"{pair.certificate}: expected the certificate of {pair.key.name}, got that of another key", remedy=_RESTORE
+        )
+
+
+def _certificate(file: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(file.read_bytes())
+    except ValueError as error:
+        raise InvalidArgumentError(f"{file}: expected a certificate in PEM", remedy=_RESTORE) from error
 
 
 def _make(name: str, pair: KeyPair) -> None:
-    """RSA-2048: what every firmware with secure boot verifies."""
+    """RSA-2048: what every firmware with secure boot verifies. Cut short, it leaves a pair, or one file alone."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     begin = dt.datetime.fromtimestamp(MADE_AT, dt.UTC)
@@ -116,7 +130,17 @@ def _make(name: str, pair: KeyPair) -> None:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     pair.key.unlink(missing_ok=True)
-    descriptor = os.open(pair.key, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file:  # noqa: PTH123 - the descriptor carries the mode
-        file.write(text)
-    pair.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    _write(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
+    _write(pair.key, text, mode=0o600)
+
+
+def _write(path: Path, content: bytes, *, mode: int) -> None:
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    try:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - the descriptor carries the mode
+            file.write(content)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)

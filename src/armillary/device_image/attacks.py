@@ -151,18 +151,21 @@ ATTACKS: Final = (
     Attack("root: bits of the leaves of the tree", root=_leaves_of_the_tree),
     Attack("both slots: one bit of each kernel", _flipped(".linux"), slots=SLOTS, comes_up=""),
 )
-_KERNEL: Final = uboot.flipped("kernel")
 UBOOT_ATTACKS: Final = (
     *(Attack(name, change) for name, change in uboot.CHANGES),
     *(attack for attack in ATTACKS if attack.root is not None),
     Attack(
-        "environment: variables that are not taken, one bit of the kernel",
-        _KERNEL,
+        "environment: variables that are not taken, signed by another key",
+        uboot.signed_by_a_stranger,
         environment=uboot.forbidden_variables,
     ),
-    Attack("environment: values that are no slots, one bit of the kernel", _KERNEL, environment=uboot.hostile_values),
+    Attack(
+        "environment: values that are no slots, signed by another key",
+        uboot.signed_by_a_stranger,
+        environment=uboot.hostile_values,
+    ),
     Attack("environment: both copies damaged", slots=(), environment=uboot.damaged_copies, comes_up="a"),
-    Attack("both slots: one bit of each kernel", _KERNEL, slots=SLOTS, comes_up=""),
+    Attack("both slots: signed by another key", uboot.signed_by_a_stranger, slots=SLOTS, comes_up=""),
 )
 
 

@@ -22,8 +22,9 @@ QUICK = {
     "root: one bit of every fourth data block",
     "root: one bit of the top of the tree",
     "both slots: one bit of each kernel",
+    "both slots: signed by another key",
 }
-assert {attack.name for attack in ATTACKS} >= QUICK
+assert {attack.name for attack in (*ATTACKS, *UBOOT_ATTACKS)} >= QUICK
 
 
 def parameter(attack: Attack) -> object:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -14,9 +15,17 @@ from armillary.device_image.architecture.hardware import HARDWARE
 from armillary.device_image.keys import secure_boot_keys
 from armillary.device_image.recipe import recipe_folder
 from armillary.device_image.tools import run
-from armillary.device_image.uboot.attacks import CHANGES
+from armillary.device_image.uboot.attacks import CHANGES, signed_by_a_stranger
 from armillary.device_image.uboot.boards import BOARDS
-from armillary.device_image.uboot.signed_file import SignedFile, chosen, compiled, join, verified_root, with_overlay
+from armillary.device_image.uboot.signed_file import (
+    SignedFile,
+    chosen,
+    compiled,
+    join,
+    part_of,
+    verified_root,
+    with_overlay,
+)
 from armillary.wire.device_image.command_line import VerifiedRoot, slot_of
 from armillary.wire.device_image.flattened_tree import properties_of
 
@@ -26,6 +35,14 @@ CHECKER = recipe_folder().parent / ".image/cache/uboot/compile/tools/fit_check_s
 pytestmark = pytest.mark.skipif(
     any(shutil.which(tool) is None for tool in TOOLS), reason="needs u-boot-tools and device-tree-compiler"
 )
+# Changes after which all hashes are right: what they would start is whole.
+RUNNABLE = {
+    "signed file: another configuration",
+    "signed file: unsigned",
+    "signed file: signed by another key",
+    "signed file: its images copied",
+}
+assert {name for name, _ in CHANGES} >= RUNNABLE
 ROOT = VerifiedRoot("0123456789abcdef" * 4, "ab" * 32, 77)
 
 
@@ -102,6 +119,48 @@ def test_each_change_is_refused(made: SignedFile, tmp_path: Path, change: Callab
     changed = change(made.content, tmp_path)
     assert changed != made.content
     assert not check(tmp_path, changed, made.control_tree)
+
+
+@pytest.mark.parametrize("change", [dict(CHANGES)[name] for name in sorted(RUNNABLE)], ids=sorted(RUNNABLE))
+def test_it_is_the_key_that_refuses_what_would_run(
+    made: SignedFile, folder: Path, tmp_path: Path, change: Callable[[bytes, Path], bytes]
+) -> None:
+    """The control: U-Boot without the key takes each of them, so nothing but the signature is wrong with them."""
+    without_key = (folder / "base").read_bytes()
+    assert "/signature/key-armillary/required" not in properties_of(without_key)
+    changed = change(made.content, tmp_path)
+    assert check(tmp_path, changed, without_key)
+    assert not check(tmp_path, changed, made.control_tree)
+
+
+def test_a_file_that_a_stranger_signed_has_all_that_ours_has(made: SignedFile, tmp_path: Path) -> None:
+    """It is the payload of the attacks on the environment, and has to run if one of them succeeds."""
+    stranger, ours = signed_by_a_stranger(made.content, tmp_path), properties_of(made.content)
+    others = {path for path in ours if part_of(stranger, path) != part_of(made.content, path)}
+    assert others >= {f"/configurations/slot-{slot}/signature/value" for slot in ("a", "b")}
+    assert all("/signature/" in path for path in others)
+
+
+def test_a_signature_that_covers_copies_is_that_of_the_genuine_file(made: SignedFile, tmp_path: Path) -> None:
+    """The device tree that is started is the stranger's, the nodes that the list names are as they were signed."""
+    changed = dict(CHANGES)["signed file: its images copied"](made.content, tmp_path)
+    for name in ("value", "hashed-strings"):
+        path = f"/configurations/slot-a/signature/{name}"
+        assert part_of(changed, path) == part_of(made.content, path)
+    named = part_of(changed, "/configurations/slot-a/signature/hashed-nodes").decode().rstrip("\0").split("\0")
+    assert "/images/images/tree-a/hash" in named
+    for path in named:
+        genuine = path.replace("/images/images/", "/images/")
+        assert own_values(changed, path) == own_values(made.content, genuine)
+    tree = part_of(changed, "/images/tree-a/data")
+    assert part_of(tree, "/chosen/bootargs").startswith(b"stranger=1 ")
+    assert part_of(changed, "/images/tree-a/hash/value") == hashlib.sha256(tree).digest()
+
+
+def own_values(tree: bytes, node: str) -> dict[str, bytes]:
+    """What is signed of a node: the values of its own properties but for its data."""
+    own = {path.rpartition("/")[2]: path for path in properties_of(tree) if path.rpartition("/")[0] == node.rstrip("/")}
+    return {name: part_of(tree, path) for name, path in own.items() if name != "data"}
 
 
 def test_the_tree_of_the_mt3620s_class_is_whole_and_says_where_its_tpm_is() -> None:

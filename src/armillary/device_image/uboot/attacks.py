@@ -54,7 +54,8 @@ def _unsigned(signed: bytes, folder: Path) -> bytes:
     return _with(signed, folder, ["fdtput", "-r"], _SIGNATURE)
 
 
-def _signed_by_a_stranger(signed: bytes, folder: Path) -> bytes:
+def signed_by_a_stranger(signed: bytes, folder: Path) -> bytes:
+    """Whole and with the right hashes: it runs wherever the key is not asked for."""
     return signed_again(signed, secure_boot_keys(folder / "stranger")["signing"])
 
 
@@ -99,7 +100,7 @@ CHANGES: Final[tuple[tuple[str, Callable[[bytes, Path], bytes]], ...]] = (
     ("signed file: another root hash in the command line", _another_root),
     ("signed file: another configuration", _another_configuration),
     ("signed file: unsigned", _unsigned),
-    ("signed file: signed by another key", _signed_by_a_stranger),
+    ("signed file: signed by another key", signed_by_a_stranger),
     ("signed file: its images copied", _images_copied),
     ("signed file: truncated", _truncated),
     ("signed file: a kernel without one", _plain_kernel),
@@ -107,8 +108,9 @@ CHANGES: Final[tuple[tuple[str, Callable[[bytes, Path], bytes]], ...]] = (
 
 
 def forbidden_variables() -> bytes:
-    """An environment whose copies are whole and say what would let an unsigned kernel start, if they were taken."""
+    """An environment whose copies are whole and say what would let a stranger's kernel start, if they were taken."""
     variables = {
+        ".flags": "bootargs:sw,bootcmd:sw,start_a:sw,verify:sw",
         "boot_next": "a",
         "bootargs": "init=/bin/sh",
         "bootcmd": "setenv verify n; mmc read 0x50000000 0x2800 0x4000; bootm 0x50000000#slot-a",

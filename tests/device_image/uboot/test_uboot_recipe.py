@@ -114,6 +114,14 @@ def test_slots_and_environment_are_where_the_disk_has_them(board: Board) -> None
         assert partition.sectors * SECTOR_BYTES > disk.SLOT_FILE_BYTES
 
 
+def test_the_other_slot_is_named_before_one_starts_and_a_disk_that_does_not_take_it_is_said(board: Board) -> None:
+    built_in = environment(board)
+    for slot, other in (("a", "b"), ("b", "a")):
+        words = built_in[f"try_{slot}"].split("; ")
+        assert words[1:4] == [f"setenv boot_next {other}", "saveenv || run no_save", f"run start_{slot}"]
+    assert built_in["no_save"].startswith("echo U-Boot: the disk does not take which slot is next")
+
+
 def test_the_disk_is_as_large_as_a_memory_card_of_qemu() -> None:
     assert disk.layout(has_uboot=True).sectors * SECTOR_BYTES == 1 << 30
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from armillary.device_image.uboot.source import EDITS, PATCHES, SOURCE, Edit, Pi
 from armillary.engines.flash import uboot_slots
 from armillary.engines.flash.os_disk import slot_partition
 from armillary.errors import HostError, InvalidArgumentError
+from armillary.wire.device_image.uboot_measurements import version_value
 from armillary.wire.disk.gpt import SECTOR_BYTES
 from armillary.wire.disk.uboot_environment import COPY_BYTES
 
@@ -221,39 +223,75 @@ def test_the_list_of_signed_nodes_is_not_read_of_the_file_itself(tmp_path: Path)
     assert '"hashed-nodes"' not in text
 
 
+def pretend_compile(folder: Path, board: Board, monkeypatch: pytest.MonkeyPatch, *, takes_all: bool = True) -> Path:
+    """A compile that makes the program of the built-in environment and the version, the tree of the options.
+
+    Returns the cache, to which a link leads.
+    """
+    configuration, place = folder / "compile/.config", folder / board.environment
+    place.parent.mkdir(parents=True)
+    cache = folder / "cache"
+    cache.symlink_to(folder)
+
+    def run(words: list[str | Path]) -> bytes:
+        assert words[0] != "make" or f"KCFLAGS=-ffile-prefix-map={folder.resolve()}=." in words
+        if words[-1] == "olddefconfig":
+            text = configuration.read_text()
+            configuration.write_text(text if takes_all else text.replace("CONFIG_FIT_SIGNATURE=y\n", ""))
+        if words[-1] == "dts/dt.dtb":
+            (folder / "compile/dts").mkdir()
+            (folder / "compile/dts/dt.dtb").write_bytes(configuration.read_bytes())
+            named = re.search(r'^CONFIG_LOCALVERSION="(.*)"$', configuration.read_text(), re.MULTILINE)
+            assert named is not None
+            version = f"\0U-Boot 2025.01{named[1]} (Jan 01 2026 - 00:00:00 +0000)\0".encode()
+            (folder / "compile/u-boot-nodtb.bin").write_bytes(place.read_bytes() + version)
+        return b"gcc 14\n"
+
+    monkeypatch.setattr(building, "run", run)
+    monkeypatch.setattr(building, "unpacked", lambda _cache: contextlib.nullcontext(cache))
+    return cache
+
+
 @pytest.mark.parametrize("takes_all", [True, False])
 def test_u_boot_is_compiled_with_these_options_and_this_environment(
     board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_all: bool
 ) -> None:
     """The compile is a pretended one: a source that drops an option makes no U-Boot."""
-    configuration, place = tmp_path / "compile/.config", tmp_path / board.environment
-    place.parent.mkdir(parents=True)
-    cache = tmp_path / "cache"
-    cache.symlink_to(tmp_path)
-
-    def run(words: list[str | Path]) -> bytes:
-        assert words[0] != "make" or f"KCFLAGS=-ffile-prefix-map={tmp_path.resolve()}=." in words
-        if words[-1] == "olddefconfig":
-            text = configuration.read_text()
-            configuration.write_text(text if takes_all else text.replace("CONFIG_FIT_SIGNATURE=y\n", ""))
-        if words[-1] == "dts/dt.dtb":
-            (tmp_path / "compile/dts").mkdir()
-            (tmp_path / "compile/dts/dt.dtb").write_bytes(configuration.read_bytes())
-            (tmp_path / "compile/u-boot-nodtb.bin").write_bytes(place.read_bytes())
-        return b"gcc 14\n"
-
-    monkeypatch.setattr(building, "run", run)
-    monkeypatch.setattr(building, "unpacked", lambda _cache: contextlib.nullcontext(cache))
+    cache = pretend_compile(tmp_path, board, monkeypatch, takes_all=takes_all)
     if not takes_all:
         with pytest.raises(InvalidArgumentError, match="CONFIG_FIT_SIGNATURE=y became n"):
             build_uboot(board, FOLDER, cache, lambda _: None)
         assert not [*tmp_path.glob("built-*")]
         return
     made = build_uboot(board, FOLDER, cache, lambda _: None)
-    assert made.program == (FOLDER / board.built_in).read_bytes()
-    assert {option.as_configured() for option in read_options(FOLDER / board.options)} == {
-        *made.tree.decode().splitlines()
-    }
     (kept,) = tmp_path.glob("built-*/u-boot-nodtb.bin")
+    assert made.program.startswith((FOLDER / board.built_in).read_bytes())
+    assert {
+        *(option.as_configured() for option in read_options(FOLDER / board.options)),
+        f'CONFIG_LOCALVERSION="{kept.parent.name.removeprefix("built")}"',
+    } == {*made.tree.decode().splitlines()}
     kept.write_bytes(b"changed where it is kept")
     assert build_uboot(board, FOLDER, cache, lambda _: None) == made
+
+
+def test_whatever_u_boot_is_made_of_is_in_what_it_measures_of_itself(
+    board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = pretend_compile(tmp_path, board, monkeypatch)
+    recipe = tmp_path / "recipe"
+    shutil.copytree(FOLDER, recipe)
+
+    def measured() -> bytes:
+        return version_value(build_uboot(board, recipe, cache, lambda _: None).program)
+
+    values = [measured()]
+    assert measured() == values[0]
+    monkeypatch.setattr(source, "PATCHES", PinnedFile(PATCHES.name, "0" * 64))
+    values.append(measured())
+    monkeypatch.setattr(source, "EDITS", EDITS[1:])
+    values.append(measured())
+    for name, more in ((board.options, "CONFIG_MORE=y  # another option\n"), (board.built_in, "more=1\n")):
+        with (recipe / name).open("a") as file:
+            file.write(more)
+        values.append(measured())
+    assert len(set(values)) == len(values)

@@ -18,7 +18,9 @@ from armillary.device_image.uboot.boards import Board
 from armillary.device_image.uboot.source import origin, unpacked
 
 # Raised when the way of building changes, so that no older build is taken from a cache.
-RECIPE: Final = 2
+RECIPE: Final = 3
+# What U-Boot's version ends with: of what this one was made, so that its measurement is another one for each.
+VERSION_OPTION: Final = "CONFIG_LOCALVERSION"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class UBoot:
 def build_uboot(board: Board, recipe: Path, cache: Path, progress: Callable[[str], None]) -> UBoot:
     """Compile what a folder (``image/uboot``) says of a board; what was compiled of the same input before is taken.
 
+    Of another input U-Boot has another version, which it measures: ``U-Boot 2025.01-KEY (...)``, KEY of 16 hex digits.
     What is kept and was changed is compiled again. The source is unpacked for it alone, of the pinned files.
 
     Raises:
@@ -44,11 +47,13 @@ def build_uboot(board: Board, recipe: Path, cache: Path, progress: Callable[[str
     text = "\n".join((str(RECIPE), board.configuration, origin(), fragments.digest(wanted), compiler))
     key = hashlib.sha256(text.encode() + environment).hexdigest()[:16]
 
+    named = Option(VERSION_OPTION, f'"-{key}"', "says of what this U-Boot was made", __name__)
+
     def compiled(folder: Path) -> None:
         work = cache / "compile"
         with unpacked(cache) as source:
             (source / board.environment).write_bytes(environment)
-            _compile(board, wanted, source, work, progress)
+            _compile(board, (*wanted, named), source, work, progress)
         shutil.copyfile(work / "u-boot-nodtb.bin", folder / "u-boot-nodtb.bin")
         shutil.copyfile(work / "dts/dt.dtb", folder / "dt.dtb")
 

@@ -161,8 +161,9 @@ static int started_from(char *guid) {
 }
 
 /*
- * Looks into one disk's partition table: the slot that the partition belongs to that the firmware started, or that was
- * named. Partitions of slots are called as a boot component and the slot, root-fs-a. 0 if it is another disk.
+ * Looks into one disk's partition table: the slot that the partition belongs to that the firmware started, or the one
+ * that was named, whose root partition it has to have. Partitions of slots are called as a boot component and the slot,
+ * root-fs-a. 0 if it is another disk.
  */
 static int slot_of(const char *disk, const char *boot_guid, char *slot) {
     static unsigned char table[128 * 128];
@@ -181,7 +182,7 @@ static int slot_of(const char *disk, const char *boot_guid, char *slot) {
             guid_text(entry + 16, guid);
             size_t length = strlen(name);
             int is_slot = length > 2 && name[length - 2] == '-' && (name[length - 1] == 'a' || name[length - 1] == 'b');
-            if (!is_slot || (boot_guid ? strcmp(guid, boot_guid) : name[length - 1] != *slot)) continue;
+            if (!is_slot || (boot_guid ? strcmp(guid, boot_guid) : !is_root_of(name, *slot))) continue;
             *slot = name[length - 1];
             found = 1;
         }
@@ -192,9 +193,10 @@ static int slot_of(const char *disk, const char *boot_guid, char *slot) {
 static int by_name(const void *one, const void *other) { return strcmp(one, other); }
 
 /*
- * The disk that has the partition which the firmware started, or one of the named slot; 0 if there is none yet. Disks
- * with the same image have the same GUIDs: the one that the firmware's log names is taken. Where it names none, or none
- * of them after a while, it is the first by name.
+ * The disk that has the partition which the firmware started, or the root of the named slot; 0 if there is none yet. Disks
+ * with the same image have the same GUIDs: the one at the place that was said is taken. Where none was said, or none of
+ * them is there after a while, it is the first by name. One that U-Boot named is waited for: who puts in another must not
+ * have it taken.
  */
 static int choose_disk(const char *boot_guid, char *slot, const struct place *place, int is_late, char *chosen) {
     static char names[DISKS][DISK_NAME];
@@ -307,8 +309,9 @@ static void find_slot(const char *line, char *slot, char *disk, char *root, char
         char wanted[] = "root-fs-?", name[DISK_NAME];
         struct place place;
         if (i == OTHER_DISKS_AFTER) load_modules("/modules/later");
-        int is_known = by_firmware && started_place(guid, &place);
-        if (!choose_disk(by_firmware ? guid : NULL, slot, is_known ? &place : NULL, i >= PLACE_TRIES, name)) continue;
+        int is_known = by_firmware ? started_place(guid, &place) : started_node(&place);
+        int is_late = by_firmware && i >= PLACE_TRIES;
+        if (!choose_disk(by_firmware ? guid : NULL, slot, is_known ? &place : NULL, is_late, name)) continue;
         wanted[sizeof wanted - 2] = *slot;
         if (!partition_of(name, wanted, root, size)) continue;
         wanted[sizeof wanted - 2] = *slot == 'a' ? 'b' : 'a';
@@ -318,7 +321,10 @@ static void find_slot(const char *line, char *slot, char *disk, char *root, char
         if (by_firmware) name_other_slot(name, *slot);
         return;
     }
-    fail("no disk with the partition %s appeared within %d s", by_firmware ? guid : "of this slot", DISK_TRIES / 20);
+    struct place place;
+    const char *where = !by_firmware && started_node(&place) ? place.node : "any";
+    if (by_firmware) fail("no disk with the partition %s appeared within %d s", guid, DISK_TRIES / 20);
+    fail("no disk with the partition %s%s at %s appeared within %d s", ROOT_OF, slot, where, DISK_TRIES / 20);
 }
 
 static void device_mapper(int control, unsigned long command, struct dm_ioctl *about, const char *what) {

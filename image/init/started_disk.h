@@ -1,11 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Which disk the firmware started us from, where several have the same image: its log in the TPM's memory has the device
- * path of the program that it measured. Part of init.c, which is one program.
+ * Which disk we were started from, where several have the same image. UEFI firmware's log in the TPM's memory has the
+ * device path of the program that it measured; U-Boot puts the device-tree node of its disk into /chosen
+ * (device_image/uboot/source.py). Part of init.c, which is one program.
  */
-enum { GUID_TEXT = 36, DISK_NAME = 32 };
+enum { GUID_TEXT = 36, DISK_NAME = 32, NODE_NAME = 256 };
 
-static const char FIRMWARE_LOG[] = "/sys/kernel/security/tpm0/binary_bios_measurements";
+#ifndef SYS /* tests have one of their own */
+#define SYS "/sys"
+#endif
+static const char FIRMWARE_LOG[] = SYS "/kernel/security/tpm0/binary_bios_measurements";
+#define DEVICE_TREE SYS "/firmware/devicetree/base"
+
+/* What the name of a slot's root partition begins with; the slot's letter follows. */
+static const char ROOT_OF[] = "root-fs-";
+
+/* Whether a partition is called as the root partition of a slot. */
+static int is_root_of(const char *name, char slot) {
+    size_t length = sizeof ROOT_OF - 1;
+    return !strncmp(name, ROOT_OF, length) && name[length] == slot && !name[length + 1];
+}
 
 static void guid_text(const unsigned char *raw, char *text) {
     static const int order[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
@@ -15,11 +29,35 @@ static void guid_text(const unsigned char *raw, char *text) {
     }
 }
 
-/* Where a disk is: the PCI functions that lead to it, device and function of each. */
+/* Where a disk is: below a node of the device tree, else at the PCI functions that lead to it, device and function. */
 struct place {
+    char node[NODE_NAME];
     int count;
     unsigned char pci[8][2];
 };
+
+/* Where U-Boot says that the disk is which it started us from; 0 where it says nothing. */
+static int started_node(struct place *place) {
+    int file = open(DEVICE_TREE "/chosen/armillary,disk", O_RDONLY | O_CLOEXEC);
+    if (file < 0) return 0;
+    memset(place, 0, sizeof *place);
+    ssize_t length = read(file, place->node, sizeof place->node - 1);
+    close(file);
+    return length > 1;
+}
+
+/* Whether a disk is one of the controller that a node of the device tree describes. */
+static int lies_below(const char *disk, const char *node) {
+    char path[512], link[600], target[512], wanted[sizeof DEVICE_TREE + NODE_NAME], found[512];
+    snprintf(path, sizeof path, SYS "/block/%.*s", DISK_NAME, disk);
+    snprintf(wanted, sizeof wanted, DEVICE_TREE "%s", node);
+    if (!realpath(path, target) || !realpath(wanted, found)) return 0;
+    for (char *end; (end = strrchr(target, '/')) && end != target; *end = 0) {
+        snprintf(link, sizeof link, "%s/of_node", target);
+        if (realpath(link, path) && !strcmp(path, found)) return 1;
+    }
+    return 0;
+}
 
 /*
  * Where the firmware's log says that the disk is which has the partition it started us from: the device path of the
@@ -41,7 +79,7 @@ static int started_place(const char *boot_guid, struct place *place) {
         if (!memcmp(log + at, pci_root, sizeof pci_root)) root = log + at;
         if (!root || memcmp(log + at, partition, sizeof partition)) continue;
         guid_text(log + at + 24, guid);
-        struct place seen = {0, {{0}}};
+        struct place seen = {{0}, 0, {{0}}};
         const unsigned char *node = root;
         while (node < log + at && node[2] + 256 * node[3] >= 4) {
             if (node[0] == 1 && node[1] == 1 && seen.count < 8) {
@@ -59,8 +97,9 @@ static int started_place(const char *boot_guid, struct place *place) {
 
 /* Whether a disk is at this place. */
 static int lies_at(const char *disk, const struct place *place) {
-    char path[64], target[512];
-    snprintf(path, sizeof path, "/sys/block/%.*s", DISK_NAME, disk);
+    char path[512], target[512];
+    if (*place->node) return lies_below(disk, place->node);
+    snprintf(path, sizeof path, SYS "/block/%.*s", DISK_NAME, disk);
     ssize_t length = readlink(path, target, sizeof target - 1);
     if (length < 0) return 0;
     target[length] = 0;

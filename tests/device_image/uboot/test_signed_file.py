@@ -27,7 +27,7 @@ from armillary.device_image.uboot.signed_file import (
     with_overlay,
 )
 from armillary.wire.device_image.command_line import VerifiedRoot, slot_of
-from armillary.wire.device_image.flattened_tree import properties_of
+from armillary.wire.device_image.flattened_tree import nodes_of, properties_of
 
 TOOLS = ("dtc", "fdtoverlay", "fdtput", "mkimage")
 # Debian has it not; U-Boot's build makes it.
@@ -149,6 +149,10 @@ def test_a_signature_that_covers_copies_is_that_of_the_genuine_file(made: Signed
         assert part_of(changed, path) == part_of(made.content, path)
     named = part_of(changed, "/configurations/slot-a/signature/hashed-nodes").decode().rstrip("\0").split("\0")
     assert "/images/images/tree-a/hash" in named
+    order = list(nodes_of(changed))
+    assert order[order.index("/images/images") - 1] not in named, (
+        "else the node that has the copies would be signed, too"
+    )
     for path in named:
         genuine = path.replace("/images/images/", "/images/")
         assert own_values(changed, path) == own_values(made.content, genuine)
@@ -172,6 +176,7 @@ def test_the_tree_of_the_mt3620s_class_is_whole_and_says_where_its_tpm_is() -> N
     region = made[place : place + size]
     log = [found[f"/tpm@c000000/tpm_event_log_{name}"] for name in ("addr", "size")]
     assert b"".join(made[place : place + size] for place, size in log) == region, "U-Boot and Linux have one log"
+    assert part_of(made, "/aliases/mmc0") == b"/pcie@10000000/mmc@1,0\0", "the card, the first device on that bus"
     place, size = found["/memory@40000000/reg"]
     assert int.from_bytes(made[place + size - 4 : place + size]) == HARDWARE["armhf"].memory_mb << 20
     cores = {path.split("/")[2] for path in found if path.startswith("/cpus/cpu@")}

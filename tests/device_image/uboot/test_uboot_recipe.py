@@ -124,6 +124,15 @@ def test_the_other_slot_is_named_before_one_starts_and_a_disk_that_does_not_take
     assert built_in["no_save"].startswith("echo U-Boot: the disk does not take which slot is next")
 
 
+def test_the_disk_that_is_started_is_the_one_that_the_first_program_is_told(board: Board) -> None:
+    number = options(board)["CONFIG_SYS_MMC_ENV_DEV"]
+    assert environment(board)["bootcmd"].startswith(f"mmc dev {number}; ")
+    (edit,) = (each for each in EDITS if '"armillary,disk"' in each.line)
+    assert '"mmc" __stringify(CONFIG_SYS_MMC_ENV_DEV)' in edit.line
+    overlays = [name for name in board.trees.values() if name]
+    assert all(f"mmc{number} = " in (FOLDER / name).read_text("utf-8") for name in overlays)
+
+
 def test_the_disk_is_as_large_as_a_memory_card_of_qemu() -> None:
     assert disk.layout(has_uboot=True).sectors * SECTOR_BYTES == 1 << 30
 
@@ -164,7 +173,7 @@ def pretended_source(folder: Path, monkeypatch: pytest.MonkeyPatch, patch: str) 
     (packed / "tools/patman").mkdir(parents=True)
     (packed / "tools/patman/page").touch()
     (packed / "option").write_text("old\n")
-    (packed / "hole").write_text("open\n")
+    (packed / "hole").write_text("before\nopen\nbehind\n")
     (debian / "patches/security").mkdir(parents=True)
     (debian / "patches/series").write_text("# of Debian\nsecurity/hole.patch  # CVE-0\n\n")
     (debian / "patches/security/hole.patch").write_text(patch)
@@ -175,7 +184,7 @@ def pretended_source(folder: Path, monkeypatch: pytest.MonkeyPatch, patch: str) 
     monkeypatch.setattr(source, "EDITS", (Edit("option", r"^old$", "new", "Why."),))
 
 
-CLOSED = "Why.\n--- a/hole\n+++ b/hole\n@@ -1 +1 @@\n-open\n+closed\n"
+CLOSED = "Why.\n--- a/hole\n+++ b/hole\n@@ -1,3 +1,3 @@\n before\n-open\n+closed\n behind\n"
 
 
 def test_the_source_is_unpacked_of_the_pinned_files_each_time_and_patched(
@@ -184,15 +193,16 @@ def test_the_source_is_unpacked_of_the_pinned_files_each_time_and_patched(
     pretended_source(tmp_path, monkeypatch, CLOSED)
     for _ in range(2):
         with source.unpacked(tmp_path) as folder:
-            assert (folder / "hole").read_text() == "closed\n"
+            assert (folder / "hole").read_text() == "before\nclosed\nbehind\n"
             assert (folder / "option").read_text() == "new\n"
             assert not (folder / "tools/patman").exists()
             (folder / "option").write_text("somebody changes it")
         assert not folder.exists()
 
 
-def test_a_patch_that_does_not_fit_makes_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pretended_source(tmp_path, monkeypatch, CLOSED.replace("-open", "-another"))
+@pytest.mark.parametrize("line", ["-open", " behind"], ids=["not-at-all", "but-for-a-line-beside-it"])
+def test_a_patch_that_does_not_fit_makes_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    pretended_source(tmp_path, monkeypatch, CLOSED.replace(line, f"{line} another"))
     with pytest.raises(HostError, match="patch failed"), source.unpacked(tmp_path):
         pytest.fail("it was unpacked")
     assert not (tmp_path / "source").exists()

@@ -130,6 +130,24 @@ EDITS: Final = (
         "Reserved bits that the manual wants as ones: QEMU takes them for the clock's switch.",
     ),
     Edit(
+        "boot/fdt_support.c",
+        r"^#include <linux/ctype\.h>$",
+        "#include <linux/ctype.h>\n#include <linux/stringify.h>",
+        "For the next one.",
+    ),
+    Edit(
+        "boot/fdt_support.c",
+        r"^\tstr = board_fdt_chosen_bootargs\(\);$",
+        '\tstr = (char *)fdt_get_alias(gd->fdt_blob, "mmc" __stringify(CONFIG_SYS_MMC_ENV_DEV));\n'
+        "\tif (str) {\n"
+        '\t\terr = fdt_setprop_string(fdt, nodeoffset, "armillary,disk", str);\n'
+        "\t\tif (err < 0)\n"
+        "\t\t\treturn err;\n"
+        "\t}\n\n"
+        "\tstr = board_fdt_chosen_bootargs();",
+        "The first program takes the root of the disk that was started and of no other (image/init/started_disk.h).",
+    ),
+    Edit(
         "boot/bootm.c",
         r"^\t\tret = tcg2_measure_data\(dev, &elog, 8, images->os\.image_len,$",
         "\t\tret = tcg2_measure_data(dev, &elog, 4, images->os.image_len,",

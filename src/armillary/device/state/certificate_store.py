@@ -114,7 +114,7 @@ class CertificateStore:
             raise RequestRefusedError(
                 azure_error.CERTIFICATE_INVALID,
                 f"certificate {name!r} of the store cannot be read",
-                remedy=f"Delete it, and add another: armillary device certificate delete --id {name}.",
+                remedy=f"Delete it, and add another: armillary device certificate delete --cert-id {name}.",
             ) from error
         return StoredCertificate(kind=kept.kind, certificate=certificate, pem=kept.pem, key=kept.key)
 

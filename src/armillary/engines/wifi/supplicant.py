@@ -213,16 +213,18 @@ class SupplicantRadio:
     def _live(self, begun: Future[ControlSocket]) -> None:
         """The radio's thread: every wpa_supplicant is started in it, because each ends with the thread that did it."""
         try:
-            control = self._started()
+            with contextlib.ExitStack() as unless_heard:
+                control = unless_heard.enter_context(contextlib.closing(self._started()))
+                events = self._attached()  # before anybody asks for a scan, whose end would not be heard
+                unless_heard.pop_all()
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
             begun.set_exception(error)
             return
         begun.set_result(control)
-        self._hear()
+        self._hear(events)
 
-    def _hear(self) -> None:
+    def _hear(self, events: ControlSocket | None) -> None:
         """Follow what wpa_supplicant says by itself; start it again when it ends."""
-        events: ControlSocket | None = None
         while not self._closing.is_set():
             try:
                 events = events or self._attached()

@@ -28,6 +28,8 @@ from armillary.device_image.virtual_machine import VirtualMachine, running
 
 # Download, writing and a check-in take less than a start, of which an update that is taken back has three.
 STARTS = 3
+# A kernel that says another version, signed again: 699 bytes were seen.
+DELTA_MOST_BYTES = 10_000
 
 
 def changed(image: Path, folder: Path, old: bytes, new: bytes) -> Path:
@@ -105,10 +107,10 @@ def test_an_update_is_started_and_one_that_stops_is_taken_back(
         here, settings = scene.env, scene.settings
         publish(image, chip, "26.12", here)
         scene.tell()
-        state(image, CATALOG, here)  # of this image alone: what a release brings is known by itself
         seen: list[str] = []
         with running(settings) as machine:
             assert "verdict=attested" in wait(machine, "check-in  verdict=", seen)
+            state(image, CATALOG, here)  # of this image alone: what a release brings is known by itself
 
             later = version[:-1] + (b"9" if version[-1:] != b"9" else b"8")
             said = b"VERSION_ID=" if architecture.has_uefi else b"Armillary OS "
@@ -119,6 +121,9 @@ def test_an_update_is_started_and_one_that_stops_is_taken_back(
             assert len(told["fetch"]["sent"]) == told["fetch"]["parts"]
             assert "slot b" in wait(machine, "verified root from", seen)
             wait(machine, "update-confirmed", seen)
+            sizes = [file.stat().st_size for file in (tmp_path / "data/deltas").iterdir()]
+            assert sizes, "a kernel alone is fetched as a difference"
+            assert all(0 < size <= DELTA_MOST_BYTES for size in sizes), sizes
 
             broken = root[:-1] + (b"0" if root[-1:] != b"0" else b"1")
             publish(changed(image, tmp_path / "c", root, broken), chip, "26.14", here)

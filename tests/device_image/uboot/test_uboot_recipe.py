@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 import shutil
 import tarfile
@@ -159,6 +160,24 @@ def test_another_file_than_the_pinned_one_is_refused_and_not_kept(
         fetch(tmp_path)
     assert not (tmp_path / changed.name).exists()
     assert re.fullmatch(r"[0-9a-f]{64}", changed.sha256)
+
+
+def test_the_pinned_files_alone_are_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian's description of them (.dsc) is not needed, and mirrors were seen that do not have it."""
+    pins = {"--tar-only": b"the source", "--diff-only": b"the patches"}
+    for name, pinned, content in zip(("SOURCE", "PATCHES"), (SOURCE, PATCHES), pins.values(), strict=True):
+        monkeypatch.setattr(source, name, PinnedFile(pinned.name, hashlib.sha256(content).hexdigest()))
+
+    def run(words: list[str], **_: object) -> bytes:
+        if "source" in words:
+            (part,) = (word for word in words if word in pins)
+            file = source.SOURCE if part == "--tar-only" else source.PATCHES
+            (tmp_path / file.name).write_bytes(pins[part])
+        return b""
+
+    monkeypatch.setattr(source, "run", run)
+    fetch(tmp_path)
+    assert [(tmp_path / each.name).read_bytes() for each in (source.SOURCE, source.PATCHES)] == list(pins.values())
 
 
 def test_the_pinned_files_are_those_of_debians_version() -> None:

@@ -259,7 +259,8 @@ def fetch(cache: Path) -> None:
         options += [f"Dir::State::lists={lists}", "Dir::Cache::pkgcache=", "Dir::Cache::srcpkgcache="]
         words = ["apt-get", "-q", *(word for option in options for word in ("-o", option))]
         run([*words, "update"])
-        run([*words, "source", "--download-only", f"{PACKAGE}={VERSION}"], folder=cache)
+        for part in ("--tar-only", "--diff-only"):  # without the description (.dsc), which not every mirror has
+            run([*words, "source", "--download-only", part, f"{PACKAGE}={VERSION}"], folder=cache)
     for each in (SOURCE, PATCHES):
         found = digest_of(cache / each.name)
         if found != each.sha256:

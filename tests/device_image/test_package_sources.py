@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from armillary.device_image.package_sources import apt, fetching
+from armillary.device_image.package_sources import apt, fetching, snapshot
 from armillary.device_image.package_sources.fetching import Places, fetch, newest
 from armillary.device_image.recipe import Pin
 from armillary.errors import HostError, InvalidArgumentError
@@ -111,6 +111,19 @@ def archive() -> Iterator[Archive]:
 
 def brought(store: Path, *names: str) -> dict[str, Path]:
     return {name: store / f"{pin(name).sha256}.deb" for name in names}
+
+
+def test_a_file_of_the_archive_is_had_by_its_sha1_or_nothing_of_it_stays(tmp_path: Path, archive: Archive) -> None:
+    archive.files["one"] = b"of a source package"
+    digest, file = hashlib.sha1(b"one", usedforsecurity=False).hexdigest(), tmp_path / "file"
+    snapshot.fetch_file(digest, file, address=archive.address)
+    assert file.read_bytes() == b"of a source package"
+    archive.withheld = 5
+    with pytest.raises(HostError, match="without its last 5 bytes"):
+        snapshot.fetch_file(digest, file, address=archive.address)
+    assert not file.exists()
+    with pytest.raises(HostError, match="has no such version"):
+        snapshot.fetch_file("0" * 40, file, address=archive.address)
 
 
 def test_what_the_sources_have_is_one_call_of_apt(tmp_path: Path, sources: Sources, archive: Archive) -> None:

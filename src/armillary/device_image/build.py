@@ -45,7 +45,7 @@ from armillary.device_image.flashing.key_files import FOLDER as KEY_FILES, write
 from armillary.device_image.kept.alone import alone_in
 from armillary.device_image.keys import KeyPair, keys_of, secure_boot_keys
 from armillary.device_image.own_kernel.build import build_kernel
-from armillary.device_image.own_kernel.kernel_module import compile_modules, source_of
+from armillary.device_image.own_kernel.kernel_module import compile_modules, fetch_packages, source_of
 from armillary.device_image.own_kernel.toolchain import SOURCE_PACKAGE
 from armillary.device_image.package_sources.fetching import Places, fetch
 from armillary.device_image.recipe import (
@@ -60,6 +60,7 @@ from armillary.device_image.recipe import (
     read_budget,
     read_pins,
     read_recipe,
+    release_of,
 )
 from armillary.device_image.reference.document import (
     key_variables,
@@ -72,7 +73,7 @@ from armillary.device_image.request.checks import radio_words, refuse_place, ref
 from armillary.device_image.root_image import RootImage
 from armillary.device_image.start.recording import Recorded, own_architecture, record
 from armillary.device_image.uboot.image import JOINER, PROGRAM, Parts, files_of, write_files
-from armillary.device_image.uboot.source import part as uboot_part
+from armillary.device_image.uboot.source import CACHE as UBOOT, fetch as fetch_uboot, part as uboot_part
 from armillary.errors import InvalidArgumentError
 from armillary.wire.device_image.command_line import DEVELOPMENT, command_line
 from armillary.wire.disk.gpt_writing import Layout
@@ -180,6 +181,13 @@ def fetch_parts(plan: Plan) -> None:
     with alone_in(plan.cache, plan.progress):
         _packages(plan, recipe, pins)
         _distributions(plan, recipe, distributions.locked(plan.project, recipe.python.distributions))
+        if not plan.target.has_uefi:
+            fetch_uboot(plan.cache / UBOOT, plan.places)
+        if plan.architecture in recipe.kernel and recipe.kernel[plan.architecture].compiled:
+            modules = read_pins(module_pins_file(plan.recipe_folder, plan.architecture))
+            fetch_packages(
+                release_of(pins[-1]), modules, plan.cache, architecture=plan.target.debian, places=plan.places
+            )
 
 
 def _recipe(plan: Plan) -> Recipe:
@@ -382,7 +390,8 @@ def _for_uboot(
         target=plan.target,
         recipe=plan.recipe_folder / "uboot",
     )
-    cache = plan.cache / "uboot"
+    cache = plan.cache / UBOOT
+    fetch_uboot(cache, plan.places)
     cache.mkdir(parents=True, exist_ok=True)
     signed = write_files(parts, plan.output, key=keys["signing"], cache=cache, progress=plan.progress)
     _disk(plan, root)

@@ -18,6 +18,7 @@ from armillary.device_image.recipe import (
     package_names,
     pins_file,
     read_recipe,
+    release_of,
     write_pins,
 )
 from armillary.errors import InvalidArgumentError
@@ -68,6 +69,6 @@ def _module_pins(folder: Path, architecture: str, pins: Iterable[Pin], cache: Pa
     target, store = ARCHITECTURES[architecture], cache / "debian"
     recipe = read_recipe(folder)
     kernel = kernel_pin(recipe, architecture, {pin.name: pin for pin in pins})
-    own, hosts = split(packages_of(kernel.name.removeprefix("linux-image-")))
+    own, hosts = split(packages_of(release_of(kernel)))
     found = in_version(own, kernel.version, store, architecture=target.debian)
     return [*found, *in_version(hosts, kernel.version, store, architecture=host_architecture())]

@@ -21,6 +21,8 @@ _Kind = TypeVar("_Kind")
 # As a release's: it begins with a number. os-release(5) has lower case alone in VERSION_ID.
 _VERSION: Final = re.compile(r"[0-9][0-9a-z.-]{0,31}", re.ASCII)
 _PIN: Final = re.compile(r"([a-z0-9][a-z0-9.+-]+) (\S+) ([0-9a-f]{64})")
+# What the packages of Debian's kernels begin with; what the kernel calls itself follows.
+_KERNEL: Final = "linux-image-"
 
 
 class DebianFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -162,8 +164,13 @@ def package_names(recipe: Recipe, architecture: str) -> list[str]:
 
 def is_kernel(name: str, package: str) -> bool:
     """Whether a package is a kernel of the kind that ``package`` needs the newest of."""
-    kind = package.removeprefix("linux-image-")
-    return re.fullmatch(rf"linux-image-\d[^-]*-{re.escape(kind)}", name) is not None
+    kind = package.removeprefix(_KERNEL)
+    return re.fullmatch(rf"{_KERNEL}\d[^-]*-{re.escape(kind)}", name) is not None
+
+
+def release_of(pin: Pin) -> str:
+    """What the kernel of a package calls itself."""
+    return pin.name.removeprefix(_KERNEL)
 
 
 def kernel_pin(recipe: Recipe, architecture: str, pins: Mapping[str, Pin]) -> Pin:

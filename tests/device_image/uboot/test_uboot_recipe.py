@@ -14,6 +14,7 @@ import pytest
 
 from armillary.device_image import disk
 from armillary.device_image.own_kernel.fragments import read_options
+from armillary.device_image.package_sources.fetching import Places
 from armillary.device_image.recipe import recipe_folder
 from armillary.device_image.tools import digest_of
 from armillary.device_image.uboot import building, source
@@ -160,24 +161,85 @@ def test_another_file_than_the_pinned_one_is_refused_and_not_kept(
         fetch(tmp_path)
     assert not (tmp_path / changed.name).exists()
     assert re.fullmatch(r"[0-9a-f]{64}", changed.sha256)
+    assert re.fullmatch(r"[0-9a-f]{40}", changed.sha1)
 
 
-def test_the_pinned_files_alone_are_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Debian's description of them (.dsc) is not needed, and mirrors were seen that do not have it."""
-    pins = {"--tar-only": b"the source", "--diff-only": b"the patches"}
-    for name, pinned, content in zip(("SOURCE", "PATCHES"), (SOURCE, PATCHES), pins.values(), strict=True):
-        monkeypatch.setattr(source, name, PinnedFile(pinned.name, hashlib.sha256(content).hexdigest()))
+CONTENTS = {"SOURCE": b"the source", "PATCHES": b"the patches"}
+
+
+@pytest.fixture
+def pinned(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """Pins of other contents: name of each file -> what is in it."""
+    for name, content in CONTENTS.items():
+        sha256, sha1 = (hashlib.new(kind, content).hexdigest() for kind in ("sha256", "sha1"))
+        monkeypatch.setattr(source, name, PinnedFile(getattr(source, name).name, sha256, sha1))
+    return {getattr(source, name).name: content for name, content in CONTENTS.items()}
+
+
+def kept(folder: Path, pinned: dict[str, bytes]) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in pinned}
+
+
+def pretended_mirror(folder: Path, has: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"--tar-only": SOURCE.name, "--diff-only": PATCHES.name}
 
     def run(words: list[str], **_: object) -> bytes:
         if "source" in words:
-            (part,) = (word for word in words if word in pins)
-            file = source.SOURCE if part == "--tar-only" else source.PATCHES
-            (tmp_path / file.name).write_bytes(pins[part])
+            (part,) = (word for word in words if word in files)
+            if files[part] not in has:
+                raise HostError("404 Not Found", remedy="")
+            (folder / files[part]).write_bytes(CONTENTS["SOURCE" if part == "--tar-only" else "PATCHES"])
         return b""
 
     monkeypatch.setattr(source, "run", run)
+
+
+def test_the_pinned_files_alone_are_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pinned: dict[str, bytes]
+) -> None:
+    """Debian's description of them (.dsc) is not needed, and mirrors were seen that do not have it."""
+    pretended_mirror(tmp_path, tuple(pinned), monkeypatch)
     fetch(tmp_path)
-    assert [(tmp_path / each.name).read_bytes() for each in (source.SOURCE, source.PATCHES)] == list(pins.values())
+    assert kept(tmp_path, pinned) == pinned
+
+
+def test_what_the_mirror_has_no_more_comes_from_the_archive_of_all_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pinned: dict[str, bytes]
+) -> None:
+    """As the patches, when Debian has a later version of them."""
+    pretended_mirror(tmp_path, (SOURCE.name,), monkeypatch)
+    told: list[str] = []
+    with pytest.raises(
+        HostError, match=r"debian\.tar\.xz is not to be had: Debian's mirror: 404 .*127.0.0.1:1:"
+    ) as raised:
+        fetch(tmp_path, Places(archive="http://127.0.0.1:1", told=told.append))
+    assert raised.value.code == "host.packages-missing"
+    assert told == [f"{PATCHES.name}: not at Debian's mirror any more, asking http://127.0.0.1:1"]
+    asked: list[tuple[str, str]] = []
+
+    def fetch_file(digest: str, file: Path, *, address: str) -> None:
+        asked.append((digest, address))
+        file.write_bytes(CONTENTS["PATCHES"])
+
+    monkeypatch.setattr(source.snapshot, "fetch_file", fetch_file)
+    fetch(tmp_path, Places(archive="http://all"))
+    assert asked == [(hashlib.sha1(b"the patches", usedforsecurity=False).hexdigest(), "http://all")]
+    assert kept(tmp_path, pinned) == pinned
+
+
+def test_without_a_network_the_files_come_from_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pinned: dict[str, bytes]
+) -> None:
+    monkeypatch.setattr(source, "run", lambda *_, **__: pytest.fail("the mirror was asked"))
+    folder, cache = tmp_path / "folder", tmp_path / "cache"
+    folder.mkdir()
+    (folder / SOURCE.name).write_bytes(pinned[SOURCE.name])
+    with pytest.raises(InvalidArgumentError, match=rf"expected U-Boot's source, {re.escape(PATCHES.name)}"):
+        fetch(cache, Places(folder=folder))
+    assert not cache.exists()
+    (folder / PATCHES.name).write_bytes(pinned[PATCHES.name])
+    fetch(cache, Places(folder=folder))
+    assert kept(cache, pinned) == pinned
 
 
 def test_the_pinned_files_are_those_of_debians_version() -> None:

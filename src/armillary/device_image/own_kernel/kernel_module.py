@@ -90,6 +90,36 @@ def compile_modules(
         HostError: a package is not to be had, a program is missing, or the compile failed.
         InvalidArgumentError: the pins are those of another kernel.
     """
+    wanted = _checked(release, pins, architecture)
+    text = "\n".join((str(RECIPE), release, *names, *(pins[name].sha256 for name in wanted)))
+
+    def compiled(folder: Path) -> None:
+        files = fetch_packages(release, pins, cache, architecture=architecture, places=places)
+        with tempfile.TemporaryDirectory(prefix="armillary-module-") as work:
+            for name in names:
+                (folder / name).write_bytes(_compile(name, release, files, Path(work) / name, strip))
+
+    kept = made_folder(cache / "modules" / hashlib.sha256(text.encode()).hexdigest(), compiled)
+    return {name: (kept / name).read_bytes() for name in names}
+
+
+def fetch_packages(
+    release: str, pins: Mapping[str, Pin], cache: Path, *, architecture: str, places: Places | None = None
+) -> dict[str, Path]:
+    """The packages that modules of a kernel are compiled with, by name.
+
+    Raises:
+        HostError: a package is not to be had.
+        InvalidArgumentError: the pins are those of another kernel.
+    """
+    wanted = _checked(release, pins, architecture)
+    own, hosts = ([pins[name] for name in some] for some in split(wanted))
+    files = fetch(own, cache / "debian", architecture=architecture, places=places)
+    return files | fetch(hosts, cache / "debian", architecture=host_architecture(), places=places)
+
+
+def _checked(release: str, pins: Mapping[str, Pin], architecture: str) -> tuple[str, ...]:
+    """What modules of a kernel are compiled with, all of it pinned; InvalidArgumentError."""
     wanted = packages_of(release)
     lacking = [name for name in wanted if name not in pins]
     if lacking:
@@ -97,18 +127,7 @@ def compile_modules(
             f"no pin for {', '.join(lacking)}, with which modules of the kernel {release} are compiled",
             remedy=f"armillary image pin --arch {architecture}",
         )
-    text = "\n".join((str(RECIPE), release, *names, *(pins[name].sha256 for name in wanted)))
-
-    def compiled(folder: Path) -> None:
-        own, hosts = ([pins[name] for name in some] for some in split(wanted))
-        files = fetch(own, cache / "debian", architecture=architecture, places=places)
-        files |= fetch(hosts, cache / "debian", architecture=host_architecture(), places=places)
-        with tempfile.TemporaryDirectory(prefix="armillary-module-") as work:
-            for name in names:
-                (folder / name).write_bytes(_compile(name, release, files, Path(work) / name, strip))
-
-    kept = made_folder(cache / "modules" / hashlib.sha256(text.encode()).hexdigest(), compiled)
-    return {name: (kept / name).read_bytes() for name in names}
+    return wanted
 
 
 def without_tables(source: str) -> str:

@@ -12,11 +12,13 @@ architecture are sent. Specification: https://salsa.debian.org/snapshot-team/sna
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -41,23 +43,46 @@ def fetch(pin: Pin, folder: Path, *, address: str, architecture: str) -> Path:
         HostError: the archive is not reached, or has no such version for the architecture.
         InvalidArgumentError: the address is not one of http or https.
     """
+    base, file = _base(address), folder / f"{pin.name}.deb"
+    with _explained(base, file):
+        place = f"{base}/mr/binary/{quote(pin.name, safe='')}/{quote(pin.version, safe='')}/binfiles"
+        with _opened(place) as answer:
+            digest = _digest_of(answer.read(_MOST_ANSWER_BYTES), architecture)
+        with _opened(f"{base}/file/{digest}") as answer:
+            _write(answer, file)
+    return file
+
+
+def fetch_file(digest: str, file: Path, *, address: str) -> None:
+    """Bring the file with a SHA-1 (hex), such as one of a source package.
+
+    Raises:
+        HostError: the archive is not reached, or has no such file.
+        InvalidArgumentError: the address is not one of http or https.
+    """
+    base = _base(address)
+    with _explained(base, file), _opened(f"{base}/file/{digest}") as answer:
+        _write(answer, file)
+
+
+def _base(address: str) -> str:
     base = address.rstrip("/")
     if not base.startswith(("http://", "https://")):
         raise InvalidArgumentError(
             f"--snapshot: expected an address that begins with https:// or http://, got {address!r:.80}",
             remedy=f"Leave it out for {ADDRESS}.",
         )
-    file = folder / f"{pin.name}.deb"
+    return base
+
+
+@contextlib.contextmanager
+def _explained(base: str, file: Path) -> Iterator[None]:
+    """What goes wrong as one error with the archive's address; nothing of the file stays."""
     try:
-        place = f"{base}/mr/binary/{quote(pin.name, safe='')}/{quote(pin.version, safe='')}/binfiles"
-        with _opened(place) as answer:
-            digest = _digest_of(answer.read(_MOST_ANSWER_BYTES), architecture)
-        with _opened(f"{base}/file/{digest}") as answer:
-            _write(answer, file)
+        yield
     except (OSError, ValueError, http.client.HTTPException) as error:
         file.unlink(missing_ok=True)
         raise HostError(f"{base}: {_words(error)}", remedy=_REMEDY) from error
-    return file
 
 
 def _opened(address: str) -> http.client.HTTPResponse:

@@ -5,16 +5,21 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from armillary.device_image.bill.part import Part, source_part
 from armillary.device_image.kept.alone import work_folder
+from armillary.device_image.package_sources import snapshot
+from armillary.device_image.package_sources.fetching import Places
 from armillary.device_image.tools import digest_of, run
-from armillary.errors import HostError
+from armillary.errors import HostError, InvalidArgumentError
 
+# In the cache of images: its source, and what was compiled of it.
+CACHE: Final = "uboot"
 # Debian's package. All patches of this version are applied, so that an advisory for it says what holds of ours.
 PACKAGE: Final = "u-boot"
 VERSION: Final = "2025.01-3+deb13u1"
@@ -30,17 +35,22 @@ _SOURCES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class PinnedFile:
-    """A file of the source package: its name, and SHA-256 in hex."""
+    """A file of the source package: its name, SHA-256 in hex, and SHA-1, its address in the archive of all versions."""
 
     name: str
     sha256: str
+    sha1: str = ""
 
 
 SOURCE: Final = PinnedFile(
-    "u-boot_2025.01.orig.tar.bz2", "cdef7d507c93f1bbd9f015ea9bc21fa074268481405501945abc6f854d5b686f"
+    "u-boot_2025.01.orig.tar.bz2",
+    "cdef7d507c93f1bbd9f015ea9bc21fa074268481405501945abc6f854d5b686f",
+    "f072610d78a718c451a799342c43c733426f68c7",
 )
 PATCHES: Final = PinnedFile(
-    "u-boot_2025.01-3+deb13u1.debian.tar.xz", "c73a4efe85614af359f0be220e061a0b5c36bb4b3a121ca776dd988444b536f1"
+    "u-boot_2025.01-3+deb13u1.debian.tar.xz",
+    "c73a4efe85614af359f0be220e061a0b5c36bb4b3a121ca776dd988444b536f1",
+    "d2f62720a03c68f3bd19a77f63e412b2c9f8ca94",
 )
 
 
@@ -243,24 +253,21 @@ def series(text: str) -> tuple[str, ...]:
     return tuple(name for line in text.splitlines() if (name := line.partition("#")[0].strip()))
 
 
-def fetch(cache: Path) -> None:
-    """Have the pinned files in the cache, fetched with source lists of its own: the host's stay as they are.
+def fetch(cache: Path, places: Places | None = None) -> None:
+    """Have the pinned files in the cache.
+
+    They come from the folder that ``places`` names, else from Debian's mirror, else from the archive of all versions.
 
     Raises:
-        HostError: a file is not to be had, or is not the pinned one.
+        HostError: a file is not to be had (code ``host.packages-missing``), or is not the pinned one.
+        InvalidArgumentError: the folder lacks a file.
     """
-    if not all((cache / each.name).exists() for each in (SOURCE, PATCHES)):
-        lists = (cache / "lists").absolute()
-        (lists / "partial").mkdir(parents=True, exist_ok=True)
-        sources = (cache / "sources").absolute()
-        sources.mkdir(exist_ok=True)
-        (sources / "u-boot.sources").write_text(_SOURCES, "ascii")
-        options = ["APT::Sandbox::User=root", "Dir::Etc::sourcelist=/dev/null", f"Dir::Etc::sourceparts={sources}"]
-        options += [f"Dir::State::lists={lists}", "Dir::Cache::pkgcache=", "Dir::Cache::srcpkgcache="]
-        words = ["apt-get", "-q", *(word for option in options for word in ("-o", option))]
-        run([*words, "update"])
-        for part in ("--tar-only", "--diff-only"):  # without the description (.dsc), which not every mirror has
-            run([*words, "source", "--download-only", part, f"{PACKAGE}={VERSION}"], folder=cache)
+    chosen = places or Places()
+    lacking = [each for each in (SOURCE, PATCHES) if not (cache / each.name).exists()]
+    if lacking and chosen.folder is not None:
+        _from_folder(lacking, cache, chosen.folder)
+    elif lacking:
+        _from_archive(cache, chosen, _from_mirror(cache))
     for each in (SOURCE, PATCHES):
         found = digest_of(cache / each.name)
         if found != each.sha256:
@@ -269,3 +276,51 @@ def fetch(cache: Path) -> None:
                 f"{each.name}: the file that was fetched is not the pinned one ({each.sha256[:16]}), but {found[:16]}",
                 remedy="Whoever served it changed it: try again, or compare with another mirror.",
             )
+
+
+def _from_folder(lacking: Iterable[PinnedFile], cache: Path, folder: Path) -> None:
+    """Copy files from a folder, where they have Debian's names."""
+    missing = [each.name for each in lacking if not (folder / each.name).is_file()]
+    if missing:
+        raise InvalidArgumentError(
+            f"{folder}: expected U-Boot's source, {' and '.join(missing)}",
+            remedy="Bring it there from a host that has it (.image/cache/uboot), or build without --packages.",
+        )
+    cache.mkdir(parents=True, exist_ok=True)
+    for each in lacking:
+        shutil.copyfile(folder / each.name, cache / each.name)
+
+
+def _from_mirror(cache: Path) -> str:
+    """Fetch what Debian's mirror has, with source lists of its own; returns why something is lacking."""
+    lists = (cache / "lists").absolute()
+    (lists / "partial").mkdir(parents=True, exist_ok=True)
+    sources = (cache / "sources").absolute()
+    sources.mkdir(exist_ok=True)
+    (sources / "u-boot.sources").write_text(_SOURCES, "ascii")
+    options = ["APT::Sandbox::User=root", "Dir::Etc::sourcelist=/dev/null", f"Dir::Etc::sourceparts={sources}"]
+    options += [f"Dir::State::lists={lists}", "Dir::Cache::pkgcache=", "Dir::Cache::srcpkgcache="]
+    words = ["apt-get", "-q", *(word for option in options for word in ("-o", option))]
+    try:
+        run([*words, "update"])
+        for part in ("--tar-only", "--diff-only"):  # without the description (.dsc), which not every mirror has
+            run([*words, "source", "--download-only", part, f"{PACKAGE}={VERSION}"], folder=cache)
+    except HostError as error:
+        return error.message
+    return ""
+
+
+def _from_archive(cache: Path, places: Places, reason: str) -> None:
+    """Fetch what is still lacking from the archive of all versions; an error has both places' words."""
+    for each in (SOURCE, PATCHES):
+        if (cache / each.name).exists():
+            continue
+        places.told(f"{each.name}: not at Debian's mirror any more, asking {places.archive}")
+        try:
+            snapshot.fetch_file(each.sha1, cache / each.name, address=places.archive)
+        except HostError as error:
+            raise HostError(
+                f"{each.name} is not to be had: Debian's mirror: {reason or 'not fetched'}; {error.message}",
+                remedy="From another host: --packages DIR; another archive: --snapshot URL.",
+                code="host.packages-missing",
+            ) from error

@@ -22,6 +22,7 @@ from armillary.wire.encoding import cbor
 
 pytestmark = pytest.mark.anyio
 
+LINEAGE = "device/lineage"
 WITH_RADIO: DeviceSettings = replace(FAST, radio=RecordedRadio)
 
 
@@ -116,7 +117,7 @@ def bad(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     "region",
     [
         "device/capability", "device/certificates", "device/crash-dumps", "device/developers", "device/hub",
-        "device/lineage", "device/manufacturing-state", "device/network", "device/reports", "device/time",
+        "device/manufacturing-state", "device/network", "device/reports", "device/time",
         "device/update-heard", "device/wifi", "repository/directive-version",
     ],
 )  # fmt: skip
@@ -127,6 +128,32 @@ async def test_a_region_that_cannot_be_read_keeps_no_device_from_its_service(
     said = await checked_in(rig)
     told = {"device/network": "network", "device/wifi": "Wi-Fi networks", "device/reports": "The queue was lost"}
     assert any(told[region] in one and "Input/output error" in one for one in said) if region in told else said == []
+
+
+@pytest.mark.parametrize(("fails", "delayed"), [(1, 1), (2, 2), (9, 2)])
+async def test_a_lineage_that_cannot_be_read_once_delays_a_check_in_and_is_shown_then(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, fails: int, delayed: int
+) -> None:
+    """Who shows none is held for a clone; where it is lost for good, that is the way back to its service."""
+    await checked_in(rig)
+    await rig.stop()
+    read, left = FileFlash.read, [fails]
+
+    def failing_read(flash: FileFlash, region: str) -> bytes | None:
+        if region == LINEAGE and left[0]:
+            left[0] -= 1
+            raise DataFolderError(f"{region}: Input/output error")
+        return read(flash, region)
+
+    known = read(FileFlash(rig.folder / "flash"), LINEAGE)
+    assert known
+    monkeypatch.setattr(FileFlash, "read", failing_read)
+    checks = len(rig.service.checks)
+    await rig.start(WITH_RADIO)
+    await until(lambda: len(rig.service.checks) > checks, "it checks in")
+    request, _ = rig.service.checks[checks]
+    assert len(rig.events("check-in-failed")) == delayed
+    assert request.lineage == (known if fails == delayed else b"")
 
 
 @pytest.mark.parametrize("copy", RECORD_REGIONS)

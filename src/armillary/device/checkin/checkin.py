@@ -29,7 +29,7 @@ from armillary.device.state.crash_dumps import DumpQueue
 from armillary.device.state.hub_address import HubAddress, load_hub, store_hub
 from armillary.device.state.log_answers import LogAnswers
 from armillary.device.state.reports import ReportQueue
-from armillary.engines.flash.port import Flash, read_or_none, replace_region
+from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.sandbox.port import SandboxReport
 from armillary.errors import ChallengeError, DataFolderError, DeviceFault, ServiceUnreachableError
 from armillary.wire.device.checkin import MAX_LINEAGE_BYTES, MAX_OUTCOMES, CheckinReply, InstalledImage, UpdateOutcome
@@ -38,6 +38,8 @@ from armillary.wire.device.update_reason import ON_TRIAL
 from armillary.wire.device.update_status import DELTA, DIRECTIVE, LOG, OS, UpdateStatus
 
 _LINEAGE = "device/lineage"
+# Check-ins in which it is tried to read it, before it counts as lost.
+_LINEAGE_TRIES = 3
 _OTHER_VERSION = "wire.protocol-version"  # what a service of before says to a version that it does not know
 
 
@@ -77,6 +79,7 @@ class CheckIns:
     _tells_crashes: bool = True  # until a service of before version 6 refuses it
     _takes_consent: bool = True  # until a service of before version 7 refuses it
     _tells_of_log: bool = True  # until a service of before version 8 refuses it
+    _unread: int = 0  # check-ins one after the other in which the lineage could not be read
 
     def __post_init__(self) -> None:
         self.hub = load_hub(self.flash)
@@ -92,6 +95,7 @@ class CheckIns:
         ``states`` is image id -> ``running``, ``trial``, ``stopped`` or ``failed``; ``stopped`` when missing.
 
         Raises:
+            DataFolderError: what the last check-in brought cannot be read now.
             DeviceFault: the service refuses this device or this proof.
             RateLimitedError: come back later.
             ServiceUnreachableError: no usable answer.
@@ -128,6 +132,22 @@ class CheckIns:
         store_hub(self.flash, self.hub)
         return reply
 
+    def _shown_lineage(self) -> bytes:
+        """What the service gave last. DataFolderError where the medium does not give it, unless it goes on like that.
+
+        A device that shows none is held for a clone, so one failed read only delays a check-in.
+        """
+        try:
+            found = self.flash.read(_LINEAGE)
+        except DataFolderError:
+            self._unread += 1
+            if self._unread < _LINEAGE_TRIES:
+                raise
+            found = None
+        else:
+            self._unread = 0
+        return (found or b"")[:MAX_LINEAGE_BYTES]
+
     def _speaks_lower(self, error: DeviceFault, error_reports: tuple[ErrorReport, ...]) -> bool:
         """Leave out what the newest version of the protocol has, where the service refused that version."""
         if error.code != _OTHER_VERSION:
@@ -157,7 +177,7 @@ class CheckIns:
         challenge, self.challenge = self.challenge, None  # used once, whatever comes of it
         lineage = None
         if challenge is None:
-            lineage = (read_or_none(self.flash, _LINEAGE) or b"")[:MAX_LINEAGE_BYTES]
+            lineage = self._shown_lineage()
             message = await self.endpoint.challenge()
             self.clock.set_from_service(message.server_time)
             if not self.clock.signed:

@@ -39,12 +39,17 @@ class PretendedProgram:
         return [bytes.fromhex(each["ssid"]).decode() for each in told]
 
     @property
+    def has_listener(self) -> bool:
+        """Whether anybody hears what this one says by itself."""
+        return bool(self._listener)
+
+    @property
     def is_running(self) -> bool:
         return self._socket is not None
 
     def start(self) -> None:
         self.starts += 1
-        self.networks = {}
+        self.networks, self._listener = {}, ""
         (self.control / self.interface).unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(self.control / self.interface))

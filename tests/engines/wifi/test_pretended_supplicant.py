@@ -64,6 +64,23 @@ def test_a_radio_outlives_a_time_without_a_free_descriptor(
     wait_until(lambda: program.starts == 2 and program.names() == ["home"], "another one, which knows the network")
 
 
+def test_a_radio_hears_before_it_can_be_asked(program: PretendedProgram, radio: SupplicantRadio) -> None:
+    assert program.has_listener
+    assert radio.scan() == ()
+
+
+def test_one_that_does_not_say_what_happens_is_started_again(program: PretendedProgram) -> None:
+    program.silent = {"ATTACH"}
+    radio = SupplicantRadio(program)  # type: ignore[arg-type]
+    try:
+        wait_until(lambda: program.starts > 1, "another one")
+        program.silent = set()
+        wait_until(lambda: program.has_listener, "one that is heard")
+        assert radio.scan() == ()
+    finally:
+        radio.close()
+
+
 @pytest.mark.parametrize("unanswered", ["ADD_NETWORK", "SET_NETWORK", "ENABLE_NETWORK"])
 def test_one_that_does_not_answer_is_started_again_and_knows_every_network_wholly(
     program: PretendedProgram, radio: SupplicantRadio, unanswered: str

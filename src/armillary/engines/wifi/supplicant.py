@@ -213,13 +213,15 @@ class SupplicantRadio:
     def _live(self, begun: Future[ControlSocket]) -> None:
         """The radio's thread: every wpa_supplicant is started in it, because each ends with the thread that did it."""
         try:
-            with contextlib.ExitStack() as unless_heard:
-                control = unless_heard.enter_context(contextlib.closing(self._started()))
-                events = self._attached()  # before anybody asks for a scan, whose end would not be heard
-                unless_heard.pop_all()
+            control = self._started()
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
             begun.set_exception(error)
             return
+        events = None
+        with contextlib.suppress(
+            HostError, InvalidArgumentError
+        ):  # it is started again, as whenever it does not answer
+            events = self._attached()  # before anybody asks for a scan, whose end would not be heard
         begun.set_result(control)
         self._hear(events)
 

@@ -74,6 +74,26 @@ def test_a_modem_that_takes_every_pin_and_wants_it_again_gets_it_once(flash: Fai
     assert modem.pins == [PIN]
 
 
+def test_a_pin_that_one_sim_refused_is_not_forgiven_because_another_one_is_ready(flash: FailingFlash) -> None:
+    modem = PlayedModem(lambda: SimState.PIN)
+    uplink = uplink_of(modem, flash, SCALE)
+    seen = states_of(uplink)
+    uplink.change({"pin": PIN})
+    with running(uplink):
+        reached(uplink, S.PIN_REFUSED)
+        modem.sim_says = lambda: SimState.MISSING
+        uplink.change({"roaming": True})
+        reached(uplink, S.SIM_MISSING)
+        modem.sim_says = lambda: SimState.READY  # another one, without a PIN
+        uplink.change({"roaming": False})
+        reached(uplink, S.CONNECTED)
+        modem.sim_says = lambda: SimState.PIN
+        refused = seen.count(S.PIN_REFUSED)
+        uplink.change({"roaming": True})
+        wait_until(lambda: seen.count(S.PIN_REFUSED) > refused, "the first one is still refused")
+    assert modem.pins == [PIN]
+
+
 def test_a_sim_that_is_ready_some_time_after_its_pin_may_have_it_again(flash: FailingFlash) -> None:
     answers = iter([SimState.PIN, SimState.PIN, SimState.UNKNOWN, SimState.PIN])
     modem = PlayedModem(lambda: next(answers, SimState.READY))

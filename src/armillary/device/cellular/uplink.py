@@ -133,6 +133,7 @@ class CellularUplink:
         except ModemStoppedError:
             raise
         except ArmillaryError as error:  # it is gone, or the flash does not say whether it is to be used
+            self._given_pin = ""  # its SIM may be another one when it is back
             self._say(modem=ModemIdentity(), reason=error.message)
             event = E.MODEM_GONE
         self._rest(self._enter(event))
@@ -242,6 +243,8 @@ class CellularUplink:
     def _ask_sim(self, modem: Modem) -> UplinkEvent:
         found = modem.sim()
         self._say(sim=found)
+        if found is SimState.MISSING:
+            self._given_pin = ""  # the next one that is ready may be another, which has not taken it
         if found is SimState.READY:
             with contextlib.suppress(ArmillaryError):  # it is said, and tried again, once the session is up
                 self._pin_was_taken()

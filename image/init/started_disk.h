@@ -48,7 +48,8 @@ static int started_node(struct place *place) {
 
 /* Whether a disk is one of the controller that a node of the device tree describes. */
 static int lies_below(const char *disk, const char *node) {
-    char path[512], link[600], target[512], wanted[sizeof DEVICE_TREE + NODE_NAME], found[512];
+    char path[PATH_MAX], target[PATH_MAX], found[PATH_MAX]; /* realpath(3) writes no more, and a checking one wants all */
+    char link[PATH_MAX + 16], wanted[sizeof DEVICE_TREE + NODE_NAME];
     snprintf(path, sizeof path, SYS "/block/%.*s", DISK_NAME, disk);
     snprintf(wanted, sizeof wanted, DEVICE_TREE "%s", node);
     if (!realpath(path, target) || !realpath(wanted, found)) return 0;

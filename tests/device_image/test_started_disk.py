@@ -14,6 +14,7 @@ from armillary.device_image.recipe import recipe_folder
 PROGRAM = """
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +60,8 @@ def sys(tmp_path: Path) -> Path:
 def compiled(sys: Path) -> Path:
     (sys.parent / "main.c").write_text(PROGRAM, "ascii")
     program = sys.parent / "started"
-    words = [compiler_of("x86_64"), "-Wall", "-Wextra", "-Werror", f'-DSYS="{sys}"', "-I", recipe_folder() / "init"]
+    words = [compiler_of("x86_64"), "-Os", "-D_FORTIFY_SOURCE=2", "-Wall", "-Wextra", "-Werror"]
+    words += [f'-DSYS="{sys}"', "-I", recipe_folder() / "init"]
     subprocess.run([*words, "-o", program, sys.parent / "main.c"], check=True, timeout=60)
     return program
 

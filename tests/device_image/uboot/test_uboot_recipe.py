@@ -148,22 +148,6 @@ def test_each_change_of_the_source_has_a_reason_and_one_place() -> None:
             edited(text, edit)
 
 
-@pytest.mark.parametrize("changed", [SOURCE, PATCHES], ids=["source", "patches"])
-def test_another_file_than_the_pinned_one_is_refused_and_not_kept(
-    changed: PinnedFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, pinned in (("SOURCE", SOURCE), ("PATCHES", PATCHES)):
-        (tmp_path / pinned.name).write_bytes(b"ours")
-        monkeypatch.setattr(source, name, PinnedFile(pinned.name, digest_of(tmp_path / pinned.name)))
-    fetch(tmp_path)
-    (tmp_path / changed.name).write_bytes(b"another")
-    with pytest.raises(HostError, match=f"{re.escape(changed.name)}: the file that was fetched is not the pinned one"):
-        fetch(tmp_path)
-    assert not (tmp_path / changed.name).exists()
-    assert re.fullmatch(r"[0-9a-f]{64}", changed.sha256)
-    assert re.fullmatch(r"[0-9a-f]{40}", changed.sha1)
-
-
 CONTENTS = {"SOURCE": b"the source", "PATCHES": b"the patches"}
 
 
@@ -201,6 +185,27 @@ def test_the_pinned_files_alone_are_fetched(
     pretended_mirror(tmp_path, tuple(pinned), monkeypatch)
     fetch(tmp_path)
     assert kept(tmp_path, pinned) == pinned
+
+
+@pytest.mark.parametrize("changed", [SOURCE, PATCHES], ids=["source", "patches"])
+def test_half_a_file_in_the_cache_is_fetched_again_and_another_than_the_pinned_one_is_refused(
+    changed: PinnedFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pinned: dict[str, bytes]
+) -> None:
+    pretended_mirror(tmp_path, tuple(pinned), monkeypatch)
+    (tmp_path / changed.name).write_bytes(b"the")
+    fetch(tmp_path)
+    assert kept(tmp_path, pinned) == pinned
+    (tmp_path / changed.name).unlink()
+    monkeypatch.setitem(CONTENTS, "SOURCE" if changed is SOURCE else "PATCHES", b"another")
+    with pytest.raises(HostError, match=f"{re.escape(changed.name)}: the file that was fetched is not the pinned one"):
+        fetch(tmp_path)
+    assert not (tmp_path / changed.name).exists()
+
+
+def test_the_pins_are_digests() -> None:
+    for each in (SOURCE, PATCHES):
+        assert re.fullmatch(r"[0-9a-f]{64}", each.sha256)
+        assert re.fullmatch(r"[0-9a-f]{40}", each.sha1)
 
 
 def test_what_the_mirror_has_no_more_comes_from_the_archive_of_all_versions(

@@ -254,7 +254,7 @@ def series(text: str) -> tuple[str, ...]:
 
 
 def fetch(cache: Path, places: Places | None = None) -> None:
-    """Have the pinned files in the cache.
+    """Have the pinned files in the cache; one that is there and is not the pinned one is fetched again.
 
     They come from the folder that ``places`` names, else from Debian's mirror, else from the archive of all versions.
 
@@ -263,6 +263,9 @@ def fetch(cache: Path, places: Places | None = None) -> None:
         InvalidArgumentError: the folder lacks a file.
     """
     chosen = places or Places()
+    for each in (SOURCE, PATCHES):  # what a fetch that was killed left, and what somebody changed
+        if (cache / each.name).exists() and digest_of(cache / each.name) != each.sha256:
+            (cache / each.name).unlink()
     lacking = [each for each in (SOURCE, PATCHES) if not (cache / each.name).exists()]
     if lacking and chosen.folder is not None:
         _from_folder(lacking, cache, chosen.folder)

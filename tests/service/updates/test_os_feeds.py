@@ -171,19 +171,30 @@ def test_a_feed_gets_its_releases_and_those_of_the_feeds_that_it_follows() -> No
         (("26.20 Retail", "of a maker RetailEval"), "26.20.1", "Retail", ""),  # does not sort
         (("26.20 Retail", "26.30 RetailEval imported"), "26.20.1", "Retail", ""),
         (("26.20 Retail", "26.30 RetailEval", "27.1 Retail imported"), "26.20.1", "Retail", "26.30"),
+        (("26.20 Retail", "26.30 RetailEval", "26.31 Retail withdrawn"), "26.20.1", "Retail", "26.30"),
+        (("26.20 Retail", "26.30 RetailEval", "26.31 Retail over"), "26.20.1", "Retail", "26.30"),
+        (("26.20 Retail", "26.30 RetailEval", "26.31 Retail below"), "26.20.1", "Retail", "26.30"),
+        (("26.20 Retail", "26.30 RetailEval withdrawn"), "26.20.1", "Retail", ""),
+        (("26.20 Retail", "26.40 RetailEval", "26.30 Stable"), "26.35", "Retail", "26.40"),
+        (("26.20 Retail", "26.40 RetailEval", "26.30 Canary withdrawn"), "26.35", "Retail", "26.40"),
+        (("26.20 Retail", "26.30 RetailEval", "26.10 RetailEval"), "26.20.1", "Retail", ""),  # it was set back itself
+        (("26.20 Retail", "26.25 RetailEval", "26.30 RetailEval"), "26.28", "Retail", "26.30"),
         ((), "26.20", "Retail", ""),
     ],
 )
 def test_what_is_ahead_in_feeds_that_a_group_does_not_get_stays_ahead(
     there: tuple[str, ...], version: str, feed: str, before: str
 ) -> None:
-    parted = [one.removesuffix(" imported").rpartition(" ") for one in there]
-    releases = [
-        release(name, of, imported_from="a corim" if one.endswith("imported") else None)
-        for one, (name, _, of) in zip(there, parted, strict=True)
-    ]
+    said: dict[str, dict[str, Any]] = {
+        "imported": {"imported_from": "a corim"}, "withdrawn": {"withdrawn_at": NOW}, "over": {"expires_at": NOW},
+        "below": {"security": 0},
+    }  # fmt: skip
+    releases = []
+    for name, of, *more in (one.replace("of a maker", "maker").split() for one in there):
+        releases.append(release(name, of, **(said[more[0]] if more else {})))
     others = [release("29.1", "RetailEval", chip="imx8mp")]
-    found = comes_before([*releases, *others], release(version, feed), TREE)
+    floors = (SecurityFloor(chip="mt3620", image_type=3, minimum=1, changed_at=NOW),)
+    found = comes_before([*releases, *others], release(version, feed), floors, follows=TREE, now=NOW)
     assert next((one.version for one in releases if one.release_id == found), "") == before
 
 

@@ -91,7 +91,7 @@ def test_what_is_promoted_is_not_older_than_what_everybody_has(host: ServiceHost
     assert drafts.promote(tried.release_id, actor="t", allow_older=True).feed == "Retail"
 
 
-@pytest.mark.parametrize("how", ["at once", "as a draft", "older"])
+@pytest.mark.parametrize("how", ["at once", "as a draft", "older", "after a bad one"])
 def test_a_correction_for_everybody_leaves_evaluation_ahead(host: ServiceHost, clock: Clock, how: str) -> None:
     """Retail's devices get it; those of the evaluation feed stay with the newer release, which everybody gets later."""
     releases, drafts = host.service.releases, host.service.attestation.drafts
@@ -109,6 +109,8 @@ def test_a_correction_for_everybody_leaves_evaluation_ahead(host: ServiceHost, c
         ahead = publish(host, "26.30", feed="RetailEval")
         boot(host, early, ahead)
         assert (offered(retail), offered(early), offered(late)) == ("", "", "26.30")
+        if how == "after a bad one":
+            releases.withdraw(publish(host, "26.31").release_id, "It hangs.", actor="t")
         if how == "as a draft":
             drafts.publish(drafts.create(CHIP, "26.20.1", feed="Retail", actor="t").release_id, actor="t")
         else:

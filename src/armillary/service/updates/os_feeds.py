@@ -149,7 +149,9 @@ def systems_of(
     releases = [new.pop(one.release_id, one) for one in release_rows.every(connection)]
     floors, follows = release_rows.floors(connection), release_rows.follows(connection)
     for one in new.values():
-        _insert(releases, one, follows)
+        before = comes_before(releases, one, floors, follows=follows, now=now)
+        at = next((at for at, each in enumerate(releases) if each.release_id == before), len(releases))
+        releases.insert(at, one)  # where it would stand once it is published
     changed = states or {}
     past = tuple(
         replace(one, state=changed.get(one.rollout_id, one.state)) for one in rollout_rows.past_of_systems(connection)
@@ -176,8 +178,7 @@ def newest_of_feeds(
     To a catalog for which roll-outs have ``left`` something behind. Releases without packages (imported reference
     values) and those below a security floor are given to nobody; the former may be what a device runs.
     """
-    lowest = {(floor.chip, floor.image_type): floor.minimum for floor in floors}
-    living = [one for one in living_of(releases, now) if is_above(one, lowest)]
+    living = _living_above(releases, floors, now)
     found: dict[FeedOfChip, WantedOs] = {}
     for chip in {one.chip for one in living}:
         mine = [one for one in living if one.chip == chip]
@@ -188,6 +189,12 @@ def newest_of_feeds(
                 *older, newest = (_wanted(mine[at], _may_stay(mine[at], mine[at + 1 :], sources, left)) for at in given)
                 found[feed, chip] = replace(newest, instead=_instead(newest, older, releases))
     return found
+
+
+def _living_above(releases: Sequence[OsRelease], floors: Iterable[SecurityFloor], now: int) -> list[OsRelease]:
+    """Those in force that are below no security floor."""
+    lowest = {(floor.chip, floor.image_type): floor.minimum for floor in floors}
+    return [one for one in living_of(releases, now) if is_above(one, lowest)]
 
 
 def _instead(newest: WantedOs, older: Sequence[WantedOs], releases: Sequence[OsRelease]) -> Mapping[str, Instead]:
@@ -254,20 +261,37 @@ def is_lower(version: str, other: str) -> bool:
     return mine is not None and its is not None and mine < its
 
 
-def comes_before(releases: Sequence[OsRelease], new: OsRelease, follows: Follows) -> UUID | None:
+def comes_before(
+    releases: Sequence[OsRelease],
+    new: OsRelease,
+    floors: Iterable[SecurityFloor],
+    *,
+    follows: Follows,
+    now: int,
+) -> UUID | None:
     """The release that a newly published one stands before, among those in order, oldest first; None: it comes last.
 
-    It comes after whatever its feed's groups get, and before what has higher numbers and is in other feeds: groups that
-    are ahead stay so, and what is ahead can still be promoted. Imported ones, which nobody gets, have no say.
+    It comes after whatever its feed's groups get, and before the newest of other feeds that have higher numbers: groups
+    that are ahead stay so, and what is ahead can still be promoted. What nobody gets at this time (Unix seconds UTC),
+    withdrawn, over, below a floor or imported, has no say.
     """
-    own, found = given_to(new.feed, follows), None
-    for one in reversed(releases):
+    own = given_to(new.feed, follows)
+    others: dict[str, OsRelease] = {}  # the newest of each, in order
+    for one in _living_above(releases, floors, now):
         if one.chip != new.chip or one.imported_from is not None:
             continue
-        if one.feed in own or not is_lower(new.version, one.version):
-            break
-        found = one.release_id
-    return found
+        if one.feed in own:
+            others.clear()
+        else:
+            others.pop(one.feed, None)
+            others[one.feed] = one
+    return next((one.release_id for one in others.values() if is_lower(new.version, one.version)), None)
+
+
+def place_of(connection: Connection, new: OsRelease, *, now: int) -> UUID | None:
+    """:func:`comes_before` among what is recorded."""
+    floors, follows = release_rows.floors(connection), release_rows.follows(connection)
+    return comes_before(release_rows.every(connection), new, floors, follows=follows, now=now)
 
 
 def feeds_given(feed: str, follows: Follows) -> tuple[str, ...]:
@@ -307,13 +331,6 @@ def is_above(release: OsRelease, lowest: Mapping[tuple[str, int], int]) -> bool:
 def lowest_version(release: OsRelease, image_type: int) -> int:
     """The security version of a release's components of a type, 0 where it has none."""
     return min((one.security_version for one in release.components if one.image_type == image_type), default=0)
-
-
-def _insert(releases: list[OsRelease], new: OsRelease, follows: Follows) -> None:
-    """Put a release where it would stand once it is published."""
-    before = comes_before(releases, new, follows)
-    at = next((at for at, one in enumerate(releases) if one.release_id == before), len(releases))
-    releases.insert(at, new)
 
 
 def _is_given(release: OsRelease, sources: Sequence[str], given: Collection[InFeed]) -> bool:

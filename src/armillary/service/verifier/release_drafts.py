@@ -34,7 +34,7 @@ from armillary.service.context.context import Context
 from armillary.service.context.named_blobs import kept, remove_unnamed
 from armillary.service.registry.os_feeds import check_feed
 from armillary.service.updates.bills import lacks_bill
-from armillary.service.updates.os_feeds import comes_before, feeds_given, is_in_force, systems_of
+from armillary.service.updates.os_feeds import feeds_given, is_in_force, place_of, systems_of
 from armillary.service.updates.rollout_events import check_undecided
 from armillary.service.verifier.release_order import check_not_older, check_sortable
 from armillary.service.verifier.releases import (
@@ -265,7 +265,7 @@ class ReleaseDrafts:
                 check_floors(connection, made)
                 if lacks_bill(self._context, connection, made.release_id):
                     said["without_bill"] = True
-            place = comes_before(release_rows.every(connection), made, release_rows.follows(connection))
+            place = place_of(connection, made, now=self._context.now())
             release_rows.change(connection, made, at=self._context.now(), before=place)
             self._context.audit(connection, actor, operation, str(made.release_id), said)
 

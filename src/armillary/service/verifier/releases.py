@@ -28,7 +28,7 @@ from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.context.named_blobs import kept
 from armillary.service.registry.os_feeds import check_feed
-from armillary.service.updates.os_feeds import comes_before, given_to, is_in_force, living_of
+from armillary.service.updates.os_feeds import given_to, is_in_force, living_of, place_of
 from armillary.service.updates.rollout_events import check_undecided, hold_of_release
 from armillary.service.verifier.release_order import check_not_older, check_sortable
 from armillary.wire.encoding.cbor_fields import MAX_TIME
@@ -205,7 +205,7 @@ class Releases:
                     check_not_older(connection, release, now=self._context.now())
             # An imported one that says when it was published is as old as that, not the newest one here.
             by_time = release.imported_from is not None and release.created_at < self._context.now()
-            before = comes_before(release_rows.every(connection), release, release_rows.follows(connection))
+            before = place_of(connection, release, now=self._context.now())
             release_rows.add(connection, release, by_time=by_time, before=before)
             line = {"chip": release.chip, "version": release.version, "feed": release.feed, **detail}
             self._context.audit(connection, actor, operation, str(release.release_id), line)

@@ -45,8 +45,8 @@ def test_an_end_that_is_near_becomes_a_finding_in_the_running_service(
     armillary: Command, service: RunningService, catalog: str, product: str
 ) -> None:
     soon = (datetime.now(UTC) + timedelta(days=20)).strftime("%Y-%m-%d")
-    service.service.support_ends.begin_anew()
     armillary("product", "update", "-c", catalog, "-p", product, "--support-ends", soon)
+    service.service.support_ends.begin_anew()  # after it: a look in between is the last one for minutes
 
     def found() -> list[dict[str, Any]]:
         path = f"/api/v1/findings?kind=support-ending&catalog={catalog}"

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
-from armillary.device.state.kept_region import DamagedRegionError, keep_region, read_region
+from armillary.device.state.kept_region import keep_region, read_or_nothing, read_region
 from armillary.device.state.request_refused import RequestRefusedError
 from armillary.engines.flash.port import Flash
 from armillary.engines.modem.port import AccessPoint
@@ -177,11 +177,8 @@ def _refused(message: str) -> RequestRefusedError:
 
 
 def _load(flash: Flash) -> CellularSettings:
-    """What is kept; a damaged region is as good as none: only failing flash makes one."""
-    try:
-        return read_region(flash, REGION, _parse, CellularSettings())
-    except DamagedRegionError:
-        return CellularSettings()
+    """What is kept; a damaged region is as good as none."""
+    return read_or_nothing(flash, REGION, _parse, CellularSettings())
 
 
 def _parse(data: bytes) -> CellularSettings:

@@ -40,6 +40,14 @@ def read_region(flash: Flash, region: str, read: Callable[[bytes], T], nothing: 
         ) from error
 
 
+def read_or_nothing(flash: Flash, region: str, read: Callable[[bytes], T], nothing: T) -> T:
+    """The same, ``nothing`` also where it is damaged: only failing flash does that. DataFolderError as above."""
+    try:
+        return read_region(flash, region, read, nothing)
+    except DamagedRegionError:
+        return nothing
+
+
 def _reason(error: Exception) -> str:
     return error.message if isinstance(error, ArmillaryError) else f"{type(error).__name__} {error}"
 

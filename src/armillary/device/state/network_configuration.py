@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from typing import Any, Final, NamedTuple
 
 from armillary.device.network.proxy import Proxy
-from armillary.device.state.kept_region import DamagedRegionError, keep_region, read_region
+from armillary.device.state.kept_region import keep_region, read_or_nothing, read_region
 from armillary.device.state.request_refused import RequestRefusedError
 from armillary.engines.flash.port import Flash
 from armillary.errors import DataFolderError
@@ -272,11 +272,8 @@ def _place(proxy: Mapping[str, Any]) -> str:
 
 
 def _load(flash: Flash) -> _Kept:
-    """What the region has; a damaged one is as good as none: only failing flash makes one."""
-    try:
-        return read_region(flash, REGION, _parse, _NOTHING)
-    except DamagedRegionError:
-        return _NOTHING
+    """What is kept; a damaged region is as good as none."""
+    return read_or_nothing(flash, REGION, _parse, _NOTHING)
 
 
 def _parse(data: bytes) -> _Kept:

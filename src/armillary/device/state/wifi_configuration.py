@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final
 
-from armillary.device.state.kept_region import DamagedRegionError, keep_region, read_region
+from armillary.device.state.kept_region import keep_region, read_or_nothing, read_region
 from armillary.device.state.request_refused import RequestRefusedError
 from armillary.engines.flash.port import Flash
 from armillary.wire.device import azure_error
@@ -205,11 +205,8 @@ def _refused(number: int, message: str) -> RequestRefusedError:
 
 
 def _load(flash: Flash) -> _Kept:
-    """What is kept; a damaged region is as good as none: only failing flash makes one."""
-    try:
-        return read_region(flash, REGION, _parse, _Kept())
-    except DamagedRegionError:
-        return _Kept()
+    """What is kept; a damaged region is as good as none."""
+    return read_or_nothing(flash, REGION, _parse, _Kept())
 
 
 def _parse(data: bytes) -> _Kept:

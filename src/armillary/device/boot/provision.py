@@ -51,6 +51,8 @@ LED_TO: Final = ("timestamp", "snapshot", "targets")  # roles that a root leads 
 Factory = Callable[[str, str], Mapping[str, Any]]
 # (route under /factory, body) -> JSON answer, for a device with a TPM: it needs a question and an answer.
 TpmFactory = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
+# The service, which may be another process, says no more with these than that it has no time now.
+_LATER: Final = frozenset({RateLimitedError.code, QuotaExceededError.code})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,10 +157,6 @@ def provision(
         store_configuration(flash, configuration)
         folder.finish_creation()
     return configuration
-
-
-# The service, which may be another process, says no more with these than that it has no time now.
-_LATER: Final = frozenset({RateLimitedError.code, QuotaExceededError.code})
 
 
 @contextlib.contextmanager

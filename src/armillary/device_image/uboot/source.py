@@ -39,7 +39,7 @@ class PinnedFile:
 
     name: str
     sha256: str
-    sha1: str = ""
+    sha1: str
 
 
 SOURCE: Final = PinnedFile(

@@ -79,7 +79,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brought: Brought) -> 
         if lacking := tools.missing(tools.BUILD, tools.BUILD_FOR[architecture]):
             pytest.skip(f"sudo apt-get install {' '.join(lacking)}")
         if architecture == "x86_64" and not STUB.exists():
-            pytest.skip("a program for UEFI; to enable: sudo apt-get install systemd-boot-efi")
+            pytest.skip("no systemd stub, which stands for a kernel; to enable: sudo apt-get install systemd-boot-efi")
         packed = [PackedFile(ARCHITECTURES[architecture].stub, stub(architecture), 0o644)]
         monkeypatch.setattr(debian, "files_of", lambda package: packed if package.name == "systemd-boot-efi" else [])
         monkeypatch.setattr(debian, "origin_of", lambda package: Origin("all", package.name, "1", ()))

@@ -351,7 +351,6 @@ async def test_a_run_that_hangs_and_that_the_kernel_does_not_let_go_is_started_a
     fake_sandbox.runs[0].stop = stop
     interface.runs[0].end("no heartbeat within 5 s")
     await asked.wait()
-    await asyncio.sleep(0.05)
     assert len(fake_sandbox.runs) == 1
     fake_sandbox.runs[0].end(ExitStatus(None, 9))
     await until(lambda: len(fake_sandbox.runs) == 2, "it is started again")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-import time
+import select
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,8 +23,6 @@ from armillary.errors import FlashFullError
 from armillary.wire.modem.answers import Addressing, Registered
 from armillary.wire.modem.radio import Registration, SimState, Technology
 
-LOOK_S = 0.01
-
 
 class PlayedModem:
     """``sim_says`` is asked for each answer of the SIM; ``pins`` has what it was given, the rest counts."""
@@ -38,12 +36,17 @@ class PlayedModem:
         self.sessions = 0
         self.searches = 0
         self.looks = 0  # at the registration
+        self._voice: Waking | None = None  # while somebody has opened it
+        self.said = 0  # how often it said something while it was waited for
         self._waking: Waking | None = None
 
     @contextlib.contextmanager
     def open(self, node: Path, waking: Waking) -> Iterator[PlayedModem]:  # noqa: ARG002 - of the port
-        self._waking = waking
-        yield self
+        self._waking, self._voice = waking, Waking()
+        try:
+            yield self
+        finally:
+            self._voice.close()
 
     def identity(self) -> ModemIdentity:
         return ModemIdentity(iccid="8901")
@@ -83,15 +86,23 @@ class PlayedModem:
 
     def wait(self, seconds: float) -> bool:
         assert self._waking is not None
-        ends_at = time.monotonic() + seconds
-        while time.monotonic() < ends_at:
+        assert self._voice is not None
+        while True:
             self._check_stopped()
             if self._waking.heard():
                 return False
             if self.is_talkative:
+                self.said += 1
                 return True
-            time.sleep(LOOK_S)
-        return False
+            if not select.select([self._waking, self._voice], [], [], seconds)[0]:
+                return False
+            self._voice.heard()
+
+    def talk(self) -> None:
+        """Say something whenever somebody waits, from now on."""
+        self.is_talkative = True
+        if self._voice is not None:
+            self._voice.ring()
 
     def _check_stopped(self) -> None:
         assert self._waking is not None

@@ -180,7 +180,7 @@ def test_a_part_of_several_others_stands_once(scene: Scene) -> None:
     assert len(set(urls)) == len(urls)
 
 
-@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="no dpkg-deb; images are built on Debian only")
+@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="no dpkg-deb; to enable: sudo apt-get install dpkg")
 def test_a_package_says_its_source_and_whose_code_is_in_it(tmp_path: Path) -> None:
     control = """Package: busybox-static
 Version: 1:1.37.0-6+b9

@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,12 +25,12 @@ from armillary.device_image.own_kernel.judge import judge
 from armillary.device_image.recipe import recipe_folder
 
 HOLD = """
-import sys, time
+import signal, sys
 from pathlib import Path
 from armillary.device_image.kept.alone import alone_in
 with alone_in(Path(sys.argv[1]), print):
     print("has it", flush=True)
-    time.sleep(600)
+    signal.pause()
 """
 WAIT_S = 30.0
 Told = Callable[[str], object]
@@ -75,17 +74,17 @@ def test_who_comes_second_waits_and_says_for_whom_until_the_first_is_killed(tmp_
 def test_two_that_make_the_same_folder_at_once_make_it_once_and_whole(tmp_path: Path) -> None:
     """The first one is slow: the other may not begin anew in what it fills."""
     made: list[str] = []
-    begun = threading.Event()
+    begun, other_waits = threading.Event(), threading.Event()
 
     def fill(folder: Path) -> None:
         made.append("made")
         (folder / "one").touch()
         begun.set()
-        time.sleep(0.2)
+        assert other_waits.wait(WAIT_S)
         (folder / "two").touch()
 
     def take() -> None:
-        with alone_in(tmp_path, lambda _line: None):
+        with alone_in(tmp_path, lambda _line: other_waits.set()):
             made_folder(tmp_path / "kept", fill)
 
     threads = [threading.Thread(target=take) for _ in range(2)]

@@ -266,7 +266,7 @@ def pretended_source(folder: Path, monkeypatch: pytest.MonkeyPatch, patch: str) 
     for name, pinned, inside in (("SOURCE", SOURCE, packed), ("PATCHES", PATCHES, debian)):
         with tarfile.open(folder / pinned.name, f"w:{pinned.name.rpartition('.')[2]}") as archive:
             archive.add(inside, inside.name)
-        monkeypatch.setattr(source, name, PinnedFile(pinned.name, digest_of(folder / pinned.name)))
+        monkeypatch.setattr(source, name, PinnedFile(pinned.name, digest_of(folder / pinned.name), ""))
     monkeypatch.setattr(source, "EDITS", (Edit("option", r"^old$", "new", "Why."),))
 
 
@@ -300,7 +300,7 @@ def test_patches_are_taken_in_the_order_of_debians_list() -> None:
 
 def test_other_patches_and_other_changes_are_another_u_boot(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = source.origin()
-    monkeypatch.setattr(source, "PATCHES", PinnedFile(PATCHES.name, "0" * 64))
+    monkeypatch.setattr(source, "PATCHES", PinnedFile(PATCHES.name, "0" * 64, ""))
     assert source.origin() != ours
     monkeypatch.undo()
     monkeypatch.setattr(source, "EDITS", EDITS[1:])
@@ -382,7 +382,7 @@ def test_whatever_u_boot_is_made_of_is_in_what_it_measures_of_itself(
 
     values = [measured()]
     assert measured() == values[0]
-    monkeypatch.setattr(source, "PATCHES", PinnedFile(PATCHES.name, "0" * 64))
+    monkeypatch.setattr(source, "PATCHES", PinnedFile(PATCHES.name, "0" * 64, ""))
     values.append(measured())
     monkeypatch.setattr(source, "EDITS", EDITS[1:])
     values.append(measured())

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import uuid
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.device.debugging.test_sessions import connected
 from tests.device.fake_sandbox import FakeSandbox
-from tests.device.rest.asking import tool_of
+from tests.device.rest.asking import LIMIT_S, Tool, tool_of
 from tests.device.rig import Rig, provisioned
 from tests.device.tiny_service import TinyService
 from tests.fixtures.waiting import until
@@ -87,19 +88,41 @@ async def test_one_of_another_device_an_old_and_a_changed_one_open_nothing(rig: 
         assert wrong.error == (400, azure_error.INVALID_PARAMETER), "JSON is no file"
 
 
-async def test_a_port_for_a_debugger_is_closed_with_the_permission(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+async def debugged(rig: Rig, tool: Tool) -> tuple[int, int]:
+    """The ports for a debugger of the one application, of a finished device with a capability to develop."""
+    component = str(rig.sandbox.runs[-1].launch.grant.component_id)
+    await tool.ask("PUT", PLACE, capability(rig, allows=capability_file.APP_DEVELOPMENT), **PACKAGE)
+    found = await tool.ask("PATCH", f"/app/status/{component}", {"trigger": "startDebug"})
+    assert (found.status, found.body["state"]) == (200, "debugging")
+    return found.body["gdbPort"], found.body["outPort"]
+
+
+@pytest.fixture
+async def developing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Tool]:
+    """A tool at a finished device with an application that runs, on a host with a debugging server."""
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
-    application = rig.service.application()
-    rig.service.deploy(application)
+    rig.service.deploy(rig.service.application())
     async with tool_of(rig, ManufacturingState.DEVICE_COMPLETE) as tool:
         await until(lambda: rig.outcomes() and rig.outcomes()[-1][1] == "confirmed", "it runs")
-        component = str(rig.sandbox.runs[-1].launch.grant.component_id)
-        for method, ends in (("DELETE", None), ("PUT", capability(rig))):
-            await tool.ask("PUT", PLACE, capability(rig, allows=capability_file.APP_DEVELOPMENT), **PACKAGE)
-            found = await tool.ask("PATCH", f"/app/status/{component}", {"trigger": "startDebug"})
-            assert (found.status, found.body["state"]) == (200, "debugging")
-            ports = (found.body["gdbPort"], found.body["outPort"])
-            await tool.ask("PUT", PLACE, capability(rig, allows=capability_file.APP_DEVELOPMENT), **PACKAGE)
-            assert all(map(connected, ports)), "another one that allows it ends nothing"
-            assert (await tool.ask(method, PLACE, ends, **({} if ends is None else PACKAGE))).status == 200
-            assert not any(map(connected, ports))
+        yield tool
+
+
+async def test_a_port_for_a_debugger_is_closed_with_the_permission(rig: Rig, developing: Tool) -> None:
+    for method, ends in (("DELETE", None), ("PUT", capability(rig))):
+        ports = await debugged(rig, developing)
+        await developing.ask("PUT", PLACE, capability(rig, allows=capability_file.APP_DEVELOPMENT), **PACKAGE)
+        assert all(map(connected, ports)), "another one that allows it ends nothing"
+        assert (await developing.ask(method, PLACE, ends, **({} if ends is None else PACKAGE))).status == 200
+        assert not any(map(connected, ports))
+
+
+async def test_a_port_for_a_debugger_lets_nobody_in_once_the_permission_is_over(
+    rig: Rig, developing: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rig.device is not None
+    ports, now = await debugged(rig, developing), rig.device.clock.now
+    monkeypatch.setattr(rig.device.clock, "now", lambda: now() + CAPABILITY_LIFETIME_S)
+    for port in ports:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await asyncio.wait_for(reader.read(), LIMIT_S) == b"", "it is closed at once"
+        writer.close()

@@ -30,6 +30,7 @@ from armillary.attest.judgement import AppraisalMemory, Judgement, judge_log, ve
 from armillary.attest.lineage import NO_LINEAGE, NONE_YET, Lineage, lineage_fault
 from armillary.attest.policy import PolicyInForce, containment_fault
 from armillary.attest.reference import ReferenceValues, utc
+from armillary.attest.started_systems import StartedSystems
 from armillary.attest.steps import FORK_STEPS, STEPS
 from armillary.attest.tpm_quote import firmware_fault, quote_fault
 from armillary.errors import AppraisalError, WireError
@@ -134,6 +135,7 @@ def appraise(
     memory: AppraisalMemory | None = None,
     lineage: Lineage = NO_LINEAGE,
     policy: PolicyInForce | None = None,
+    started: StartedSystems | None = None,
 ) -> Appraisal:
     """Judge one check-in.
 
@@ -148,6 +150,7 @@ def appraise(
         memory: Endorsements and logs judged before; None judges everything anew.
         lineage: As recorded at the last check-in.
         policy: What the device's catalog demands; None for nothing.
+        started: What a firmware measures of the releases' packages; None where nothing is known of them.
 
     Raises:
         WireError: evidence, endorsement or log are malformed.
@@ -173,6 +176,7 @@ def appraise(
     passed = _PASSED_WITHOUT_TPM
     if enrolment.trust_tier in _QUOTING_TIERS:
         passed = _check_tpm(request, endorsement, enrolment, memory, faults)
+        _check_started(request, judgement, started, faults)
     # (17) It continues what the newest reply, or a lost one, began.
     if (lineage.held_at is not None or challenge_id.id != lineage.newest) and (
         fault := lineage_fault(lineage, challenge_id.id, shown_id(request, challenge_key, peer_key))
@@ -183,14 +187,11 @@ def appraise(
         faults[_RELEASE_STEP] = f"The release was good until {utc(judgement.expires_at)}; that is over."
     # (19)
     if policy is not None:
-        found = (
-            policy.fault(enrolment.trust_tier, enrolment.chip, judgement, reference, now),
-            containment_fault(policy.policy, evidence.enforcement),
-        )
-        if fault := " ".join(filter(None, found)):
+        demanded = policy.fault(enrolment.trust_tier, enrolment.chip, judgement, reference, now)
+        contained = containment_fault(policy.policy, evidence.enforcement)
+        if fault := " ".join(filter(None, (demanded, contained))):
             faults[_POLICY_STEP] = fault
-        if policy.policy.firmware_log or policy.firmware is not None:
-            _check_firmware_policy(request, enrolment, policy, now, faults)
+        _check_firmware_policy(request, enrolment, policy, now, faults)
     return Appraisal(
         UPDATE_ONLY if faults else ATTESTED,
         _with_faults(faults, judgement, passed) if faults else passed,
@@ -248,6 +249,16 @@ def _check_tpm(
     if fault := firmware_fault(firmware, None if memory is None else memory.firmware):
         faults[_FIRMWARE_STEP] = fault
     return _ALL_PASSED
+
+
+def _check_started(
+    request: CheckinRequest, judgement: Judgement, started: StartedSystems | None, faults: dict[int, str]
+) -> None:
+    """The service's part of step 20, into ``faults``: the firmware started the OS that the boot's log names."""
+    if started is None or request.firmware is None or faults.keys() & _BEFORE_FIRMWARE:
+        return
+    if fault := started.fault(request.firmware, judgement.events):
+        faults[_FIRMWARE_STEP] = fault
 
 
 def _check_firmware_policy(

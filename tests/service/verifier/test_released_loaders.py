@@ -11,12 +11,15 @@ from uuid import uuid4
 import pytest
 from tests.attest.test_firmware_reference import APPLICATION, BOOT, GOOD
 from tests.fixtures.boot_partitions import boot_partition, pe_program
+from tests.fixtures.clocks import Clock
 from tests.fixtures.images import P256
+from tests.service.tpm_wire_device import TpmWireDevice
 from tests.wire.device_image.test_uboot_measurements import flattened, slot_file
 from tests.wire.tpm_samples import tcg_event, tcg_header
 
 from armillary.attest.firmware_reference import EVENT, FINAL, measured, statable, to_json
 from armillary.attest.reference import FOREVER
+from armillary.attest.started_systems import StartedSystems
 from armillary.boot import virtual_chain
 from armillary.errors import WireError
 from armillary.service.context.blobs import Blobs
@@ -25,6 +28,7 @@ from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.attestation import tcg_event_log
 from armillary.wire.attestation.firmware_log import FirmwareLog
 from armillary.wire.attestation.tpm_attestation import FIRMWARE_PCRS
+from armillary.wire.device.checkin import CheckinReply
 from armillary.wire.device_image.authenticode import authenticode_digest
 from armillary.wire.device_image.uboot_measurements import slot_values
 from armillary.wire.image import package as image_package
@@ -207,6 +211,36 @@ def test_both_values_of_a_release_that_u_boot_starts_are_known_until_it_is_withd
     assert loaders.of([chip])[chip] == {(FINAL, value): FOREVER for value in slot_values(file).values()}
     service.releases.withdraw(draft.release_id, "a hole", actor="ann")
     assert loaders.of([chip])[chip] == {(FINAL, value): 0 for value in slot_values(file).values()}
+
+
+def test_a_device_that_names_a_release_which_its_firmware_did_not_start_gets_only_updates(
+    host: ServiceHost, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older OS, rightly signed, that names the packages in another slot; the catalog states nothing."""
+    drafts = host.service.attestation.drafts
+    draft = drafts.create(CHIP, "27.1", packages=packages(host, boot_partition(NEWER)), feed="Retail", actor="ann")
+    drafts.sign(draft.release_id, actor="ann")
+    drafts.publish(draft.release_id, actor="ann")
+
+    def check_in(machine: TpmWireDevice, firmware: FirmwareLog | None) -> CheckinReply:
+        clock.now += 1
+        machine.firmware = firmware
+        return machine.check_in()
+
+    with host.device(b"c" * 32, chip=CHIP) as device:
+        host.service.registry.devices.claim(
+            "Contoso", [device.device_id], product="Kettle", group="Production", actor="ann"
+        )
+        machine = TpmWireDevice(host, device, None)
+        assert check_in(machine, started(NEWER)).verdict == "attested"
+        refused = check_in(machine, started(OWN))
+        assert refused.verdict == "update-only"
+        [step] = [each for each in refused.steps if each.result == "fail"]
+        assert step.number == 20
+        assert "the firmware did not start the" in step.detail
+        assert check_in(machine, started(NEWER)).verdict == "attested"
+        monkeypatch.setattr(StartedSystems, "fault", lambda *_: "")
+        assert check_in(machine, started(OWN)).verdict == "attested", "nothing else stops it"
 
 
 def test_sections_that_lie_over_one_another_are_refused() -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from armillary.attest import policy as rules
 from armillary.attest.firmware_reference import FirmwareReference
 from armillary.attest.policy import AttestationPolicy, PolicyInForce
+from armillary.attest.started_systems import StartedSystems
 from armillary.engines.records.queries import (
     firmware as firmware_rows,
     policies as policy_rows,
@@ -48,6 +49,7 @@ class AttestationPolicies:
         self._loaders = loaders
         self._lock = threading.Lock()
         self._book: Book = MappingProxyType({})
+        self._started = StartedSystems({})
         self.on_change: list[Callable[[], None]] = []  # called after each refresh
 
     @property
@@ -55,12 +57,18 @@ class AttestationPolicies:
         """The snapshot now; another object whenever a policy changed."""
         return self._book
 
+    @property
+    def started(self) -> StartedSystems:
+        """What a firmware measures of the releases, for every catalog; another object whenever a release changed."""
+        return self._started
+
     def refresh(self) -> None:
-        """Compute the book again from the records."""
+        """Compute the book, and what is measured of the releases, again from the records."""
         with self._lock:  # two changes at once: the later one reads what the earlier one wrote
             found = self._context.records.read(policy_rows.every_newest)
             stated = self._context.records.read(firmware_rows.every)
             policies = {one.catalog_id: one.policy for one in found if not one.policy.demands_nothing}
+            self._started = StartedSystems(self._loaders.by_package())
             loaders = self._loaders.of({each.chip for of_catalog in stated.values() for each in of_catalog})
             self._book = MappingProxyType(
                 {

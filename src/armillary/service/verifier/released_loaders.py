@@ -13,6 +13,7 @@ from typing import Final
 
 from armillary.attest.firmware_reference import EVENT, FINAL
 from armillary.attest.reference import FOREVER
+from armillary.attest.started_systems import Loader
 from armillary.engines.records.schema.rows import OsRelease
 from armillary.errors import DataFolderError, WireError
 from armillary.service.context.blobs import Blobs
@@ -23,8 +24,6 @@ from armillary.wire.device_image.flattened_tree import MAGIC
 from armillary.wire.device_image.uboot_measurements import slot_values
 from armillary.wire.image import package as image_package
 
-# The kind of a reference value (``attest.firmware_reference``), and its digest.
-Loader = tuple[str, bytes]
 FIT: Final = MAGIC.to_bytes(4, "big")
 
 
@@ -53,6 +52,10 @@ class ReleasedLoaders:
                 of_chip = found.setdefault(release.chip, {})
                 of_chip[loader] = max(until, of_chip.get(loader, 0))
         return found
+
+    def by_package(self) -> Mapping[bytes, tuple[Loader, ...]]:
+        """SHA-256 of the first package of each published release, in force or not, to what is measured of it."""
+        return {one.components[0].digest: self._loaders(one) for one in self._releases.list()}
 
     def _is_below_floor(self, release: OsRelease) -> bool:
         least = self._releases.reference.minimum_security_version

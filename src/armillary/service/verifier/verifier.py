@@ -172,6 +172,7 @@ class Verifier:
             memory=self._memory,
             lineage=state.lineage,
             policy=None if state.catalog_id is None else self._policies.book.get(state.catalog_id),
+            started=self._policies.started,
         )
 
     def _is_behind(self, state: DeviceState, appraisal: attest.Appraisal) -> bool:

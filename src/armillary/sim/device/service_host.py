@@ -83,6 +83,7 @@ class ServiceHost:
             secret,
             lambda request: self.service.factory.enrol(request, chip, ACTOR),
             port=self.service.device_address.port,
+            chip=chip,
         )
 
     def claimed(

@@ -24,6 +24,7 @@ from armillary.engines.flash.partition import PartitionFlash
 from armillary.engines.sandbox.port import SandboxReport
 from armillary.errors import BootRefusedError, DataFolderError
 from armillary.update.install.component import os_region
+from armillary.wire.device_image.command_line import VerifiedRoot
 
 OS = pair(ec.SECP256R1(), 7)
 CHIP = profile.parse(content.chip_document("gateway-x86-64"))
@@ -84,6 +85,20 @@ def test_packages_that_were_read_ahead_are_verified_and_measured_as_ever(
         minimum_security_versions={},
     )
     assert [event.digest.hex() for event in later.events] == ahead
+
+
+def test_a_package_of_another_os_than_the_one_that_runs_is_refused(
+    disk: OsDisk, begun: Beforehand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partition table that leads the firmware to an older OS, and the device to a newer one's packages."""
+    flash = disk.flash(_files(tmp_path))
+    root = VerifiedRoot(root_hash="ab" * 32, salt="cd" * 32, blocks=7)
+    monkeypatch.setattr(beforehand, "command_line", lambda: f"console=ttyS0 {root.word()}\n")
+    with pytest.raises(BootRefusedError, match=rf"{disk.started}: expected the OS that runs.*{root.root_hash}"):
+        boot(begun, flash)
+    in_the_package = "OS 26.12"
+    monkeypatch.setattr(beforehand, "root_word", lambda line: in_the_package if root.word() in line else "")
+    assert len(boot(begun, flash)) == len(NAMES)
 
 
 def test_a_changed_byte_is_found_in_what_was_read_ahead(disk: OsDisk, begun: Beforehand, tmp_path: Path) -> None:

@@ -33,6 +33,11 @@ def with_image_kind(report: SandboxReport, command_line: str) -> SandboxReport:
     return replace(report, mechanisms=(*report.mechanisms, said))
 
 
+def root_word(command_line: str) -> str:
+    """The word of a command line that binds the root which runs; "" where somebody else's Linux runs."""
+    return next((word for word in command_line.split() if word.startswith(ROOT)), "")
+
+
 def command_line() -> str:
     """The kernel's command line; "" where it does not tell."""
     try:

@@ -51,6 +51,7 @@ STORIES: Mapping[str, Sequence[Part]] = {
         Part(f"{GUIDES}templates.md"),
         Part(f"{GUIDES}dashboards.md"),
     ),
+    "a product's keys": (Part(f"{GUIDES}product-from-the-image.md"),),
     "a machine": (
         Part(f"{GUIDES}connect-a-machine.md"),
         Part(f"{GUIDES}watch-guardians.md"),

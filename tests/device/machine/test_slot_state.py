@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Both copies of the install record are damaged: the OS that runs stays in force, and the device is one again."""
+"""No copy of the install record is readable: the OS that runs stays in force, and the device is one again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.device.test_os_disk import Machine, blank_disk, outcome, said
 from tests.fixtures.pretended_uefi import PretendedUefi, Start
 from tests.fixtures.waiting import until
 
-from armillary.device.boot.startup import chip_profile
+from armillary.device.boot.startup import chip_profile, load_minimums
 from armillary.device.install.installer import RECORD_REGIONS, Installer
 from armillary.device.machine.slot_state import mend_record
 from armillary.device.state.layout import DeviceFolder
@@ -36,13 +36,17 @@ def damage_record(files: FileFlash) -> None:
         files.write(region, bytes(data))
 
 
-async def updated(rig: Rig, machine: Machine) -> FileFlash:
+async def updated(rig: Rig, machine: Machine, *, security_version: int = 1) -> FileFlash:
     """The device runs the OS that an update brought into slot b, with an application, and is off."""
     await machine.start()
+    rig.service.security_version = security_version
     rig.service.deploy_os("26.12", rig.service.application())
     rig.device.check_in_now()
     await machine.restarted()
     await outcome(rig, "confirmed")
+    checks = len(rig.service.checks)
+    rig.device.check_in_now()  # the one that raises the lowest security version
+    await until(lambda: len(rig.service.checks) > checks, "another check-in")
     await rig.stop()
     return FileFlash(rig.folder / "flash")
 
@@ -65,6 +69,60 @@ async def test_the_os_that_runs_stays_and_the_applications_come_back(rig: Rig, m
     assert machine.firmware.started[-1] == "b"
     assert said(rig)[-1] == "26.12"
     await until(lambda: rig.sandbox.alive == ["app1"], "its application is back")
+
+
+@pytest.mark.parametrize(
+    ("damaged", "told"),
+    [
+        ((), "the install record is lost (both copies are missing)"),
+        (RECORD_REGIONS[:1], "the install record is lost (one copy is damaged, one missing)"),
+        (RECORD_REGIONS[1:], "the install record is lost (one copy is damaged, one missing)"),
+    ],
+)
+async def test_a_record_that_is_lost_costs_no_os_though_the_one_before_may_not_boot_any_more(
+    rig: Rig, machine: Machine, damaged: tuple[str, ...], told: str
+) -> None:
+    """Without a record slot a would be wanted, whose OS is below the security version that b has raised."""
+    files = await updated(rig, machine, security_version=2)
+    assert set(load_minimums(files).values()) == {2}
+    for region in RECORD_REGIONS:
+        files.remove(region)
+    for region in damaged:
+        files.write(region, b"torn")
+    said_of_it = mend_record(DeviceFolder(rig.folder), machine.disk)
+    assert said_of_it == (
+        f"{told}; it was made anew: the OS in slot b stays, the next check-in brings the applications"
+    )
+    checks = len(rig.service.checks)
+    await machine.start()
+    await until(lambda: len(rig.service.checks) > checks + 1, "it checks in")
+    assert machine.firmware.started[-1] == "b"
+    assert said(rig)[-1] == "26.12"
+    assert rig.status()["last_check_in"]["verdict"] == "attested"
+    await until(lambda: rig.sandbox.alive == ["app1"], "its application is back")
+
+
+@pytest.mark.parametrize("torn", [None, b"torn"])
+async def test_a_device_in_slot_a_needs_no_record_and_nothing_is_said(
+    rig: Rig, machine: Machine, torn: bytes | None
+) -> None:
+    """So begins a device whose disk came with one OS, and so may its first record be cut short."""
+    machine.firmware.start(lambda _: Start.RUNS)
+    files = FileFlash(rig.folder / "flash")
+    if torn is not None:
+        files.write(RECORD_REGIONS[0], torn)
+    assert mend_record(DeviceFolder(rig.folder), machine.disk) == ""
+    assert Installer(files, lambda: 0).record.active == ()
+
+
+async def test_a_slot_that_no_record_has_named_is_not_taken_for_the_os(rig: Rig, tmp_path: Path) -> None:
+    """A disk that came with one OS, in slot a, and whose firmware started what else is in slot b."""
+    firmware = PretendedUefi(tmp_path)
+    firmware.slots().start_next("b", settled="b")
+    disk = blank_disk(tmp_path, firmware)
+    firmware.start(lambda _: Start.RUNS)
+    assert mend_record(DeviceFolder(rig.folder), disk) == ""
+    assert FileFlash(rig.folder / "flash").regions("install/") == ()
 
 
 @pytest.mark.parametrize("damaged", RECORD_REGIONS)

@@ -137,8 +137,8 @@ def test_a_torn_copy_leaves_the_other_in_force() -> None:
 
 
 def test_a_new_device_and_a_torn_first_record_have_nothing_installed() -> None:
-    assert choose([None, None]) == ChosenRecord(InstallRecord(), 0, 1)
-    assert choose([b"torn", None]) == ChosenRecord(InstallRecord(), 0, 1, (0,))
+    assert choose([None, None]) == ChosenRecord(InstallRecord(), 0, 1, is_from_copy=False)
+    assert choose([b"torn", None]) == ChosenRecord(InstallRecord(), 0, 1, (0,), is_from_copy=False)
 
 
 def test_two_unreadable_copies_are_an_error() -> None:

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the install record anew where both of its copies are damaged: no power cut does that, a failing medium does.
+"""Makes the install record anew where neither of its copies is readable: no power cut does that, a failing medium does.
 
-The record says which OS is wanted, what is on trial and which applications run. Nothing of it can be guessed but the
-OS: it is the one that runs, if its packages are in the slot that runs. The boot verifies them as ever, and the
-anti-rollback minimums stand elsewhere (``device/boot/startup.py``). So the OS that runs stays, a trial is over, and the
-next check-in brings the applications.
+Copies are damaged, or lost: ``e2fsck -y`` drops a folder that it cannot save. The record says which OS is wanted, what
+is on trial and which applications run. Nothing of it can be guessed but the OS: it is the one that runs, if its
+packages are in the slot that runs. The boot verifies them as ever, and the anti-rollback minimums stand elsewhere
+(``device/boot/startup.py``). So the OS that runs stays, a trial is over, and the next check-in brings the applications.
+
+A machine that runs from slot a and has lost a copy is left alone: without a record slot a is in force anyway, and a
+device whose disk came with one OS begins without one.
 """
 
 from __future__ import annotations
@@ -33,29 +36,36 @@ ROOT_NODES: Final = Path("/sys/block/dm-0/slaves")
 
 
 def mend_record(folder: DeviceFolder, disk: OsDisk, root_nodes: Path = ROOT_NODES) -> str:
-    """Make the record of the OS that runs where neither copy is readable; a sentence if it was, empty if not.
+    """Make the record of the OS that runs where no copy is readable; a sentence if it was, empty if not.
 
     Raises:
         DataFolderError: the flash does not take it.
         HostError: the firmware does not say which slot runs.
     """
     flash = disk.flash(FileFlash(folder.flash))
+    copies = read_copies(flash)
+    damage = ""
     try:
-        choose(read_copies(flash))
+        if choose(copies).is_from_copy:
+            return ""
     except WireError as error:
         damage = error.message
-    else:
-        return ""
     components = chip_profile(load_configuration(flash).chip).boot_components
     slots = _running_slots(components, disk, root_nodes)
+    if not damage and set(slots.values()) == {SLOTS[0]}:
+        return ""
     images = _images(flash, components, slots)
+    is_gone = all(copy is None for copy in copies)
+    if is_gone and not images:
+        return ""  # a disk that came with one OS and has started the other slot: no record ever named what is there
     record = InstallRecord(active=images, os=OsVersion(_last_version(folder)) if images else OsVersion())
     store_region(flash, RECORD_REGIONS[0], encode(record, 1))
+    if damage:
+        found = f"both copies of the install record are damaged ({damage})"
+    else:
+        found = f"the install record is lost ({'both copies are' if is_gone else 'one copy is damaged, one'} missing)"
     kept = f"the OS in slot {slots[components[0].name]} stays" if record.active else "the OS in slot a is wanted"
-    return (
-        f"both copies of the install record are damaged ({damage}); it was made anew: {kept}, "
-        "the next check-in brings the applications"
-    )
+    return f"{found}; it was made anew: {kept}, the next check-in brings the applications"
 
 
 def _last_version(folder: DeviceFolder) -> str:

@@ -175,6 +175,7 @@ class ChosenRecord:
     next_copy: int  # Index (0 or 1) of the copy to overwrite
     next_sequence: int  # Sequence number the next record has to carry
     damaged: tuple[int, ...] = field(default=())  # Indexes of copies that are there but unreadable
+    is_from_copy: bool = True  # False: no copy is readable, and the record is that of a device that installed nothing
 
 
 def os_of(images: Iterable[SlotImage]) -> tuple[SlotImage, ...]:
@@ -210,7 +211,7 @@ def choose(copies: Sequence[bytes | None]) -> ChosenRecord:
     if len(damaged) == len(copies):
         raise damaged[0]
     # The very first record ever was cut short: nothing had been installed before it.
-    return ChosenRecord(InstallRecord(), next(iter(damaged), 0), 1, tuple(damaged))
+    return ChosenRecord(InstallRecord(), next(iter(damaged), 0), 1, tuple(damaged), is_from_copy=False)
 
 
 def encode(record: InstallRecord, sequence: int) -> bytes:

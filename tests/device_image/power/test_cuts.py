@@ -89,6 +89,19 @@ def test_a_machine_gets_its_next_update_once_the_last_one_is_confirmed(monkeypat
     assert published_before == [update]  # none after the check-in of the trial, none before the cut in confirm
 
 
+def test_an_update_is_over_at_the_second_check_in_after_it_was_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes later is no part of it: a cut there would be none of an update."""
+    update = [OFFERED, STARTED, RESTARTING, SLOT.format("b"), BOOTED, ATTESTED, CONFIRMED]
+    for check_ins, expected in ((1, Phase.CONFIRM), (2, Phase.IDLE), (5, Phase.IDLE)):
+        machine = [SLOT.format("a"), ATTESTED, *update, *[ATTESTED] * check_ins]
+        bench, _, machines = bench_of(monkeypatch, machine, [SLOT.format("b"), ATTESTED])
+        assert bench.come_up()
+        bench._lasts[Phase.CONFIRM] = 1e9
+        played = bench.play(0, Cut(Phase.CONFIRM, 1.0))
+        assert (played.phase, machines[0].is_cut) == (expected, True)
+        assert (bench._lasts[Phase.CONFIRM] < 60) is (expected is Phase.IDLE), "how long it lasts is measured"
+
+
 @pytest.mark.parametrize("said", [[], [ATTESTED, ATTESTED], [OFFERED, STARTED, RESTARTING]])
 def test_a_machine_that_does_not_get_to_the_phase_fails_uncut(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
     bench, _, machines = bench_of(monkeypatch, [SLOT.format("a"), ATTESTED, *said])

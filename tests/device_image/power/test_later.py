@@ -11,7 +11,7 @@ import pytest
 from tests.device_image.uboot.test_signed_file import ROOT, TOOLS, built, check
 
 from armillary.device_image.packages import PAYLOADS
-from armillary.device_image.power.later import make_later
+from armillary.device_image.power.later import make_later, security_version_of
 from armillary.device_image.root_image import BLOCK_BYTES
 from armillary.device_image.tools import digest_of, run
 from armillary.device_image.uboot.signed_file import SignedFile, verified_root
@@ -76,3 +76,8 @@ def test_a_file_that_does_not_bind_its_root_in_both_slots_is_refused(
     (other / "slot.fit").write_bytes(made.content[::-1].replace(word[::-1], word.upper()[::-1], 1)[::-1])
     with pytest.raises(HostError, match="root hash 2 times in the signed file, found it 1 times"):
         make_later(other, tmp_path / "later", number=1)
+
+
+def test_every_third_later_os_closes_the_way_back_up_to_the_highest_security_version() -> None:
+    assert [security_version_of(number) for number in range(1, 8)] == [1, 1, 2, 2, 2, 3, 3]
+    assert [security_version_of(number) for number in (89, 90, 1000)] == [30, 31, 31]

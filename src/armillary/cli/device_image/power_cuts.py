@@ -123,7 +123,8 @@ def _play(folder: Path, image: Path, plan: dict[str, Any], times: int, rounds: l
         service.start()
         service.prepare(settings.folder, told)
         if not bench.come_up():
-            raise HostError("the machine is not attested before any cut", remedy=f"Look into {folder / CONSOLE}.")
+            when = f"after its power went with the command of round {len(rounds)}" if rounds else "before any cut"
+            raise HostError(f"the machine is not attested {when}", remedy=f"Look into {folder / CONSOLE}.")
         for played in play(bench, seed=plan["seed"], begin=len(rounds), times=times):
             rounds.append(_kept(played) | plan)
             with (folder / ROUNDS).open("a", encoding="utf-8") as file:

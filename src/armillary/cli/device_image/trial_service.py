@@ -17,7 +17,7 @@ from armillary.cli.terminal.connection import CA_VARIABLE, SERVICE_VARIABLE, TOK
 from armillary.content import chip_document
 from armillary.device_image.architecture.table import architecture_of
 from armillary.device_image.packages import write_packages
-from armillary.device_image.power.later import make_later
+from armillary.device_image.power.later import FIRST_SECURITY_VERSION, make_later, security_version_of
 from armillary.device_image.reference.document import FILE as REFERENCE_VALUES
 from armillary.device_image.virtual_machine import HOST_ADDRESS, TPM
 from armillary.errors import HostError
@@ -82,12 +82,15 @@ class TrialService:
         with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - the descriptor carries the mode
             json.dump(enrolment, file)
 
-    def publish_next(self, *, security_version: int = 1) -> None:
-        """Publish a later OS: both its packages are others than those of all before."""
+    def publish_next(self, *, security_version: int | None = None) -> None:
+        """Publish a later OS: both its packages are others than those of all before.
+
+        Its security version is that of its number (``power/later.py``) where none is given.
+        """
         number = self._state["releases"] + 1
         self._keep(releases=number)  # first: a name is never given twice
         later = make_later(self._image, self._folder / "later", number=number)
-        self._publish(later, f"27.{number}", security_version)
+        self._publish(later, f"27.{number}", security_version or security_version_of(number))
 
     @property
     def _data(self) -> Path:
@@ -105,7 +108,7 @@ class TrialService:
             words = ("--device", device["device_id"], "--catalog", CATALOG, "--yes")
             self.ask("attestation-policy", "firmware", "take", *words)
 
-    def _publish(self, built: Path, version: str, security_version: int = 1) -> None:
+    def _publish(self, built: Path, version: str, security_version: int = FIRST_SECURITY_VERSION) -> None:
         chip = profile.parse(chip_document(architecture_of(self._image).chip))
         packages = write_packages(built, chip, security_version=security_version, into=self._folder)
         given = [f"--component={name}={file}" for name, file in packages.items()]

@@ -87,7 +87,7 @@ class Bench:
         self._phase = Phase.IDLE
         self._began = self._switched_on = 0.0
         self._slot, self._verdict, self._taken_back = "", "", False
-        self._has_nothing_to_do = self._is_published = False
+        self._has_nothing_to_do = self._is_published = self._is_told = False
         self._lasts = dict.fromkeys(CUT, _FIRST_GUESS_S)
         self._lines: list[str] = []
 
@@ -151,7 +151,7 @@ class Bench:
         self._machine = self._stack.enter_context(running(self._settings))
         self._slot, self._verdict, self._taken_back, self._lines = "", "", False, []
         self._has_nothing_to_do = False
-        self._begin(Phase.IDLE)
+        self._begin(Phase.IDLE, has_ended=False)
         self._switched_on = self._began
 
     def _watch(self, within_s: float, *, may_publish: bool = True) -> Iterator[None]:
@@ -182,17 +182,26 @@ class Bench:
         if found is not None:
             self._verdict = found.verdict
             self._has_nothing_to_do = not found.has_offer
+            self._hear_after_confirmation()
         if " update-offered " in line:  # what was published has come to it
             self._is_published = self._has_nothing_to_do = False
         after = phase_after(self._phase, line)
         if after is not self._phase:
-            self._begin(after)
+            self._begin(after, has_ended=after is not Phase.IDLE)
 
-    def _begin(self, phase: Phase) -> None:
+    def _hear_after_confirmation(self) -> None:
+        """The first check-in after a confirmation tells of it; at the second nothing is left of the update."""
+        if self._phase is Phase.CONFIRM and self._is_told:
+            self._begin(Phase.IDLE)
+        elif self._phase is Phase.CONFIRM:
+            self._is_told = True
+
+    def _begin(self, phase: Phase, *, has_ended: bool = True) -> None:
+        """Begin a phase; ``has_ended``: the one before was not cut, and its update not taken back."""
         now = time.monotonic()
-        if self._phase in self._lasts and phase is not Phase.IDLE:
+        if has_ended and self._phase in self._lasts:
             self._lasts[self._phase] = now - self._began
-        self._phase, self._began = phase, now
+        self._phase, self._began, self._is_told = phase, now, False
 
 
 def play(bench: Bench, *, seed: int, begin: int, times: int) -> Iterator[Round]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 from armillary.device_image import disk, unified
 from armillary.device_image.architecture.table import architecture_of
@@ -22,6 +23,18 @@ from armillary.device_image.uboot.image import FILE, first_partition
 from armillary.errors import HostError
 from armillary.update.install.component import SLOTS
 from armillary.wire.device_image.command_line import VerifiedRoot
+from armillary.wire.image.section import SECURITY_VERSION_LIMIT
+
+FIRST_SECURITY_VERSION: Final = 1
+RISES_EVERY: Final = 3
+
+
+def security_version_of(number: int) -> int:
+    """The security version of the ``number``-th later OS: every third one has a higher one, up to the highest.
+
+    After such an update was confirmed there is no way back, and with the others there is one.
+    """
+    return min(FIRST_SECURITY_VERSION + number // RISES_EVERY, SECURITY_VERSION_LIMIT)
 
 
 def make_later(image: Path, folder: Path, *, number: int) -> Path:

@@ -8,7 +8,7 @@ The phases follow one another; each begins with a line on the console::
     firmware  the machine restarts: the firmware looks for what it starts
     start     the first program, process 1 and the device process of the new OS
     trial     the new OS runs, is attested, and judged
-    confirm   the update is confirmed: what is left to write of it
+    confirm   the update is confirmed: what is left to write of it, until the second check-in after that
 
 ``recovery`` is none of an update: the start after a cut is cut as well.
 """

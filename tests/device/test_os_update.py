@@ -91,6 +91,29 @@ async def test_minimums_do_not_rise_before_the_confirmation(rig: Rig) -> None:
     await until(lambda: rig.service.checks[-1][1].evidence.os_version == "26.11", "the OS before boots again")
 
 
+async def test_a_device_that_is_held_for_a_copy_keeps_an_os_that_is_good(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken back for that, it would be barred here for good; once somebody has looked the device runs it, attested."""
+    await rig.start()
+    await until(lambda: rig.service.checks, "the first check-in")
+    appraise = rig.service._appraise
+
+    def held(*arguments: Any) -> Any:
+        found = appraise(*arguments)
+        steps = [replace(s, result="fail") if s.number == 17 else s for s in found.steps]
+        return found._replace(verdict="update-only", steps=tuple(steps))
+
+    monkeypatch.setattr(rig.service, "_appraise", held)
+    rig.service.deploy_os("26.12")
+    rig.device.check_in_now()
+    await settled(rig, "confirmed", 1)
+    monkeypatch.setattr(rig.service, "_appraise", appraise)
+    rig.device.check_in_now()
+    await until(lambda: rig.service.checks[-1][1].verdict == "attested", "somebody has looked")
+    assert os_versions(rig)[-1] == "26.12"
+
+
 async def test_an_os_that_the_service_does_not_attest_is_taken_back_with_its_applications(rig: Rig) -> None:
     first = rig.service.application()
     rig.service.deploy(first)

@@ -40,7 +40,7 @@ from armillary.update.install.component import Kind
 from armillary.update.install.plan import only_system
 from armillary.update.install.record import InstallRecord, SlotImage
 from armillary.update.install.transaction import InstallState
-from armillary.update.install.trial import ApplicationHealth, Keep, TakeBack, judge
+from armillary.update.install.trial import ApplicationHealth, Keep, TakeBack, judge, refusal_of
 from armillary.wire.device.checkin import CheckinReply, Offer, OfferedImage
 from armillary.wire.device.crash_dump import MachineState
 
@@ -257,7 +257,7 @@ class RunningDevice:
                 self.check_in_now()
             return
         self._schedule.succeeded(reply.next_check_in_s)
-        self._refusal = _refusal(reply)
+        self._refusal = refusal_of(reply)
         self._remember(reply)
         self._publish_status("running")
         if had_certificate and not self._check_ins.daa.ready:
@@ -492,9 +492,3 @@ class RunningDevice:
             "on_trial": record.system_on_trial,
             "slots": {place.name: record.os_slot(place.name) for place in startup.places},
         }
-
-
-def _refusal(reply: CheckinReply) -> str:
-    """Which steps of the appraisal failed; empty where the boot was attested."""
-    failed = (f"step ({step.number}) {step.name}: {step.detail}" for step in reply.steps if step.result == "fail")
-    return "" if reply.verdict == "attested" else "; ".join(failed) or reply.verdict

@@ -59,7 +59,7 @@ def power_cuts(
     A machine in QEMU enrols at a service that is started for it, and takes one update after the
     other. In each round machine and TPM are killed at a random instant, spread evenly over the
     phases of an update, and switched on again: the device has to run and to be attested. It takes
-    about a minute for each round, and goes on where it stopped when it is started with the same
+    one to two minutes for each round, and goes on where it stopped when it is started with the same
     folder, image and seed again. Exits with 1 if the machine does not come back, or does not get
     to the phase that was planned.
     """
@@ -137,7 +137,7 @@ def _tell(played: Round) -> None:
     came = f"slot {played.slot or '-'}, {played.verdict or 'not attested'} after {played.back_s:.1f} s"
     if not played.reached:
         came = f"not cut, it did not get to {played.planned.value}"
-    taken_back = ", update taken back" if played.taken_back else ""
+    taken_back = ", update reverted" if played.taken_back else ""
     when = f"{played.phase.value:<8} + {played.after_s:5.1f} s"
     sys.stderr.write(f"{played.number + 1:4d}  {when}  {word}: {came}{taken_back}\n")
     if not played.came_back:

@@ -114,12 +114,12 @@ def revoke(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What is wrong with it, in a sentence.")],
     yes: YesOption = False,
 ) -> Shown:
-    """Take a release back, for good; also: withdraw.
+    """Withdraw a release, for good; also: withdraw.
 
-    From each device's next check-in on, a device that boots it gets only updates, and is offered the newest release
-    of its feed that it can take.
+    From each device's next check-in on, a device that boots it gets only updates and reads the reason. It is offered
+    the newest release of its feed that it can take.
     """
-    confirm(f"Take release {release} back? Every device that boots it gets only updates, for good.", yes=yes)
+    confirm(f"Withdraw release {release}? Every device that boots it gets only updates, for good.", yes=yes)
     return whole(remote.post(f"{path_of(remote, release)}/withdraw", {"reason": reason}))
 
 

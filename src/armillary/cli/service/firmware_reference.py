@@ -131,7 +131,7 @@ def _remove(
     catalog: CatalogOption = None,
     yes: YesOption = False,
 ) -> None:
-    """Take reference values back.
+    """Withdraw reference values.
 
     Without any left for a chip, firmware is not compared on it.
     """

@@ -89,7 +89,7 @@ def add_firmware(request: Request, catalog: CatalogPath, body: FirmwareBody) -> 
 
 
 def remove_firmware(request: Request, catalog: CatalogPath, statement_id: UUID) -> Response:
-    """Take reference values back; without any for a chip, firmware is not compared there."""
+    """Withdraw reference values; without any for a chip, firmware is not compared there."""
     service_of(request).attestation.firmware.remove(catalog, statement_id, actor=operator_of(request).name)
     return Response(status_code=204)
 

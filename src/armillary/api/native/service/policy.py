@@ -113,7 +113,7 @@ def policy_versions(request: Request, catalog: CatalogPath, limit: Limit = 100) 
 
 
 def withdraw_release(request: Request, release_id: UUID, body: ReasonBody) -> dict[str, Any]:
-    """Take a release back for good: devices that boot it get update-only certificates from the next check-in on."""
+    """Withdraw a release for good: devices that boot it get update-only certificates from the next check-in on."""
     row = service_of(request).releases.withdraw(release_id, body.reason, actor=operator_of(request).name)
     return row_document(row)
 

@@ -27,7 +27,7 @@ from tests.device.install.offers import (
 from armillary.device.install.installer import RECORD_REGIONS, Installer
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import BootRefusedError, DataFolderError, InstallError, WireError
-from armillary.update.install.component import os_region
+from armillary.update.install.component import Kind, os_region
 from armillary.update.install.plan import plan_install
 from armillary.update.install.steps import TRIAL_STARTS
 from armillary.update.install.transaction import InstallState
@@ -280,6 +280,33 @@ def test_flash_that_lies_is_found_by_reading_back() -> None:
     with pytest.raises(DataFolderError, match="does not give back"):
         boot(flash).install(NEW)
     assert running(boot(flash)) == expected(OLD)
+
+
+def test_a_copy_into_a_slot_that_went_wrong_is_no_update_and_is_made_again() -> None:
+    """A disk copies what was fetched into the slot's partition: what was read wrongly there is read back as it is."""
+
+    wrong: list[str] = []
+
+    class Miscopying(CutFlash):
+        def rename(self, source: str, target: str) -> None:
+            if target in wrong:
+                self.write(source, b"read wrongly")
+                self.sync(source)
+            super().rename(source, target)
+
+    flash = Miscopying(with_old_set())
+    booted = boot(flash)
+    before = booted.installer.record
+    fetched = plan_install(before, NEW, booted.places).fetch
+    wrong += [each.target.region for each in fetched if each.target.kind is Kind.OS][:1]
+    assert wrong
+    with pytest.raises(DataFolderError, match="its slot does not hold the package that was fetched"):
+        booted.install(NEW)
+    assert running(boot(flash)) == expected(OLD)
+    assert (boot(flash).installer.record.trial, boot(flash).installer.record.rejected) == (None, before.rejected)
+    wrong.clear()
+    boot(flash).install(NEW)
+    assert running(boot(flash)) == expected(NEW)
 
 
 def test_damaged_active_image_is_dropped_and_fetched_again() -> None:

@@ -134,6 +134,7 @@ class Installer:
                 target = staged.target
                 self._check_free(target)
                 self._flash.rename(fetched_region(target), target.region)
+                self._check_whole(target)
         except ArmillaryError:
             self.state = advance(self.state, InstallEvent.FAILED)
             self._collect()
@@ -205,6 +206,14 @@ class Installer:
     def _damaged(self) -> tuple[SlotImage, ...]:
         checked = (image for image in self._record.active if image.kind is not Kind.OS)
         return tuple(image for image in checked if not self._is_whole(image))
+
+    def _check_whole(self, image: SlotImage) -> None:
+        """What is in the slot of a disk is a copy: raise DataFolderError unless it is what was offered."""
+        if image.kind is Kind.OS and not is_package(image, self._flash.read(image.region) or b""):
+            raise DataFolderError(
+                f"{image.name} ({image.image_id}): its slot does not hold the package that was fetched",
+                remedy="It is fetched again at the next check-in; check the disk if this repeats.",
+            )
 
     def _is_whole(self, image: SlotImage) -> bool:
         try:

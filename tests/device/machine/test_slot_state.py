@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,7 +145,7 @@ async def test_a_component_that_is_mounted_from_the_other_slot_is_the_one_that_r
     nodes = tmp_path / "slaves"
     nodes.mkdir()
     (nodes / machine.disk.nodes[os_region(mounted, "a")].name).touch()
-    mend_record(DeviceFolder(rig.folder), machine.disk, nodes)
+    mend_record(DeviceFolder(rig.folder), replace(machine.disk, root_nodes=nodes))
     slots = {each.name: each.slot for each in Installer(files, lambda: 0).record.active if each.kind is Kind.OS}
     assert slots.pop(mounted) == "a"
     assert set(slots.values()) == {"b"}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from binascii import crc32
 from pathlib import Path
 
@@ -52,14 +53,49 @@ def test_the_firmware_relies_on_the_other_slot_before_one_is_written(tmp_path: P
     node = tmp_path / "vda3"
     node.write_bytes(bytes(4096))
     disk = OsDisk({"boot.b/kernel": node, "boot.b/root-fs": node}, firmware.slots(), "kernel")
+    firmware.slots().start_next("a", settled="b")
+    assert firmware.start(lambda _: Start.RUNS) == "a"
     firmware.slots().start_next("b", settled="b")
     flash = disk.flash(FileFlash(tmp_path / "flash"))
+    before = firmware.value("BootNext"), firmware.value("BootOrder")
     flash.write("boot.b/root-fs", b"x")
-    assert firmware.start(lambda _: Start.RUNS) == "b"
-    firmware.slots().start_next("b", settled="b")
+    assert (firmware.value("BootNext"), firmware.value("BootOrder")) == before
     flash.write("boot.b/kernel", b"x")
     assert firmware.start(lambda _: Start.RUNS) == "a"
     assert firmware.start(lambda slot: Start.REFUSED if slot == "b" else Start.RUNS) == "a"
+
+
+@pytest.mark.parametrize("region", ["boot.b/kernel", "boot/root-fs"])
+def test_nothing_is_written_into_what_the_machine_runs_from_whoever_says_so(tmp_path: Path, region: str) -> None:
+    """It runs from slot b, with the root file system of slot a: its kernel was updated alone."""
+    firmware = PretendedUefi(tmp_path / "efivars")
+    firmware.folder.mkdir()
+    mounted = tmp_path / "slaves"
+    nodes = {
+        f"{folder}/{name}": tmp_path / f"vda{number}"
+        for number, (folder, name) in enumerate(
+            itertools.product(("boot", "boot.b"), ("kernel", "root-fs")),
+            start=1,
+        )
+    }
+    for node in nodes.values():
+        node.write_bytes(b"as it was".ljust(4096, b"\0"))
+    disk = OsDisk(nodes, firmware.slots(), "kernel", root_nodes=mounted)
+    firmware.slots().start_next("b", settled="b")
+    assert firmware.start(lambda _: Start.RUNS) == "b"
+    mounted.mkdir()
+    (mounted / nodes["boot/root-fs"].name).touch()
+    flash = disk.flash(FileFlash(tmp_path / "flash"))
+    before = firmware.value("BootNext"), firmware.value("BootOrder")
+    flash.write("fetched/package", b"new")
+    flash.sync("fetched/package")
+    with pytest.raises(DataFolderError, match=f"{region}: expected the slot that the machine does not run from"):
+        flash.rename("fetched/package", region)
+    assert all(node.read_bytes().startswith(b"as it was") for node in nodes.values())
+    assert flash.read("fetched/package") == b"new"
+    assert (firmware.value("BootNext"), firmware.value("BootOrder")) == before
+    for free in nodes.keys() - {"boot.b/kernel", "boot/root-fs"}:
+        flash.write(free, b"x")
 
 
 @pytest.mark.parametrize("sector", [1, 2])

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from pathlib import Path
-from typing import Final
 
 from armillary.boot.profile import BootComponent
 from armillary.device.boot.startup import chip_profile
@@ -31,11 +29,8 @@ from armillary.update.install.component import SLOTS, os_region
 from armillary.update.install.record import InstallRecord, OsVersion, SlotImage, choose, encode
 from armillary.wire.image import package as image_package
 
-# The partition that the root file system is verified from.
-ROOT_NODES: Final = Path("/sys/block/dm-0/slaves")
 
-
-def mend_record(folder: DeviceFolder, disk: OsDisk, root_nodes: Path = ROOT_NODES) -> str:
+def mend_record(folder: DeviceFolder, disk: OsDisk) -> str:
     """Make the record of the OS that runs where no copy is readable; a sentence if it was, empty if not.
 
     Raises:
@@ -51,7 +46,7 @@ def mend_record(folder: DeviceFolder, disk: OsDisk, root_nodes: Path = ROOT_NODE
     except WireError as error:
         damage = error.message
     components = chip_profile(load_configuration(flash).chip).boot_components
-    slots = _running_slots(components, disk, root_nodes)
+    slots = _running_slots(components, disk)
     if not damage and set(slots.values()) == {SLOTS[0]}:
         return ""
     images = _images(flash, components, slots)
@@ -78,10 +73,10 @@ def _last_version(folder: DeviceFolder) -> str:
     return version if isinstance(version, str) else ""
 
 
-def _running_slots(components: Sequence[BootComponent], disk: OsDisk, root_nodes: Path) -> Mapping[str, str]:
+def _running_slots(components: Sequence[BootComponent], disk: OsDisk) -> Mapping[str, str]:
     """Component -> slot: what the firmware started, and for a component whose partition is mounted, where that is."""
     booted = disk.slots.booted()
-    mounted = {each.name for each in root_nodes.iterdir()} if root_nodes.is_dir() else set()
+    mounted = disk.mounted()
     found = {}
     for component in components:
         nodes = {slot: disk.nodes[os_region(component.name, slot)].name for slot in SLOTS}

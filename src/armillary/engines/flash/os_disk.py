@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from armillary.engines.flash import uboot_slots
 from armillary.engines.flash.boot_slots import BootSlots, EfiBootSlots
@@ -24,6 +25,9 @@ from armillary.errors import DataFolderError, WireError
 from armillary.update.install.component import SLOTS, os_region, other_slot
 from armillary.wire.disk.gpt import HEADER_LBA, SECTOR_BYTES, Partition, parse_entries, parse_header
 
+# The partition that the root file system is verified from, as long as it is mounted.
+ROOT_NODES: Final = Path("/sys/block/dm-0/slaves")
+
 
 @dataclass(frozen=True, slots=True)
 class OsDisk:
@@ -31,7 +35,7 @@ class OsDisk:
 
     ``nodes`` are the device nodes of flash regions; ``slots`` is what starts one of them, by its component ``started``.
     ``ahead`` are packages that are read before anybody asks (``PartitionFlash``). ``over`` is put over the files that
-    all else is in.
+    all else is in. ``root_nodes`` has the node that the running root file system is on.
     """
 
     nodes: Mapping[str, Path]
@@ -39,6 +43,7 @@ class OsDisk:
     started: str
     ahead: dict[str, Future[bytes | None]] = field(default_factory=dict)
     over: Callable[[Flash], Flash] = lambda files: files
+    root_nodes: Path = ROOT_NODES
 
     def flash(self, files: Flash) -> PartitionFlash:
         """The device's flash: OS slots on the disk, all else in ``files``."""
@@ -48,10 +53,29 @@ class OsDisk:
         """Have the firmware rely on the other slot before one is overwritten that it starts.
 
         Else a start that stops early would lead to a slot that is half written, or to an OS that nobody has tried.
+
+        Raises:
+            DataFolderError: the machine runs from this slot, whatever its install record says of it.
+            HostError: the firmware does not say which slot runs, or does not take what is next.
         """
+        if self._runs_from(region):
+            raise DataFolderError(
+                f"{region}: expected the slot that the machine does not run from, got the one that it runs from",
+                remedy="Restart the device: its install record names another OS than the one that runs.",
+            )
         for slot in SLOTS:
             if region == os_region(self.started, slot):
                 self.slots.start_next(other_slot(slot), settled=other_slot(slot))
+
+    def _runs_from(self, region: str) -> bool:
+        node = self.nodes.get(region)
+        return region == os_region(self.started, self.slots.booted()) or (
+            node is not None and node.name in self.mounted()
+        )
+
+    def mounted(self) -> frozenset[str]:
+        """Names of the nodes that the running root file system is on; empty on a machine without one of ours."""
+        return frozenset(each.name for each in self.root_nodes.iterdir()) if self.root_nodes.is_dir() else frozenset()
 
 
 def open_os_disk(

@@ -7,8 +7,9 @@ the kernel looks for it. The last sector says how long it is::
     "armillary slot\0\0", length u64, CRC-32 of the 24 bytes before u32; the rest of the sector is zero
 
 ``rename`` to a partition is a copy, and the source is removed once it was read back: after a power cut the target may
-be torn, and the source is still there. The installer gives it only slots that nothing runs from; the kernel refuses to
-open one that a mapping (dm-verity) holds.
+be torn, and the source is still there. The installer gives it only slots that nothing runs from, by its record; the
+disk, which knows what was started, refuses those that the machine runs from (``OsDisk.before_write``), and the kernel
+to open one that a mapping (dm-verity) holds.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ class Extent:
 class PartitionFlash:
     """``partitions`` are the device nodes of regions that have one; all other regions are in ``files``.
 
-    ``before_write`` is told of each of those before its first byte is overwritten. ``ahead`` are packages that were
-    read before anybody asked, by region: who reads one first gets it; what is written meanwhile is read anew.
+    ``before_write`` is told of each of those before its first byte is overwritten, and may refuse it. ``ahead`` are
+    packages that were read before anybody asked, by region: who reads one first gets it; what is written meanwhile is
+    read anew.
     """
 
     files: Flash

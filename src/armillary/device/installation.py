@@ -11,16 +11,18 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
 from armillary.device.applications.applications import ApplicationStore
 from armillary.device.boot.startup import Startup, load_minimums
 from armillary.device.checkin.update_wait import UpdateWait
+from armillary.device.install.fetched import FOLDER as PACKAGES
 from armillary.device.install.installer import Installer
 from armillary.device.install.os_components import check_os
 from armillary.device.install.trust_stores import Signers, signers_after
+from armillary.device.repository.partial import FOLDER as PIECES
 from armillary.device.state.journal import Journal
 from armillary.engines.flash.port import Flash
 from armillary.errors import (
@@ -32,11 +34,14 @@ from armillary.errors import (
     NoRoomError,
 )
 from armillary.update.install.component import SLOTS, OsPlace, os_region
-from armillary.update.install.plan import InstallPlan, plan_install, rejection_key
+from armillary.update.install.plan import InstallPlan, StagedImage, plan_install, rejection_key
 from armillary.update.install.transaction import InstallState
 from armillary.wire.device.checkin import Offer, OfferedImage
 
 Fetch = Callable[[OfferedImage], Awaitable[bytes]]
+# So long a download goes on before the device checks in; it goes on then with what it has. A link of the least rate
+# gives three pieces in it, and of a certificate's 24 hours it is little.
+FETCH_TURN_S: Final = 3600.0
 
 
 # Kind of error -> reason code; the first that is one. Every other error is one of the download.
@@ -55,7 +60,24 @@ class Begun(enum.Enum):
     NOTHING = "nothing"  # it is installed, was refused before, or another installation is under way
     REFUSED = "refused"  # this device does not install it; the outcome waits for the service
     POSTPONED = "postponed"  # it could not be fetched or written now: the service offers it again
+    UNDER_WAY = "under-way"  # so much is to be fetched that the device checks in first: the service offers it again
     SWITCHED = "switched"  # the bundle is in force, on trial unless it only removes
+
+
+class FetchTurns:
+    """How long the device fetches before it checks in: :data:`FETCH_TURN_S`, as long as each turn brings it further.
+
+    From a source that begins anew each time it would come to no end: a turn after one that kept nothing has no limit.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[UUID, tuple[int, int]] | None = None
+
+    def limit_s(self, offer_id: UUID, kept: tuple[int, int]) -> float | None:
+        """For a turn that begins with so many packages, and pieces of the next one, in flash; None: no limit."""
+        before, self._last = self._last, (offer_id, kept)
+        goes_on = before is None or before[0] != offer_id or kept > before[1]
+        return FETCH_TURN_S if goes_on else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +90,7 @@ class Installation:
     flash: Flash
     journal: Journal
     wait: UpdateWait
+    turns: FetchTurns = field(default_factory=FetchTurns)
 
     async def begin(
         self,
@@ -98,15 +121,7 @@ class Installation:
                 os_version=offer.os_version,
                 images=[image.name for image in offer.images],
             )
-            self.store.check_room(plan)
-            missing = self.installer.missing(plan)
-            check_room([staged.offered for staged in missing])
-            for staged in missing:
-                await asyncio.to_thread(self.installer.keep, staged.target, await fetch(staged.offered))
-            if not await self._install(offer, plan, running):
-                self.journal.write("update-postponed", offer_id=offer.offer_id, reason="its lease is over")
-                self.wait.say("lease-over")
-                return Begun.POSTPONED
+            begun = await self._carry_out(offer, plan, fetch, running, check_room)
         except InstallError as error:
             self._refuse(offer, plan, error)
             return Begun.REFUSED
@@ -114,9 +129,44 @@ class Installation:
             self.journal.write("update-postponed", offer_id=offer.offer_id, reason=error.message)
             self.wait.say(_reason_of(error), error.message)
             return Begun.POSTPONED
-        images = [staged.target.name for staged in plan.fetch]
-        self.journal.write("update-started", offer_id=offer.offer_id, os_version=plan.os.version, images=images)
+        if begun is Begun.SWITCHED:
+            images = [staged.target.name for staged in plan.fetch]
+            self.journal.write("update-started", offer_id=offer.offer_id, os_version=plan.os.version, images=images)
+        return begun
+
+    async def _carry_out(
+        self,
+        offer: Offer,
+        plan: InstallPlan,
+        fetch: Fetch,
+        running: Collection[UUID],
+        check_room: Callable[[Sequence[OfferedImage]], None],
+    ) -> Begun:
+        """Fetch what is missing, and install; ``UNDER_WAY`` or ``POSTPONED`` where turn or lease end before."""
+        self.store.check_room(plan)
+        missing = self.installer.missing(plan)
+        check_room([staged.offered for staged in missing])
+        if not await self._keep(offer.offer_id, missing, fetch):
+            return Begun.UNDER_WAY
+        if not await self._install(offer, plan, running):
+            self.journal.write("update-postponed", offer_id=offer.offer_id, reason="its lease is over")
+            self.wait.say("lease-over")
+            return Begun.POSTPONED
         return Begun.SWITCHED
+
+    async def _keep(self, offer_id: UUID, missing: Sequence[StagedImage], fetch: Fetch) -> bool:
+        """Fetch packages and keep each; False where the turn is over before all are here."""
+        kept = len(self.flash.regions(PACKAGES)), len(self.flash.regions(f"{PIECES}/"))
+        limit_s = self.turns.limit_s(offer_id, kept)
+        ends = None if limit_s is None else asyncio.get_running_loop().time() + limit_s
+        for staged in missing:
+            try:
+                async with asyncio.timeout_at(ends):
+                    data = await fetch(staged.offered)
+            except TimeoutError:
+                return False
+            await asyncio.to_thread(self.installer.keep, staged.target, data)
+        return True
 
     def _places(self) -> list[OsPlace]:
         """The boot components of the chip; a package may be no larger than its slots are on this device's flash.

@@ -347,7 +347,7 @@ class RunningDevice:
             self._offer_failed()
         else:
             self._offer_settled()
-        if begun is Begun.REFUSED:
+        if begun in (Begun.REFUSED, Begun.UNDER_WAY):
             self.check_in_now()
         elif begun is Begun.SWITCHED:
             await self.run_active()

@@ -7,6 +7,7 @@ The partitions are files, the firmware is pretended; the rest is the device and 
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,11 +21,12 @@ from armillary.device.boot.slot_choice import TRIES
 from armillary.device.boot.startup import chip_profile
 from armillary.device.install.installer import Installer
 from armillary.device.state.layout import DeviceFolder
+from armillary.device.state.reports import FAULT
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.os_disk import OsDisk
 from armillary.engines.flash.partition import PartitionFlash
 from armillary.engines.flash.port import store_region
-from armillary.errors import DataFolderError
+from armillary.errors import DataFolderError, HostError
 from armillary.update.install.component import SLOTS, os_region
 from armillary.wire.disk.gpt import SECTOR_BYTES
 from armillary.wire.image import package as image_package
@@ -156,6 +158,49 @@ async def test_an_os_that_is_larger_than_its_slot_is_refused_before_it_is_fetche
     rig.device.check_in_now()
     await until(lambda: len(rig.service.checks) > checks, "another check-in")
     assert len(rig.events("update-refused")) == 1, "what was refused is not tried again"
+
+
+async def test_an_os_that_is_damaged_later_gives_way_to_the_one_that_then_runs(rig: Rig, machine: Machine) -> None:
+    """What is measured is what runs: the machine starts the other slot, and boots no packages of it beside this one."""
+    await machine.start()
+    rig.service.deploy_os("26.12")
+    rig.device.check_in_now()
+    await machine.restarted()
+    await outcome(rig, "confirmed")
+    await rig.stop()
+    with machine.disk.nodes[os_region("services", "b")].open("r+b") as node:
+        node.write(b"damaged")
+    await machine.start()
+    assert machine.firmware.started[-2:] == ["b", "a"]
+    await until(lambda: said(rig) == ["26.11", "26.12", "26.11"], "the OS before it is proved")
+    described = [each.description for each in rig.service.reports_seen.values()]
+    assert any("services" in each and "the OS in force is in the other slot" in each for each in described)
+
+
+class ReadOnlySlots:
+    """Firmware that takes nothing."""
+
+    def __init__(self, firmware: PretendedUefi) -> None:
+        self._firmware = firmware
+
+    def booted(self) -> str:
+        return self._firmware.slots().booted()
+
+    def start_next(self, _slot: str, *, settled: str) -> None:
+        raise HostError(f"BootOrder ({settled}): Read-only file system", remedy="Reset the firmware's variables.")
+
+
+async def test_a_firmware_that_cannot_be_told_what_is_next_stops_no_machine_that_runs(
+    rig: Rig, machine: Machine
+) -> None:
+    machine.disk = replace(machine.disk, slots=ReadOnlySlots(machine.firmware))
+    await machine.start()
+    assert "Read-only file system" in rig.events("slot-not-named")[0]["reason"]
+    await until(lambda: rig.service.reports_seen, "a report")
+    [reported] = rig.service.reports_seen.values()
+    assert reported.event_type == FAULT
+    assert "the next start may be of the other slot" in reported.description
+    assert said(rig) == ["26.11"]
 
 
 async def test_a_restart_by_hand_starts_the_same_slot(rig: Rig, machine: Machine) -> None:

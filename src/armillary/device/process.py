@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ from armillary.device.applications.sideload import signers
 from armillary.device.boot import recovery_regions
 from armillary.device.boot.late_sandbox import tried_again
 from armillary.device.boot.sandbox_told import report_weakness, sandbox_status
-from armillary.device.boot.startup import BootRom, Startup, chip_profile, report_start, start_up
+from armillary.device.boot.startup import BootRom, Startup, chip_profile, report_refused, report_start, start_up
 from armillary.device.checkin.checkin import CheckIns
 from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.checkin.endpoint import DeviceEndpoint, ServiceContext, tls_context
@@ -48,7 +49,7 @@ from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.log_answers import LogAnswers
 from armillary.device.state.network_configuration import NetworkConfiguration
 from armillary.device.state.permission import AllowedState, allowed_state
-from armillary.device.state.reports import Incident, ReportQueue
+from armillary.device.state.reports import ReportQueue
 from armillary.device.state.status import write_status
 from armillary.device.telemetry.sender import Sender
 from armillary.engines.flash.file import FileFlash
@@ -62,6 +63,7 @@ from armillary.wire.device.checkin import CheckinReply
 if TYPE_CHECKING:
     import aiohttp
 
+    from armillary.device.boot.slot_choice import SlotChoice
     from armillary.device.interface.table import MethodTable
     from armillary.device.repository.repository import DeviceRepository
     from armillary.engines.flash.os_disk import OsDisk
@@ -179,27 +181,30 @@ class Device:
                     return
                 self.configuration = load_configuration(self._flash)
 
+    @functools.cached_property
+    def _slot(self) -> SlotChoice | None:
+        """What the firmware is told of the slot that runs, on the disk of a device image."""
+        if self._disk is None:
+            return None
+        from armillary.device.boot.slot_choice import slot_choice  # noqa: PLC0415 - on such a disk only
+
+        return slot_choice(self._disk.slots, self._flash, self.configuration, self._boot_rom, self.journal)
+
     def _is_in_wanted_slot(self) -> bool:
         """Whether this process runs on the OS that is wanted; else the machine has to start again."""
-        if self._disk is None:
+        if self._slot is None or self._slot.is_wanted(Installer(self._flash, self.clock.now)):
             return True
-        from armillary.device.boot.slot_choice import agree_on_slot  # noqa: PLC0415 - on the disk of an image only
-
-        installer = Installer(self._flash, self.clock.now)
-        first = chip_profile(self.configuration.chip).boot_components[0].name
-
-        def given_up(reason: str) -> None:
-            self.journal.write("update-reverted", reason=reason)
-
-        if agree_on_slot(self._flash, installer, self._disk.slots, first, on_given_up=given_up):
-            return True
-        self.journal.write("restarting", slot=installer.record.os_slot(first))
         self.restarts_machine = True
         return False
 
     async def _run_one_boot(self) -> bool:
         """Boot and run; returns whether the device has to start again."""
-        startup, report, sandbox, installer = await self._start_up()
+        try:
+            startup, report, sandbox, installer = await self._start_up()
+        except BootRefusedError:
+            if self._is_in_wanted_slot():
+                raise
+            return False  # the OS before it is in the other slot
         await asyncio.to_thread(self._host_services.boot)
         context = self._tls_context(startup.configuration)
         async with (
@@ -449,11 +454,14 @@ class Device:
         installer = Installer(self._flash, self.clock.now)
         tested = self._settings.begin_test(self._sandbox, self.configuration.sandbox)
         try:
-            startup = start_up(self._flash, self.configuration, self.root_of_trust, self._boot_rom, installer)
+            parts = (self._flash, self.configuration, self.root_of_trust, self._boot_rom, installer)
+            startup = start_up(*parts) if self._slot is None else self._slot.boot(*parts)
         except Exception as error:  # whatever it is: what was begun ends first
             await asyncio.wait([tested])
             if isinstance(error, BootRefusedError):
-                self._boot_refused(error)
+                queue = ReportQueue(self._flash, self.clock.now, self.root_of_trust.boot_count)
+                report_refused(error, self.journal, queue)
+                self._write_status({"state": "boot-refused", "reason": error.message, "remedy": error.remedy})
             raise
         events = [{"component": event.component, "digest": event.digest.hex()} for event in startup.events]
         session = startup.session
@@ -474,14 +482,6 @@ class Device:
 
     def _allowed(self) -> AllowedState:
         return allowed_state(self._flash, self.configuration, now=self.clock.now())
-
-    def _boot_refused(self, error: BootRefusedError) -> None:
-        """Write a refused boot to log and status, and queue a report for the service."""
-        self.journal.write("boot-refused", reason=error.message, remedy=error.remedy)
-        queue = ReportQueue(self._flash, self.clock.now, self.root_of_trust.boot_count)
-        queue.add(Incident(event_type="BootFailure", event_class="OS", description=error.message))
-        queue.flush()
-        self._write_status({"state": "boot-refused", "reason": error.message, "remedy": error.remedy})
 
     def _write_status(self, changing: Mapping[str, object]) -> None:
         with contextlib.suppress(OSError, DataFolderError):  # a full or failing disk must not stop the device

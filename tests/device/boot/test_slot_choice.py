@@ -4,68 +4,60 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
-from tests.device.cut_flash import CutFlash
-from tests.device.install.offers import Booted, boot, made, offer, os_package
-from tests.fixtures.pretended_uefi import PretendedUefi, Start
+from tests.device.boot.slot_machine import End, Machine
+from tests.device.install.offers import offer, os_package
+from tests.fixtures.pretended_uefi import Start
 
-from armillary.device.boot.slot_choice import TRIES, agree_on_slot
-from armillary.device.install.installer import Installer
-from armillary.engines.flash.os_disk import OsDisk
-from armillary.errors import BootRefusedError
+from armillary.device.boot.slot_choice import TRIES
+from armillary.errors import RootOfTrustError
 from armillary.update.install.component import os_region
+from armillary.update.install.steps import TRIAL_STARTS
 
-
-class DiskFlash(CutFlash):
-    """Tells the disk before a slot is written, as ``PartitionFlash`` does."""
-
-    def __init__(self, durable: dict[str, bytes], disk: OsDisk) -> None:
-        super().__init__(durable)
-        self.disk = disk
-
-    def rename(self, source: str, target: str) -> None:
-        self.disk.before_write(target)
-        super().rename(source, target)
-
-
-class Machine:
-    """One device: flash, firmware, and what comes of each kernel."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(exist_ok=True)
-        self.firmware = PretendedUefi(folder)
-        self.disk = OsDisk({}, self.firmware.slots(), "kernel")
-        self.flash = DiskFlash(made(), self.disk)
-        self.broken: dict[bytes, Start] = {}
-        self.given_up: list[str] = []
-        self.cuts: Iterator[Start] = iter(())  # Where the power goes in the starts that follow; RUNS: it does not
-
-    def outcome(self, slot: str) -> Start:
-        kernel = self.flash.read(os_region("kernel", slot))
-        if kernel is None:
-            return Start.REFUSED
-        cut = next(self.cuts, Start.RUNS)
-        return self.broken.get(kernel, Start.RUNS) if cut is Start.RUNS else cut
-
-    def start(self) -> Booted:
-        """Start until the slot that runs is the wanted one, and boot it."""
-        for _ in range(20):
-            slot = self.firmware.start(self.outcome)
-            installer = Installer(self.flash, lambda: 0)
-            if agree_on_slot(self.flash, installer, self.firmware.slots(), "kernel", on_given_up=self.given_up.append):
-                booted = boot(self.flash)
-                assert booted.os["kernel"] == self.flash.read(os_region("kernel", slot)), "it runs what it measured"
-                return booted
-        raise AssertionError("the device never settled")
+OLD, NEW = os_package("kernel", 1), os_package("kernel", 2)
+# Each start that is counted for an OS on trial, and the one that takes it back, may follow tries that got less far; one
+# more start follows where it named itself.
+MOST_STARTS_OF_A_TRIAL = (TRIAL_STARTS + 1) * TRIES + TRIAL_STARTS
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path / "efivars")
+
+
+def updated(folder: Path) -> Machine:
+    """A machine that has installed an OS into slot b, which no start has tried yet."""
+    machine = Machine(folder)
+    assert machine.start().install(offer(1, os=2))
+    return machine
+
+
+def settled(folder: Path) -> Machine:
+    """A machine whose OS in slot b is confirmed, and runs; the one before it is in slot a."""
+    machine = updated(folder)
+    machine.start().installer.confirm()
+    machine.start()
+    return machine
+
+
+def always(slot: str, end: End) -> Callable[[str], End | None]:
+    """Every start of this slot ends there."""
+    return {slot: end}.get
+
+
+def first_starts(slot: str, end: End, count: int) -> Callable[[str], End | None]:
+    """So many starts of this slot end there, later ones do not."""
+    left = [count]
+
+    def end_of(running: str) -> End | None:
+        left[0] -= running == slot
+        return end if running == slot and left[0] >= 0 else None
+
+    return end_of
 
 
 def test_an_update_is_started_and_stays(machine: Machine) -> None:
@@ -98,12 +90,66 @@ def test_an_os_that_breaks_later_gives_way_to_the_one_before(machine: Machine, h
     assert machine.start().os["kernel"] == os_package("kernel", 1)
 
 
-def test_a_first_os_that_breaks_has_none_before_it(machine: Machine) -> None:
+def test_a_first_os_that_breaks_has_none_before_it_and_is_not_given_up(machine: Machine) -> None:
     machine.firmware.slots().start_next("a", settled="a")
-    machine.flash.write(os_region("kernel", "b"), os_package("kernel", 7))  # something that no record names comes up
-    machine.broken = {os_package("kernel", 1): Start.INIT_STOPS}
-    with pytest.raises(BootRefusedError, match="slot a was started 3 times"):
-        machine.start()
+    machine.flash.durable[os_region("kernel", "b")] = os_package("kernel", 7)  # no record names it, and it comes up
+    machine.broken = {OLD: Start.INIT_STOPS}
+    with pytest.raises(AssertionError, match="never settled"):
+        machine.start(at_most=2 * TRIES)
+    machine.broken = {}
+    assert machine.start().os["kernel"] == OLD
+
+
+@pytest.mark.parametrize("is_power", [True, False])
+def test_an_os_on_trial_that_always_ends_at_the_same_operation_is_taken_back(tmp_path: Path, is_power: bool) -> None:
+    """Whether the power goes there or its device process ends: every operation up to the last write that names it."""
+    whole = updated(tmp_path / "whole")
+    whole.start()
+    for operation in range(1, whole.named_at + 1):
+        machine = updated(tmp_path / f"{operation}")
+        machine.ends = always("b", End(operation, is_power))
+        booted = machine.start()
+        assert booted.os["kernel"] == OLD
+        assert {each.outcome for each in booted.installer.record.outcomes} == {"reverted"}
+        assert machine.firmware.started.count("b") <= max(TRIES, TRIAL_STARTS) + 1, operation
+
+
+@pytest.mark.parametrize("is_power", [True, False])
+def test_a_settled_os_that_always_ends_before_it_is_verified_gives_way(tmp_path: Path, is_power: bool) -> None:
+    whole = settled(tmp_path / "whole")
+    for operation in range(1, whole.verified_at + 1):
+        machine = settled(tmp_path / f"{operation}")
+        before = machine.firmware.started.count("b")
+        machine.ends = always("b", End(operation, is_power))
+        assert machine.start().os["kernel"] == OLD
+        assert machine.firmware.started.count("b") - before == TRIES + 1, operation
+
+
+@pytest.mark.parametrize("times", range(1, 2 * TRIES + 2))
+def test_no_cuts_make_a_device_give_up_the_only_os_that_it_may_boot(tmp_path: Path, times: int) -> None:
+    """The minimum was raised by the new OS: the one before it is no way back."""
+    machine = settled(tmp_path)
+    machine.minimum = 2
+    machine.ends = first_starts("b", End(machine.verified_at), times)
+    assert machine.start().os["kernel"] == NEW
+
+
+def test_an_os_on_trial_that_is_refused_gives_way_to_the_slot_that_was_measured(tmp_path: Path) -> None:
+    """It is damaged, and comes up: nothing boots from slot a's packages while slot b runs (``Machine`` looks)."""
+    machine = updated(tmp_path)
+    machine.flash.durable[os_region("kernel", "b")] += b"damaged"
+    assert machine.start().os["kernel"] == OLD
+    assert machine.firmware.started[-1] == "a"
+
+
+def test_a_settled_os_is_not_given_up_for_a_root_of_trust_that_fails(tmp_path: Path) -> None:
+    machine = settled(tmp_path)
+    machine.root_fails = RootOfTrustError("the TPM does not answer", remedy="none")
+    with pytest.raises(AssertionError, match="never settled"):
+        machine.start(at_most=2 * TRIES)
+    machine.root_fails = None
+    assert machine.start().os["kernel"] == NEW
+    assert machine.firmware.started[-2 * TRIES :] == ["b"] * 2 * TRIES
 
 
 @pytest.mark.parametrize("cut", [Start.KERNEL_STOPS, Start.INIT_STOPS])
@@ -114,14 +160,14 @@ def test_power_that_goes_twice_in_the_first_seconds_costs_no_update(machine: Mac
 
 
 def test_a_damaged_count_begins_anew(machine: Machine) -> None:
-    machine.flash.write("device/slot-tries", b"\xff\xff")
+    machine.flash.durable["device/slot-tries"] = b"\xff\xff"
     assert machine.start().install(offer(1, os=2))
-    machine.flash.write("device/slot-tries", b"\x82\x61b\x63abc")
+    machine.flash.durable["device/slot-tries"] = b"\x82\x61b\x63abc"
     assert machine.start().os["kernel"] == os_package("kernel", 2)
 
 
 @example(
-    broken={5: Start.KERNEL_STOPS}, updates=[2, 5], cuts=[[], [Start.KERNEL_STOPS]]
+    broken={5: Start.KERNEL_STOPS}, updates=[2, 5], cuts=[[], [Start.KERNEL_STOPS]], ends=[]
 )  # the slot that was settled before the first update gets the second
 @settings(max_examples=100, deadline=None)
 @given(
@@ -130,18 +176,23 @@ def test_a_damaged_count_begins_anew(machine: Machine) -> None:
     cuts=st.lists(
         st.lists(st.sampled_from([Start.KERNEL_STOPS, Start.INIT_STOPS, Start.RUNS]), max_size=6), max_size=4
     ),
+    ends=st.lists(st.none() | st.builds(End, st.integers(1, 40), st.booleans()), max_size=30),
 )
 def test_whatever_fails_and_whenever_power_goes_it_comes_up(
-    broken: dict[int, Start], updates: list[int], cuts: list[list[Start]]
+    broken: dict[int, Start], updates: list[int], cuts: list[list[Start]], ends: list[End | None]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         machine = Machine(Path(folder) / "efivars")
         machine.broken = {os_package("kernel", version): how for version, how in broken.items()}
         running = machine.start()
+        machine.ends = lambda _slot: ends.pop(0) if ends else None
         for number, version in enumerate(updates, start=1):
             running.install(offer(number, os=version))
             machine.cuts = iter(cuts[number - 1] if number <= len(cuts) else ())
+            other = "b" if machine.firmware.started[-1] == "a" else "a"
+            before = machine.firmware.started.count(other)
             running = machine.start()
             assert running.os["kernel"] not in machine.broken
+            assert machine.firmware.started.count(other) - before <= MOST_STARTS_OF_A_TRIAL
             if running.installer.record.trial is not None:
                 running.installer.confirm()

@@ -5,17 +5,31 @@ The install record says which OS is wanted, the firmware which one came up. They
 has to be started) and when the wanted one did not come up: it panicked, or Secure Boot refused it, and the firmware
 started the other. Then it is tried again, :data:`TRIES` times in all, since a power cut in the first seconds of a start
 looks the same. After that the record takes it back, as it does with an OS that it has itself refused.
+
+The first program has named the other slot, and an OS names its own again only when its start is counted and its boot
+chain verified (:meth:`SlotChoice.boot`). So what ends before, a process or the machine, leads to the other slot, where
+it is counted: an OS on trial is started in vain at most :data:`TRIES` times in a row, and uses up one of its own starts
+whenever it gets further; one that was settled gives way as well.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
+from armillary.device.boot.startup import BootRom, Startup, chip_profile, start_up, verify_chain
 from armillary.device.install.installer import Installer
+from armillary.device.state.configuration import DeviceConfiguration
+from armillary.device.state.journal import Journal
 from armillary.engines.flash.boot_slots import BootSlots
 from armillary.engines.flash.port import Flash, read_or_none, replace_region
-from armillary.errors import BootRefusedError, WireError
+from armillary.engines.root_of_trust.port import RootOfTrust
+from armillary.errors import ArmillaryError, BootRefusedError, DataFolderError, HostError, WireError
+from armillary.update.install import starting
+from armillary.update.install.record import InstallRecord
 from armillary.wire.encoding import cbor
 
 TRIES: Final = 3
@@ -23,43 +37,117 @@ _REGION: Final = "device/slot-tries"
 _MAX_BYTES: Final = 64
 
 
-def agree_on_slot(
-    flash: Flash, installer: Installer, slots: BootSlots, component: str, *, on_given_up: Callable[[str], None]
-) -> bool:
-    """Whether the slot that runs is the wanted one; else the machine has to start again, and the wanted one is next.
+class SlotChoice:
+    """The slot that a machine runs from, and what the firmware is told to start next.
 
-    ``component`` is what the firmware starts; ``on_given_up`` is told why, where another OS is wanted from now on.
-    Durable when it returns.
-
-    Raises:
-        BootRefusedError: the wanted OS does not come up, and there is none before it.
-        HostError: the firmware does not say which slot runs, or does not take what is next.
+    ``component`` is what the firmware starts. ``verify`` verifies the boot chain that a record names; it raises
+    BootRefusedError where that does not boot.
     """
-    booted = slots.booted()
-    wanted = installer.record.os_slot(component)
-    if wanted != booted:
-        tries = _tries(flash, wanted)
-        if tries < TRIES:
-            replace_region(flash, _REGION, cbor.encode([wanted, tries + 1]))
-        else:
-            reason = f"slot {wanted} was started {TRIES} times and did not come up, slot {booted} did"
-            if not installer.boot_refused(reason):
-                raise BootRefusedError(reason, remedy="Write the device image to the disk again.")
-            wanted = installer.record.os_slot(component)
-            on_given_up(reason)
-    if wanted == booted:
-        flash.remove(_REGION)
-    slots.start_next(wanted, settled=installer.record.settled_os_slot(component))
-    return wanted == booted
 
+    def __init__(
+        self,
+        slots: BootSlots,
+        flash: Flash,
+        component: str,
+        verify: Callable[[InstallRecord], object],
+        journal: Journal,
+    ) -> None:
+        self._slots = slots
+        self._flash = flash
+        self._component = component
+        self._verify = verify
+        self._journal = journal
 
-def _tries(flash: Flash, slot: str) -> int:
-    """How often this slot was started in vain; a damaged count is none."""
-    try:
-        value: Any = cbor.decode(read_or_none(flash, _REGION) or b"\x80", what="slot tries", limit=_MAX_BYTES)
-    except WireError:
+    def runs(self, record: InstallRecord) -> bool:
+        """Whether the slot that runs is the one that ``record`` wants; HostError if the firmware does not say."""
+        return record.os_slot(self._component) == self._slots.booted()
+
+    def is_wanted(self, installer: Installer) -> bool:
+        """Whether the slot that runs is the wanted one; else that is next, and the machine has to start again.
+
+        What was started in vain too often is given up first. Durable when it returns.
+
+        Raises:
+            BootRefusedError: the wanted OS does not come up, and there is none before it that would boot.
+            HostError: the firmware does not say which slot runs, or does not take what is next.
+        """
+        if not self.runs(installer.record):
+            wanted = installer.record.os_slot(self._component)
+            tries = self._tries(wanted)
+            if tries < TRIES:
+                replace_region(self._flash, _REGION, cbor.encode([wanted, tries + 1]))
+            else:
+                self._give_up(installer, wanted)
+        if self.runs(installer.record):
+            return True
+        self._journal.write("restarting", slot=installer.record.os_slot(self._component))
+        self._name(installer.record)
+        return False
+
+    def boot(
+        self,
+        flash: Flash,
+        configuration: DeviceConfiguration,
+        root_of_trust: RootOfTrust,
+        boot_rom: BootRom,
+        installer: Installer,
+    ) -> Startup:
+        """Start up (:func:`~armillary.device.boot.startup.start_up`), then have the firmware start this slot again.
+
+        Where that fails it is a fault of the machine, and stops none that runs.
+        """
+        try:
+            startup = start_up(flash, configuration, root_of_trust, boot_rom, installer, self.runs)
+        except ArmillaryError as error:
+            # Not its OS but its root of trust or its data: the other slot would fail alike, and get its turn in vain.
+            if not isinstance(error, BootRefusedError) and not installer.record.os_on_trial:
+                with contextlib.suppress(HostError):
+                    self._name(installer.record)
+            raise
+        try:
+            self._flash.remove(_REGION)
+            self._name(installer.record)
+        except (DataFolderError, HostError) as error:
+            self._journal.write("slot-not-named", reason=error.message)
+            return replace(startup, fault=f"the next start may be of the other slot: {error.message}")
+        return startup
+
+    def _name(self, record: InstallRecord) -> None:
+        wanted, settled = record.os_slot(self._component), record.settled_os_slot(self._component)
+        self._slots.start_next(wanted, settled=settled)
+
+    def _give_up(self, installer: Installer, wanted: str) -> None:
+        """Have the OS before the wanted one in force; BootRefusedError, and all as it was, if that would not boot."""
+        reason = f"slot {wanted} was started {TRIES} times and did not come up, slot {self._slots.booted()} did"
+        remedy = "Write the device image to the disk again."
+        record = starting.boot_refused(installer.record, reason=reason, now=0)
+        if record is None:
+            raise BootRefusedError(reason, remedy=remedy)
+        if not installer.record.os_on_trial:  # it may be older than the device's minimums by now
+            try:
+                self._verify(record)
+            except BootRefusedError as error:
+                raise BootRefusedError(f"{reason}; that is refused: {error.message}", remedy=remedy) from error
+        installer.boot_refused(reason)
+        self._journal.write("update-reverted", reason=reason)
+
+    def _tries(self, slot: str) -> int:
+        """How often this slot was started in vain; a damaged count is none."""
+        try:
+            data = read_or_none(self._flash, _REGION) or b"\x80"
+            value: Any = cbor.decode(data, what="slot tries", limit=_MAX_BYTES)
+        except WireError:
+            return 0
+        match value:
+            case [str(named), int(count)] if named == slot:
+                return count
         return 0
-    match value:
-        case [str(named), int(count)] if named == slot:
-            return count
-    return 0
+
+
+def slot_choice(
+    slots: BootSlots, flash: Flash, configuration: DeviceConfiguration, boot_rom: BootRom, journal: Journal
+) -> SlotChoice:
+    """Of a device; NotFoundError if this version has no profile of its chip."""
+    component = chip_profile(configuration.chip).boot_components[0].name
+    verify = functools.partial(verify_chain, flash, configuration, boot_rom)
+    return SlotChoice(slots, flash, component, verify, journal)

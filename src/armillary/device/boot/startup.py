@@ -50,6 +50,7 @@ class Startup:
         booted: Flash regions of the boot components and trust stores that this boot used.
         keep_minimums: Keeps anti-rollback minimums where a copy of the flash does not reach.
         refused: Why boot chains were refused before this one; each gave way to the OS before it.
+        fault: What the start found wrong with the machine itself, a sentence; empty where nothing is.
     """
 
     profile: ChipProfile
@@ -60,6 +61,7 @@ class Startup:
     booted: frozenset[str]
     keep_minimums: Callable[[Mapping[int, int]], None] = field(repr=False)
     refused: tuple[str, ...] = ()
+    fault: str = ""
 
     @property
     def places(self) -> tuple[OsPlace, ...]:
@@ -87,12 +89,15 @@ def start_up(
     root_of_trust: RootOfTrust,
     boot_rom: BootRom,
     installer: Installer,
+    runs: Callable[[InstallRecord], bool] = lambda _record: True,
 ) -> Startup:
     """Boot what the install record names; the start is counted in it before the chain runs.
 
+    ``runs`` says whether the OS that a record names is the one that this code is part of, where that is so.
+
     Raises:
-        BootRefusedError: verified boot stopped at a stage, and there is no other OS to boot; nothing was derived and
-            the boot was not counted by the root of trust.
+        BootRefusedError: verified boot stopped at a stage, and there is no other OS to boot, or it is not the one that
+            ``runs``; nothing was derived and the boot was not counted by the root of trust.
         RootOfTrustError: the boot cannot be counted.
         NotFoundError: this version has no profile of the device's chip.
     """
@@ -102,12 +107,13 @@ def start_up(
     _adopt_minimums(flash, root_of_trust.minimums())
     refused: list[str] = []
     while True:
-        in_force = configuration_in_force(flash, installer.record, configuration)
-        packages = _InFlash(flash, {name: os_region(name, installer.record.os_slot(name)) for name in names})
-        try:
-            record = boot_rom(
-                chip, packages, trusted=in_force.os_signers, minimum_security_versions=load_minimums(flash)
+        if not runs(installer.record):
+            reason = refused[-1] if refused else "the OS on trial was taken back"
+            raise BootRefusedError(
+                f"{reason}; the OS in force is in the other slot", remedy="The machine starts again, from that."
             )
+        try:
+            in_force, record = verify_chain(flash, configuration, boot_rom, installer.record)
             break
         except BootRefusedError as error:
             if not installer.boot_refused(error.message):
@@ -123,6 +129,21 @@ def start_up(
         keep_minimums=root_of_trust.keep_minimums,
         refused=tuple(refused),
     )
+
+
+def verify_chain(
+    flash: Flash, configuration: DeviceConfiguration, boot_rom: BootRom, record: InstallRecord
+) -> tuple[DeviceConfiguration, BootRecord]:
+    """Verify and measure the boot chain that an install record names; also the configuration that goes with it.
+
+    BootRefusedError if it does not boot.
+    """
+    chip = chip_profile(configuration.chip)
+    in_force = configuration_in_force(flash, record, configuration)
+    names = [component.name for component in chip.boot_components]
+    packages = _InFlash(flash, {name: os_region(name, record.os_slot(name)) for name in names})
+    minimums = load_minimums(flash)
+    return in_force, boot_rom(chip, packages, trusted=in_force.os_signers, minimum_security_versions=minimums)
 
 
 class _InFlash(Mapping[str, bytes]):
@@ -200,6 +221,14 @@ def report_start(startup: Startup, faults: Sequence[str], journal: Journal, repo
         journal.write("os-left", reason=reason, os_version=version)
         description = f"the boot chain was refused, OS {version} boots instead: {reason}"
         reports.add(Incident(event_type="BootFailure", event_class="OS", description=description))
-    for fault in faults:
-        description = f"the device started without what it keeps of {fault}"
+    descriptions = [startup.fault] if startup.fault else []
+    descriptions += [f"the device started without what it keeps of {fault}" for fault in faults]
+    for description in descriptions:
         reports.add(Incident(event_type=FAULT, event_class="OS", description=description))
+
+
+def report_refused(error: BootRefusedError, journal: Journal, reports: ReportQueue) -> None:
+    """Write a refused boot to the log, and queue a report for the service, durably."""
+    journal.write("boot-refused", reason=error.message, remedy=error.remedy)
+    reports.add(Incident(event_type="BootFailure", event_class="OS", description=error.message))
+    reports.flush()

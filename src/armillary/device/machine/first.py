@@ -43,12 +43,16 @@ UBOOT_VERSION: Final = "/proc/device-tree/chosen/u-boot,version"
 START: Final = "armillary.device.machine.start"
 PROGRAM: Final = "armillary.device.machine.program"
 _LOOK_EVERY_S: Final = 5.0
-# A device process that ends again and again is not mended by starting it: the machine restarts, into the other slot if
-# it goes on.
+# A device process that ends again and again is not mended by starting it: the machine restarts, into the other slot
+# where the process has ended each time before it named its own (``device/boot/slot_choice.py``).
 _STARTS: Final = 5
 _WITHIN_S: Final = 300.0
 _STARTED_AGAIN_AFTER_S: Final = 2.0
 _STOP_WITHIN_S: Final = 20.0
+# A machine without its data is of no use. It may have an OS that cannot read them, or a disk that is well again after a
+# while, so it restarts and its other slot gets its turn. Long enough to read on the console what is wrong, and that the
+# firmware's flash, which each start writes, does not wear out in a year.
+_WITHOUT_DATA_S: Final = 900.0
 
 
 class Beside(NamedTuple):
@@ -79,6 +83,7 @@ class Machine:
         self._beside = beside
         self._child, self._words = (0, -1) if beside is None else (beside.process, beside.words)
         self._keeps_data = False
+        self._restart_at: float | None = None  # where its data are out of reach
         self._faults: list[str] = []
         self._rest = b""
         self._starts: deque[float] = deque(maxlen=_STARTS)
@@ -125,6 +130,9 @@ class Machine:
     def _mount_nothing(self) -> None:
         """Have a folder for data that is gone with the next start: the device says what is wrong, and is none."""
         kernel_calls.mount("tmpfs", DATA, "tmpfs", kernel_calls.NOSUID | kernel_calls.NODEV, "mode=0755,size=64m")
+        minutes = f"{_WITHOUT_DATA_S / 60:g} minutes"
+        say(f"the machine restarts after {minutes}: the other slot, or a disk that is well again, gets its turn")
+        self._restart_at = time.monotonic() + _WITHOUT_DATA_S
 
     def _tell(self, sentence: str) -> None:
         """Say it on the console, and have the device process report it."""
@@ -197,6 +205,9 @@ class Machine:
         now = time.monotonic()
         if self._start_at is not None and now >= self._start_at:
             self._start()
+        if self._restart_at is not None and now >= self._restart_at:
+            say("the data are out of reach: the machine restarts, as it said")
+            self._ending = signal.SIGINT
         self._addresses.look(now)
 
     def _hear(self, said: bytes) -> None:
@@ -209,7 +220,8 @@ class Machine:
             if text == Word.RESTART.value:
                 self._ending = signal.SIGINT
             elif text in (Word.READY.value, Word.WAITING.value):
-                state = "" if text == Word.READY.value else ": no device yet, waits to be enrolled"
+                waits = "no device yet, waits to be enrolled" if self._keeps_data else "no device without its data"
+                state = "" if text == Word.READY.value else f": {waits}"
                 began, now = self._began, since_start()
                 say(f"ready after {now - began:.1f} s{state} (slot {self._slot}, {now:.1f} s after the kernel began)")
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The device process of a machine of our own: enrols it where it is no device yet, then is the device.
 
-``image/init/init.c`` has named the other slot as the next one. The device process names the wanted one again as soon as
-it boots (``device/boot/slot_choice.py``); a machine that is no device yet names the one that runs (:func:`keep_slot`).
+``image/init/init.c`` has named the other slot as the next one. A device names its own again once it has counted its
+start and verified its OS (``device/boot/slot_choice.py``); a machine that is no device yet names the one that runs
+(:func:`keep_slot`), and one whose data are out of reach none: the other slot may be able to read them.
 
 It is started before the data is mounted, and emulated processors are slow: each part of it is loaded when it is needed.
 """
@@ -48,7 +49,8 @@ def keep_slot(disk: OsDisk) -> None:
 def become_device(folder: DeviceFolder, words: Words, disk: OsDisk, *, keeps: bool = True) -> None:
     """Enrol, again and again until it is done; what goes wrong is said on the console.
 
-    Where nothing that is written is kept (``keeps``) it is not tried: the device would be lost with the next start.
+    Where nothing that is written is kept (``keeps``) it is not tried: the device would be lost with the next start,
+    which process 1 brings after a while.
     """
     if folder.is_finished():
         return
@@ -65,12 +67,12 @@ def _enrol(folder: DeviceFolder, words: Words, disk: OsDisk, *, keeps: bool) -> 
     wait_s, said = _AGAIN_FIRST_S, ""
     while not folder.is_finished():
         try:
-            told = read_enrolment()
-            if told is not None and not keeps:
+            if not keeps:
                 raise DataFolderError(
                     "what an enrolment makes could not be kept: the data partition is missing or does not mount",
                     remedy="Write the device image to the disk again, or replace the disk.",
                 )
+            told = read_enrolment()
             if told is not None:
                 say(f"enrols at {told['service']}, root of trust {told['root_of_trust']}")
                 enrol(folder, told, disk)
@@ -82,7 +84,7 @@ def _enrol(folder: DeviceFolder, words: Words, disk: OsDisk, *, keeps: bool) -> 
         if reason != said:
             say(reason)
         said = reason
-        words.say(Word.WAITING, before=lambda: keep_slot(disk))
+        words.say(Word.WAITING, before=lambda: keep_slot(disk) if keeps else None)
         time.sleep(wait_s)
         wait_s = min(2 * wait_s, _AGAIN_LIMIT_S)
 

@@ -26,7 +26,7 @@ class Word(Enum):
     """What the device process says to process 1."""
 
     READY = "ready"
-    WAITING = "waiting"  # it is no device yet, and waits to be told whose it is
+    WAITING = "waiting"  # it is no device, and waits to be told whose it is, or for its data
     RESTART = "restart"
 
 

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A machine with two slots: its flash and its firmware lose power, or its device process ends, at any operation.
+
+The firmware and the chip are pretended; what chooses the slot, counts starts and verifies is the device's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+from uuid import UUID
+
+from tests.device.cut_flash import CutFlash, PowerCutError
+from tests.device.install.offers import OS_COMPONENTS, OS_TYPES, Booted, made, os_package
+from tests.fixtures.pretended_uefi import SLOTS, PretendedUefi, Start
+
+from armillary.boot.chain import BootRecord
+from armillary.device.boot import startup
+from armillary.device.boot.slot_choice import SlotChoice
+from armillary.device.boot.startup import Startup, verify_chain
+from armillary.device.install.installer import Installer
+from armillary.device.state.journal import Journal
+from armillary.engines.flash.boot_slots import EfiBootSlots
+from armillary.engines.flash.os_disk import OsDisk
+from armillary.errors import ArmillaryError, BootRefusedError
+from armillary.update.install.component import OsPlace, os_region
+from armillary.wire.attestation.event_log import BootEvent
+
+PROCESS_STARTS = 5  # of a device process that ends by itself, in one start of the machine (``machine/first.py``)
+KERNELS = {os_package("kernel", version): version for version in range(1, 9)}
+CHIP: Any = SimpleNamespace(
+    boot_components=tuple(
+        SimpleNamespace(name=name, component_id=component, image_type=OS_TYPES[name], size_limit_bytes=4096)
+        for name, component in OS_COMPONENTS.items()
+    )
+)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """As much of a device's as a start asks for."""
+
+    chip: str = "a chip"
+    os_version: str = ""
+    os_signers: tuple[()] = ()
+
+
+CONFIGURATION: Any = Configuration()
+
+
+class ProcessEndError(BaseException):
+    """The device process ends. Not an Exception: nothing in the device may catch it."""
+
+
+@dataclass(frozen=True)
+class CutSlots(EfiBootSlots):
+    """Firmware whose variables are written between two operations of the machine."""
+
+    step: Callable[[], None] = lambda: None
+
+    def _write(self, name: str, value: bytes) -> None:
+        self.step()
+        super()._write(name, value)
+        self.step()
+
+
+class DiskFlash(CutFlash):
+    """Tells the disk before a slot is written, as ``PartitionFlash`` does; the process ends at operation ``end_at``."""
+
+    disk: OsDisk
+    end_at: int | None = None
+
+    def rename(self, source: str, target: str) -> None:
+        self.disk.before_write(target)
+        super().rename(source, target)
+
+    def step(self) -> None:
+        """An operation that is none of the flash."""
+        self._step()
+
+    def _step(self, *, cuts: bool = True) -> bool:
+        if self.operations + 1 == self.end_at:
+            self.operations += 1
+            raise ProcessEndError
+        return super()._step(cuts=cuts)
+
+
+@dataclass(frozen=True)
+class End:
+    """At which operation of a device process the power goes, or that process ends."""
+
+    operation: int
+    is_power: bool = True
+
+
+@dataclass
+class Machine:
+    """One device. ``ends`` says what becomes of each start of a device process, by the slot that runs."""
+
+    folder: Path
+    broken: dict[bytes, Start] = field(default_factory=dict)  # What comes of kernels that do not come up
+    minimum: int = 0  # The lowest version of a kernel that may boot
+    ends: Callable[[str], End | None] = lambda _slot: None
+    root_fails: ArmillaryError | None = None  # What asking the root of trust for its minimums comes to
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        self.firmware = PretendedUefi(self.folder)
+        self.given_up: list[str] = []
+        self.cuts: Iterator[Start] = iter(())  # Where the power goes in the starts that follow; RUNS: it does not
+        self.verified_at = self.named_at = 0  # After how many operations the last start had verified, named its slot
+        self.processes: list[str] = []  # Slots whose device process was started, in order
+        self._plug_in(made(), None)
+
+    def _plug_in(self, durable: dict[str, bytes], end: End | None) -> None:
+        """The flash as it is read from now on."""
+        self.flash = DiskFlash(durable, cut_at=end.operation if end is not None and end.is_power else None)
+        self.flash.end_at = end.operation if end is not None and not end.is_power else None
+        self.slots = CutSlots(SLOTS, self.folder, step=self.flash.step)
+        self.flash.disk = OsDisk({}, self.slots, "kernel")
+
+    def outcome(self, slot: str) -> Start:
+        kernel = self.flash.durable.get(os_region("kernel", slot))
+        if kernel is None:
+            return Start.REFUSED
+        cut = next(self.cuts, Start.RUNS)
+        return self.broken.get(kernel, Start.RUNS) if cut is Start.RUNS else cut
+
+    def start(self, *, at_most: int = 200) -> Booted:
+        """Start until the slot that runs is the wanted one and has booted."""
+        for _ in range(at_most):
+            slot = self.firmware.start(self.outcome)
+            for _ in range(PROCESS_STARTS):
+                try:
+                    booted = self._device_process(slot)
+                except PowerCutError:
+                    break
+                except (ProcessEndError, ArmillaryError):
+                    continue
+                if booted is not None:
+                    return booted
+                break
+        raise AssertionError("the device never settled")
+
+    def _device_process(self, slot: str) -> Booted | None:
+        """What ``device/process.py`` does; None where it has the machine start again."""
+        self.processes.append(slot)
+        self._plug_in({**self.flash.durable, **self.flash.pending}, self.ends(slot))
+        installer = Installer(self.flash, lambda: 0)
+        choice = SlotChoice(self.slots, self.flash, "kernel", self._verify, self._journal())
+        with patch.object(startup, "chip_profile", lambda _name: CHIP):
+            if not choice.is_wanted(installer):
+                return None
+            try:
+                started = choice.boot(self.flash, CONFIGURATION, self._root(), self._boot_rom, installer)
+            except BootRefusedError:
+                if choice.is_wanted(installer):
+                    raise
+                return None
+        self.named_at = self.flash.operations
+        self.flash.cut_at = self.flash.end_at = None  # it has come up
+        booted = self._booted(started, installer)
+        assert booted.os["kernel"] == self.flash.read(os_region("kernel", slot)), "it runs what it measured"
+        return booted
+
+    def _journal(self) -> Journal:
+        journal = Journal(None, lambda: 0)
+        journal.listen(lambda entry: self.given_up.append(entry["reason"]) if "reverted" in entry["event"] else None)
+        return journal
+
+    def _verify(self, record: Any) -> None:
+        verify_chain(self.flash, CONFIGURATION, self._boot_rom, record)
+
+    def _root(self) -> Any:
+        def minimums() -> dict[int, int]:
+            if self.root_fails is not None:
+                raise self.root_fails
+            return {}
+
+        return SimpleNamespace(minimums=minimums, keep_minimums=None, begin_boot=lambda _events: None)
+
+    def _boot_rom(self, chip: Any, packages: Mapping[str, bytes], **_: object) -> BootRecord:
+        data = {component.name: packages[component.name] for component in chip.boot_components}
+        if KERNELS.get(data["kernel"], 0) < max(self.minimum, 1):
+            raise BootRefusedError("kernel: damaged, or older than the minimum", remedy="none")
+        events = tuple(
+            BootEvent(each.name, each.image_type, each.component_id, UUID(int=1), _digest(data[each.name]), 0)
+            for each in chip.boot_components
+        )
+        self.verified_at = self.flash.operations
+        return BootRecord(events=events)
+
+    def _booted(self, started: Startup, installer: Installer) -> Booted:
+        places = tuple(
+            OsPlace(
+                component_id=event.component_id,
+                image_type=event.image_type,
+                name=event.component,
+                size_limit_bytes=4096,
+                digest=event.digest,
+            )
+            for event in started.events
+        )
+        found = {
+            name: self.flash.read(os_region(name, installer.record.os_slot(name))) or b"" for name in OS_COMPONENTS
+        }
+        return Booted(installer, places, found, installer.check_images())
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()

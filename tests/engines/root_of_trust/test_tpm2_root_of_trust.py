@@ -23,7 +23,7 @@ from armillary.attest import tpm_enrolment
 from armillary.engines.root_of_trust import tpm_commands
 from armillary.engines.root_of_trust.selection import create_root_of_trust, open_root_of_trust
 from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
-from armillary.engines.root_of_trust.tpm_memory import bytes_of
+from armillary.engines.root_of_trust.tpm_memory import FIRST_INDEX, bytes_of, trust_of
 from armillary.errors import AppraisalError, InvalidArgumentError, RootOfTrustError, SignatureError, WireError
 from armillary.identity.device_id import device_id_bytes
 from armillary.wire.attestation import tpm_attestation
@@ -69,11 +69,19 @@ def test_boots_are_counted_by_the_tpm_whatever_becomes_of_the_files(root: Tpm2Ro
 
 
 @needs_tpm
-def test_a_device_that_was_given_up_leaves_its_place_and_no_lower_count(
+def test_a_device_that_was_given_up_leaves_its_place(root: Tpm2RootOfTrust, tpm: SwTpm, tmp_path: Path):
+    """Before it ever started; what stays of one that did is in test_tpm2_owner.py."""
+    root.give_up()
+    assert Tpm2RootOfTrust.create(tmp_path / "other", tpm=tpm.tcti)._file.counter == root._file.counter
+
+
+@needs_tpm
+def test_a_device_whose_counter_was_deleted_by_hand_leaves_no_lower_count(
     root: Tpm2RootOfTrust, tpm: SwTpm, tmp_path: Path
 ):
     last = root.begin_boot(EVENTS).boot_count
-    root.give_up()
+    with tpm_commands.connect(tpm.tcti) as commands:
+        commands.nv.remove(root._file.counter)
     other = Tpm2RootOfTrust.create(tmp_path / "other", tpm=tpm.tcti)
     assert other._file.counter == root._file.counter
     assert other.begin_boot(EVENTS).boot_count > last  # a counter that is made anew starts above every earlier one
@@ -268,7 +276,7 @@ def certificate_for(root: Tpm2RootOfTrust, issuer: ec.EllipticCurvePrivateKey) -
 TLS_CLIENT = """
 import pathlib, ssl, sys
 from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
-from armillary.engines.root_of_trust.tpm_memory import bytes_of
+from armillary.engines.root_of_trust.tpm_memory import FIRST_INDEX, bytes_of, trust_of
 root = Tpm2RootOfTrust.open(pathlib.Path(sys.argv[1]))
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -375,7 +383,7 @@ def good_file() -> dict[str, object]:
         name: {"public": public_of(new_key(), restricted=name == "attestation").hex(), "private": "00"}
         for name in ("identity", "attestation")
     }
-    return {"version": 1, "tpm": "device:/dev/tpmrm0", "counter": 1, **keys}
+    return {"version": 1, "tpm": "device:/dev/tpmrm0", "counter": FIRST_INDEX, **keys}
 
 
 @pytest.mark.parametrize(
@@ -384,6 +392,10 @@ def good_file() -> dict[str, object]:
         {"version": 2},
         {"tpm": "cmd:id"},
         {"counter": "x"},
+        {"counter": FIRST_INDEX - 1},
+        {"counter": bytes_of(FIRST_INDEX)},
+        {"counter": trust_of(FIRST_INDEX)},
+        {"counter": tpm_commands.RSA_CERTIFICATE},
         {"identity": {"public": "zz", "private": "00"}},
         {"identity": good_file()["attestation"]},
         {"attestation": good_file()["identity"]},
@@ -423,23 +435,46 @@ def test_a_tpm_that_lost_the_minimums_stops_the_boot(root: Tpm2RootOfTrust, tmp_
 def test_no_file_of_the_disk_hides_the_minimums(root: Tpm2RootOfTrust, tmp_path: Path) -> None:
     """A file of a version that kept none in the TPM, or one that was edited to look so."""
     root.keep_minimums({1: 3})
-    path = tmp_path / "root" / "tpm.json"
-    document = json.loads(path.read_text())
-    del document["minimums"]
-    path.write_text(json.dumps(document))
+    without_word_of_minimums(tmp_path / "root")
     assert Tpm2RootOfTrust.open(tmp_path / "root").minimums() == {1: 3}
+
+
+@needs_tpm
+def test_minimums_that_were_deleted_are_not_made_again_for_a_file_without_a_word_of_them(
+    root: Tpm2RootOfTrust, tmp_path: Path
+) -> None:
+    """Whose counter says its owner has had them in the TPM from the first: it is no device of before that."""
+    root.keep_minimums({1: 3})
+    with tpm_commands.connect(root._file.tcti) as commands:
+        commands.nv.remove(bytes_of(root._file.counter))
+    without_word_of_minimums(tmp_path / "root")
+    with pytest.raises(RootOfTrustError):
+        Tpm2RootOfTrust.open(tmp_path / "root").minimums()
 
 
 @needs_tpm
 def test_a_device_of_before_keeps_its_minimums_in_the_tpm_from_now_on(root: Tpm2RootOfTrust, tmp_path: Path) -> None:
     with tpm_commands.connect(root._file.tcti) as commands:
         commands.nv.remove(bytes_of(root._file.counter))
-    path = tmp_path / "root" / "tpm.json"
-    document = json.loads(path.read_text())
-    del document["minimums"]
-    path.write_text(json.dumps(document))
+        commands.nv.remove(root._file.counter)
+        assert commands.nv.define_counter(b"") == root._file.counter
+    path = without_word_of_minimums(tmp_path / "root")
     before = Tpm2RootOfTrust.open(tmp_path / "root")
     assert before.minimums() == {}
     before.keep_minimums({1: 3})
     assert json.loads(path.read_text())["minimums"] is True
     assert Tpm2RootOfTrust.open(tmp_path / "root").minimums() == {1: 3}
+    with tpm_commands.connect(root._file.tcti) as commands:
+        commands.nv.remove(bytes_of(root._file.counter))
+    without_word_of_minimums(tmp_path / "root")
+    with pytest.raises(RootOfTrustError):
+        Tpm2RootOfTrust.open(tmp_path / "root").minimums()
+
+
+def without_word_of_minimums(folder: Path) -> Path:
+    """Make the file of the folder one of a version that kept none in the TPM; its path."""
+    path = folder / "tpm.json"
+    document = json.loads(path.read_text())
+    del document["minimums"]
+    path.write_text(json.dumps(document))
+    return path

@@ -40,7 +40,7 @@ from armillary.engines.root_of_trust.firmware import KERNEL_LOG, replaying_log
 from armillary.engines.root_of_trust.port import BootSession
 from armillary.engines.root_of_trust.private_file import explained, read_private, replace_private
 from armillary.engines.root_of_trust.tpm_commands import Commands, Key, connect
-from armillary.engines.root_of_trust.tpm_memory import bytes_of, trust_of
+from armillary.engines.root_of_trust.tpm_memory import bytes_of, is_counter_index, owner_of, trust_of
 from armillary.engines.root_of_trust.tpm_trust import TpmTrust
 from armillary.errors import InvalidArgumentError, RootOfTrustError, WireError
 from armillary.wire.attestation.event_log import BootEvent, encode_event, log_head
@@ -143,15 +143,8 @@ class Tpm2RootOfTrust:
                     f"TPM {file.tcti}: it has no boot counter of this device: it was cleared, or is another TPM",
                     remedy="Put the device's own TPM back, or enrol the machine again as a new device.",
                 )
-            if commands.nv.owner(file.counter) not in (b"", _owner(file.identity)):
-                raise RootOfTrustError(
-                    f"{path}: expected this device's boot counter, got that of another device of TPM {file.tcti}",
-                    remedy="The file was changed. " + _RESTORE,
-                )
+            _check_owner(commands, file, path)
             boot_count = commands.nv.counter(file.counter)
-            is_new = not file.has_minimums and not commands.nv.exists(bytes_of(file.counter))
-            if is_new:  # of a version that kept them in flash only: from now on they are here
-                commands.nv.define_bytes(bytes_of(file.counter), _MINIMUMS_BYTES)
         if not file.has_minimums:
             file = replace(file, has_minimums=True)
             with explained(path):
@@ -204,12 +197,18 @@ class Tpm2RootOfTrust:
             return commands.activate(self._file.attestation, blob, encrypted_seed)
 
     def give_up(self) -> None:
-        """Delete what a device that the service did not enrol has in the TPM; its keys take no space there."""
+        """Delete what a device that the service did not enrol has in the TPM; its keys take no space there.
+
+        What a device has that ever started stays: the files that say it was not enrolled are of a disk that anybody can
+        have written.
+        """
+        indices = (self._file.counter, bytes_of(self._file.counter), trust_of(self._file.counter))
         with connect(self._file.tcti) as commands:
-            commands.nv.remove(self._file.counter)
-            if commands.nv.exists(bytes_of(self._file.counter)):
-                commands.nv.remove(bytes_of(self._file.counter))
-            _forget_trust(commands, self._file.counter)
+            if any(commands.nv.is_written(index) for index in indices):
+                return
+            for index in indices:
+                if commands.nv.exists(index):
+                    commands.nv.remove(index)
 
     def begin_boot(self, events: Sequence[BootEvent]) -> BootSession:
         """Count this boot in the TPM, measure the events into the boot PCR, endorse a fresh alias key.
@@ -301,6 +300,28 @@ def _owner(identity: Key) -> bytes:
     return sha256(identity.public).digest()
 
 
+def _check_owner(commands: Commands, file: _TpmFile, path: Path) -> None:
+    """Raise RootOfTrustError unless the index that a file names is the boot counter of the file's device.
+
+    One that was made before owners were noted becomes that of the first device that opens it and has no other. From
+    then on no file leads another one there, and its minimums, which older versions kept in flash only, are in the TPM
+    for good.
+    """
+    nv, mine = commands.nv, _owner(file.identity)
+    noted = nv.owner(file.counter)
+    if noted is None or (noted or mine) != mine or (not noted and mine in nv.owners()):
+        raise RootOfTrustError(
+            f"{path}: expected this device's boot counter, got "
+            f"{'an index that is none' if noted is None else 'that of another device'} of TPM {file.tcti}",
+            remedy="The file was changed. " + _RESTORE,
+        )
+    if not noted:
+        if not file.has_minimums and not nv.exists(bytes_of(file.counter)):
+            nv.define_bytes(bytes_of(file.counter), _MINIMUMS_BYTES)
+        nv.define_bytes(owner_of(file.counter), len(mine))
+        nv.store(owner_of(file.counter), mine)
+
+
 def open_trust(folder: Path) -> TpmTrust:
     """Where the TPM keeps whom the device of this folder trusts; RootOfTrustError if the folder does not say."""
     file = _decode_file(folder / _FILE)
@@ -334,8 +355,11 @@ def _decode_file(path: Path) -> _TpmFile:
         has_minimums = document.get("minimums") is True
         file = _TpmFile(str(document["tpm"]), int(document["counter"]), has_minimums, identity, attestation)
         is_ours = document["version"] == _VERSION and _TPM_SPEC.fullmatch(file.tcti) is not None
+        is_ours = is_ours and is_counter_index(file.counter)
     except (ValueError, KeyError, TypeError, WireError) as error:
         raise RootOfTrustError(f"{path}: damaged ({type(error).__name__}: {error})", remedy=_RESTORE) from error
     if not is_ours:
-        raise RootOfTrustError(f"{path}: damaged (another version, or it names no TPM)", remedy=_RESTORE)
+        raise RootOfTrustError(
+            f"{path}: damaged (another version, or it names no TPM or no boot counter)", remedy=_RESTORE
+        )
     return file

@@ -13,14 +13,20 @@ from armillary.wire.attestation.tpm_public import ALG_SHA256
 
 # Owner-defined NV indices (TCG registry of reserved handles): a device takes the first free one for its boot counter.
 # The one as many further on is for its anti-rollback minimums, the one behind that for whom it trusts: no file has to
-# say where they are, so none can hide them.
+# say where they are, so none can hide them. A fourth one says whose a counter is that was made without saying it.
 FIRST_INDEX: Final = 0x0180_4100
 INDICES: Final = 64
 COUNTER_BYTES: Final = 8
 
 _CHUNK_BYTES: Final = 512  # every TPM reads at least this much NV at once
+_KIND_MASK: Final = 0xF  # of TPMA_NV, TCG TPM 2.0 Library, Part 2 §13.4
 _NV_DEFINED: Final = 0x14C  # TPM_RC_NV_DEFINED
 _NV_UNINITIALIZED: Final = 0x14A  # a counter that was never incremented
+
+
+def is_counter_index(index: int) -> bool:
+    """Whether a boot counter can be there."""
+    return FIRST_INDEX <= index < FIRST_INDEX + INDICES
 
 
 def bytes_of(counter: int) -> int:
@@ -31,6 +37,11 @@ def bytes_of(counter: int) -> int:
 def trust_of(counter: int) -> int:
     """The index that keeps whom the device with this counter trusts (``tpm_trust.py``)."""
     return counter + 2 * INDICES
+
+
+def owner_of(counter: int) -> int:
+    """The index that says whose a counter is that was made before owners were noted; its first user writes it."""
+    return counter + 3 * INDICES
 
 
 class NvMemory:
@@ -52,14 +63,26 @@ class NvMemory:
             remedy=f"Remove those of devices that are gone: tpm2_nvundefine {FIRST_INDEX:#x}.",
         )
 
-    def owner(self, counter: int) -> bytes:
-        """Whose a counter is; empty for one that was made before owners were noted.
+    def owner(self, counter: int) -> bytes | None:
+        """Whose a counter is; None where the index is no counter: one of bytes can be as long.
 
         It stands where a policy of the index would: none of ours has a policy, and nothing changes it but to delete the
-        index, which no disk does.
+        index, which no disk does. Empty for one that was made before owners were noted, until :func:`owner_of` has it.
         """
-        public, *_ = self._esapi.nv_read_public(self._esapi.tr_from_tpmpublic(counter))
-        return bytes(public.nvPublic.authPolicy)
+        public = self._public(counter)
+        if int(public.attributes) >> int(self._pytss.TPMA_NV.TPM2_NT_SHIFT) & _KIND_MASK != self._pytss.TPM2_NT.COUNTER:
+            return None
+        owner = bytes(public.authPolicy)
+        return owner if owner or not self.exists(owner_of(counter)) else self.stored(owner_of(counter))
+
+    def owners(self) -> list[bytes | None]:
+        """Whose the boot counters of this TPM are."""
+        _, found = self._esapi.get_capability(self._pytss.TPM2_CAP.HANDLES, FIRST_INDEX, INDICES)
+        return [self.owner(int(index)) for index in found.data.handles if is_counter_index(int(index))]
+
+    def is_written(self, index: int) -> bool:
+        """Whether there is an index that was ever written or counted."""
+        return self.exists(index) and bool(int(self._public(index).attributes) & int(self._pytss.TPMA_NV.WRITTEN))
 
     def define_bytes(self, index: int, size: int) -> None:
         """Make an index of ``size`` bytes; what a device that is gone left there goes."""
@@ -108,11 +131,15 @@ class NvMemory:
     def read(self, index: int) -> bytes:
         """All bytes of an index."""
         handle = self._esapi.tr_from_tpmpublic(index)
-        size = int(self._esapi.nv_read_public(handle)[0].nvPublic.dataSize)
+        size = int(self._public(index).dataSize)
         return b"".join(
             bytes(self._esapi.nv_read(handle, min(_CHUNK_BYTES, size - offset), offset))
             for offset in range(0, size, _CHUNK_BYTES)
         )
+
+    def _public(self, index: int) -> Any:
+        """What the TPM says of an index."""
+        return self._esapi.nv_read_public(self._esapi.tr_from_tpmpublic(index))[0].nvPublic
 
     def _define(self, index: int, kind: Any, size: int, owner: bytes = b"") -> bool:
         """Make an index; False if it is taken."""

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import ssl
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from armillary.device.state.layout import DeviceFolder
 from armillary.device_image import disk as disk_layout, virtual_machine
 from armillary.engines.flash.boot_slots import EfiBootSlots
 from armillary.engines.flash.os_disk import OsDisk
+from armillary.errors import OperatorError
 
 
 class StoppedError(Exception):
@@ -52,6 +55,7 @@ def done(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, disk: OsDisk) -> list[
 
     (tmp_path / "told").write_text(json.dumps(WHOLE))
     monkeypatch.setattr(enrolling, "PLACES", (tmp_path / "told",))
+    monkeypatch.setattr(program, "ENROLMENT", tmp_path / "told")
     monkeypatch.setattr(enrolling, "enrol", enrol)
     monkeypatch.setattr(network, "modem_card", lambda: "eth9")
     monkeypatch.setattr(cellular, "online", online)
@@ -89,6 +93,34 @@ def test_where_nothing_is_kept_it_becomes_none(
         program.main()
     assert [each[0] for each in done[1:]] == ["is on-line"]
     assert "what an enrolment makes could not be kept" in capsys.readouterr().out
+
+
+def test_what_a_device_was_told_on_its_disk_is_removed_also_at_its_next_start_and_before_that_stays(
+    done: list[tuple[object, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The token in it may be good for other devices."""
+    told = tmp_path / "told"
+    monkeypatch.setattr(program, "told_by_process_1", lambda: Told(keeps=True, faults=()))
+    enrol, unlink = enrolling.enrol, Path.unlink
+
+    def refused(*_: object) -> None:
+        raise OperatorError("not now", remedy="Later.")
+
+    monkeypatch.setattr(enrolling, "enrol", refused)
+    with pytest.raises(StoppedError):
+        program.main()
+    assert told.exists(), "it is asked again"
+    monkeypatch.setattr(enrolling, "enrol", enrol)
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "unlink", fails)
+    program.main()
+    assert f"{told} with the token in it stays on the disk: Input/output error" in capsys.readouterr().out
+    monkeypatch.setattr(Path, "unlink", unlink)
+    program.main()
+    assert not told.exists()
 
 
 def test_the_token_goes_to_the_service_alone_and_the_device_is_made_of_the_disk(
@@ -147,4 +179,4 @@ def test_a_machine_is_told_by_its_host_or_on_its_data_partition() -> None:
     """Whose files these are: QEMU's ``-fw_cfg`` of ``virtual_machine.py``; ``image flash`` and ``put_enrolment``."""
     by_host, on_disk = enrolling.PLACES
     assert str(by_host) == f"/sys/firmware/qemu_fw_cfg/by_name/{virtual_machine.ENROLMENT}/raw"
-    assert on_disk == Path(first.DATA) / disk_layout.ENROLMENT_FILE
+    assert on_disk == program.ENROLMENT == Path(first.DATA) / disk_layout.ENROLMENT_FILE

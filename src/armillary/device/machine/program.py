@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from armillary.device.machine.beforehand import Beforehand
 
 FOLDER: Final = Path("/data/device")
+# One of the places that ``enrolling`` reads, which is not loaded by a device.
+ENROLMENT: Final = FOLDER.parent / "enrolment.json"
 # What the disk of every device image has in each slot; the firmware starts the first one.
 COMPONENTS: Final = ("unified-kernel-image", "root-fs")
 # While it loads, who answers the sandbox's self-test gets a turn sooner than after Python's 5 ms: it waits often.
@@ -46,6 +48,14 @@ def keep_slot(disk: OsDisk) -> None:
         say(f"the next start may be of the other slot: {error.message}")
 
 
+def forget_enrolment() -> None:
+    """Remove what a device was told on its disk: the token in it may be good for others."""
+    try:
+        ENROLMENT.unlink(missing_ok=True)
+    except OSError as error:
+        say(f"{ENROLMENT} with the token in it stays on the disk: {error.strerror or error}")
+
+
 def become_device(folder: DeviceFolder, words: Words, disk: OsDisk, *, keeps: bool = True) -> None:
     """Enrol, again and again until it is done; what goes wrong is said on the console.
 
@@ -53,6 +63,7 @@ def become_device(folder: DeviceFolder, words: Words, disk: OsDisk, *, keeps: bo
     which process 1 brings after a while.
     """
     if folder.is_finished():
+        forget_enrolment()  # power went before it was forgotten
         return
     from armillary.device.machine import network  # noqa: PLC0415 - once in a device's life
     from armillary.device.machine.cellular import online  # noqa: PLC0415 - as above
@@ -77,6 +88,7 @@ def _enrol(folder: DeviceFolder, words: Words, disk: OsDisk, *, keeps: bool) -> 
                 say(f"enrols at {told['service']}, root of trust {told['root_of_trust']}")
                 enrol(folder, told, disk)
                 say("enrolled: this machine is a device now")
+                forget_enrolment()
                 return
             reason = "nobody has told this machine whose device it shall be"
         except ArmillaryError as error:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from armillary.device_image.architecture.table import ARCHITECTURES
-from armillary.device_image.build import check_budget
+from armillary.device_image.bill.sizes import check_budget
 from armillary.device_image.recipe import read_budget, recipe_folder
 from armillary.errors import InvalidArgumentError
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import zstandard
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from tests.device_image.made_keys import END, put_pairs
 from tests.fixtures.boot_partitions import pe_program
 
 from armillary.boot import profile
@@ -42,6 +44,7 @@ from armillary.wire.disk.gpt_writing import Layout
 
 SMALL = {"STARTED_BYTES": 20, "ROOT_BYTES": 1, "DATA_BYTES": 8, "UBOOT_DATA_BYTES": 8}
 ROOT = VerifiedRoot("0123456789abcdef" * 4, "ab" * 32, 1)
+AT = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 PLACES = Places(archive="http://127.0.0.1:9")
 STUB = Path("/", X86_64.stub)
 # U-Boot says its version in its program, which is what it measures of itself.
@@ -99,7 +102,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brought: Brought) -> 
             keys=keys,
             places=PLACES,
         )
-        assert build(plan) == json.loads((place / "image.json").read_bytes())
+        assert build(plan, at=AT) == json.loads((place / "image.json").read_bytes())
         return place
 
     return make
@@ -177,6 +180,82 @@ def test_a_build_of_an_image_above_its_budget_fails(
     with pytest.raises(InvalidArgumentError, match=r"total has [\d,]+ bytes, expected at most 0.1 MB"):
         built("x86_64")
     assert not (tmp_path / "x86_64/image.json").exists(), "it is no image that was built"
+
+
+def described(place: Path) -> dict[str, Any]:
+    """What an image says of itself, once all files were seen to be named there, with their digests."""
+    about: dict[str, Any] = json.loads((place / "image.json").read_bytes())
+    files = {str(file.relative_to(place)) for file in place.rglob("*") if file.is_file()}
+    kept = {"image.json", *(name for name in files if name.startswith("keys/"))}
+    assert about["sha256"] == {name: tools.digest_of(place / name) for name in files - kept}
+    return about
+
+
+def test_an_image_names_the_digest_of_every_file_of_it_and_that_test_keys_signed_it(built: Built) -> None:
+    place = built("x86_64")
+    about = described(place)
+    assert about["test_keys"] is True
+    named = about["sha256"].keys()
+    assert {"reference-values.json", "sizes.json", "secure-boot/PK.auth", "secure-boot/db.cer"} <= named
+    assert not any(name.startswith("keys/") for name in named)
+
+
+def test_an_image_that_a_makers_keys_signed_says_that_no_test_keys_did(built: Built, tmp_path: Path) -> None:
+    put_pairs(tmp_path / "own", 3072)
+    place = built("x86_64", keys=tmp_path / "own")
+    assert described(place)["test_keys"] is False
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_keys_of_another_size_are_refused_before_anything_is_made(
+    tmp_path: Path, brought: Brought, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """Those that are named before anything is fetched."""
+    monkeypatch.setattr(tools, "require", lambda *_: None)
+    monkeypatch.setattr(tools, "lower_priority", lambda: None)
+    output = tmp_path / "imx8mp"
+    folder = tmp_path / "own" if named else output / "keys"
+    folder.parent.mkdir(exist_ok=True)
+    put_pairs(folder, 3072)
+    plan = Plan(
+        recipe_folder=recipe_folder(),
+        output=output,
+        architecture="imx8mp",
+        keys=folder if named else None,
+        places=PLACES,
+    )
+    with pytest.raises(InvalidArgumentError, match=r"signing\.key: expected RSA with 2048 bits"):
+        build(plan, at=AT)
+    assert [*output.rglob("*.json"), *output.rglob("*.img")] == []
+    assert (brought.asked == [], output.exists()) == (named, not named)
+
+
+def test_a_certificate_that_is_over_is_said_by_the_build(
+    tmp_path: Path, brought: Brought, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class BegunError(Exception):
+        """The keys were taken."""
+
+    def begin(*_: object) -> None:
+        raise BegunError
+
+    told: list[str] = []
+    monkeypatch.setattr(tools, "require", lambda *_: None)
+    monkeypatch.setattr(tools, "lower_priority", lambda: None)
+    monkeypatch.setattr(building.distributions, "locked", begin)
+    put_pairs(tmp_path / "own")
+    plan = Plan(
+        recipe_folder=recipe_folder(),
+        output=tmp_path / "x86_64",
+        keys=tmp_path / "own",
+        places=PLACES,
+        progress=told.append,
+    )
+    for at, lines in ((END, 0), (END + dt.timedelta(days=1), 3)):
+        told.clear()
+        with pytest.raises(BegunError):
+            build(plan, at=at)
+        assert sum(line.startswith("Attention: ") for line in told) == lines, told
 
 
 def test_the_next_version_is_signed_with_the_keys_of_the_image_before(built: Built) -> None:
@@ -266,6 +345,7 @@ def test_an_image_for_u_boot_has_a_tree_for_each_slot_and_the_key_in_its_u_boot(
     assert tree[at : at + size].endswith(b"/mmc@30b50000\0"), "the third medium is the SD card to U-Boot"
     assert (place / uboot_image.BOOT).read_bytes() == with_hand_over(program + (place / EMMC_TREE).read_bytes())
     assert (place / disk.STARTED_FILE).read_bytes().startswith(signed)
+    assert described(place)["test_keys"] is True
     assert json.loads((place / "reference-values.json").read_bytes())["chip"] == "gateway-imx8mp"
     layout = disk.layout(has_uboot=True)
     assert in_slots(place, layout, uboot_image.FILE) == [signed] * 2

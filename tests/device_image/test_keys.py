@@ -12,9 +12,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.device_image.made_keys import put_pairs
 
 from armillary.device_image import keys
-from armillary.device_image.keys import NAMES, KeyPair, keys_of, secure_boot_keys
+from armillary.device_image.keys import NAMES, KeyPair, are_test_keys, keys_of, secure_boot_keys
 from armillary.errors import InvalidArgumentError
 
 
@@ -125,6 +126,30 @@ def test_whenever_the_making_is_cut_short_the_next_build_has_a_pair(
     assert done == ["unlink", "replace", "replace"][:steps]
     assert is_pair(secure_boot_keys(folder)["signing"])
     assert [*folder.glob("*.new")] == []
+
+
+@pytest.mark.parametrize(
+    ("called", "said"),
+    [
+        ("Acme {} key 2026", False),
+        ("Acme ATTESTATION {} key", False),
+        ("LATEST Acme {} key", False),
+        ("Acme test {} key", False),
+        ("Acme TEST {} key", True),
+        ("Acme-DEVELOPMENT {} key", True),
+    ],
+)
+def test_test_keys_are_those_whose_names_say_so(tmp_path: Path, called: str, said: bool) -> None:
+    assert are_test_keys(put_pairs(tmp_path, called=called)) is said
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_test_key_makes_test_keys_of_all(folder: Path, tmp_path: Path, name: str) -> None:
+    """Whoever has it has the firmware take what he signs."""
+    keys = put_pairs(tmp_path / "own")
+    assert not are_test_keys(keys)
+    assert are_test_keys(keys | {name: secure_boot_keys(folder)[name]})
+    assert are_test_keys(secure_boot_keys(tmp_path / "development", development=True))
 
 
 def test_a_key_that_cannot_be_written_leaves_nothing_half_done(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,24 @@ def test_a_missing_file_is_named(image: Path, name: str) -> None:
     assert no_package(image)
 
 
+def test_reference_values_that_are_not_what_was_built_are_no_releases(image: Path) -> None:
+    """A catalog demands them of the release's devices; older builds name no digest of them."""
+    values = image / "reference-values.json"
+    values.write_text("{}")
+    assert len(write_packages(image, CHIP, security_version=1)) == len(PAYLOADS), "an older build"
+    about = json.loads((image / "image.json").read_bytes())
+    about["sha256"][values.name] = sha256(b"{}").hexdigest()
+    (image / "image.json").write_text(json.dumps(about))
+    for file in write_packages(image, CHIP, security_version=1).values():
+        file.unlink()
+    values.write_text('{"chip": "of another build"}')
+    with pytest.raises(InvalidArgumentError, match=r"reference-values\.json: expected the file that was built"):
+        write_packages(image, CHIP, security_version=1)
+    assert no_package(image)
+    values.unlink()
+    assert len(write_packages(image, CHIP, security_version=1)) == len(PAYLOADS), "nobody demands what is not there"
+
+
 @pytest.mark.parametrize("arch", [name for name in CHIPS if name != "x86_64"])
 def test_an_image_of_another_architecture_is_refused_as_such(image: Path, arch: str) -> None:
     chip = profile.parse(content.chip_document(CHIPS[arch]))

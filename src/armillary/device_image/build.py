@@ -8,7 +8,7 @@ What comes out, in the output folder::
     variables.fd    the firmware's variables: keys, entries
     bill.cdx.json   bill of materials (CycloneDX)           sizes.json    bytes of every component, and the budget
     reference-values.json   what its boot measures
-    image.json      what it is: versions, root hash, digests of all files
+    image.json      what it is: versions, root hash, whether test keys signed it, digests of all files but the keys
     keys/           the test keys that signed it (0600)   secure-boot/  their certificates, for a real firmware
 
 Where keys of another build are named, ``keys/`` is not made.
@@ -16,6 +16,7 @@ Where keys of another build are named, ``keys/`` is not made.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import posixpath
@@ -41,9 +42,10 @@ from armillary.device_image.architecture.stand_ins import compile_library
 from armillary.device_image.architecture.table import ARCHITECTURES, Architecture
 from armillary.device_image.bill.document import bill_of_materials
 from armillary.device_image.bill.part import Part, c_library_part, package_parts, source_part
-from armillary.device_image.flashing.key_files import FOLDER as KEY_FILES, write_key_files
+from armillary.device_image.bill.sizes import FILE as SIZES, write_sizes
+from armillary.device_image.flashing.key_files import FILES as KEY_FILES, FOLDER as KEY_FOLDER, write_key_files
 from armillary.device_image.kept.alone import alone_in
-from armillary.device_image.keys import KeyPair, keys_of, secure_boot_keys
+from armillary.device_image.keys import KeyPair, are_test_keys, keys_of, secure_boot_keys
 from armillary.device_image.own_kernel.build import build_kernel
 from armillary.device_image.own_kernel.kernel_module import compile_modules, fetch_packages, source_of
 from armillary.device_image.own_kernel.toolchain import SOURCE_PACKAGE
@@ -63,6 +65,7 @@ from armillary.device_image.recipe import (
     release_of,
 )
 from armillary.device_image.reference.document import (
+    FILE as REFERENCE,
     key_variables,
     reference_values,
     uboot_reference_values,
@@ -70,6 +73,7 @@ from armillary.device_image.reference.document import (
 )
 from armillary.device_image.reference.seen import seen_values
 from armillary.device_image.request.checks import radio_words, refuse_place, refuse_unknown
+from armillary.device_image.request.key_kinds import days_missed, usable_keys
 from armillary.device_image.root_image import RootImage
 from armillary.device_image.start.recording import Recorded, own_architecture, record
 from armillary.device_image.uboot.image import JOINER, PROGRAM, Parts, files_of, write_files
@@ -120,31 +124,35 @@ class Plan:
         return self.output.parent / CACHE
 
 
-def build(plan: Plan) -> dict[str, Any]:
+def build(plan: Plan, *, at: dt.datetime) -> dict[str, Any]:
     """Build everything; returns what ``image.json`` says. It waits for another build with this cache.
+
+    ``at`` is the time for which certificates of keys are looked at; nothing of the image depends on it.
 
     Raises:
         HostError: a program is missing or fails, or this user may not write there.
-        InvalidArgumentError: the plan or the recipe is wrong, or the image is larger than its budget.
+        InvalidArgumentError: the plan, the recipe or the keys are wrong, or the image is larger than its budget.
     """
     refuse_unknown(plan.architecture, own_kernel=plan.own_kernel)
     recipe = _recipe(plan)
     _marked(plan, recipe)  # refuses simulated radios of a kernel that has none
     refuse_place(plan.output)
     if plan.keys is not None:
-        keys_of(plan.keys, development=plan.development)  # before anything is fetched
+        _keys(plan)  # before anything is fetched
     tools.require(tools.BUILD, tools.BUILD_FOR[plan.architecture])
     tools.lower_priority()
     pins = _pins(plan, recipe)
     with alone_in(plan.cache, plan.progress):
-        return _built(plan, recipe, pins)
+        return _built(plan, recipe, pins, at)
 
 
-def _built(plan: Plan, recipe: Recipe, pins: Sequence[Pin]) -> dict[str, Any]:
+def _built(plan: Plan, recipe: Recipe, pins: Sequence[Pin], at: dt.datetime) -> dict[str, Any]:
     """Build everything; no other process works in the cache, nor in an output folder beside it."""
     packages = _packages(plan, recipe, pins)
     plan.output.mkdir(parents=True, exist_ok=True)
     keys = _keys(plan)
+    for line in days_missed(keys, at=at):
+        plan.progress(line)
     requirements = distributions.locked(plan.project, recipe.python.distributions)
     root = _root(plan, recipe, packages, requirements)
     chosen = _kernel(plan, recipe, packages)
@@ -156,8 +164,14 @@ def _built(plan: Plan, recipe: Recipe, pins: Sequence[Pin]) -> dict[str, Any]:
     parts = _parts(plan, pins, packages, chosen)
     bill = bill_of_materials(recipe, parts, requirements, own=own, root_hash=root.verified.root_hash)
     (plan.output / "bill.cdx.json").write_bytes(bill)
-    _sizes(plan, root, len(signed))
-    return _describe(plan, recipe, root, unsigned)
+    write_sizes(
+        plan.output,
+        root_bytes=root.file.stat().st_size,
+        unified_bytes=len(signed),
+        budget=read_budget(plan.recipe_folder, plan.architecture),
+        components=root.sizes,
+    )
+    return _describe(plan, recipe, root, unsigned, keys)
 
 
 def _parts(plan: Plan, pins: Sequence[Pin], packages: Mapping[str, Path], chosen: kernel.Kernel) -> list[Part]:
@@ -199,8 +213,8 @@ def _recipe(plan: Plan) -> Recipe:
 def _keys(plan: Plan) -> dict[str, KeyPair]:
     """The keys that sign it: those of another build as they are, else its own, made where there are none."""
     if plan.keys is not None:
-        return keys_of(plan.keys, development=plan.development)
-    return secure_boot_keys(plan.output / "keys", development=plan.development)
+        return usable_keys(keys_of(plan.keys, development=plan.development), plan.target)
+    return usable_keys(secure_boot_keys(plan.output / "keys", development=plan.development), plan.target)
 
 
 def _distributions(plan: Plan, recipe: Recipe, requirements: dict[str, str]) -> Path:
@@ -363,7 +377,7 @@ def _for_uefi(
     keys: Mapping[str, KeyPair],
 ) -> tuple[bytes, bytes]:
     """The unified image, signed and unsigned; the disk and the variables of the firmware are written, too."""
-    write_key_files(plan.output / KEY_FILES, keys)
+    write_key_files(plan.output / KEY_FOLDER, keys)
     image = _unified(plan, recipe, root, packages, chosen)
     signed = unified.sign(image, keys["signing"])
     (plan.output / "unified.efi").write_bytes(signed)
@@ -448,28 +462,6 @@ def _disk(plan: Plan, root: RootImage) -> Layout:
     return layout
 
 
-def check_budget(found: Mapping[str, int], budget: Mapping[str, float], components: Mapping[str, int]) -> None:
-    """InvalidArgumentError for a part (bytes) that is larger than its budget (megabytes)."""
-    for name, limit in budget.items():
-        if found[name] > limit * 1_000_000:
-            largest = sorted(components.items(), key=lambda item: -item[1])[:5]
-            words = ", ".join(f"{component} {size:,}" for component, size in largest)
-            raise InvalidArgumentError(
-                f"device image: {name} has {found[name]:,} bytes, expected at most {limit:g} MB",
-                remedy=f"Leave something out, or raise image/budget.toml. Largest, before compression: {words}.",
-            )
-
-
-def _sizes(plan: Plan, root: RootImage, unified_bytes: int) -> None:
-    """Write the sizes, then hold them against the budget."""
-    budget = read_budget(plan.recipe_folder, plan.architecture)
-    found = {"root": root.file.stat().st_size, "unified": unified_bytes}
-    found["total"] = sum(found.values())
-    sizes = {"image": found, "budget_mb": budget, "files_by_component": dict(root.sizes)}
-    (plan.output / "sizes.json").write_text(json.dumps(sizes, indent=1) + "\n", "utf-8")
-    check_budget(found, budget, root.sizes)
-
-
 def _state(plan: Plan, signed: bytes) -> None:
     """Write what a boot of the image measures, for the service that appraises it."""
     stated = reference_values(
@@ -482,13 +474,16 @@ def _state(plan: Plan, signed: bytes) -> None:
     plan.progress("reference values of its boot")
 
 
-def _describe(plan: Plan, recipe: Recipe, root: RootImage, unsigned: bytes) -> dict[str, Any]:
+def _describe(
+    plan: Plan, recipe: Recipe, root: RootImage, unsigned: bytes, keys: Mapping[str, KeyPair]
+) -> dict[str, Any]:
     joiner = unified.JOINER if plan.target.has_uefi else JOINER
-    own = ("unified.efi", "variables.fd") if plan.target.has_uefi else files_of(plan.target)
-    files = ("disk.img", "root.img", disk.STARTED_FILE, *own, "bill.cdx.json")
+    own = ("unified.efi", "variables.fd", *KEY_FILES) if plan.target.has_uefi else files_of(plan.target)
+    files = ("disk.img", "root.img", disk.STARTED_FILE, *own, "bill.cdx.json", SIZES, REFERENCE)
     about = {
         "version": recipe.version,
         "development": recipe.development,
+        "test_keys": are_test_keys(keys),
         "architecture": plan.architecture,
         "root_hash": root.verified.root_hash,
         "unsigned_unified_sha256": hashlib.sha256(unsigned).hexdigest(),

@@ -2,13 +2,16 @@
 """Keys of secure boot for images that are made here: platform key, key exchange key, and the one that signs images.
 
 They are **test keys**: made by the first build, kept in the output folder (0600), never in the repository. A product
-has its own, in an HSM.
+has its own: files as these, without a password, whose certificates' names do not say TEST (``--keys``). A key that does
+not leave an HSM signs nothing here.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,10 +25,17 @@ from cryptography.x509.oid import NameOID
 from armillary.device_image.tools import MADE_AT
 from armillary.errors import InvalidArgumentError
 
-NAMES: Final = ("platform", "exchange", "signing")
+# The key that signs images.
+SIGNING: Final = "signing"
+NAMES: Final = ("platform", "exchange", SIGNING)
+# RSA of this length is what every firmware with secure boot verifies.
+KEY_BITS: Final = 2048
 _YEARS: Final = 20
 # What the names of keys have that sign development images, and no others.
 _DEVELOPMENT: Final = "DEVELOPMENT"
+_TEST: Final = "TEST"
+# A name with one of these words is that of a key for trying things, whoever made it.
+_NEVER_SHIPPED: Final = re.compile(rf"\b({_TEST}|{_DEVELOPMENT})\b")
 _RESTORE: Final = (
     "Restore the file, or remove key and certificate: the next build makes others, which no machine with these starts."
 )
@@ -52,7 +62,7 @@ def secure_boot_keys(folder: Path, *, development: bool = False) -> dict[str, Ke
     found = _pairs(folder)
     for name, pair in found.items():
         if not (pair.key.exists() and pair.certificate.exists()):
-            _make(f"Armillary {_DEVELOPMENT if development else 'TEST'} {name} key (never for products)", pair)
+            _make(f"Armillary {_DEVELOPMENT if development else _TEST} {name} key (never for products)", pair)
         else:
             _check(pair, development=development)
     return found
@@ -77,13 +87,26 @@ def keys_of(folder: Path, *, development: bool = False) -> dict[str, KeyPair]:
     return found
 
 
+def are_test_keys(keys: Mapping[str, KeyPair]) -> bool:
+    """Whether one of the keys is for trying things, as its certificate's name says: no product has what it signed."""
+    return any(_NEVER_SHIPPED.search(certificate_of(pair).subject.rfc4514_string()) for pair in keys.values())
+
+
+def certificate_of(pair: KeyPair) -> x509.Certificate:
+    """The certificate of a key; InvalidArgumentError if the file is none."""
+    try:
+        return x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+    except ValueError as error:
+        raise InvalidArgumentError(f"{pair.certificate}: expected a certificate in PEM", remedy=_RESTORE) from error
+
+
 def _pairs(folder: Path) -> dict[str, KeyPair]:
     return {name: KeyPair(folder / f"{name}.key", folder / f"{name}.pem") for name in NAMES}
 
 
 def _check(pair: KeyPair, *, development: bool) -> None:
     """InvalidArgumentError unless the two are a pair for this kind of image."""
-    certificate = _certificate(pair.certificate)
+    certificate = certificate_of(pair)
     if (_DEVELOPMENT in certificate.subject.rfc4514_string()) != development:
         raise InvalidArgumentError(
             f"{pair.certificate}: expected a key of a {'development' if development else 'release'} image, "
@@ -103,16 +126,9 @@ def _check(pair: KeyPair, *, development: bool) -> None:
         )
 
 
-def _certificate(file: Path) -> x509.Certificate:
-    try:
-        return x509.load_pem_x509_certificate(file.read_bytes())
-    except ValueError as error:
-        raise InvalidArgumentError(f"{file}: expected a certificate in PEM", remedy=_RESTORE) from error
-
-
 def _make(name: str, pair: KeyPair) -> None:
-    """RSA-2048: what every firmware with secure boot verifies. Cut short, it leaves a pair, or one file alone."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    """A key of :data:`KEY_BITS`. Cut short, it leaves a pair, or one file alone."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     begin = dt.datetime.fromtimestamp(MADE_AT, dt.UTC)
     certificate = (

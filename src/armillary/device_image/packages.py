@@ -22,6 +22,7 @@ from armillary.boot.profile import ChipProfile
 from armillary.device_image.architecture.description import Description, not_built, read_description, verified
 from armillary.device_image.architecture.table import ARCHITECTURES
 from armillary.device_image.disk import ROOT, STARTED, STARTED_FILE
+from armillary.device_image.reference.document import FILE as REFERENCE
 from armillary.device_image.tools import MADE_AT
 from armillary.errors import InvalidArgumentError
 from armillary.wire.image import package as image_package
@@ -43,6 +44,7 @@ def write_packages(
     """Write the packages of a built image beside it, or into another folder; returns component -> file.
 
     The image id of a package follows from its payload and its security version: the same image is the same release.
+    What a catalog will demand of the release, the image's reference values, is looked at, too, where it is there.
 
     Raises:
         InvalidArgumentError: there is no built image, it is for another chip, a file of it is not what was built, the
@@ -67,6 +69,8 @@ def write_packages(
             remedy="Take the release image (armillary image build); --allow-development is for devices of your own.",
         )
     payloads = {name: _payload(image, name, about) for name in PAYLOADS.values()}
+    if REFERENCE in about.sha256 and (image / REFERENCE).exists():  # older builds name no digest of it
+        verified(image, REFERENCE, about)
     key, certificate = _throw_away_key()
     written = {}
     for component in chip.boot_components:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +17,9 @@ from armillary.device_image.build import Plan
 from armillary.device_image.packages import PAYLOADS
 from armillary.device_image.recipe import recipe_folder
 
-ABOUT = {"version": "1", "architecture": "arm64", "root_hash": "ab", "bytes": 1}
+ABOUT = {"version": "1", "architecture": "arm64", "root_hash": "ab", "bytes": 1, "test_keys": True}
+TEST_KEYS = "Its secure boot keys are test keys: never ship what they signed."
+UNKNOWN = "Its image.json does not say whether test keys signed it: an older build made it."
 
 
 @pytest.fixture
@@ -24,7 +27,8 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
     """What was to be built or fetched."""
     made: list[Plan] = []
 
-    def build(plan: Plan) -> dict[str, Any]:
+    def build(plan: Plan, *, at: dt.datetime) -> dict[str, Any]:
+        assert abs(dt.datetime.now(dt.UTC) - at) < dt.timedelta(hours=1)
         made.append(plan)
         return ABOUT
 
@@ -66,6 +70,38 @@ def test_a_version_and_the_keys_of_another_build_reach_the_build(plans: list[Pla
     assert run("build", "--version", "26.13", "--keys", tmp_path / "keys")[0] == 0
     assert run("build")[0] == 0
     assert [(plan.version, plan.keys) for plan in plans] == [("26.13", tmp_path / "keys"), (None, None)]
+
+
+@pytest.mark.parametrize("test_keys", [True, False])
+def test_a_build_says_of_test_keys_alone_that_they_are(
+    plans: list[Plan], monkeypatch: pytest.MonkeyPatch, test_keys: bool
+) -> None:
+    monkeypatch.setitem(ABOUT, "test_keys", test_keys)
+    for words in ((), ("--json",)):
+        code, error = run("build", *words)
+        assert (code, TEST_KEYS in error, "test keys" in error) == (0, test_keys, test_keys), error
+    assert len(plans) == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "told", "said"),
+    [
+        ({"test_keys": True}, True, TEST_KEYS),
+        ({"test_keys": False}, False, None),
+        ({}, None, UNKNOWN),
+    ],
+)
+def test_packages_of_an_image_that_test_keys_signed_are_made_and_that_is_said(
+    tmp_path: Path, more: dict[str, bool], told: bool | None, said: str | None
+) -> None:
+    for name in PAYLOADS.values():
+        (tmp_path / name).write_bytes(name.encode())
+    digests = {name: sha256(name.encode()).hexdigest() for name in PAYLOADS.values()}
+    (tmp_path / "image.json").write_text(json.dumps({"architecture": "x86_64", "sha256": digests} | more))
+    done = armillary_here("image", "package", "--image", tmp_path, "--json", env={})
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["test_keys"] is told
+    assert [line for line in done.stderr.splitlines() if "test keys" in line] == ([] if said is None else [said])
 
 
 def test_a_development_image_is_packaged_only_where_that_is_said(tmp_path: Path) -> None:

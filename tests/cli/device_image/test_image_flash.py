@@ -97,6 +97,25 @@ def test_a_file_is_written_and_only_replaced_when_that_is_said(image: Path, card
 
 
 @pytest.mark.parametrize(
+    ("more", "told", "said"),
+    [
+        ({"test_keys": True}, True, "Its secure boot keys are test keys: never ship what they signed."),
+        ({"test_keys": False}, False, None),
+        ({}, None, "Its image.json does not say whether test keys signed it: an older build made it."),
+    ],
+)
+def test_an_image_that_test_keys_signed_is_flashed_and_that_is_said(
+    image: Path, card: Path, more: dict[str, bool], told: bool | None, said: str | None
+) -> None:
+    describe(image, **more)
+    code, found, error = flashed("--image", image, "--to", card, "--json")
+    assert (code, json.loads(found)["test_keys"]) == (0, told), error
+    code, found, error = flashed("--image", image, "--to", card, "--yes")
+    assert (code, {"test_keys"} & set(found.split())) == (0, set()), error
+    assert [line for line in error.splitlines() if "test keys" in line] == ([] if said is None else [said])
+
+
+@pytest.mark.parametrize(
     ("words", "code", "named"),
     [
         (("--size", "2x"), 2, "--size: expected a number with M, G, MiB or GiB"),

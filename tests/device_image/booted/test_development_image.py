@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import re
 import shutil
 import socket
@@ -68,7 +69,8 @@ def development(image: Path, architecture: Architecture, tmp_path: Path) -> Path
     (tmp_path / "built").mkdir()
     (tmp_path / "built" / CACHE).symlink_to(image.parent / CACHE)
     output = tmp_path / "built/image"
-    build(Plan(recipe_folder=recipe_folder(), output=output, architecture=architecture.name, development=True))
+    plan = Plan(recipe_folder=recipe_folder(), output=output, architecture=architecture.name, development=True)
+    build(plan, at=dt.datetime.now(dt.UTC))
     return output
 
 

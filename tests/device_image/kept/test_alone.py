@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import re
 import subprocess
@@ -126,7 +127,7 @@ def pin(folder: Path, told: Told) -> None:
 
 
 VERBS: dict[str, Verb] = {
-    "build": lambda folder, told: build(plan(folder, told)),
+    "build": lambda folder, told: build(plan(folder, told), at=dt.datetime.now(dt.UTC)),
     "fetch": lambda folder, told: fetch_parts(plan(folder, told)),
     "pin": pin,
     "own kernel": lambda folder, told: build_kernel("x86_64", folder / "out", told, cache=folder / "cache"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 import time
 from collections.abc import Callable
@@ -52,6 +53,13 @@ def report_since(begun: float) -> Callable[[str], None]:
     return progress
 
 
+def words_of_keys(*, test_keys: bool | None) -> str | None:
+    """What is to be said of the keys that signed an image, of which its description says this; None for products'."""
+    if test_keys is None:
+        return "Its image.json does not say whether test keys signed it: an older build made it."
+    return "Its secure boot keys are test keys: never ship what they signed." if test_keys else None
+
+
 @app.command("build")
 def build(
     arch: Annotated[ArchitectureName, typer.Option("--arch", help="Architecture of the device.")] = "x86_64",
@@ -72,7 +80,9 @@ def build(
     image: ImageOption = None,
     keys: Annotated[
         Path | None,
-        typer.Option("--keys", metavar="DIR", help="Keys of another build, such as .image/x86_64/keys: none are made."),
+        typer.Option(
+            "--keys", metavar="DIR", help="Keys of your own, or of another build (.image/x86_64/keys): none are made."
+        ),
     ] = None,
     pins: PinsOption = None,
     packages: PackagesOption = None,
@@ -83,8 +93,9 @@ def build(
 
     Root file system, signed unified image, disk, the firmware's variables, bill of materials. The
     same inputs give the same bytes. What is missing on this host is said with the line that
-    installs it. Secure boot's keys are test keys, made in the output folder by the first build;
-    machines update to an image that was signed with the same keys (--keys), and to no other.
+    installs it. Secure boot's keys are test keys, made in the output folder by the first build,
+    or others (--keys): RSA, of 2048 bits where U-Boot starts the image. Machines update to an image
+    that was signed with the same keys, and to no other.
     """
     from armillary.device_image.build import Plan, build as build_image  # noqa: PLC0415 - for this verb only
     from armillary.device_image.package_sources.fetching import Places  # noqa: PLC0415
@@ -106,9 +117,10 @@ def build(
         places=Places(folder=packages, archive=snapshot, told=progress),
         progress=progress,
     )
-    about = build_image(plan)
+    about = build_image(plan, at=dt.datetime.now(dt.UTC))
     shown = {name: about[name] for name in ("version", "architecture", "root_hash", "bytes")}
     record({**about, "output": str(place)}, row=lambda _: {**shown, "output": str(place)}).show(as_json=as_json)
     if development:
         note("This is a DEVELOPMENT image: whoever is at a serial port has a shell. No product ever gets it.")
-    note("Its secure boot keys are test keys: never ship what they signed.")
+    if words := words_of_keys(test_keys=about["test_keys"]):
+        note(words)

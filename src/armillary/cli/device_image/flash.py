@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from armillary.cli.device_image.build import report_since
+from armillary.cli.device_image.build import report_since, words_of_keys
 from armillary.cli.device_image.told import read_enrolment
 from armillary.cli.terminal.files import read_file
 from armillary.cli.terminal.json_option import JsonOption
@@ -92,11 +92,12 @@ def flash(
     found = {"to": str(to), "board": board, "disk_guid": str(made.guid), "data_bytes": data.sectors * 512}
     if chosen.loader is not None:
         found["loader_bytes"] = 0 if given is None else given.size
-    marked = {"shown_in_qemu": chosen.shown, "not_shown": chosen.not_shown}
+    marked = {"test_keys": about.test_keys, "shown_in_qemu": chosen.shown, "not_shown": chosen.not_shown}
     lacks = chosen.loader.lacks if chosen.loader is not None and given is None else None
     shown = record(found | marked, row=lambda _: found)
     notes = (f"Seen in QEMU: {chosen.shown}.", f"Seen nowhere: {chosen.not_shown}.")
-    shown.then(None if lacks is None else f"Attention: {lacks}.", *notes).show(as_json=as_json)
+    attention = None if lacks is None else f"Attention: {lacks}."
+    shown.then(attention, words_of_keys(test_keys=about.test_keys), *notes).show(as_json=as_json)
 
 
 def _loader(file: Path, board: Board, folder: Path, layout: Layout) -> Piece:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from armillary.cli.device_image.build import ArchitectureName
+from armillary.cli.device_image.build import ArchitectureName, words_of_keys
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import note, noun, record
 
@@ -37,6 +37,7 @@ def package(
     """
     from armillary.boot import profile  # noqa: PLC0415 - for this verb only
     from armillary.content import chip_document  # noqa: PLC0415
+    from armillary.device_image.architecture.description import read_description  # noqa: PLC0415
     from armillary.device_image.packages import CHIPS, write_packages  # noqa: PLC0415
     from armillary.device_image.recipe import recipe_folder  # noqa: PLC0415
 
@@ -44,8 +45,10 @@ def package(
     chip = profile.parse(chip_document(CHIPS[arch]))
     written = write_packages(folder, chip, security_version=security_version, allow_development=allow_development)
     shown = {name: str(file) for name, file in written.items()}
-    record({"chip": chip.name, "security_version": security_version, "components": shown}, row=lambda _: shown).show(
-        as_json=as_json
-    )
+    test_keys = read_description(folder).test_keys
+    found = {"chip": chip.name, "security_version": security_version, "components": shown, "test_keys": test_keys}
+    record(found, row=lambda _: shown).show(as_json=as_json)
+    if words := words_of_keys(test_keys=test_keys):
+        note(words)
     arguments = " ".join(f"--component {name}={file}" for name, file in shown.items())
     note(f"next: armillary release create --chip {chip.name} --os-version VERSION {arguments}")

@@ -15,10 +15,14 @@ FILE: Final = "image.json"
 
 
 class Description(msgspec.Struct, frozen=True):
-    """``image.json``: what the image is for, whether it is one for development, SHA-256 of its files by name."""
+    """``image.json``: what the image is for, whether it is one for development, SHA-256 of its files by name.
+
+    ``test_keys`` is whether test keys signed it; None where its build did not say that yet.
+    """
 
     architecture: str = ""
     development: bool = False
+    test_keys: bool | None = None
     sha256: dict[str, str] = {}
 
 

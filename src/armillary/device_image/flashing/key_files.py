@@ -33,11 +33,13 @@ from armillary.wire.disk.gpt_writing import named_guid
 
 FOLDER: Final = "secure-boot"
 # Variable, the key that it gets, the key that signs it.
-_FILES: Final = (
+_VARIABLES: Final = (
     (ALLOWED, "signing", "exchange"),
     (EXCHANGE_KEYS, "exchange", "platform"),
     (PLATFORM_KEY, "platform", "platform"),
 )
+# All of them, by their path beside the image.
+FILES: Final = tuple(f"{FOLDER}/{variable.name}.{end}" for variable, _, _ in _VARIABLES for end in ("cer", "auth"))
 _OPTIONS: Final = (
     pkcs7.PKCS7Options.Binary,
     pkcs7.PKCS7Options.DetachedSignature,
@@ -49,7 +51,7 @@ def write_key_files(folder: Path, keys: Mapping[str, KeyPair]) -> None:
     """Write all of them; the same keys give the same files."""
     folder.mkdir(parents=True, exist_ok=True)
     owner = named_guid("secure boot")
-    for variable, own, above in _FILES:
+    for variable, own, above in _VARIABLES:
         certificate = x509.load_pem_x509_certificate(keys[own].certificate.read_bytes())
         der = certificate.public_bytes(serialization.Encoding.DER)
         (folder / f"{variable.name}.cer").write_bytes(der)

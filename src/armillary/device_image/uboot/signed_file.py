@@ -16,7 +16,7 @@ from typing import Final
 
 import zstandard
 
-from armillary.device_image.keys import KeyPair
+from armillary.device_image.keys import KEY_BITS, KeyPair
 from armillary.device_image.tools import run
 from armillary.wire.device_image.command_line import VerifiedRoot, root_of
 from armillary.wire.device_image.flattened_tree import properties_of
@@ -25,7 +25,7 @@ from armillary.wire.device_image.flattened_tree import properties_of
 KEY: Final = "armillary"
 # Where the file has the bytes of an image.
 IMAGE_DATA: Final = "/images/{}/data"
-_ALGORITHM: Final = "sha256,rsa2048"
+_ALGORITHM: Final = f"sha256,rsa{KEY_BITS}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,8 @@ def _build(output: Path, architecture: Architecture) -> None:
             architecture=architecture.name,
             own_kernel=True,
             simulated_radios=RADIOS,
-        )
+        ),
+        at=dt.datetime.now(dt.UTC),
     )
 
 

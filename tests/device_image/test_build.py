@@ -22,7 +22,7 @@ from armillary.boot import profile
 from armillary.content import chip_document
 from armillary.device_image import build as building, debian, disk, root_tree, tools, unified
 from armillary.device_image.architecture.table import ARCHITECTURES, IMX8MP, X86_64
-from armillary.device_image.build import Plan, build, fetch_parts
+from armillary.device_image.build import Plan, build
 from armillary.device_image.debian import Origin, PackedFile
 from armillary.device_image.kernel import Kernel
 from armillary.device_image.own_kernel.build import KernelBuild
@@ -350,22 +350,6 @@ def test_an_image_for_u_boot_has_a_tree_for_each_slot_and_the_key_in_its_u_boot(
     layout = disk.layout(has_uboot=True)
     assert in_slots(place, layout, uboot_image.FILE) == [signed] * 2
     assert brought.uboot == [(tmp_path / "cache/uboot", PLACES)]
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_what_is_fetched_beforehand_is_all_that_a_build_fetches(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brought: Brought, architecture: str
-) -> None:
-    modules: list[str] = []
-    monkeypatch.setattr(building, "fetch_packages", lambda release, *_given, **_named: modules.append(release))
-    monkeypatch.setattr(building.distributions, "locked", lambda *_: {})
-    monkeypatch.setattr(building.distributions, "install", lambda *_given, **_named: tmp_path)
-    plan = Plan(recipe_folder=recipe_folder(), output=tmp_path / architecture, architecture=architecture, places=PLACES)
-    fetch_parts(plan)
-    target = ARCHITECTURES[architecture]
-    assert [(asked, places) for _, asked, places in brought.asked] == [(target.debian, PLACES)]
-    assert brought.uboot == ([] if target.has_uefi else [(tmp_path / "cache/uboot", PLACES)])
-    assert [release.rpartition("-")[2] for release in modules] == (["armmp"] if architecture == "armhf" else [])
 
 
 def test_what_a_start_loads_is_asked_of_packages_that_there_are_for_this_host(

@@ -183,7 +183,7 @@ def _parts(plan: Plan, pins: Sequence[Pin], packages: Mapping[str, Path], chosen
 def fetch_parts(plan: Plan) -> None:
     """Bring all that an image is made of into the cache, and build nothing: a build needs no network then.
 
-    It waits for another build with this cache.
+    An own kernel is not among it: its source is a package of this host. It waits for another build with this cache.
 
     Raises:
         HostError: a package is not to be had, or is not the pinned one.
@@ -194,7 +194,10 @@ def fetch_parts(plan: Plan) -> None:
     pins = _pins(plan, recipe)
     with alone_in(plan.cache, plan.progress):
         _packages(plan, recipe, pins)
-        _distributions(plan, recipe, distributions.locked(plan.project, recipe.python.distributions))
+        requirements = distributions.locked(plan.project, recipe.python.distributions)
+        _distributions(plan, recipe, requirements, architecture=plan.target.root)
+        _hosts_distributions(plan)
+        plan.progress("Python packages")
         if not plan.target.has_uefi:
             fetch_uboot(plan.cache / UBOOT, plan.places)
         if plan.architecture in recipe.kernel and recipe.kernel[plan.architecture].compiled:
@@ -217,17 +220,15 @@ def _keys(plan: Plan) -> dict[str, KeyPair]:
     return usable_keys(secure_boot_keys(plan.output / "keys", development=plan.development), plan.target)
 
 
-def _distributions(plan: Plan, recipe: Recipe, requirements: dict[str, str]) -> Path:
-    """The folder with all Python packages of the recipe."""
-    folder = distributions.install(
+def _distributions(plan: Plan, recipe: Recipe, requirements: dict[str, str], *, architecture: str) -> Path:
+    """The folder with these Python packages of a recipe for an architecture."""
+    return distributions.install(
         requirements,
         plan.cache / "python",
         project=plan.project,
         python=recipe.python.version,
-        architecture=plan.target.root,
+        architecture=architecture,
     )
-    plan.progress("Python packages")
-    return folder
 
 
 def _pins(plan: Plan, recipe: Recipe) -> list[Pin]:
@@ -256,7 +257,8 @@ def _packages(plan: Plan, recipe: Recipe, pins: Sequence[Pin]) -> dict[str, Path
 
 def _root(plan: Plan, recipe: Recipe, packages: Mapping[str, Path], requirements: dict[str, str]) -> RootImage:
     """The root partition's content, built again only where something that it is made of is another."""
-    folder = _distributions(plan, recipe, requirements)
+    folder = _distributions(plan, recipe, requirements, architecture=plan.target.root)
+    plan.progress("Python packages")
     source = plan.project / "src"
     digest = hashlib.sha256(b"root 1\n")
     overlay = [plan.recipe_folder / DEVELOPMENT_RECIPE] if recipe.development else []
@@ -299,18 +301,20 @@ def _started(plan: Plan, recipe: Recipe) -> Recorded:
 
     Of an architecture for which nobody has built some of them it has more than there is, which is left out.
     """
+    folder = _hosts_distributions(plan)
+    if folder is None:
+        return Recorded()
+    return record(python=recipe.python.version, source=plan.project / "src", distributions=folder)
+
+
+def _hosts_distributions(plan: Plan) -> Path | None:
+    """The folder with all Python packages of the recipe for this host; None where there are none for it."""
     own = own_architecture()
     if own is None:
-        return Recorded()
-    of_host = for_architecture(read_recipe(plan.recipe_folder, development=plan.development), own)
-    packages = distributions.install(
-        distributions.locked(plan.project, of_host.python.distributions),
-        plan.cache / "python",
-        project=plan.project,
-        python=recipe.python.version,
-        architecture=own,
-    )
-    return record(python=recipe.python.version, source=plan.project / "src", distributions=packages)
+        return None
+    recipe = for_architecture(read_recipe(plan.recipe_folder, development=plan.development), own)
+    requirements = distributions.locked(plan.project, recipe.python.distributions)
+    return _distributions(plan, recipe, requirements, architecture=own)
 
 
 def _stand_ins(plan: Plan, recipe: Recipe) -> dict[str, bytes]:

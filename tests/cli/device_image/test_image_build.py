@@ -72,6 +72,13 @@ def test_a_version_and_the_keys_of_another_build_reach_the_build(plans: list[Pla
     assert [(plan.version, plan.keys) for plan in plans] == [("26.13", tmp_path / "keys"), (None, None)]
 
 
+def test_a_development_image_is_fetched_for_where_that_is_said(plans: list[Plan]) -> None:
+    assert run("fetch", "--development")[0] == 0
+    assert run("fetch")[0] == 0
+    assert [plan.development for plan in plans] == [True, False]
+    assert len({plan.cache for plan in plans}) == 1
+
+
 @pytest.mark.parametrize("test_keys", [True, False])
 def test_a_build_says_of_test_keys_alone_that_they_are(
     plans: list[Plan], monkeypatch: pytest.MonkeyPatch, test_keys: bool

@@ -24,6 +24,9 @@ ImageOption = Annotated[
     Path | None,
     typer.Option("--image", metavar="DIR", help="Where it goes: .image/ARCHITECTURE[-development] when not given."),
 ]
+DevelopmentOption = Annotated[
+    bool, typer.Option("--development", help="With a shell at the serial ports and tools; never for products.")
+]
 PinsOption = Annotated[
     Path | None,
     typer.Option("--pins", metavar="FILE", help="Pinned Debian packages: image/debian-*.lock when not given."),
@@ -66,9 +69,7 @@ def build(
     kernel: Annotated[
         KernelName, typer.Option("--kernel", help="Debian's kernel as it is, or the own one, which is compiled once.")
     ] = "debian",
-    development: Annotated[
-        bool, typer.Option("--development", help="With a shell at the serial ports and tools; never for products.")
-    ] = False,
+    development: DevelopmentOption = False,
     simulated_radios: Annotated[
         int,
         typer.Option("--simulated-radios", metavar="N", help="Wi-Fi radios that the own kernel pretends, for tests."),

@@ -11,6 +11,7 @@ import typer
 from armillary.cli.device_image.build import (
     SNAPSHOT,
     ArchitectureName,
+    DevelopmentOption,
     ImageOption,
     PackagesOption,
     PinsOption,
@@ -26,6 +27,7 @@ app.callback(help="Images of a catalog.")(lambda: None)
 @app.command("fetch")
 def fetch(
     arch: Annotated[ArchitectureName, typer.Option("--arch", help="Architecture of the device.")] = "x86_64",
+    development: DevelopmentOption = False,
     image: ImageOption = None,
     pins: PinsOption = None,
     packages: PackagesOption = None,
@@ -34,7 +36,8 @@ def fetch(
     """Fetch what the device image is made of.
 
     Debian packages by their pins, Python packages by the project's lock, each verified by its
-    digest. They are kept in the folder cache beside the image: a build then needs no network.
+    digest. They are kept in the folder cache beside the image: a build then needs no network. The
+    own kernel's source is not among them: it is a package of this host.
     """
     from armillary.device_image.build import Plan, fetch_parts  # noqa: PLC0415 - for this verb only
     from armillary.device_image.package_sources.fetching import Places  # noqa: PLC0415
@@ -46,6 +49,7 @@ def fetch(
         recipe_folder=folder,
         output=(image or folder.parent / ".image" / arch).absolute(),
         architecture=arch,
+        development=development,
         pins=pins,
         places=Places(folder=packages, archive=snapshot, told=progress),
         progress=progress,

@@ -2,7 +2,8 @@
 """Process 1 of a device image, whole, as a process of its own: the kernel, the disk and the network are pretended.
 
 It prints what it does to them, beside what it says on the console. Its device process is a shell, started beside it as
-the first program would. It looks at nothing by itself for ten minutes: what it does, it was woken for.
+the first program would. It looks at nothing by itself for ten minutes: what it does, it was woken for. With the word
+``hangs=1`` on its command line its device process hangs, and it looks often.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ read address <&{more} && read shell <&{more} || exit
 echo restart >&{words}
 read end <&{more}
 """
+# It says nothing, and ends for no SIGTERM, only with process 1.
+HANGS = "trap '' TERM; read go <&{go}; read end <&{more}"
 ADDRESS = IPv4Address("10.0.2.15")
 LEASE = Lease(ACKNOWLEDGE, ADDRESS, IPv4Address("255.255.255.0"), ADDRESS.packed, None, (), 3600)
 
@@ -111,6 +114,9 @@ def main(folder: Path, command_line: dict[str, str]) -> None:
     first.GROUPS = str(folder / "groups")  # type: ignore[misc]
     first.DATA = str(folder)  # type: ignore[misc]
     first._LOOK_EVERY_S = 600.0  # type: ignore[misc]
+    hangs = bool(command_line.pop("hangs", ""))
+    if hangs:
+        first._LOOK_EVERY_S, first._SILENT_S, first._STOP_WITHIN_S = 0.02, 0.3, 0.1  # type: ignore[misc]
     first.Watchdog = Watchdog  # type: ignore[misc,assignment]
     first.mount_data = Data.mount  # type: ignore[assignment]
     first.boot_words = lambda: command_line
@@ -125,7 +131,7 @@ def main(folder: Path, command_line: dict[str, str]) -> None:
     kernel_calls.power_off = lambda: ended("the kernel switches off")
     go, let_go = os.pipe()
     hears, words = os.pipe()
-    text = DEVICE.format(go=go, words=words, more=HEARS_MORE, faults=first.FAULTS)
+    text = (HANGS if hangs else DEVICE).format(go=go, words=words, more=HEARS_MORE, faults=first.FAULTS)
     for each in (go, words, HEARS_MORE):
         os.set_inheritable(each, True)
     device = os.posix_spawn("/bin/sh", ["sh", "-c", text], {**os.environ})

@@ -17,7 +17,7 @@ from armillary.device.machine.console import say
 from armillary.device.machine.reporting import report
 from armillary.device.machine.slot_state import mend_record
 from armillary.device.machine.wired_board import serial_ports_of, wired_board
-from armillary.device.machine.words import Word, Words
+from armillary.device.machine.words import BEAT_S, Word, Words
 from armillary.device.process import Device
 from armillary.device.settings import DeviceSettings
 from armillary.device.state.configuration import load_configuration
@@ -69,6 +69,8 @@ def settings_of_machine() -> DeviceSettings:
 
 
 async def _be_device(device: Device, words: Words) -> None:
+    is_ready = asyncio.Event()
+
     def hear(entry: dict[str, object]) -> None:
         say(plain_line(entry))
         weaker = entry.get("weaker")
@@ -78,11 +80,22 @@ async def _be_device(device: Device, words: Words) -> None:
             say(service_link.line_of(PEM_cert_to_DER_cert(Path(str(entry["ca"])).read_text("ascii"))))
         if entry.get("event") == "sandbox":  # the last of the start: from here on it runs applications and checks in
             words.say(Word.READY)
+            is_ready.set()
+
+    async def beat() -> None:
+        await is_ready.wait()  # a start that does not come to its end hangs, too
+        while True:
+            words.beat()
+            await asyncio.sleep(BEAT_S)
 
     device.journal.listen(hear)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, device.stop)
     loop.add_signal_handler(signal.SIGTERM, device.stop)
-    await device.run()
+    beats = asyncio.create_task(beat(), name="beats")
+    try:
+        await device.run()
+    finally:
+        beats.cancel()
     if device.restarts_machine:
         words.say(Word.RESTART)

@@ -53,6 +53,11 @@ _STOP_WITHIN_S: Final = 20.0
 # while, so it restarts and its other slot gets its turn. Long enough to read on the console what is wrong, and that the
 # firmware's flash, which each start writes, does not wear out in a year.
 _WITHOUT_DATA_S: Final = 900.0
+# A device process from which nothing is heard for so long hangs. An honest one is silent for its whole start, which was
+# seen to need 115 s, emulated beside a load, and while one step holds up all others. The longest of these writes an OS
+# into its slot: 80 MB, read and written five times, are 14 minutes at 0.5 MB/s, far below any disk. An OS on trial that
+# hangs has used up its starts in little more than an hour.
+_SILENT_S: Final = 1200.0
 
 
 class Beside(NamedTuple):
@@ -86,6 +91,8 @@ class Machine:
         self._restart_at: float | None = None  # where its data are out of reach
         self._faults: list[str] = []
         self._rest = b""
+        self._silent_s = 0.0  # since the device process was heard, or started
+        self._looked_at = 0.0
         self._starts: deque[float] = deque(maxlen=_STARTS)
         self._start_at: float | None = None
         self._addresses = Addresses()
@@ -165,6 +172,7 @@ class Machine:
             self._end(restart=True)
         self._starts.append(now)
         self._start_at = None
+        self._silent_s = 0.0
         self._tell_faults()
         if self._beside is not None:
             self._let_go(self._beside)
@@ -205,15 +213,30 @@ class Machine:
         now = time.monotonic()
         if self._start_at is not None and now >= self._start_at:
             self._start()
+        self._addresses.look(now)
+        self._judge(now)
+
+    def _judge(self, now: float) -> None:
+        """Restart a machine that was without its data for long, or whose device process hangs.
+
+        A look counts as no more than the longest wait before it: while the whole machine stood still, nobody was
+        silent. Whoever debugs the device process of a development image may stop it.
+        """
+        self._silent_s += min(now - self._looked_at, _LOOK_EVERY_S)
+        self._looked_at = now
         if self._restart_at is not None and now >= self._restart_at:
             say("the data are out of reach: the machine restarts, as it said")
-            self._ending = signal.SIGINT
-        self._addresses.look(now)
+            self._ending = self._ending or signal.SIGINT
+        elif self._silent_s >= _SILENT_S and self._shells is None:
+            say(f"nothing was heard of the device process for {_SILENT_S / 60:g} minutes: the machine restarts")
+            self._ending = self._ending or signal.SIGINT
 
     def _hear(self, said: bytes) -> None:
         if not said:  # the device process has ended: it is reaped, and started again
             os.close(self._words)
             self._words = -1
+        else:
+            self._silent_s = 0.0
         *lines, self._rest = (self._rest + said).split(b"\n")
         for line in lines:
             text = line.decode("utf-8", "replace")

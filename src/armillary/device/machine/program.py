@@ -97,6 +97,7 @@ def _enrol(folder: DeviceFolder, words: Words, disk: OsDisk, *, keeps: bool) -> 
             say(reason)
         said = reason
         words.say(Word.WAITING, before=lambda: keep_slot(disk) if keeps else None)
+        words.beat()
         time.sleep(wait_s)
         wait_s = min(2 * wait_s, _AGAIN_LIMIT_S)
 

@@ -2,7 +2,8 @@
 """What the device process and process 1 of the device image tell each other, by a pipe for each direction.
 
 The device process is started early, beside process 1, and loads what it needs; it waits for the word that the data is
-there. Then it says a :class:`Word` of its own where something has happened, a line each.
+there. Then it says a :class:`Word` of its own where something has happened, a line each, and again and again that it
+goes on (:meth:`Words.beat`): process 1 restarts a machine whose device process hangs.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ DISK_VARIABLE: Final = "ARMILLARY_MACHINE_DISK"
 # the data's folder is gone with the next start (else nothing), then what went wrong, a line each.
 FAULTS: Final = "/run/machine-faults"
 NOTHING_KEPT: Final = "nothing is kept"
+BEAT_S: Final = 30.0  # how often it says that it goes on
 
 
 class Word(Enum):
@@ -28,6 +30,7 @@ class Word(Enum):
     READY = "ready"
     WAITING = "waiting"  # it is no device, and waits to be told whose it is, or for its data
     RESTART = "restart"
+    BEAT = "beat"  # it goes on
 
 
 class Words:
@@ -57,5 +60,12 @@ class Words:
             return
         self._said.add(word)
         before()
+        self._write(word)
+
+    def beat(self) -> None:
+        """Say that it goes on, each time anew; it is said by what does the work, never by a thread beside that."""
+        self._write(Word.BEAT)
+
+    def _write(self, word: Word) -> None:
         if self._words >= 0:
             os.write(self._words, word.value.encode() + b"\n")

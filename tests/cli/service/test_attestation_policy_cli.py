@@ -80,7 +80,7 @@ def test_setting_asks_first(armillary: Command, catalog: str) -> None:
         (("--maximum-release-age", "soon"), "expected a number of days or no-end"),
         (("--older-releases-until", "soon"), "expected a date or time"),
         (("--chip", "z80"), "z80"),
-        (("--minimum-security-version", "60000=1"), "no release of an accepted chip"),
+        (("--minimum-security-version", "60000=1"), "no release that the catalog's groups are given"),
     ],
 )
 def test_wrong_demands_are_explained(armillary: Command, catalog: str, options: tuple[str, ...], named: str) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from cryptography import x509
@@ -20,7 +21,9 @@ from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.verifier.releases import FIRST_VERSION
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import certificate_request
+from armillary.wire.attestation import corim
 from armillary.wire.certificates.certificate import parse_identity_certificate
+from armillary.wire.device.update_status import OS, UpdateStatus
 from armillary.wire.image import package as image_package
 
 SECRET = b"s" * 32
@@ -143,8 +146,14 @@ def test_releases_never_change_and_feeds_are_kept_apart(host: ServiceHost) -> No
 def test_a_floor_never_falls_and_never_shuts_everybody_out(host: ServiceHost) -> None:
     releases, floors = host.service.releases, host.service.attestation.floors
     assert floors.raise_to("mt3620", 4, 1, actor="t").minimum == 1
-    with pytest.raises(InvalidArgumentError, match="highest released"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"expected 0 to 1, got 2: Retail gives 26\.11 to mt3620,"
+    ) as refused:
         floors.raise_to("mt3620", 4, 2, actor="t")
+    assert "to Retail first" in refused.value.remedy
+    for wrong in (-1, 32):
+        with pytest.raises(InvalidArgumentError, match=f"expected 0 to 1, got {wrong}"):
+            floors.raise_to("mt3620", 4, wrong, actor="t")
     with pytest.raises(ConflictError):
         floors.raise_to("mt3620", 4, 0, actor="t")
     with pytest.raises(NotFoundError):
@@ -161,9 +170,9 @@ def test_a_floor_is_not_raised_to_a_release_that_is_in_force_no_more(host: Servi
         releases.withdraw(bad.release_id, "It hangs.", actor="t")
     else:
         releases.set_expiry(bad.release_id, clock.now, actor="t")
-    with pytest.raises(InvalidArgumentError, match=r"expected 0 to 1, the highest released that is in force"):
+    with pytest.raises(InvalidArgumentError, match=r"expected 0 to 1, got 2: Retail gives 26\.11"):
         floors.raise_to("mt3620", 4, 2, actor="t")
-    with pytest.raises(InvalidArgumentError, match="image type 4: expected 0 to 1, got 2"):
+    with pytest.raises(InvalidArgumentError, match=r"image type 4: expected 0 to 1, got 2; Retail gives 26\.11 to"):
         host.service.attestation.policies.revise("Contoso", {"minimum_security_versions": {"4": 2}}, actor="t")
     assert releases.reference.minimum_security_version("mt3620", 4) == 0, "nothing half-done stays"
     releases.publish("mt3620", "26.13", security_version=2, actor="t")
@@ -179,5 +188,63 @@ def test_two_floors_that_no_one_release_is_above_are_not_set(host: ServiceHost) 
         changed = tuple(replace(one, security_version=2 if one.image_type == raised else 1) for one in made.components)
         records.write(partial(release_rows.change, release=replace(made, components=changed), at=1))
     assert floors.raise_to("mt3620", kinds[0], 2, actor="t").minimum == 2
-    with pytest.raises(InvalidArgumentError, match=r"expected 0 to 1, .* above the chip's other floors, got 2"):
+    with pytest.raises(InvalidArgumentError, match=r"expected 0 to 1, got 2: Retail gives 26\.12 .* other floors"):
         floors.raise_to("mt3620", kinds[1], 2, actor="t")
+
+
+def test_a_floor_waits_for_the_feeds_that_devices_get(host: ServiceHost, clock: Clock) -> None:
+    """A release that is evaluated, or without packages, brings no device of Retail above a floor."""
+    releases, floors = host.service.releases, host.service.attestation.floors
+    better = releases.publish("mt3620", "26.12", security_version=3, feed="RetailEval", actor="t")
+    with_values_of(host, security_version=7)
+    with host.claimed(b"r" * 32) as device:
+        device.update_status = UpdateStatus(abilities=(OS,))
+        with pytest.raises(
+            InvalidArgumentError, match=r"expected 0 to 1, got 3: Retail gives 26\.11 to mt3620"
+        ) as refused:
+            floors.raise_to("mt3620", 4, 3, actor="t")
+        assert refused.value.remedy.startswith("Promote a release with that security version to Retail first")
+        clock.now += 1
+        assert (device.check_in().verdict, floors.list(chip="mt3620")) == ("attested", ())
+        host.service.attestation.drafts.promote(better.release_id, actor="t")
+        floors.raise_to("mt3620", 4, 3, actor="t")
+        clock.now += 1
+        reply = device.check_in()
+        assert (reply.verdict, reply.offer and reply.offer.os_version) == ("update-only", "26.12"), (
+            "there is a way back"
+        )
+    assert releases.newest("mt3620") == releases.get(better.release_id), "new devices are made with what is above it"
+
+
+def test_a_chip_that_no_feed_gives_a_system_to_gets_no_floor(host: ServiceHost) -> None:
+    host.service.releases.withdraw(host.service.releases.newest("mt3620").release_id, "It hangs.", actor="t")
+    floors = host.service.attestation.floors
+    with pytest.raises(InvalidArgumentError, match="expected 0 while no feed gives mt3620 an operating system, got 1"):
+        floors.raise_to("mt3620", 4, 1, actor="t")
+    assert floors.raise_to("mt3620", 4, 0, actor="t").minimum == 0
+
+
+def test_a_new_device_is_made_with_what_is_above_the_floors(host: ServiceHost) -> None:
+    releases = host.service.releases
+    releases.publish("mt3620", "26.12", security_version=2, actor="t")
+    releases.publish("mt3620", "26.13", security_version=1, actor="t", allow_older=True)
+    assert releases.newest("mt3620").version == "26.13"
+    host.service.attestation.floors.raise_to("mt3620", 4, 2, actor="t")
+    assert releases.newest("mt3620").version == "26.12"
+    assert releases.newest("mt3620", version="26.13").version == "26.13", (
+        "it is on the disk of a machine, and can leave it"
+    )
+
+
+def with_values_of(host: ServiceHost, *, security_version: int) -> None:
+    """Import the reference values of a release without packages."""
+    service = host.service
+    known = corim.parse_corim(
+        service.attestation.corims.export(service.releases.newest("mt3620").release_id, signed=False)
+    )
+    components = tuple(
+        replace(one, security_version=security_version, digest=bytes([number + 1]) * 32)
+        for number, one in enumerate(known.components)
+    )
+    made = replace(known, os_version="99.1", corim_id=uuid4(), tag_id=uuid4(), components=components)
+    service.attestation.corims.take(corim.encode_corim(made), actor="t", allow_unsigned=True)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.fixtures.clocks import Clock
@@ -18,6 +19,7 @@ from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.verifier.releases import FIRST_VERSION
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
+from armillary.wire.attestation import corim
 from armillary.wire.device.checkin import CheckinReply
 
 OPERATOR = "operator"
@@ -189,9 +191,9 @@ def test_a_minimum_never_falls_and_never_shuts_everybody_out(host: ServiceHost) 
     before = host.service.attestation.policies.get("Contoso")
     with pytest.raises(ConflictError, match=f"image type {kind} is 3; 2 would lower it"):
         revise(host, minimum_security_versions={kind: 2})
-    with pytest.raises(InvalidArgumentError, match="expected 0 to 3, got 4"):
+    with pytest.raises(InvalidArgumentError, match=r"expected 0 to 3, got 4; Retail gives 26\.12 to mt3620"):
         revise(host, minimum_security_versions={kind: 4})
-    with pytest.raises(InvalidArgumentError, match="60000: no release of an accepted chip that is in force has such"):
+    with pytest.raises(InvalidArgumentError, match="60000: no release that the catalog's groups are given"):
         revise(host, minimum_security_versions={"60000": 1})
     with pytest.raises(NotFoundError):
         revise(host, chips=["z80"])
@@ -214,17 +216,67 @@ def test_minimums_that_no_one_release_has_are_not_demanded(host: ServiceHost, ho
             partial(release_rows.change, release=replace(made, components=changed), at=int(made.created_at))
         )
     revise(host, chips=["mt3620"])
+    wanted, given = {one: 2, other: 2}, "26.13"
     if how == "one after the other":
-        revise(host, minimum_security_versions={str(one): 2})
+        revise(host, minimum_security_versions={str(other): 2})
+        wanted = {one: 2}
     elif how == "beside a floor":
         service.attestation.floors.raise_to("mt3620", one, 2, actor=OPERATOR)
-    before = policies.get("Contoso")
-    wanted = {str(one): 2, str(other): 2} if how == "at once" else {str(other): 2}
-    with pytest.raises(InvalidArgumentError, match=r"expected 0 to 1, got 2; no release in force has it beside"):
-        revise(host, minimum_security_versions=wanted)
+        wanted, given = {other: 2}, "26.12"
+    before, named = policies.get("Contoso"), {str(kind): minimum for kind, minimum in wanted.items()}
+    with pytest.raises(
+        InvalidArgumentError, match=rf"expected 0 to 1, got 2; Retail gives {given} to mt3620, and what"
+    ):
+        revise(host, minimum_security_versions=named)
     assert policies.get("Contoso") == before
     service.releases.publish("mt3620", "26.14", security_version=2, actor=OPERATOR)
-    revise(host, minimum_security_versions=wanted)
+    revise(host, minimum_security_versions=named)
+
+
+@pytest.mark.parametrize("has_device", [False, True])
+def test_a_minimum_waits_for_the_feeds_of_the_catalogs_groups(
+    host: ServiceHost, clock: Clock, *, has_device: bool
+) -> None:
+    """What is evaluated is given to no device of Retail: it would be shut out and offered nothing."""
+    kind, release = str(kind_of(host)), host.service.releases
+    better = release.publish("mt3620", "26.12", security_version=2, feed="RetailEval", actor=OPERATOR)
+    if has_device:
+        host.claimed(b"m" * 32)
+    with pytest.raises(InvalidArgumentError, match=r"got 2; Retail gives 26\.11 to mt3620") as refused:
+        revise(host, chips=["mt3620"], minimum_security_versions={kind: 2})
+    assert refused.value.remedy.startswith("Promote a release that does to Retail first")
+    assert host.service.attestation.policies.get("Contoso").version == 0, "nothing half-done stays"
+    host.service.attestation.drafts.promote(better.release_id, actor=OPERATOR)
+    revise(host, chips=["mt3620"], minimum_security_versions={kind: 2})
+
+
+def test_a_minimum_is_met_for_every_accepted_chip_of_which_there_are_devices(host: ServiceHost) -> None:
+    kind = next(
+        one.image_type
+        for one in host.service.chips.get("mt3620").boot_components
+        if one.image_type in {each.image_type for each in host.service.chips.get("imx8mp").boot_components}
+    )
+    host.service.releases.publish("mt3620", "26.12", security_version=2, actor=OPERATOR)
+    with host.claimed(b"c" * 32), host.device(b"d" * 32, chip="imx8mp") as other:
+        revise(host, minimum_security_versions={str(kind): 1})
+        host.service.registry.devices.claim(
+            "Contoso", [other.device_id], product="Kettle", group="Production", actor=OPERATOR
+        )
+        with pytest.raises(InvalidArgumentError, match=r"expected 0 to 1, got 2; Retail(Eval)? gives 26\.11 to imx8mp"):
+            revise(host, minimum_security_versions={str(kind): 2})
+        revise(host, chips=["mt3620"], minimum_security_versions={str(kind): 2})
+
+
+def test_a_minimum_is_not_met_by_a_release_without_packages(host: ServiceHost) -> None:
+    kind, service = kind_of(host), host.service
+    known = corim.parse_corim(service.attestation.corims.export(first_release(host).release_id, signed=False))
+    components = tuple(
+        replace(one, security_version=7, digest=bytes([number + 1]) * 32) for number, one in enumerate(known.components)
+    )
+    made = replace(known, os_version="99.1", corim_id=uuid4(), tag_id=uuid4(), components=components)
+    service.attestation.corims.take(corim.encode_corim(made), actor=OPERATOR, allow_unsigned=True)
+    with pytest.raises(InvalidArgumentError, match=r"expected 0 to 1, got 7; Retail gives 26\.11"):
+        revise(host, minimum_security_versions={str(kind): 7})
 
 
 def test_a_catalog_goes_with_its_policy(host: ServiceHost) -> None:

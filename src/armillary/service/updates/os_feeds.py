@@ -132,6 +132,11 @@ class Systems:
         left = self.left(catalog_id)
         return system_of(self.releases, release_id, feed, follows=self.follows, now=self.now, left=left)
 
+    def under(self, floors: Sequence[SecurityFloor], chip: str) -> Systems:
+        """What would be given to a chip under other security floors, of which the last one of a component counts."""
+        mine = tuple(one for one in self.releases if one.chip == chip)
+        return systems_under(floors, releases=mine, past=self.past, follows=self.follows, now=self.now)
+
     def having_alone(self, release_id: UUID, feed: str) -> frozenset[UUID]:
         """The catalogs whose groups of a feed have a release by a roll-out for that catalog alone."""
         return frozenset(one for one in self.apart if (release_id, feed) in self.left(one).given)
@@ -156,13 +161,25 @@ def systems_of(
     past = tuple(
         replace(one, state=changed.get(one.rollout_id, one.state)) for one in rollout_rows.past_of_systems(connection)
     )
+    return systems_under(floors, releases=tuple(releases), past=past, follows=follows, now=now)
+
+
+def systems_under(
+    floors: Sequence[SecurityFloor],
+    *,
+    releases: tuple[OsRelease, ...],
+    past: tuple[PastRollout, ...],
+    follows: Follows,
+    now: int,
+) -> Systems:
+    """What is given at a time under security floors, of which the last one of a component counts."""
 
     def given(catalog_id: UUID | None) -> Mapping[FeedOfChip, WantedOs]:
         left = left_for(catalog_id, past)
         return newest_of_feeds(releases, floors, follows=follows, now=now, left=left)
 
     apart = {catalog_id: given(catalog_id) for catalog_id in catalogs_apart(past)}
-    return Systems(given(None), apart, tuple(releases), past, follows, now)
+    return Systems(given(None), apart, releases, past, follows, now)
 
 
 def newest_of_feeds(

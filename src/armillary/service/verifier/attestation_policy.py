@@ -8,7 +8,7 @@ verifier reads it without a lock, and a change takes effect at each device's nex
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -21,17 +21,19 @@ from armillary.attest.firmware_reference import FirmwareReference
 from armillary.attest.policy import AttestationPolicy, PolicyInForce
 from armillary.attest.started_systems import StartedSystems
 from armillary.engines.records.queries import (
+    catalogs as catalog_rows,
     firmware as firmware_rows,
     policies as policy_rows,
     releases as release_rows,
 )
 from armillary.engines.records.queries.policies import CatalogPolicy
-from armillary.engines.records.schema.rows import OsRelease
+from armillary.engines.records.schema.rows import OS_FEEDS, Catalog, OsRelease
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.registry.names import catalog_or_raise
-from armillary.service.updates.os_feeds import is_above, living_of, lowest_version
+from armillary.service.updates.os_feeds import FeedOfChip, systems_of
+from armillary.service.verifier.reachable import has_component, unmet
 from armillary.service.verifier.released_loaders import ReleasedLoaders
 
 # Catalog id to its policy and its reference values for firmware; catalogs that demand nothing are left out.
@@ -102,7 +104,7 @@ class AttestationPolicies:
 
         Raises:
             NotFoundError: no such catalog or chip.
-            InvalidArgumentError: a field is wrong, or demands what no release has.
+            InvalidArgumentError: a field is wrong, or demands what devices of the catalog are given no release with.
             ConflictError: a minimum security version would fall, or another version is in force than ``if_version``.
         """
 
@@ -117,7 +119,7 @@ class AttestationPolicies:
             policy = rules.revised(before.policy, change)
             if policy == before.policy:
                 return before
-            self._check_reachable(connection, policy, before.policy)
+            self._check_reachable(connection, found, policy, before.policy)
             made = replace(
                 before, version=before.version + 1, policy=policy, changed_at=self._context.now(), changed_by=actor
             )
@@ -130,39 +132,51 @@ class AttestationPolicies:
         self.refresh()
         return made
 
-    def _check_reachable(self, connection: Connection, policy: AttestationPolicy, before: AttestationPolicy) -> None:
-        """Refuse a demand that no device could meet: minimums never fall, so it could not be taken back."""
+    def _check_reachable(
+        self, connection: Connection, catalog: Catalog, policy: AttestationPolicy, before: AttestationPolicy
+    ) -> None:
+        """Refuse a demand that devices could not meet: minimums never fall, so it could not be taken back.
+
+        What the feeds of the catalog's groups give has to meet all minimums together: to each accepted chip of which it
+        has devices; where it has none, to one accepted chip.
+        """
         accepted = {self._chips.get(name).name for name in policy.chips or self._chips.names}
-        releases = [
-            one for one in living_of(release_rows.every(connection), self._context.now()) if one.chip in accepted
-        ]
-        floors = {(one.chip, one.image_type): one.minimum for one in release_rows.floors(connection)}
-        for image_type, minimum in policy.minimum_security_versions.items():
-            if minimum == before.minimum_security_versions.get(image_type):
-                continue
-            if not any(_has(one, image_type) for one in releases):
+        raised = {
+            kind: minimum
+            for kind, minimum in policy.minimum_security_versions.items()
+            if minimum != before.minimum_security_versions.get(kind)
+        }
+        if not raised:
+            return
+        owned = accepted & release_rows.chips_of_catalog(connection, catalog.catalog_id)
+        given = self._given(connection, catalog, owned or accepted)
+        for kind, minimum in raised.items():
+            if not any(has_component(one, kind) for one in given.values()):
                 raise InvalidArgumentError(
-                    f"minimum security version of image type {image_type}: no release of an accepted chip that is in "
-                    f"force has such a component, got {minimum}",
+                    f"minimum security version of image type {kind}: no release that the catalog's groups are given "
+                    f"for an accepted chip has such a component, got {minimum}",
                     remedy="Publish one first: every device would be shut out else.",
                 )
-            others = {kind: lowest for kind, lowest in policy.minimum_security_versions.items() if kind != image_type}
-            usable = [
-                one
-                for one in releases
-                if _has(one, image_type)
-                and is_above(one, floors)
-                and is_above(one, {(one.chip, kind): lowest for kind, lowest in others.items()})
-            ]
-            highest = max((lowest_version(one, image_type) for one in usable), default=0)
-            if minimum > highest:
-                raise InvalidArgumentError(
-                    f"minimum security version of image type {image_type}: expected 0 to {highest}, got {minimum}; no "
-                    "release in force has it beside the catalog's other minimums and the security floors",
-                    remedy="Publish a release with that security version first: every device would be shut out else.",
-                )
+        # The raised ones first: they are what is refused by name.
+        short = unmet(given, raised | dict(policy.minimum_security_versions), raised, by_all=bool(owned))
+        if short is None:
+            return
+        version, minimum = given[short.feed, short.chip].version, policy.minimum_security_versions[short.image_type]
+        raise InvalidArgumentError(
+            f"minimum security version of image type {short.image_type}: expected 0 to {short.security_version}, got "
+            f"{minimum}; {short.feed} gives {version} to {short.chip}, and what it gives has to meet all minimums of "
+            "the catalog together",
+            remedy=f"Promote a release that does to {short.feed} first (armillary release promote, or publish it "
+            "there), withdraw what is bad, or accept other chips alone: its devices would be shut out else.",
+        )
 
-
-def _has(release: OsRelease, image_type: int) -> bool:
-    """Whether a release has a component of an image type."""
-    return any(component.image_type == image_type for component in release.components)
+    def _given(self, connection: Connection, catalog: Catalog, chips: Collection[str]) -> dict[FeedOfChip, OsRelease]:
+        """What the feeds of a catalog's groups give to these chips; of one without groups that of all new groups."""
+        feeds = {group.os_feed for group in catalog_rows.groups(connection, catalog.catalog_id)} or {OS_FEEDS[0]}
+        systems = systems_of(connection, now=self._context.now())
+        releases = {one.release_id: one for one in systems.releases}
+        return {
+            (feed, chip): releases[system.release_id]
+            for (feed, chip), system in systems.of(catalog.catalog_id).items()
+            if feed in feeds and chip in chips
+        }

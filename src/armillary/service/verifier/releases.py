@@ -28,7 +28,7 @@ from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.context.named_blobs import kept
 from armillary.service.registry.os_feeds import check_feed
-from armillary.service.updates.os_feeds import given_to, is_in_force, living_of, place_of
+from armillary.service.updates.os_feeds import given_to, is_in_force, living_of, newest_of_feeds, place_of
 from armillary.service.updates.rollout_events import check_undecided, hold_of_release
 from armillary.service.verifier.release_order import check_not_older, check_sortable
 from armillary.wire.encoding.cbor_fields import MAX_TIME
@@ -237,18 +237,33 @@ class Releases:
         raise NotFoundError(f"release {release_id} does not exist", remedy="List them: armillary release list.")
 
     def newest(self, chip: str, feed: str = OS_FEEDS[0], *, version: str | None = None) -> OsRelease:
-        """The newest release of a chip on a feed that is in force; the evaluation feed has the retail releases too.
+        """The release that a feed gives to a chip's devices; the evaluation feed has the retail releases too.
 
-        With a ``version`` the one of this version. NotFoundError if there is none.
+        With a ``version`` the one of this version that is in force, also below a security floor: it is on a disk, which
+        leaves it by an update. NotFoundError if there is none.
         """
-        found = [each for each in self.list(chip=chip, given=feed) if version in (None, each.version)]
-        if not found:
+        if version is None:
+            found = self._given(chip, feed)
+        else:
+            found = next((each for each in self.list(chip=chip, given=feed) if each.version == version), None)
+        if found is None:
             remedy = f"Chips: {', '.join(self._chips.names)}."
             if chip in self._chips.names:  # newer than the service's data, or nothing of it is in force
                 remedy = f"Publish one: armillary release publish --chip {chip} --os-version VERSION."
             wanted = "OS release" if version is None else f"OS release {version!r:.40} in force"
             raise NotFoundError(f"no {wanted} for chip {chip!r:.40}", remedy=remedy)
-        return found[-1]
+        return found
+
+    def _given(self, chip: str, feed: str) -> OsRelease | None:
+        """What a feed gives to a chip's devices of catalogs that are not apart."""
+
+        def query(connection: Connection) -> OsRelease | None:
+            mine = [one for one in release_rows.every(connection) if one.chip == chip]
+            floors, follows = release_rows.floors(connection), release_rows.follows(connection)
+            given = newest_of_feeds(mine, floors, follows=follows, now=self._context.now()).get((feed, chip))
+            return next((one for one in mine if given is not None and one.release_id == given.release_id), None)
+
+        return self._context.records.read(query)
 
     def highest_security_version(self, chip: str) -> int:
         """The highest security version of the releases that were built here, in force or not; 0 before the first."""

@@ -6,15 +6,20 @@ They only rise: lowering one would let an attacker bring back a release with kno
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from dataclasses import replace
+
 from sqlalchemy import Connection
 
-from armillary.engines.records.queries import releases as release_rows
+from armillary.engines.records.queries import catalogs as catalog_rows, releases as release_rows
 from armillary.engines.records.schema.rows import SecurityFloor
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
-from armillary.service.updates.os_feeds import is_above, living_of, lowest_version
+from armillary.service.updates.os_feeds import systems_of
+from armillary.service.verifier.reachable import GivenSystem, emptied, given_to_chip
 from armillary.service.verifier.releases import Releases
+from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
 
 class SecurityFloors:
@@ -35,7 +40,8 @@ class SecurityFloors:
 
         Raises:
             NotFoundError: no such chip, or no such component on it.
-            InvalidArgumentError: no release in force would be above it and the chip's other floors.
+            InvalidArgumentError: a feed that gives the chip an operating system, to everybody or to a catalog apart,
+                would have nothing above it and the chip's other floors; or no feed gives the chip one.
             ConflictError: lower than what holds already.
         """
         floor = self._context.records.write(lambda c: self.raise_in(c, chip, image_type, minimum, actor=actor))
@@ -53,8 +59,8 @@ class SecurityFloors:
         profile = self._chips.get(chip)
         if image_type not in {component.image_type for component in profile.boot_components}:
             raise NotFoundError(f"{chip} boots no image of type {image_type}", remedy="See armillary release show.")
-        _check_reachable(connection, chip, image_type, minimum, now=self._context.now())
         wanted = SecurityFloor(chip=chip, image_type=image_type, minimum=minimum, changed_at=self._context.now())
+        _check_reachable(connection, wanted)
         holds = release_rows.raise_floor(connection, wanted)
         if holds.minimum > minimum:
             raise ConflictError(
@@ -65,19 +71,31 @@ class SecurityFloors:
         return holds
 
 
-def _check_reachable(connection: Connection, chip: str, image_type: int, minimum: int, *, now: int) -> None:
-    """Raise InvalidArgumentError where no release in force would be above this floor and the chip's other ones."""
-    floors = {(one.chip, one.image_type): one.minimum for one in release_rows.floors(connection)}
-    others = floors | {(chip, image_type): 0}
-    usable = [
-        release
-        for release in living_of(release_rows.every(connection), now)
-        if release.chip == chip and is_above(release, others)
-    ]
-    highest = max((lowest_version(release, image_type) for release in usable), default=0)
-    if not 0 <= minimum <= highest:
+def _check_reachable(connection: Connection, wanted: SecurityFloor) -> None:
+    """Raise InvalidArgumentError where a feed that gives the chip an operating system would give it none any more."""
+    systems, floors, chip = systems_of(connection, now=wanted.changed_at), release_rows.floors(connection), wanted.chip
+
+    def lost(minimum: int) -> tuple[GivenSystem, ...]:
+        return emptied(systems, [*floors, replace(wanted, minimum=minimum)], chip)
+
+    if not given_to_chip(systems, chip) and wanted.minimum != 0:
         raise InvalidArgumentError(
-            f"minimum: expected 0 to {highest}, the highest released that is in force and above the chip's other "
-            f"floors, got {minimum}",
-            remedy="Publish a release with that security version first; every device would be shut out otherwise.",
+            f"minimum: expected 0 while no feed gives {chip} an operating system, got {wanted.minimum}",
+            remedy="Publish a release with that security version first.",
         )
+    stuck = next(iter(lost(wanted.minimum)), None)
+    if stuck is None and wanted.minimum >= 0:
+        return
+    # What is lost grows with the floor, and a floor of 0 takes nothing.
+    highest = bisect_left(range(SECURITY_VERSION_LIMIT + 1), x=True, key=lambda one: bool(lost(one))) - 1
+    said = f"minimum: expected 0 to {highest}, got {wanted.minimum}"
+    if stuck is None:
+        raise InvalidArgumentError(said, remedy="Give such a number.")
+    names = {one.catalog_id: one.name for one in catalog_rows.catalogs(connection)}
+    whom = f" in catalog {names[stuck.catalog_id]}" if stuck.catalog_id in names else ""
+    raise InvalidArgumentError(
+        f"{said}: {stuck.feed} gives {stuck.version} to {chip}{whom}, and has nothing above that floor and the chip's "
+        "other floors",
+        remedy=f"Promote a release with that security version to {stuck.feed} first (armillary release promote, or "
+        "publish it there); what is bad is withdrawn: armillary release withdraw.",
+    )

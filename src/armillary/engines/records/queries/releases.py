@@ -159,6 +159,12 @@ def devices_of_feeds(connection: Connection, chip: str, feeds: Collection[str]) 
     return groups, devices
 
 
+def chips_of_catalog(connection: Connection, catalog_id: UUID) -> frozenset[str]:
+    """The chips of which a catalog has devices that are not revoked."""
+    query = select(_device.c.chip).where(_device.c.catalog_id == catalog_id, _device.c.revoked_at.is_(None)).distinct()
+    return frozenset(connection.execute(query).scalars())
+
+
 def devices_running(connection: Connection, chip: str, version: str) -> int:
     """How many devices of a chip booted a release by their last evidence."""
     query = (

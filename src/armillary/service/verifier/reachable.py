@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether devices can come to what a security floor, or a catalog's minimum security version, demands of them.
+
+Neither falls again. So neither is raised to where a device would be shut out and offered nothing that lets it in: what
+counts is what feeds give, not what was published somewhere. A release of another feed, or one without packages
+(imported reference values), helps no device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from armillary.engines.records.schema.rows import OsRelease, SecurityFloor
+from armillary.service.updates.os_feeds import FeedOfChip, Systems, lowest_version
+
+
+class GivenSystem(NamedTuple):
+    """The version that a feed gives to a chip; ``catalog_id`` is of whose groups, None for all that are not apart."""
+
+    catalog_id: UUID | None
+    feed: str
+    version: str
+
+
+class Unmet(NamedTuple):
+    """What a feed gives to a chip and a minimum shuts out: a release with this security version of an image type."""
+
+    feed: str
+    chip: str
+    image_type: int
+    security_version: int
+
+
+def given_to_chip(systems: Systems, chip: str) -> tuple[GivenSystem, ...]:
+    """What each feed gives to a chip: to everybody, then to each catalog apart."""
+    return tuple(
+        GivenSystem(catalog_id, feed, system.version)
+        for catalog_id, given in systems.each(None)
+        for (feed, its_chip), system in given.items()
+        if its_chip == chip
+    )
+
+
+def emptied(systems: Systems, floors: Sequence[SecurityFloor], chip: str) -> tuple[GivenSystem, ...]:
+    """What feeds give to a chip now that would give it nothing under other security floors."""
+    after = systems.under(floors, chip)
+    return tuple(one for one in given_to_chip(systems, chip) if (one.feed, chip) not in after.of(one.catalog_id))
+
+
+def unmet(
+    given: Mapping[FeedOfChip, OsRelease], minimums: Mapping[int, int], raised: Collection[int], *, by_all: bool
+) -> Unmet | None:
+    """What stands in the way of raising minimums, which are by image type; None where nothing does.
+
+    Each release that feeds give has to meet all of them together, not the ``raised`` ones alone. Where not ``by_all``,
+    as no device would be shut out, it is enough that of each raised type there is a chip that has it and meets them.
+    """
+    short = {place: found for place, release in given.items() if (found := _missed(release, minimums)) is not None}
+    if not short:
+        return None
+    short_chips = {chip for _, chip in short}
+    met = [release for (_, chip), release in given.items() if chip not in short_chips]
+    if not by_all and all(any(has_component(release, kind) for release in met) for kind in raised):
+        return None
+    nearest = min if by_all else max
+    (feed, chip), (image_type, has) = nearest(short.items(), key=lambda item: item[1][1])
+    return Unmet(feed, chip, image_type, has)
+
+
+def _missed(release: OsRelease, minimums: Mapping[int, int]) -> tuple[int, int] | None:
+    """The first image type that a release has below its minimum, and the security version that it has of it."""
+    for image_type, minimum in minimums.items():
+        has = lowest_version(release, image_type)
+        if has < minimum and has_component(release, image_type):
+            return image_type, has
+    return None
+
+
+def has_component(release: OsRelease, image_type: int) -> bool:
+    """Whether a release has a component of an image type."""
+    return any(component.image_type == image_type for component in release.components)

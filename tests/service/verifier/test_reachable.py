@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a floor would leave feeds without, and which minimums what they give does not meet: tables, without a service."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from tests.service.updates.test_os_feeds import NOW, release
+
+from armillary.engines.records.schema.rows import OsRelease, SecurityFloor
+from armillary.rollout.ended import PastRollout
+from armillary.service.updates.os_feeds import Systems, systems_under
+from armillary.service.verifier.reachable import GivenSystem, Unmet, emptied, given_to_chip, unmet
+
+CHIP, CONTOSO = "mt3620", UUID(int=7)
+FOLLOWS = {"Retail": None, "RetailEval": "Retail", "Lab": "Retail"}
+LOADER, KERNEL = 1, 3  # image types
+
+
+def systems(*releases: OsRelease, past: tuple[PastRollout, ...] = (), floors: Any = ()) -> Systems:
+    return systems_under(floors, releases=releases, past=past, follows=FOLLOWS, now=NOW)
+
+
+def floor(minimum: int, *, kind: int = LOADER, chip: str = CHIP) -> SecurityFloor:
+    return SecurityFloor(chip=chip, image_type=kind, minimum=minimum, changed_at=NOW)
+
+
+def with_versions(version: str, loader: int, kernel: int, feed: str = "Retail") -> OsRelease:
+    made = release(version, feed)
+    components = tuple(
+        replace(part, security_version=loader if part.image_type == LOADER else kernel) for part in made.components
+    )
+    return replace(made, components=components)
+
+
+def lost(*releases: OsRelease, minimum: int, floors: tuple[SecurityFloor, ...] = ()) -> list[str]:
+    """The feeds that a floor for the loader would leave without anything, and what they give now."""
+    found = emptied(systems(*releases, floors=floors), [*floors, floor(minimum)], CHIP)
+    return [f"{one.feed} {one.version}" for one in found]
+
+
+OLD, NEW = release("26.11"), release("26.12", security=3)
+
+
+@pytest.mark.parametrize(
+    ("releases", "minimum", "feeds"),
+    [
+        pytest.param((OLD,), 1, [], id="what is given has it"),
+        pytest.param((OLD,), 2, ["Retail 26.11", "RetailEval 26.11", "Lab 26.11"], id="nothing has it"),
+        pytest.param((OLD, NEW), 3, [], id="the newest has it"),
+        pytest.param((NEW, release("26.13")), 3, [], id="an older one has it, and is given then"),
+        pytest.param((OLD, release("26.12", "RetailEval", security=3)), 1, [], id="evaluated, and not asked for"),
+        pytest.param(
+            (OLD, release("26.12", "RetailEval", security=3)), 3, ["Retail 26.11", "Lab 26.11"], id="evaluated alone"
+        ),
+        pytest.param(
+            (OLD, release("26.12", "Lab", security=3)), 2, ["Retail 26.11", "RetailEval 26.11"], id="an own feed's"
+        ),
+        pytest.param(
+            (release("26.12", "RetailEval", security=3),), 3, [], id="Retail gives nothing, before and afterwards"
+        ),
+        pytest.param(
+            (OLD, release("99.1", security=7, imported_from="corim")),
+            2,
+            ["Retail 26.11", "RetailEval 26.11", "Lab 26.11"],
+            id="imported, without packages",
+        ),
+        pytest.param(
+            (OLD, replace(NEW, withdrawn_at=NOW)), 3, ["Retail 26.11", "RetailEval 26.11", "Lab 26.11"], id="withdrawn"
+        ),
+        pytest.param(
+            (OLD, replace(NEW, expires_at=NOW)), 3, ["Retail 26.11", "RetailEval 26.11", "Lab 26.11"], id="over"
+        ),
+        pytest.param((OLD, release("26.12", chip="imx8mp", security=3)), 1, [], id="of another chip"),
+    ],
+)
+def test_what_a_floor_leaves_feeds_without(releases: tuple[OsRelease, ...], minimum: int, feeds: list[str]) -> None:
+    assert lost(*releases, minimum=minimum) == feeds
+
+
+def test_floors_count_together_and_of_one_component_the_last() -> None:
+    """Each floor has a release that is above it; there is none above both."""
+    one, other = with_versions("26.12", 2, 1), with_versions("26.13", 1, 2)
+    assert lost(one, other, minimum=2) == []
+    assert lost(one, other, minimum=2, floors=(floor(2, kind=KERNEL),))[0] == "Retail 26.13"
+    assert lost(one, other, minimum=2, floors=(floor(9), floor(1))) == []
+
+
+def test_a_catalog_apart_counts_by_itself() -> None:
+    """It had a roll-out for itself alone: it is given what nobody else is."""
+    evaluated = release("26.12", "RetailEval", security=3)
+    past = PastRollout(
+        rollout_id=UUID(int=1),
+        release_id=evaluated.release_id,
+        feed="Retail",
+        catalog_id=CONTOSO,
+        state="completed",
+        from_feed=None,
+    )
+    now = systems(OLD, evaluated, past=(past,))
+    assert GivenSystem(CONTOSO, "Retail", "26.12") in given_to_chip(now, CHIP)
+    found = [(one.catalog_id, one.feed) for one in emptied(now, [floor(3)], CHIP)]
+    assert found == [(None, "Retail"), (None, "Lab")], "everybody else is not given what Contoso has"
+    everywhere = emptied(now, [floor(4)], CHIP)
+    assert {one.catalog_id for one in everywhere} == {None, CONTOSO}
+    assert [one.version for one in everywhere if one.catalog_id == CONTOSO] == ["26.12"] * 3
+    assert emptied(now, [floor(1)], CHIP) == ()
+
+
+ONE, OTHER = with_versions("26.12", 3, 1), with_versions("26.12", 1, 3)  # of two chips
+LONE = replace(ONE, components=ONE.components[:1])  # of a chip that boots a loader alone
+
+
+@pytest.mark.parametrize(
+    ("given", "minimums", "of_all", "of_some"),
+    [
+        pytest.param((ONE,), {LOADER: 3}, None, None, id="met"),
+        pytest.param((ONE,), {LOADER: 4}, ("a", LOADER, 3), ("a", LOADER, 3), id="above what is given"),
+        pytest.param((ONE,), {LOADER: 3, KERNEL: 2}, ("a", KERNEL, 1), ("a", KERNEL, 1), id="one of two is not met"),
+        pytest.param((ONE, OTHER), {LOADER: 3}, ("b", LOADER, 1), None, id="one of two chips"),
+        pytest.param((ONE, OTHER), {LOADER: 4}, ("b", LOADER, 1), ("a", LOADER, 3), id="neither chip: the nearer one"),
+        pytest.param((ONE, OTHER), {LOADER: 3, KERNEL: 3}, ("a", KERNEL, 1), ("a", KERNEL, 1), id="no chip has both"),
+        pytest.param((LONE, OTHER), {KERNEL: 4}, ("b", KERNEL, 3), ("b", KERNEL, 3), id="met only by not having it"),
+        pytest.param((LONE, OTHER), {KERNEL: 3}, None, None, id="not everybody has it"),
+        pytest.param((ONE,), {}, None, None, id="nothing is demanded"),
+    ],
+)
+def test_what_stands_in_the_way_of_minimums(
+    given: tuple[OsRelease, ...],
+    minimums: dict[int, int],
+    of_all: tuple[str, int, int] | None,
+    of_some: tuple[str, int, int] | None,
+) -> None:
+    """For a catalog with devices of all these chips, and for one with none of them."""
+    places = {("Retail", chip): one for chip, one in zip("ab", given, strict=False)}
+    for expected, by_all in ((of_all, True), (of_some, False)):
+        found = unmet(places, minimums, minimums, by_all=by_all)
+        assert found == (None if expected is None else Unmet("Retail", *expected)), by_all
+
+
+def test_a_minimum_of_before_is_met_as_well() -> None:
+    """Only one is raised, and what is given meets that one alone."""
+    assert unmet({("Retail", "a"): ONE}, {LOADER: 3, KERNEL: 2}, [LOADER], by_all=True) == ("Retail", "a", KERNEL, 1)

@@ -26,15 +26,21 @@ from armillary.wire.image.section import ONE_BL
 
 # Large enough that a flipped bit or cut write lands in it, small enough that a fleet of thousands starts quickly.
 FILLER_BYTES = 2048
+_BEGINNING = "Armillary virtual boot component"
 
 
 def payload(profile: ChipProfile, component: BootComponent, os_version: str) -> bytes:
     """The stand-in for one component: a line of text, a zero byte, then filler; about 2.2 KiB."""
     line = (
-        f"Armillary virtual boot component {component.name} for {profile.name}, OS {os_version}. "
+        f"{_BEGINNING} {component.name} for {profile.name}, OS {os_version}. "
         "A stand-in for measuring and verifying; it contains no firmware."
     ).encode()
     return line + b"\0" + hashlib.shake_256(line).digest(FILLER_BYTES)
+
+
+def is_stand_in(package: bytes) -> bool:
+    """Whether a package, which begins with its payload, is a stand-in, by whomever it was made and signed."""
+    return package.startswith(f"{_BEGINNING} ".encode())
 
 
 def image_id(component: BootComponent, os_version: str) -> UUID:

@@ -18,6 +18,7 @@ from armillary.service.updates.os_feeds import (
     feeds_given,
     given_to,
     newest_of_feeds,
+    system_of,
 )
 from armillary.wire.attestation.event_log import BootEvent
 
@@ -89,6 +90,42 @@ def test_what_is_below_a_floor_is_given_to_nobody() -> None:
     floor = SecurityFloor(chip="mt3620", image_type=3, minimum=2, changed_at=NOW)
     assert given(release("27.1", security=1), floors=(floor,)) is None
     assert version_of(given(release("27.1", security=2), release("27.2", security=1), floors=(floor,))) == "27.1"
+
+
+STAND_IN = {"is_stand_in": True}
+
+
+@pytest.mark.parametrize(
+    ("releases", "everybody", "evaluation"),
+    [
+        pytest.param((release("27.1", **STAND_IN),), "27.1", "27.1", id="stand-ins alone"),
+        pytest.param(
+            (release("27.1", **STAND_IN), release("27.2", imported_from="a corim")), "27.1", "27.1", id="and values"
+        ),
+        pytest.param(
+            (release("27.1", **STAND_IN), release("27.2", chip="imx8mp")), "27.1", "27.1", id="another chip's"
+        ),
+        pytest.param((release("27.1", **STAND_IN), release("27.2")), "27.2", "27.2", id="a real one"),
+        pytest.param((release("27.1"), release("27.2", **STAND_IN)), "27.1", "27.1", id="a real one before"),
+        pytest.param((release("27.1", **STAND_IN), release("27.2", "RetailEval")), "", "27.2", id="evaluated"),
+        pytest.param((release("27.1", **STAND_IN), release("27.2", withdrawn_at=NOW)), "", "", id="withdrawn"),
+        pytest.param((release("27.1", **STAND_IN), release("27.2", expires_at=NOW)), "", "", id="over"),
+    ],
+)
+def test_stand_ins_are_given_until_there_was_a_real_release(
+    releases: tuple[OsRelease, ...], everybody: str, evaluation: str
+) -> None:
+    found = [version_of(given(*releases, feed=feed)) for feed in ("Retail", "RetailEval")]
+    assert found == [everybody, evaluation]
+
+
+def test_a_roll_out_of_stand_ins_ends_with_the_first_real_release() -> None:
+    """It is offered to nobody from then on, like one whose release is over."""
+    follows, tried = {"Retail": None, "RetailEval": "Retail"}, release("27.2", "RetailEval", **STAND_IN)
+    before = [release("27.1", **STAND_IN), tried]
+    for releases, there in ((before, True), ([*before, release("27.3", "RetailEval")], False)):
+        found = system_of(releases, tried.release_id, "Retail", follows=follows, now=NOW)
+        assert (found is not None) == there
 
 
 def test_a_device_has_a_release_when_it_measured_every_component() -> None:

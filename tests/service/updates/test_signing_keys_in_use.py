@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.fixtures.os_packages import os_packages
 from tests.service.updates.signing_steps import key_store, release_everywhere, renewed, states
 
 from armillary.engines.records.queries.planning.trust_stores import Having
@@ -66,3 +67,19 @@ def test_a_bridged_device_takes_no_store_and_is_not_waited_for(host: ServiceHost
     stores.renew(actor="t")
     assert key_store(stores).devices == Having(0, 0, 0, 0, 0)
     stores.put_in_force(actor="t")
+
+
+def test_what_takes_the_place_of_real_packages_is_made_of_packages(host: ServiceHost, stores: TrustStores) -> None:
+    """Stand-ins would be refused: the command that is said is the one that can be given."""
+    drafts, chip = host.service.attestation.drafts, "gateway-x86-64"
+    payloads = {each.name: each.name.encode() for each in host.service.chips.get(chip).boot_components}
+    draft = drafts.create(chip, "27.1", packages=os_packages(host.service.chips.get(chip), payloads), actor="t")
+    drafts.sign(draft.release_id, actor="t")
+    drafts.publish(draft.release_id, actor="t")
+    renewed(stores)
+    [serial] = [key.serial for key in stores.signing_keys() if (key.purpose, key.state) == ("os", "old")]
+    with pytest.raises(ConflictError) as raised:
+        stores.drop(serial, actor="t")
+    assert f"armillary release create --chip {chip} --os-feed RetailEval --os-version VERSION" in raised.value.remedy
+    assert f"armillary release publish --chip {chip} " not in raised.value.remedy
+    assert "armillary release publish --chip mt3620 " in raised.value.remedy

@@ -292,7 +292,7 @@ def test_what_is_built_and_published_at_once_keeps_to_the_floors(host: ServiceHo
 def test_a_release_below_a_floor_is_refused_when_it_is_made_and_when_it_is_published(host: ServiceHost) -> None:
     service, drafts = host.service, host.service.attestation.drafts
     low = drafts.create(CHIP, "27.1", security_version=1, actor="ann")
-    high = drafts.create(CHIP, "27.2", security_version=2, actor="ann")
+    high = drafts.create(CHIP, "27.2", security_version=2, feed="Retail", actor="ann")
     drafts.publish(high.release_id, actor="ann")
     service.attestation.floors.raise_to(CHIP, low.components[0].image_type, 2, actor="ann")
     with pytest.raises(InvalidArgumentError, match="floor"):

@@ -26,6 +26,7 @@ from sqlalchemy import Connection
 
 from armillary.engines.records.queries import releases as release_rows, rollouts as rollout_rows
 from armillary.engines.records.schema.rows import OsComponent, OsRelease, SecurityFloor
+from armillary.errors import ConflictError
 from armillary.rollout.ended import NOTHING_LEFT, InFeed, Left, PastRollout, catalogs_apart, left_for
 from armillary.wire.attestation.event_log import BootEvent
 from armillary.wire.device.checkin import OfferedImage
@@ -193,7 +194,8 @@ def newest_of_feeds(
     """What each feed gives to each chip at a time, Unix seconds UTC; ``releases`` are oldest first.
 
     To a catalog for which roll-outs have ``left`` something behind. Releases without packages (imported reference
-    values) and those below a security floor are given to nobody; the former may be what a device runs.
+    values), stand-ins for :func:`real_chips` and those below a security floor are given to nobody; the first may be
+    what a device runs.
     """
     living = _living_above(releases, floors, now)
     found: dict[FeedOfChip, WantedOs] = {}
@@ -327,12 +329,35 @@ def signed_by_key(systems: Mapping[FeedOfChip, WantedOs], follows: Follows, seri
 
 
 def living_of(releases: Sequence[OsRelease], now: int) -> list[OsRelease]:
-    """The releases in force at a time, Unix seconds UTC, but those with the very components of one that is not.
+    """The published releases that may be given at a time, Unix seconds UTC: those in force, but for two kinds.
 
-    What is equal to the byte is one software, and is judged by the strictest word on it (appraisal step 18).
+    One is what has the very components of one that is not in force: what is equal to the byte is one software, and is
+    judged by the strictest word on it (appraisal step 18). The other are stand-ins for :func:`real_chips`.
     """
-    gone = {(one.chip, _in_order(one)) for one in releases if not is_in_force(one, now)}
-    return [one for one in releases if (one.chip, _in_order(one)) not in gone]
+    gone, real = {(one.chip, _in_order(one)) for one in releases if not is_in_force(one, now)}, real_chips(releases)
+    return [
+        one for one in releases if (one.chip, _in_order(one)) not in gone and not (one.is_stand_in and one.chip in real)
+    ]
+
+
+def real_chips(releases: Iterable[OsRelease]) -> frozenset[str]:
+    """The chips that have had a published release with real packages, of which none is a stand-in, in force or not.
+
+    There may be machines of them, which start no stand-in: it would take the place of what they can go back to.
+    """
+    return frozenset(one.chip for one in releases if not one.is_stand_in and one.imported_from is None)
+
+
+def check_no_stand_in(connection: Connection, release: OsRelease) -> None:
+    """Raise ConflictError for a release of stand-ins for one of :func:`real_chips`."""
+    chip = release.chip
+    if release.is_stand_in and chip in real_chips(release_rows.every(connection)):
+        raise ConflictError(
+            f"release {release.version} of {chip} has stand-ins, which no machine starts, and {chip} has had a release "
+            "of real packages alone",
+            remedy="Make one of packages: "
+            f"armillary release create --chip {chip} --os-version VERSION --component NAME=FILE.",
+        )
 
 
 def is_in_force(release: OsRelease, now: int) -> bool:

@@ -27,7 +27,7 @@ from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.registry.names import catalog_or_raise
 from armillary.service.registry.os_feeds import check_feed
-from armillary.service.updates.os_feeds import systems_of
+from armillary.service.updates.os_feeds import check_no_stand_in, systems_of
 from armillary.service.updates.rollout_events import check_passes_none, reaches_at_once, release_or_raise
 from armillary.service.updates.staging import check_rings
 
@@ -126,6 +126,7 @@ def _check_startable(connection: Connection, release: OsRelease, feed: str, cata
         raise ConflictError(f"{what} is revoked, or its time is over", remedy="Roll out another release.")
     if release.imported_from is not None:
         raise ConflictError(f"{what} has no packages here, only reference values", remedy="Roll out another release.")
+    check_no_stand_in(connection, release)
     if release.feed == feed or release.feed == OS_FEEDS[0]:
         raise ConflictError(
             f"{what} is in feed {release.feed}: its devices are offered it already",

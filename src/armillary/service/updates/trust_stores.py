@@ -42,7 +42,7 @@ from armillary.service.context.blobs import Blobs
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.updates.images import Images
-from armillary.service.updates.os_feeds import signed_by_key, systems_of
+from armillary.service.updates.os_feeds import real_chips, signed_by_key, systems_of
 from armillary.wire.image import package as image_package
 from armillary.wire.update.trust_store import (
     MAX_ROOTS,
@@ -383,8 +383,12 @@ class TrustStores:
         if given or brought:
             found = [f"OS {version} of {chip} in {feed}" for chip, feed, version in given]
             found += [f"OS {release.version} of {release.chip} in roll-out {id_}" for id_, release in brought]
+            real = real_chips(systems.releases)
             commands = [
                 f"armillary release publish --chip {chip} --os-feed {feed} --os-version VERSION"
+                if chip not in real
+                else f"armillary release create --chip {chip} --os-feed {feed} --os-version VERSION "
+                "--component NAME=FILE, sign and publish it"
                 for chip, feed, _ in given
             ]
             commands += [f"armillary rollout show --rollout {id_}, and end it" for id_, _ in brought]

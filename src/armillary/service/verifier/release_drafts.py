@@ -34,7 +34,7 @@ from armillary.service.context.context import Context
 from armillary.service.context.named_blobs import kept, remove_unnamed
 from armillary.service.registry.os_feeds import check_feed
 from armillary.service.updates.bills import lacks_bill
-from armillary.service.updates.os_feeds import feeds_given, is_in_force, place_of, systems_of
+from armillary.service.updates.os_feeds import check_no_stand_in, feeds_given, is_in_force, place_of, systems_of
 from armillary.service.updates.rollout_events import check_undecided
 from armillary.service.verifier.release_order import check_not_older, check_sortable
 from armillary.service.verifier.releases import (
@@ -103,7 +103,8 @@ class ReleaseDrafts:
             NotFoundError: no such chip.
             InvalidArgumentError: version, feed, ABI or security version; a component that is missing, is none of the
                 chip's, is empty, is larger than its slot, is below a security floor, or is for other processors.
-            ConflictError: the chip has a release of this version.
+            ConflictError: the chip has a release of this version; or it is of stand-ins, and the chip has had one with
+                real packages.
             WireError: a package breaks its format.
         """
         profile = self._chips.get(chip)
@@ -132,11 +133,13 @@ class ReleaseDrafts:
             os_abi=os_abi,
             signed_at=now if is_signed else None,
             signer=self._authority.os_signer.serial if is_signed else "",
+            is_stand_in=any(virtual_chain.is_stand_in(package) for package in packages.values()),
         )
 
         def change(connection: Connection) -> None:
             check_feed(connection, feed)
             check_new(connection, chip, version)
+            check_no_stand_in(connection, draft)
             check_floors(connection, draft)
             _check_ids(connection, draft)
             release_rows.add(connection, draft)
@@ -172,7 +175,8 @@ class ReleaseDrafts:
 
         Raises:
             ConflictError: it was published, its time is over, it is not signed by a key that devices trust, has no
-                bill of materials where one is required, the feed has a newer one, or a roll-out decides for its feed.
+                bill of materials where one is required, the feed has a newer one, a roll-out decides for its feed, or
+                it is of stand-ins and the chip has had one with real packages.
             InvalidArgumentError: a security floor was raised above it.
         """
         found = self._draft(release_id, "published")
@@ -257,6 +261,7 @@ class ReleaseDrafts:
                 )
             said = {"chip": made.chip, "version": made.version, **detail}
             if operation in ("release.publish", "release.promote"):
+                check_no_stand_in(connection, made)
                 check_not_taken_back(connection, made, now=self._context.now())
                 check_undecided(connection, made, made.feed, now=self._context.now())
                 if not allow_older:

@@ -2,7 +2,7 @@
 """OS releases: published, expired, withdrawn; their components are the verifier's reference values.
 
 The release of a virtual chip is built by ``boot/virtual_chain``: its payloads are stand-ins, everything around them
-is real.
+is real. They are given to devices of a chip until it has its first release with real packages, and never again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,15 @@ from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.context.named_blobs import kept
 from armillary.service.registry.os_feeds import check_feed
-from armillary.service.updates.os_feeds import given_to, is_in_force, living_of, newest_of_feeds, place_of
+from armillary.service.updates.os_feeds import (
+    check_no_stand_in,
+    given_to,
+    is_in_force,
+    living_of,
+    newest_of_feeds,
+    place_of,
+    real_chips,
+)
 from armillary.service.updates.rollout_events import check_undecided, hold_of_release
 from armillary.service.verifier.release_order import check_not_older, check_sortable
 from armillary.wire.encoding.cbor_fields import MAX_TIME
@@ -66,6 +74,7 @@ class Releases:
 
         def query(connection: Connection) -> ReferenceValues:
             releases = release_rows.every(connection)
+            real = real_chips(releases)
             values = [
                 ReferenceValue(
                     component_id=component.component_id,
@@ -85,7 +94,7 @@ class Releases:
                     published_at=release.published_at or release.created_at,
                     expires_at=release.expires_at,
                     withdrawn="" if release.withdrawn_at is None else release.withdrawn_reason or NO_REASON,
-                    retail=release.feed == OS_FEEDS[0],
+                    retail=release.feed == OS_FEEDS[0] and not (release.is_stand_in and release.chip in real),
                     publication=place,
                 )
                 for place, release in enumerate(releases)  # within a chip they are in the order of publication
@@ -120,9 +129,9 @@ class Releases:
         Raises:
             NotFoundError: no such chip.
             InvalidArgumentError: version, security version or feed, or it is below a security floor.
-            ConflictError: the chip has a release of this version, the feed has a newer one, a roll-out decides for it
-                in this feed, or a bill of materials is required: then it takes a draft, to which the bill is added
-                before it is published.
+            ConflictError: the chip has a release of this version, or has had one with real packages; the feed has a
+                newer one, a roll-out decides for it in this feed, or a bill of materials is required: then it takes a
+                draft, to which the bill is added before it is published.
         """
         policy = self._context.settings.bill_of_materials
         if policy == "required":
@@ -169,6 +178,7 @@ class Releases:
             created_at=now,
             signed_at=now,
             signer=signer.serial,
+            is_stand_in=True,
         )
         return release, packages.values()
 
@@ -188,8 +198,8 @@ class Releases:
 
         Raises:
             InvalidArgumentError: version or feed, or it has packages here of which one is below a security floor.
-            ConflictError: the chip has a release of this version, the feed has a newer one, or a roll-out decides for
-                it in this feed.
+            ConflictError: the chip has a release of this version, the feed has a newer one, a roll-out decides for it
+                in this feed, or it is of stand-ins and the chip has had one with real packages.
         """
         check_version(release.version)
         release = replace(release, published_at=release.created_at)
@@ -198,6 +208,7 @@ class Releases:
             check_feed(connection, release.feed)
             check_new(connection, release.chip, release.version)
             if release.imported_from is None:
+                check_no_stand_in(connection, release)
                 check_floors(connection, release)
                 check_not_taken_back(connection, release, now=self._context.now())
                 check_undecided(connection, release, release.feed, now=self._context.now())
@@ -249,10 +260,18 @@ class Releases:
         if found is None:
             remedy = f"Chips: {', '.join(self._chips.names)}."
             if chip in self._chips.names:  # newer than the service's data, or nothing of it is in force
-                remedy = f"Publish one: armillary release publish --chip {chip} --os-version VERSION."
+                remedy = self._how_to_publish(chip)
             wanted = "OS release" if version is None else f"OS release {version!r:.40} in force"
             raise NotFoundError(f"no {wanted} for chip {chip!r:.40}", remedy=remedy)
         return found
+
+    def _how_to_publish(self, chip: str) -> str:
+        if chip not in self._context.records.read(lambda c: real_chips(release_rows.every(c))):
+            return f"Publish one: armillary release publish --chip {chip} --os-version VERSION."
+        return (
+            "Promote one (armillary release promote), or publish one of packages: "
+            f"armillary release create --chip {chip} --os-version VERSION --component NAME=FILE."
+        )
 
     def _given(self, chip: str, feed: str) -> OsRelease | None:
         """What a feed gives to a chip's devices of catalogs that are not apart."""

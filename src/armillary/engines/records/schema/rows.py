@@ -361,6 +361,7 @@ class OsRelease:
     signed_at: int | None = None  # When its packages were signed here; None while one of them is not
     signer: str = ""  # Serial of the certificate whose key signed them; empty where it was not signed here
     published_at: int | None = None  # None for a draft, which is no reference value and given to nobody
+    is_stand_in: bool = False  # Whether a package is a stand-in of boot/virtual_chain, which no machine starts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ from armillary.engines.records.schema.security import (
     statement_tables,
 )
 
-REVISION = "0051"  # newest migration, stored in a new database
+REVISION = "0052"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     ForeignKeyConstraint,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    false,
 )
 
 from armillary.engines.records.schema.tables import NAME_LENGTH, Number, metadata
@@ -38,6 +40,7 @@ os_release = Table(
     Column("signer", String(40), nullable=False, server_default=""),  # serial of its signing certificate
     # Its place among those that were published here, from 1; null: a draft, or an imported one, whose time counts.
     Column("publication", BigInteger),
+    Column("is_stand_in", Boolean, nullable=False, server_default=false()),  # one of boot/virtual_chain's is in it
     UniqueConstraint("chip", "version"),
     Index(None, "publication", unique=True),
 )

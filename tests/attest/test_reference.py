@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
+
+import pytest
 
 from armillary.attest.reference import FOREVER, ReferenceValues, ReleaseStanding
 from armillary.sim.device.prover import release
@@ -63,3 +66,25 @@ def test_a_release_that_is_over_or_below_a_minimum_makes_no_other_one_old():
     old = FIRST[0].reference("mt3620", "2")
     lowered = ReferenceValues([old], {("mt3620", old.image_type): old.security_version + 1}, standings=standings[:2])
     assert lowered.newer("mt3620", "1", 0) == ""
+
+
+@pytest.mark.parametrize(
+    ("published", "newer"),
+    [
+        pytest.param([("27.1", 1), ("27.2", 1)], "27.2", id="the same"),
+        pytest.param([("27.1", 1), ("27.2", 2)], "27.2", id="higher"),
+        pytest.param([("27.1", 2), ("26.12", 1)], "", id="an older one, on purpose"),
+        pytest.param([("27.1", 2), ("26.13", 2), ("26.12", 1)], "26.13", id="the newest that it takes"),
+        pytest.param([("27.1", 2), ("26.12", 1), ("27.2", 2)], "27.2", id="one after it"),
+    ],
+)
+def test_a_release_with_a_lower_security_version_makes_no_other_one_old(published: list[tuple[str, int]], newer: str):
+    """A device that has confirmed the first one refuses it: it could not come to what its catalog demands."""
+    values = [
+        replace(FIRST[0].reference("mt3620", version), security_version=security) for version, security in published
+    ]
+    standings = [
+        ReleaseStanding(chip="mt3620", os_version=version, published_at=10, publication=place)
+        for place, (version, _) in enumerate(published)
+    ]
+    assert ReferenceValues(values, standings=standings).newer("mt3620", "27.1", 0) == newer

@@ -66,7 +66,16 @@ class ReferenceValues:
         standings: Of the releases; one that has none is in force without end.
     """
 
-    __slots__ = ("_by_digest", "_ends", "_minimum", "_releases", "_retail", "_standings", "values")
+    __slots__ = (
+        "_by_digest",
+        "_ends",
+        "_minimum",
+        "_releases",
+        "_retail",
+        "_security_versions",
+        "_standings",
+        "values",
+    )
 
     def __init__(
         self,
@@ -78,10 +87,13 @@ class ReferenceValues:
         self._minimum = dict(minimum_security_versions or {})
         by_digest: dict[tuple[str, UUID, bytes], list[ReferenceValue]] = {}
         releases: dict[tuple[str, str], list[UUID]] = {}
+        versions: dict[tuple[str, str], dict[int, int]] = {}  # of each release: image type to security version
         for value in self.values:
             by_digest.setdefault((value.chip, value.component_id, value.digest), []).append(value)
             releases.setdefault((value.chip, value.os_version), []).append(value.component_id)
+            versions.setdefault((value.chip, value.os_version), {})[value.image_type] = value.security_version
         self._by_digest = {key: tuple(found) for key, found in by_digest.items()}
+        self._security_versions = versions
         self._releases = {key: tuple(components) for key, components in releases.items()}
         self._standings = {(one.chip, one.os_version): one for one in standings}
         below = {
@@ -110,11 +122,19 @@ class ReferenceValues:
     def newer(self, chip: str, os_version: str, now: int) -> str:
         """The newest release that was published to everybody after this one; empty if there is none.
 
-        One that is in force at ``now``, Unix seconds UTC, and not below a minimum: a device can come to it.
+        One that a device can come to: it is in force at ``now``, Unix seconds UTC, not below a minimum, and none of its
+        components has a lower security version than in this one, which a device that confirmed this one refuses.
         """
-        living = (one for one in self._retail.get(chip, ()) if one.expires_at is None or now < one.expires_at)
-        newest, here = next(living, None), self._standings.get((chip, os_version))
-        return newest.os_version if newest is not None and here is not None and _age(newest) > _age(here) else ""
+        here = self._standings.get((chip, os_version))
+        later = (one for one in self._retail.get(chip, ()) if here is not None and _age(one) > _age(here))
+        living = (one.os_version for one in later if one.expires_at is None or now < one.expires_at)
+        return next((version for version in living if self._is_taken(chip, version, os_version)), "")
+
+    def _is_taken(self, chip: str, os_version: str, booted: str) -> bool:
+        """Whether a device that booted one release takes another: no security version falls."""
+        offered = self._security_versions.get((chip, os_version), {})
+        confirmed = self._security_versions.get((chip, booted), {})
+        return all(offered.get(image_type, 0) >= version for image_type, version in confirmed.items())
 
     def unchanged(self, now: int) -> range:
         """The seconds around ``now`` in which no release comes to its end, so that what was judged once holds."""

@@ -21,6 +21,7 @@ from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.attestation import corim
 from armillary.wire.device.checkin import CheckinReply
+from armillary.wire.device.update_status import OS, UpdateStatus
 
 OPERATOR = "operator"
 RELEASE_STEP, POLICY_STEP = 18, 19
@@ -113,6 +114,21 @@ def test_a_newest_release_that_is_over_shuts_nobody_out(host: ServiceHost, clock
         assert "older than 26.12" in failing(check_in(device, clock))[POLICY_STEP]
         clock.now += 10
         assert check_in(device, clock).verdict == "attested"
+
+
+def test_a_newest_release_that_a_device_cannot_take_does_not_shut_it_out(host: ServiceHost, clock: Clock) -> None:
+    """An older one was published on purpose, with a lower security version: who has confirmed the higher one stays."""
+    host.service.releases.publish("mt3620", "27.1", security_version=2, actor=OPERATOR)
+    with host.claimed(b"t" * 32) as device:
+        device.update_status = UpdateStatus(abilities=(OS,))
+        revise(host, older_releases_until=int(clock.now))
+        assert check_in(device, clock).verdict == "attested"
+        host.service.releases.publish("mt3620", "26.12", security_version=1, actor=OPERATOR, allow_older=True)
+        reply = check_in(device, clock)
+        assert (reply.verdict, reply.offer) == ("attested", None)
+        host.service.releases.publish("mt3620", "27.2", security_version=2, actor=OPERATOR)
+        reply = check_in(device, clock)
+        assert (reply.verdict, reply.offer and reply.offer.os_version) == ("update-only", "27.2")
 
 
 def test_a_withdrawn_release_gets_only_updates_and_says_why(host: ServiceHost, clock: Clock) -> None:

@@ -47,6 +47,7 @@ def test_what_the_build_stated_comes_with_the_release(armillary: Command, catalo
     asked = ("--chip", CHIP, "--reference-values", str(file), "-c", catalog, "--yes", "--json")
     made = armillary("release", "create", "--os-version", fresh_os_version(), *asked)
     assert made.code == 0, made.err
+    assert f"armillary attestation-policy set --catalog {catalog} --chip {CHIP}" in made.err
     (stated,) = armillary("attestation-policy", "firmware", "list", "-c", catalog, "--json").json
     assert (stated["chip"], stated["values"]) == (CHIP, [value])
     assert stated["note"] == f"built with release {made.json['release_id']}"
@@ -86,6 +87,7 @@ def test_a_release_whose_values_cannot_be_stated_is_not_made(
     again = create("ab" * 32, fresh_os_version())
     assert (again.code, lists()) == (0, 1), again.err
     assert "all stated already" in again.err
+    assert f"Catalog {catalog} accepts any chip" in again.err
     version = fresh_os_version()
     refused = create("cd" * 32, version)
     assert (refused.code, lists()) == (1, 1)

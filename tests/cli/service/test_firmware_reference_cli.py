@@ -82,6 +82,36 @@ def test_values_in_a_file_are_added(armillary: Command, catalog: str, device: st
     assert "loader 2" in added.out
 
 
+def test_a_catalog_that_accepts_chips_without_values_is_told(
+    armillary: Command, catalog: str, device: str, tmp_path: Path
+) -> None:
+    """A machine that enrols as such a chip is compared with nothing: it is said while they are stated, until it is not so."""
+    file = tmp_path / "values.json"
+    file.write_text(armillary(*FIRMWARE, "show", "-d", device, "--json").out)
+
+    def told(*verb: str) -> str:
+        ran = armillary(*FIRMWARE, *verb, "-c", catalog, "-y")
+        assert ran.code == 0, ran.err
+        return " ".join(ran.err.split())
+
+    def accept(*chips: str) -> None:
+        options = [part for chip in chips for part in ("--chip", chip)]
+        assert armillary("attestation-policy", "set", "-c", catalog, *options, "-y").code == 0
+
+    only = f"armillary attestation-policy set --catalog {catalog} --chip mt3620"
+    any_chip = told("take", "-d", device)
+    assert f"Catalog {catalog} accepts any chip: firmware of a machine that is enrolled as another chip" in any_chip
+    assert any_chip.endswith(only)
+    accept("mt3620", "gateway-arm64", "imx8mp")
+    both = told("add", str(file))
+    assert f"Catalog {catalog} accepts chips without reference values (gateway-arm64, imx8mp): firmware" in both
+    assert both.endswith(only)
+    accept("mt3620")
+    assert f"Catalog {catalog} accepts" not in told("add", str(file))
+    accept("mt3620", "imx8mp")
+    assert f"Catalog {catalog} accepts" not in told("add", str(file), "--chip", "imx8mp"), "with these both have values"
+
+
 @pytest.mark.parametrize(
     ("text", "options", "named"),
     [

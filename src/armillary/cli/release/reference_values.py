@@ -62,8 +62,26 @@ def ask_to_state(remote: RemoteService, catalog: str, chip: str, values: list[di
     gaps = missing_pcrs(chip, [{"chip": chip, "values": values}, *before])
     if gaps:
         note(gaps)
+    note_open_chips(remote, catalog, chip)
     first = "" if before else f" They are the first for {chip}: its devices with a TPM must then send their log."
     confirm(f"State them as good?{first} Devices with other firmware get only updates.", yes=yes)
+
+
+def note_open_chips(remote: RemoteService, catalog: str, chip: str) -> None:
+    """Say that a catalog accepts chips for which it states no values, once values for ``chip`` are stated.
+
+    A machine's chip is what its enrolment names, so that values for one chip bind no machine that enrols as another.
+    """
+    accepted = set(remote.get(in_catalog(remote, catalog, PATH[0]))["chips"])
+    stated = {chip, *(item["chip"] for item in _lists(remote, catalog))}
+    if accepted and accepted <= stated:
+        return
+    which = f"chips without reference values ({', '.join(sorted(accepted - stated))})" if accepted else "any chip"
+    only = " ".join(f"--chip {name}" for name in sorted(accepted & stated or stated))
+    note(
+        f"Catalog {catalog} accepts {which}: firmware of a machine that is enrolled as another chip is not compared. "
+        f"Accept those with values alone: armillary attestation-policy set --catalog {catalog} {only}"
+    )
 
 
 def state_values(

@@ -9,7 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.release.reference_values import are_stated, ask_to_state, read_values, state_values
+from armillary.cli.release.reference_values import (
+    are_stated,
+    ask_to_state,
+    note_open_chips,
+    read_values,
+    state_values,
+)
 from armillary.cli.release.release_view import AllowOlderOption, ReleaseOption, path_of, whole
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.files import read_file, write_file
@@ -76,6 +82,7 @@ def create(
     }
     if stated is not None and are_stated(remote, name, chip, stated):
         note(f"{counted(len(stated), 'reference value')} for chip {chip}, all stated already in catalog {name}.")
+        note_open_chips(remote, name, chip)
         stated = None
     if stated is not None:
         ask_to_state(remote, name, chip, stated, yes=yes)  # before anything is made

@@ -18,16 +18,17 @@ from tests.fixtures.pretended_uefi import PretendedUefi, Start
 from tests.fixtures.waiting import until
 
 from armillary.device.boot.slot_choice import TRIES
-from armillary.device.boot.startup import chip_profile
-from armillary.device.install.installer import Installer
+from armillary.device.boot.startup import chip_profile, load_minimums
+from armillary.device.install.installer import RECORD_REGIONS, Installer
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.reports import FAULT
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.os_disk import OsDisk
 from armillary.engines.flash.partition import PartitionFlash
 from armillary.engines.flash.port import store_region
-from armillary.errors import DataFolderError, HostError
-from armillary.update.install.component import SLOTS, os_region
+from armillary.errors import BootRefusedError, DataFolderError, HostError
+from armillary.update.install.component import SLOTS, Kind, os_region
+from armillary.update.install.record import OsVersion, WayBack, encode, os_of
 from armillary.wire.disk.gpt import SECTOR_BYTES
 from armillary.wire.image import package as image_package
 
@@ -68,7 +69,8 @@ class Machine:
             device = await self.rig.start(disk=self.disk)
             task = self.rig.task
             await until(lambda task=task: task.done() or self.is_up(), "the device runs or ends")
-            if not device.restarts_machine:
+            refused = task is not None and task.done() and isinstance(task.exception(), BootRefusedError)
+            if not device.restarts_machine and not refused:  # ``machine/being.py`` restarts a machine that is refused
                 return
 
     def is_up(self) -> bool:
@@ -160,21 +162,145 @@ async def test_an_os_that_is_larger_than_its_slot_is_refused_before_it_is_fetche
     assert len(rig.events("update-refused")) == 1, "what was refused is not tried again"
 
 
-async def test_an_os_that_is_damaged_later_gives_way_to_the_one_that_then_runs(rig: Rig, machine: Machine) -> None:
-    """What is measured is what runs: the machine starts the other slot, and boots no packages of it beside this one."""
+async def attested(rig: Rig, machine: Machine, *, security_version: int) -> FileFlash:
+    """The device is off. It was attested with the OS of an update in slot b; the one before it is in slot a."""
     await machine.start()
-    rig.service.deploy_os("26.12")
+    rig.service.security_version = security_version
+    rig.service.deploy_os("26.12", rig.service.application())
     rig.device.check_in_now()
     await machine.restarted()
     await outcome(rig, "confirmed")
+    await checked_in(rig)  # it raises the lowest security version
     await rig.stop()
-    with machine.disk.nodes[os_region("services", "b")].open("r+b") as node:
-        node.write(b"damaged")
+    files = FileFlash(rig.folder / "flash")
+    assert set(load_minimums(files).values()) == {security_version}
+    machine.firmware.started.clear()
+    return files
+
+
+async def checked_in(rig: Rig) -> None:
+    checks = len(rig.service.checks)
+    rig.device.check_in_now()
+    await until(lambda: len(rig.service.checks) > checks, "another check-in")
+
+
+def damage(machine: Machine, component: str, slot: str) -> None:
+    """A bit of where it says how long the package is: nothing that the kernel reads."""
+    node = machine.disk.nodes[os_region(component, slot)]
+    data = bytearray(node.read_bytes())
+    data[-SECTOR_BYTES] ^= 1
+    node.write_bytes(bytes(data))
+
+
+def proved(rig: Rig, machine: Machine) -> tuple[str, str, str]:
+    """The slot that runs, the OS that the device proved last, and the verdict."""
+    _, judged = rig.service.checks[-1]
+    return machine.firmware.started[-1], judged.evidence.os_version, rig.status()["last_check_in"]["verdict"]
+
+
+async def test_an_os_that_is_damaged_later_gives_way_to_the_one_that_then_runs(rig: Rig, machine: Machine) -> None:
+    """What is measured is what runs: the machine starts the other slot, and boots no packages of it beside this one."""
+    await attested(rig, machine, security_version=1)
+    damage(machine, "services", "b")
+    checks = len(rig.service.checks)
     await machine.start()
-    assert machine.firmware.started[-2:] == ["b", "a"]
-    await until(lambda: said(rig) == ["26.11", "26.12", "26.11"], "the OS before it is proved")
+    assert machine.firmware.started == ["b", "a"] * (TRIES + 1)
+    await until(lambda: len(rig.service.checks) > checks, "it checks in")
+    assert {judged.evidence.os_version for _, judged in rig.service.checks[checks:]} == {"26.11"}
+    assert proved(rig, machine) == ("a", "26.11", "attested")
     described = [each.description for each in rig.service.reports_seen.values()]
-    assert any("services" in each and "the OS in force is in the other slot" in each for each in described)
+    assert any("boot stopped at services" in each for each in described)
+    await machine.restarted()  # it is offered again, and goes into the slot that does not run
+    await until(lambda: proved(rig, machine) == ("b", "26.12", "attested"), "the newer OS is back")
+    assert rig.events("update-postponed") == []
+
+
+async def test_an_older_os_that_a_forged_record_names_is_no_device(rig: Rig, machine: Machine) -> None:
+    """Who has the disk makes the record name the old OS, and the new one as its way back: the new one runs, or none."""
+    files = await attested(rig, machine, security_version=2)
+    record = Installer(files, int).record
+    assert record.way_back is not None
+    others = [image for image in record.active if image.kind is not Kind.OS]
+    forged = replace(
+        record,
+        active=(*record.way_back.images, *others),
+        os=OsVersion("26.11"),
+        way_back=WayBack(os_of(record.active), record.os),
+    )
+    for region in RECORD_REGIONS:
+        store_region(files, region, encode(forged, 1000))
+    machine.firmware.slots().start_next("a", settled="a")
+    checks, counted = len(rig.service.checks), len(rig.events("booted"))
+    await machine.start()
+    await until(lambda: len(rig.service.checks) > checks, "it checks in")
+    assert proved(rig, machine) == ("b", "26.12", "attested")
+    assert machine.firmware.started[0] == "a"
+    assert {judged.evidence.os_version for _, judged in rig.service.checks[checks:]} == {"26.12"}
+    assert len(rig.events("booted")) == counted + 1, "the old OS was never begun"
+    assert "check (5): expected security version 2 or above, got version 1" in rig.events("boot-refused")[0]["reason"]
+
+
+async def test_a_trial_that_is_refused_is_reported_for_what_it_is(rig: Rig, machine: Machine) -> None:
+    await machine.start()
+    rig.service.deploy_os("26.12", rig.service.application())
+    rig.device.check_in_now()
+    await until(lambda: rig.task is not None and rig.task.done(), "it ends to start the update")
+    damage(machine, "root-fs", "b")
+    machine.firmware.started.clear()
+    await machine.start()
+    await outcome(rig, "reverted")
+    assert machine.firmware.started == ["b", "a"]
+    assert said(rig) == ["26.11"]
+    assert proved(rig, machine) == ("a", "26.11", "attested")
+    assert rig.status()["os"]["slots"] == {each.name: "a" for each in chip_profile("mt3620").boot_components}
+    [reason] = {each.reason for request, _ in rig.service.checks for each in request.outcomes}
+    assert reason.startswith("boot stopped at root-fs, check (1)")
+
+
+@pytest.mark.parametrize("times", [1, 2, 40])
+async def test_an_os_that_is_read_wrongly_is_not_lost(
+    rig: Rig, machine: Machine, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """Its security version is the lowest that may boot: the one before it is none any more, however often it fails."""
+    await attested(rig, machine, security_version=2)
+    left, read = [times], PartitionFlash.read
+
+    def fails(flash: PartitionFlash, region: str) -> bytes | None:
+        if region == os_region("root-fs", "b") and left[0]:
+            left[0] -= 1
+            raise DataFolderError("Input/output error")
+        return read(flash, region)
+
+    monkeypatch.setattr(PartitionFlash, "read", fails)
+    checks = len(rig.service.checks)
+    await machine.start()
+    await until(lambda: len(rig.service.checks) > checks, "it checks in")
+    assert left == [0]
+    assert proved(rig, machine) == ("b", "26.12", "attested")
+    assert rig.events("update-reverted") == []
+    reasons = [each["reason"] for each in rig.events("boot-refused")]
+    assert sum(each.startswith("boot stopped at root-fs") for each in reasons) == times // 2
+
+
+async def test_power_that_goes_often_costs_no_os_that_is_the_only_one(
+    rig: Rig, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = await attested(rig, machine, security_version=2)
+    before = Installer(files, int).record
+    cuts = iter([Start.INIT_STOPS, Start.RUNS] * (TRIES + 1))
+    start = machine.firmware.start
+    monkeypatch.setattr(machine.firmware, "start", lambda _outcome: start(lambda _slot: next(cuts, Start.RUNS)))
+    checks = len(rig.service.checks)
+    await machine.start()
+    await until(lambda: len(rig.service.checks) > checks, "it checks in")
+    assert proved(rig, machine) == ("b", "26.12", "attested")
+    assert machine.firmware.started == ["b", "a"] * (TRIES + 1) + ["b"]
+    assert replace(Installer(files, int).record, outcomes=before.outcomes) == before
+    [refused] = rig.events("boot-refused")
+    assert refused["reason"].startswith("slot b was started 3 times and did not come up, slot a did; the OS before it")
+    assert "check (5): expected security version 2 or above, got version 1" in refused["reason"]
+    seen = rig.service.reports_seen
+    await until(lambda: any("slot b was started 3" in each.description for each in seen.values()), "it is reported")
 
 
 class ReadOnlySlots:

@@ -188,7 +188,8 @@ class Device:
             return None
         from armillary.device.boot.slot_choice import slot_choice  # noqa: PLC0415 - on such a disk only
 
-        return slot_choice(self._disk.slots, self._flash, self.configuration, self._boot_rom, self.journal)
+        parts = (self._flash, self.configuration, self.root_of_trust, self._boot_rom)
+        return slot_choice(self._disk.slots, *parts, self.journal, self._tell_refused)
 
     def _is_in_wanted_slot(self) -> bool:
         """Whether this process runs on the OS that is wanted; else the machine has to start again."""
@@ -459,9 +460,7 @@ class Device:
         except Exception as error:  # whatever it is: what was begun ends first
             await asyncio.wait([tested])
             if isinstance(error, BootRefusedError):
-                queue = ReportQueue(self._flash, self.clock.now, self.root_of_trust.boot_count)
-                report_refused(error, self.journal, queue)
-                self._write_status({"state": "boot-refused", "reason": error.message, "remedy": error.remedy})
+                self._tell_refused(error)
             raise
         events = [{"component": event.component, "digest": event.digest.hex()} for event in startup.events]
         session = startup.session
@@ -476,6 +475,10 @@ class Device:
         self._tell_sandbox(report)
         return startup, report, sandbox, installer
 
+    def _tell_refused(self, error: BootRefusedError) -> None:
+        report_refused(error, self.journal, ReportQueue(self._flash, self.clock.now, self.root_of_trust.boot_count))
+        self._write_status({"state": "boot-refused", "reason": error.message, "remedy": error.remedy})
+
     def _tell_sandbox(self, report: SandboxReport) -> None:
         self._fixed_status["sandbox"] = sandbox_status(report, self.configuration.sandbox)
         self.journal.write("sandbox", sandbox=report.sandbox, complete=report.complete, weaker=list(report.weaker))
@@ -487,12 +490,9 @@ class Device:
         with contextlib.suppress(OSError, DataFolderError):  # a full or failing disk must not stop the device
             found = self._allowed()
             allowed = {"manufacturing_state": found.state.value, "capabilities": list(found.capabilities)}
-            always = {
-                "at": self.clock.now(),
-                "serial_ports": self._serial_ports.status(),
-                **self._host_services.status(),
-            }
-            write_status(self.folder.status, {**self._fixed_status, **always, **allowed, **changing})
+            always = {"at": self.clock.now(), "serial_ports": self._serial_ports.status()}
+            services = self._host_services.status()
+            write_status(self.folder.status, {**self._fixed_status, **always, **services, **allowed, **changing})
 
     def _tls_context(self, configuration: DeviceConfiguration) -> ServiceContext:
         context = tls_context(configuration.service_root, self.clock)

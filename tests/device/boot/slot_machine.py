@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A machine with two slots: its flash and its firmware lose power, or its device process ends, at any operation.
+"""A machine with two slots: it loses power, its device process ends, at any operation, or reads go wrong.
 
 The firmware and the chip are pretended; what chooses the slot, counts starts and verifies is the device's own.
 """
@@ -16,22 +16,23 @@ from unittest.mock import patch
 from uuid import UUID
 
 from tests.device.cut_flash import CutFlash, PowerCutError
-from tests.device.install.offers import OS_COMPONENTS, OS_TYPES, Booted, made, os_package
+from tests.device.install.offers import OS_COMPONENTS, OS_TYPES, WHOLE_OS, Booted, made, os_package
 from tests.fixtures.pretended_uefi import SLOTS, PretendedUefi, Start
 
 from armillary.boot.chain import BootRecord
 from armillary.device.boot import startup
 from armillary.device.boot.slot_choice import SlotChoice
-from armillary.device.boot.startup import Startup, verify_chain
+from armillary.device.boot.startup import Startup, confirm_boot, verify_chain
 from armillary.device.install.installer import Installer
 from armillary.device.state.journal import Journal
 from armillary.engines.flash.boot_slots import EfiBootSlots
 from armillary.engines.flash.os_disk import OsDisk
-from armillary.errors import ArmillaryError, BootRefusedError
+from armillary.errors import ArmillaryError, BootRefusedError, DataFolderError
 from armillary.update.install.component import OsPlace, os_region
 from armillary.wire.attestation.event_log import BootEvent
 
 PROCESS_STARTS = 5  # of a device process that ends by itself, in one start of the machine (``machine/first.py``)
+KERNEL = OS_TYPES["kernel"]
 KERNELS = {os_package("kernel", version): version for version in range(1, 9)}
 CHIP: Any = SimpleNamespace(
     boot_components=tuple(
@@ -74,6 +75,15 @@ class DiskFlash(CutFlash):
 
     disk: OsDisk
     end_at: int | None = None
+    misreads: Iterator[bool] = iter(())  # Whether the reads of packages that follow go wrong
+
+    def read(self, region: str) -> bytes | None:
+        data = super().read(region)
+        if region.startswith("boot") and data is not None and next(self.misreads, False):
+            if self.operations % 2:
+                raise DataFolderError(f"{region}: Input/output error")
+            return data[:-1] + b"?"
+        return data
 
     def rename(self, source: str, target: str) -> None:
         self.disk.before_write(target)
@@ -104,7 +114,8 @@ class Machine:
 
     folder: Path
     broken: dict[bytes, Start] = field(default_factory=dict)  # What comes of kernels that do not come up
-    minimum: int = 0  # The lowest version of a kernel that may boot
+    minimum: int = 0  # The lowest security version of a kernel that may boot, as the root of trust keeps it
+    security: Callable[[int], int] = lambda version: version  # Security version of a kernel, by its version
     ends: Callable[[str], End | None] = lambda _slot: None
     root_fails: ArmillaryError | None = None  # What asking the root of trust for its minimums comes to
 
@@ -112,7 +123,9 @@ class Machine:
         self.folder.mkdir(exist_ok=True)
         self.firmware = PretendedUefi(self.folder)
         self.given_up: list[str] = []
+        self.refused: list[str] = []  # What the device told of OSes that may not boot
         self.cuts: Iterator[Start] = iter(())  # Where the power goes in the starts that follow; RUNS: it does not
+        self.misreads: Iterator[bool] = iter(())  # Whether the reads of packages that follow go wrong
         self.verified_at = self.named_at = 0  # After how many operations the last start had verified, named its slot
         self.processes: list[str] = []  # Slots whose device process was started, in order
         self._plug_in(made(), None)
@@ -121,6 +134,7 @@ class Machine:
         """The flash as it is read from now on."""
         self.flash = DiskFlash(durable, cut_at=end.operation if end is not None and end.is_power else None)
         self.flash.end_at = end.operation if end is not None and not end.is_power else None
+        self.flash.misreads = self.misreads
         self.slots = CutSlots(SLOTS, self.folder, step=self.flash.step)
         self.flash.disk = OsDisk({}, self.slots, "kernel")
 
@@ -138,7 +152,7 @@ class Machine:
             for _ in range(PROCESS_STARTS):
                 try:
                     booted = self._device_process(slot)
-                except PowerCutError:
+                except (PowerCutError, BootRefusedError):  # as ``machine/being.py`` has it
                     break
                 except (ProcessEndError, ArmillaryError):
                     continue
@@ -148,22 +162,28 @@ class Machine:
         raise AssertionError("the device never settled")
 
     def _device_process(self, slot: str) -> Booted | None:
-        """What ``device/process.py`` does; None where it has the machine start again."""
+        """What ``device/process.py`` does; None, or BootRefusedError, where it has the machine start again."""
         self.processes.append(slot)
         self._plug_in({**self.flash.durable, **self.flash.pending}, self.ends(slot))
         installer = Installer(self.flash, lambda: 0)
-        choice = SlotChoice(self.slots, self.flash, "kernel", self._verify, self._journal())
-        with patch.object(startup, "chip_profile", lambda _name: CHIP):
+        choice = SlotChoice(self.slots, self.flash, "kernel", self._verify, self._journal(), self._tell_refused)
+        with (
+            patch.object(startup, "chip_profile", lambda _name: CHIP),
+            patch.object(startup, "chain", SimpleNamespace(boot=self._verified)),
+        ):
             if not choice.is_wanted(installer):
                 return None
             try:
                 started = choice.boot(self.flash, CONFIGURATION, self._root(), self._boot_rom, installer)
-            except BootRefusedError:
+            except BootRefusedError as error:
+                self._tell_refused(error)
                 if choice.is_wanted(installer):
                     raise
                 return None
         self.named_at = self.flash.operations
         self.flash.cut_at = self.flash.end_at = None  # it has come up
+        self.flash.misreads = iter(())
+        self.started = started
         booted = self._booted(started, installer)
         assert booted.os["kernel"] == self.flash.read(os_region("kernel", slot)), "it runs what it measured"
         return booted
@@ -173,26 +193,59 @@ class Machine:
         journal.listen(lambda entry: self.given_up.append(entry["reason"]) if "reverted" in entry["event"] else None)
         return journal
 
+    def _tell_refused(self, error: BootRefusedError) -> None:
+        self.refused.append(error.message)
+
+    def attested(self, booted: Booted) -> None:
+        """The service attests it: what is on trial is confirmed, and its security version is the lowest from now on."""
+        if booted.installer.record.trial is not None:
+            booted.installer.confirm()
+        confirm_boot(self.flash, self.started, booted.installer.record)
+
     def _verify(self, record: Any) -> None:
-        verify_chain(self.flash, CONFIGURATION, self._boot_rom, record)
+        verify_chain(self.flash, CONFIGURATION, self._root(), self._boot_rom, record)
 
     def _root(self) -> Any:
         def minimums() -> dict[int, int]:
             if self.root_fails is not None:
                 raise self.root_fails
-            return {}
+            return {KERNEL: self.minimum}
 
-        return SimpleNamespace(minimums=minimums, keep_minimums=None, begin_boot=lambda _events: None)
+        def keep(minimums: Mapping[int, int]) -> None:
+            self.minimum = minimums[KERNEL]
 
-    def _boot_rom(self, chip: Any, packages: Mapping[str, bytes], **_: object) -> BootRecord:
+        return SimpleNamespace(minimums=minimums, keep_minimums=keep, begin_boot=lambda _events: None)
+
+    def _boot_rom(self, chip: Any, packages: Mapping[str, bytes], **named: Any) -> BootRecord:
+        """As ``machine/beforehand.py`` has it: packages of another OS than the one that runs are refused."""
+        record = self._verified(chip, packages, **named)
+        kernel = self.flash.durable[os_region("kernel", self.processes[-1])]
+        if record.events[0].digest != _digest(kernel):
+            raise BootRefusedError("kernel: of another OS than the one that runs", remedy="none")
+        self.verified_at = self.flash.operations
+        return record
+
+    def _verified(
+        self, chip: Any, packages: Mapping[str, bytes], *, minimum_security_versions: Mapping[int, int], **_: object
+    ) -> BootRecord:
         data = {component.name: packages[component.name] for component in chip.boot_components}
-        if KERNELS.get(data["kernel"], 0) < max(self.minimum, 1):
-            raise BootRefusedError("kernel: damaged, or older than the minimum", remedy="none")
+        version = KERNELS.get(data["kernel"])
+        if version is None or data["root-fs"] not in WHOLE_OS:
+            raise BootRefusedError("kernel or root-fs: damaged", remedy="none")
+        security = {KERNEL: self.security(version)}
+        if security[KERNEL] < minimum_security_versions.get(KERNEL, 0):
+            raise BootRefusedError("kernel: older than the minimum", remedy="none")
         events = tuple(
-            BootEvent(each.name, each.image_type, each.component_id, UUID(int=1), _digest(data[each.name]), 0)
+            BootEvent(
+                component=each.name,
+                image_type=each.image_type,
+                component_id=each.component_id,
+                image_id=UUID(int=1),
+                digest=_digest(data[each.name]),
+                security_version=security.get(each.image_type, 0),
+            )
             for each in chip.boot_components
         )
-        self.verified_at = self.flash.operations
         return BootRecord(events=events)
 
     def _booted(self, started: Startup, installer: Installer) -> Booted:

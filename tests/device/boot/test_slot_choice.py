@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
-from tests.device.boot.slot_machine import End, Machine
-from tests.device.install.offers import offer, os_package
+from tests.device.boot.slot_machine import KERNELS, End, Machine
+from tests.device.install.offers import Booted, offer, os_package
+from tests.fixtures.effort import examples
 from tests.fixtures.pretended_uefi import Start
 
 from armillary.device.boot.slot_choice import TRIES
+from armillary.device.boot.startup import READ_TRIES
 from armillary.errors import RootOfTrustError
 from armillary.update.install.component import os_region
 from armillary.update.install.steps import TRIAL_STARTS
@@ -134,12 +137,103 @@ def test_no_cuts_make_a_device_give_up_the_only_os_that_it_may_boot(tmp_path: Pa
     assert machine.start().os["kernel"] == NEW
 
 
+def attested(folder: Path, *, security: Callable[[int], int]) -> Machine:
+    """A machine whose OS in slot b the service has attested; the one before it is in slot a, and is its way back."""
+    machine = Machine(folder, security=security)
+    assert machine.start().install(offer(1, os=2))
+    machine.attested(machine.start())
+    return machine
+
+
+# So many readings of a chain in a row are refused until an OS counts as bad: in each of the starts in which it is tried.
+READINGS = READ_TRIES * (TRIES + 1)
+
+
+def wrong_readings(count: int) -> Iterator[bool]:
+    """So many readings of a chain, which has two packages, go wrong."""
+    return iter([True, True] * count)
+
+
+@pytest.mark.parametrize("wrong", range(1, READINGS))
+def test_an_os_that_is_read_wrongly_is_tried_again(tmp_path: Path, wrong: int) -> None:
+    machine = attested(tmp_path, security=lambda _version: 1)
+    machine.misreads = wrong_readings(wrong)
+    assert machine.start().os["kernel"] == NEW
+    assert machine.given_up == []
+    assert len(machine.refused) == wrong // 2, "one wrong reading costs no start"
+    assert machine.flash.read("device/slot-tries") is None, "it came up: the count begins anew"
+
+
+def test_an_os_that_is_always_read_wrongly_gives_way_to_the_one_before(tmp_path: Path) -> None:
+    machine = attested(tmp_path, security=lambda _version: 1)
+    machine.misreads = wrong_readings(READINGS)
+    assert machine.start().os["kernel"] == OLD
+    assert machine.given_up == ["slot b was started 3 times and did not come up, slot a did"]
+
+
+@pytest.mark.parametrize("wrong", [1, READINGS, READINGS + 1, 5 * READINGS])
+def test_an_os_that_is_read_wrongly_is_never_given_up_for_one_below_the_minimums(tmp_path: Path, wrong: int) -> None:
+    machine = attested(tmp_path, security=lambda version: version)
+    machine.misreads = wrong_readings(wrong)
+    assert machine.start().os["kernel"] == NEW
+    assert machine.given_up == []
+
+
+@pytest.mark.parametrize("cuts", range(1, 3 * TRIES))
+def test_power_that_goes_often_in_the_first_seconds_costs_no_os_that_is_the_only_one(tmp_path: Path, cuts: int) -> None:
+    """It raised a security version: what is in the other slot comes up, and may not boot."""
+    machine = attested(tmp_path, security=lambda version: version)
+    machine.cuts = iter([Start.INIT_STOPS, Start.RUNS] * cuts)
+    assert machine.start().os["kernel"] == NEW
+    told = [each for each in machine.refused if "slot b was started 3 times" in each]
+    assert bool(told) == (cuts > TRIES), "who cannot give it up says so"
+    assert all("the OS before it may not boot either: kernel: older than the minimum" in each for each in told)
+
+
+def test_the_minimums_of_the_root_of_trust_count_where_those_in_flash_are_an_old_copy(tmp_path: Path) -> None:
+    machine = attested(tmp_path, security=lambda version: version)
+    machine.flash.remove("device/minimums")
+    machine.cuts = iter([Start.INIT_STOPS, Start.RUNS] * (TRIES + 1))
+    assert machine.start().os["kernel"] == NEW
+
+
+def test_a_trial_that_is_refused_is_no_way_to_an_os_that_may_not_boot(tmp_path: Path) -> None:
+    """What it would be taken back to was damaged meanwhile: the one on trial, whole, is tried again."""
+    machine = updated(tmp_path)
+    machine.flash.durable[os_region("kernel", "a")] += b"damaged"
+    machine.misreads = wrong_readings(READ_TRIES)
+    booted = machine.start()
+    assert booted.os["kernel"] == NEW
+    assert booted.installer.record.trial is not None
+    assert machine.refused == [
+        "kernel or root-fs: damaged; the OS before it may not boot either: kernel or root-fs: damaged"
+    ]
+
+
 def test_an_os_on_trial_that_is_refused_gives_way_to_the_slot_that_was_measured(tmp_path: Path) -> None:
     """It is damaged, and comes up: nothing boots from slot a's packages while slot b runs (``Machine`` looks)."""
     machine = updated(tmp_path)
     machine.flash.durable[os_region("kernel", "b")] += b"damaged"
-    assert machine.start().os["kernel"] == OLD
-    assert machine.firmware.started[-1] == "a"
+    booted = machine.start()
+    assert booted.os["kernel"] == OLD
+    assert machine.firmware.started == ["a", "a", "b", "a"], "at once, and nothing in between is a device"
+    assert {each.reason for each in booted.installer.record.outcomes} == {"kernel or root-fs: damaged"}
+    assert machine.refused == ["kernel or root-fs: damaged; what was before it is in force"]
+
+
+def test_an_os_on_trial_that_has_used_up_its_starts_gives_way_to_the_slot_that_was_measured(tmp_path: Path) -> None:
+    """The start that takes it back is one of the slot on trial: it is no start of the OS before it."""
+    machine = updated(tmp_path / "whole")
+    machine.start()
+    end = End(machine.verified_at, is_power=False)
+    machine = updated(tmp_path / "machine")
+    machine.ends = first_starts("b", end, TRIAL_STARTS)
+    booted = machine.start()
+    assert booted.os["kernel"] == OLD
+    assert machine.processes[-2:] == ["b", "a"]
+    [reason] = {each.reason for each in booted.installer.record.outcomes}
+    assert reason.startswith(f"the device started {TRIAL_STARTS} times")
+    assert machine.refused == ["the OS on trial was taken back; what was before it is in force"]
 
 
 def test_a_settled_os_is_not_given_up_for_a_root_of_trust_that_fails(tmp_path: Path) -> None:
@@ -196,3 +290,87 @@ def test_whatever_fails_and_whenever_power_goes_it_comes_up(
             assert machine.firmware.started.count(other) - before <= MOST_STARTS_OF_A_TRIAL
             if running.installer.record.trial is not None:
                 running.installer.confirm()
+
+
+CUTS = st.lists(st.sampled_from([Start.KERNEL_STOPS, Start.INIT_STOPS, Start.RUNS]), max_size=10)
+ENDS = st.lists(st.none() | st.builds(End, st.integers(1, 40), st.booleans()), max_size=10)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What happens in the starts that follow, each once."""
+
+    cuts: list[Start]
+    ends: list[End | None]
+    misreads: list[bool]
+
+    def befalls(self, machine: Machine) -> None:
+        ends = iter(self.ends)
+        machine.cuts, machine.ends, machine.misreads = (
+            iter(self.cuts),
+            lambda _slot: next(ends, None),
+            iter(self.misreads),
+        )
+        machine.firmware.started.clear()
+
+    @property
+    def most_starts(self) -> int:
+        """The machine settles within so many starts: what nothing befalls, and one round of both slots for each."""
+        return 2 * MOST_STARTS_OF_A_TRIAL + 2 * (len(self.cuts) + len(self.ends) + len(self.misreads))
+
+
+@dataclass(frozen=True)
+class Year:
+    """An update to a version, and later, when it has settled, a damage of the OS that runs."""
+
+    version: int
+    update: Trouble
+    is_damaged: bool
+    later: Trouble
+
+
+TROUBLE = st.builds(Trouble, CUTS, ENDS, st.lists(st.booleans(), max_size=40))
+
+
+def claims(running: Booted) -> int:
+    """The version of the kernel that runs, which is the one that the record claims."""
+    version = KERNELS[running.os["kernel"]]
+    assert running.installer.record.os.version in (f"26.{version}", "" if version == 1 else None)
+    return version
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(
+    broken=st.sets(st.integers(2, 6), max_size=3),
+    rises=st.sets(st.integers(2, 6)),
+    years=st.lists(st.builds(Year, st.integers(2, 6), TROUBLE, st.booleans(), TROUBLE), min_size=1, max_size=4),
+)
+def test_with_one_whole_os_that_it_may_boot_a_device_comes_up_with_it_and_claims_no_other(
+    broken: set[int], rises: set[int], years: list[Year]
+) -> None:
+    """Kernels that never come up, cuts, ends, packages that are read wrongly or damaged, minimums that rise."""
+    with tempfile.TemporaryDirectory() as folder:
+        machine = Machine(Path(folder) / "efivars", security=lambda version: 1 + sum(each <= version for each in rises))
+        machine.broken = {os_package("kernel", version): Start.INIT_STOPS for version in broken}
+        running = machine.start()
+        machine.attested(running)
+        for number, year in enumerate(years, start=1):
+            before = claims(running)
+            if machine.security(year.version) >= machine.minimum:  # else the device takes no such update
+                running.install(offer(number, os=year.version))
+            year.update.befalls(machine)
+            running = machine.start(at_most=year.update.most_starts)
+            assert claims(running) in (before, *({year.version} - broken))
+            machine.attested(running)
+            settled_version = claims(running)
+            year.later.befalls(machine)
+            way_back = running.installer.record.way_back
+            may_go_back = way_back is not None and machine.security(before) >= machine.minimum
+            if year.is_damaged and may_go_back and settled_version != before:
+                machine.flash.durable[os_region("kernel", machine.slots.booted())] += b"damaged"
+                running = machine.start(at_most=year.later.most_starts)
+                assert claims(running) == before
+            else:
+                running = machine.start(at_most=year.later.most_starts)
+                assert claims(running) == settled_version or may_go_back
+            assert machine.security(claims(running)) >= machine.minimum

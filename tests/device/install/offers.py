@@ -12,7 +12,7 @@ from armillary.device.install.installer import Installer
 from armillary.errors import BootRefusedError
 from armillary.update.install.component import OsPlace, os_region
 from armillary.update.install.plan import plan_install
-from armillary.update.install.record import SlotImage
+from armillary.update.install.record import InstallRecord, SlotImage
 from armillary.update.install.transaction import InstallState
 from armillary.wire.device.checkin import Offer, OfferedImage
 
@@ -114,15 +114,19 @@ def boot(flash: Any, *, refused: frozenset[bytes] = frozenset()) -> Booted:
     A component that is not whole, or one of ``refused``, stops the chain; BootRefusedError when nothing boots.
     """
     installer = Installer(flash, lambda: NOW)
-    installer.count_start()
-    while True:
-        record = installer.record
+
+    def verify(record: InstallRecord) -> dict[str, bytes]:
         found = {name: flash.read(os_region(name, record.os_slot(name))) or b"" for name in OS_COMPONENTS}
         bad = [name for name, data in found.items() if data not in WHOLE_OS or data in refused]
-        if not bad:
-            break
-        if not installer.boot_refused(f"boot stopped at {bad[0]}"):
+        if bad:
             raise BootRefusedError(f"boot stopped at {bad[0]}")
+        return found
+
+    installer.count_start()
+    try:
+        found = verify(installer.record)
+    except BootRefusedError as error:
+        found = installer.boot_refused(error, verify)
     dropped = installer.check_images()
     places = tuple(
         OsPlace(

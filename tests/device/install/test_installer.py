@@ -7,6 +7,7 @@ import hashlib
 import tracemalloc
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,11 @@ from armillary.engines.flash.file import FileFlash
 from armillary.errors import BootRefusedError, DataFolderError, InstallError, WireError
 from armillary.update.install.component import Kind, os_region
 from armillary.update.install.plan import plan_install
+from armillary.update.install.record import SlotImage, Trial, encode
 from armillary.update.install.steps import TRIAL_STARTS
 from armillary.update.install.transaction import InstallState
 from armillary.wire.device.checkin import Offer, OfferedImage
+from armillary.wire.image.section import TRUSTED_KEYSTORE
 
 OLD = offer(1, (0, 1), (1, 1), os=2)
 NEW = offer(2, (0, 2), (2, 1), os=3)  # of applications changes one, removes one, adds one; of the OS the kernel only
@@ -162,6 +165,38 @@ def test_an_os_that_is_damaged_later_gives_way_to_the_one_before_and_is_fetched_
     assert booted.installer.record.os.version == "26.2"
     assert {i.name for i in booted.installer.record.applications} == {"app0", "app2"}, "applications stay"
     assert running(bring(flash, NEWER, healthy=True)) == expected(NEWER)
+
+
+def test_where_the_os_before_may_not_boot_either_nothing_is_written() -> None:
+    """The one that was refused may have been read wrongly: the next start tries it again, and has a way back as before."""
+    flash = CutFlash(with_old_set())
+    bring(flash, NEWER, healthy=True)
+    before = boot(flash)
+    assert before.installer.record.way_back is not None
+    copies = [flash.durable[region] for region in RECORD_REGIONS]
+    with pytest.raises(BootRefusedError, match="root-fs; the OS before it may not boot either: boot stopped at kernel"):
+        boot(flash, refused=frozenset({os_package("root-fs", 4), os_package("kernel", 2)}))
+    assert [flash.durable[region] for region in RECORD_REGIONS] == copies
+    assert boot(flash).system == before.system
+
+
+def test_a_trust_store_on_trial_whose_os_is_damaged_gives_way_with_it_to_the_os_before() -> None:
+    """Without the store the same OS is refused as well; the next one that boots is in force, by one write."""
+    flash = CutFlash(with_old_set())
+    bring(flash, NEWER, healthy=True)
+    installer = boot(flash).installer
+    store = SlotImage(uuid.UUID(int=77), uuid.UUID(int=78), TRUSTED_KEYSTORE, "store", "a", 1, bytes(32))
+    settled = installer.record
+    trial = Trial(uuid.UUID(int=1), uuid.UUID(int=2), settled.active, TRIAL_STARTS, settled.os)
+    on_trial = replace(settled, active=(store, *settled.active), trial=trial)
+    for region in RECORD_REGIONS:
+        flash.durable[region] = encode(on_trial, 1000)
+    booted = boot(flash, refused=frozenset({os_package("root-fs", 4)}))
+    assert booted.system == (os_package("kernel", 2), os_package("root-fs", 2))
+    assert booted.installer.record.trial is None
+    assert {o.reason for o in booted.installer.record.outcomes if o.image_id == store.image_id} == {
+        "boot stopped at root-fs"
+    }
 
 
 def test_without_a_way_back_a_damaged_os_stops_the_boot() -> None:

@@ -27,7 +27,7 @@ from armillary.engines.flash.os_disk import OsDisk
 from armillary.engines.flash.partition import PartitionFlash
 from armillary.engines.flash.port import replace_region
 from armillary.engines.root_of_trust import tpm2
-from armillary.errors import DataFolderError
+from armillary.errors import BootRefusedError, DataFolderError
 from armillary.wire.device_image import service_link
 
 LINK = RestSettings(host="192.168.35.2", port=443)
@@ -45,6 +45,7 @@ class Being:
     restarts_machine = False
     root_of_trust: Any = SimpleNamespace(kind="software")
     entries: tuple[dict[str, Any], ...] = ()
+    refused: BootRefusedError | None = None
     settings: DeviceSettings
     flash: PartitionFlash
     folder: Path
@@ -60,6 +61,8 @@ class Being:
     async def run(self) -> None:
         for entry in self.entries:
             self.journal.write(**entry)
+        if self.refused is not None:
+            raise self.refused
 
 
 @pytest.fixture
@@ -137,3 +140,27 @@ def test_the_console_says_why_no_application_runs_and_that_the_machine_is_up(liv
     assert told[0].endswith("sandbox  sandbox=waiting  complete=False")
     assert told[1] == f"weaker sandbox: {why}"
     assert told[2].endswith("sandbox  sandbox=linux  complete=True")
+
+
+def test_a_machine_whose_os_may_not_boot_says_so_and_starts_again_after_a_while(
+    lived: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever was read wrongly: the device process does not decide that nothing may boot, it asks for another start."""
+    rested: list[float] = []
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+
+    def rest(seconds: float) -> None:
+        with pytest.raises(BlockingIOError):
+            os.read(reading, 100)  # not before
+        rested.append(seconds)
+
+    monkeypatch.setattr(being.time, "sleep", rest)
+    monkeypatch.setattr(Being, "refused", BootRefusedError("boot stopped at root-fs", remedy="Do something."))
+    console = lived(words=Words({WORDS_VARIABLE: str(writing)}))
+    assert console == [
+        "armillary: the device does not start: boot stopped at root-fs (Do something.)",
+        "armillary: the machine starts again after 30 s",
+    ]
+    assert rested == [being.REFUSED_REST_S]
+    assert os.read(reading, 100) == b"restart\n"

@@ -28,7 +28,6 @@ from armillary.engines.flash.boot_slots import BootSlots
 from armillary.engines.flash.port import Flash, read_or_none, replace_region
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.errors import ArmillaryError, BootRefusedError, DataFolderError, HostError, WireError
-from armillary.update.install import starting
 from armillary.update.install.record import InstallRecord
 from armillary.wire.encoding import cbor
 
@@ -41,7 +40,7 @@ class SlotChoice:
     """The slot that a machine runs from, and what the firmware is told to start next.
 
     ``component`` is what the firmware starts. ``verify`` verifies the boot chain that a record names; it raises
-    BootRefusedError where that does not boot.
+    BootRefusedError where that may not boot. ``tell_refused`` is told where nothing may boot that comes up.
     """
 
     def __init__(
@@ -51,12 +50,14 @@ class SlotChoice:
         component: str,
         verify: Callable[[InstallRecord], object],
         journal: Journal,
+        tell_refused: Callable[[BootRefusedError], None],
     ) -> None:
         self._slots = slots
         self._flash = flash
         self._component = component
         self._verify = verify
         self._journal = journal
+        self._tell_refused = tell_refused
 
     def runs(self, record: InstallRecord) -> bool:
         """Whether the slot that runs is the one that ``record`` wants; HostError if the firmware does not say."""
@@ -65,10 +66,11 @@ class SlotChoice:
     def is_wanted(self, installer: Installer) -> bool:
         """Whether the slot that runs is the wanted one; else that is next, and the machine has to start again.
 
-        What was started in vain too often is given up first. Durable when it returns.
+        What was started in vain too often is given up first, if the OS before it may boot. Durable when it returns.
 
         Raises:
-            BootRefusedError: the wanted OS does not come up, and there is none before it that would boot.
+            BootRefusedError: the wanted OS does not come up, and there is none before it that may boot; it is next, and
+                is tried again.
             HostError: the firmware does not say which slot runs, or does not take what is next.
         """
         if not self.runs(installer.record):
@@ -117,18 +119,15 @@ class SlotChoice:
         self._slots.start_next(wanted, settled=settled)
 
     def _give_up(self, installer: Installer, wanted: str) -> None:
-        """Have the OS before the wanted one in force; BootRefusedError, and all as it was, if that would not boot."""
+        """Have the OS before the wanted one in force; BootRefusedError, and all as it was, if that may not boot."""
         reason = f"slot {wanted} was started {TRIES} times and did not come up, slot {self._slots.booted()} did"
-        remedy = "Write the device image to the disk again."
-        record = starting.boot_refused(installer.record, reason=reason, now=0)
-        if record is None:
-            raise BootRefusedError(reason, remedy=remedy)
-        if not installer.record.os_on_trial:  # it may be older than the device's minimums by now
-            try:
-                self._verify(record)
-            except BootRefusedError as error:
-                raise BootRefusedError(f"{reason}; that is refused: {error.message}", remedy=remedy) from error
-        installer.boot_refused(reason)
+        given_up = BootRefusedError(reason, remedy="Write the device image to the disk again.")
+        try:
+            installer.boot_refused(given_up, self._verify)
+        except BootRefusedError as error:
+            self._tell_refused(error)
+            self._name(installer.record)
+            raise
         self._journal.write("update-reverted", reason=reason)
 
     def _tries(self, slot: str) -> int:
@@ -145,9 +144,15 @@ class SlotChoice:
 
 
 def slot_choice(
-    slots: BootSlots, flash: Flash, configuration: DeviceConfiguration, boot_rom: BootRom, journal: Journal
+    slots: BootSlots,
+    flash: Flash,
+    configuration: DeviceConfiguration,
+    root_of_trust: RootOfTrust,
+    boot_rom: BootRom,
+    journal: Journal,
+    tell_refused: Callable[[BootRefusedError], None],
 ) -> SlotChoice:
     """Of a device; NotFoundError if this version has no profile of its chip."""
     component = chip_profile(configuration.chip).boot_components[0].name
-    verify = functools.partial(verify_chain, flash, configuration, boot_rom)
-    return SlotChoice(slots, flash, component, verify, journal)
+    verify = functools.partial(verify_chain, flash, configuration, root_of_trust, boot_rom)
+    return SlotChoice(slots, flash, component, verify, journal, tell_refused)

@@ -4,17 +4,22 @@
 Anti-rollback: the lowest security version that may boot is kept per image type in flash (``device/minimums``) and
 raised once the service has attested a confirmed boot. A copy of old flash brings old minimums with it: a TPM keeps them
 as well (``RootOfTrust.minimums``), and without one the service's own are what holds (``attest.appraise``).
+
+A chain that is refused is read :data:`READ_TRIES` times before that counts. Another OS comes into force only where its
+own chain may boot. Where this code is part of the OS that was started, on the disk of a device image, nothing but that
+OS boots: the machine has to start again (``slot_choice.py``).
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from armillary import content
-from armillary.boot import counter, profile
+from armillary.boot import chain, counter, profile
 from armillary.boot.chain import BootRecord
 from armillary.boot.profile import ChipProfile
 from armillary.device.install.installer import Installer
@@ -24,7 +29,7 @@ from armillary.device.state.journal import Journal
 from armillary.device.state.reports import FAULT, Incident, ReportQueue
 from armillary.engines.flash.port import Flash, read_or_none, replace_region
 from armillary.engines.root_of_trust.port import BootSession, RootOfTrust
-from armillary.errors import BootRefusedError
+from armillary.errors import BootRefusedError, DataFolderError
 from armillary.update.install.component import OsPlace, os_region
 from armillary.update.install.record import InstallRecord
 from armillary.update.install.starting import raised_minimums
@@ -33,6 +38,9 @@ from armillary.wire.encoding import cbor
 
 _MINIMUMS = "device/minimums"
 _MAX_MINIMUMS_BYTES = 4096  # 29 image types
+# A sector in many is read wrongly and is well the next time (``engines.flash.port.WRITE_TRIES``). What is refused twice
+# in one start may still be well in another one.
+READ_TRIES: Final = 2
 
 
 # The first code that runs: decides whether the chain may start, and measures it; called as ``boot.chain.boot`` is.
@@ -89,36 +97,36 @@ def start_up(
     root_of_trust: RootOfTrust,
     boot_rom: BootRom,
     installer: Installer,
-    runs: Callable[[InstallRecord], bool] = lambda _record: True,
+    runs: Callable[[InstallRecord], bool] | None = None,
 ) -> Startup:
     """Boot what the install record names; the start is counted in it before the chain runs.
 
-    ``runs`` says whether the OS that a record names is the one that this code is part of, where that is so.
+    ``runs`` says whether the OS that a record names is the one that this code is part of, which alone can boot then. It
+    stays in force if it is refused and is no trial: it is tried again, and given up by what runs from the other slot.
 
     Raises:
-        BootRefusedError: verified boot stopped at a stage, and there is no other OS to boot, or it is not the one that
-            ``runs``; nothing was derived and the boot was not counted by the root of trust.
+        BootRefusedError: verified boot stopped at a stage, and there is no other OS that may boot, or it is not the one
+            that ``runs``; nothing was derived and the boot was not counted by the root of trust.
         RootOfTrustError: the boot cannot be counted.
         NotFoundError: this version has no profile of the device's chip.
     """
     chip = chip_profile(configuration.chip)
     names = [component.name for component in chip.boot_components]
     installer.count_start()
-    _adopt_minimums(flash, root_of_trust.minimums())
-    refused: list[str] = []
-    while True:
-        if not runs(installer.record):
-            reason = refused[-1] if refused else "the OS on trial was taken back"
-            raise BootRefusedError(
-                f"{reason}; the OS in force is in the other slot", remedy="The machine starts again, from that."
-            )
-        try:
-            in_force, record = verify_chain(flash, configuration, boot_rom, installer.record)
-            break
-        except BootRefusedError as error:
-            if not installer.boot_refused(error.message):
-                raise
-            refused.append(error.message)
+    if runs is not None and not runs(installer.record):
+        raise _not_in_this_start("the OS on trial was taken back")
+    refused: tuple[str, ...] = ()
+    try:
+        in_force, record = verify_chain(flash, configuration, root_of_trust, boot_rom, installer.record)
+    except BootRefusedError as error:
+        if runs is not None and not installer.record.system_on_trial:
+            raise
+        stage = boot_rom if runs is None else chain.boot  # the latter looks at packages alone: another OS runs
+        verify = functools.partial(verify_chain, flash, configuration, root_of_trust, stage)
+        in_force, record = installer.boot_refused(error, verify)
+        if runs is not None:
+            raise _not_in_this_start(error.message) from error
+        refused = (error.message,)
     return Startup(
         profile=chip,
         configuration=in_force,
@@ -127,23 +135,41 @@ def start_up(
         session=root_of_trust.begin_boot(record.events),
         booted=installer.record.system_regions(names),
         keep_minimums=root_of_trust.keep_minimums,
-        refused=tuple(refused),
+        refused=refused,
     )
 
 
+def _not_in_this_start(reason: str) -> BootRefusedError:
+    return BootRefusedError(f"{reason}; what was before it is in force", remedy="The machine starts again, with that.")
+
+
 def verify_chain(
-    flash: Flash, configuration: DeviceConfiguration, boot_rom: BootRom, record: InstallRecord
+    flash: Flash,
+    configuration: DeviceConfiguration,
+    root_of_trust: RootOfTrust,
+    boot_rom: BootRom,
+    record: InstallRecord,
 ) -> tuple[DeviceConfiguration, BootRecord]:
     """Verify and measure the boot chain that an install record names; also the configuration that goes with it.
 
-    BootRefusedError if it does not boot.
+    Raises:
+        BootRefusedError: it may not boot, also when it is read again.
+        RootOfTrustError: the minimums that it keeps cannot be read; nothing may boot.
     """
+    _adopt_minimums(flash, root_of_trust.minimums())
     chip = chip_profile(configuration.chip)
     in_force = configuration_in_force(flash, record, configuration)
-    names = [component.name for component in chip.boot_components]
-    packages = _InFlash(flash, {name: os_region(name, record.os_slot(name)) for name in names})
+    packages = _InFlash(
+        flash, {each.name: os_region(each.name, record.os_slot(each.name)) for each in chip.boot_components}
+    )
     minimums = load_minimums(flash)
-    return in_force, boot_rom(chip, packages, trusted=in_force.os_signers, minimum_security_versions=minimums)
+    boots = functools.partial(boot_rom, chip, packages, trusted=in_force.os_signers, minimum_security_versions=minimums)
+    for _ in range(READ_TRIES - 1):
+        try:
+            return in_force, boots()
+        except BootRefusedError:
+            packages.read_again()
+    return in_force, boots()
 
 
 class _InFlash(Mapping[str, bytes]):
@@ -158,6 +184,12 @@ class _InFlash(Mapping[str, bytes]):
 
     def __getitem__(self, name: str) -> bytes:
         return read_or_none(self._flash, self._regions[name]) or b""
+
+    def read_again(self) -> None:
+        """Have what is read next come from the medium, and from no cache."""
+        for region in self._regions.values():
+            with contextlib.suppress(DataFolderError):  # one that is missing, or that the medium does not give
+                self._flash.sync(region)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._regions)

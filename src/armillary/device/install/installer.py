@@ -10,17 +10,20 @@ force names is ever overwritten. A package is written once, as it comes (``fetch
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import TypeVar
 from uuid import UUID
 
 from armillary.device.install.fetched import FOLDER, FetchedPackages, fetched_region, is_package
 from armillary.engines.flash.port import Flash, read_or_none, store_region
-from armillary.errors import ArmillaryError, DataFolderError, InstallError
+from armillary.errors import ArmillaryError, BootRefusedError, DataFolderError, InstallError
 from armillary.update.install import starting, steps
 from armillary.update.install.component import Kind
 from armillary.update.install.plan import InstallPlan, StagedImage
 from armillary.update.install.record import InstallRecord, SlotImage, choose, encode
 from armillary.update.install.transaction import InstallEvent, InstallState, advance
 from armillary.wire.device.checkin import Offer, UpdateOutcome
+
+T = TypeVar("T")
 
 RECORD_REGIONS = ("install/record.0", "install/record.1")
 # Slots that hold nothing unless a record names them. Slot a of a boot component is none of them: it counts without one.
@@ -55,14 +58,27 @@ class Installer:
         self._write(starting.start_device(self._record, now=self._now()))
         self.state = _state_of(self._record)
 
-    def boot_refused(self, reason: str) -> bool:
-        """Put another OS into force because the boot chain was refused; False when there is none to try."""
-        record = starting.boot_refused(self._record, reason=reason, now=self._now())
-        if record is None:
-            return False
-        self._write(record)
-        self.state = _state_of(record)
-        return True
+    def boot_refused(self, error: BootRefusedError, verify: Callable[[InstallRecord], T]) -> T:
+        """Put another OS into force because the boot chain was refused, once ``verify`` has let that one boot.
+
+        Returns what ``verify`` returns of the record that is in force now. It raises BootRefusedError where a record
+        names an OS that may not boot, be it damaged or below the anti-rollback minimums.
+
+        Raises:
+            BootRefusedError: there is no other OS, or it may not boot either. The record is as it was: the next start
+                tries the refused one again, which may have been read wrongly.
+        """
+        record, reason = self._record, error.message
+        while (other := starting.boot_refused(record, reason=error.message, now=self._now())) is not None:
+            try:
+                verified = verify(other)
+            except BootRefusedError as refused:
+                record, reason = other, f"{error.message}; the OS before it may not boot either: {refused.message}"
+                continue
+            self._write(other)
+            self.state = _state_of(other)
+            return verified
+        raise BootRefusedError(reason, remedy=error.remedy) from error
 
     def check_images(self) -> tuple[SlotImage, ...]:
         """Check every active image but the OS, which the boot has measured; call it once per start.

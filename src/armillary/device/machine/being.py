@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 from ssl import PEM_cert_to_DER_cert
+from typing import Final
 
 from armillary.device.boot.trust_guard import TrustGuard
 from armillary.device.machine import network
@@ -25,13 +27,20 @@ from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.log_lines import plain_line
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.os_disk import OsDisk
+from armillary.errors import BootRefusedError
 from armillary.wire.device_image import service_link
+
+# Before a machine whose OS may not boot is started again, which a medium that is failing does for ever. Long enough to
+# read on the console what is wrong; a medium that failed once costs no more than that.
+REFUSED_REST_S: Final = 30.0
 
 
 def be_device(folder: Path, disk: OsDisk, words: Words, begun: Beforehand) -> None:
     """Be the device of this folder until a signal comes, or until the machine has to start again.
 
-    ``begun`` is what was begun while this was loaded.
+    ``begun`` is what was begun while this was loaded. A machine whose OS may not boot is started again after a while:
+    what was read wrongly may be read rightly then, and the other slot gets its turn to give up this one
+    (``device/boot/slot_choice.py``).
 
     Raises:
         ArmillaryError: the device does not start.
@@ -50,7 +59,13 @@ def be_device(folder: Path, disk: OsDisk, words: Words, begun: Beforehand) -> No
         from armillary.engines.root_of_trust.tpm2 import open_trust  # noqa: PLC0415 - where there is a TPM alone
 
         guard.begin(FileFlash(place.flash), open_trust(place.root_of_trust))
-    asyncio.run(_be_device(device, words))
+    try:
+        asyncio.run(_be_device(device, words))
+    except BootRefusedError as error:
+        say(f"the device does not start: {error.message} ({error.remedy})")
+        say(f"the machine starts again after {REFUSED_REST_S:g} s")
+        time.sleep(REFUSED_REST_S)
+        words.say(Word.RESTART)
 
 
 def settings_of_machine() -> DeviceSettings:

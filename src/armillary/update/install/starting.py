@@ -5,10 +5,12 @@ Rules:
 
 * The record is read, and the start counted in it, BEFORE the boot chain runs: a new OS that hangs uses up its starts
   without running a line of code that could count.
-* A boot chain that is refused while it is on trial takes the trial back, and the previous OS boots at once. One that
-  had booted before was damaged since, which is not its fault: it may be tried again.
-* A chain that is refused otherwise gives way to the OS before it, once, if its copies are still in flash. Those have to
-  pass the same checks: a way back below the anti-rollback minimums is none.
+* A boot chain that is refused while it is on trial takes the trial back, and the previous OS boots. One that had booted
+  before was damaged since, which is not its fault: it may be tried again.
+* A chain that is refused otherwise gives way to the OS before it, once, if its copies are still in flash.
+* What is to boot instead has to pass the same checks *before* the record that names it is written (``Installer``): a
+  way back below the anti-rollback minimums, or that cannot be read, is none, and the refused OS stays in force. It may
+  have been read wrongly, and is all that the device has.
 * The record returned here must be durable before its effect happens. Every cell of :data:`TABLE` is filled.
 
 ::
@@ -91,7 +93,10 @@ def start_device(record: InstallRecord, *, now: int) -> InstallRecord:
 
 
 def boot_refused(record: InstallRecord, *, reason: str, now: int) -> InstallRecord | None:
-    """The record with the set to boot instead of a refused one, to be written first; None when there is no other."""
+    """The record with the set to boot instead of a refused one; None when there is no other.
+
+    It is to be written before that boots, and only if that may boot.
+    """
     effect = TABLE[_situation(record), _refusal(record)]
     if effect is StartEffect.TAKE_BACK:
         never_booted = trial_of(record).starts_left >= TRIAL_STARTS - 1

@@ -29,18 +29,29 @@ def test_a_turn_is_limited_as_long_as_each_brings_the_download_further() -> None
 async def test_a_slow_download_keeps_no_device_from_checking_in(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     fetch = ArtifactFetch.fetch
     turns: list[int] = []
+    kept_before: list[tuple[int, int]] = []
 
     async def slow(self: ArtifactFetch, *arguments: Any) -> bytes:
         turns.append(len(rig.service.checks))
-        if len(turns) == 1:
+        if len(turns) == 2:
             await asyncio.Event().wait()  # it would go on for hours
         return await fetch(self, *arguments)
 
+    def limit_s(self: FetchTurns, offer_id: uuid.UUID, kept: tuple[int, int]) -> float | None:
+        kept_before.append(kept)
+        if len(kept_before) == 1:
+            (folder := rig.folder / "flash/downloads/1234").mkdir(parents=True)
+            (folder / "0").write_bytes(b"a piece")
+        return limit(self, offer_id, kept)
+
+    limit = FetchTurns.limit_s
+    monkeypatch.setattr(FetchTurns, "limit_s", limit_s)
     monkeypatch.setattr(ArtifactFetch, "fetch", slow)
     monkeypatch.setattr(installation, "FETCH_TURN_S", 0.2)
-    rig.service.deploy(rig.service.application())
+    rig.service.deploy(rig.service.application(), rig.service.application(component=2))
     await rig.start()
     await until(lambda: rig.outcomes() and rig.outcomes()[-1][1] == "confirmed", "it goes on after a check-in")
-    assert turns[1] > turns[0]
+    assert turns[0] == turns[1] < turns[2]
     assert len(rig.events("update-offered")) == 2
     assert rig.events("update-postponed") == []
+    assert kept_before == [(0, 0), (1, 1)], "a package that is whole, and a piece of the next one"

@@ -91,27 +91,63 @@ async def test_minimums_do_not_rise_before_the_confirmation(rig: Rig) -> None:
     await until(lambda: rig.service.checks[-1][1].evidence.os_version == "26.11", "the OS before boots again")
 
 
-async def test_a_device_that_is_held_for_a_copy_keeps_an_os_that_is_good(
+async def test_an_os_is_not_taken_back_for_what_its_device_is_held_for_before_it(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Taken back for that, it would be barred here for good; once somebody has looked the device runs it, attested."""
+    """It would be barred here for good; once somebody has looked the device runs it, attested."""
+    hold = holds(rig, monkeypatch)
     await rig.start()
-    await until(lambda: rig.service.checks, "the first check-in")
+    hold.append(17)
+    await checked_in(rig)
+    rig.service.deploy_os("26.12")
+    rig.device.check_in_now()
+    await settled(rig, "confirmed", 1)
+    hold.clear()
+    await checked_in(rig)
+    assert (rig.service.checks[-1][1].verdict, os_versions(rig)[-1]) == ("attested", "26.12")
+
+
+async def test_an_os_that_its_device_is_held_for_since_it_runs_is_taken_back_and_tried_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = holds(rig, monkeypatch, only="26.12")
+    hold.append(17)
+    await rig.start()
+    await checked_in(rig)
+    rig.service.deploy_os("26.12")
+    rig.device.check_in_now()
+    await settled(rig, "reverted", 1)
+    [reason] = {o.reason for request, _ in rig.service.checks for o in request.outcomes if o.outcome == "reverted"}
+    assert "does not attest the new OS: step (17)" in reason
+    hold.clear()
+    rig.device.check_in_now()
+    await settled(rig, "confirmed", 1)
+    assert os_versions(rig)[-1] == "26.12"
+
+
+def holds(rig: Rig, monkeypatch: pytest.MonkeyPatch, only: str = "") -> list[int]:
+    """Numbers of steps that fail from now on, of every check-in or of ``only`` an OS."""
+    numbers: list[int] = []
     appraise = rig.service._appraise
 
     def held(*arguments: Any) -> Any:
         found = appraise(*arguments)
-        steps = [replace(s, result="fail") if s.number == 17 else s for s in found.steps]
+        if not numbers or only not in ("", found.evidence.os_version):
+            return found
+        steps = [replace(step, result="fail") if step.number in numbers else step for step in found.steps]
         return found._replace(verdict="update-only", steps=tuple(steps))
 
     monkeypatch.setattr(rig.service, "_appraise", held)
-    rig.service.deploy_os("26.12")
+    return numbers
+
+
+async def checked_in(rig: Rig) -> None:
+    """Wait for a check-in that begins from now on."""
+    assert rig.device is not None
+    await until(lambda: rig.service.checks, "the first check-in")
+    count = len(rig.service.checks)
     rig.device.check_in_now()
-    await settled(rig, "confirmed", 1)
-    monkeypatch.setattr(rig.service, "_appraise", appraise)
-    rig.device.check_in_now()
-    await until(lambda: rig.service.checks[-1][1].verdict == "attested", "somebody has looked")
-    assert os_versions(rig)[-1] == "26.12"
+    await until(lambda: len(rig.service.checks) > count, "another check-in")
 
 
 async def test_an_os_that_the_service_does_not_attest_is_taken_back_with_its_applications(rig: Rig) -> None:

@@ -24,6 +24,7 @@ from armillary.device.boot.late_sandbox import trial_time
 from armillary.device.checkin.checkin import CheckIns, describe_steps
 from armillary.device.checkin.fetch import ArtifactFetch
 from armillary.device.checkin.proxy_trial import ProxyTrial
+from armillary.device.checkin.refusals import Refusals
 from armillary.device.checkin.schedule import CheckInSchedule
 from armillary.device.installation import Begun, Installation
 from armillary.device.offers import Offers, RefusedOffer, TakenOffer, offered_by
@@ -40,7 +41,7 @@ from armillary.update.install.component import Kind
 from armillary.update.install.plan import only_system
 from armillary.update.install.record import InstallRecord, SlotImage
 from armillary.update.install.transaction import InstallState
-from armillary.update.install.trial import ApplicationHealth, Keep, TakeBack, judge, refusal_of
+from armillary.update.install.trial import ApplicationHealth, Keep, TakeBack, judge
 from armillary.wire.device.checkin import CheckinReply, Offer, OfferedImage
 from armillary.wire.device.crash_dump import MachineState
 
@@ -111,7 +112,7 @@ class RunningDevice:
         self._taken: TakenOffer | None = None  # what waits for its time
         self._trial_started = 0.0
         self._contact_asked = False
-        self._refusal = ""  # why the service did not attest this boot at the last accepted check-in
+        self._refusals = Refusals(check_ins.flash)
         self.last_check_in: dict[str, object] = {}
         self.supervisor = Supervisor(
             sandbox,
@@ -257,7 +258,7 @@ class RunningDevice:
                 self.check_in_now()
             return
         self._schedule.succeeded(reply.next_check_in_s)
-        self._refusal = refusal_of(reply)
+        self._refusals.hear(reply)
         self._remember(reply)
         self._publish_status("running")
         if had_certificate and not self._check_ins.daa.ready:
@@ -339,6 +340,9 @@ class RunningDevice:
         async def fetch(image: OfferedImage) -> bytes:
             return await self._artifacts.fetch(image, taken.fetch)
 
+        if self._installer.state is InstallState.IDLE:
+            with contextlib.suppress(DataFolderError):  # then the OS is judged by all that fails
+                self._refusals.keep()
         begun = await self._installation.begin(offer, fetch=fetch, running=running, check_room=taken.check_room)
         if begun in (Begun.REFUSED, Begun.SWITCHED):
             with contextlib.suppress(DataFolderError):  # the next offer tries again
@@ -368,7 +372,7 @@ class RunningDevice:
             now=self._clock.monotonic(),
             rules=rules,
             with_os=record.system_on_trial,
-            refusal=self._refusal if record.os_on_trial else "",
+            refusal=self._refusals.of_trial() if record.os_on_trial else None,
         )
         if isinstance(verdict, Keep):
             self._installer.confirm()

@@ -222,8 +222,8 @@ MUTATIONS = (
     Mutation(
         "a refused attestation keeps the OS",
         trial,
-        "        if refusal\n",
-        "        if not refusal and now < 0\n",
+        "    if refusal is not None:\n",
+        "    if refusal is not None and now < 0:\n",
         "os-unattested",
     ),
     Mutation(

@@ -3,23 +3,19 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from armillary.attest.steps import FORK_STEPS
+from armillary.update.install.refusal import Refusal
 from armillary.update.install.trial import (
-    OF_IDENTITY,
     ApplicationHealth,
     Keep,
     TakeBack,
     TrialRules,
     Wait,
     judge,
-    refusal_of,
 )
-from armillary.wire.device.checkin import AppraisalStep, CheckinReply
 
 RULES = TrialRules(healthy_s=10, exits_allowed=3, deadline_s=60, contact_s=3600)
 UP = ApplicationHealth("app", running_since=100.0, exits=0)
@@ -83,28 +79,7 @@ def test_a_new_os_without_an_attested_check_in_goes_after_its_time_and_is_not_ba
     assert verdict(UP, now=3700.0, contact=101.0, with_os=True) == Keep()
 
 
-def test_a_new_os_that_the_service_does_not_attest_goes_at_once() -> None:
-    found = verdict(UP, now=101.0, contact=None, with_os=True, refusal="(13) components: unknown")
-    assert found == TakeBack("the service does not attest the new OS: (13) components: unknown")
-
-
-@pytest.mark.parametrize(
-    ("verdict", "failed", "expected"),
-    [
-        ("attested", (), ""),
-        ("update-only", (13,), "step (13) s13: d13"),
-        ("update-only", (10,), ""),
-        ("update-only", (17,), ""),
-        ("update-only", (13, 17, 20), "step (13) s13: d13; step (20) s20: d20"),
-        ("update-only", (), "update-only"),
-    ],
-)
-def test_what_is_wrong_with_an_identity_alone_is_no_refusal_of_its_os(
-    verdict: str, failed: tuple[int, ...], expected: str
-) -> None:
-    steps = [AppraisalStep(n, f"s{n}", "", "fail" if n in failed else "pass", f"d{n}") for n in range(1, 21)]
-    assert refusal_of(cast("CheckinReply", SimpleNamespace(verdict=verdict, steps=steps))) == expected
-
-
-def test_the_steps_of_an_identity_are_those_that_the_service_holds_a_device_for() -> None:
-    assert OF_IDENTITY == FORK_STEPS
+@pytest.mark.parametrize("bars", [True, False])
+def test_a_new_os_that_the_service_does_not_attest_goes_at_once(bars: bool) -> None:
+    found = verdict(UP, now=101.0, contact=None, with_os=True, refusal=Refusal("(13) components: unknown", bars=bars))
+    assert found == TakeBack("the service does not attest the new OS: (13) components: unknown", bars=bars)

@@ -36,6 +36,7 @@ from armillary.sim.power.supply import Supply
 from armillary.sim.power.witness import Breach, BrokenPromiseError, Witness
 from armillary.update.install.plan import plan_install, rejection_key
 from armillary.update.install.record import InstallRecord
+from armillary.update.install.refusal import Refusal
 from armillary.update.install.transaction import InstallState
 from armillary.update.install.trial import DEFAULT_RULES, ApplicationHealth, Keep, TakeBack, judge
 from armillary.wire.device.checkin import Offer
@@ -278,7 +279,7 @@ class Machine:
             now=self._monotonic,
             rules=DEFAULT_RULES,
             with_os=self._record.system_on_trial,
-            refusal="the OS is not known" if self._os_version in wish.unattested else "",
+            refusal=Refusal("the OS is not known", bars=True) if self._os_version in wish.unattested else None,
         )
         if isinstance(verdict, Keep):
             self.installer.confirm()

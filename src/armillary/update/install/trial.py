@@ -10,22 +10,18 @@ Reverted: the applications exited :data:`EXITS_ALLOWED` times in all, one could 
 healthy :data:`DEADLINE_S` after it started. A service that is down reverts no application: without contact a healthy
 set stays on trial, and only the count of starts (``steps.TRIAL_STARTS``) limits it. A new OS is different: it may be
 what keeps the device from its service, so it goes :data:`CONTACT_S` after it started, and at once when the service
-answers that it does not attest it; not for what is wrong with the device's identity alone, whatever it runs (a copied
-device, which is held until somebody has looked). A trust store is in between: it may keep the device from its service,
-and is not what the service attests. A device that is held to updates only needs it to be healed.
+answers that it does not attest it, unless for what was wrong with the device before (``refusal``). A trust store is in
+between: it may keep the device from its service, and is not what the service attests. A device that is held to updates
+only needs it to be healed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from armillary.wire.device.checkin import CheckinReply
+from armillary.update.install.refusal import Refusal
 
-ATTESTED: Final = "attested"
-# Steps of the service's appraisal that say of a device that there are two of it (docs/concepts/appraisal.md).
-OF_IDENTITY: Final = frozenset({10, 17})
 HEALTHY_S = 10.0  # longer than any application of ours takes to connect; short enough that a roll-out flows
 EXITS_ALLOWED = 3  # with the supervisor's back-off, three crashes show within about four seconds
 DEADLINE_S = 300.0  # applications that never all stay up together are not healthy
@@ -77,15 +73,6 @@ class TakeBack:
     bars: bool = True
 
 
-def refusal_of(reply: CheckinReply) -> str:
-    """Why the service does not attest the OS: the failed steps but those of an identity; "" if it does."""
-    if reply.verdict == ATTESTED:
-        return ""
-    failed = [step for step in reply.steps if step.result == "fail"]
-    words = [f"step ({step.number}) {step.name}: {step.detail}" for step in failed if step.number not in OF_IDENTITY]
-    return "; ".join(words) if failed else reply.verdict
-
-
 def judge(
     applications: Sequence[ApplicationHealth],
     *,
@@ -94,21 +81,19 @@ def judge(
     now: float,
     rules: TrialRules,
     with_os: bool = False,
-    refusal: str = "",
+    refusal: Refusal | None = None,
 ) -> Wait | Keep | TakeBack:
     """Decide about the set on trial; times are monotonic seconds.
 
     ``applications`` are the watched ones, none for a board configuration. The set was ``started`` then; the service
     last accepted a check-in at ``contact`` (None: never). A set ``with_os`` has new OS components or trust stores;
-    where it has the former ``refusal`` says why the service did not attest the last one ("" if it did).
+    where it has the former ``refusal`` says why the service does not attest it (None: it has nothing against it).
     """
-    failure = (
-        f"the service does not attest the new OS: {refusal}"
-        if refusal
-        else _failure(applications, now - started, rules)
-    )
+    failure, bars = _failure(applications, now - started, rules), True
+    if refusal is not None:
+        failure, bars = f"the service does not attest the new OS: {refusal.reason}", refusal.bars
     if failure:
-        return TakeBack(failure)
+        return TakeBack(failure, bars=bars)
     healthy_at = started
     for application in applications:
         since = application.running_since

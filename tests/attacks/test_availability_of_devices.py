@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """One address or one device that takes more than its share of the device endpoint or of the hub: others come in.
 
+A share is of connections, of check-ins (also of those that are refused), and of what is sent beside them.
+
 Health answers meanwhile; each attack is played once more with the limit taken away.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import socket
 import ssl
 import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.api.running_service import RunningService
+from tests.api.running_service import RunningService, fresh
 from tests.attacks.under_attack import ELSEWHERE, HEALTH_S, Health, close
 
 from armillary.api.http import callers, connection, unauthenticated
@@ -29,7 +34,12 @@ from armillary.platform.rules.plans import MAX_ALERTS_OF_RULE
 from armillary.service.endpoint import listener, open_connections
 from armillary.service.endpoint.connection import DeviceConnection
 from armillary.service.people import sessions
+from armillary.service.verifier import device_rates, verifier
+from armillary.service.verifier.device_rates import Allowance, DeviceRates, Meter
 from armillary.sim.device.wire_device import WireDevice
+from armillary.wire.device.checkin import CheckinRequest, parse_request
+from armillary.wire.device.problem import parse_problem
+from armillary.wire.device.update_status import UpdateStatus
 
 UNLIMITED = 1 << 30
 
@@ -170,6 +180,103 @@ def test_a_body_of_a_byte_a_chunk_holds_up_nobody(own: RunningService, monkeypat
         with Health(own) as control:
             assert refused(device)
         assert max(control.waits) > 2 * HEALTH_S, "the control has to hurt"
+
+
+BURST = 20
+MANY_ITEMS = b"\x99\xff\xf0" + b"\x80" * 0xFFF0  # an array of arrays, as many as a request has bytes
+
+
+@pytest.fixture
+def claimed(own: RunningService) -> Iterator[Callable[[], WireDevice]]:
+    """Makes devices of an owner who has been told to expect them, and who may ask for their logs."""
+    catalog, made = own.make_catalog(fresh("flood"), product="Coffee"), list[WireDevice]()
+
+    def make() -> WireDevice:
+        made.append(own.claimed(catalog))
+        made[-1].update_status, made[-1].sends_log = UpdateStatus(abilities=("log",)), True
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.disconnect()
+
+
+def replayed(device: WireDevice) -> bytes:
+    body = device.request_body(device.fetch_challenge())
+    assert device.exchange("POST", "/v1/check-in", body).status == 200
+    return body
+
+
+def of_another_service(device: WireDevice) -> bytes:
+    device.prover.service_name = "another.example"
+    return device.request_body(device.fetch_challenge())
+
+
+@pytest.mark.parametrize(
+    ("make", "refused", "before"),
+    [
+        pytest.param(lambda _: MANY_ITEMS, 400, 0, id="malformed"),
+        pytest.param(replayed, 401, 1, id="replayed"),
+        pytest.param(lambda device: device.request_body(bytes(54)), 401, 0, id="a challenge of nobody"),
+        pytest.param(of_another_service, 403, 0, id="no valid evidence"),
+    ],
+)
+def test_check_ins_that_are_refused_take_no_more_than_accepted_ones(
+    own: RunningService,
+    claimed: Callable[[], WireDevice],
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[WireDevice], bytes],
+    refused: int,
+    before: int,
+) -> None:
+    serving = own.service.serving.server
+    assert serving is not None
+    read: list[int] = []
+
+    def noted(body: bytes) -> CheckinRequest:
+        read.append(len(body))
+        return parse_request(body)
+
+    monkeypatch.setattr(device_rates, "CHECK_INS", Allowance(BURST, 3600.0))
+    monkeypatch.setattr(serving.verifier, "_rates", DeviceRates(4 * 3600))
+    monkeypatch.setattr(verifier, "parse_request", noted)
+    device, other = claimed(), claimed()
+    body = make(device)
+    answers = [device.exchange("POST", "/v1/check-in", body) for _ in range(2 * BURST)]
+    assert other.check_in().verdict == "attested"
+    taken = BURST - before
+    assert [each.status for each in answers] == [refused] * taken + [429] * (2 * BURST - taken)
+    assert parse_problem(answers[-1].body).code == "device.try-later"
+    assert 3500 < int(answers[-1].headers["retry-after"]) <= 3600
+    assert len(read) == BURST + 1, "nothing of the others was read"
+    monkeypatch.setattr(DeviceRates, "charge_check_in", lambda *_: None)
+    answers = [device.exchange("POST", "/v1/check-in", body) for _ in range(2 * BURST)]
+    assert {each.status for each in answers} == {refused}, "the control: each is read"
+
+
+def test_what_is_sent_beside_check_ins_and_refused_is_charged(
+    own: RunningService, claimed: Callable[[], WireDevice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash dump and a log that was asked for: malformed ones are read in threads, and hold up the loop all the same."""
+    device = claimed()
+    device.check_in()
+    own.service.device_logs.ask(device.device_id, actor="test")
+    assert device.check_in().log_request is not None
+    for path in ("/v1/crash-dump", "/v1/device-log"):
+
+        def flood(count: int, path: str = path) -> list[int]:
+            return [device.exchange("POST", path, MANY_ITEMS[:60_000]).status for _ in range(count)]
+
+        begun = time.monotonic()
+        statuses = flood(device_rates.CHECK_INS.burst + 20)
+        regained = math.ceil((time.monotonic() - begun) / device_rates.CHECK_INS.period_s)
+        assert set(statuses) == {400, 429}
+        assert statuses.count(400) <= device_rates.CHECK_INS.burst + regained
+        with monkeypatch.context() as control:
+            control.setattr(Meter, "charge", lambda *_: None)
+            assert set(flood(20)) == {400}, "the control"
+    device.challenge = b""
+    assert device.check_in().verdict == "attested", "check-ins have an allowance of their own"
 
 
 def test_the_limits_that_operators_read_are_those_that_hold() -> None:

@@ -237,7 +237,7 @@ def test_a_stale_challenge_is_refused_and_no_finding(host: ServiceHost, clock: d
 
 
 def test_no_flipped_byte_of_a_proof_is_attested(shared: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(DeviceRates, "check_check_in", lambda *_: None)  # it comes more often than one device may
+    monkeypatch.setattr(DeviceRates, "charge_check_in", lambda *_: None)  # it comes more often than one device may
     with shared.claimed(b"f" * 32) as device:
         size = len(device.request_body())
         for place in range(0, size, 23):

@@ -18,7 +18,7 @@ PEER = cast("Peer", SimpleNamespace(device_id="aa"))
 STATES = cast(
     "Any",
     SimpleNamespace(
-        admitted=lambda _: SimpleNamespace(is_quarantined=False, log_request=None), mark_stale=lambda _: None
+        admitted=lambda _: SimpleNamespace(number=1, is_quarantined=False, log_request=None), mark_stale=lambda _: None
     ),
 )
 
@@ -27,7 +27,7 @@ class Device:
     """A connection whose device sends its next dump in the moment in which it hears of the one before."""
 
     def __init__(self, keep: Keep, dumps: int) -> None:
-        self.uploads = Uploads(STATES, crash_dumps(keep), Counter())
+        self.uploads = Uploads(STATES, crash_dumps(keep, lambda: 1_790_000_000), Counter())
         self.left = dumps
         self.answers: list[object] = []
 
@@ -82,6 +82,6 @@ def test_a_log_that_nobody_asked_for_costs_no_disk() -> None:
     def keep(*_: object) -> bytes:
         raise AssertionError("it was read")
 
-    uploads = Uploads(STATES, device_logs(keep), Counter())
+    uploads = Uploads(STATES, device_logs(keep, lambda: 1_790_000_000), Counter())
     with pytest.raises(NotFoundError, match="nobody asked"):
         uploads.take(cast("Any", None), PEER, b"log")

@@ -13,8 +13,11 @@ from tests.fixtures.reports import reverted
 from tests.service.conftest import Clock
 from tests.service.watch.test_watch import report
 
+from armillary.device.settings import RETRY_FIRST_S, RETRY_LIMIT_S
+from armillary.device.state.backoff import Backoff
 from armillary.engines.records.queries import check_ins as check_in_rows, reports as report_rows
 from armillary.engines.records.queries.reports import SUPPRESSED
+from armillary.errors import RateLimitedError
 from armillary.service import loops
 from armillary.service.verifier import device_rates as rates
 from armillary.service.verifier.device_rates import Allowance, DeviceRates, Meter
@@ -93,11 +96,14 @@ def test_the_memory_is_bounded_and_forgets_who_is_whole() -> None:
 # -- honest devices -----------------------------------------------------------------------------------------------
 
 
-def refusals(times: list[int], *, interval_s: int = 3600, attested: bool = True) -> int:
-    """How many of these check-ins of one device would be refused."""
+def refusals(times: list[int], *, interval_s: int = 3600, attested: bool = True, tries: int = 1) -> int:
+    """How many of these check-ins of one device would be refused; of each, the last try is one that is accepted."""
     made, refused = DeviceRates(interval_s), 0
     for now in times:
-        if made._check_ins.wait_s(1, now):
+        try:
+            for _ in range(tries):
+                made.charge_check_in(1, now)
+        except RateLimitedError:
             refused += 1
             continue
         made.took(1, now, attested=attested, reports=0, outcomes=0)
@@ -118,6 +124,28 @@ def refusals(times: list[int], *, interval_s: int = 3600, attested: bool = True)
 )
 def test_honest_devices_are_never_refused(times: list[int], interval_s: int) -> None:
     assert refusals(times, interval_s=interval_s) == 0
+
+
+@pytest.mark.parametrize(
+    ("times", "interval_s", "tries"),
+    [
+        pytest.param(list(range(0, 90 * 86_400, 3300)), 3600, 2, id="each challenge is too old, hourly"),
+        pytest.param(list(range(0, 86_400, 20)), 20, 2, id="each challenge is too old, every twenty seconds"),
+        pytest.param(list(range(0, 1200, 60)), 3600, 5, id="twenty boots with a later version of the protocol"),
+    ],
+)
+def test_nor_are_those_that_were_refused_and_prove_again_at_once(times: list[int], interval_s: int, tries: int) -> None:
+    assert refusals(times, interval_s=interval_s, tries=tries) == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_who_is_refused_for_days_and_waits_as_devices_do_is_heard_each_time(seed: int) -> None:
+    """A service whose records were lost, or whose clock is wrong: each try is two, with the challenge and a new one."""
+    backoff, made, now = Backoff(RETRY_FIRST_S, RETRY_LIMIT_S, random.Random(seed).random), DeviceRates(3600), 0.0  # noqa: S311 - repeatable
+    while now < 7 * 86_400:
+        for _ in range(2):
+            made.charge_check_in(1, int(now))
+        now += backoff.failed()
 
 
 def test_a_boot_loop_without_end_still_gets_its_certificates() -> None:
@@ -172,6 +200,31 @@ def test_a_device_that_comes_too_often_waits_and_others_do_not(
             assert answer(device, outcomes=(outcome(99),)).status == 200
             assert numbers(host, "outcome") == MAX_OUTCOMES + 1
             assert host.service.health()["device_endpoint"]["counts"]["refused 429"] == 3  # type: ignore[index]
+
+
+def test_each_check_in_is_charged_once_whatever_comes_of_it(host: ServiceHost, clock: Clock) -> None:
+    server = host.service.serving.server
+    assert server is not None
+    left = server.verifier._rates._check_ins.left
+    with host.claimed(b"a" * 32) as device:
+        number = server.states.admitted(device.device_id).number
+
+        def cost(body: bytes, status: int) -> int:
+            before = left(number, int(clock.now))
+            assert device.exchange("POST", "/v1/check-in", body).status == status
+            return before - left(number, int(clock.now))
+
+        good = device.request_body(device.fetch_challenge())
+        assert cost(good, 200) == 1
+        assert cost(good, 401) == 1, "spent"
+        assert cost(device.request_body(bytes(54)), 401) == 1, "of nobody"
+        assert cost(b"", 400) == 1
+        device.prover.components = (replace(device.prover.components[0], content=b"!"),)
+        device.prover.boot()
+        assert cost(device.request_body(device.fetch_challenge()), 200) == rates.UPDATE_ONLY_COST
+        before = left(number, int(clock.now))
+        assert device.exchange("GET", "/v1/challenge").status == 200
+        assert left(number, int(clock.now)) == before, "a challenge costs nothing"
 
 
 def test_a_check_in_that_is_not_attested_counts_as_four(host: ServiceHost) -> None:

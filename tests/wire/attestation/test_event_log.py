@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.fixtures.cbor_items import items_of
 
 from armillary.errors import WireError
 from armillary.sim.device.prover import release
@@ -107,6 +108,9 @@ def test_limits_hold_on_both_sides():
     assert len(log.parse_log(cbor.encode([fields()] * log.MAX_EVENTS)).events) == log.MAX_EVENTS
     largest = fields(component="x" * 64, type=0xFFFF, version=2**32 - 1)
     assert len(cbor.encode([largest] * log.MAX_EVENTS)) <= log.MAX_LOG_BYTES
+    assert items_of([largest] * log.MAX_EVENTS) == 449 <= log.MAX_LOG_ITEMS
+    with pytest.raises(WireError, match="at most 1024 items"):
+        log.parse_log(cbor.encode([[]] * 16_000))
     with pytest.raises(WireError):
         log.encode_log(EVENTS * 20)
     with pytest.raises(WireError):

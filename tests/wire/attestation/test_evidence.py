@@ -5,6 +5,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from tests.fixtures.cbor_items import items_of
 
 from armillary.errors import SignatureError, WireError
 from armillary.identity.dice import alias_key, identity_key
@@ -78,6 +79,18 @@ def test_claims_have_the_registered_keys():
     assert claims[8][1][-2] + claims[8][1][-3] == CLAIMS.certificate_key[-64:]  # cnf
     assert len(claims[258]) == 16  # oemid, random type
     assert cbor.encode(claims) == payload
+
+
+def test_more_items_than_any_evidence_has_are_refused_before_they_are_made():
+    mechanisms = tuple((f"mechanism {number}", "enforced") for number in range(evidence.MAX_MECHANISMS))
+    largest = evidence.parse_evidence(evidence.encode_evidence(CLAIMS._replace(enforcement=mechanisms), ALIAS))
+    assert largest.claims.enforcement == mechanisms
+    assert items_of(cbor.decode(largest.message.payload, what="t", limit=9000)) == 140 <= evidence.MAX_CLAIM_ITEMS
+    many = cbor.encode([[]] * 16_000)
+    for data in (signed(many), b"\xd2" + many, signed(b"x", protected=b"\xa1\x18\x20" + many)):
+        for parse in (evidence.parse_evidence, evidence.parse_endorsement):
+            with pytest.raises(WireError, match="at most 1024 items"):
+                parse(data)
 
 
 def test_documents_are_not_taken_for_each_other():

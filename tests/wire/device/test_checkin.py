@@ -7,14 +7,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.fixtures.cbor_items import items_of
 from tests.wire.checkin_samples import IMAGE, OFFER, OUTCOME, REPLY, REPORT, REQUEST
 
 from armillary.errors import WireError
+from armillary.wire.attestation.firmware_log import FirmwareLog
 from armillary.wire.device import checkin as ci
 from armillary.wire.device.challenge import Challenge, encode_challenge, parse_challenge
+from armillary.wire.device.crash_record import MAX_FRAMES, MAX_REGISTERS, CrashRecord, Frame
 from armillary.wire.device.offer_timing import OfferTiming
 from armillary.wire.device.problem import Problem, encode_problem, parse_problem
-from armillary.wire.device.update_status import UpdateStatus, status_fields, status_from_fields
+from armillary.wire.device.update_status import ABILITIES, UpdateStatus, status_fields, status_from_fields
 from armillary.wire.encoding import cbor
 
 
@@ -396,6 +399,35 @@ def test_size_limits():
         ci.encode_request(dataclasses.replace(REQUEST, evidence=bytes(ci.MAX_REQUEST_BYTES)))
     with pytest.raises(WireError, match="at most"):
         ci.encode_reply(dataclasses.replace(REPLY, certificate_chain=(bytes(ci.MAX_REPLY_BYTES),)))
+
+
+def test_a_report_with_everything_at_its_limits_has_no_more_items_than_are_taken():
+    frames = (Frame("m", b"b", 1, "f"),) * MAX_FRAMES
+    registers = tuple((f"r{number}", 1) for number in range(MAX_REGISTERS))
+    crashed = CrashRecord(signal=None, exit_code=1, cause="c", build_id=b"b", frames=frames, registers=registers)
+    full = dataclasses.replace(
+        REQUEST,
+        installed=(IMAGE,) * ci.MAX_INSTALLED,
+        outcomes=(dataclasses.replace(OUTCOME, reason=""),) * ci.MAX_OUTCOMES,
+        error_reports=(dataclasses.replace(REPORT, crash=crashed),) * ci.MAX_ERROR_REPORTS,
+        update_status=UpdateStatus(abilities=tuple(sorted(ABILITIES)), trusted_keys=b"k" * 32, trusted_roots=b"r" * 32),
+        protocol_version=ci.LOG_VERSION,
+        tpm_quote=b"quote",
+        lineage=b"lineage",
+        firmware=FirmwareLog(bytes(256), b"log"),
+    )
+    data = ci.encode_request(full)
+    assert ci.parse_request(data) == full
+    items = cbor.decode(data, what="t", limit=len(data))
+    assert items_of(items) == 11 <= ci.MAX_REQUEST_ITEMS
+    assert items_of(cbor.decode(items[4], what="t", limit=len(data))) == 7633 <= ci.MAX_REPORT_ITEMS
+
+
+def test_more_items_than_any_request_has_are_refused_before_they_are_made():
+    with pytest.raises(WireError, match="check-in request: expected at most 64 items"):
+        ci.parse_request(cbor.encode([[]] * 65_000))
+    with pytest.raises(WireError, match="check-in report: expected at most 8192 items"):
+        ci.parse_request(cbor.encode([1, b"e", b"n", b"l", cbor.encode([[]] * 65_000)]))
 
 
 def test_a_full_request_fits():

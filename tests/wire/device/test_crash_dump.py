@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from hypothesis import given, strategies as st
+from tests.fixtures.cbor_items import items_of
 from tests.fixtures.dumps import LIBRARY, PROGRAM, STACK_BEGIN, WORDS, dump
 
 from armillary.errors import WireError
@@ -75,6 +76,12 @@ def test_a_dump_with_everything_at_its_limit_is_taken() -> None:
     data = cd.encode_dump(largest)
     assert cd.parse_dump(data) == largest
     assert len(data) <= cd.MAX_DUMP_BYTES
+    assert items_of(cbor.decode(data, what="t", limit=len(data))) == 601 <= cd.MAX_DUMP_ITEMS
+
+
+def test_more_items_than_any_dump_has_are_refused_before_they_are_made() -> None:
+    with pytest.raises(WireError, match="at most 1024 items"):
+        cd.parse_dump(cbor.encode([[]] * 60_000))
 
 
 def changed(place: int, value: Any) -> bytes:

@@ -52,6 +52,13 @@ def test_other_logs_are_refused(at: int, value: Any) -> None:
         dl.parse_log(cbor.encode([*GOOD[:at], value, *GOOD[at + 1 :]]))
 
 
+def test_more_items_than_any_log_has_are_refused_before_they_are_made() -> None:
+    lines = [""] * dl.MAX_LINES
+    assert dl.parse_log(cbor.encode([*GOOD[:4], lines])).lines == tuple(lines)
+    with pytest.raises(WireError, match="at most 1030 items"):
+        dl.parse_log(cbor.encode([[]] * 60_000))
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"\xff", cbor.encode(GOOD[:4]), cbor.encode([*GOOD, 1]), cbor.encode(GOOD) + b"x"]
 )

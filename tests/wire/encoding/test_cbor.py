@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from tests.fixtures.cbor_items import items_of
 
 from armillary.errors import WireError
 from armillary.wire.encoding import cbor
@@ -160,6 +161,54 @@ def test_size_limit():
     assert cbor.decode(b"\x43abc", what="test", limit=4) == b"abc"
     with pytest.raises(WireError, match="at most 3 bytes"):
         cbor.decode(b"\x43abc", what="test", limit=3)
+
+
+VALUES = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**64), 2**64 - 1),
+        st.sampled_from((0, 23, 24, 255, 256, 65_536)).map(lambda size: b"\x80" * size),  # what items look like
+        st.text(max_size=30),
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=30) | st.dictionaries(st.integers(0, 300) | st.text(max_size=3), inner, max_size=30)
+    ),
+    max_leaves=60,
+)
+
+
+@given(VALUES)
+def test_items_are_counted_as_they_are(value: Any):
+    data, count = cbor.encode(value), items_of(value)
+    for items in (count, count + 1):
+        assert cbor.decode(data, what="test", limit=len(data), items=items) == cbor.decode(
+            data, what="test", limit=len(data)
+        )
+    if len(data) > count - 1 > 0:
+        with pytest.raises(WireError, match=f"at most {count - 1} items, got more"):
+            cbor.decode(data, what="test", limit=len(data), items=count - 1)
+
+
+@given(st.binary(max_size=60), st.integers(0, 60))
+def test_a_bound_on_items_lets_nothing_else_in(data: bytes, items: int):
+    """What is taken with a bound is taken without one, and has no more items."""
+    try:
+        found = cbor.decode(data, what="test", limit=60, items=items)
+    except WireError:
+        return
+    assert found == cbor.decode(data, what="test", limit=60)
+    assert items_of(found) <= items
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_item_is_refused_for_what_it_is(name: str):
+    data = b"\x98\x1a" + bytes(25) + bytes.fromhex(REFUSED[name])
+    with pytest.raises(WireError) as alone:
+        cbor.decode(data, what="test", limit=1000)
+    with pytest.raises(WireError) as bounded:
+        cbor.decode(data, what="test", limit=1000, items=40)
+    assert str(bounded.value) == str(alone.value)
 
 
 @pytest.mark.parametrize("nest", [b"\x81", b"\xa1\x00"])

@@ -43,7 +43,4 @@ class BridgeRates:
 
     def take_read(self, number: int) -> None:
         """As :meth:`take`, for a request for an artifact or a part of it."""
-        now = self._context.now()
-        if wait := self._reads.wait_s(number, now):
-            raise RateLimitedError("this device reads artifacts too often", retry_after_s=wait)
-        self._reads.take(number, now)
+        self._reads.charge(number, self._context.now(), "this device reads artifacts too often")

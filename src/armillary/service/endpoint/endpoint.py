@@ -132,8 +132,8 @@ class DeviceEndpoint:
             states, offers, blobs, deltas, repository, renew_identity, self.counts, self._fetches, now
         )
         self._uploads = {
-            CRASH_DUMP: Uploads(states, crash_dumps(keep_dump), self.counts),
-            DEVICE_LOG: Uploads(states, device_logs(keep_log), self.counts),
+            CRASH_DUMP: Uploads(states, crash_dumps(keep_dump, now), self.counts),
+            DEVICE_LOG: Uploads(states, device_logs(keep_log, now), self.counts),
             CELLULAR_STATUS: Uploads(states, cellular_statuses(keep_cellular, now), self.counts),
         }
         self._hints = Hints(states, self.monotonic, self.counts, held_hints)

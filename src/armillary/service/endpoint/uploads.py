@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What devices send beside check-ins (crash dumps, logs, statuses of modems): kept in threads, one of a device."""
+"""What devices send beside check-ins (crash dumps, logs, statuses of modems): kept in threads, one of a device.
+
+A device sends them after a check-in, so the allowance of each kind is that of check-ins, or less; one that is malformed
+or not wanted is charged as well.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ import structlog
 
 from armillary.errors import ArmillaryError, NotFoundError, QuarantinedDeviceError, RateLimitedError
 from armillary.service.endpoint.connection import DeviceConnection
+from armillary.service.verifier.device_rates import CHECK_INS, Meter
 from armillary.service.verifier.device_states import DeviceState, DeviceStates
 from armillary.service.verifier.peers import Peer
 
@@ -33,7 +38,7 @@ Keep = Callable[[str, bytes], bytes]
 
 @dataclass(frozen=True, slots=True)
 class UploadKind:
-    """A kind of upload: what it is called, what keeps it, and what refuses it before it is read."""
+    """A kind of upload: what it is called, what keeps it, and what refuses or charges for it before it is read."""
 
     name: str
     keep: Keep
@@ -59,11 +64,12 @@ class Uploads:
         Raises:
             DeviceFault: the device is not admitted, or may not send this.
             NotFoundError: nobody asked it for this.
-            RateLimitedError: another one of this device is being kept, or several of others.
+            RateLimitedError: another one of this device is being kept, or several of others, or it sends too many.
         """
-        self._kind.check(self._states.admitted(peer.device_id))
+        state = self._states.admitted(peer.device_id)
         if peer.device_id in self._under_way or len(self._under_way) >= MAX_AT_ONCE:
             raise RateLimitedError(f"other {self._kind.name}s are being kept", retry_after_s=BUSY_RETRY_S)
+        self._kind.check(state)  # last, because it may charge the device
         connection.wait(KEEP_S)
         task = asyncio.get_running_loop().create_task(self._take(connection, peer.device_id, body))
         self._under_way[peer.device_id] = task
@@ -90,14 +96,28 @@ class Uploads:
             self._states.mark_stale(device_id)  # what was asked of it may be answered now
 
 
-def crash_dumps(keep: Keep) -> UploadKind:
-    """Crash dumps, where the device's group collects them."""
-    return UploadKind("crash dump", keep, _check_dump)
+def crash_dumps(keep: Keep, now: Callable[[], int]) -> UploadKind:
+    """Crash dumps, where the device's group collects them; ``now`` gives Unix seconds UTC."""
+    meter = Meter(CHECK_INS)
+
+    def check(state: DeviceState) -> None:
+        if state.is_quarantined:
+            raise QuarantinedDeviceError("a device in quarantine sends no crash dumps")
+        meter.charge(state.number, now(), "this device sends too many crash dumps")
+
+    return UploadKind("crash dump", keep, check)
 
 
-def device_logs(keep: Keep) -> UploadKind:
-    """Logs, where somebody asked for the device's; a device in quarantine, too, tells what it did."""
-    return UploadKind("device log", keep, _check_log)
+def device_logs(keep: Keep, now: Callable[[], int]) -> UploadKind:
+    """Logs, where somebody asked for the device's; a device in quarantine, too, tells what it did. ``now`` as above."""
+    meter = Meter(CHECK_INS)
+
+    def check(state: DeviceState) -> None:
+        if state.log_request is None:  # no disk is read for whoever sends what nobody asked for
+            raise NotFoundError("nobody asked for this device's log", remedy="See docs/reference/device-protocol.md.")
+        meter.charge(state.number, now(), "this device sends its log too often")
+
+    return UploadKind("device log", keep, check)
 
 
 def cellular_statuses(keep: Keep, now: Callable[[], int]) -> UploadKind:
@@ -110,13 +130,3 @@ def cellular_statuses(keep: Keep, now: Callable[[], int]) -> UploadKind:
         state.cellular_status_at = now()
 
     return UploadKind("cellular status", keep, check)
-
-
-def _check_dump(state: DeviceState) -> None:
-    if state.is_quarantined:
-        raise QuarantinedDeviceError("a device in quarantine sends no crash dumps")
-
-
-def _check_log(state: DeviceState) -> None:
-    if state.log_request is None:  # no disk is read for whoever sends what nobody asked for
-        raise NotFoundError("nobody asked for this device's log", remedy="See docs/reference/device-protocol.md.")

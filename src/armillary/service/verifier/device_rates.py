@@ -5,7 +5,9 @@ Each allowance is a burst that is there at once and comes back at a steady rate 
 number a device, the time at which its burst is whole again). The bursts are for what honest devices do together: a boot
 loop, a queue of reports after a week without a network, check-ins around an update. What is beyond:
 
-* a check-in is refused with "try later" and the time when it will be taken; the device keeps what it wanted to tell;
+* a check-in is refused with "try later" and the time when it will be taken; the device keeps what it wanted to tell.
+  It is charged when it arrives, before anything of it is read: one that is malformed, or proves nothing, costs its
+  device as much as one that is accepted. "Try later" itself costs nothing;
 * so is one whose update outcomes are beyond: a roll-out goes by them, so none may get lost;
 * error reports are taken and not kept: the check-in goes on, and how many they were is counted in the records. A faulty
   application that floods its device with reports must not cost that device its certificate.
@@ -40,7 +42,10 @@ class Allowance(NamedTuple):
 
 
 # A device checks in once an hour, some times around an update, and at every boot: a loop of boots of 30 s each is taken
-# for two hours before it is slowed to one a minute.
+# for two hours before it is slowed to one a minute. One whose challenge is not taken (too old, spent at another worker,
+# of records that were set back) asks for a new one and proves again at once: two. One that speaks a later version of
+# the protocol leaves out one thing after the other, at each boot: five at most. One that is refused for anything else
+# waits, at last some minutes (device/checkin/schedule.py).
 CHECK_INS: Final = Allowance(120, 60.0)
 # Where devices are asked for shorter intervals than an hour: so many in an interval, at the least.
 CHECK_INS_PER_INTERVAL: Final = 4
@@ -102,6 +107,12 @@ class Meter:
         self._whole_at.pop(number, None)
         self._whole_at[number] = now + behind + amount * self._allowance.period_s
 
+    def charge(self, number: int, now: int, complaint: str) -> None:
+        """Take one. Raises RateLimitedError, with this message and the seconds to wait, and takes none, beyond it."""
+        if wait := self.wait_s(number, now):
+            raise RateLimitedError(complaint, retry_after_s=wait)
+        self.take(number, now)
+
     def _behind(self, number: int, now: int) -> float:
         """Seconds until the burst of a device is whole.
 
@@ -132,10 +143,9 @@ class DeviceRates:
         self._reports = Meter(REPORTS)
         self._outcomes = Meter(OUTCOMES)
 
-    def check_check_in(self, number: int, now: int) -> None:
-        """Raise RateLimitedError, with the seconds to wait, for a device that checks in too often."""
-        if wait := self._check_ins.wait_s(number, now):
-            raise RateLimitedError("this device checks in too often", retry_after_s=wait)
+    def charge_check_in(self, number: int, now: int) -> None:
+        """Take a check-in that arrives. Raises RateLimitedError for a device that checks in too often."""
+        self._check_ins.charge(number, now, "this device checks in too often")
 
     def check_outcomes(self, number: int, now: int, amount: int) -> None:
         """Raise RateLimitedError, with the seconds to wait, for too many update outcomes of a device."""
@@ -147,8 +157,8 @@ class DeviceRates:
         return self._reports.left(number, now)
 
     def took(self, number: int, now: int, *, attested: bool, reports: int, outcomes: int) -> None:
-        """Note a check-in that is being recorded."""
-        self._check_ins.take(number, now, 1 if attested else UPDATE_ONLY_COST)
+        """Take what a check-in that is being recorded costs beside its arrival."""
+        self._check_ins.take(number, now, 0 if attested else UPDATE_ONLY_COST - 1)
         self._reports.take(number, now, reports)
         self._outcomes.take(number, now, outcomes)
 

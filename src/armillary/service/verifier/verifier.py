@@ -132,7 +132,7 @@ class Verifier:
         return encode_challenge(Challenge(self._mint(peer, now), now))
 
     def check_in(self, peer: Peer, body: bytes, *, now: int) -> Accepted:
-        """Decide about a check-in.
+        """Decide about a check-in, which its device is charged for whatever comes of it.
 
         Raises:
             WireError: the request is malformed.
@@ -143,7 +143,7 @@ class Verifier:
         if state.busy:
             raise RateLimitedError("a check-in of this device is being recorded", retry_after_s=BUSY_RETRY_S)
         state.spent.check_rate(now)
-        self._rates.check_check_in(state.number, now)
+        self._rates.charge_check_in(state.number, now)
         request = parse_request(body)
         self._rates.check_outcomes(state.number, now, len(request.outcomes))
         try:

@@ -35,6 +35,8 @@ from armillary.wire.encoding.cbor_fields import take_array, take_bytes, take_tex
 # The largest chip profile has 9 boot components; 64 leaves room and bounds the work per check-in.
 MAX_EVENTS: Final = 64
 MAX_LOG_BYTES: Final = 16 * 1024  # 64 events of the largest size
+# Items of CBOR in a log: one with 64 events has 449. A usual log has fewer bytes than this and is not counted.
+MAX_LOG_ITEMS: Final = 1024
 MAX_COMPONENT_BYTES: Final = 64
 MAX_IMAGE_TYPE: Final = 0xFFFF  # 16-bit field of the image package
 MAX_SECURITY_VERSION: Final = 0xFFFF_FFFF
@@ -71,7 +73,8 @@ def encode_log(events: Iterable[BootEvent]) -> bytes:
 
 def parse_log(data: bytes) -> UnverifiedEventLog:
     """Parse a log; raises WireError if it is not of the form above."""
-    items = take_array(cbor.decode(data, what="event log", limit=MAX_LOG_BYTES), "event log", limit=MAX_EVENTS)
+    value = cbor.decode(data, what="event log", limit=MAX_LOG_BYTES, items=MAX_LOG_ITEMS)
+    items = take_array(value, "event log", limit=MAX_EVENTS)
     if not items:
         raise WireError("event log", expected="at least one event", got="none")
     return UnverifiedEventLog(tuple(_event(item) for item in items))

@@ -73,6 +73,9 @@ MAX_SANDBOX_BYTES: Final = 32
 MAX_MECHANISMS: Final = 32  # the Linux sandbox reports 9
 MAX_MECHANISM_BYTES: Final = 64
 MAX_ENFORCEMENT_BYTES: Final = 256  # a sentence why a mechanism is missing
+# Items of CBOR in evidence or an endorsement: the largest evidence has 140. A multiple of it, so that the usual ones,
+# which have fewer bytes than this, are not counted.
+MAX_CLAIM_ITEMS: Final = 1024
 MAX_BOOT_COUNT: Final = 2**48  # at one boot per microsecond, nine years
 
 # Devices whose unchanging claims are cached, 1.6 KB each. Where more check in again and again at the same time,
@@ -202,7 +205,7 @@ def ueid(device_id: bytes) -> bytes:
 
 
 def _parse_message(data: bytes, what: str) -> UnverifiedSign1:
-    message = parse_sign1(data, what=what)
+    message = parse_sign1(data, what=what, items=MAX_CLAIM_ITEMS)
     if message.protected != ES256_PROTECTED or message.unprotected:
         raise WireError(
             what, expected="protected header {1: -7} and an empty unprotected header", got="other header parameters"
@@ -246,8 +249,12 @@ def _known_claims(payload: bytes) -> Evidence | None:
     )
 
 
+def _decoded(payload: bytes, what: str) -> Any:
+    return cbor.decode(payload, what=what, limit=len(payload), items=MAX_CLAIM_ITEMS)
+
+
 def _evidence_claims(payload: bytes) -> Evidence:
-    claims = take_map(cbor.decode(payload, what="evidence", limit=len(payload)), _EVIDENCE_KEYS, "evidence")
+    claims = take_map(_decoded(payload, "evidence"), _EVIDENCE_KEYS, "evidence")
     device_id = _subject(claims, EVIDENCE_PROFILE, "evidence")
     if claims[258] != OEM_ID or claims[270] != OS_NAME:
         raise WireError("evidence", expected="Armillary's oemid and swname", got="another platform's")
@@ -275,7 +282,7 @@ def _evidence_claims(payload: bytes) -> Evidence:
 
 
 def _endorsement_claims(payload: bytes) -> Endorsement:
-    claims = take_map(cbor.decode(payload, what="endorsement", limit=len(payload)), _ENDORSEMENT_KEYS, "endorsement")
+    claims = take_map(_decoded(payload, "endorsement"), _ENDORSEMENT_KEYS, "endorsement")
     return Endorsement(
         device_id=_subject(claims, ENDORSEMENT_PROFILE, "endorsement"),
         alias_key=_confirmed_point(claims[8], "endorsement cnf"),

@@ -82,6 +82,7 @@ _USUAL_REQUEST_HEADS: Final = {bytes([0x85, version]): version for version in _U
 # Largest request. Evidence, endorsement and log need 20 KiB at their own limits, a full report about 40 KiB;
 # the endpoint reads no more than this before it answers 413.
 MAX_REQUEST_BYTES: Final = 64 * 1024
+MAX_REQUEST_ITEMS, MAX_REPORT_ITEMS = 64, 8192  # of CBOR; with everything at its limits they have 11 and 7,633
 # Largest reply: a certificate chain of 4 KiB, 20 steps, an offer of 64 images.
 MAX_REPLY_BYTES: Final = 64 * 1024
 MAX_LINEAGE_BYTES: Final = 64  # a challenge
@@ -280,7 +281,7 @@ def parse_request(data: bytes) -> CheckinRequest:
     if usual and (strings := cbor.cut_strings(data, 2, 4)) is not None:
         return _request(usual, *strings)
     what = "check-in request"
-    fields = take_array(cbor.decode(data, what=what, limit=MAX_REQUEST_BYTES), what, limit=8)
+    fields = take_array(cbor.decode(data, what=what, limit=MAX_REQUEST_BYTES, items=MAX_REQUEST_ITEMS), what, limit=8)
     version = fields[0] if fields and type(fields[0]) is int else 0
     if version not in _REQUEST_ITEMS:
         raise WireError(
@@ -391,7 +392,7 @@ _Report = tuple[tuple[InstalledImage, ...], tuple[UpdateOutcome, ...], tuple[Err
 
 
 def _report(data: bytes) -> _Report:
-    value = cbor.decode(data, what="check-in report", limit=MAX_REQUEST_BYTES)
+    value = cbor.decode(data, what="check-in report", limit=MAX_REQUEST_BYTES, items=MAX_REPORT_ITEMS)
     fields = take_array(value, "check-in report", limit=4)
     if len(fields) < 3:
         raise WireError("check-in report", expected="3 or 4 items", got=f"{len(fields)}")

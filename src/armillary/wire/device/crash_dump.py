@@ -65,6 +65,7 @@ FAULTS: Final = frozenset({"mapped", "module", "none", "null", "stack", "unmappe
 MAX_MODULES: Final = 64  # a program with its libraries; the endpoint takes bodies of 64 KiB, so that all must fit
 MAX_STACK_BYTES: Final = 32 * 1024
 MAX_DUMP_BYTES: Final = 60 * 1024  # with everything at its limit it has 57,000
+MAX_DUMP_ITEMS: Final = 1024  # of CBOR: with everything at its limit it has 601
 MAX_RECEIPT_BYTES: Final = 64  # an array and an id
 WORD_BYTES: Final = 8  # both machines
 _UINT64: Final = 2**64 - 1
@@ -174,7 +175,8 @@ def encode_dump(dump: CrashDump) -> bytes:
 
 def parse_dump(data: bytes) -> CrashDump:
     """A dump from its bytes; raises WireError if it is not of the form above. It is the device's word, nothing more."""
-    fields = take_array(cbor.decode(data, what="crash dump", limit=MAX_DUMP_BYTES), "crash dump", limit=13, size=13)
+    value = cbor.decode(data, what="crash dump", limit=MAX_DUMP_BYTES, items=MAX_DUMP_ITEMS)
+    fields = take_array(value, "crash dump", limit=13, size=13)
     if type(fields[0]) is not int or fields[0] != DUMP_VERSION:
         raise WireError("crash dump", expected=f"version {DUMP_VERSION}", got=f"{fields[0]!r:.20}")
     modules = tuple(_module(one) for one in take_array(fields[10], "dump modules", limit=MAX_MODULES))

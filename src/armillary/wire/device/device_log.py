@@ -31,6 +31,7 @@ MAX_LOG_BYTES: Final = 60 * 1024
 MAX_LINES: Final = 1024
 # A line of output that a device keeps (1,024 characters) with its time and its application.
 MAX_LINE_BYTES: Final = 2048
+MAX_LOG_ITEMS: Final = MAX_LINES + 6  # of CBOR: two arrays, what stands before the lines, and these
 MAX_LEFT_OUT: Final = 2**32
 MAX_LOG_RECEIPT_BYTES: Final = 32
 # Bytes that a message has beside its lines, and a line beside its text, at most.
@@ -59,7 +60,7 @@ def encode_log(log: DeviceLog) -> bytes:
 def parse_log(data: bytes) -> DeviceLog:
     """A log from its bytes; WireError if it is not of the form above. It is the device's word, nothing more."""
     version, request_id, at, left_out, lines = take_array(
-        cbor.decode(data, what=_WHAT, limit=MAX_LOG_BYTES), _WHAT, limit=5, size=5
+        cbor.decode(data, what=_WHAT, limit=MAX_LOG_BYTES, items=MAX_LOG_ITEMS), _WHAT, limit=5, size=5
     )
     if type(version) is not int or version != LOG_MESSAGE_VERSION:
         raise WireError(_WHAT, expected=f"version {LOG_MESSAGE_VERSION}", got=f"{version!r:.20}")

@@ -58,13 +58,18 @@ def encode_ordered(value: Any) -> bytes:
     return codec.dumps(value)
 
 
-def decode(data: bytes, *, what: str, limit: int) -> Any:
+def decode(data: bytes, *, what: str, limit: int, items: int | None = None) -> Any:
     """Decode exactly one value of at most ``limit`` bytes; ``what`` names the format in errors.
 
-    Raises WireError if it is not CBOR, not deterministic, not in the profile, or larger than ``limit``.
+    ``items`` bounds its numbers, strings, arrays and maps, all counted, also keys: an item may be of one byte and costs
+    some hundred times as much as a byte of a string. It is for what others send; without it, bytes alone count.
+
+    Raises WireError if it is not CBOR, not deterministic, not in the profile, or larger than ``limit`` or ``items``.
     """
     if len(data) > limit:
         raise WireError(what, expected=f"at most {limit} bytes", got=f"{len(data)} bytes", remedy=_REMEDY)
+    if items is not None and len(data) > items and _has_more(data, items):
+        raise WireError(what, expected=f"at most {items} items", got="more", remedy=_REMEDY)
     try:
         value = codec.loads(data, max_depth=MAX_DEPTH)
     # Deep or odd input may end in any of these. All say the same thing: these bytes are not a value of the profile.
@@ -110,6 +115,26 @@ def cut_strings(data: bytes, start: int, count: int) -> list[bytes] | None:
     except IndexError:
         return None
     return found if start == len(data) else None
+
+
+def _has_more(data: bytes, items: int) -> bool:
+    """Whether more than so many heads follow one another; what is no head ends them, and the decoder says why."""
+    at, end = 0, len(data)
+    for _ in range(items):
+        if at >= end:
+            return False
+        head = data[at]
+        at += 1
+        argument = head & 0x1F
+        if argument > 23:
+            if argument > 27:
+                return False
+            size = 1 << argument - 24
+            argument = int.from_bytes(data[at : at + size])
+            at += size
+        if 0x40 <= head < 0x80:  # a string; the items of arrays and maps follow by themselves
+            at += argument
+    return at < end
 
 
 def _check(value: Any, what: str) -> None:

@@ -93,8 +93,11 @@ def encode_sign1(
     return message_head + _bstr(payload) + _SIGNATURE_HEAD + signature
 
 
-def parse_sign1(data: bytes, *, what: str = "COSE_Sign1") -> UnverifiedSign1:
-    """Parse a COSE_Sign1 of the profile above without verifying its signature; raises WireError for others."""
+def parse_sign1(data: bytes, *, what: str = "COSE_Sign1", items: int | None = None) -> UnverifiedSign1:
+    """Parse a COSE_Sign1 of the profile above without verifying its signature; raises WireError for others.
+
+    ``items`` bounds what is decoded of it, as in :func:`armillary.wire.encoding.cbor.decode`.
+    """
     if len(data) > MAX_SIGN1_BYTES:
         raise WireError(what, expected=f"at most {MAX_SIGN1_BYTES} bytes", got=f"{len(data)} bytes")
     message = _parse_profile(data)
@@ -102,7 +105,7 @@ def parse_sign1(data: bytes, *, what: str = "COSE_Sign1") -> UnverifiedSign1:
         return message
     if not data or data[0] != _TAG:
         raise WireError(what, offset=0, expected="tag 18 (COSE_Sign1)", got=data[:1].hex() or "no bytes")
-    fields = cbor.decode(data[1:], what=what, limit=MAX_SIGN1_BYTES)
+    fields = cbor.decode(data[1:], what=what, limit=MAX_SIGN1_BYTES, items=items)
     if type(fields) is not list or len(fields) != 4:
         raise WireError(what, expected="an array of 4", got=f"{type(fields).__name__}")
     protected, unprotected, payload, signature = fields
@@ -112,7 +115,7 @@ def parse_sign1(data: bytes, *, what: str = "COSE_Sign1") -> UnverifiedSign1:
         raise WireError(what, expected="a map of unprotected parameters", got=type(unprotected).__name__)
     if len(signature) != SIGNATURE_BYTES:
         raise WireError(what, expected=f"a signature of {SIGNATURE_BYTES} bytes", got=f"{len(signature)} bytes")
-    _check_headers(protected, unprotected, what)
+    _check_headers(protected, unprotected, what, items)
     return UnverifiedSign1(protected, unprotected, payload, signature)
 
 
@@ -204,10 +207,10 @@ def _parse_profile(data: bytes) -> UnverifiedSign1 | None:
     return UnverifiedSign1(ES256_PROTECTED, {}, payload, data[-64:])
 
 
-def _check_headers(protected: bytes, unprotected: Mapping[Any, Any], what: str) -> None:
+def _check_headers(protected: bytes, unprotected: Mapping[Any, Any], what: str, items: int | None) -> None:
     parameters: Any = {}
     if protected:
-        parameters = cbor.decode(protected, what=f"{what} protected header", limit=MAX_SIGN1_BYTES)
+        parameters = cbor.decode(protected, what=f"{what} protected header", limit=MAX_SIGN1_BYTES, items=items)
         if type(parameters) is not dict:
             raise WireError(what, expected="a map of protected parameters", got=type(parameters).__name__)
     if parameters.keys() & unprotected.keys():

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 
 import pytest
@@ -11,6 +12,9 @@ from hypothesis import given, strategies as st
 
 from armillary.errors import WireError
 from armillary.wire.device_image.flattened_tree import (
+    MAGIC,
+    MAX_DEPTH,
+    MAX_NAME_BYTES,
     nodes_of,
     properties_of,
     with_node,
@@ -60,6 +64,30 @@ def test_a_property_is_taken_out() -> None:
     changed = without_property(FOREIGN, "/images/kernel/data")
     assert values(changed) == {"/description": b"x\0", "/images/kernel/os": b"linux\0"}
     assert list(nodes_of(changed)) == list(nodes_of(FOREIGN))
+
+
+def nested(depth: int, node: bytes = b"a", name: bytes = b"p") -> bytes:
+    """A tree of nodes inside one another, of which the innermost has an empty property."""
+    begin = struct.pack(">I", 1) + node + bytes(4 - len(node) % 4)
+    nodes = begin * depth + struct.pack(">3I", 3, 0, 0) + struct.pack(">I", 2) * depth + struct.pack(">I", 9)
+    names, size = 40 + len(nodes), len(name) + 1
+    return struct.pack(">10I", MAGIC, names + size, 40, names, 40, 17, 16, 0, size, len(nodes)) + nodes + name + b"\0"
+
+
+def test_a_tree_is_as_deep_as_boards_are_and_no_deeper() -> None:
+    assert list(properties_of(nested(MAX_DEPTH))) == ["/".join(["a"] * MAX_DEPTH + ["p"])]
+    for depth in (MAX_DEPTH + 1, 8000):
+        for read in (properties_of, nodes_of):
+            with pytest.raises(WireError, match="at most 32 nodes inside one another, got more"):
+                read(nested(depth))
+
+
+def test_names_are_as_long_as_the_specification_has_them_and_little_longer() -> None:
+    longest = b"n" * MAX_NAME_BYTES
+    assert list(properties_of(nested(1, longest, longest))) == [f"{longest.decode()}/{longest.decode()}"]
+    for names in ((longest + b"n", b"p"), (b"a", longest + b"n")):
+        with pytest.raises(WireError, match="a name of at most 255 bytes"):
+            properties_of(nested(1, *names))
 
 
 def test_a_node_is_put_behind_its_parents_others() -> None:

@@ -20,6 +20,10 @@ from typing import Final
 from armillary.errors import WireError
 
 MAGIC: Final = 0xD00DFEED
+# Nodes inside one another: U-Boot's signed files have 3, boards' trees some 10. Each node and property is kept with its
+# whole path, so that deep trees, and long names, would take time and memory as the square of a file's size.
+MAX_DEPTH: Final = 32
+MAX_NAME_BYTES: Final = 255  # the specification has 31, before a node's address
 _HEAD: Final = struct.Struct(">10I")
 _WORD: Final = struct.Struct(">I")
 _PROPERTY: Final = struct.Struct(">II")
@@ -76,10 +80,13 @@ def _walked(tree: bytes) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[in
         while (token := _WORD.unpack_from(tree, at)[0]) != _LAST:
             at += _WORD.size
             if token == _BEGIN:
+                if len(begun) >= MAX_DEPTH:
+                    raise WireError(
+                        "device-tree", expected=f"at most {MAX_DEPTH} nodes inside one another", got="more", offset=at
+                    )
                 begun.append(at - _WORD.size)
-                end = tree.index(b"\0", at)
-                path.append(tree[at:end].decode("ascii"))
-                at = _whole(end + 1)
+                path.append(_name(tree, at))
+                at = _whole(at + len(path[-1]) + 1)
             elif token == _END:
                 begin = begun.pop()
                 nodes["/".join(path)] = (begin, at - begin)
@@ -88,14 +95,20 @@ def _walked(tree: bytes) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[in
                 size, name_at = _PROPERTY.unpack_from(tree, at)
                 at += _PROPERTY.size
                 _refuse_beyond(tree, at + size)
-                name = tree[names + name_at : tree.index(b"\0", names + name_at)].decode("ascii")
-                properties["/".join((*path, name))] = (at, size)
+                properties["/".join((*path, _name(tree, names + name_at)))] = (at, size)
                 at = _whole(at + size)
             elif token != _NOTHING:
                 raise WireError("device-tree", expected="a token", got=f"{token:08x}", offset=at - _WORD.size)
     except (struct.error, ValueError, IndexError) as error:
         raise WireError("device-tree", expected="nodes inside the file", got=str(error)) from error
     return properties, nodes
+
+
+def _name(tree: bytes, at: int) -> str:
+    end = tree.find(b"\0", at, at + MAX_NAME_BYTES + 1)
+    if end < 0:
+        raise WireError("device-tree", expected=f"a name of at most {MAX_NAME_BYTES} bytes", got="none", offset=at)
+    return tree[at:end].decode("ascii")
 
 
 def _spliced(tree: bytes, begin: int, end: int, part: bytes) -> bytes:

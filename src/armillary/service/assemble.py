@@ -121,9 +121,11 @@ class SecurityService:
         self.tokens.on_revoked.append(self.sessions.end_of_token)
         self.passkeys = Passkeys(context, self.sessions, lambda: self.console_address)
         self.api_port = context.settings.api_port  # the one in use, once the operator API listens
-        self.factory = Factory(context, authority, self.releases, self.repository, chips, self.device_address)
-        self.tpms = TpmEnrolments(context, authority, self.factory, chips)
         self.flashed = FlashedSystems(authority, self.releases, blobs, chips)
+        self.factory = Factory(
+            context, authority, self.releases, self.repository, chips, self.flashed, self.device_address
+        )
+        self.tpms = TpmEnrolments(context, authority, self.factory, chips)
         self.enrolments = Enrolments(context, self.factory, self.tpms, chips, notices)
         self.hub_access = HubAccess(context, authority, self.registry, notices, self.watch.heard_at_hub)
         parts = ServingParts(

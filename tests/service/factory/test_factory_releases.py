@@ -16,8 +16,10 @@ from cryptography.x509.oid import NameOID
 from tests.fixtures.clocks import Clock
 
 from armillary import content
+from armillary.api.native.service.devices import factory_document
 from armillary.engines.records.queries import releases as release_rows
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.service.context.blobs import Blobs
 from armillary.service.verifier.releases import FIRST_VERSION
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import certificate_request
@@ -76,6 +78,28 @@ def test_a_chip_that_is_newer_than_the_services_data_needs_its_first_release(
         assert (made.os_version, list(made.boot_packages)) == ("27.1", stages)
         with pytest.raises(NotFoundError, match="z80"):
             host.service.factory.enrol(certificate_request(SECRET), "z80", "t")
+
+
+def test_a_device_that_has_its_os_is_made_without_a_look_at_the_payloads(
+    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = host.service.factory.enrol(certificate_request(SECRET), "mt3620", "t")
+    read, opened = Blobs.read, list[bytes]()
+    monkeypatch.setattr(Blobs, "read", lambda self, digest: (opened.append(digest), read(self, digest))[1])
+    for times in (1, 0):  # each package is read once, and for nobody after that
+        opened.clear()
+        made = host.service.factory.enrol(certificate_request(SECRET), "mt3620", "t", is_flashed=True)
+        assert len(opened) == times * len(whole.boot_packages)
+        assert (made.os_version, made.boot_packages) == (whole.os_version, {})
+        assert list(made.boot_ends) == list(whole.boot_packages)
+        for name, end in made.boot_ends.items():
+            package = whole.boot_packages[name]
+            assert (end.payload_bytes, end.tail) == (len(package) - len(end.tail), package[end.payload_bytes :])
+            assert image_package.parse(package).payload_bytes == end.payload_bytes
+    told = factory_document(made)["boot_components"]
+    assert [set(each) for each in told] == [{"name", "package", "payload_bytes"}] * len(made.boot_ends)
+    host.service.factory.enrol(certificate_request(SECRET), "mt3620", "t")
+    assert len(opened) == len(whole.boot_packages), "the control: who has no OS gets it"
 
 
 def test_one_key_is_one_device(host: ServiceHost) -> None:

@@ -40,7 +40,6 @@ from armillary.errors import (
     ConflictError,
     InvalidArgumentError,
     NotFoundError,
-    RateLimitedError,
     UnauthenticatedError,
     WrongCatalogError,
 )
@@ -174,7 +173,13 @@ class Enrolments:
         return _valid(token, self._context.now())
 
     def enrol(
-        self, token: EnrolmentToken, request_pem: str, chip: str, *, os_version: str | None = None
+        self,
+        token: EnrolmentToken,
+        request_pem: str,
+        chip: str,
+        *,
+        os_version: str | None = None,
+        is_flashed: bool = False,
     ) -> FactoryReply:
         """Make a device and claim it into the token's group, in one transaction; see the module's table.
 
@@ -192,6 +197,7 @@ class Enrolments:
             trust_tier=TIER,
             admission=self._admission(token, chip),
             os_version=os_version,
+            is_flashed=is_flashed,
         )
         self._notices.device_changed(reply.device_id)
         return reply
@@ -239,12 +245,8 @@ class _TokenAdmission:
             )
 
     def _answer_again(self, known: device_rows.Enrolled) -> None:
-        now = self.context.now()
-        if wait_s := self.again.wait_s(known.number, now):
-            raise RateLimitedError(
-                f"device {known.device_id[:16]}... was answered by this enrolment token too often", retry_after_s=wait_s
-            )
-        self.again.take(known.number, now)
+        complaint = f"device {known.device_id[:16]}... was answered by this enrolment token too often"
+        self.again.charge(known.number, self.context.now(), complaint)
 
     def settle(self, connection: Connection, device_id: str, number: int) -> Mapping[str, str]:
         """Spend a use and claim the device, unless this token has done both before; for the audit line."""

@@ -26,6 +26,7 @@ from armillary.service.authority.authority import Authority
 from armillary.service.authority.signing_keys import IMAGES, OS
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context, DeviceAddress
+from armillary.service.factory.flashed_systems import FlashedSystems
 from armillary.service.factory.reply import FactoryReply
 from armillary.service.repository.repository import Repository
 from armillary.service.verifier.releases import Releases
@@ -71,6 +72,7 @@ class Factory:
     _releases: Releases
     _repository: Repository
     _chips: Chips
+    _flashed: FlashedSystems
     _address: DeviceAddress
 
     def enrol(
@@ -84,6 +86,7 @@ class Factory:
         admission: Admission | None = None,
         manufacturing_state: str = ManufacturingState.DEVICE_COMPLETE.value,
         os_version: str | None = None,
+        is_flashed: bool = False,
     ) -> FactoryReply:
         """Record a new device and give it its identity certificate, its trusted keystore and its first OS.
 
@@ -94,7 +97,8 @@ class Factory:
         ``request_pem`` is a PKCS#10 request signed by the device identity key. ``trust_tier`` is what the factory knows
         the root of trust to be, never the device's own word; with a proven ``tpm`` it is ``tpm``. ``admission`` is a
         further check, in the same transaction. ``manufacturing_state`` is a new device's, Azure Sphere's name; a
-        ``Blank`` one may not check in. ``os_version`` is the release that is on its disk already, if not the newest.
+        ``Blank`` one may not check in. ``os_version`` is the release that is on its disk already, if not the newest;
+        one that ``is_flashed`` has the payloads of its OS and gets what follows them.
 
         Raises:
             InvalidArgumentError: the request is malformed, not signed by its key, for another key than that of ``tpm``,
@@ -149,9 +153,9 @@ class Factory:
             self._context.audit(connection, actor, operation, device_id, detail)
 
         self._context.records.write(change)
-        return self._reply(device_id, chain, release)
+        return self._reply(device_id, chain, release, is_flashed=is_flashed)
 
-    def _reply(self, device_id: str, chain: tuple[bytes, ...], release: OsRelease) -> FactoryReply:
+    def _reply(self, device_id: str, chain: tuple[bytes, ...], release: OsRelease, *, is_flashed: bool) -> FactoryReply:
         root = self._authority.roots.certificate
         return FactoryReply(
             device_id=device_id,
@@ -161,7 +165,8 @@ class Factory:
             trusted_os_certificates=tuple(one.der for one in self._authority.signing.trusted(OS)),
             trusted_image_certificates=tuple(one.der for one in self._authority.signing.trusted(IMAGES)),
             os_version=release.version,
-            boot_packages=self._releases.packages(release),
+            boot_packages={} if is_flashed else self._releases.packages(release),
+            boot_ends=self._flashed.ends(release) if is_flashed else {},
             endpoint=self._address.url,
             service_name=self._context.settings.public_host,
             repository_root=self._repository.root(),

@@ -8,6 +8,7 @@ enrolment token is not spent for an OS that nobody here has released.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from armillary.engines.records.schema.rows import OS_FEEDS, OsRelease
@@ -33,7 +34,7 @@ class FlashedSystem:
     """A release without its payloads, its components by name in boot order."""
 
     version: str
-    components: tuple[tuple[str, PackageEnd], ...]
+    components: Mapping[str, PackageEnd]
 
 
 class FlashedSystems:
@@ -56,12 +57,18 @@ class FlashedSystems:
         """Certificates of those who sign boot components, DER."""
         return tuple(one.der for one in self._authority.signing.trusted(OS))
 
+    def ends(self, release: OsRelease) -> Mapping[str, PackageEnd]:
+        """What follows the payload of each component of a release, by name in boot order.
+
+        DataFolderError if a package is not here.
+        """
+        return {each.name: self._end(each.digest) for each in release.components}
+
     def _without_payloads(self, release: OsRelease) -> FlashedSystem | None:
         try:
-            components = tuple((each.name, self._end(each.digest)) for each in release.components)
-        except DataFolderError:  # a package is not here: nobody can be made a device of this release
+            return FlashedSystem(release.version, self.ends(release))
+        except DataFolderError:  # nobody can be made a device of this release
             return None
-        return FlashedSystem(release.version, components)
 
     def _end(self, digest: bytes) -> PackageEnd:
         if digest not in self._known:

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from armillary.service.factory.flashed_systems import PackageEnd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +21,8 @@ class FactoryReply:
         further_roots: Other valid roots that it pins: a successor that takes over later.
         trusted_os_certificates: Signers of boot components.
         trusted_image_certificates: Signers of application packages (both: the trusted keystore).
-        boot_packages: Component name to signed image package.
+        boot_packages: Component name to signed image package; empty for a device whose disk was flashed.
+        boot_ends: For such a one, component name to what follows the payload in its package.
         endpoint: ``https://host:port`` of the device endpoint.
         service_name: Name that evidence must carry.
         repository_root: TUF root metadata of the repository, as served; what the device trusts releases by.
@@ -35,6 +38,7 @@ class FactoryReply:
     boot_packages: Mapping[str, bytes]
     endpoint: str
     service_name: str
+    boot_ends: Mapping[str, PackageEnd] = field(default_factory=dict)
     further_roots: tuple[bytes, ...] = ()
     repository_root: bytes = b""
     time: int = 0

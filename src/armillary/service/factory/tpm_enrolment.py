@@ -36,7 +36,8 @@ MAX_ROOT_BYTES: Final = 64 * 1024  # some makers publish all theirs in one file
 class TpmAnswer:
     """A device's answer to its credential: claim, chip and end (Unix seconds UTC) as in the question.
 
-    ``secret`` is what the TPM took out of the credential, 32 bytes; ``os_version`` as in ``Factory.enrol``.
+    ``secret`` is what the TPM took out of the credential, 32 bytes; ``os_version`` and ``is_flashed`` as in
+    ``Factory.enrol``.
     """
 
     claim: rules.UnverifiedTpmClaim
@@ -44,6 +45,7 @@ class TpmAnswer:
     expires_at: int
     secret: bytes = field(repr=False)
     os_version: str | None = None
+    is_flashed: bool = False
 
 
 class TpmEnrolments:
@@ -100,7 +102,13 @@ class TpmEnrolments:
             model=claim.endorsement.model,
         )
         return self._factory.enrol(
-            request_pem, answer.chip, actor, tpm=proven, admission=admission, os_version=answer.os_version
+            request_pem,
+            answer.chip,
+            actor,
+            tpm=proven,
+            admission=admission,
+            os_version=answer.os_version,
+            is_flashed=answer.is_flashed,
         )
 
     def _roots(self) -> list[x509.Certificate]:

@@ -40,9 +40,9 @@ from armillary.engines.records.device_order import MAX_SORTED, ORDERS
 from armillary.engines.records.schema.rows import HEALTHS, DeviceFilter
 from armillary.errors import InvalidArgumentError
 from armillary.identity.manufacturing import ManufacturingState
+from armillary.service.factory.flashed_systems import PackageEnd
 from armillary.service.factory.reply import FactoryReply
 from armillary.service.registry.quarantine import MAX_LIFETIME_S, MIN_LIFETIME_S
-from armillary.wire.image import package as image_package
 from armillary.wire.text.device_name import MAX_TEXT_CHARACTERS
 
 
@@ -82,8 +82,9 @@ def make_device(request: Request, body: FactoryBody) -> dict[str, Any]:
                 f"manufacturing state: expected DeviceComplete with an enrolment token, got {body.manufacturing_state}",
                 remedy="Leave it out, or use an operator's token.",
             )
-        made = service.enrolments.enrol(token, body.csr, body.chip, os_version=body.os_version)
-        return factory_document(made, is_flashed=body.is_flashed)
+        return factory_document(
+            service.enrolments.enrol(token, body.csr, body.chip, os_version=body.os_version, is_flashed=body.is_flashed)
+        )
     made = service.factory.enrol(
         body.csr,
         body.chip,
@@ -91,8 +92,9 @@ def make_device(request: Request, body: FactoryBody) -> dict[str, Any]:
         trust_tier=body.trust_tier,
         manufacturing_state=body.manufacturing_state,
         os_version=body.os_version,
+        is_flashed=body.is_flashed,
     )
-    return factory_document(made, is_flashed=body.is_flashed)
+    return factory_document(made)
 
 
 def list_flashed_systems(
@@ -107,14 +109,7 @@ def list_flashed_systems(
         "releases": [
             {
                 "os_version": each.version,
-                "boot_components": [
-                    {
-                        "name": name,
-                        "package": base64.b64encode(end.tail).decode(),
-                        "payload_bytes": end.payload_bytes,
-                    }
-                    for name, end in each.components
-                ],
+                "boot_components": [_component_end(name, end) for name, end in each.components.items()],
             }
             for each in flashed.of(chip)
         ],
@@ -137,9 +132,10 @@ def hold_large(request: Request, chip: str, os_version: str | None, *, is_flashe
         caller.hold(caller.budgets.large_bodies)
 
 
-def factory_document(made: FactoryReply, *, is_flashed: bool = False) -> dict[str, Any]:
-    """What a device gets at manufacture, as JSON; one that ``is_flashed`` has the payloads of its OS already."""
-    component = _component_tail if is_flashed else _component
+def factory_document(made: FactoryReply) -> dict[str, Any]:
+    """What a device gets at manufacture, as JSON."""
+    packages = [_component(name, package) for name, package in made.boot_packages.items()]
+    ends = [_component_end(name, end) for name, end in made.boot_ends.items()]
     return {
         "device_id": made.device_id,
         "identity_certificate": [_pem(der) for der in made.certificate_chain],
@@ -147,7 +143,7 @@ def factory_document(made: FactoryReply, *, is_flashed: bool = False) -> dict[st
         "trusted_os_certificates": [_pem(der) for der in made.trusted_os_certificates],
         "trusted_image_certificates": [_pem(der) for der in made.trusted_image_certificates],
         "os_version": made.os_version,
-        "boot_components": [component(name, package) for name, package in made.boot_packages.items()],
+        "boot_components": packages + ends,
         "device_endpoint": made.endpoint,
         "service_name": made.service_name,
         "repository_root": made.repository_root.decode(),
@@ -159,10 +155,8 @@ def _component(name: str, package: bytes) -> dict[str, Any]:
     return {"name": name, "package": base64.b64encode(package).decode()}
 
 
-def _component_tail(name: str, package: bytes) -> dict[str, Any]:
-    """What of a package follows its payload, which says where that ends."""
-    payload_bytes = image_package.parse(package).payload_bytes
-    return {**_component(name, package[payload_bytes:]), "payload_bytes": payload_bytes}
+def _component_end(name: str, end: PackageEnd) -> dict[str, Any]:
+    return {**_component(name, end.tail), "payload_bytes": end.payload_bytes}
 
 
 def list_devices(

@@ -83,13 +83,14 @@ def make_tpm_device(request: Request, body: TpmDeviceBody) -> dict[str, Any]:
         expires_at=body.expires_at,
         secret=_bytes("secret", body.secret),
         os_version=body.os_version,
+        is_flashed=body.is_flashed,
     )
     service, token = service_of(request), enrolment_of(request)
     if token is not None:
         made = service.enrolments.enrol_tpm(token, answer, body.csr)
     else:
         made = service.tpms.enrol(answer, body.csr, operator_of(request).name)
-    return factory_document(made, is_flashed=body.is_flashed)
+    return factory_document(made)
 
 
 def _claim(body: TpmBody) -> UnverifiedTpmClaim:

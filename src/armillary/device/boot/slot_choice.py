@@ -27,7 +27,7 @@ from armillary.device.state.journal import Journal
 from armillary.engines.flash.boot_slots import BootSlots
 from armillary.engines.flash.port import Flash, read_or_none, replace_region
 from armillary.engines.root_of_trust.port import RootOfTrust
-from armillary.errors import ArmillaryError, BootRefusedError, DataFolderError, HostError, WireError
+from armillary.errors import ArmillaryError, BootRefusedError, HostError, WireError
 from armillary.update.install.record import InstallRecord
 from armillary.wire.encoding import cbor
 
@@ -109,7 +109,7 @@ class SlotChoice:
         try:
             self._flash.remove(_REGION)
             self._name(installer.record)
-        except (DataFolderError, HostError) as error:
+        except HostError as error:  # of the firmware, or of the flash
             self._journal.write("slot-not-named", reason=error.message)
             return replace(startup, fault=f"the next start may be of the other slot: {error.message}")
         return startup

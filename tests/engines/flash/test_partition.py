@@ -21,7 +21,7 @@ REGION = "boot.b/root-fs"
 @pytest.fixture
 def node(tmp_path: Path) -> Path:
     path = tmp_path / "vda4"
-    path.write_bytes(os.urandom(ROOM))  # a partition that held something else
+    path.write_bytes(os.urandom(ROOM).replace(b"\0", b"x"))  # a partition that held something else, up to its end
     return path
 
 

@@ -157,6 +157,7 @@ class Configured:
 
     chip = CHIP.name
     os_signers = (CERTIFICATE,)
+    accepted_stores = ()
 
 
 class Rooted:

@@ -49,6 +49,7 @@ class Configuration:
     chip: str = "a chip"
     os_version: str = ""
     os_signers: tuple[()] = ()
+    accepted_stores: tuple[()] = ()
 
 
 CONFIGURATION: Any = Configuration()

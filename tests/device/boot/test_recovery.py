@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from armillary.device.boot.recovery_regions import DECIDED, STORED
 from armillary.device.boot.startup import chip_profile
 from armillary.device.process import Device
 from armillary.device.state.clock import DeviceClock
+from armillary.device.state.configuration import load_configuration, store_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import replace_region
@@ -80,6 +82,17 @@ async def test_a_decided_recovery_is_carried_out_by_the_next_start(rig: Rig, mon
     assert rig.service.checks[0][1].verdict == "attested"
     assert flash.read(DECIDED) is None
     assert flash.regions(STORED) == ()
+
+
+async def test_a_recovered_device_accepts_no_trust_store_that_it_had(rig: Rig) -> None:
+    """Also one of a version of before, which kept none and obeyed what its record named."""
+    flash = FileFlash(rig.folder / "flash")
+    for accepted in (("a store",), None):
+        before = replace(load_configuration(flash), trust_stores=("another",), accepted_stores=accepted)
+        store_configuration(flash, before)
+        recovered(rig)
+        found = load_configuration(flash)
+        assert (found.trust_stores, found.accepted_stores) == ((), ())
 
 
 async def test_a_recovery_that_was_not_decided_changes_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

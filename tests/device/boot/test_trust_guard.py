@@ -9,19 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.device.install import test_trust_stores as stores
 from tests.engines.swtpm import needs_tpm, software_tpm
 
 from armillary.device.boot.recovery_regions import DECIDED
 from armillary.device.boot.trust_guard import REGIONS, TrustGuard
+from armillary.device.install.installer import RECORD_REGIONS, Installer
+from armillary.device.install.trust_stores import adopt_stores, configuration_in_force, keep_confirmed
 from armillary.device.state import configuration as records
 from armillary.device.state.configuration import load_configuration, store_configuration
-from armillary.device.state.permission import STATE_REGION, advance_state
+from armillary.device.state.permission import STATE_REGION, advance_state, begin_state
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust, open_trust
 from armillary.engines.root_of_trust.tpm_trust import TRUST_BYTES
 from armillary.errors import ArmillaryError, DataFolderError, RootOfTrustError
 from armillary.identity.manufacturing import ManufacturingState
+from armillary.update.install.plan import InstallPlan
+from armillary.update.install.record import InstallRecord, SlotImage, encode
 
 
 class PowerCutError(Exception):
@@ -200,6 +205,127 @@ def test_a_tpm_that_keeps_something_else_is_no_first_start(machine: Machine, kep
     machine.memory.kept = kept
     with pytest.raises(DataFolderError, match="old copy"):
         machine.start()
+
+
+@pytest.fixture
+def renewed(tmp_path: Path) -> Machine:
+    """A device that was made after the key OTHER of the maker's was taken out of service."""
+    files = FileFlash(tmp_path / "flash")
+    store_configuration(files, stores.CONFIGURATION)
+    begin_state(files, ManufacturingState.DEVICE_COMPLETE)
+    return Machine(tmp_path / "flash")
+
+
+def images_trusted(flash: Flash) -> tuple[str, ...]:
+    """Who may sign applications, as the start finds it."""
+    installer = Installer(flash, lambda: 0)
+    stored = adopt_stores(flash, installer.record, load_configuration(flash))
+    return configuration_in_force(flash, installer.record, stored).trusted_image_certificates
+
+
+def put_from_outside(machine: Machine, image: SlotImage, data: bytes) -> None:
+    """Write a package and a record that names it, past the device."""
+    replace_region(machine.files, image.region, data)
+    replace_region(machine.files, RECORD_REGIONS[0], encode(InstallRecord(active=(image,)), 999))
+
+
+def test_a_store_of_before_brings_no_key_back_that_was_taken_out_of_service(renewed: Machine) -> None:
+    """Its signature is right for good, and nothing guards the install record."""
+    put_from_outside(renewed, *stores.key_store(os=stores.OLD, images=stores.OTHER))
+    kept = renewed.memory.kept
+    for _ in range(2):
+        flash = renewed.start()
+        assert images_trusted(flash) == stores.pem(stores.OLD[1])
+        keep_confirmed(flash, Installer(flash, lambda: 0).record)
+    assert load_configuration(renewed.files) == stores.CONFIGURATION
+    assert renewed.memory.kept == kept
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_who_accepts_a_store_from_outside_starts_no_device(renewed: Machine, kept: bool) -> None:
+    """By naming it, or by taking away that any are named, as it is with a device of before."""
+    image, data = stores.key_store(os=stores.OLD, images=stores.OTHER)
+    put_from_outside(renewed, image, data)
+    accepted = (str(image.image_id),) if kept else None
+    store_configuration(renewed.files, replace(stores.CONFIGURATION, accepted_stores=accepted))
+    with pytest.raises(DataFolderError, match="changed from outside"):
+        renewed.start()
+
+
+def switched(machine: Machine, flash: Flash, plan: InstallPlan, data: bytes) -> bool:
+    """Take a trust store; False where the power went."""
+    machine.memory.left, left = 1_000_000, machine.memory.left
+    installer = Installer(flash, lambda: 0)
+    installer.keep(plan.fetch[0].target, data)
+    machine.memory.left = left
+    try:
+        installer.stage(plan)
+        installer.switch(plan)
+    except PowerCutError:
+        return False
+    return True
+
+
+def test_a_power_cut_at_any_step_of_a_stores_switch_leaves_a_device_that_starts(renewed: Machine) -> None:
+    """The new store is in force exactly where the record names it, and goes with its trial."""
+    image, data = stores.key_store(images=stores.NEW)
+    plan, _ = stores.plan_of((image, data))
+    for steps in range(40):
+        flash = renewed.start()
+        renewed.memory.left = steps
+        is_done = switched(renewed, flash, plan, data)
+        flash = renewed.start()
+        installer = Installer(flash, lambda: 0)
+        is_named = installer.record.image_of(image.component_id) == image
+        assert images_trusted(flash) == stores.pem((stores.NEW if is_named else stores.OLD)[1])
+        if is_done:
+            assert is_named
+            assert steps > 5  # the package, the TPM before and after the configuration, the record
+            return
+        if is_named:
+            installer.revert("the power went", bars=False)
+        assert images_trusted(renewed.start()) == stores.pem(stores.OLD[1])
+    pytest.fail("it never came to its end")
+
+
+def test_a_power_cut_at_any_step_of_keeping_a_store_leaves_it_in_force(renewed: Machine) -> None:
+    image, data = stores.key_store(images=stores.NEW)
+    flash = renewed.start()
+    assert switched(renewed, flash, stores.plan_of((image, data))[0], data)
+    Installer(flash, lambda: 0).confirm()
+    for steps in range(20):
+        flash = renewed.start()
+        assert images_trusted(flash) == stores.pem(stores.NEW[1])
+        renewed.memory.left = steps
+        try:
+            keep_confirmed(flash, Installer(flash, lambda: 0).record)
+        except PowerCutError:
+            continue
+        assert steps > 2
+        kept = load_configuration(renewed.start())
+        assert (kept.trust_stores, kept.accepted_stores) == ((str(image.image_id),), ())
+        assert kept.trusted_image_certificates == stores.pem(stores.NEW[1])
+        return
+    pytest.fail("it never came to its end")
+
+
+def test_a_device_of_before_with_a_store_in_force_goes_on_and_takes_no_other(renewed: Machine) -> None:
+    """What its record names at the first start with this version is accepted; a power cut at any step repeats that."""
+    image, data = stores.key_store(images=stores.NEW)
+    store_configuration(renewed.start(), replace(stores.CONFIGURATION, accepted_stores=None))
+    put_from_outside(renewed, image, data)  # in place of the version of before
+    for steps in range(20):
+        flash = renewed.start()
+        renewed.memory.left = steps
+        try:
+            assert images_trusted(flash) == stores.pem(stores.NEW[1])
+        except PowerCutError:
+            continue
+        assert steps > 2
+        break
+    assert load_configuration(renewed.start()).accepted_stores == (str(image.image_id),)
+    put_from_outside(renewed, *stores.key_store(os=stores.OLD, images=stores.OTHER))
+    assert images_trusted(renewed.start()) == stores.pem(stores.OLD[1])
 
 
 @needs_tpm

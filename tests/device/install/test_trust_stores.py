@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,17 +18,26 @@ from tests.fixtures.images import P384, pair
 
 from armillary.device.install.trust_stores import (
     Signers,
+    accept_stores,
+    adopt_stores,
     configuration_in_force,
     keep_confirmed,
     signers_after,
     trusted,
 )
-from armillary.device.state.configuration import DeviceConfiguration, load_configuration, store_configuration
+from armillary.device.state.configuration import (
+    DeviceConfiguration,
+    decode_configuration,
+    encode_configuration,
+    load_configuration,
+    store_configuration,
+)
 from armillary.errors import InstallError
 from armillary.update.install import steps
 from armillary.update.install.plan import InstallPlan, StagedImage
 from armillary.update.install.record import InstallRecord, OsVersion, SlotImage, Trial
 from armillary.wire.device.checkin import OfferedImage
+from armillary.wire.encoding import cbor
 from armillary.wire.image import package as image_package
 from armillary.wire.update.trust_store import (
     CertificateStore,
@@ -75,7 +85,7 @@ def key_store(signer: Any = OLD, os: Any = NEW, images: Any = NEW) -> tuple[Slot
 
 def device(*stores: tuple[SlotImage, bytes], on_trial: bool = True) -> tuple[CutFlash, InstallRecord]:
     flash = CutFlash({image.region: data for image, data in stores})
-    store_configuration(flash, CONFIGURATION)
+    store_configuration(flash, replace(CONFIGURATION, accepted_stores=tuple(str(one.image_id) for one, _ in stores)))
     trial = Trial(uuid.UUID(int=1), uuid.UUID(int=2), (), 3) if on_trial else None
     active = tuple(image for image, _ in stores)
     return flash, InstallRecord(active=active, trial=trial, os=OsVersion("26.12", 3))
@@ -90,10 +100,15 @@ def test_a_store_on_trial_is_in_force_and_goes_with_its_trial() -> None:
     found = in_force(flash, record)
     assert found.trusted_os_certificates == found.trusted_image_certificates == pem(NEW[1])
     assert found.os_version == "26.12"
+    before = load_configuration(flash)
     keep_confirmed(flash, record)
-    assert load_configuration(flash) == CONFIGURATION, "nothing is kept of what is on trial"
+    assert load_configuration(flash) == before, "nothing is kept of what is on trial"
     reverted = steps.revert(record, reason="", now=0)
-    assert in_force(flash, reverted) == CONFIGURATION
+    assert in_force(flash, reverted) == before
+    keep_confirmed(flash, reverted)
+    assert in_force(flash, replace(record, trial=None)) == replace(CONFIGURATION, os_version="26.12"), (
+        "it comes no more"
+    )
 
 
 def test_a_confirmed_store_is_the_configurations_for_good_and_signs_the_next() -> None:
@@ -102,8 +117,10 @@ def test_a_confirmed_store_is_the_configurations_for_good_and_signs_the_next() -
     kept = load_configuration(flash)
     assert kept.trusted_os_certificates == pem(NEW[1])
     assert kept.os_version == "26.11", "the version of the OS is the record's"
+    assert kept.accepted_stores == ()
     image, data = key_store(signer=NEW, os=OTHER, images=OTHER)
     flash.durable[image.region] = data
+    accept_stores(flash, record, plan_of((image, data))[0])
     assert in_force(flash, replace(record, active=(image,))).trusted_os_certificates == pem(OTHER[1])
 
 
@@ -142,7 +159,72 @@ def test_a_store_that_nobody_trusted_signed_or_that_is_damaged_counts_for_nothin
     elif fault == "type":
         record = replace(record, active=(replace(image, image_type=22),))
         flash.durable[record.active[0].region] = data
-    assert replace(in_force(flash, record), os_version="26.11") == CONFIGURATION
+    assert replace(in_force(flash, record), os_version="26.11", accepted_stores=()) == CONFIGURATION
+
+
+def test_a_store_that_the_device_did_not_take_from_its_service_is_not_obeyed() -> None:
+    """It is rightly signed, and older than the device: the maker has taken its image key out of service since."""
+    image, data = key_store(os=OLD, images=OTHER)
+    flash, record = device((image, data), on_trial=False)
+    assert in_force(flash, record).trusted_image_certificates == pem(OTHER[1])  # the control: as if it had
+    store_configuration(flash, CONFIGURATION)
+    for named in (record, replace(record, trial=Trial(uuid.UUID(int=1), uuid.UUID(int=2), (), 3))):
+        assert in_force(flash, named) == replace(CONFIGURATION, os_version="26.12")
+        keep_confirmed(flash, named)
+        assert load_configuration(flash) == CONFIGURATION
+
+
+def test_a_store_that_waits_is_not_forgotten_for_another_one() -> None:
+    """One of another kind comes while a confirmed one is not the configuration's yet; one that was taken back goes."""
+    keys, roots = key_store(), store_package(encode_certificate_store(CertificateStore((OTHER[1],))), 22)
+    taken_back = key_store(images=OTHER)
+    flash, record = device(keys, taken_back, on_trial=False)
+    record = replace(record, active=(keys[0],))
+    accept_stores(flash, record, plan_of(roots)[0])
+    assert load_configuration(flash).accepted_stores == (str(keys[0].image_id), str(roots[0].image_id))
+
+
+def test_a_store_that_cannot_be_read_now_is_obeyed_once_it_can() -> None:
+    image, data = key_store()
+    flash, record = device((image, data), on_trial=False)
+    flash.durable[image.region] = b""
+    keep_confirmed(flash, record)
+    flash.durable[image.region] = data
+    assert in_force(flash, record).trusted_os_certificates == pem(NEW[1])
+
+
+def test_a_device_of_before_accepts_what_its_record_names_once() -> None:
+    now, before, later = key_store(), key_store(images=OTHER), key_store(os=OLD, images=OTHER)
+    before = (replace(before[0], slot="b"), before[1])
+    flash, record = device(now, before, later)
+    store_configuration(flash, replace(CONFIGURATION, accepted_stores=None))
+    assert record.trial is not None
+    record = replace(record, active=(now[0],), trial=replace(record.trial, previous=(before[0],)))
+    for _ in range(2):  # the second time with the configuration of before the first
+        stored = adopt_stores(flash, record, replace(CONFIGURATION, accepted_stores=None))
+        assert stored == load_configuration(flash)
+        assert stored.accepted_stores == (str(now[0].image_id), str(before[0].image_id))
+    flash.durable[now[0].region] = now[1]
+    assert in_force(flash, record).trusted_os_certificates == pem(NEW[1])
+    another = replace(record, active=(later[0],))
+    assert adopt_stores(flash, another, load_configuration(flash)) == stored
+    flash.durable[later[0].region] = later[1]
+    assert in_force(flash, another).trusted_image_certificates == pem(OLD[1])
+
+
+def test_a_version_of_before_reads_a_configuration_with_accepted_stores() -> None:
+    """It may be the way back; it takes no field that it does not know, and what it writes is one of before."""
+    accepting = replace(CONFIGURATION, trust_stores=("one",), accepted_stores=("two", "three"))
+    for configuration in (CONFIGURATION, accepting, replace(accepting, accepted_stores=None)):
+        encoded = encode_configuration(configuration)
+        assert decode_configuration(encoded) == configuration
+        fields = cbor.decode(encoded, what="configuration", limit=len(encoded))
+        assert set(fields) == {each.name for each in dataclasses.fields(CONFIGURATION)} - {"accepted_stores"} | {
+            "version"
+        }
+    bare = cbor.decode(encode_configuration(CONFIGURATION), what="configuration", limit=1 << 20)
+    del bare["trust_stores"]
+    assert decode_configuration(cbor.encode(bare)).accepted_stores is None
 
 
 def test_what_a_device_trusts_has_one_digest_however_it_came_to_it() -> None:

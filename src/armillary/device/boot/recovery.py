@@ -123,6 +123,7 @@ def _renewed(configuration: DeviceConfiguration, reply: FactoryReply) -> DeviceC
         trusted_os_certificates=reply.trusted_os_certificates,
         trusted_image_certificates=reply.trusted_image_certificates,
         trust_stores=(),
+        accepted_stores=(),
     )
 
 

@@ -23,7 +23,7 @@ from armillary.boot import chain, counter, profile
 from armillary.boot.chain import BootRecord
 from armillary.boot.profile import ChipProfile
 from armillary.device.install.installer import Installer
-from armillary.device.install.trust_stores import configuration_in_force
+from armillary.device.install.trust_stores import adopt_stores, configuration_in_force
 from armillary.device.state.configuration import DeviceConfiguration
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import FAULT, Incident, ReportQueue
@@ -115,6 +115,7 @@ def start_up(
     installer.count_start()
     if runs is not None and not runs(installer.record):
         raise _not_in_this_start("the OS on trial was taken back")
+    configuration = adopt_stores(flash, installer.record, configuration)
     refused: tuple[str, ...] = ()
     try:
         in_force, record = verify_chain(flash, configuration, root_of_trust, boot_rom, installer.record)

@@ -4,6 +4,7 @@
 Nothing signs the data partition. Whoever has the disk in his hands could name himself among the signers of
 applications, or set the manufacturing state back: the device would run what he signed, and be attested, since what it
 boots is what it was. So the TPM keeps a digest of these records. A device whose records are others does not start.
+Which trust store of the maker's the device obeys is one of them, in its configuration (``install/trust_stores.py``).
 
 A change is kept before it is made, as the digests of before and after, either of which is good; then that of after
 alone. So a power cut leaves a device that starts, and an old copy of the records, with signers that were trusted once,

@@ -14,6 +14,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from armillary.device.install.fetched import FOLDER, FetchedPackages, fetched_region, is_package
+from armillary.device.install.trust_stores import accept_stores
 from armillary.engines.flash.port import Flash, read_or_none, store_region
 from armillary.errors import ArmillaryError, BootRefusedError, DataFolderError, InstallError
 from armillary.update.install import starting, steps
@@ -163,7 +164,9 @@ class Installer:
         ``running`` are the applications (by image id) that run now; see ``update.install.steps.begin_trial``.
         """
         try:
-            self._write(steps.begin_trial(self._record, plan, now=self._now(), running=running))
+            record = steps.begin_trial(self._record, plan, now=self._now(), running=running)
+            accept_stores(self._flash, self._record, plan)
+            self._write(record)
         except ArmillaryError:
             self.state = advance(self.state, InstallEvent.FAILED)
             raise

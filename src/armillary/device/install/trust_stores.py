@@ -4,12 +4,17 @@
 A device trusts what its configuration says. A trusted key store or certificate store that is installed counts beside
 the record that names it: with a trial that is taken back it goes too. Once it is confirmed its content becomes the
 configuration's, so that the next store is signed by a key of this one.
+
+Nothing guards the record, and the maker's older stores are rightly signed for good: who has the disk could bring back
+a key that was taken out of service. So a store is obeyed only where the configuration, which the TPM guards on a device
+image (``device/boot/trust_guard.py``), says that the device took it from its service. That is written before the record
+that names the store. A device of before this was kept accepts what its record names at its first start with it.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -48,14 +53,14 @@ def configuration_in_force(
 ) -> DeviceConfiguration:
     """The configuration with the OS version and the trust stores of the record.
 
-    A store that flash does not hold whole, or that nobody trusted signed, counts for nothing: what it would replace
-    stays in force.
+    A store that the device did not accept, that flash does not hold whole, or that nobody trusted signed, counts for
+    nothing: what it would replace stays in force.
     """
     if record.os.version:
         configuration = replace(configuration, os_version=record.os.version)
     signers = configuration.os_signers
     for image in record.active:
-        if image.kind is not Kind.TRUST or str(image.image_id) in configuration.trust_stores:
+        if image.kind is not Kind.TRUST or not _is_waiting(image, configuration):
             continue
         try:
             store = _store(image, flash.read(image.region) or b"", signers)
@@ -71,8 +76,33 @@ def keep_confirmed(flash: Flash, record: InstallRecord) -> None:
         return
     stored = load_configuration(flash)
     in_force = replace(configuration_in_force(flash, record, stored), os_version=stored.os_version)
+    if stored.accepted_stores is not None:
+        in_force = replace(in_force, accepted_stores=_waiting(record.active, in_force))
     if in_force != stored:
         store_configuration(flash, in_force)
+
+
+def accept_stores(flash: Flash, record: InstallRecord, plan: InstallPlan) -> None:
+    """Obey the trust stores that a plan brings from now on; call it before the record that names them is written."""
+    brought = tuple(str(each.target.image_id) for each in plan.fetch if each.target.kind is Kind.TRUST)
+    if not brought:
+        return
+    stored = load_configuration(flash)
+    if stored.accepted_stores is not None:
+        accepted = _waiting(record.active, stored) + brought
+        store_configuration(flash, replace(stored, accepted_stores=accepted))
+
+
+def adopt_stores(flash: Flash, record: InstallRecord, configuration: DeviceConfiguration) -> DeviceConfiguration:
+    """The configuration; one of a version of before accepts what the record names, and is stored with that."""
+    if configuration.accepted_stores is not None:
+        return configuration
+    stored = load_configuration(flash)
+    if stored.accepted_stores is None:
+        named = record.active if record.trial is None else record.active + record.trial.previous
+        stored = replace(stored, accepted_stores=_waiting(named, stored))
+        store_configuration(flash, stored)
+    return stored
 
 
 def signers_after(plan: InstallPlan, packages: Mapping[UUID, bytes], present: Signers) -> Signers:
@@ -100,6 +130,17 @@ def trusted(configuration: DeviceConfiguration) -> tuple[bytes, bytes]:
 def _trusted(os_signers: Sequence[str], image_signers: Sequence[str], roots: str) -> tuple[bytes, bytes]:
     keys = KeyStore(os_signers=_loaded(os_signers), image_signers=_loaded(image_signers))
     return trusted_digest(keys), trusted_digest(CertificateStore(tuple(load_pem_x509_certificates(roots.encode()))))
+
+
+def _is_waiting(image: SlotImage, configuration: DeviceConfiguration) -> bool:
+    """Whether a trust store is accepted, and its content not yet the configuration's."""
+    image_id, accepted = str(image.image_id), configuration.accepted_stores
+    return image_id not in configuration.trust_stores and (accepted is None or image_id in accepted)
+
+
+def _waiting(images: Iterable[SlotImage], configuration: DeviceConfiguration) -> tuple[str, ...]:
+    stores = (image for image in images if image.kind is Kind.TRUST and _is_waiting(image, configuration))
+    return tuple(dict.fromkeys(str(image.image_id) for image in stores))
 
 
 def _loaded(texts: Sequence[str]) -> tuple[Certificate, ...]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 REGION = "device/configuration"
 _MAX_BYTES = 256 * 1024  # a dozen certificates of 2 KiB; far below the smallest flash
 _VERSION = 1  # 1: 2026-11-24, first
+_ACCEPTED = "accepted "  # mark of an accepted trust store among the installed ones; alone it says that they are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class DeviceConfiguration:
         service_name: Audience of evidence.
         operator_api: ``https://host:port`` of the operator API that made the device; only ``recover`` uses it.
         trust_stores: Image ids of the trust stores that were installed and whose content this configuration has.
+        accepted_stores: Image ids of those that the device took from its service and whose content it has not yet; no
+            other one is obeyed. None: a version of before wrote it, which obeyed each that was rightly signed.
     """
 
     device_id: str
@@ -53,6 +56,7 @@ class DeviceConfiguration:
     service_name: str
     operator_api: str
     trust_stores: tuple[str, ...] = ()
+    accepted_stores: tuple[str, ...] | None = ()
 
     @property
     def os_signers(self) -> tuple[Certificate, ...]:
@@ -93,8 +97,15 @@ def load_configuration(flash: Flash) -> DeviceConfiguration:
 
 
 def encode_configuration(configuration: DeviceConfiguration) -> bytes:
-    """The bytes of a configuration."""
+    """The bytes of a configuration.
+
+    Accepted trust stores are among the installed ones, marked: a version of before takes no field that it does not
+    know, and may be the way back.
+    """
     value = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(configuration).items()}
+    accepted = value.pop("accepted_stores")
+    if accepted is not None:
+        value["trust_stores"] += [_ACCEPTED + each for each in (*accepted, "")]
     return cbor.encode({"version": _VERSION, **value})
 
 
@@ -108,6 +119,10 @@ def decode_configuration(data: bytes) -> DeviceConfiguration:
         )
     try:
         fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in value.items()}
+        stores = [str(each) for each in fields.get("trust_stores", ())]
+        marked = [each.removeprefix(_ACCEPTED) for each in stores if each.startswith(_ACCEPTED)]
+        fields["trust_stores"] = tuple(each for each in stores if not each.startswith(_ACCEPTED))
+        fields["accepted_stores"] = tuple(filter(None, marked)) if marked else None
         return DeviceConfiguration(**fields)
     except TypeError as error:
         raise DataFolderError(

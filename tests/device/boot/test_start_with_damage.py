@@ -12,11 +12,14 @@ from tests.device.wifi.test_wifi import RecordedRadio, added
 from tests.fixtures.waiting import until
 
 from armillary.device.boot.provision import boot_region
+from armillary.device.boot.startup import chip_profile, load_minimums
 from armillary.device.install.installer import RECORD_REGIONS
+from armillary.device.process import Device
 from armillary.device.settings import DeviceSettings
 from armillary.device.state import certificate_store, network_configuration, wifi_configuration
 from armillary.device.wifi.wifi import Wifi
 from armillary.engines.flash.file import FileFlash
+from armillary.engines.root_of_trust.software import SoftwareRootOfTrust
 from armillary.errors import BootRefusedError, DataFolderError
 from armillary.wire.encoding import cbor
 
@@ -69,6 +72,33 @@ async def test_a_damaged_region_keeps_no_device_from_its_service(rig: Rig, regio
     if region in told:
         assert any(one.startswith(told[region]) for one in said), said
     assert len(rig.events("started-without")) == (region in told and region != "device/reports")
+
+
+@pytest.mark.parametrize("found", [b"\xff\x00noise", b"", cbor.encode([1]), cbor.encode({1: 1 << 40})])
+@pytest.mark.parametrize("kept", [True, False])
+async def test_damaged_minimums_are_made_anew_of_what_the_root_of_trust_keeps(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, kept: bool, found: bytes
+) -> None:
+    """As a TPM does. Where nothing else keeps them nobody knows what may boot, and the device does not start."""
+    flash = FileFlash(rig.folder / "flash")
+    minimums = dict.fromkeys((component.image_type for component in chip_profile("mt3620").boot_components), 1)
+    monkeypatch.setattr(SoftwareRootOfTrust, "minimums", lambda _: minimums if kept else {})
+    flash.write("device/minimums", found)
+    if not kept:
+        with pytest.raises(DataFolderError, match="flash region device/minimums is damaged"):
+            await Device(rig.folder, settings=FAST, sandbox=rig.sandbox).prove_once()
+        assert flash.read("device/minimums") == found
+        return
+    [said] = await checked_in(rig)
+    told = (
+        "the device started without what it keeps of lowest security versions: flash region device/minimums is damaged"
+    )
+    assert said.startswith(told)
+    assert len(rig.events("started-without")) == 1
+    assert load_minimums(flash) == minimums
+    await rig.stop()
+    await checked_in(rig)
+    assert len(rig.events("started-without")) == 1, "it was made anew"
 
 
 async def test_a_last_time_that_no_clock_shows_is_damage(rig: Rig) -> None:

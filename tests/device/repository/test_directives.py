@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.device.cut_flash import CutFlash
 from tests.device.repository.device_side import Network, play
 from tests.device.repository.directed_device import (
     APP,
@@ -25,6 +26,7 @@ from tests.fixtures.static_server import StaticServer
 from tests.fixtures.tuf_repository import NOW, TufRepository
 
 from armillary.errors import (
+    DataFolderError,
     DirectiveError,
     MismatchError,
     RepositoryError,
@@ -42,6 +44,38 @@ def story(act: Callable[[DirectedDevice], Awaitable[Any]], made: TufRepository |
         return await act(DirectedDevice(net, server, **options))
 
     return play(play_it, server)
+
+
+@pytest.mark.parametrize("damage", ["not there", "noise", "empty", "not signed", "not read"])
+def test_a_root_that_is_damaged_is_asked_for_again_as_a_missing_one(
+    damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next roots are followed from there; what else is trusted stays, so that nothing older is taken."""
+    made = repository()
+    region = "repository/root.json"
+
+    async def act(device: DirectedDevice) -> None:
+        await device.take(directive())
+        whole = device.flash.durable[region]
+        if damage == "not there":
+            del device.flash.durable[region]
+        elif damage == "not read":
+            read = CutFlash.read
+
+            def fails(flash: CutFlash, name: str) -> bytes | None:
+                if name == region and flash.durable[name] == whole + b" ":
+                    raise DataFolderError(f"{name}: Input/output error")
+                return read(flash, name)
+
+            device.flash.durable[region] = whole + b" "
+            monkeypatch.setattr(CutFlash, "read", fails)
+        else:
+            found = {"noise": b"\xff\x00noise", "empty": b"", "not signed": whole.replace(b"sig", b"gis")}[damage]
+            device.flash.durable[region] = found
+        await device.take(directive(version=2))
+        assert device.flash.durable[region] == whole
+
+    story(act, made)
 
 
 def test_a_directive_is_taken_and_its_images_are_fetched():

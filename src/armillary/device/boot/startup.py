@@ -3,7 +3,8 @@
 
 Anti-rollback: the lowest security version that may boot is kept per image type in flash (``device/minimums``) and
 raised once the service has attested a confirmed boot. A copy of old flash brings old minimums with it: a TPM keeps them
-as well (``RootOfTrust.minimums``), and without one the service's own are what holds (``attest.appraise``).
+as well (``RootOfTrust.minimums``), and without one the service's own are what holds (``attest.appraise``). What is
+damaged in flash is made anew of what the TPM keeps; where nothing keeps them the device does not start.
 
 A chain that is refused is read :data:`READ_TRIES` times before that counts. Another OS comes into force only where its
 own chain may boot. Where this code is part of the OS that was started, on the disk of a device image, nothing but that
@@ -29,7 +30,7 @@ from armillary.device.state.journal import Journal
 from armillary.device.state.reports import FAULT, Incident, ReportQueue
 from armillary.engines.flash.port import Flash, read_or_none, replace_region
 from armillary.engines.root_of_trust.port import BootSession, RootOfTrust
-from armillary.errors import BootRefusedError, DataFolderError
+from armillary.errors import BootRefusedError, DataFolderError, WireError
 from armillary.update.install.component import OsPlace, os_region
 from armillary.update.install.record import InstallRecord
 from armillary.update.install.starting import raised_minimums
@@ -38,6 +39,7 @@ from armillary.wire.encoding import cbor
 
 _MINIMUMS = "device/minimums"
 _MAX_MINIMUMS_BYTES = 4096  # 29 image types
+_LOST: Final = "lowest security versions"
 # A sector in many is read wrongly and is well the next time (``engines.flash.port.WRITE_TRIES``). What is refused twice
 # in one start may still be well in another one.
 READ_TRIES: Final = 2
@@ -58,6 +60,7 @@ class Startup:
         booted: Flash regions of the boot components and trust stores that this boot used.
         keep_minimums: Keeps anti-rollback minimums where a copy of the flash does not reach.
         refused: Why boot chains were refused before this one; each gave way to the OS before it.
+        lost: Why the minimums in flash were made anew of those that the root of trust keeps; empty where they were not.
         fault: What the start found wrong with the machine itself, a sentence; empty where nothing is.
     """
 
@@ -69,6 +72,7 @@ class Startup:
     booted: frozenset[str]
     keep_minimums: Callable[[Mapping[int, int]], None] = field(repr=False)
     refused: tuple[str, ...] = ()
+    lost: str = ""
     fault: str = ""
 
     @property
@@ -108,6 +112,7 @@ def start_up(
         BootRefusedError: verified boot stopped at a stage, and there is no other OS that may boot, or it is not the one
             that ``runs``; nothing was derived and the boot was not counted by the root of trust.
         RootOfTrustError: the boot cannot be counted.
+        DataFolderError: the minimums in flash are damaged, and the root of trust keeps none.
         NotFoundError: this version has no profile of the device's chip.
     """
     chip = chip_profile(configuration.chip)
@@ -116,6 +121,7 @@ def start_up(
     if runs is not None and not runs(installer.record):
         raise _not_in_this_start("the OS on trial was taken back")
     configuration = adopt_stores(flash, installer.record, configuration)
+    lost = _damage_of_minimums(flash)
     refused: tuple[str, ...] = ()
     try:
         in_force, record = verify_chain(flash, configuration, root_of_trust, boot_rom, installer.record)
@@ -137,6 +143,7 @@ def start_up(
         booted=installer.record.system_regions(names),
         keep_minimums=root_of_trust.keep_minimums,
         refused=refused,
+        lost=lost,
     )
 
 
@@ -156,6 +163,7 @@ def verify_chain(
     Raises:
         BootRefusedError: it may not boot, also when it is read again.
         RootOfTrustError: the minimums that it keeps cannot be read; nothing may boot.
+        DataFolderError: those in flash are damaged, and it keeps none.
     """
     _adopt_minimums(flash, root_of_trust.minimums())
     chip = chip_profile(configuration.chip)
@@ -211,22 +219,51 @@ def chip_profile(chip: str) -> ChipProfile:
 def load_minimums(flash: Flash) -> Mapping[int, int]:
     """Image type -> lowest security version that may boot.
 
-    BootRefusedError if the record is damaged: booting without it could start a stage known to be vulnerable.
+    DataFolderError if the record is damaged: booting without it could start a stage known to be vulnerable.
     """
     data = flash.read(_MINIMUMS)
     if data is None:
         return {}
+    try:
+        return _decode_minimums(data)
+    except (WireError, BootRefusedError) as error:
+        raise DataFolderError(
+            f"flash region {_MINIMUMS} is damaged: {error.message}",
+            remedy="Put that file back from a copy of the folder, or make the device anew: the lowest versions that it "
+            "may boot are known from nowhere else.",
+        ) from error
+
+
+def _decode_minimums(data: bytes) -> Mapping[int, int]:
     value: Any = cbor.decode(data, what="security version minimums", limit=_MAX_MINIMUMS_BYTES)
     if not isinstance(value, dict) or not all(type(n) is int for pair in value.items() for n in pair):
         raise BootRefusedError("security version minimums: expected a map of numbers, got another value")
     return counter.merge_minimums({}, value)
 
 
+def _damage_of_minimums(flash: Flash) -> str:
+    """What is wrong with the minimums in flash; empty where nothing is."""
+    try:
+        load_minimums(flash)
+    except DataFolderError as error:
+        return error.message
+    return ""
+
+
 def _adopt_minimums(flash: Flash, kept: Mapping[int, int]) -> None:
-    """Raise the minimums in flash, which may be an old copy, to those that the root of trust kept."""
-    present = load_minimums(flash)
-    raised = {kind: max(present.get(kind, 0), kept.get(kind, 0)) for kind in {*present, *kept}}
-    if raised != dict(present):
+    """Raise the minimums in flash, which may be an old copy, to those that the root of trust kept.
+
+    What is damaged in flash counts as none where the root of trust kept some.
+    """
+    present: Mapping[int, int] | None = None
+    try:
+        present = load_minimums(flash)
+    except DataFolderError:
+        if not kept:
+            raise
+    whole = present or {}
+    raised = {kind: max(whole.get(kind, 0), kept.get(kind, 0)) for kind in {*whole, *kept}}
+    if present is None or raised != dict(present):
         replace_region(flash, _MINIMUMS, cbor.encode(raised))
 
 
@@ -247,13 +284,16 @@ def confirm_boot(flash: Flash, startup: Startup, record: InstallRecord) -> None:
 def report_start(startup: Startup, faults: Sequence[str], journal: Journal, reports: ReportQueue) -> None:
     """Tell the service which boot chains were refused before the one that boots, and what the start went on without.
 
-    The former are written to the log, too; ``faults`` are there already.
+    All is written to the log, too; ``faults`` are there already.
     """
     version = startup.configuration.os_version
     for reason in startup.refused:
         journal.write("os-left", reason=reason, os_version=version)
         description = f"the boot chain was refused, OS {version} boots instead: {reason}"
         reports.add(Incident(event_type="BootFailure", event_class="OS", description=description))
+    if startup.lost:
+        journal.write("started-without", service=_LOST, reason=startup.lost)
+        faults = (f"{_LOST}: {startup.lost}", *faults)
     descriptions = [startup.fault] if startup.fault else []
     descriptions += [f"the device started without what it keeps of {fault}" for fault in faults]
     for description in descriptions:

@@ -3,7 +3,7 @@
 
 A device is given its first root at its manufacture. One of before asks the service itself for it, over the connection
 whose root it was manufactured with: that is trusted as much as the service is at that moment, never a mirror. From then
-on the root in flash and what it leads to decide, whoever runs the service.
+on the root in flash and what it leads to decide, whoever runs the service. One that is damaged is asked for again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from armillary.device.repository.sources import METADATA, Sources
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.metadata_store import FlashMetadata
 from armillary.engines.flash.port import Flash
-from armillary.errors import ClockAheadError, ExpiredMetadataError, RepositoryError, TransferError
+from armillary.errors import ClockAheadError, DataFolderError, ExpiredMetadataError, RepositoryError, TransferError
 from armillary.update.repository import limits, steps
 from armillary.update.repository.client import TrustedRepository, refresh
 from armillary.update.repository.targets import VerifiedTarget
@@ -51,7 +51,7 @@ class DeviceRepository:
                 "the service has not given this device the time since its start",
                 remedy="Nothing: the device asks at its next check-in.",
             )
-        if self._store.read(steps.ROOT) is None:
+        if not self._has_root():
             await self._take_first_root()
         try:
             return await refresh(self._sources, self._store, now=self._clock.now(), correct=self._clock.correct)
@@ -74,6 +74,14 @@ class DeviceRepository:
     def forget_downloads(self) -> None:
         """Drop what was kept of downloads: the set is installed, or is not wanted any more."""
         self._artifacts.forget()
+
+    def _has_root(self) -> bool:
+        """Whether there is a root that the medium gives and that is one: signed by itself."""
+        try:
+            kept = self._store.read(steps.ROOT)
+            return kept is not None and bool(steps.first_root(kept))
+        except (DataFolderError, RepositoryError):
+            return False
 
     async def _take_first_root(self) -> None:
         data = await self._own.read(METADATA + FIRST_ROOT, limits.MAX_ROOT_BYTES)

@@ -9,9 +9,12 @@ kept: fetching them again costs less than wearing the flash.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from armillary.engines.flash.port import Flash, replace_region
-from armillary.update.repository.targets import VerifiedTarget
+
+if TYPE_CHECKING:  # a device at rest does not load the TUF library
+    from armillary.update.repository.targets import VerifiedTarget
 
 FOLDER = "downloads"
 PIECE_BYTES = 1024 * 1024  # a cut loses at most this much; 17 minutes at the least rate

@@ -14,7 +14,7 @@ from tests.console.plain_browser import Answer, Browser
 from tests.fixtures.images import P256
 
 from armillary.boot import virtual_chain
-from armillary.console.frame.states import ATTENTION, BAD, GOOD
+from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN
 from armillary.console.releases import pages_releases
 
 CHIP = "mt3620"
@@ -30,7 +30,8 @@ RELEASE: dict[str, Any] = {
     "published_at": 2,
     "expires_at": None,
     "components": [{}],
-    "reach": {"groups": 2, "devices": 7, "everybody": 1204, "running": 3, "alone": ()},
+    "is_passed_over": False,
+    "reach": {"groups": 2, "devices": 7, "everybody": 1204, "running": 3, "alone": (), "ends_stand_ins": False},
 }
 
 
@@ -64,6 +65,8 @@ def place_of(answer: Answer) -> str:
         ({"expires_at": NOW + 1}, "in evaluation", GOOD, ("promote", "revoke")),
         ({"expires_at": NOW}, "expired", BAD, ("revoke",)),
         ({"withdrawn_at": 1}, "revoked", BAD, ()),
+        ({"is_passed_over": True}, "stand-in, given to nobody", UNKNOWN, ("revoke",)),
+        ({"is_passed_over": True, "withdrawn_at": 1}, "revoked", BAD, ()),
     ],
 )
 def test_each_step_of_a_release_has_its_state_and_what_comes_next(
@@ -98,6 +101,21 @@ def test_an_action_that_reaches_nobody_says_so() -> None:
         {**RELEASE, "reach": {**RELEASE["reach"], "groups": 0, "devices": 0}}, "publish"
     )
     assert dict(asked.touches)["Touches"] == "No device: no group with the feed RetailEval has one of mt3620."
+
+
+def test_the_first_release_of_real_packages_says_whom_it_leaves_without() -> None:
+    told = {
+        ends: " ".join(
+            words
+            for _, words in pages_releases.confirmation(
+                {**RELEASE, "reach": {**RELEASE["reach"], "ends_stand_ins": ends}}, "publish"
+            ).touches
+        )
+        for ends in (False, True)
+    }
+    assert ("stand-ins" in told[False], "Groups of other feeds" in told[False]) == (False, True)
+    assert "The stand-ins of mt3620 are given to nobody from then on" in told[True]
+    assert "Groups of other feeds" not in told[True]
 
 
 def test_packages_that_somebody_uploads_go_to_everybody_and_are_taken_back(hub_scene: HubScene) -> None:

@@ -13,11 +13,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
+from sqlalchemy import Connection, select, update
 from tests.fixtures.clocks import Clock
 
 from armillary import content
 from armillary.api.native.service.devices import factory_document
 from armillary.engines.records.queries import releases as release_rows
+from armillary.engines.records.schema import schema
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.context.blobs import Blobs
 from armillary.service.verifier.releases import FIRST_VERSION
@@ -246,6 +248,44 @@ def test_a_chip_that_no_feed_gives_a_system_to_gets_no_floor(host: ServiceHost) 
     with pytest.raises(InvalidArgumentError, match="expected 0 while no feed gives mt3620 an operating system, got 1"):
         floors.raise_to("mt3620", 4, 1, actor="t")
     assert floors.raise_to("mt3620", 4, 0, actor="t").minimum == 0
+
+
+def test_where_devices_run_imported_releases_alone_these_count(host: ServiceHost, clock: Clock) -> None:
+    """Their packages come to them by another way; the stand-in of the first start is in force beside them."""
+    service, floors = host.service, host.service.attestation.floors
+    with_values_of(host, security_version=7)
+    (imported,) = [one for one in service.releases.list(chip="mt3620") if one.imported_from is not None]
+    with host.claimed(b"i" * 32) as device:
+        assert device.check_in().verdict == "attested"
+        with pytest.raises(InvalidArgumentError, match=r"expected 0 to 1, got 7: Retail gives 26\.11"):
+            floors.raise_to("mt3620", 4, 7, actor="t")
+        booted(host, device.device_id, imported.version)
+        with pytest.raises(
+            InvalidArgumentError, match="expected 0 to 7, got 8: mt3620 has devices with imp"
+        ) as refused:
+            floors.raise_to("mt3620", 4, 8, actor="t")
+        assert "import-corim" in refused.value.remedy
+        with pytest.raises(InvalidArgumentError, match="expected 0 to 7, got -1"):
+            floors.raise_to("mt3620", 4, -1, actor="t")
+        assert floors.list(chip="mt3620") == ()
+        policies = service.attestation.policies
+        with pytest.raises(InvalidArgumentError, match="expected 0 to 7, got 8; its devices of mt3620 run imported"):
+            policies.revise("Contoso", {"minimum_security_versions": {"4": 8}}, actor="t")
+        policies.revise("Contoso", {"minimum_security_versions": {"4": 7}}, actor="t")
+        assert floors.raise_to("mt3620", 4, 7, actor="t").minimum == 7
+        service.releases.withdraw(imported.release_id, "It hangs.", actor="t")
+        assert floors.raise_to("mt3620", 4, 7, actor="t").minimum == 7, "it holds already: nothing is raised"
+
+
+def booted(host: ServiceHost, device_id: bytes, version: str) -> None:
+    """Record that a device's last evidence was of a release."""
+
+    def change(connection: Connection) -> None:
+        number = select(schema.device.c.number).where(schema.device.c.device_id == device_id).scalar_subquery()
+        here = schema.device_status.c.device_number == number
+        connection.execute(update(schema.device_status).where(here).values(os_version=version))
+
+    host.service.context.records.write(change)
 
 
 def test_a_new_device_is_made_with_what_is_above_the_floors(host: ServiceHost) -> None:

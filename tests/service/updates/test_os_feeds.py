@@ -17,6 +17,7 @@ from armillary.service.updates.os_feeds import (
     comes_before,
     feeds_given,
     given_to,
+    newest_given,
     newest_of_feeds,
     system_of,
 )
@@ -117,6 +118,30 @@ def test_stand_ins_are_given_until_there_was_a_real_release(
 ) -> None:
     found = [version_of(given(*releases, feed=feed)) for feed in ("Retail", "RetailEval")]
     assert found == [everybody, evaluation]
+
+
+@pytest.mark.parametrize("feed", ["Retail", "RetailEval", "Nowhere"])
+@pytest.mark.parametrize(
+    "releases",
+    [
+        pytest.param((), id="none"),
+        pytest.param((release("27.1", security=3), release("27.2", security=2)), id="two"),
+        pytest.param((release("27.1"), release("27.2", "RetailEval", security=3)), id="evaluated"),
+        pytest.param((release("27.1", security=3), release("27.2")), id="below a floor"),
+        pytest.param((release("27.1", "RetailEval"),), id="below a floor, and evaluated"),
+        pytest.param((release("27.1", security=3), release("27.2", imported_from="a corim", security=3)), id="values"),
+        pytest.param((release("27.1", security=3), release("27.2", security=3, withdrawn_at=NOW)), id="withdrawn"),
+        pytest.param(
+            (release("27.1", security=3, **STAND_IN), release("27.2", "RetailEval", security=3)), id="stand-in"
+        ),
+    ],
+)
+def test_the_newest_alone_is_what_the_whole_order_gives(releases: tuple[OsRelease, ...], feed: str) -> None:
+    follows = {"Retail": None, "RetailEval": "Retail"}
+    floors = [SecurityFloor(chip="mt3620", image_type=1, minimum=2, changed_at=1)]
+    newest = newest_given(releases, floors, feed, follows=follows, now=NOW)
+    expected = newest_of_feeds(releases, floors, follows=follows, now=NOW).get((feed, "mt3620"))
+    assert (newest and newest.release_id) == (expected and expected.release_id)
 
 
 def test_a_roll_out_of_stand_ins_ends_with_the_first_real_release() -> None:

@@ -353,7 +353,9 @@ def test_nothing_is_put_where_the_groups_of_a_rollout_would_get_it_at_once(fleet
         ("Retail", lambda: fleet.service.releases.publish(CHIP, "27.5", actor="t", feed="Retail")),
         ("RetailEval", lambda: drafts.publish(draft.release_id, actor="t")),
     ):
-        with pytest.raises(ConflictError, match=f"27.2 to Canary on mt3620 step by step, and what is in {feed} reach"):
+        with pytest.raises(
+            ConflictError, match=f"27.2 to Canary on mt3620 step by step, and what is put into {feed} ch"
+        ):
             change()
     assert fleet.offered(device) in ("", "27.2")
     drafts.promote(evaluated.release_id, actor="t")  # which those groups have already
@@ -369,7 +371,7 @@ def test_no_rollout_ends_where_the_groups_of_another_would_get_its_release_at_on
     lab = fleet.new
     beta = fleet.service.registry.os_feeds.create("Beta", "Retail", actor="t")
     newest = fleet.service.releases.publish(CHIP, "27.7", actor="t", feed=beta.name)
-    with pytest.raises(ConflictError, match="reaches the groups of Canary at once"):
+    with pytest.raises(ConflictError, match="changes what the groups of Canary are given at once"):
         system.start(newest.release_id, actor="t", policy=POLICY)
     upper = system.start(evaluated.release_id, actor="t", policy=POLICY)  # those groups have it
     rollouts.cancel(upper.rollout_id, reason="", actor="t")

@@ -14,7 +14,7 @@ import pytest
 from tests.fixtures.clocks import Clock
 
 from armillary.attest.policy import DAY_S
-from armillary.engines.records.queries import releases as release_rows
+from armillary.engines.records.queries import releases as release_rows, rollouts as rollout_rows
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.verifier.releases import FIRST_VERSION
 from armillary.sim.device.service_host import ServiceHost
@@ -281,6 +281,79 @@ def test_a_minimum_is_met_for_every_accepted_chip_of_which_there_are_devices(hos
         with pytest.raises(InvalidArgumentError, match=r"expected 0 to 1, got 2; Retail(Eval)? gives 26\.11 to imx8mp"):
             revise(host, minimum_security_versions={str(kind): 2})
         revise(host, chips=["mt3620"], minimum_security_versions={str(kind): 2})
+
+
+def test_a_chip_with_devices_that_is_given_nothing_is_shut_out_by_a_minimum(host: ServiceHost) -> None:
+    kind = shared_kind(host)
+    host.service.releases.publish("mt3620", "26.12", security_version=2, actor=OPERATOR)
+    other = host.device(b"o" * 32, chip="imx8mp")
+    host.service.releases.withdraw(first_release(host, "imx8mp").release_id, "It hangs.", actor=OPERATOR)
+    with host.claimed(b"n" * 32):
+        revise(host, minimum_security_versions={kind: 1})  # control: no device of that chip
+        claim(host, other)
+        with pytest.raises(InvalidArgumentError, match=r"Retail gives no operating system to imx8mp, of which the cat"):
+            revise(host, minimum_security_versions={kind: 2})
+        revise(host, maximum_release_age_days=30)  # control: no minimum is raised
+        revise(host, chips=["mt3620"], minimum_security_versions={kind: 2})
+
+
+def test_a_chip_without_such_a_component_is_in_no_minimums_way(host: ServiceHost) -> None:
+    """Its devices are given nothing, and the minimum is none of theirs."""
+    its = {one.image_type for one in host.service.chips.get("imx8mp").boot_components}
+    kind = next(one.image_type for one in first_release(host).components if one.image_type not in its)
+    other = host.device(b"p" * 32, chip="imx8mp")
+    host.service.releases.withdraw(first_release(host, "imx8mp").release_id, "It hangs.", actor=OPERATOR)
+    claim(host, other)
+    with host.claimed(b"q" * 32):
+        revise(host, minimum_security_versions={str(kind): 1})
+
+
+def test_a_minimum_goes_by_what_its_own_catalog_is_given(host: ServiceHost) -> None:
+    """Another catalog had a roll-out for itself alone."""
+    kind, service = str(kind_of(host)), host.service
+    host.catalog("Fabrikam")
+    evaluated = service.releases.publish("mt3620", "26.12", security_version=2, feed="RetailEval", actor=OPERATOR)
+    rollout = service.updates.os_rollouts.start(evaluated.release_id, catalog="Fabrikam", actor=OPERATOR)
+    service.context.records.write(
+        lambda c: rollout_rows.change(c, rollout.rollout_id, {"state": "completed", "changed_at": 1})
+    )
+    with pytest.raises(InvalidArgumentError, match=r"expected 0 to 1, got 2; Retail gives 26\.11 to mt3620"):
+        revise(host, chips=["mt3620"], minimum_security_versions={kind: 2})
+    revise(host, "Fabrikam", chips=["mt3620"], minimum_security_versions={kind: 2})
+
+
+def test_a_minimum_goes_by_the_feeds_of_its_own_groups_alone(host: ServiceHost) -> None:
+    """Lab gives less than Retail, and no group of the catalog has it."""
+    kind, service = str(kind_of(host)), host.service
+    service.registry.os_feeds.create("Lab", "Retail", actor=OPERATOR)
+    service.releases.publish("mt3620", "26.12", security_version=2, actor=OPERATOR)
+    service.releases.publish("mt3620", "26.13", security_version=1, feed="Lab", actor=OPERATOR, allow_older=True)
+    with host.claimed(b"l" * 32):
+        revise(host, minimum_security_versions={kind: 2})
+
+
+def test_a_revoked_device_of_another_chip_is_in_no_minimums_way(host: ServiceHost) -> None:
+    kind = shared_kind(host)
+    host.service.releases.publish("mt3620", "26.12", security_version=2, actor=OPERATOR)
+    with host.claimed(b"v" * 32):
+        other = host.device(b"w" * 32, chip="imx8mp")
+        claim(host, other)
+        with pytest.raises(InvalidArgumentError, match=r"gives 26\.11 to imx8mp"):
+            revise(host, minimum_security_versions={kind: 2})
+        host.service.registry.lifecycle.revoke(other.device_id, reason="It was sold.", actor=OPERATOR)
+        revise(host, minimum_security_versions={kind: 2})
+
+
+def claim(host: ServiceHost, device: WireDevice) -> None:
+    place = {"product": "Kettle", "group": "Production"}
+    host.service.registry.devices.claim("Contoso", [device.device_id], **place, actor=OPERATOR)
+
+
+def shared_kind(host: ServiceHost) -> str:
+    """An image type that two chips boot."""
+    its = {one.image_type for one in host.service.chips.get("imx8mp").boot_components}
+    mine = host.service.chips.get("mt3620").boot_components
+    return str(next(one.image_type for one in mine if one.image_type in its))
 
 
 def test_a_minimum_is_not_met_by_a_release_without_packages(host: ServiceHost) -> None:

@@ -13,7 +13,15 @@ from tests.service.updates.test_os_feeds import NOW, release
 from armillary.engines.records.schema.rows import OsRelease, SecurityFloor
 from armillary.rollout.ended import PastRollout
 from armillary.service.updates.os_feeds import Systems, systems_under
-from armillary.service.verifier.reachable import GivenSystem, Unmet, emptied, given_to_chip, unmet
+from armillary.service.verifier.reachable import (
+    GivenSystem,
+    Unmet,
+    emptied,
+    given_to_chip,
+    imported_alone,
+    ungiven,
+    unmet,
+)
 
 CHIP, CONTOSO = "mt3620", UUID(int=7)
 FOLLOWS = {"Retail": None, "RetailEval": "Retail", "Lab": "Retail"}
@@ -144,3 +152,67 @@ def test_what_stands_in_the_way_of_minimums(
 def test_a_minimum_of_before_is_met_as_well() -> None:
     """Only one is raised, and what is given meets that one alone."""
     assert unmet({("Retail", "a"): ONE}, {LOADER: 3, KERNEL: 2}, [LOADER], by_all=True) == ("Retail", "a", KERNEL, 1)
+
+
+@pytest.mark.parametrize(
+    ("releases", "places", "expected"),
+    [
+        pytest.param((OLD,), ["Retail", "Lab"], None, id="all are given it"),
+        pytest.param((release("26.12", "RetailEval"),), ["RetailEval"], None, id="the feed without it has no devices"),
+        pytest.param((release("26.12", "RetailEval"),), ["RetailEval", "Retail"], "Retail", id="Retail has devices"),
+        pytest.param((release("26.12", "RetailEval"),), ["Lab", "Retail"], "Retail", id="the one that others follow"),
+        pytest.param((), ["Lab"], "Lab", id="nothing is given at all"),
+        pytest.param((release("26.12", chip="imx8mp"),), ["Retail"], "Retail", id="another chip's"),
+        pytest.param((), [], None, id="no devices"),
+    ],
+)
+def test_where_devices_are_given_nothing(
+    releases: tuple[OsRelease, ...], places: list[str], expected: str | None
+) -> None:
+    found = ungiven(systems(*releases), CHIP, [(CONTOSO, feed) for feed in places])
+    assert found == (None if expected is None else (CONTOSO, expected))
+
+
+def test_what_a_rollout_gave_to_a_catalog_alone_is_given_to_no_other() -> None:
+    evaluated = release("26.12", "RetailEval")
+    past = PastRollout(
+        rollout_id=UUID(int=1),
+        release_id=evaluated.release_id,
+        feed="Retail",
+        catalog_id=CONTOSO,
+        state="completed",
+        from_feed=None,
+    )
+    now, other = systems(evaluated, past=(past,)), (UUID(int=8), "Retail")
+    assert ungiven(now, CHIP, [(CONTOSO, "Retail")]) is None
+    assert ungiven(now, CHIP, [(CONTOSO, "Retail"), other]) == other
+
+
+STAND_IN = release("26.11", is_stand_in=True)
+TAKEN = release("99.1", security=7, imported_from="corim")
+
+
+@pytest.mark.parametrize(
+    ("releases", "running", "counts"),
+    [
+        pytest.param((STAND_IN, TAKEN), {"99.1"}, ["99.1"], id="beside a stand-in"),
+        pytest.param((TAKEN,), {"99.1"}, ["99.1"], id="nothing else"),
+        pytest.param((STAND_IN, TAKEN), {"99.1", "26.11"}, [], id="a virtual device among them"),
+        pytest.param((STAND_IN, TAKEN), {"99.1", None}, [], id="one that is not known"),
+        pytest.param((STAND_IN, TAKEN), set(), [], id="no devices"),
+        pytest.param((OLD, TAKEN), {"99.1"}, [], id="real packages are given"),
+        pytest.param((replace(OLD, withdrawn_at=NOW), TAKEN), {"99.1"}, [], id="real packages were given"),
+        pytest.param((replace(TAKEN, withdrawn_at=NOW),), {"99.1"}, [], id="withdrawn"),
+        pytest.param(
+            (TAKEN, release("99.2", imported_from="corim", expires_at=NOW)),
+            {"99.2"},
+            ["99.1"],
+            id="one of them is over",
+        ),
+        pytest.param((release("99.1", chip="imx8mp", imported_from="corim"),), {"99.1"}, [], id="another chip's"),
+    ],
+)
+def test_imported_releases_count_where_devices_run_nothing_else(
+    releases: tuple[OsRelease, ...], running: set[str | None], counts: list[str]
+) -> None:
+    assert [one.version for one in imported_alone(systems(*releases), CHIP, running)] == counts

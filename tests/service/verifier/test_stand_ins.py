@@ -12,10 +12,11 @@ from tests.fixtures.clocks import Clock
 from tests.fixtures.os_packages import os_packages
 from tests.service.updates.test_standing import code
 
+from armillary.api.views import service as views
 from armillary.engines.records.schema.rows import OsRelease
-from armillary.errors import ConflictError, NotFoundError
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.assemble import SecurityService
-from armillary.service.verifier.releases import FIRST_VERSION
+from armillary.service.verifier.releases import FIRST_SECURITY_VERSION, FIRST_VERSION
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.update_status import OS, UpdateStatus
@@ -23,14 +24,24 @@ from armillary.wire.device.update_status import OS, UpdateStatus
 CHIP, VIRTUAL = "gateway-x86-64", "mt3620"
 
 
-def real(host: ServiceHost, version: str, *, feed: str = "Retail") -> OsRelease:
-    """A release of packages that a machine starts, in force."""
+def real_draft(
+    host: ServiceHost, version: str, *, feed: str = "Retail", security_version: int = FIRST_SECURITY_VERSION
+) -> OsRelease:
+    """A signed draft of packages that a machine starts."""
     kernel = boot_partition(pe_program(text=version.encode().ljust(16)))
-    packages = os_packages(host.service.chips.get(CHIP), {"unified-kernel-image": kernel, "root-fs": b"root"})
+    payloads = {"unified-kernel-image": kernel, "root-fs": b"root"}
+    packages = os_packages(host.service.chips.get(CHIP), payloads, security_version=security_version)
     drafts = host.service.attestation.drafts
     draft = drafts.create(CHIP, version, packages=packages, feed=feed, actor="ann")
-    drafts.sign(draft.release_id, actor="ann")
-    return drafts.publish(draft.release_id, actor="ann")
+    return drafts.sign(draft.release_id, actor="ann")
+
+
+def real(
+    host: ServiceHost, version: str, *, feed: str = "Retail", security_version: int = FIRST_SECURITY_VERSION
+) -> OsRelease:
+    """A release of packages that a machine starts, in force."""
+    draft = real_draft(host, version, feed=feed, security_version=security_version)
+    return host.service.attestation.drafts.publish(draft.release_id, actor="ann")
 
 
 def given(host: ServiceHost, chip: str = CHIP) -> dict[str, str]:
@@ -166,3 +177,69 @@ def test_stand_ins_make_no_real_release_an_old_one(host: ServiceHost) -> None:
     assert reference.newer(CHIP, FIRST_VERSION, 1) == tried.version  # control
     real(host, "28.1", feed="RetailEval")
     assert service.releases.reference.newer(CHIP, FIRST_VERSION, 1) == ""
+
+
+def test_neither_a_floor_nor_a_minimum_is_raised_while_a_feed_with_devices_gives_nothing(
+    host: ServiceHost, clock: Clock
+) -> None:
+    """The first real release is evaluated: the stand-ins of Retail, where there are devices, are given to nobody."""
+    service = host.service
+    kind = service.chips.get(CHIP).boot_components[0].image_type
+
+    def floor() -> object:
+        return service.attestation.floors.raise_to(CHIP, kind, 2, actor="ann")
+
+    def minimum() -> object:
+        return service.attestation.policies.revise(
+            "Contoso", {"minimum_security_versions": {str(kind): 2}, "chips": [CHIP]}, actor="ann"
+        )
+
+    with machine(host, b"f" * 32) as device:
+        assert device.check_in().verdict == "attested"
+        evaluated = real(host, "28.1", feed="RetailEval", security_version=2)
+        assert given(host) == {"RetailEval": "28.1"}
+        for raised in (floor, minimum):
+            with pytest.raises(InvalidArgumentError, match=f"Retail gives no operating system to {CHIP}") as refused:
+                raised()
+            assert refused.value.remedy.startswith("Promote a release")
+        clock.now += 1
+        assert device.check_in().verdict == "attested", "nothing half-done stays"
+        service.attestation.drafts.promote(evaluated.release_id, actor="ann")
+        floor()
+        minimum()
+        clock.now += 1
+        reply = device.check_in()
+        assert (reply.verdict, reply.offer and reply.offer.os_version) == ("update-only", "28.1"), "there is a way back"
+
+
+def test_a_feed_that_gives_nothing_and_has_no_devices_stands_in_no_ones_way(host: ServiceHost) -> None:
+    service = host.service
+    kind = service.chips.get(CHIP).boot_components[0].image_type
+    service.registry.groups.create("Contoso", "Kettle", "Bench", os_feed="RetailEval", actor="ann")
+    device = host.device(b"e" * 32, chip=CHIP)
+    service.registry.devices.claim("Contoso", [device.device_id], product="Kettle", group="Bench", actor="ann")
+    real(host, "28.1", feed="RetailEval", security_version=2)
+    assert service.attestation.floors.raise_to(CHIP, kind, 2, actor="ann").minimum == 2
+
+
+def test_it_is_said_which_stand_ins_are_given_to_nobody_and_what_ends_them(host: ServiceHost) -> None:
+    service = host.service
+    first = service.releases.newest(CHIP)
+    assert views.release(service, first.release_id)["is_passed_over"] is False
+    stand_in = service.attestation.drafts.create(CHIP, "27.9", actor="ann")
+    draft = real_draft(host, "28.1", feed="RetailEval")
+    reach = service.attestation.drafts.reach
+    ends = {one.version: reach(one.release_id).ends_stand_ins for one in (first, stand_in, draft)}
+    assert ends == {FIRST_VERSION: False, "27.9": False, "28.1": True}
+    made = service.attestation.drafts.publish(draft.release_id, actor="ann")
+    assert views.release(service, first.release_id)["is_passed_over"] is True
+    listed = {one["version"]: one["is_passed_over"] for one in views.releases(service, chip=CHIP)["items"]}
+    assert listed == {FIRST_VERSION: True, "27.9": False, "28.1": False}, "a draft is given to nobody anyway"
+    other = real_draft(host, "28.2")
+    assert [reach(one.release_id).ends_stand_ins for one in (made, other)] == [False, False]
+
+
+def test_a_real_release_with_a_lower_security_version_says_which_devices_refuse_it(host: ServiceHost) -> None:
+    host.service.releases.publish(CHIP, "27.1", security_version=2, actor="ann")
+    with pytest.raises(ConflictError, match=r"and virtual devices that run 27\.1 refuse a lower one"):
+        real(host, "28.1")

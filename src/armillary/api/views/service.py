@@ -19,6 +19,7 @@ from armillary.engines.records.schema.rows import Deployment, Device, DeviceFilt
 from armillary.rollout import policy as rollout_policy
 from armillary.rollout.state import LIVING
 from armillary.service.context.paging import MAX_LIMIT
+from armillary.service.updates.os_feeds import is_passed_over, real_chips
 from armillary.service.updates.rollouts import no_such_rollout
 from armillary.service.watch.watch import no_such_finding
 from armillary.wire.device import finding as wire_finding
@@ -287,10 +288,17 @@ def finding(service: SecurityService, finding_id: UUID, *, catalog: str | None =
 
 def releases(service: SecurityService, *, chip: str | None = None) -> Document:
     """OS releases, newest first; their components are the verifier's reference values."""
-    return {
-        "items": [as_document(row) for row in reversed(service.releases.list(chip=chip, drafts=True))],
-        "next": None,
-    }
+    found = service.releases.list(chip=chip, drafts=True)
+    real = real_chips(one for one in found if one.published_at is not None)
+    items = [{**as_document(one), "is_passed_over": is_passed_over(one, real)} for one in reversed(found)]
+    return {"items": items, "next": None}
+
+
+def release(service: SecurityService, release_id: UUID) -> Document:
+    """A release, and whether it is a stand-in that is given to nobody any more (``is_passed_over``)."""
+    found = service.releases.get(release_id)
+    real = real_chips(service.releases.list(chip=found.chip))
+    return {**row_document(found), "is_passed_over": is_passed_over(found, real)}
 
 
 def audit(

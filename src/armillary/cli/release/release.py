@@ -10,7 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.release import release_keys, release_life, signing_keys
-from armillary.cli.release.release_view import COLUMNS, AllowOlderOption, ReleaseOption, path_of, row, whole
+from armillary.cli.release.release_view import (
+    COLUMNS,
+    AllowOlderOption,
+    ReleaseOption,
+    note_first_real,
+    path_of,
+    row,
+    whole,
+)
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.files import read_file, write_file
 from armillary.cli.terminal.output import Shown, adopt, note, noun, record, table
@@ -81,7 +89,9 @@ def publish(
     if release is not None:
         if os_feed is not None or security_version is not None:
             raise typer.BadParameter("--os-feed and --security-version of a draft were said when it was created")
-        return whole(remote.post(f"{path_of(remote, release)}/publish", allow_older=allow_older or None))
+        made = remote.post(f"{path_of(remote, release)}/publish", allow_older=allow_older or None)
+        note_first_real(remote, made)
+        return whole(made)
     body = {
         "chip": chip,
         "version": version,

@@ -16,7 +16,7 @@ from armillary.cli.release.reference_values import (
     read_values,
     state_values,
 )
-from armillary.cli.release.release_view import AllowOlderOption, ReleaseOption, path_of, whole
+from armillary.cli.release.release_view import AllowOlderOption, ReleaseOption, note_first_real, path_of, whole
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.files import read_file, write_file
 from armillary.cli.terminal.output import Shown, counted, note, noun, record
@@ -96,6 +96,7 @@ def create(
                 f"armillary attestation-policy firmware add {reference_values} --catalog {name}"
             )
             raise
+    note_first_real(remote, made)
     return whole(made)
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from armillary.cli.terminal.output import Shown, only, record, table
+from armillary.cli.terminal.output import Shown, note, only, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, segment
 from armillary.errors import InvalidArgumentError, NotFoundError
@@ -60,8 +60,28 @@ def row(release: dict[str, Any]) -> dict[str, Any]:
         state = f"withdrawn {shown['withdrawn_at']}: {release['withdrawn_reason']}"
     elif release["published_at"] is None:
         state = "draft, signed" if release["signed_at"] is not None else "draft, not signed"
+    elif release.get("is_passed_over"):
+        state = "stand-in, given to nobody"
     elif release["expires_at"] is not None:
         state = f"good until {shown['expires_at']}"
     else:
         state = "good"
     return {**shown, "state": state if release["imported_from"] is None else f"{state}; imported"}
+
+
+def note_first_real(remote: RemoteService, release: dict[str, Any]) -> None:
+    """Say what the first release of real packages does to its chip's stand-ins, where this one is that."""
+    if release["is_stand_in"]:
+        return
+    others = [
+        one for one in remote.pages("/releases", chip=release["chip"]) if one["release_id"] != release["release_id"]
+    ]
+    published = [one for one in others if one["published_at"] is not None and one["imported_from"] is None]
+    stand_ins = [one for one in published if one["is_stand_in"]]
+    if not stand_ins or len(stand_ins) < len(published):
+        return
+    begin = "Once it is published" if release["published_at"] is None else "From now on"
+    note(
+        f"{begin} the stand-ins of {release['chip']} are given to nobody, for good: a feed that does not get "
+        f"{release['version']} gives nothing until a release is promoted to it or published there."
+    )

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 from armillary.console.frame.confirmation import WIDE_DEVICES, Confirmation, touching
 from armillary.console.frame.form import Field, Form, Wrong, choices, filled, limits
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, number, text
-from armillary.console.frame.states import ATTENTION, BAD, GOOD, State
+from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.words import counted, grouped, joined, moment, sentence, short_id, size
 from armillary.console.language.say import say, say_count
 from armillary.console.releases.pages_bill import bill_cell, bill_state
@@ -56,6 +56,8 @@ def state_of(release: Mapping[str, Any], now: int) -> State:
         return State(ATTENTION, say("draft") if release["signed_at"] is not None else say("draft, not signed"))
     if release["expires_at"] is not None and release["expires_at"] <= now:
         return State(BAD, say("expired"))
+    if release["is_passed_over"]:
+        return State(UNKNOWN, say("stand-in, given to nobody"))
     standing = {RETAIL: say("in force"), EVALUATION: say("in evaluation")}
     return State(GOOD, standing.get(release["feed"], say("in {feed}", feed=release["feed"])))
 
@@ -67,7 +69,8 @@ def verbs_of(release: Mapping[str, Any], now: int) -> tuple[str, ...]:
     if release["published_at"] is None:
         return ("sign" if release["signed_at"] is None else "publish", "revoke")
     is_over = release["expires_at"] is not None and release["expires_at"] <= now
-    return ("revoke",) if release["feed"] == RETAIL or is_over else ("promote", "revoke")
+    is_last = release["feed"] == RETAIL or is_over or release["is_passed_over"]
+    return ("revoke",) if is_last else ("promote", "revoke")
 
 
 def list_sentence(releases: Sequence[Mapping[str, Any]], now: int) -> str:
@@ -226,13 +229,21 @@ def _publishing(release: Mapping[str, Any]) -> Consequences:
     nobody = say(
         "No device: no group with the feed {feed} has one of {chip}.", feed=release["feed"], chip=release["chip"]
     )
+    offers = say(
+        "Offers them {release} at their next check-in. From now on a device that boots it is trusted.",
+        release=called(release),
+    )
+    ends = say(
+        "The stand-ins of {chip} are given to nobody from then on: groups of feeds that do not get this release are "
+        "given nothing.",
+        chip=release["chip"],
+    )
     return reach["devices"], (
         touches if reach["devices"] else nobody,
-        say(
-            "Offers them {release} at their next check-in. From now on a device that boots it is trusted.",
-            release=called(release),
-        ),
-        say("Groups of other feeds, and devices that do not update their operating system by themselves."),
+        say("{offers} {ends}", offers=offers, ends=ends) if reach["ends_stand_ins"] else offers,
+        say("Devices that do not update their operating system by themselves.")
+        if reach["ends_stand_ins"]
+        else say("Groups of other feeds, and devices that do not update their operating system by themselves."),
         say("What was published never changes. Revoke it, and devices are offered their feed's newest."),
     )
 
@@ -350,11 +361,16 @@ def _sentence(release: Mapping[str, Any], state: State) -> str:
     if release["withdrawn_at"] is not None:
         return say("Release {name} was revoked; {running}.", name=name, running=running)
     if release["published_at"] is None:
-        if release["signed_at"] is None:
-            return say("Draft {name} waits to be signed.", name=name)
-        return say("Draft {name} waits to be published.", name=name)
+        is_signed = release["signed_at"] is not None
+        return (
+            say("Draft {name} waits to be published.", name=name)
+            if is_signed
+            else say("Draft {name} waits to be signed.", name=name)
+        )
     if state.kind == BAD:
         return say("Release {name} is past its end; {running}.", name=name, running=running)
+    if release["is_passed_over"]:
+        return say("Release {name} is a stand-in, given to nobody; {running}.", name=name, running=running)
     if release["feed"] == RETAIL:
         return say("Release {name} is for everybody; {running}.", name=name, running=running)
     feeds = say("{feed}, and of {others}", feed=release["feed"], others=", ".join(reach["alone"]))

@@ -33,7 +33,7 @@ def show_release(by: RequestContext, release_id: str) -> Document:
     found, bills = by.service.releases.get(uuid_of("release", release_id)), by.service.updates.bills
     has_bill = found.release_id in bills.of_releases()
     return {
-        **row_document(found),
+        **views.release(by.service, found.release_id),
         **_listed(bills.of_release(found.release_id) if has_bill else None),
         "bill_policy": bills.policy,
         "reach": asdict(by.service.attestation.drafts.reach(found.release_id)),

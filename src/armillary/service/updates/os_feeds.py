@@ -210,6 +210,15 @@ def newest_of_feeds(
     return found
 
 
+def newest_given(
+    releases: Sequence[OsRelease], floors: Iterable[SecurityFloor], feed: str, *, follows: Follows, now: int
+) -> OsRelease | None:
+    """Of one chip's releases, oldest first, the one that :func:`newest_of_feeds` has a feed give to everybody."""
+    sources = given_to(feed, follows)
+    living = _living_above(releases, floors, now)
+    return next((one for one in reversed(living) if _is_given(one, sources, NOTHING_LEFT.given)), None)
+
+
 def _living_above(releases: Sequence[OsRelease], floors: Iterable[SecurityFloor], now: int) -> list[OsRelease]:
     """Those in force that are below no security floor."""
     lowest = {(floor.chip, floor.image_type): floor.minimum for floor in floors}
@@ -348,13 +357,18 @@ def real_chips(releases: Iterable[OsRelease]) -> frozenset[str]:
     return frozenset(one.chip for one in releases if not one.is_stand_in and one.imported_from is None)
 
 
+def is_passed_over(release: OsRelease, real: Collection[str]) -> bool:
+    """Whether a published release is a stand-in that is given to nobody any more; ``real`` are :func:`real_chips`."""
+    return release.is_stand_in and release.published_at is not None and release.chip in real
+
+
 def check_no_stand_in(connection: Connection, release: OsRelease) -> None:
     """Raise ConflictError for a release of stand-ins for one of :func:`real_chips`."""
     chip = release.chip
     if release.is_stand_in and chip in real_chips(release_rows.every(connection)):
         raise ConflictError(
             f"release {release.version} of {chip} has stand-ins, which no machine starts, and {chip} has had a release "
-            "of real packages alone",
+            "of real packages",
             remedy="Make one of packages: "
             f"armillary release create --chip {chip} --os-version VERSION --component NAME=FILE.",
         )

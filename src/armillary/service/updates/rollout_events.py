@@ -91,7 +91,8 @@ def check_passes_none(
         if reaches_at_once(connection, release, feed, catalog_id, watched=watched, now=now):
             raise ConflictError(
                 f"roll-out {living.rollout_id} ({living.state}) brings OS {living.version} to {living.feed} on "
-                f"{living.chip} step by step, and what is in {feed} reaches the groups of {living.feed} at once",
+                f"{living.chip} step by step, and what is put into {feed} changes what the groups of {living.feed} are "
+                "given at once",
                 remedy="Let it finish, roll it back or cancel it first.",
             )
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -32,14 +32,16 @@ from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.registry.names import catalog_or_raise
-from armillary.service.updates.os_feeds import FeedOfChip, systems_of
-from armillary.service.verifier.reachable import has_component, unmet
+from armillary.service.updates.os_feeds import FeedOfChip, Systems, systems_of
+from armillary.service.verifier.reachable import has_component, imported_alone, ungiven, unmet
 from armillary.service.verifier.released_loaders import ReleasedLoaders
 
 # Catalog id to its policy and its reference values for firmware; catalogs that demand nothing are left out.
 Book = Mapping[UUID, PolicyInForce]
 
 MAX_HISTORY = 1000
+# In place of a feed: no feed gives them (feeds have no empty name).
+_IMPORTED: Final = ""
 
 
 class AttestationPolicies:
@@ -138,7 +140,8 @@ class AttestationPolicies:
         """Refuse a demand that devices could not meet: minimums never fall, so it could not be taken back.
 
         What the feeds of the catalog's groups give has to meet all minimums together: to each accepted chip of which it
-        has devices; where it has none, to one accepted chip.
+        has devices, in each feed of groups that have them; where it has none, to one accepted chip. Of a chip whose
+        devices run imported releases alone, one of these has to.
         """
         accepted = {self._chips.get(name).name for name in policy.chips or self._chips.names}
         raised = {
@@ -149,7 +152,8 @@ class AttestationPolicies:
         if not raised:
             return
         owned = accepted & release_rows.chips_of_catalog(connection, catalog.catalog_id)
-        given = self._given(connection, catalog, owned or accepted)
+        systems = systems_of(connection, now=self._context.now())
+        given = self._given(connection, systems, catalog, owned or accepted, policy.minimum_security_versions)
         for kind, minimum in raised.items():
             if not any(has_component(one, kind) for one in given.values()):
                 raise InvalidArgumentError(
@@ -157,26 +161,81 @@ class AttestationPolicies:
                     f"for an accepted chip has such a component, got {minimum}",
                     remedy="Publish one first: every device would be shut out else.",
                 )
+        for chip in sorted(owned):
+            self._check_given(connection, systems, catalog, chip, given, raised)
         # The raised ones first: they are what is refused by name.
         short = unmet(given, raised | dict(policy.minimum_security_versions), raised, by_all=bool(owned))
         if short is None:
             return
         version, minimum = given[short.feed, short.chip].version, policy.minimum_security_versions[short.image_type]
-        raise InvalidArgumentError(
+        said = (
             f"minimum security version of image type {short.image_type}: expected 0 to {short.security_version}, got "
-            f"{minimum}; {short.feed} gives {version} to {short.chip}, and what it gives has to meet all minimums of "
-            "the catalog together",
+            f"{minimum}"
+        )
+        if short.feed == _IMPORTED:
+            raise InvalidArgumentError(
+                f"{said}; its devices of {short.chip} run imported releases alone, and none of these in force meets "
+                "all minimums of the catalog together",
+                remedy="Import the reference values of one that does first: armillary release import-corim.",
+            )
+        raise InvalidArgumentError(
+            f"{said}; {short.feed} gives {version} to {short.chip}, and what it gives has to meet all minimums of the "
+            "catalog together",
             remedy=f"Promote a release that does to {short.feed} first (armillary release promote, or publish it "
             "there), withdraw what is bad, or accept other chips alone: its devices would be shut out else.",
         )
 
-    def _given(self, connection: Connection, catalog: Catalog, chips: Collection[str]) -> dict[FeedOfChip, OsRelease]:
-        """What the feeds of a catalog's groups give to these chips; of one without groups that of all new groups."""
+    def _check_given(
+        self,
+        connection: Connection,
+        systems: Systems,
+        catalog: Catalog,
+        chip: str,
+        given: Mapping[FeedOfChip, OsRelease],
+        raised: Mapping[int, int],
+    ) -> None:
+        """Refuse to raise minimums while devices of a chip that boots such components are given nothing."""
+        kind = next((one.image_type for one in self._chips.get(chip).boot_components if one.image_type in raised), None)
+        if kind is None or (_IMPORTED, chip) in given:
+            return
+        missing = ungiven(systems, chip, release_rows.places_of_devices(connection, chip, catalog.catalog_id))
+        if missing is None:
+            return
+        feed = missing[1]
+        raise InvalidArgumentError(
+            f"minimum security version of image type {kind}: {feed} gives no operating system to {chip}, of which the "
+            f"catalog has devices, got {raised[kind]}",
+            remedy=f"Promote a release that meets it to {feed} first (armillary release promote, or publish it there), "
+            "or accept other chips alone: its devices would be shut out and offered nothing.",
+        )
+
+    def _given(
+        self,
+        connection: Connection,
+        systems: Systems,
+        catalog: Catalog,
+        chips: Collection[str],
+        minimums: Mapping[int, int],
+    ) -> dict[FeedOfChip, OsRelease]:
+        """What the feeds of a catalog's groups give to these chips; of one without groups that of all new groups.
+
+        A chip of which the catalog has devices with imported releases alone has one of these instead, which meets the
+        minimums if one does.
+        """
         feeds = {group.os_feed for group in catalog_rows.groups(connection, catalog.catalog_id)} or {OS_FEEDS[0]}
-        systems = systems_of(connection, now=self._context.now())
         releases = {one.release_id: one for one in systems.releases}
-        return {
+        found = {
             (feed, chip): releases[system.release_id]
             for (feed, chip), system in systems.of(catalog.catalog_id).items()
             if feed in feeds and chip in chips
         }
+        for chip in chips:
+            running = release_rows.versions_running(connection, chip, catalog.catalog_id)
+            imported = imported_alone(systems, chip, running)
+            if imported:
+                places = [((_IMPORTED, chip), one) for one in imported]
+                best = next(
+                    (place for place in places if unmet(dict([place]), minimums, (), by_all=True) is None), places[-1]
+                )
+                found = {at: one for at, one in found.items() if at[1] != chip} | dict([best])
+        return found

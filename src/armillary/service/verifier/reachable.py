@@ -3,17 +3,21 @@
 
 Neither falls again. So neither is raised to where a device would be shut out and offered nothing that lets it in: what
 counts is what feeds give, not what was published somewhere. A release of another feed, or one without packages
-(imported reference values), helps no device.
+(imported reference values), helps no device; unless all devices of a chip run imported ones, which come to them by
+another way than this service's feeds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 from armillary.engines.records.schema.rows import OsRelease, SecurityFloor
-from armillary.service.updates.os_feeds import FeedOfChip, Systems, lowest_version
+from armillary.service.updates.os_feeds import FeedOfChip, Systems, living_of, lowest_version, real_chips
+
+# A catalog and the OS feed of groups of it.
+Place = tuple[UUID, str]
 
 
 class GivenSystem(NamedTuple):
@@ -47,6 +51,24 @@ def emptied(systems: Systems, floors: Sequence[SecurityFloor], chip: str) -> tup
     """What feeds give to a chip now that would give it nothing under other security floors."""
     after = systems.under(floors, chip)
     return tuple(one for one in given_to_chip(systems, chip) if (one.feed, chip) not in after.of(one.catalog_id))
+
+
+def ungiven(systems: Systems, chip: str, places: Iterable[Place]) -> Place | None:
+    """The first of the places that have devices of a chip and are given nothing for it; None: there is none."""
+    order = list(systems.follows)
+    missing = [one for one in places if (one[1], chip) not in systems.of(one[0])]
+    return min(missing, key=lambda one: (order.index(one[1]), one[0]), default=None)
+
+
+def imported_alone(systems: Systems, chip: str, running: Collection[str | None]) -> tuple[OsRelease, ...]:
+    """The imported releases in force of a chip whose devices run imported ones alone; otherwise none.
+
+    ``running`` is what they booted by their last evidence. A chip that has had real packages here is given them.
+    """
+    mine = [one for one in systems.releases if one.chip == chip and one.imported_from is not None]
+    if not running or chip in real_chips(systems.releases) or not set(running) <= {one.version for one in mine}:
+        return ()
+    return tuple(one for one in living_of(systems.releases, systems.now) if one in mine)
 
 
 def unmet(

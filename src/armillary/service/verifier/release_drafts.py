@@ -34,7 +34,14 @@ from armillary.service.context.context import Context
 from armillary.service.context.named_blobs import kept, remove_unnamed
 from armillary.service.registry.os_feeds import check_feed
 from armillary.service.updates.bills import lacks_bill
-from armillary.service.updates.os_feeds import check_no_stand_in, feeds_given, is_in_force, place_of, systems_of
+from armillary.service.updates.os_feeds import (
+    check_no_stand_in,
+    feeds_given,
+    is_in_force,
+    place_of,
+    real_chips,
+    systems_of,
+)
 from armillary.service.updates.rollout_events import check_undecided
 from armillary.service.verifier.release_order import check_not_older, check_sortable
 from armillary.service.verifier.releases import (
@@ -64,6 +71,8 @@ class ReleaseReach:
         everybody: How many devices of its chip there are in groups of any feed: who gets it once it is promoted.
         running: Devices that boot it.
         alone: Catalogs whose groups of another feed have it by a roll-out for them alone, as "Retail in Contoso".
+        ends_stand_ins: Whether it is a draft that would be its chip's first release of real packages: the stand-ins
+            that feeds give are given to nobody from then on.
     """
 
     groups: int
@@ -71,6 +80,7 @@ class ReleaseReach:
     everybody: int
     running: int
     alone: tuple[str, ...] = ()
+    ends_stand_ins: bool = False
 
 
 class ReleaseDrafts:
@@ -237,7 +247,20 @@ class ReleaseDrafts:
                 for one in known
                 if one.catalog_id in systems.having_alone(release_id, feed)
             )
-            return ReleaseReach(groups=groups, devices=devices, everybody=everybody, running=running, alone=alone)
+            ends_stand_ins = (
+                found.published_at is None
+                and not found.is_stand_in
+                and found.chip not in real_chips(systems.releases)
+                and any(one.chip == found.chip and one.is_stand_in for one in systems.releases)
+            )
+            return ReleaseReach(
+                groups=groups,
+                devices=devices,
+                everybody=everybody,
+                running=running,
+                alone=alone,
+                ends_stand_ins=ends_stand_ins,
+            )
 
         return self._context.records.read(query)
 

@@ -65,9 +65,10 @@ def _reasons(release: OsRelease, current: OsRelease | None, last: OsRelease | No
         one = None if other is None or other.release_id == release.release_id else higher_component(other, release)
         if other is not None and one is not None:
             mine = lowest_version(release, one.image_type)
+            whom = "virtual devices" if other.is_stand_in else "devices"  # no machine runs a stand-in
             yield (
                 f"its {one.name} has security version {mine}, in {other.version} it has {one.security_version}, and "
-                f"devices that run {other.version} refuse a lower one"
+                f"{whom} that run {other.version} refuse a lower one"
             )
 
 

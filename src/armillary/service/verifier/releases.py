@@ -33,7 +33,7 @@ from armillary.service.updates.os_feeds import (
     given_to,
     is_in_force,
     living_of,
-    newest_of_feeds,
+    newest_given,
     place_of,
     real_chips,
 )
@@ -269,7 +269,7 @@ class Releases:
         if chip not in self._context.records.read(lambda c: real_chips(release_rows.every(c))):
             return f"Publish one: armillary release publish --chip {chip} --os-version VERSION."
         return (
-            "Promote one (armillary release promote), or publish one of packages: "
+            "Promote one of another feed, if there is one (armillary release promote), or publish one of packages: "
             f"armillary release create --chip {chip} --os-version VERSION --component NAME=FILE."
         )
 
@@ -279,8 +279,7 @@ class Releases:
         def query(connection: Connection) -> OsRelease | None:
             mine = [one for one in release_rows.every(connection) if one.chip == chip]
             floors, follows = release_rows.floors(connection), release_rows.follows(connection)
-            given = newest_of_feeds(mine, floors, follows=follows, now=self._context.now()).get((feed, chip))
-            return next((one for one in mine if given is not None and one.release_id == given.release_id), None)
+            return newest_given(mine, floors, feed, follows=follows, now=self._context.now())
 
         return self._context.records.read(query)
 

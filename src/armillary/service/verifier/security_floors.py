@@ -7,17 +7,19 @@ They only rise: lowering one would let an attacker bring back a release with kno
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from uuid import UUID
 
 from sqlalchemy import Connection
 
 from armillary.engines.records.queries import catalogs as catalog_rows, releases as release_rows
-from armillary.engines.records.schema.rows import SecurityFloor
+from armillary.engines.records.schema.rows import OsRelease, SecurityFloor
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
-from armillary.service.updates.os_feeds import systems_of
-from armillary.service.verifier.reachable import GivenSystem, emptied, given_to_chip
+from armillary.service.updates.os_feeds import Systems, is_above, systems_of
+from armillary.service.verifier.reachable import emptied, given_to_chip, imported_alone, ungiven
 from armillary.service.verifier.releases import Releases
 from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
@@ -41,7 +43,8 @@ class SecurityFloors:
         Raises:
             NotFoundError: no such chip, or no such component on it.
             InvalidArgumentError: a feed that gives the chip an operating system, to everybody or to a catalog apart,
-                would have nothing above it and the chip's other floors; or no feed gives the chip one.
+                would have nothing above it and the chip's other floors; no feed gives the chip one, or one whose groups
+                have devices of it does not. Where all these run imported releases, none of them would be above.
             ConflictError: lower than what holds already.
         """
         floor = self._context.records.write(lambda c: self.raise_in(c, chip, image_type, minimum, actor=actor))
@@ -72,30 +75,84 @@ class SecurityFloors:
 
 
 def _check_reachable(connection: Connection, wanted: SecurityFloor) -> None:
-    """Raise InvalidArgumentError where a feed that gives the chip an operating system would give it none any more."""
+    """Raise InvalidArgumentError where devices of the chip would be shut out and offered nothing that lets them in."""
     systems, floors, chip = systems_of(connection, now=wanted.changed_at), release_rows.floors(connection), wanted.chip
+    held = next((one.minimum for one in floors if (one.chip, one.image_type) == (chip, wanted.image_type)), 0)
+    if 0 <= wanted.minimum <= held:
+        return  # nothing is raised
+    names = {one.catalog_id: one.name for one in catalog_rows.catalogs(connection)}
+    imported = imported_alone(systems, chip, release_rows.versions_running(connection, chip))
+    if imported:
+        _check_imported(imported, floors, wanted)
+        return
+    _check_all_given(systems, wanted, release_rows.places_of_devices(connection, chip), names, held=held)
+    _check_left(systems, floors, wanted, names)
 
-    def lost(minimum: int) -> tuple[GivenSystem, ...]:
-        return emptied(systems, [*floors, replace(wanted, minimum=minimum)], chip)
 
-    if not given_to_chip(systems, chip) and wanted.minimum != 0:
+def _check_imported(imported: Sequence[OsRelease], floors: Sequence[SecurityFloor], wanted: SecurityFloor) -> None:
+    """Refuse a floor that no imported release would be above: the chip's devices get these, and no others."""
+
+    def shuts_out(minimum: int) -> bool:
+        last = {(one.chip, one.image_type): one.minimum for one in [*floors, replace(wanted, minimum=minimum)]}
+        return not any(is_above(one, last) for one in imported)
+
+    if wanted.minimum < 0 or shuts_out(wanted.minimum):
         raise InvalidArgumentError(
-            f"minimum: expected 0 while no feed gives {chip} an operating system, got {wanted.minimum}",
+            f"{_expected(wanted, shuts_out)}: {wanted.chip} has devices with imported releases alone, and none of "
+            "these in force is above that floor and the chip's other floors",
+            remedy="Import the reference values of one that is first: armillary release import-corim.",
+        )
+
+
+def _check_all_given(
+    systems: Systems,
+    wanted: SecurityFloor,
+    places: frozenset[tuple[UUID, str]],
+    names: Mapping[UUID, str],
+    *,
+    held: int,
+) -> None:
+    """Refuse any floor above what is ``held`` while devices of the chip, or all of them, are given nothing."""
+    chip, missing = wanted.chip, ungiven(systems, wanted.chip, places)
+    if missing is not None:
+        catalog_id, feed = missing
+        raise InvalidArgumentError(
+            f"minimum: expected {held} while {feed} gives no operating system to {chip}, of which catalog "
+            f"{names[catalog_id]} has devices there, got {wanted.minimum}",
+            remedy=f"Promote a release with that security version to {feed} first (armillary release promote, or "
+            "publish it there), or revoke those devices: they would be shut out and offered nothing.",
+        )
+    if not given_to_chip(systems, chip):
+        raise InvalidArgumentError(
+            f"minimum: expected {held} while no feed gives {chip} an operating system, got {wanted.minimum}",
             remedy="Publish a release with that security version first.",
         )
-    stuck = next(iter(lost(wanted.minimum)), None)
+
+
+def _check_left(
+    systems: Systems, floors: Sequence[SecurityFloor], wanted: SecurityFloor, names: Mapping[UUID, str]
+) -> None:
+    """Refuse a floor under which a feed that gives the chip an operating system would give it none any more."""
+
+    def lost(minimum: int) -> bool:
+        return bool(emptied(systems, [*floors, replace(wanted, minimum=minimum)], wanted.chip))
+
+    stuck = next(iter(emptied(systems, [*floors, wanted], wanted.chip)), None)
     if stuck is None and wanted.minimum >= 0:
         return
-    # What is lost grows with the floor, and a floor of 0 takes nothing.
-    highest = bisect_left(range(SECURITY_VERSION_LIMIT + 1), x=True, key=lambda one: bool(lost(one))) - 1
-    said = f"minimum: expected 0 to {highest}, got {wanted.minimum}"
+    said = _expected(wanted, lost)
     if stuck is None:
         raise InvalidArgumentError(said, remedy="Give such a number.")
-    names = {one.catalog_id: one.name for one in catalog_rows.catalogs(connection)}
-    whom = f" in catalog {names[stuck.catalog_id]}" if stuck.catalog_id in names else ""
+    whom = "" if stuck.catalog_id is None else f" in catalog {names[stuck.catalog_id]}"
     raise InvalidArgumentError(
-        f"{said}: {stuck.feed} gives {stuck.version} to {chip}{whom}, and has nothing above that floor and the chip's "
-        "other floors",
+        f"{said}: {stuck.feed} gives {stuck.version} to {wanted.chip}{whom}, and has nothing above that floor and the "
+        "chip's other floors",
         remedy=f"Promote a release with that security version to {stuck.feed} first (armillary release promote, or "
         "publish it there); what is bad is withdrawn: armillary release withdraw.",
     )
+
+
+def _expected(wanted: SecurityFloor, shuts_out: Callable[[int], bool]) -> str:
+    """What a floor may be: what it shuts out grows with it."""
+    highest = max(bisect_left(range(SECURITY_VERSION_LIMIT + 1), x=True, key=shuts_out) - 1, 0)
+    return f"minimum: expected 0 to {highest}, got {wanted.minimum}"

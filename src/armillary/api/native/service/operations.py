@@ -97,7 +97,7 @@ def publish_release(request: Request, body: ReleaseBody) -> dict[str, Any]:
 
 def show_release(request: Request, release_id: UUID) -> dict[str, Any]:
     """An OS release with the digest of each boot component."""
-    return row_document(service_of(request).releases.get(release_id))
+    return views.release(service_of(request), release_id)
 
 
 def list_floors(request: Request, chip: Text = None) -> dict[str, Any]:

@@ -165,6 +165,32 @@ def chips_of_catalog(connection: Connection, catalog_id: UUID) -> frozenset[str]
     return frozenset(connection.execute(query).scalars())
 
 
+def places_of_devices(connection: Connection, chip: str, catalog_id: UUID | None = None) -> frozenset[tuple[UUID, str]]:
+    """Catalog and OS feed of the device groups that have devices of a chip, of one catalog or of all."""
+    query = (
+        select(_device.c.catalog_id, _group.c.os_feed)
+        .select_from(_device.join(_group, _group.c.group_id == _device.c.group_id))
+        .where(_device.c.chip == chip, _device.c.revoked_at.is_(None))
+        .distinct()
+    )
+    if catalog_id is not None:
+        query = query.where(_device.c.catalog_id == catalog_id)
+    return frozenset((row.catalog_id, row.os_feed) for row in connection.execute(query))
+
+
+def versions_running(connection: Connection, chip: str, catalog_id: UUID | None = None) -> frozenset[str | None]:
+    """The releases that devices of a chip, of one catalog or of all, booted by their last evidence; None: not known."""
+    query = (
+        select(_status.c.os_version)
+        .select_from(_device.outerjoin(_status, _status.c.device_number == _device.c.number))
+        .where(_device.c.chip == chip, _device.c.revoked_at.is_(None))
+        .distinct()
+    )
+    if catalog_id is not None:
+        query = query.where(_device.c.catalog_id == catalog_id)
+    return frozenset(connection.execute(query).scalars())
+
+
 def devices_running(connection: Connection, chip: str, version: str) -> int:
     """How many devices of a chip booted a release by their last evidence."""
     query = (

@@ -92,7 +92,7 @@ def publish_release(request: Request, body: ReleaseBody) -> dict[str, Any]:
         feed=body.feed,
         allow_older=body.allow_older,
     )
-    return row_document(row)
+    return views.release(service_of(request), row.release_id)
 
 
 def show_release(request: Request, release_id: UUID) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from uuid import UUID
 from pydantic import Field
 from starlette.requests import Request
 
-from armillary.api.http.documents import as_document, row_document
+from armillary.api.http.documents import as_document
 from armillary.api.http.route import ADMINISTRATOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.parameters import V1, CatalogPath, FeedName, Limit, Name, StrictBody
 from armillary.api.native.service.requests import BASE64, ReasonBody
-from armillary.api.views import policy as views_policy
+from armillary.api.views import policy as views_policy, service as views
 from armillary.attest import policy as rules
 from armillary.errors import InvalidArgumentError
 from armillary.wire.attestation.mechanisms import MECHANISMS
@@ -114,14 +114,14 @@ def policy_versions(request: Request, catalog: CatalogPath, limit: Limit = 100) 
 
 def withdraw_release(request: Request, release_id: UUID, body: ReasonBody) -> dict[str, Any]:
     """Withdraw a release for good: devices that boot it get update-only certificates from the next check-in on."""
-    row = service_of(request).releases.withdraw(release_id, body.reason, actor=operator_of(request).name)
-    return row_document(row)
+    service_of(request).releases.withdraw(release_id, body.reason, actor=operator_of(request).name)
+    return views.release(service_of(request), release_id)
 
 
 def set_release_expiry(request: Request, release_id: UUID, body: ExpiryBody) -> dict[str, Any]:
     """Say until when a release is good."""
-    row = service_of(request).releases.set_expiry(release_id, body.expires_at, actor=operator_of(request).name)
-    return row_document(row)
+    service_of(request).releases.set_expiry(release_id, body.expires_at, actor=operator_of(request).name)
+    return views.release(service_of(request), release_id)
 
 
 def export_corim(request: Request, release_id: UUID, signed: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002

@@ -21,6 +21,7 @@ from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.parameters import CATALOG, V1, CatalogPath, FeedName, Name, StrictBody
 from armillary.api.native.service.requests import BASE64
+from armillary.api.views import service as views
 from armillary.errors import InvalidArgumentError
 from armillary.service.verifier.release_drafts import MAX_OS_ABI
 from armillary.wire.image.bill_of_materials import MAX_BYTES, MEDIA_TYPE, media_type_of
@@ -68,12 +69,13 @@ def create_draft(request: Request, body: DraftBody) -> dict[str, Any]:
         feed=body.feed,
         os_abi=body.os_abi,
     )
-    return row_document(made)
+    return views.release(service, made.release_id)
 
 
 def sign_release(request: Request, release_id: UUID) -> dict[str, Any]:
     """Sign every component of a draft with the service's OS signing key."""
-    return row_document(service_of(request).attestation.drafts.sign(release_id, actor=operator_of(request).name))
+    service_of(request).attestation.drafts.sign(release_id, actor=operator_of(request).name)
+    return views.release(service_of(request), release_id)
 
 
 def publish_draft(
@@ -83,7 +85,8 @@ def publish_draft(
 ) -> dict[str, Any]:
     """Publish a signed draft: groups of its feed are offered it, and devices that boot it are let in."""
     drafts, actor = service_of(request).attestation.drafts, operator_of(request).name
-    return row_document(drafts.publish(release_id, actor=actor, allow_older=allow_older))
+    drafts.publish(release_id, actor=actor, allow_older=allow_older)
+    return views.release(service_of(request), release_id)
 
 
 def promote_release(
@@ -93,7 +96,8 @@ def promote_release(
 ) -> dict[str, Any]:
     """Give a release of the evaluation feed to everybody."""
     drafts, actor = service_of(request).attestation.drafts, operator_of(request).name
-    return row_document(drafts.promote(release_id, actor=actor, allow_older=allow_older))
+    drafts.promote(release_id, actor=actor, allow_older=allow_older)
+    return views.release(service_of(request), release_id)
 
 
 async def put_release_bill(request: Request, release_id: UUID) -> dict[str, Any]:

@@ -8,13 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.device.machine.process_1_clock import Clock, moved_by_hand
 
 from armillary.device.machine import being, enrolling, first, program
 from armillary.device.machine.words import BEAT_S, WORDS_VARIABLE, Words
@@ -26,18 +27,9 @@ from armillary.engines.flash.os_disk import OsDisk
 PATIENCE_S = 20 * 60
 
 
-class Clock:
-    now = 50.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(first.time, "monotonic", clock.monotonic)
-    return clock
+    return moved_by_hand(monkeypatch)
 
 
 @pytest.fixture
@@ -157,15 +149,24 @@ def heard(words: tuple[int, Words], device: Being) -> list[str]:
         return []
 
 
-def test_its_event_loop_beats_and_nothing_else_does(words: tuple[int, Words], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(being, "BEAT_S", 0.01)
+async def some_turns() -> None:
+    """Let the event loop turn; with ``BEAT_S`` 0 each turn is one in which a beat is due."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_its_event_loop_beats_and_no_thread_beside_it(
+    words: tuple[int, Words], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(being, "BEAT_S", 0)
+    threads = threading.active_count()
 
     async def work() -> None:
-        await asyncio.sleep(0.2)
+        await some_turns()
+        assert threading.active_count() == threads, "it would beat while the event loop hangs"
 
     async def hang() -> None:
-        await asyncio.sleep(0)
-        time.sleep(0.2)
+        """It gives the loop no turn."""
 
     assert heard(words, Being(work)).count("beat") >= 3
     assert heard(words, Being(hang)).count("beat") <= 1
@@ -196,9 +197,6 @@ def test_a_machine_that_waits_to_be_enrolled_beats_whenever_it_has_looked(
 def test_a_start_that_does_not_come_to_its_end_does_not_beat(
     words: tuple[int, Words], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(being, "BEAT_S", 0.01)
-
-    async def wait() -> None:
-        await asyncio.sleep(0.2)
-
-    assert heard(words, Being(wait, is_started=False)) == []
+    monkeypatch.setattr(being, "BEAT_S", 0)
+    assert heard(words, Being(some_turns, is_started=False)) == []
+    assert heard(words, Being(some_turns)) != [], "the same with a start that did"

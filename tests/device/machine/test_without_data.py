@@ -10,6 +10,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from tests.device.machine.process_1_clock import Clock, moved_by_hand
 from tests.fixtures.pretended_uefi import PretendedUefi, Start
 
 from armillary.device.machine import cellular, data_partition, enrolling, first, kernel_calls, network, program
@@ -17,20 +18,9 @@ from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.os_disk import OsDisk
 
 
-class Clock:
-    """The machine's own, which stands while the machine does."""
-
-    now = 50.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(first.time, "monotonic", clock.monotonic)
-    return clock
+    return moved_by_hand(monkeypatch)
 
 
 def process_1(data: str) -> first.Machine:

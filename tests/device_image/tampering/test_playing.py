@@ -22,7 +22,7 @@ from armillary.device_image.tampering.attacks import (
     attacks_on_device,
     is_accepted,
 )
-from armillary.device_image.tampering.playing import Victim, play_all
+from armillary.device_image.tampering.playing import REFUSED_STARTS, Victim, play_all
 from armillary.device_image.tampering.tables import foreign_instead, foreign_place
 from armillary.device_image.virtual_machine import DISK, MachineSettings
 from armillary.errors import HostError
@@ -31,6 +31,7 @@ from armillary.wire.disk.gpt_writing import encode_tables
 
 GOOD = store(variable("PK", bytes(60)), variable("db", bytes(60)), variable("Boot0001", b"x"))
 ATTESTED, REFUSED = "check-in  verdict=attested  purpose=client", "check-in  verdict=refused  purpose=update"
+REFUSES = "armillary: the device does not start: unified-kernel-image (5)"
 Says = Callable[[Path], list[str]]
 # What a start says of which all was verified, and what one says of which the firmware verified nothing.
 VERIFIED = ("armillary: slot a, verified root from /dev/vda2", "armillary: secure boot on, a TPM, a watchdog")
@@ -113,7 +114,7 @@ def test_a_machine_that_was_attested_with_the_change_is_started_again_without(
 
 
 def test_a_machine_that_stays_away_is_said(settings: MachineSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    starts = iter([[ATTESTED], ["BdsDxe: No bootable option or device was found."], ["the device does not start: x"]])
+    starts = iter([[ATTESTED], ["BdsDxe: No bootable option or device was found."], [REFUSES]])
     (outcome,) = play_all(victim(settings, monkeypatch, lambda _: next(starts)), [ATTACK])
     assert (outcome.accepted, outcome.end, outcome.came_back) == (False, End.NOTHING, False)
 
@@ -124,7 +125,7 @@ def test_a_machine_that_stays_away_is_said(settings: MachineSettings, monkeypatc
         "BdsDxe: No bootable option or device was found.",
         "!!!! X64 Exception Type - 06(#UD - Invalid Opcode)  CPU Apic ID - 00000000 !!!!",
         "Synchronous Exception at 0x000000005F9E1A2C",
-        "armillary: the device does not start: unified-kernel-image (5)",
+        "armillary: the data partition /dev/vda6 does not mount: identity of this device are out of reach",
     ],
 )
 def test_a_machine_that_has_said_its_last_is_not_waited_for(
@@ -132,6 +133,21 @@ def test_a_machine_that_has_said_its_last_is_not_waited_for(
 ) -> None:
     end, lines = victim(settings, monkeypatch, lambda _: ["begins", line, ATTESTED]).start()
     assert (end, lines) == (End.NOTHING, ("begins", line))
+
+
+def test_a_machine_that_refuses_one_os_is_waited_for_since_the_other_slot_gets_its_turn(
+    settings: MachineSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says = [*VERIFIED, *[REFUSES] * 5] * (REFUSED_STARTS - 1) + [*VERIFIED, ATTESTED]
+    assert victim(settings, monkeypatch, lambda _: says).start() == (End.ATTESTED, tuple(says))
+
+
+def test_a_machine_that_has_refused_both_slots_as_often_as_they_are_tried_is_not_waited_for(
+    settings: MachineSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says = [*VERIFIED, REFUSES] * REFUSED_STARTS
+    end, lines = victim(settings, monkeypatch, lambda _: [*says, REFUSES, *VERIFIED, ATTESTED]).start()
+    assert (end, lines) == (End.NOTHING, tuple(says))
 
 
 def test_a_machine_is_put_right_though_an_attack_breaks_off(

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -40,6 +40,8 @@ class End(enum.Enum):
 # What a start says that the kernel verifies its root of, and that the firmware verified the kernel, in this order.
 _VERIFIED_ROOT: Final = "verified root from"
 SECURE_BOOT_ON: Final = "secure boot on"
+# What a start says whose OS may not boot; the machine starts again then, into its other slot where there is one.
+_REFUSED: Final = "the device does not start"
 # What QEMU's firmware does with a damaged header of its store: for x86-64 it stops at an invalid instruction, for
 # arm64 it makes a new store, without keys. With the seed 1, damaged boot entries stop the latter by an exception.
 _DAMAGED_STORE: Final = {"x86_64": End.NOTHING, "arm64": End.NOT_ATTESTED}
@@ -97,6 +99,17 @@ def _was_verified(lines: tuple[str, ...]) -> bool:
     """Whether the last start in these lines says of its kernel and of its root that they were verified."""
     starts = [number for number, line in enumerate(lines) if _VERIFIED_ROOT in line]
     return bool(starts) and any(SECURE_BOOT_ON in line for line in lines[starts[-1] :])
+
+
+def refused_starts(lines: Iterable[str]) -> int:
+    """How many starts in these lines refused the OS that they started, which each may say several times."""
+    refused, has_refused = 0, False
+    for line in lines:
+        if _VERIFIED_ROOT in line:
+            has_refused = False
+        elif _REFUSED in line and not has_refused:
+            refused, has_refused = refused + 1, True
+    return refused
 
 
 def attacks_on_device(target: Architecture, seed: int) -> tuple[DeviceAttack, ...]:

@@ -15,11 +15,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from armillary.device.boot.slot_choice import TRIES
 from armillary.device_image import disk
 from armillary.device_image.architecture.hardware import HARDWARE
 from armillary.device_image.architecture.table import architecture_of
 from armillary.device_image.attacks import NOTHING_LEFT
-from armillary.device_image.tampering.attacks import DeviceAttack, End, Outcome, Tools, is_accepted
+from armillary.device_image.tampering.attacks import DeviceAttack, End, Outcome, Tools, is_accepted, refused_starts
 from armillary.device_image.tampering.tables import Tables, foreign_place
 from armillary.device_image.tools import run
 from armillary.device_image.virtual_machine import DISK, MachineSettings, running
@@ -30,15 +31,17 @@ from armillary.wire.disk.gpt_writing import encode_tables
 _CHECKED_IN: Final = "check-in  verdict="
 ATTESTED: Final = f"{_CHECKED_IN}attested"
 # UEFI firmware that has tried all that it knows, or that stops at a fault of its own for good (on x86-64 and on
-# arm64), and a device that refuses to be one.
+# arm64), and a machine whose data cannot be read.
 _NOTHING_LEFT: Final = (
     *NOTHING_LEFT,
     "No bootable option or device was found",
     "!!!! X64 Exception Type",
     "Synchronous Exception at 0x",
-    "the device does not start",
     "are out of reach",
 )
+# A machine that refuses its OS starts again, and its other slot gets its turn; a slot that does not come up is tried
+# TRIES times before it is given up. One that has refused both so often, and once more, has nothing else to try.
+REFUSED_STARTS: Final = 2 * TRIES + 1
 
 
 class Victim:
@@ -82,7 +85,7 @@ class Victim:
                 if _CHECKED_IN in line:
                     end = End.ATTESTED if ATTESTED in line else End.NOT_ATTESTED
                     break
-                if any(text in line for text in _NOTHING_LEFT):
+                if any(text in line for text in _NOTHING_LEFT) or refused_starts(seen) == REFUSED_STARTS:
                     break
             machine.pull_the_plug()
         return end, tuple(seen)

@@ -218,11 +218,9 @@ def test_a_minimum_never_falls_and_never_shuts_everybody_out(host: ServiceHost) 
     assert host.service.attestation.policies.get("Contoso") == before
 
 
-@pytest.mark.parametrize("how", ["at once", "one after the other", "beside a floor"])
-def test_minimums_that_no_one_release_has_are_not_demanded(host: ServiceHost, how: str) -> None:
-    """Each has a release that meets it; who boots either one is shut out by the other, and minimums never fall."""
-    service, policies = host.service, host.service.attestation.policies
-    one, other = (each.image_type for each in service.chips.get("mt3620").boot_components[:2])
+def crossing(host: ServiceHost, one: int, other: int) -> None:
+    """Publish 26.12 and 26.13, of which each has a higher security version of one image type."""
+    service = host.service
     for version, raised in (("26.12", one), ("26.13", other)):
         made = service.releases.publish("mt3620", version, actor=OPERATOR, allow_older=True)
         changed = tuple(
@@ -231,12 +229,22 @@ def test_minimums_that_no_one_release_has_are_not_demanded(host: ServiceHost, ho
         service.context.records.write(
             partial(release_rows.change, release=replace(made, components=changed), at=int(made.created_at))
         )
+
+
+@pytest.mark.parametrize("how", ["at once", "one after the other", "beside a floor"])
+def test_minimums_that_no_one_release_has_are_not_demanded(host: ServiceHost, how: str) -> None:
+    """Each has a release that meets it; who boots either one is shut out by the other, and minimums never fall."""
+    service, policies = host.service, host.service.attestation.policies
+    one, other = (each.image_type for each in service.chips.get("mt3620").boot_components[:2])
+    crossing(host, one, other)
     revise(host, chips=["mt3620"])
     wanted, given = {one: 2, other: 2}, "26.13"
     if how == "one after the other":
         revise(host, minimum_security_versions={str(other): 2})
         wanted = {one: 2}
     elif how == "beside a floor":
+        last = service.releases.list(chip="mt3620")[-1]
+        service.releases.withdraw(last.release_id, "Its devices would refuse 26.12.", actor=OPERATOR)
         service.attestation.floors.raise_to("mt3620", one, 2, actor=OPERATOR)
         wanted, given = {other: 2}, "26.12"
     before, named = policies.get("Contoso"), {str(kind): minimum for kind, minimum in wanted.items()}
@@ -247,6 +255,26 @@ def test_minimums_that_no_one_release_has_are_not_demanded(host: ServiceHost, ho
     assert policies.get("Contoso") == before
     service.releases.publish("mt3620", "26.14", security_version=2, actor=OPERATOR)
     revise(host, minimum_security_versions=named)
+
+
+def test_neither_a_minimum_nor_a_floor_strands_devices_that_refuse_what_they_are_given_instead(
+    host: ServiceHost,
+) -> None:
+    """Who has confirmed 26.12 takes no 26.13, and the other way round: a release that has both comes first."""
+    service = host.service
+    one, other = (each.image_type for each in service.chips.get("mt3620").boot_components[:2])
+    crossing(host, one, other)
+    revise(host, chips=["mt3620"])
+    revise(host, minimum_security_versions={str(one): 1})
+    with host.claimed(b"s" * 32):
+        with pytest.raises(InvalidArgumentError, match=r"26\.12 of mt3620 meets: Retail gives its devices 26\.12"):
+            revise(host, minimum_security_versions={str(other): 2})
+        with pytest.raises(InvalidArgumentError, match=r"26\.13 is not below, got 2: devices that run it refuse 26\.12"):
+            service.attestation.floors.raise_to("mt3620", one, 2, actor=OPERATOR)
+        assert service.attestation.floors.list() == (), "nothing half-done stays"
+        service.releases.publish("mt3620", "26.14", security_version=2, actor=OPERATOR)
+        revise(host, minimum_security_versions={str(other): 2})
+        service.attestation.floors.raise_to("mt3620", one, 2, actor=OPERATOR)
 
 
 @pytest.mark.parametrize("has_device", [False, True])

@@ -19,6 +19,7 @@ from armillary.service.verifier.reachable import (
     emptied,
     given_to_chip,
     imported_alone,
+    stranded,
     ungiven,
     unmet,
 )
@@ -116,6 +117,48 @@ def test_a_catalog_apart_counts_by_itself() -> None:
     assert {one.catalog_id for one in everywhere} == {None, CONTOSO}
     assert [one.version for one in everywhere if one.catalog_id == CONTOSO] == ["26.12"] * 3
     assert emptied(now, [floor(1)], CHIP) == ()
+
+
+CROSSING = with_versions("26.12", 2, 1), with_versions("26.13", 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("releases", "minimum", "kind", "expected"),
+    [
+        pytest.param((OLD, NEW), 3, LOADER, None, id="the newest has no lower one"),
+        pytest.param(CROSSING, 2, LOADER, ("26.13", "Retail", "26.12"), id="a floor: an older one is given, lower"),
+        pytest.param(CROSSING, 2, KERNEL, ("26.12", "Retail", "26.13"), id="a floor: the newest one is lower"),
+        pytest.param((*CROSSING, release("26.14", security=2)), 2, LOADER, None, id="one that has both"),
+        pytest.param(
+            (CROSSING[0], replace(CROSSING[1], withdrawn_at=NOW)), 2, LOADER, None, id="whoever runs it is asked for"
+        ),
+        pytest.param((CROSSING[0], replace(CROSSING[1], feed="Lab")), 2, LOADER, ("26.13", "Lab", "26.12"), id="a lab"),
+        pytest.param((*CROSSING, release("26.14", "Lab", security=2)), 2, LOADER, ("26.13", "Retail", "26.12"), id="both, in a lab alone"),
+        pytest.param((CROSSING[0], replace(CROSSING[1], chip="imx8mp")), 2, LOADER, None, id="another chip's"),
+        pytest.param(
+            (CROSSING[0], replace(CROSSING[1], imported_from="corim")), 2, LOADER, None, id="comes by another way"
+        ),
+    ],
+)
+def test_which_devices_are_stranded_by_a_floor(
+    releases: tuple[OsRelease, ...], minimum: int, kind: int, expected: tuple[str, str, str] | None
+) -> None:
+    found = stranded(
+        systems(*releases, floors=(floor(minimum, kind=kind),)),
+        None,
+        CHIP,
+        lambda one: any(part.image_type == kind and part.security_version < minimum for part in one.components),
+    )
+    assert found == expected
+
+
+def test_a_minimum_strands_devices_that_are_given_what_misses_it_as_well() -> None:
+    """Feeds go on: who runs 26.12 refuses 26.13 and so keeps 26.12, which does not meet it."""
+    found = stranded(systems(*CROSSING), None, CHIP, lambda one: one.version == "26.12")
+    assert found == ("26.12", "Retail", "26.12")
+    assert stranded(systems(*CROSSING), None, CHIP, lambda _: False) is None
+    assert stranded(systems(*CROSSING), None, CHIP, lambda _: True, ["Lab"]) == ("26.12", "Lab", "26.12")
+    assert stranded(systems(*CROSSING), None, CHIP, lambda _: True, []) is None
 
 
 ONE, OTHER = with_versions("26.12", 3, 1), with_versions("26.12", 1, 3)  # of two chips

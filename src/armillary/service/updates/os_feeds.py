@@ -203,7 +203,7 @@ def newest_of_feeds(
         mine = [one for one in living if one.chip == chip]
         for feed in follows:
             sources = given_to(feed, follows)
-            given = [at for at, one in enumerate(mine) if _is_given(one, sources, left.given)]
+            given = [at for at, one in enumerate(mine) if is_given(one, sources, left.given)]
             if given:
                 *older, newest = (_wanted(mine[at], _may_stay(mine[at], mine[at + 1 :], sources, left)) for at in given)
                 found[feed, chip] = replace(newest, instead=_instead(newest, older, releases))
@@ -216,7 +216,7 @@ def newest_given(
     """Of one chip's releases, oldest first, the one that :func:`newest_of_feeds` has a feed give to everybody."""
     sources = given_to(feed, follows)
     living = _living_above(releases, floors, now)
-    return next((one for one in reversed(living) if _is_given(one, sources, NOTHING_LEFT.given)), None)
+    return next((one for one in reversed(living) if is_given(one, sources, NOTHING_LEFT.given)), None)
 
 
 def _living_above(releases: Sequence[OsRelease], floors: Iterable[SecurityFloor], now: int) -> list[OsRelease]:
@@ -384,15 +384,15 @@ def is_above(release: OsRelease, lowest: Mapping[tuple[str, int], int]) -> bool:
     return all(one.security_version >= lowest.get((release.chip, one.image_type), 0) for one in release.components)
 
 
-def lowest_version(release: OsRelease, image_type: int) -> int:
-    """The security version of a release's components of a type, 0 where it has none."""
-    return min((one.security_version for one in release.components if one.image_type == image_type), default=0)
-
-
-def _is_given(release: OsRelease, sources: Sequence[str], given: Collection[InFeed]) -> bool:
+def is_given(release: OsRelease, sources: Sequence[str], given: Collection[InFeed]) -> bool:
     """Whether groups that get the releases of these feeds get this one: it is there for all, or for their catalog."""
     is_there = release.feed in sources or any((release.release_id, feed) in given for feed in sources)
     return is_there and release.imported_from is None
+
+
+def lowest_version(release: OsRelease, image_type: int) -> int:
+    """The security version of a release's components of a type, 0 where it has none."""
+    return min((one.security_version for one in release.components if one.image_type == image_type), default=0)
 
 
 def _may_stay(given: OsRelease, newer: Iterable[OsRelease], sources: Sequence[str], left: Left) -> Iterator[OsRelease]:

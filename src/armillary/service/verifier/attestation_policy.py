@@ -33,7 +33,7 @@ from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.registry.names import catalog_or_raise
 from armillary.service.updates.os_feeds import FeedOfChip, Systems, systems_of
-from armillary.service.verifier.reachable import has_component, imported_alone, ungiven, unmet
+from armillary.service.verifier.reachable import has_component, imported_alone, missed, stranded, ungiven, unmet
 from armillary.service.verifier.released_loaders import ReleasedLoaders
 
 # Catalog id to its policy and its reference values for firmware; catalogs that demand nothing are left out.
@@ -166,6 +166,9 @@ class AttestationPolicies:
         # The raised ones first: they are what is refused by name.
         short = unmet(given, raised | dict(policy.minimum_security_versions), raised, by_all=bool(owned))
         if short is None:
+            feeds = _feeds_of(connection, catalog)
+            for chip in sorted(chip for chip in owned if (_IMPORTED, chip) not in given):
+                _check_taken(systems, catalog, chip, feeds, policy, before)
             return
         version, minimum = given[short.feed, short.chip].version, policy.minimum_security_versions[short.image_type]
         said = (
@@ -222,7 +225,7 @@ class AttestationPolicies:
         A chip of which the catalog has devices with imported releases alone has one of these instead, which meets the
         minimums if one does.
         """
-        feeds = {group.os_feed for group in catalog_rows.groups(connection, catalog.catalog_id)} or {OS_FEEDS[0]}
+        feeds = _feeds_of(connection, catalog)
         releases = {one.release_id: one for one in systems.releases}
         found = {
             (feed, chip): releases[system.release_id]
@@ -239,3 +242,31 @@ class AttestationPolicies:
                 )
                 found = {at: one for at, one in found.items() if at[1] != chip} | dict([best])
         return found
+
+
+def _feeds_of(connection: Connection, catalog: Catalog) -> set[str]:
+    """The OS feeds of a catalog's groups; of one without groups that of all new groups."""
+    return {group.os_feed for group in catalog_rows.groups(connection, catalog.catalog_id)} or {OS_FEEDS[0]}
+
+
+def _check_taken(
+    systems: Systems,
+    catalog: Catalog,
+    chip: str,
+    feeds: Collection[str],
+    policy: AttestationPolicy,
+    before: AttestationPolicy,
+) -> None:
+    """Refuse minimums that shut out a release whose devices do not take what they are given instead."""
+
+    def is_shut_out(release: OsRelease) -> bool:
+        was_missed = missed(release, before.minimum_security_versions) is not None
+        return not was_missed and missed(release, policy.minimum_security_versions) is not None
+
+    found = stranded(systems, catalog.catalog_id, chip, is_shut_out, feeds)
+    if found is not None:
+        raise InvalidArgumentError(
+            f"minimum security versions: expected those that {found.version} of {chip} meets: {found.feed} gives its "
+            f"devices {found.given}, which has a lower security version of a component, or misses a minimum as well",
+            remedy=f"Publish a release to {found.feed} first that is lower in no component and meets all minimums.",
+        )

@@ -4,17 +4,27 @@
 Neither falls again. So neither is raised to where a device would be shut out and offered nothing that lets it in: what
 counts is what feeds give, not what was published somewhere. A release of another feed, or one without packages
 (imported reference values), helps no device; unless all devices of a chip run imported ones, which come to them by
-another way than this service's feeds.
+another way than this service's feeds. And what counts is what devices take: none exchanges a security version that it
+confirmed for a lower one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 from armillary.engines.records.schema.rows import OsRelease, SecurityFloor
-from armillary.service.updates.os_feeds import FeedOfChip, Systems, living_of, lowest_version, real_chips
+from armillary.service.updates.os_feeds import (
+    FeedOfChip,
+    Systems,
+    given_to,
+    higher_component,
+    is_given,
+    living_of,
+    lowest_version,
+    real_chips,
+)
 
 # A catalog and the OS feed of groups of it.
 Place = tuple[UUID, str]
@@ -37,6 +47,14 @@ class Unmet(NamedTuple):
     security_version: int
 
 
+class Stranded(NamedTuple):
+    """A release that is shut out, and whose devices do not take what their feed gives them, or are shut out with it."""
+
+    version: str
+    feed: str
+    given: str
+
+
 def given_to_chip(systems: Systems, chip: str) -> tuple[GivenSystem, ...]:
     """What each feed gives to a chip: to everybody, then to each catalog apart."""
     return tuple(
@@ -51,6 +69,31 @@ def emptied(systems: Systems, floors: Sequence[SecurityFloor], chip: str) -> tup
     """What feeds give to a chip now that would give it nothing under other security floors."""
     after = systems.under(floors, chip)
     return tuple(one for one in given_to_chip(systems, chip) if (one.feed, chip) not in after.of(one.catalog_id))
+
+
+def stranded(
+    systems: Systems,
+    catalog_id: UUID | None,
+    chip: str,
+    is_shut_out: Callable[[OsRelease], bool],
+    feeds: Collection[str] | None = None,
+) -> Stranded | None:
+    """The first release in force of a chip that strands devices once it ``is_shut_out``; None: there is none.
+
+    Of a catalog, or of all that are not apart, in those of ``feeds`` (None for all of them) that give or gave it.
+    """
+    by_id, left = {one.release_id: one for one in systems.releases}, systems.left(catalog_id)
+    for runs in living_of(systems.releases, systems.now):
+        if runs.chip != chip or not is_shut_out(runs):
+            continue
+        for (feed, its_chip), system in systems.of(catalog_id).items():
+            if its_chip != chip or (feeds is not None and feed not in feeds):
+                continue
+            if is_given(runs, given_to(feed, systems.follows), left.given):
+                offered = by_id[system.for_version(runs.version).release_id]
+                if higher_component(runs, offered) is not None or is_shut_out(offered):
+                    return Stranded(runs.version, feed, offered.version)
+    return None
 
 
 def ungiven(systems: Systems, chip: str, places: Iterable[Place]) -> Place | None:
@@ -79,7 +122,7 @@ def unmet(
     Each release that feeds give has to meet all of them together, not the ``raised`` ones alone. Where not ``by_all``,
     as no device would be shut out, it is enough that of each raised type there is a chip that has it and meets them.
     """
-    short = {place: found for place, release in given.items() if (found := _missed(release, minimums)) is not None}
+    short = {place: found for place, release in given.items() if (found := missed(release, minimums)) is not None}
     if not short:
         return None
     short_chips = {chip for _, chip in short}
@@ -91,7 +134,7 @@ def unmet(
     return Unmet(feed, chip, image_type, has)
 
 
-def _missed(release: OsRelease, minimums: Mapping[int, int]) -> tuple[int, int] | None:
+def missed(release: OsRelease, minimums: Mapping[int, int]) -> tuple[int, int] | None:
     """The first image type that a release has below its minimum, and the security version that it has of it."""
     for image_type, minimum in minimums.items():
         has = lowest_version(release, image_type)

@@ -19,7 +19,7 @@ from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.updates.os_feeds import Systems, is_above, systems_of
-from armillary.service.verifier.reachable import emptied, given_to_chip, imported_alone, ungiven
+from armillary.service.verifier.reachable import emptied, given_to_chip, imported_alone, stranded, ungiven
 from armillary.service.verifier.releases import Releases
 from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
@@ -43,8 +43,8 @@ class SecurityFloors:
         Raises:
             NotFoundError: no such chip, or no such component on it.
             InvalidArgumentError: a feed that gives the chip an operating system, to everybody or to a catalog apart,
-                would have nothing above it and the chip's other floors; no feed gives the chip one, or one whose groups
-                have devices of it does not. Where all these run imported releases, none of them would be above.
+                would have nothing above it and the chip's other floors, or nothing that devices take which it shuts
+                out; no feed gives the chip one, or one whose groups have devices of it does not. Where all these run imported releases, none of them would be above.
             ConflictError: lower than what holds already.
         """
         floor = self._context.records.write(lambda c: self.raise_in(c, chip, image_type, minimum, actor=actor))
@@ -87,6 +87,7 @@ def _check_reachable(connection: Connection, wanted: SecurityFloor) -> None:
         return
     _check_all_given(systems, wanted, release_rows.places_of_devices(connection, chip), names, held=held)
     _check_left(systems, floors, wanted, names)
+    _check_taken(systems, floors, wanted, names)
 
 
 def _check_imported(imported: Sequence[OsRelease], floors: Sequence[SecurityFloor], wanted: SecurityFloor) -> None:
@@ -150,6 +151,30 @@ def _check_left(
         remedy=f"Promote a release with that security version to {stuck.feed} first (armillary release promote, or "
         "publish it there); what is bad is withdrawn: armillary release withdraw.",
     )
+
+
+def _check_taken(
+    systems: Systems, floors: Sequence[SecurityFloor], wanted: SecurityFloor, names: Mapping[UUID, str]
+) -> None:
+    """Refuse a floor that shuts out a release whose devices do not take what they would be given instead."""
+    before = {(one.chip, one.image_type): one.minimum for one in floors}
+    after = before | {(wanted.chip, wanted.image_type): wanted.minimum}
+
+    def is_shut_out(release: OsRelease) -> bool:
+        return is_above(release, before) and not is_above(release, after)
+
+    under = systems.under([*floors, wanted], wanted.chip)
+    for catalog_id, _ in under.each(None):
+        found = stranded(under, catalog_id, wanted.chip, is_shut_out)
+        if found is not None:
+            whom = "" if catalog_id is None else f" in catalog {names[catalog_id]}"
+            raise InvalidArgumentError(
+                f"minimum: expected one that {found.version} is not below, got {wanted.minimum}: devices{whom} that "
+                f"run it refuse {found.given}, which {found.feed} would give them: it has a lower security version of another "
+                "component",
+                remedy=f"Publish a release to {found.feed} first that has no lower one than either, or withdraw "
+                f"{found.version}: armillary release withdraw.",
+            )
 
 
 def _expected(wanted: SecurityFloor, shuts_out: Callable[[int], bool]) -> str:

@@ -7,7 +7,7 @@ import dataclasses
 
 import pytest
 from tests.attest.test_appraise import GOOD as COMPONENTS
-from tests.attest.test_firmware_reference import GOOD, changed, digest
+from tests.attest.test_firmware_reference import APPLICATION, BOOT, GOOD, changed, digest, firmware
 
 from armillary.attest import started_systems
 from armillary.attest.firmware_reference import EVENT, FINAL, LOADER_PCR, measured
@@ -32,6 +32,17 @@ def test_one_of_the_measurements_that_are_known_of_a_package_is_enough(loaders: 
 def test_a_package_that_was_not_started_is_named(loaders: tuple[tuple[str, bytes], ...]) -> None:
     said = StartedSystems({PACKAGE: loaders}).fault(GOOD, EVENTS)
     assert said.startswith(f"PCR 4 (boot loader): the firmware did not start the {EVENTS[0].component} ")
+
+
+def test_an_older_os_that_measures_the_loader_of_a_newer_one_is_found() -> None:
+    """Whoever runs can extend PCR 4, and write it in the log: what was measured before stays."""
+    newer = (EVENT, digest("newer loader"))
+    extended = firmware(*BOOT, (4, APPLICATION, "newer loader"))
+    loaders = {PACKAGE: (newer,), digest("older package"): (STARTED,)}
+    assert "another release" in StartedSystems(loaders).fault(extended, EVENTS)
+    assert StartedSystems(loaders | {PACKAGE: (newer, STARTED)}).fault(extended, EVENTS) == "", "both bring it"
+    alone = StartedSystems({PACKAGE: (newer,)})
+    assert alone.fault(extended, EVENTS) == "", "control: without the older release nobody knows that loader"
 
 
 def test_nothing_is_said_of_packages_of_which_nothing_is_known() -> None:

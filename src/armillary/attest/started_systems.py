@@ -24,16 +24,21 @@ _OTHER: Final = (
     "PCR 4 (boot loader): the firmware did not start the {} that the log of this boot names; another operating system "
     "runs than it says."
 )
+_TWO: Final = (
+    "PCR 4 (boot loader): the loader of another release than that of the {} that the log of this boot names was "
+    "measured, too; another operating system runs than it says, or the firmware first started one that gave up."
+)
 
 
 class StartedSystems:
     """What a firmware measures of each package that it can start. Belongs to one event loop: it takes no lock."""
 
-    __slots__ = ("_known", "_loaders")
+    __slots__ = ("_all", "_known", "_loaders")
 
     def __init__(self, loaders: Mapping[bytes, Collection[Loader]]) -> None:
         """``loaders``: SHA-256 of a package to what is measured of it; any one of these is enough."""
         self._loaders = {package: frozenset(found) for package, found in loaders.items() if found}
+        self._all: frozenset[Loader] = frozenset().union(*self._loaders.values())
         self._known: dict[bytes, frozenset[Loader]] = {}  # PCR values -> what was measured into PCR 4
 
     def fault(self, firmware: FirmwareLog, events: Iterable[BootEvent]) -> str:
@@ -50,7 +55,10 @@ class StartedSystems:
         if isinstance(started, str):
             return started
         other = next((event for event in named if not started & self._loaders[event.digest]), None)
-        return "" if other is None else _OTHER.format(other.component)
+        if other is not None:
+            return _OTHER.format(other.component)
+        others = self._all.difference(*(self._loaders[event.digest] for event in named))
+        return "" if started.isdisjoint(others) else _TWO.format(named[0].component)
 
     def _started(self, firmware: FirmwareLog) -> frozenset[Loader] | str:
         found = self._known.get(firmware.pcr_values)

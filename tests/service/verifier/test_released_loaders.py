@@ -17,7 +17,7 @@ from tests.service.tpm_wire_device import TpmWireDevice
 from tests.wire.device_image.test_uboot_measurements import flattened, slot_file
 from tests.wire.tpm_samples import tcg_event, tcg_header
 
-from armillary.attest.firmware_reference import EVENT, FINAL, measured, statable, to_json
+from armillary.attest.firmware_reference import EVENT, FINAL, LOADER_PCR, measured, statable, to_json
 from armillary.attest.reference import FOREVER
 from armillary.attest.started_systems import StartedSystems
 from armillary.boot import virtual_chain
@@ -38,12 +38,14 @@ NEWER = pe_program(text=b"a newer kernel..")
 OWN = pe_program(text=b"an owner's kernel")
 
 
-def started(program: bytes) -> FirmwareLog:
-    """The log of a machine that started a program, and else is as the good one."""
+def started(program: bytes, *measured_later: bytes) -> FirmwareLog:
+    """The log of a machine that started a program, and else is as the good one; what ran measured more into PCR 4."""
     log = tcg_header()
     for pcr, kind, what in BOOT:
         known = next(e.digest for e in tcg_event_log.parse_log(GOOD.log).events if e.data == what.encode())
         log += tcg_event(pcr, kind, authenticode_digest(program) if kind == APPLICATION else known, b"")
+    for later in measured_later:
+        log += tcg_event(LOADER_PCR, APPLICATION, authenticode_digest(later), b"")
     replayed = tcg_event_log.replay(tcg_event_log.parse_log(log))
     return FirmwareLog(b"".join(replayed[pcr] for pcr in FIRMWARE_PCRS), log)
 
@@ -218,9 +220,11 @@ def test_a_device_that_names_a_release_which_its_firmware_did_not_start_gets_onl
 ) -> None:
     """An older OS, rightly signed, that names the packages in another slot; the catalog states nothing."""
     drafts = host.service.attestation.drafts
-    draft = drafts.create(CHIP, "27.1", packages=packages(host, boot_partition(NEWER)), feed="Retail", actor="ann")
-    drafts.sign(draft.release_id, actor="ann")
-    drafts.publish(draft.release_id, actor="ann")
+    for version, program in (("27.1", OWN), ("27.2", NEWER)):
+        given = packages(host, boot_partition(program))
+        draft = drafts.create(CHIP, version, packages=given, feed="Retail", actor="ann")
+        drafts.sign(draft.release_id, actor="ann")
+        drafts.publish(draft.release_id, actor="ann")
 
     def check_in(machine: TpmWireDevice, firmware: FirmwareLog | None) -> CheckinReply:
         clock.now += 1
@@ -238,6 +242,10 @@ def test_a_device_that_names_a_release_which_its_firmware_did_not_start_gets_onl
         [step] = [each for each in refused.steps if each.result == "fail"]
         assert step.number == 20
         assert "the firmware did not start the" in step.detail
+        extended = check_in(machine, started(OWN, NEWER))
+        assert extended.verdict == "update-only"
+        [step] = [each for each in extended.steps if each.result == "fail"]
+        assert "the loader of another release than that of the" in step.detail
         assert check_in(machine, started(NEWER)).verdict == "attested"
         monkeypatch.setattr(StartedSystems, "fault", lambda *_: "")
         assert check_in(machine, started(OWN)).verdict == "attested", "nothing else stops it"

@@ -269,7 +269,9 @@ def test_neither_a_minimum_nor_a_floor_strands_devices_that_refuse_what_they_are
     with host.claimed(b"s" * 32):
         with pytest.raises(InvalidArgumentError, match=r"26\.12 of mt3620 meets: Retail gives its devices 26\.12"):
             revise(host, minimum_security_versions={str(other): 2})
-        with pytest.raises(InvalidArgumentError, match=r"26\.13 is not below, got 2: devices that run it refuse 26\.12"):
+        with pytest.raises(
+            InvalidArgumentError, match=r"26\.13 is not below, got 2: devices that run it refuse 26\.12"
+        ):
             service.attestation.floors.raise_to("mt3620", one, 2, actor=OPERATOR)
         assert service.attestation.floors.list() == (), "nothing half-done stays"
         service.releases.publish("mt3620", "26.14", security_version=2, actor=OPERATOR)

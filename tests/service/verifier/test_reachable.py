@@ -133,7 +133,13 @@ CROSSING = with_versions("26.12", 2, 1), with_versions("26.13", 1, 2)
             (CROSSING[0], replace(CROSSING[1], withdrawn_at=NOW)), 2, LOADER, None, id="whoever runs it is asked for"
         ),
         pytest.param((CROSSING[0], replace(CROSSING[1], feed="Lab")), 2, LOADER, ("26.13", "Lab", "26.12"), id="a lab"),
-        pytest.param((*CROSSING, release("26.14", "Lab", security=2)), 2, LOADER, ("26.13", "Retail", "26.12"), id="both, in a lab alone"),
+        pytest.param(
+            (*CROSSING, release("26.14", "Lab", security=2)),
+            2,
+            LOADER,
+            ("26.13", "Retail", "26.12"),
+            id="both, in a lab alone",
+        ),
         pytest.param((CROSSING[0], replace(CROSSING[1], chip="imx8mp")), 2, LOADER, None, id="another chip's"),
         pytest.param(
             (CROSSING[0], replace(CROSSING[1], imported_from="corim")), 2, LOADER, None, id="comes by another way"

@@ -44,7 +44,8 @@ class SecurityFloors:
             NotFoundError: no such chip, or no such component on it.
             InvalidArgumentError: a feed that gives the chip an operating system, to everybody or to a catalog apart,
                 would have nothing above it and the chip's other floors, or nothing that devices take which it shuts
-                out; no feed gives the chip one, or one whose groups have devices of it does not. Where all these run imported releases, none of them would be above.
+                out; no feed gives the chip one, or one whose groups have devices of it does not. Where all these run
+                imported releases, none of them would be above.
             ConflictError: lower than what holds already.
         """
         floor = self._context.records.write(lambda c: self.raise_in(c, chip, image_type, minimum, actor=actor))
@@ -170,8 +171,8 @@ def _check_taken(
             whom = "" if catalog_id is None else f" in catalog {names[catalog_id]}"
             raise InvalidArgumentError(
                 f"minimum: expected one that {found.version} is not below, got {wanted.minimum}: devices{whom} that "
-                f"run it refuse {found.given}, which {found.feed} would give them: it has a lower security version of another "
-                "component",
+                f"run it refuse {found.given}, which {found.feed} would give them: its security version of another component "
+                "is lower",
                 remedy=f"Publish a release to {found.feed} first that has no lower one than either, or withdraw "
                 f"{found.version}: armillary release withdraw.",
             )

@@ -171,8 +171,8 @@ def _check_taken(
             whom = "" if catalog_id is None else f" in catalog {names[catalog_id]}"
             raise InvalidArgumentError(
                 f"minimum: expected one that {found.version} is not below, got {wanted.minimum}: devices{whom} that "
-                f"run it refuse {found.given}, which {found.feed} would give them: its security version of another component "
-                "is lower",
+                f"run it refuse {found.given}, which {found.feed} would give them: another component has a lower "
+                "security version there",
                 remedy=f"Publish a release to {found.feed} first that has no lower one than either, or withdraw "
                 f"{found.version}: armillary release withdraw.",
             )

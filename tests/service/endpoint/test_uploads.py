@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from armillary.errors import NotFoundError, RateLimitedError, WireError
-from armillary.service.endpoint.uploads import Keep, Uploads, crash_dumps, device_logs
+from armillary.errors import ArmillaryError, NotFoundError, QuarantinedDeviceError, RateLimitedError, WireError
+from armillary.service.endpoint.uploads import Keep, UploadKind, Uploads, crash_dumps, device_logs
+from armillary.service.verifier.device_rates import CHECK_INS
 from armillary.service.verifier.peers import Peer
 
 PEER = cast("Peer", SimpleNamespace(device_id="aa"))
@@ -78,10 +80,30 @@ def test_two_of_one_device_at_once_are_one_too_many() -> None:
     asyncio.run(both())
 
 
-def test_a_log_that_nobody_asked_for_costs_no_disk() -> None:
-    def keep(*_: object) -> bytes:
-        raise AssertionError("it was read")
+def unread(*_: object) -> bytes:
+    raise AssertionError("it was read")
 
-    uploads = Uploads(STATES, device_logs(keep, lambda: 1_790_000_000), Counter())
+
+def test_a_log_that_nobody_asked_for_costs_no_disk() -> None:
+    uploads = Uploads(STATES, device_logs(unread, lambda: 1_790_000_000), Counter())
     with pytest.raises(NotFoundError, match="nobody asked"):
         uploads.take(cast("Any", None), PEER, b"log")
+
+
+@pytest.mark.parametrize(
+    ("kind", "refused"), [(device_logs, NotFoundError), (crash_dumps, QuarantinedDeviceError)], ids=["log", "dump"]
+)
+def test_what_is_not_wanted_is_charged(kind: Callable[[Keep, Callable[[], int]], UploadKind], refused: type) -> None:
+    """A log that nobody asked for and a dump of a device in quarantine, of which another device pays nothing."""
+    states = {number: SimpleNamespace(number=number, is_quarantined=True, log_request=None) for number in (1, 2)}
+    upload = kind(unread, lambda: 1_790_000_000)
+
+    def answer(number: int) -> type:
+        with pytest.raises(ArmillaryError) as raised:
+            upload.check(cast("Any", states[number]))
+        return raised.type
+
+    beyond = 5
+    answers = [answer(1) for _ in range(CHECK_INS.burst + beyond)]
+    assert answers == [refused] * CHECK_INS.burst + [RateLimitedError] * beyond
+    assert answer(2) is refused

@@ -38,7 +38,7 @@ Keep = Callable[[str, bytes], bytes]
 
 @dataclass(frozen=True, slots=True)
 class UploadKind:
-    """A kind of upload: what it is called, what keeps it, and what refuses or charges for it before it is read."""
+    """A kind of upload: what it is called, what keeps it, and what charges for it or refuses it before it is read."""
 
     name: str
     keep: Keep
@@ -101,9 +101,9 @@ def crash_dumps(keep: Keep, now: Callable[[], int]) -> UploadKind:
     meter = Meter(CHECK_INS)
 
     def check(state: DeviceState) -> None:
+        meter.charge(state.number, now(), "this device sends too many crash dumps")
         if state.is_quarantined:
             raise QuarantinedDeviceError("a device in quarantine sends no crash dumps")
-        meter.charge(state.number, now(), "this device sends too many crash dumps")
 
     return UploadKind("crash dump", keep, check)
 
@@ -113,9 +113,9 @@ def device_logs(keep: Keep, now: Callable[[], int]) -> UploadKind:
     meter = Meter(CHECK_INS)
 
     def check(state: DeviceState) -> None:
+        meter.charge(state.number, now(), "this device sends its log too often")
         if state.log_request is None:  # no disk is read for whoever sends what nobody asked for
             raise NotFoundError("nobody asked for this device's log", remedy="See docs/reference/device-protocol.md.")
-        meter.charge(state.number, now(), "this device sends its log too often")
 
     return UploadKind("device log", keep, check)
 

@@ -7,7 +7,8 @@ loop, a queue of reports after a week without a network, check-ins around an upd
 
 * a check-in is refused with "try later" and the time when it will be taken; the device keeps what it wanted to tell.
   It is charged when it arrives, before anything of it is read: one that is malformed, or proves nothing, costs its
-  device as much as one that is accepted. "Too often" itself costs nothing;
+  device as much as one that is accepted. "Too often" itself costs nothing, nor does a challenge: to refuse one takes
+  longer than to make it;
 * so is one whose update outcomes are beyond: a roll-out goes by them, so none may get lost;
 * error reports are taken and not kept: the check-in goes on, and how many they were is counted in the records. A faulty
   application that floods its device with reports must not cost that device its certificate.

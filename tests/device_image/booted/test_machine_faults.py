@@ -90,3 +90,8 @@ def test_faults_are_said_and_the_machine_is_a_device_again(
     overwrite(settings, SUPERBLOCK_AT, bytes(SUPERBLOCK_BYTES))
     said = seen_until(settings, "is repaired", ATTESTED)
     assert "its superblock is damaged" in said
+
+    (device,) = service.ask("device", "list")
+    reported = [each["description"] for each in service.ask("device", "insights", "--device", device["device_id"])]
+    for sentence in ("the root of trust failed while the device ran: TPM", "its superblock is damaged"):
+        assert any(sentence in each for each in reported), reported

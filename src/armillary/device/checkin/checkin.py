@@ -10,6 +10,7 @@ shows it beside its report. A copy of this device cannot do both for long (``att
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
@@ -28,10 +29,16 @@ from armillary.device.state.configuration import DeviceConfiguration
 from armillary.device.state.crash_dumps import DumpQueue
 from armillary.device.state.hub_address import HubAddress, load_hub, store_hub
 from armillary.device.state.log_answers import LogAnswers
-from armillary.device.state.reports import ReportQueue
+from armillary.device.state.reports import FAULT, Incident, ReportQueue
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.sandbox.port import SandboxReport
-from armillary.errors import ChallengeError, DataFolderError, DeviceFault, ServiceUnreachableError
+from armillary.errors import (
+    ChallengeError,
+    DataFolderError,
+    DeviceFault,
+    RootOfTrustError,
+    ServiceUnreachableError,
+)
 from armillary.wire.device.checkin import MAX_LINEAGE_BYTES, MAX_OUTCOMES, CheckinReply, InstalledImage, UpdateOutcome
 from armillary.wire.device.error_report import ErrorReport
 from armillary.wire.device.update_reason import ON_TRIAL
@@ -80,6 +87,7 @@ class CheckIns:
     _takes_consent: bool = True  # until a service of before version 7 refuses it
     _tells_of_log: bool = True  # until a service of before version 8 refuses it
     _unread: int = 0  # check-ins one after the other in which the lineage could not be read
+    _root_fails: bool = False  # reported, and no check-in has come to its end since
 
     def __post_init__(self) -> None:
         self.hub = load_hub(self.flash)
@@ -98,9 +106,29 @@ class CheckIns:
             DataFolderError: what the last check-in brought cannot be read now.
             DeviceFault: the service refuses this device or this proof.
             RateLimitedError: come back later.
+            RootOfTrustError: it fails; the next check-in that succeeds reports it, also that of a later boot.
             ServiceUnreachableError: no usable answer.
             WireError: the answer is not of the protocol.
         """
+        try:
+            reply = await self._check_in(states)
+        except RootOfTrustError as error:
+            self._keep_failure(error)
+            raise
+        self._root_fails = False
+        return reply
+
+    def _keep_failure(self, error: RootOfTrustError) -> None:
+        """Queue a report, durably: one, however often it is tried, until the root of trust works again."""
+        if self._root_fails:
+            return
+        self._root_fails = True
+        description = f"the root of trust failed while the device ran: {error.message}"
+        self.reports.add(Incident(event_type=FAULT, event_class="OS", description=description))
+        with contextlib.suppress(DataFolderError):  # a full disk: the device's loop tries again
+            self.reports.flush()
+
+    async def _check_in(self, states: Mapping[UUID, str]) -> CheckinReply:
         error_reports = self.reports.seal()
         outcomes = self.installer.record.outcomes[:MAX_OUTCOMES]
         is_fresh = False

@@ -250,19 +250,19 @@ def _damage_of_minimums(flash: Flash) -> str:
     return ""
 
 
-def _adopt_minimums(flash: Flash, kept: Mapping[int, int]) -> None:
+def _adopt_minimums(flash: Flash, kept: Mapping[int, int] | None) -> None:
     """Raise the minimums in flash, which may be an old copy, to those that the root of trust kept.
 
-    What is damaged in flash counts as none where the root of trust kept some.
+    What is damaged in flash counts as none where the root of trust kept some, be they all 0 (``kept`` is empty then).
     """
     present: Mapping[int, int] | None = None
     try:
         present = load_minimums(flash)
     except DataFolderError:
-        if not kept:
+        if kept is None:
             raise
-    whole = present or {}
-    raised = {kind: max(whole.get(kind, 0), kept.get(kind, 0)) for kind in {*whole, *kept}}
+    whole, lowest = present or {}, kept or {}
+    raised = {kind: max(whole.get(kind, 0), lowest.get(kind, 0)) for kind in {*whole, *lowest}}
     if present is None or raised != dict(present):
         replace_region(flash, _MINIMUMS, cbor.encode(raised))
 

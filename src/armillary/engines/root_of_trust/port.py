@@ -65,8 +65,10 @@ class RootOfTrust(Protocol):
             RootOfTrustError: the counter cannot be written; the boot must not go on.
         """
 
-    def minimums(self) -> Mapping[int, int]:
-        """Image type -> lowest security version, as kept where a copy of the flash does not reach; empty without one.
+    def minimums(self) -> Mapping[int, int] | None:
+        """Image type -> lowest security version, as kept where a copy of the flash does not reach.
+
+        A type that is not in it may have any version; None where nothing was kept yet, or there is no such place.
 
         Raises:
             RootOfTrustError: it cannot be read; nothing may boot.

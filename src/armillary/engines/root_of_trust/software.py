@@ -137,9 +137,8 @@ class SoftwareRootOfTrust:
             prove=prove,
         )
 
-    def minimums(self) -> Mapping[int, int]:
-        """None: its files are copied with the flash."""
-        return {}
+    def minimums(self) -> None:
+        """Nothing is kept: its files are copied with the flash."""
 
     def keep_minimums(self, minimums: Mapping[int, int]) -> None:
         """Do nothing: its files are copied with the flash."""

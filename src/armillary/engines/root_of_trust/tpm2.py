@@ -241,11 +241,11 @@ class Tpm2RootOfTrust:
             firmware=firmware,
         )
 
-    def minimums(self) -> Mapping[int, int]:
+    def minimums(self) -> Mapping[int, int] | None:
         """See ``port.RootOfTrust``; RootOfTrustError if the TPM no longer has them."""
         with connect(self._file.tcti) as commands:
             kept = commands.nv.stored(bytes_of(self._file.counter))
-        return {kind: version for kind, version in enumerate(kept) if version}
+        return {kind: version for kind, version in enumerate(kept) if version} if kept else None
 
     def keep_minimums(self, minimums: Mapping[int, int]) -> None:
         """See ``port.RootOfTrust``."""

@@ -6,7 +6,8 @@ Python to others. So both run beside the loading, which keeps one processor busy
 The device takes the test's outcome where it would have begun one, and verifies each package as ever. One thing is
 decided here: that the package which is verified and measured as the one that was started is of the OS that runs. A
 partition table can lead the firmware to an older OS, rightly signed, and the device to a newer one's packages; but the
-command line that the older one's signature covers binds another root.
+command line that the older one's signature covers binds another root. Two kernels over the same root bind the same: the
+service alone tells them apart, by the log of the machine's firmware (``attest/started_systems.py``).
 
 The test comes first, because it takes longest: all else that a start does is done before it ends. It is of the engine
 that the device was made with, and a machine of our own settles for no other (``device/boot/late_sandbox.py``).

@@ -278,13 +278,77 @@ def test_where_devices_run_imported_releases_alone_these_count(host: ServiceHost
         assert floors.raise_to("mt3620", 4, 7, actor="t").minimum == 7, "it holds already: nothing is raised"
 
 
-def booted(host: ServiceHost, device_id: bytes, version: str) -> None:
-    """Record that a device's last evidence was of a release."""
+@pytest.mark.parametrize("other", ["never started", "claims 26.11", "claims nothing known"])
+def test_no_device_bars_imported_releases_that_was_attested_with_no_other(host: ServiceHost, other: str) -> None:
+    """An enrolment token makes a device of any chip; what it says of itself is its word alone."""
+    service, floors = host.service, host.service.attestation.floors
+    with_values_of(host, security_version=7)
+    with host.claimed(b"i" * 32) as device, host.claimed(b"n" * 32) as further:
+        device.check_in()
+        booted(host, device.device_id, "99.1")
+        if other != "never started":
+            further.check_in()
+            booted(host, further.device_id, "26.11" if other == "claims 26.11" else "x", verdict="update-only")
+        running = service.context.records.read(lambda c: release_rows.running(c, "mt3620"))
+        assert len(running) == (1 if other == "never started" else 2)
+        service.attestation.policies.revise("Contoso", {"minimum_security_versions": {"4": 7}}, actor="t")
+        assert floors.raise_to("mt3620", 4, 7, actor="t").minimum == 7
+    with pytest.raises(NotFoundError, match="no OS release") as refused:
+        service.factory.enrol(certificate_request(SECRET), "mt3620", "t")
+    assert refused.value.remedy.endswith("--chip mt3620 --os-version VERSION --security-version 7.")
+    service.releases.publish("mt3620", "26.12", security_version=7, actor="t")
+    assert service.factory.enrol(certificate_request(SECRET), "mt3620", "t").os_version == "26.12"
+    service.releases.withdraw(service.releases.newest("mt3620").release_id, "It hangs.", actor="t")
+    with pytest.raises(NotFoundError, match="no OS release") as refused:
+        service.releases.newest("mt3620")
+    assert refused.value.remedy.endswith("--os-version VERSION."), "the next one has what the last one had"
+
+
+def test_who_keeps_imported_releases_from_counting_is_named(host: ServiceHost) -> None:
+    """The device that runs a feed's release is what to look for; nothing is promoted to devices that take no package."""
+    service, floors = host.service, host.service.attestation.floors
+    wanted = {"minimum_security_versions": {"4": 7}}
+    with_values_of(host, security_version=7)
+    with host.claimed(b"i" * 32) as device, host.claimed(b"v" * 32) as virtual:
+        device.check_in()
+        booted(host, device.device_id, "99.1")
+        virtual.check_in()
+        with pytest.raises(InvalidArgumentError, match=r"Retail gives 26\.11") as floor_refused:
+            floors.raise_to("mt3620", 4, 7, actor="t")
+        with pytest.raises(InvalidArgumentError, match=r"Retail gives 26\.11") as minimum_refused:
+            service.attestation.policies.revise("Contoso", wanted, actor="t")
+        for refused in (floor_refused, minimum_refused):
+            assert f"as {virtual.device_id[:16]} is with 26.11: armillary device revoke" in refused.value.remedy
+        service.registry.lifecycle.revoke(virtual.device_id, reason="It was a test.", actor="t")
+        service.attestation.policies.revise("Contoso", wanted, actor="t")
+        assert floors.raise_to("mt3620", 4, 7, actor="t").minimum == 7
+
+
+def test_a_feed_without_a_system_names_who_keeps_imported_releases_from_counting(host: ServiceHost) -> None:
+    service, first = host.service, host.service.releases.newest("mt3620")
+    with_values_of(host, security_version=7)
+    with host.claimed(b"i" * 32) as device, host.claimed(b"v" * 32) as virtual:
+        for each in (device, virtual):
+            each.check_in()
+        booted(host, device.device_id, "99.1")
+        service.releases.withdraw(first.release_id, "It hangs.", actor="t")
+        with pytest.raises(InvalidArgumentError, match="Retail gives no operating system") as floor_refused:
+            service.attestation.floors.raise_to("mt3620", 4, 7, actor="t")
+        service.releases.publish("mt3620", "26.12", security_version=7, feed="RetailEval", actor="t")
+        service.registry.groups.create("Contoso", "Kettle", "Bench", os_feed="RetailEval", actor="t")
+        with pytest.raises(InvalidArgumentError, match="Retail gives no operating system") as minimum_refused:
+            service.attestation.policies.revise("Contoso", {"minimum_security_versions": {"4": 7}}, actor="t")
+        for refused in (floor_refused, minimum_refused):
+            assert f"as {virtual.device_id[:16]} is with 26.11" in refused.value.remedy
+
+
+def booted(host: ServiceHost, device_id: str, version: str, *, verdict: str = "attested") -> None:
+    """Record that a device's last evidence was of a release, and what came of it."""
 
     def change(connection: Connection) -> None:
         number = select(schema.device.c.number).where(schema.device.c.device_id == device_id).scalar_subquery()
         here = schema.device_status.c.device_number == number
-        connection.execute(update(schema.device_status).where(here).values(os_version=version))
+        connection.execute(update(schema.device_status).where(here).values(os_version=version, verdict=verdict))
 
     host.service.context.records.write(change)
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 from tests.fixtures.clocks import Clock
+from tests.service.factory.test_factory_releases import booted, with_values_of
 
 from armillary.attest.policy import DAY_S
 from armillary.engines.records.queries import releases as release_rows, rollouts as rollout_rows
@@ -277,6 +278,24 @@ def test_neither_a_minimum_nor_a_floor_strands_devices_that_refuse_what_they_are
         service.releases.publish("mt3620", "26.14", security_version=2, actor=OPERATOR)
         revise(host, minimum_security_versions={str(other): 2})
         service.attestation.floors.raise_to("mt3620", one, 2, actor=OPERATOR)
+
+
+def test_who_keeps_imported_releases_from_counting_is_named_where_devices_would_be_stranded(host: ServiceHost) -> None:
+    service = host.service
+    one, other = (each.image_type for each in service.chips.get("mt3620").boot_components[:2])
+    with_values_of(host, security_version=7)
+    crossing(host, one, other)
+    revise(host, chips=["mt3620"])
+    with host.claimed(b"i" * 32) as device, host.claimed(b"v" * 32) as virtual:
+        for each, version in ((device, "99.1"), (virtual, "26.13")):
+            each.check_in()
+            booted(host, each.device_id, version)
+        with pytest.raises(InvalidArgumentError, match=r"26\.12 of mt3620 meets") as minimum_refused:
+            revise(host, minimum_security_versions={str(other): 2})
+        with pytest.raises(InvalidArgumentError, match=r"26\.13 is not below, got 2") as floor_refused:
+            service.attestation.floors.raise_to("mt3620", one, 2, actor=OPERATOR)
+        for refused in (minimum_refused, floor_refused):
+            assert f"as {virtual.device_id[:16]} is with 26.13" in refused.value.remedy
 
 
 @pytest.mark.parametrize("has_device", [False, True])

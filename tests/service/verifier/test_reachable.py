@@ -10,15 +10,18 @@ from uuid import UUID
 import pytest
 from tests.service.updates.test_os_feeds import NOW, release
 
+from armillary.engines.records.queries.releases import RunningRelease
 from armillary.engines.records.schema.rows import OsRelease, SecurityFloor
 from armillary.rollout.ended import PastRollout
 from armillary.service.updates.os_feeds import Systems, systems_under
 from armillary.service.verifier.reachable import (
     GivenSystem,
     Unmet,
+    beside_imported,
     emptied,
     given_to_chip,
     imported_alone,
+    remedy_beside,
     stranded,
     ungiven,
     unmet,
@@ -241,27 +244,55 @@ STAND_IN = release("26.11", is_stand_in=True)
 TAKEN = release("99.1", security=7, imported_from="corim")
 
 
+def runs(version: str, *, by_word: bool = False) -> RunningRelease:
+    return RunningRelease(version, not by_word, f"{version} {'said' if by_word else 'attested'}".ljust(128, "."))
+
+
+IMPORTED, VIRTUAL = runs("99.1"), runs("26.11")
+
+
 @pytest.mark.parametrize(
-    ("releases", "running", "counts"),
+    ("releases", "running", "counts", "beside"),
     [
-        pytest.param((STAND_IN, TAKEN), {"99.1"}, ["99.1"], id="beside a stand-in"),
-        pytest.param((TAKEN,), {"99.1"}, ["99.1"], id="nothing else"),
-        pytest.param((STAND_IN, TAKEN), {"99.1", "26.11"}, [], id="a virtual device among them"),
-        pytest.param((STAND_IN, TAKEN), {"99.1", None}, [], id="one that is not known"),
-        pytest.param((STAND_IN, TAKEN), set(), [], id="no devices"),
-        pytest.param((OLD, TAKEN), {"99.1"}, [], id="real packages are given"),
-        pytest.param((replace(OLD, withdrawn_at=NOW), TAKEN), {"99.1"}, [], id="real packages were given"),
-        pytest.param((replace(TAKEN, withdrawn_at=NOW),), {"99.1"}, [], id="withdrawn"),
+        pytest.param((STAND_IN, TAKEN), [IMPORTED], ["99.1"], None, id="beside a stand-in"),
+        pytest.param((TAKEN,), [IMPORTED], ["99.1"], None, id="nothing else"),
+        pytest.param((STAND_IN, TAKEN), [IMPORTED, VIRTUAL], [], VIRTUAL, id="a virtual device among them"),
+        pytest.param(
+            (STAND_IN, TAKEN), [IMPORTED, runs("26.11", by_word=True)], ["99.1"], None, id="one that claims a stand-in"
+        ),
+        pytest.param(
+            (STAND_IN, TAKEN), [IMPORTED, runs("x", by_word=True)], ["99.1"], None, id="one that claims what is none"
+        ),
+        pytest.param((STAND_IN, TAKEN), [runs("x", by_word=True)], [], None, id="nobody runs what is imported"),
+        pytest.param((STAND_IN, TAKEN), [VIRTUAL], [], None, id="virtual devices alone"),
+        pytest.param((STAND_IN, TAKEN), [], [], None, id="none has checked in"),
+        pytest.param((OLD, TAKEN), [IMPORTED], [], None, id="real packages are given"),
+        pytest.param((replace(OLD, withdrawn_at=NOW), TAKEN), [IMPORTED], [], None, id="real packages were given"),
+        pytest.param((replace(TAKEN, withdrawn_at=NOW),), [IMPORTED], [], None, id="withdrawn"),
+        pytest.param(
+            (STAND_IN, replace(TAKEN, withdrawn_at=NOW)),
+            [IMPORTED, VIRTUAL],
+            [],
+            None,
+            id="withdrawn, and another runs",
+        ),
         pytest.param(
             (TAKEN, release("99.2", imported_from="corim", expires_at=NOW)),
-            {"99.2"},
+            [runs("99.2", by_word=True)],
             ["99.1"],
-            id="one of them is over",
+            None,
+            id="one of them is over, and who runs it gets only updates",
         ),
-        pytest.param((release("99.1", chip="imx8mp", imported_from="corim"),), {"99.1"}, [], id="another chip's"),
+        pytest.param(
+            (release("99.1", chip="imx8mp", imported_from="corim"),), [IMPORTED], [], None, id="another chip's"
+        ),
     ],
 )
 def test_imported_releases_count_where_devices_run_nothing_else(
-    releases: tuple[OsRelease, ...], running: set[str | None], counts: list[str]
+    releases: tuple[OsRelease, ...], running: list[RunningRelease], counts: list[str], beside: RunningRelease | None
 ) -> None:
+    """What bars them is a device that was attested with another one; it is named in what there is to do."""
     assert [one.version for one in imported_alone(systems(*releases), CHIP, running)] == counts
+    assert beside_imported(systems(*releases), CHIP, running) == beside
+    said = remedy_beside(systems(*releases), CHIP, running)
+    assert said == "" if beside is None else f"as {beside.device_id[:16]} is with {beside.version}: arm" in said

@@ -33,7 +33,15 @@ from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.registry.names import catalog_or_raise
 from armillary.service.updates.os_feeds import FeedOfChip, Systems, systems_of
-from armillary.service.verifier.reachable import has_component, imported_alone, missed, stranded, ungiven, unmet
+from armillary.service.verifier.reachable import (
+    has_component,
+    imported_alone,
+    missed,
+    remedy_beside,
+    stranded,
+    ungiven,
+    unmet,
+)
 from armillary.service.verifier.released_loaders import ReleasedLoaders
 
 # Catalog id to its policy and its reference values for firmware; catalogs that demand nothing are left out.
@@ -168,7 +176,8 @@ class AttestationPolicies:
         if short is None:
             feeds = _feeds_of(connection, catalog)
             for chip in sorted(chip for chip in owned if (_IMPORTED, chip) not in given):
-                _check_taken(systems, catalog, chip, feeds, policy, before)
+                also = _remedy_beside(connection, systems, catalog, chip)
+                _check_taken(systems, catalog, chip, feeds, policy, before, also=also)
             return
         version, minimum = given[short.feed, short.chip].version, policy.minimum_security_versions[short.image_type]
         said = (
@@ -181,11 +190,12 @@ class AttestationPolicies:
                 "all minimums of the catalog together",
                 remedy="Import the reference values of one that does first: armillary release import-corim.",
             )
+        also = _remedy_beside(connection, systems, catalog, short.chip)
         raise InvalidArgumentError(
             f"{said}; {short.feed} gives {version} to {short.chip}, and what it gives has to meet all minimums of the "
             "catalog together",
             remedy=f"Promote a release that does to {short.feed} first (armillary release promote, or publish it "
-            "there), withdraw what is bad, or accept other chips alone: its devices would be shut out else.",
+            f"there), withdraw what is bad, or accept other chips alone: its devices would be shut out else.{also}",
         )
 
     def _check_given(
@@ -204,12 +214,12 @@ class AttestationPolicies:
         missing = ungiven(systems, chip, release_rows.places_of_devices(connection, chip, catalog.catalog_id))
         if missing is None:
             return
-        feed = missing[1]
+        feed, also = missing[1], _remedy_beside(connection, systems, catalog, chip)
         raise InvalidArgumentError(
             f"minimum security version of image type {kind}: {feed} gives no operating system to {chip}, of which the "
             f"catalog has devices, got {raised[kind]}",
             remedy=f"Promote a release that meets it to {feed} first (armillary release promote, or publish it there), "
-            "or accept other chips alone: its devices would be shut out and offered nothing.",
+            f"or accept other chips alone: its devices would be shut out and offered nothing.{also}",
         )
 
     def _given(
@@ -233,7 +243,7 @@ class AttestationPolicies:
             if feed in feeds and chip in chips
         }
         for chip in chips:
-            running = release_rows.versions_running(connection, chip, catalog.catalog_id)
+            running = release_rows.running(connection, chip, catalog.catalog_id)
             imported = imported_alone(systems, chip, running)
             if imported:
                 places = [((_IMPORTED, chip), one) for one in imported]
@@ -249,6 +259,11 @@ def _feeds_of(connection: Connection, catalog: Catalog) -> set[str]:
     return {group.os_feed for group in catalog_rows.groups(connection, catalog.catalog_id)} or {OS_FEEDS[0]}
 
 
+def _remedy_beside(connection: Connection, systems: Systems, catalog: Catalog, chip: str) -> str:
+    """The further sentence of a remedy where a device keeps a chip's imported releases from counting; or empty."""
+    return remedy_beside(systems, chip, release_rows.running(connection, chip, catalog.catalog_id))
+
+
 def _check_taken(
     systems: Systems,
     catalog: Catalog,
@@ -256,8 +271,13 @@ def _check_taken(
     feeds: Collection[str],
     policy: AttestationPolicy,
     before: AttestationPolicy,
+    *,
+    also: str,
 ) -> None:
-    """Refuse minimums that shut out a release whose devices do not take what they are given instead."""
+    """Refuse minimums that shut out a release whose devices do not take what they are given instead.
+
+    ``also`` is a further sentence of the remedy.
+    """
 
     def is_shut_out(release: OsRelease) -> bool:
         was_missed = missed(release, before.minimum_security_versions) is not None
@@ -268,5 +288,6 @@ def _check_taken(
         raise InvalidArgumentError(
             f"minimum security versions: expected those that {found.version} of {chip} meets: {found.feed} gives its "
             f"devices {found.given}, which has a lower security version of a component, or misses a minimum as well",
-            remedy=f"Publish a release to {found.feed} first that is lower in no component and meets all minimums.",
+            remedy=f"Publish a release to {found.feed} first that is lower in no component and meets all minimums."
+            f"{also}",
         )

@@ -3,9 +3,9 @@
 
 Neither falls again. So neither is raised to where a device would be shut out and offered nothing that lets it in: what
 counts is what feeds give, not what was published somewhere. A release of another feed, or one without packages
-(imported reference values), helps no device; unless all devices of a chip run imported ones, which come to them by
-another way than this service's feeds. And what counts is what devices take: none exchanges a security version that it
-confirmed for a lower one.
+(imported reference values), helps no device; unless the devices of a chip run imported ones alone, which come to them
+by another way than this service's feeds. And what counts is what devices take: none exchanges a security version that
+it confirmed for a lower one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+from armillary.engines.records.queries.releases import RunningRelease
 from armillary.engines.records.schema.rows import OsRelease, SecurityFloor
 from armillary.service.updates.os_feeds import (
     FeedOfChip,
@@ -103,15 +104,47 @@ def ungiven(systems: Systems, chip: str, places: Iterable[Place]) -> Place | Non
     return min(missing, key=lambda one: (order.index(one[1]), one[0]), default=None)
 
 
-def imported_alone(systems: Systems, chip: str, running: Collection[str | None]) -> tuple[OsRelease, ...]:
+def imported_alone(systems: Systems, chip: str, running: Collection[RunningRelease]) -> tuple[OsRelease, ...]:
     """The imported releases in force of a chip whose devices run imported ones alone; otherwise none.
 
-    ``running`` is what they booted by their last evidence. A chip that has had real packages here is given them.
+    ``running`` is what they booted by their last evidence. A device without any runs nothing else; nor does one by its
+    word alone, so that none bars the others by a claim. With an imported release it counts although it gets only
+    updates: that may be withdrawn. A chip that has had real packages here is given them.
     """
-    mine = [one for one in systems.releases if one.chip == chip and one.imported_from is not None]
-    if not running or chip in real_chips(systems.releases) or not set(running) <= {one.version for one in mine}:
+    return () if beside_imported(systems, chip, running) is not None else _imported(systems, chip, running)
+
+
+def beside_imported(systems: Systems, chip: str, running: Collection[RunningRelease]) -> RunningRelease | None:
+    """What a device of a chip was attested with that is not imported, while others run what is; None: there is none."""
+    if not _imported(systems, chip, running):
+        return None
+    versions = _imported_versions(systems, chip)
+    return min((one for one in running if one.is_attested and one.version not in versions), default=None)
+
+
+def remedy_beside(systems: Systems, chip: str, running: Collection[RunningRelease]) -> str:
+    """What to do about :func:`beside_imported`, as a further sentence of a remedy; empty where there is none."""
+    one = beside_imported(systems, chip, running)
+    if one is None:
+        return ""
+    return (
+        f" The imported releases of {chip} count instead once no device is attested with another one, as "
+        f"{one.device_id[:16]} is with {one.version}: armillary device revoke."
+    )
+
+
+def _imported(systems: Systems, chip: str, running: Iterable[RunningRelease]) -> tuple[OsRelease, ...]:
+    """The imported releases in force of a chip of which devices run imported ones."""
+    versions = _imported_versions(systems, chip)
+    if chip in real_chips(systems.releases) or not any(one.version in versions for one in running):
         return ()
-    return tuple(one for one in living_of(systems.releases, systems.now) if one in mine)
+    return tuple(
+        one for one in living_of(systems.releases, systems.now) if one.chip == chip and one.version in versions
+    )
+
+
+def _imported_versions(systems: Systems, chip: str) -> frozenset[str]:
+    return frozenset(one.version for one in systems.releases if one.chip == chip and one.imported_from is not None)
 
 
 def unmet(

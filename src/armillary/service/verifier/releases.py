@@ -267,7 +267,10 @@ class Releases:
 
     def _how_to_publish(self, chip: str) -> str:
         if chip not in self._context.records.read(lambda c: real_chips(release_rows.every(c))):
-            return f"Publish one: armillary release publish --chip {chip} --os-version VERSION."
+            floors = self._context.records.read(release_rows.floors)
+            lowest = max((one.minimum for one in floors if one.chip == chip), default=0)
+            also = f" --security-version {lowest}" if lowest > self.highest_security_version(chip) else ""
+            return f"Publish one: armillary release publish --chip {chip} --os-version VERSION{also}."
         return (
             "Promote one of another feed, if there is one (armillary release promote), or publish one of packages: "
             f"armillary release create --chip {chip} --os-version VERSION --component NAME=FILE."

@@ -19,7 +19,14 @@ from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.updates.os_feeds import Systems, is_above, systems_of
-from armillary.service.verifier.reachable import emptied, given_to_chip, imported_alone, stranded, ungiven
+from armillary.service.verifier.reachable import (
+    emptied,
+    given_to_chip,
+    imported_alone,
+    remedy_beside,
+    stranded,
+    ungiven,
+)
 from armillary.service.verifier.releases import Releases
 from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
@@ -44,8 +51,8 @@ class SecurityFloors:
             NotFoundError: no such chip, or no such component on it.
             InvalidArgumentError: a feed that gives the chip an operating system, to everybody or to a catalog apart,
                 would have nothing above it and the chip's other floors, or nothing that devices take which it shuts
-                out; no feed gives the chip one, or one whose groups have devices of it does not. Where all these run
-                imported releases, none of them would be above.
+                out; no feed gives the chip one, or one whose groups have devices of it does not. Where these run
+                imported releases alone, none of them would be above.
             ConflictError: lower than what holds already.
         """
         floor = self._context.records.write(lambda c: self.raise_in(c, chip, image_type, minimum, actor=actor))
@@ -82,13 +89,15 @@ def _check_reachable(connection: Connection, wanted: SecurityFloor) -> None:
     if 0 <= wanted.minimum <= held:
         return  # nothing is raised
     names = {one.catalog_id: one.name for one in catalog_rows.catalogs(connection)}
-    imported = imported_alone(systems, chip, release_rows.versions_running(connection, chip))
+    running = release_rows.running(connection, chip)
+    imported = imported_alone(systems, chip, running)
     if imported:
         _check_imported(imported, floors, wanted)
         return
-    _check_all_given(systems, wanted, release_rows.places_of_devices(connection, chip), names, held=held)
-    _check_left(systems, floors, wanted, names)
-    _check_taken(systems, floors, wanted, names)
+    also = remedy_beside(systems, chip, running)
+    _check_all_given(systems, wanted, release_rows.places_of_devices(connection, chip), names, held=held, also=also)
+    _check_left(systems, floors, wanted, names, also=also)
+    _check_taken(systems, floors, wanted, names, also=also)
 
 
 def _check_imported(imported: Sequence[OsRelease], floors: Sequence[SecurityFloor], wanted: SecurityFloor) -> None:
@@ -113,8 +122,12 @@ def _check_all_given(
     names: Mapping[UUID, str],
     *,
     held: int,
+    also: str,
 ) -> None:
-    """Refuse any floor above what is ``held`` while devices of the chip, or all of them, are given nothing."""
+    """Refuse any floor above what is ``held`` while devices of the chip, or all of them, are given nothing.
+
+    ``also`` is a further sentence of the remedy, as for the checks below.
+    """
     chip, missing = wanted.chip, ungiven(systems, wanted.chip, places)
     if missing is not None:
         catalog_id, feed = missing
@@ -122,7 +135,7 @@ def _check_all_given(
             f"minimum: expected {held} while {feed} gives no operating system to {chip}, of which catalog "
             f"{names[catalog_id]} has devices there, got {wanted.minimum}",
             remedy=f"Promote a release with that security version to {feed} first (armillary release promote, or "
-            "publish it there), or revoke those devices: they would be shut out and offered nothing.",
+            f"publish it there), or revoke those devices: they would be shut out and offered nothing.{also}",
         )
     if not given_to_chip(systems, chip):
         raise InvalidArgumentError(
@@ -132,7 +145,7 @@ def _check_all_given(
 
 
 def _check_left(
-    systems: Systems, floors: Sequence[SecurityFloor], wanted: SecurityFloor, names: Mapping[UUID, str]
+    systems: Systems, floors: Sequence[SecurityFloor], wanted: SecurityFloor, names: Mapping[UUID, str], *, also: str
 ) -> None:
     """Refuse a floor under which a feed that gives the chip an operating system would give it none any more."""
 
@@ -150,12 +163,12 @@ def _check_left(
         f"{said}: {stuck.feed} gives {stuck.version} to {wanted.chip}{whom}, and has nothing above that floor and the "
         "chip's other floors",
         remedy=f"Promote a release with that security version to {stuck.feed} first (armillary release promote, or "
-        "publish it there); what is bad is withdrawn: armillary release withdraw.",
+        f"publish it there); what is bad is withdrawn: armillary release withdraw.{also}",
     )
 
 
 def _check_taken(
-    systems: Systems, floors: Sequence[SecurityFloor], wanted: SecurityFloor, names: Mapping[UUID, str]
+    systems: Systems, floors: Sequence[SecurityFloor], wanted: SecurityFloor, names: Mapping[UUID, str], *, also: str
 ) -> None:
     """Refuse a floor that shuts out a release whose devices do not take what they would be given instead."""
     before = {(one.chip, one.image_type): one.minimum for one in floors}
@@ -174,7 +187,7 @@ def _check_taken(
                 f"run it refuse {found.given}, which {found.feed} would give them: another component has a lower "
                 "security version there",
                 remedy=f"Publish a release to {found.feed} first that has no lower one than either, or withdraw "
-                f"{found.version}: armillary release withdraw.",
+                f"{found.version}: armillary release withdraw.{also}",
             )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
@@ -21,6 +21,19 @@ from armillary.engines.records.transparency import release_log
 _release, _component, _floor = schema.os_release, schema.os_component, schema.security_floor
 _device, _status, _group = schema.device, schema.device_status, schema.device_group
 _feed = schema.os_feed
+
+
+class RunningRelease(NamedTuple):
+    """A release that devices booted by their last evidence.
+
+    Attributes:
+        is_attested: Whether they were attested with it; otherwise it is their word alone.
+        device_id: One of them.
+    """
+
+    version: str
+    is_attested: bool
+    device_id: str
 
 
 def add(connection: Connection, release: OsRelease, *, by_time: bool = False, before: UUID | None = None) -> None:
@@ -178,17 +191,19 @@ def places_of_devices(connection: Connection, chip: str, catalog_id: UUID | None
     return frozenset((row.catalog_id, row.os_feed) for row in connection.execute(query))
 
 
-def versions_running(connection: Connection, chip: str, catalog_id: UUID | None = None) -> frozenset[str | None]:
-    """The releases that devices of a chip, of one catalog or of all, booted by their last evidence; None: not known."""
+def running(connection: Connection, chip: str, catalog_id: UUID | None = None) -> tuple[RunningRelease, ...]:
+    """What devices of a chip, of one catalog or of all, booted by their last evidence; of one without any nothing."""
+    kinds = (_status.c.os_version, _status.c.verdict == "attested")
     query = (
-        select(_status.c.os_version)
-        .select_from(_device.outerjoin(_status, _status.c.device_number == _device.c.number))
-        .where(_device.c.chip == chip, _device.c.revoked_at.is_(None))
-        .distinct()
+        select(*kinds, func.min(_device.c.device_id))
+        .join(_status, _status.c.device_number == _device.c.number)
+        .where(_device.c.chip == chip, _device.c.revoked_at.is_(None), _status.c.verdict.is_not(None))
+        .group_by(*kinds)
+        .order_by(*kinds)
     )
     if catalog_id is not None:
         query = query.where(_device.c.catalog_id == catalog_id)
-    return frozenset(connection.execute(query).scalars())
+    return tuple(RunningRelease(version, bool(ok), device_id) for version, ok, device_id in connection.execute(query))
 
 
 def devices_running(connection: Connection, chip: str, version: str) -> int:

@@ -49,10 +49,14 @@ class Listed:
         ({"is_stand_in": True}, "good"),
         ({"is_passed_over": True}, "stand-in, given to nobody"),
         ({"is_passed_over": True, "expires_at": 5}, "stand-in, given to nobody"),
+        ({"is_below_floor": True}, "below the security floor"),
+        ({"is_below_floor": True, "imported_from": "corim"}, "below the security floor; imported"),
+        ({"is_below_floor": False}, "good"),
+        ({"is_below_floor": True, "published_at": None}, "draft, signed"),
         ({"published_at": None}, "draft, signed"),
     ],
 )
-def test_a_stand_in_that_is_given_to_nobody_is_not_called_good(change: dict[str, Any], state: str) -> None:
+def test_what_is_given_to_nobody_is_not_called_good(change: dict[str, Any], state: str) -> None:
     assert row({**RELEASE, **change})["state"] == state
 
 

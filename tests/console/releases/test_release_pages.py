@@ -31,6 +31,7 @@ RELEASE: dict[str, Any] = {
     "expires_at": None,
     "components": [{}],
     "is_passed_over": False,
+    "is_below_floor": False,
     "reach": {"groups": 2, "devices": 7, "everybody": 1204, "running": 3, "alone": (), "ends_stand_ins": False},
 }
 
@@ -67,6 +68,10 @@ def place_of(answer: Answer) -> str:
         ({"withdrawn_at": 1}, "revoked", BAD, ()),
         ({"is_passed_over": True}, "stand-in, given to nobody", UNKNOWN, ("revoke",)),
         ({"is_passed_over": True, "withdrawn_at": 1}, "revoked", BAD, ()),
+        ({"is_below_floor": True}, "below the security floor", BAD, ("revoke",)),
+        ({"is_below_floor": True, "feed": "Retail", "expires_at": NOW}, "below the security floor", BAD, ("revoke",)),
+        ({"is_below_floor": True, "withdrawn_at": 1}, "revoked", BAD, ()),
+        ({"is_below_floor": True, "published_at": None}, "draft", ATTENTION, ("publish", "revoke")),
     ],
 )
 def test_each_step_of_a_release_has_its_state_and_what_comes_next(

@@ -14,6 +14,7 @@ from tests.fixtures.images import P256
 from tests.fixtures.os_packages import os_packages
 from tests.wire.device_image.test_uboot_measurements import flattened
 
+from armillary.api.views import service as views
 from armillary.boot import virtual_chain
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, WireError
 from armillary.service.verifier.release_drafts import ReleaseReach
@@ -299,6 +300,25 @@ def test_a_release_below_a_floor_is_refused_when_it_is_made_and_when_it_is_publi
         drafts.publish(low.release_id, actor="ann")
     with pytest.raises(InvalidArgumentError, match="floor"):
         drafts.create(CHIP, "27.3", security_version=1, actor="ann")
+
+
+def test_a_release_below_a_floor_is_not_promoted_and_is_said_to_be_that(host: ServiceHost) -> None:
+    """Nobody would be given it; devices that boot it get updates only."""
+    service = host.service
+    low = service.releases.publish(CHIP, "26.12", security_version=1, feed="RetailEval", actor="ann")
+    service.releases.publish(CHIP, "27.1", security_version=2, actor="ann")
+    assert views.release(service, low.release_id)["is_below_floor"] is False
+    service.attestation.floors.raise_to(CHIP, 4, 2, actor="ann")
+    with pytest.raises(
+        InvalidArgumentError, match=r"expected security version 2 or more \(the floor of mt3620\), got 1"
+    ):
+        service.attestation.drafts.promote(low.release_id, actor="ann")
+    assert service.releases.get(low.release_id) == low, "nothing half-done stays"
+    assert views.release(service, low.release_id)["is_below_floor"] is True
+    for chip in (CHIP, None):
+        listed = [one for one in views.releases(service, chip=chip)["items"] if one["is_below_floor"]]
+        assert sorted(one["version"] for one in listed) == ["26.11", "26.12"]
+        assert {one["chip"] for one in listed} == {CHIP}
 
 
 def test_whom_a_release_concerns_is_counted(host: ServiceHost) -> None:

@@ -7,7 +7,7 @@ for lists. It reads; it changes nothing. Errors are the service's own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -15,11 +15,11 @@ from uuid import UUID
 from armillary.api.http.documents import as_document, as_page, row_document
 from armillary.engines.records.queries.audit import EVERY_LINE, AuditFilter
 from armillary.engines.records.schema.rollout_rows import Rollout
-from armillary.engines.records.schema.rows import Deployment, Device, DeviceFilter, ErrorReportRow
+from armillary.engines.records.schema.rows import Deployment, Device, DeviceFilter, ErrorReportRow, OsRelease
 from armillary.rollout import policy as rollout_policy
 from armillary.rollout.state import LIVING
 from armillary.service.context.paging import MAX_LIMIT
-from armillary.service.updates.os_feeds import is_passed_over, real_chips
+from armillary.service.updates.os_feeds import is_above, is_passed_over, real_chips
 from armillary.service.updates.rollouts import no_such_rollout
 from armillary.service.watch.watch import no_such_finding
 from armillary.wire.device import finding as wire_finding
@@ -290,15 +290,29 @@ def releases(service: SecurityService, *, chip: str | None = None) -> Document:
     """OS releases, newest first; their components are the verifier's reference values."""
     found = service.releases.list(chip=chip, drafts=True)
     real = real_chips(one for one in found if one.published_at is not None)
-    items = [{**as_document(one), "is_passed_over": is_passed_over(one, real)} for one in reversed(found)]
+    lowest = _lowest(service, chip)
+    items = [{**as_document(one), **_standing(one, real, lowest)} for one in reversed(found)]
     return {"items": items, "next": None}
 
 
 def release(service: SecurityService, release_id: UUID) -> Document:
-    """A release, and whether it is a stand-in that is given to nobody any more (``is_passed_over``)."""
+    """A release, and what the others and the security floors of its chip make of it.
+
+    ``is_passed_over``: it is a stand-in that is given to nobody any more. ``is_below_floor``: devices that boot it get
+    updates only, as it has a component below a security floor.
+    """
     found = service.releases.get(release_id)
     real = real_chips(service.releases.list(chip=found.chip))
-    return {**row_document(found), "is_passed_over": is_passed_over(found, real)}
+    return {**row_document(found), **_standing(found, real, _lowest(service, found.chip))}
+
+
+def _standing(found: OsRelease, real: Collection[str], lowest: Mapping[tuple[str, int], int]) -> Document:
+    return {"is_passed_over": is_passed_over(found, real), "is_below_floor": not is_above(found, lowest)}
+
+
+def _lowest(service: SecurityService, chip: str | None) -> Mapping[tuple[str, int], int]:
+    """The security floors of a chip or of all, by chip and image type."""
+    return {(one.chip, one.image_type): one.minimum for one in service.attestation.floors.list(chip=chip)}
 
 
 def audit(

@@ -60,6 +60,8 @@ def row(release: dict[str, Any]) -> dict[str, Any]:
         state = f"withdrawn {shown['withdrawn_at']}: {release['withdrawn_reason']}"
     elif release["published_at"] is None:
         state = "draft, signed" if release["signed_at"] is not None else "draft, not signed"
+    elif release.get("is_below_floor"):
+        state = "below the security floor"
     elif release.get("is_passed_over"):
         state = "stand-in, given to nobody"
     elif release["expires_at"] is not None:

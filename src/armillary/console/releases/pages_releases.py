@@ -54,6 +54,8 @@ def state_of(release: Mapping[str, Any], now: int) -> State:
         return State(BAD, say("revoked"))
     if release["published_at"] is None:
         return State(ATTENTION, say("draft") if release["signed_at"] is not None else say("draft, not signed"))
+    if release["is_below_floor"]:
+        return State(BAD, say("below the security floor"))
     if release["expires_at"] is not None and release["expires_at"] <= now:
         return State(BAD, say("expired"))
     if release["is_passed_over"]:
@@ -69,7 +71,7 @@ def verbs_of(release: Mapping[str, Any], now: int) -> tuple[str, ...]:
     if release["published_at"] is None:
         return ("sign" if release["signed_at"] is None else "publish", "revoke")
     is_over = release["expires_at"] is not None and release["expires_at"] <= now
-    is_last = release["feed"] == RETAIL or is_over or release["is_passed_over"]
+    is_last = release["feed"] == RETAIL or is_over or release["is_passed_over"] or release["is_below_floor"]
     return ("revoke",) if is_last else ("promote", "revoke")
 
 
@@ -368,7 +370,11 @@ def _sentence(release: Mapping[str, Any], state: State) -> str:
             else say("Draft {name} waits to be signed.", name=name)
         )
     if state.kind == BAD:
-        return say("Release {name} is past its end; {running}.", name=name, running=running)
+        return (
+            say("Release {name} is below the security floor; {running}.", name=name, running=running)
+            if release["is_below_floor"]
+            else say("Release {name} is past its end; {running}.", name=name, running=running)
+        )
     if release["is_passed_over"]:
         return say("Release {name} is a stand-in, given to nobody; {running}.", name=name, running=running)
     if release["feed"] == RETAIL:

@@ -212,7 +212,9 @@ class ReleaseDrafts:
     def promote(self, release_id: UUID, *, actor: str, allow_older: bool = False) -> OsRelease:
         """Give a release of the evaluation feed, or of one's own, to everybody; ``allow_older`` as in :meth:`publish`.
 
-        ConflictError unless it is in force, and while a roll-out decides for it, or for its chip.
+        Raises:
+            ConflictError: it is not in force or in the retail feed already, or a roll-out decides for it, or its chip.
+            InvalidArgumentError: a security floor was raised above it.
         """
         found = self._releases.get(release_id)
         is_over = found.expires_at is not None and found.expires_at <= self._context.now()
@@ -285,14 +287,13 @@ class ReleaseDrafts:
             said = {"chip": made.chip, "version": made.version, **detail}
             if operation in ("release.publish", "release.promote"):
                 check_no_stand_in(connection, made)
+                check_floors(connection, made)
                 check_not_taken_back(connection, made, now=self._context.now())
                 check_undecided(connection, made, made.feed, now=self._context.now())
                 if not allow_older:
                     check_not_older(connection, made, now=self._context.now())
-            if operation == "release.publish":
-                check_floors(connection, made)
-                if lacks_bill(self._context, connection, made.release_id):
-                    said["without_bill"] = True
+            if operation == "release.publish" and lacks_bill(self._context, connection, made.release_id):
+                said["without_bill"] = True
             place = place_of(connection, made, now=self._context.now())
             release_rows.change(connection, made, at=self._context.now(), before=place)
             self._context.audit(connection, actor, operation, str(made.release_id), said)

@@ -31,6 +31,11 @@ DRAFT, REAL, IMPORTED = (
 )
 
 
+def of_before(release: dict[str, Any]) -> dict[str, Any]:
+    """A release of a service that says nothing of stand-ins and floors."""
+    return {name: value for name, value in release.items() if name not in ("is_stand_in", "is_passed_over")}
+
+
 class Listed:
     """A service that lists these releases of a chip."""
 
@@ -58,6 +63,7 @@ class Listed:
 )
 def test_what_is_given_to_nobody_is_not_called_good(change: dict[str, Any], state: str) -> None:
     assert row({**RELEASE, **change})["state"] == state
+    assert row(of_before(RELEASE))["state"] == "good"
 
 
 @pytest.mark.parametrize(
@@ -69,6 +75,7 @@ def test_what_is_given_to_nobody_is_not_called_good(change: dict[str, Any], stat
         pytest.param(RELEASE, (RELEASE, STAND_IN, REAL), "", id="not the first"),
         pytest.param(RELEASE, (RELEASE,), "", id="no stand-ins"),
         pytest.param({**RELEASE, "is_stand_in": True}, (STAND_IN,), "", id="a stand-in itself"),
+        pytest.param(of_before(RELEASE), (of_before(RELEASE), of_before(STAND_IN)), "", id="a service of before"),
     ],
 )
 def test_who_makes_the_first_release_of_real_packages_is_told_what_it_ends(

@@ -73,7 +73,7 @@ def row(release: dict[str, Any]) -> dict[str, Any]:
 
 def note_first_real(remote: RemoteService, release: dict[str, Any]) -> None:
     """Say what the first release of real packages does to its chip's stand-ins, where this one is that."""
-    if release["is_stand_in"]:
+    if release.get("is_stand_in", True):  # a service of before does not say, and ends none
         return
     others = [
         one for one in remote.pages("/releases", chip=release["chip"]) if one["release_id"] != release["release_id"]

@@ -194,22 +194,44 @@ def test_a_store_that_cannot_be_read_now_is_obeyed_once_it_can() -> None:
 
 
 def test_a_device_of_before_accepts_what_its_record_names_once() -> None:
-    now, before, later = key_store(), key_store(images=OTHER), key_store(os=OLD, images=OTHER)
-    before = (replace(before[0], slot="b"), before[1])
-    flash, record = device(now, before, later)
-    store_configuration(flash, replace(CONFIGURATION, accepted_stores=None))
-    assert record.trial is not None
-    record = replace(record, active=(now[0],), trial=replace(record.trial, previous=(before[0],)))
+    now, later = key_store(), key_store(os=OLD, images=OTHER)
+    flash, record = device(now, later, on_trial=False)
+    of_before = replace(CONFIGURATION, accepted_stores=None)
+    store_configuration(flash, of_before)
+    record = replace(record, active=(now[0],))
     for _ in range(2):  # the second time with the configuration of before the first
-        stored = adopt_stores(flash, record, replace(CONFIGURATION, accepted_stores=None))
+        stored = adopt_stores(flash, record, of_before)
         assert stored == load_configuration(flash)
-        assert stored.accepted_stores == (str(now[0].image_id), str(before[0].image_id))
+        assert stored.accepted_stores == (str(now[0].image_id),)
     flash.durable[now[0].region] = now[1]
     assert in_force(flash, record).trusted_os_certificates == pem(NEW[1])
     another = replace(record, active=(later[0],))
     assert adopt_stores(flash, another, load_configuration(flash)) == stored
     flash.durable[later[0].region] = later[1]
     assert in_force(flash, another).trusted_image_certificates == pem(OLD[1])
+
+
+def test_what_a_device_of_before_accepts_is_kept_once_its_trial_is_over() -> None:
+    """Whichever way it ends; until then both its stores are accepted."""
+    now, before = key_store(), key_store(images=OTHER)
+    before = (replace(before[0], slot="b"), before[1])
+    flash, record = device(now, before)
+    of_before = replace(CONFIGURATION, accepted_stores=None)
+    store_configuration(flash, of_before)
+    assert record.trial is not None
+    record = replace(record, active=(now[0],), trial=replace(record.trial, previous=(before[0],)))
+    for _ in range(2):
+        adopted = adopt_stores(flash, record, of_before)
+        assert adopted.accepted_stores == (str(now[0].image_id), str(before[0].image_id))
+        assert configuration_in_force(flash, record, adopted).trusted_image_certificates == pem(NEW[1])
+        keep_confirmed(flash, record)
+        assert load_configuration(flash) == of_before
+    reverted = steps.revert(record, reason="", now=0)
+    assert adopt_stores(flash, reverted, of_before).accepted_stores == (str(before[0].image_id),)
+    store_configuration(flash, of_before)
+    keep_confirmed(flash, steps.confirm(record, now=0))
+    kept = load_configuration(flash)
+    assert (kept.trust_stores, kept.accepted_stores) == ((str(now[0].image_id),), ())
 
 
 def test_a_version_of_before_reads_a_configuration_with_accepted_stores() -> None:

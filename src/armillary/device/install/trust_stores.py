@@ -9,6 +9,8 @@ Nothing guards the record, and the maker's older stores are rightly signed for g
 a key that was taken out of service. So a store is obeyed only where the configuration, which the TPM guards on a device
 image (``device/boot/trust_guard.py``), says that the device took it from its service. That is written before the record
 that names the store. A device of before this was kept accepts what its record names at its first start with it.
+It keeps that once this version is confirmed: where it is taken back, the one before, which knows nothing of it, may
+still take a store.
 """
 
 from __future__ import annotations
@@ -76,8 +78,7 @@ def keep_confirmed(flash: Flash, record: InstallRecord) -> None:
         return
     stored = load_configuration(flash)
     in_force = replace(configuration_in_force(flash, record, stored), os_version=stored.os_version)
-    if stored.accepted_stores is not None:
-        in_force = replace(in_force, accepted_stores=_waiting(record.active, in_force))
+    in_force = replace(in_force, accepted_stores=_waiting(record.active, in_force))
     if in_force != stored:
         store_configuration(flash, in_force)
 
@@ -94,14 +95,18 @@ def accept_stores(flash: Flash, record: InstallRecord, plan: InstallPlan) -> Non
 
 
 def adopt_stores(flash: Flash, record: InstallRecord, configuration: DeviceConfiguration) -> DeviceConfiguration:
-    """The configuration; one of a version of before accepts what the record names, and is stored with that."""
+    """The configuration; one of a version of before accepts what the record names.
+
+    It is stored with that unless an OS or a store is on trial (:func:`keep_confirmed` does it then).
+    """
     if configuration.accepted_stores is not None:
         return configuration
     stored = load_configuration(flash)
     if stored.accepted_stores is None:
         named = record.active if record.trial is None else record.active + record.trial.previous
         stored = replace(stored, accepted_stores=_waiting(named, stored))
-        store_configuration(flash, stored)
+        if not record.system_on_trial:
+            store_configuration(flash, stored)
     return stored
 
 

@@ -8,14 +8,17 @@ from binascii import crc32
 from pathlib import Path
 
 import pytest
+from tests.fixtures.images import COMPONENT, IMAGE, P256
 from tests.fixtures.pretended_uefi import PretendedUefi, Start
 from tests.wire.disk.test_gpt import END, SECTORS, START
 
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.os_disk import OsDisk, open_os_disk, partition_node, read_partitions
 from armillary.engines.flash.partition import PartitionFlash
+from armillary.engines.flash.port import store_region
 from armillary.errors import DataFolderError
 from armillary.wire.disk.gpt import SECTOR_BYTES
+from armillary.wire.image import package as image_package
 
 COMPONENTS = ("unified-kernel-image", "root-fs")
 
@@ -65,9 +68,16 @@ def test_the_firmware_relies_on_the_other_slot_before_one_is_written(tmp_path: P
     assert firmware.start(lambda slot: Start.REFUSED if slot == "b" else Start.RUNS) == "a"
 
 
-@pytest.mark.parametrize("region", ["boot.b/kernel", "boot/root-fs"])
-def test_nothing_is_written_into_what_the_machine_runs_from_whoever_says_so(tmp_path: Path, region: str) -> None:
-    """It runs from slot b, with the root file system of slot a: its kernel was updated alone."""
+def image(payload: bytes) -> bytes:
+    sections = image_package.standard_sections(
+        image_type=8, component_id=COMPONENT, image_id=IMAGE, name="root-fs", built=1_790_000_000
+    )
+    return image_package.build(payload, sections=sections, key=P256[0], certificate=P256[1])
+
+
+@pytest.fixture
+def runs_across(tmp_path: Path) -> tuple[OsDisk, PretendedUefi]:
+    """The disk of a machine that runs from slot b, with the root file system of slot a: its kernel was updated alone."""
     firmware = PretendedUefi(tmp_path / "efivars")
     firmware.folder.mkdir()
     mounted = tmp_path / "slaves"
@@ -80,22 +90,64 @@ def test_nothing_is_written_into_what_the_machine_runs_from_whoever_says_so(tmp_
     }
     for node in nodes.values():
         node.write_bytes(b"as it was".ljust(4096, b"\0"))
-    disk = OsDisk(nodes, firmware.slots(), "kernel", root_nodes=mounted)
     firmware.slots().start_next("b", settled="b")
     assert firmware.start(lambda _: Start.RUNS) == "b"
     mounted.mkdir()
     (mounted / nodes["boot/root-fs"].name).touch()
+    return OsDisk(nodes, firmware.slots(), "kernel", root_nodes=mounted), firmware
+
+
+RUNNING = ("boot.b/kernel", "boot/root-fs")
+
+
+@pytest.mark.parametrize("region", RUNNING)
+def test_nothing_is_written_into_what_the_machine_runs_from_whoever_says_so(
+    runs_across: tuple[OsDisk, PretendedUefi], tmp_path: Path, region: str
+) -> None:
+    disk, firmware = runs_across
+    assert {each for each in disk.nodes if disk.runs_from(each)} == {*RUNNING}
     flash = disk.flash(FileFlash(tmp_path / "flash"))
     before = firmware.value("BootNext"), firmware.value("BootOrder")
     flash.write("fetched/package", b"new")
     flash.sync("fetched/package")
     with pytest.raises(DataFolderError, match=f"{region}: expected the slot that the machine does not run from"):
         flash.rename("fetched/package", region)
-    assert all(node.read_bytes().startswith(b"as it was") for node in nodes.values())
+    assert all(node.read_bytes().startswith(b"as it was") for node in disk.nodes.values())
     assert flash.read("fetched/package") == b"new"
     assert (firmware.value("BootNext"), firmware.value("BootOrder")) == before
-    for free in nodes.keys() - {"boot.b/kernel", "boot/root-fs"}:
+    for free in disk.nodes.keys() - {*RUNNING}:
         flash.write(free, b"x")
+
+
+def test_a_slot_that_the_machine_runs_from_is_not_removed_either(
+    runs_across: tuple[OsDisk, PretendedUefi], tmp_path: Path
+) -> None:
+    disk, _ = runs_across
+    files = FileFlash(tmp_path / "flash")
+    for region in disk.nodes:
+        store_region(PartitionFlash(files, disk.nodes), region, b"a package")
+    flash = disk.flash(files)
+    before = {region: disk.nodes[region].read_bytes() for region in RUNNING}
+    for region in disk.nodes:
+        flash.remove(region)
+    assert {region: disk.nodes[region].read_bytes() for region in RUNNING} == before
+    assert flash.regions("boot") == tuple(sorted(RUNNING))
+
+
+@pytest.mark.parametrize("region", RUNNING)
+def test_where_the_payload_runs_already_only_what_follows_it_is_written(
+    runs_across: tuple[OsDisk, PretendedUefi], tmp_path: Path, region: str
+) -> None:
+    disk, _ = runs_across
+    flash = disk.flash(FileFlash(tmp_path / "flash"))
+    payload = b"as it was".ljust(512, b"\0")
+    store_region(flash, region, package := image(payload))
+    assert flash.read(region) == package
+    assert disk.nodes[region].read_bytes().startswith(payload)
+    before = disk.nodes[region].read_bytes()
+    with pytest.raises(DataFolderError, match="the machine does not run from"):
+        flash.write(region, image(payload[:-1] + b"x"))
+    assert disk.nodes[region].read_bytes() == before
 
 
 @pytest.mark.parametrize("sector", [1, 2])

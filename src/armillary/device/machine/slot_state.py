@@ -74,14 +74,12 @@ def _last_version(folder: DeviceFolder) -> str:
 
 
 def _running_slots(components: Sequence[BootComponent], disk: OsDisk) -> Mapping[str, str]:
-    """Component -> slot: what the firmware started, and for a component whose partition is mounted, where that is."""
+    """Component -> slot that the machine runs it from: for one of which it does not say, what the firmware started."""
     booted = disk.slots.booted()
-    mounted = disk.mounted()
-    found = {}
-    for component in components:
-        nodes = {slot: disk.nodes[os_region(component.name, slot)].name for slot in SLOTS}
-        found[component.name] = next((slot for slot, node in nodes.items() if node in mounted), booted)
-    return found
+    return {
+        each.name: next((slot for slot in SLOTS if disk.runs_from(os_region(each.name, slot))), booted)
+        for each in components
+    }
 
 
 def _images(flash: Flash, components: Sequence[BootComponent], slots: Mapping[str, str]) -> tuple[SlotImage, ...]:

@@ -47,7 +47,7 @@ class OsDisk:
 
     def flash(self, files: Flash) -> PartitionFlash:
         """The device's flash: OS slots on the disk, all else in ``files``."""
-        return PartitionFlash(self.over(files), self.nodes, self.before_write, self.ahead)
+        return PartitionFlash(self.over(files), self.nodes, self.before_write, self.runs_from, self.ahead)
 
     def before_write(self, region: str) -> None:
         """Have the firmware rely on the other slot before one is overwritten that it starts.
@@ -58,7 +58,7 @@ class OsDisk:
             DataFolderError: the machine runs from this slot, whatever its install record says of it.
             HostError: the firmware does not say which slot runs, or does not take what is next.
         """
-        if self._runs_from(region):
+        if self.runs_from(region):
             raise DataFolderError(
                 f"{region}: expected the slot that the machine does not run from, got the one that it runs from",
                 remedy="Restart the device: its install record names another OS than the one that runs.",
@@ -67,15 +67,18 @@ class OsDisk:
             if region == os_region(self.started, slot):
                 self.slots.start_next(other_slot(slot), settled=other_slot(slot))
 
-    def _runs_from(self, region: str) -> bool:
-        node = self.nodes.get(region)
-        return region == os_region(self.started, self.slots.booted()) or (
-            node is not None and node.name in self.mounted()
-        )
+    def runs_from(self, region: str) -> bool:
+        """Whether the machine runs from this slot: its firmware started it, or it has the mounted root file system.
 
-    def mounted(self) -> frozenset[str]:
-        """Names of the nodes that the running root file system is on; empty on a machine without one of ours."""
-        return frozenset(each.name for each in self.root_nodes.iterdir()) if self.root_nodes.is_dir() else frozenset()
+        What is in the slot beside it may be the same; a component that is neither of these runs from none.
+
+        Raises:
+            HostError: the firmware does not say which slot runs.
+        """
+        if region in (os_region(self.started, slot) for slot in SLOTS):
+            return region == os_region(self.started, self.slots.booted())
+        node = self.nodes.get(region)
+        return node is not None and (self.root_nodes / node.name).exists()
 
 
 def open_os_disk(

@@ -9,7 +9,8 @@ the kernel looks for it. The last sector says how long it is::
 ``rename`` to a partition is a copy, and the source is removed once it was read back: after a power cut the target may
 be torn, and the source is still there. The installer gives it only slots that nothing runs from, by its record; the
 disk, which knows what was started, refuses those that the machine runs from (``OsDisk.before_write``), and the kernel
-to open one that a mapping (dm-verity) holds.
+to open one that a mapping (dm-verity) holds. Into one that the machine runs from goes nothing but what follows the
+payload that is there.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Final
 
 from armillary.engines.flash.port import Flash, store_region
-from armillary.errors import DataFolderError, FlashFullError
+from armillary.errors import DataFolderError, FlashFullError, WireError
 from armillary.wire.disk.gpt import SECTOR_BYTES
 
 _MAGIC: Final = b"armillary slot\0\0"
@@ -47,14 +48,15 @@ class Extent:
 class PartitionFlash:
     """``partitions`` are the device nodes of regions that have one; all other regions are in ``files``.
 
-    ``before_write`` is told of each of those before its first byte is overwritten, and may refuse it. ``ahead`` are
-    packages that were read before anybody asked, by region: who reads one first gets it; what is written meanwhile is
-    read anew.
+    ``before_write`` is told of each of those before its first byte is overwritten, and may refuse it. ``runs_from``
+    says which the machine runs from. ``ahead`` are packages that were read before anybody asked, by region: who reads
+    one first gets it; what is written meanwhile is read anew.
     """
 
     files: Flash
     partitions: Mapping[str, Path]
     before_write: Callable[[str], None] = lambda _region: None
+    runs_from: Callable[[str], bool] = lambda _region: False
     ahead: dict[str, Future[bytes | None]] = field(default_factory=dict)
 
     def read(self, region: str) -> bytes | None:
@@ -65,10 +67,16 @@ class PartitionFlash:
         return read_package(node) if ahead is None else ahead.result()
 
     def write(self, region: str, data: bytes) -> None:
-        """Make ``region`` hold ``data``; FlashFullError if its partition is too small."""
+        """Make ``region`` hold ``data``; FlashFullError if its partition is too small.
+
+        Where the machine runs from it, only what follows the payload is written; ``before_write`` refuses another one.
+        """
         node = self.partitions.get(region)
         if node is None:
             self.files.write(region, data)
+            return
+        if self.runs_from(region) and (payload_bytes := _payload_that_is_there(node, data)):
+            self.complete(region, data[payload_bytes:], payload_bytes)
             return
         self.ahead.pop(region, None)
         self.before_write(region)
@@ -114,10 +122,15 @@ class PartitionFlash:
         self.remove(source)
 
     def remove(self, region: str) -> None:
-        """Remove ``region`` durably: one sector of a partition says that it is empty."""
+        """Remove ``region`` durably: one sector of a partition says that it is empty.
+
+        One that the machine runs from stays as it is.
+        """
         node = self.partitions.get(region)
         if node is None:
             self.files.remove(region)
+            return
+        if self.runs_from(region):
             return
         self.ahead.pop(region, None)
         with _opened(node, os.O_WRONLY) as descriptor:
@@ -163,6 +176,17 @@ def extent(node: Path) -> Extent:
     with _opened(node, os.O_RDONLY) as descriptor:
         length = _length(descriptor)
         return Extent(_content_bytes(descriptor), False) if length is None else Extent(length, True)
+
+
+def _payload_that_is_there(node: Path, package: bytes) -> int:
+    """How long the payload of a package is, if the partition begins with it; 0 if not, or where this is no package."""
+    from armillary.wire.image.package import parse  # noqa: PLC0415 - a start reads slots before it needs this
+
+    try:
+        payload = parse(package).payload
+    except WireError:
+        return 0
+    return len(payload) if read_beginning(node, len(payload)) == payload else 0
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from tests.device.machine.process_1_clock import Clock, moved_by_hand
 from tests.fixtures.pretended_uefi import PretendedUefi, Start
 
 from armillary.device.machine import cellular, data_partition, enrolling, first, kernel_calls, network, program
+from armillary.device.machine.development import Shells
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.os_disk import OsDisk
 
@@ -23,8 +24,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return moved_by_hand(monkeypatch)
 
 
-def process_1(data: str) -> first.Machine:
-    machine = first.Machine("a", "/dev/vda", data, 0.0)
+def process_1(data: str, shells: Shells | None = None) -> first.Machine:
+    machine = first.Machine("a", "/dev/vda", data, 0.0, shells=shells)
     machine._signals, _ = os.pipe()
     machine._mount_data()
     return machine
@@ -52,6 +53,21 @@ def test_it_says_why_and_when_it_restarts_and_does(
     machine._look(0.0)
     assert machine._ending is signal.SIGINT, "whatever ends it but SIGTERM is a restart (Machine.run)"
     assert "out of reach: the machine restarts" in capsys.readouterr().out
+
+
+def test_one_of_a_development_image_stays_up_for_whoever_looks_what_is_wrong(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It names no slot either (below): the next start, by hand, is of the other one."""
+    monkeypatch.setattr(kernel_calls, "mount", lambda *_: None)
+    machine = process_1("", Shells())
+    said = capsys.readouterr().out
+    assert "there is no data partition" in said
+    assert "restart it by hand" in said
+    assert "15 minutes" not in said
+    clock.now += 15 * 60
+    machine._look(0.0)
+    assert machine._ending is None
 
 
 def test_one_with_its_data_waits_to_be_enrolled_for_ever(

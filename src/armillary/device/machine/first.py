@@ -135,8 +135,14 @@ class Machine:
                 self._tell(sentence)
 
     def _mount_nothing(self) -> None:
-        """Have a folder for data that is gone with the next start: the device says what is wrong, and is none."""
+        """Have a folder for data that is gone with the next start: the device says what is wrong, and is none.
+
+        A development image does not restart: whoever is at its shell may be looking what is wrong.
+        """
         kernel_calls.mount("tmpfs", DATA, "tmpfs", kernel_calls.NOSUID | kernel_calls.NODEV, "mode=0755,size=64m")
+        if self._shells is not None:
+            say("the machine goes on without its data, since this is a development image: restart it by hand")
+            return
         minutes = f"{_WITHOUT_DATA_S / 60:g} minutes"
         say(f"the machine restarts after {minutes}: the other slot, or a disk that is well again, gets its turn")
         self._restart_at = time.monotonic() + _WITHOUT_DATA_S

@@ -21,7 +21,7 @@ from armillary.device.state.configuration import load_configuration, store_confi
 from armillary.device.state.permission import STATE_REGION, advance_state, begin_state
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import Flash, replace_region
-from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust, open_trust
+from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
 from armillary.engines.root_of_trust.tpm_trust import TRUST_BYTES
 from armillary.errors import ArmillaryError, DataFolderError, RootOfTrustError
 from armillary.identity.manufacturing import ManufacturingState
@@ -336,11 +336,11 @@ def test_a_real_tpm_keeps_it(machine: Machine, tmp_path: Path) -> None:
 
         def start() -> Flash:
             guard = TrustGuard()
-            guard.begin(machine.files, open_trust(tmp_path / "root"))
+            guard.begin(machine.files, Tpm2RootOfTrust.open(tmp_path / "root").trust)
             return guard.over(machine.files)
 
         trusts_another(start())
-        assert len(open_trust(tmp_path / "root").load()) == TRUST_BYTES
+        assert len(Tpm2RootOfTrust.open(tmp_path / "root").trust.load()) == TRUST_BYTES
         start()
         trusts_another_service(machine.files)
         with pytest.raises(DataFolderError, match="changed from outside"):

@@ -52,7 +52,7 @@ from armillary.device.state.permission import begin_state
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import replace_region
 from armillary.engines.root_of_trust import tpm_commands
-from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust, open_trust
+from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
 from armillary.engines.root_of_trust.tpm_memory import INDICES, bytes_of, trust_of
 from armillary.errors import ArmillaryError, DataFolderError, OperatorError, ServiceUnreachableError
 from armillary.identity.manufacturing import ManufacturingState
@@ -88,7 +88,7 @@ class Machine:
 
     def guard(self) -> None:
         """Raise DataFolderError unless whom the disk says that it trusts is whom the TPM keeps."""
-        TrustGuard().begin(FileFlash(self.folder.flash), open_trust(self.folder.root_of_trust))
+        TrustGuard().begin(FileFlash(self.folder.flash), Tpm2RootOfTrust.open(self.folder.root_of_trust).trust)
 
 
 @pytest.fixture
@@ -207,6 +207,6 @@ def test_a_machine_whose_disk_was_erased_is_enrolled_as_another_device(machine: 
     enrols(erased, machine.tpm, refusal=ServiceUnreachableError("its answer is lost"))
     newer = Tpm2RootOfTrust.open(erased.root_of_trust)
     assert newer.device_id != Tpm2RootOfTrust.open(machine.folder.root_of_trust).device_id
-    assert (newer.minimums(), open_trust(erased.root_of_trust).load()) == (None, b"")
+    assert (newer.minimums(), newer.trust.load()) == (None, b"")
     assert machine.kept() == kept
     newer.give_up()

@@ -26,7 +26,6 @@ from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.os_disk import OsDisk
 from armillary.engines.flash.partition import PartitionFlash
 from armillary.engines.flash.port import replace_region
-from armillary.engines.root_of_trust import tpm2
 from armillary.errors import BootRefusedError, DataFolderError
 from armillary.wire.device_image import service_link
 
@@ -111,8 +110,7 @@ def test_a_machine_with_a_tpm_runs_only_while_it_trusts_whom_it_trusted(
     """The device's own change is kept in the TPM; one from outside is not, and the device does not run."""
     memory = SimpleNamespace(kept=b"")
     memory.load, memory.store = lambda: memory.kept, lambda data: vars(memory).update(kept=data)
-    monkeypatch.setattr(Being, "root_of_trust", SimpleNamespace(kind="tpm2"))
-    monkeypatch.setattr(tpm2, "open_trust", lambda _folder: memory)
+    monkeypatch.setattr(Being, "root_of_trust", SimpleNamespace(kind="tpm2", trust=memory))
     ran = {"event": "output", "name": "x", "stream": "log", "text": "runs"}
     assert any("runs" in line for line in lived(ran))
     replace_region(Being.flash, STATE_REGION, b"Blank")

@@ -12,7 +12,7 @@ import pytest
 from tests.engines.swtpm import SwTpm, needs_tpm
 
 from armillary.engines.root_of_trust import tpm2, tpm_commands
-from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust, open_trust
+from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
 from armillary.engines.root_of_trust.tpm_memory import COUNTER_BYTES, FIRST_INDEX, INDICES, bytes_of, owner_of, trust_of
 from armillary.errors import RootOfTrustError
 
@@ -20,12 +20,12 @@ from armillary.errors import RootOfTrustError
 @needs_tpm
 def test_whom_a_device_trusts_outlives_an_old_copy_of_the_disk(root: Tpm2RootOfTrust, tmp_path: Path) -> None:
     copy = (tmp_path / "root" / "tpm.json").read_bytes()
-    assert open_trust(tmp_path / "root").load() == b""
-    open_trust(tmp_path / "root").store(b"a" * 64)
-    open_trust(tmp_path / "root").store(b"b" * 64)
+    assert root.trust.load() == b""
+    root.trust.store(b"a" * 64)
+    root.trust.store(b"b" * 64)
     root.begin_boot([])
     (tmp_path / "root" / "tpm.json").write_bytes(copy)
-    assert open_trust(tmp_path / "root").load() == b"b" * 64
+    assert Tpm2RootOfTrust.open(tmp_path / "root").trust.load() == b"b" * 64
 
 
 @needs_tpm
@@ -33,12 +33,12 @@ def test_a_new_device_has_nothing_of_whom_another_one_trusted(
     root: Tpm2RootOfTrust, tpm: SwTpm, tmp_path: Path
 ) -> None:
     """Whose counter was deleted by hand, as the error of a TPM that is full says to do."""
-    open_trust(tmp_path / "root").store(b"a" * 64)
+    root.trust.store(b"a" * 64)
     with tpm_commands.connect(tpm.tcti) as commands:
         commands.nv.remove(root._file.counter)
     other = Tpm2RootOfTrust.create(tmp_path / "other", tpm=tpm.tcti)
     assert other._file.counter == root._file.counter
-    assert open_trust(tmp_path / "other").load() == b""
+    assert other.trust.load() == b""
 
 
 @needs_tpm
@@ -57,6 +57,21 @@ def test_no_file_leads_a_device_to_what_the_tpm_keeps_of_another_one(
         Tpm2RootOfTrust.open(tmp_path / "newer")
     path.write_text(whole)
     assert Tpm2RootOfTrust.open(tmp_path / "newer").minimums() == {1: 3}
+
+
+@needs_tpm
+def test_whom_a_device_trusts_is_found_by_the_file_that_was_checked(
+    root: Tpm2RootOfTrust, tpm: SwTpm, tmp_path: Path
+) -> None:
+    """A disk that gives the device's own file first, and then one that leads to another device of the same TPM."""
+    root.trust.store(b"a" * 64)
+    older = Tpm2RootOfTrust.create(tmp_path / "older", tpm=tpm.tcti)
+    again = Tpm2RootOfTrust.open(tmp_path / "root")
+    path = tmp_path / "root" / "tpm.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "counter": older._file.counter}))
+    assert again.trust.load() == b"a" * 64
+    again.trust.store(b"b" * 64)
+    assert older.trust.load() == b""
 
 
 def without_owner(root: Tpm2RootOfTrust) -> None:
@@ -137,7 +152,7 @@ def test_only_who_never_started_is_given_up(root: Tpm2RootOfTrust, tpm: SwTpm, t
     elif kept == "minimums":
         root.keep_minimums({1: 3})
     elif kept == "trust":
-        open_trust(tmp_path / "root").store(b"a" * 64)
+        root.trust.store(b"a" * 64)
     counter = root._file.counter
     with tpm_commands.connect(tpm.tcti) as commands:
         before = [commands.nv.exists(index) for index in (counter, bytes_of(counter), trust_of(counter))]

@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from ssl import PEM_cert_to_DER_cert
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 from armillary.device.boot.trust_guard import TrustGuard
 from armillary.device.machine import network
@@ -29,6 +29,9 @@ from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.os_disk import OsDisk
 from armillary.errors import BootRefusedError
 from armillary.wire.device_image import service_link
+
+if TYPE_CHECKING:
+    from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
 
 # Before a machine whose OS may not boot is started again, which a medium that is failing does for ever. Long enough to
 # read on the console what is wrong; a medium that failed once costs no more than that.
@@ -56,9 +59,7 @@ def be_device(folder: Path, disk: OsDisk, words: Words, begun: Beforehand) -> No
     guard = TrustGuard()
     device = Device(folder, settings=settings, disk=replace(disk, over=guard.over), boot_rom=begun.boot_rom)
     if device.root_of_trust.kind == "tpm2":
-        from armillary.engines.root_of_trust.tpm2 import open_trust  # noqa: PLC0415 - where there is a TPM alone
-
-        guard.begin(FileFlash(place.flash), open_trust(place.root_of_trust))
+        guard.begin(FileFlash(place.flash), cast("Tpm2RootOfTrust", device.root_of_trust).trust)
     try:
         asyncio.run(_be_device(device, words))
     except BootRefusedError as error:

@@ -84,6 +84,8 @@ class Tpm2RootOfTrust:
         self._quoted: tuple[int, ...] = (BOOT_PCR,)
         # Where the log of the machine's firmware is; a TPM that is no device of this machine has seen no firmware.
         self.firmware_log: Path | None = KERNEL_LOG if file.tcti.startswith("device:") else None
+        # Whom the device trusts. The file is not read for it again: a disk can give another device's the second time.
+        self.trust = TpmTrust(file.tcti, file.counter)
         self._point = parse_public(file.identity.public, IDENTITY).point
         parse_public(file.attestation.public, ATTESTATION)
 
@@ -320,12 +322,6 @@ def _check_owner(commands: Commands, file: _TpmFile, path: Path) -> None:
             nv.define_bytes(bytes_of(file.counter), _MINIMUMS_BYTES)
         nv.define_bytes(owner_of(file.counter), len(mine))
         nv.store(owner_of(file.counter), mine)
-
-
-def open_trust(folder: Path) -> TpmTrust:
-    """Where the TPM keeps whom the device of this folder trusts; RootOfTrustError if the folder does not say."""
-    file = _decode_file(folder / _FILE)
-    return TpmTrust(file.tcti, file.counter)
 
 
 def _forget_trust(commands: Commands, counter: int) -> None:

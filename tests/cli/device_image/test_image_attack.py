@@ -16,6 +16,8 @@ from tests.e2e.guides.blocks import step_of
 from armillary.cli.device_image import attacked_device
 from armillary.device_image import attacks
 from armillary.device_image.attacks import ATTACKS, UNCHANGED, Attack
+from armillary.device_image.power import later
+from armillary.device_image.power.later import signing_key
 from armillary.device_image.tampering.attacks import DeviceAttack, End, Outcome
 from armillary.device_image.tampering.older_os import SLOTS_ALONE
 
@@ -44,6 +46,7 @@ class Pretended:
         monkeypatch.setattr(attacked_device, "attacked_device", self.attacked_device)
         monkeypatch.setattr(attacked_device, "play_all", self.play_all)
         monkeypatch.setattr(attacked_device, "OlderOs", lambda *_: self)
+        monkeypatch.setattr(later, "signing_key", lambda *_: None)
 
     def play_on_slots(self, _: Path, *, within_s: float, attacks: Sequence[Attack]) -> Iterator[Any]:
         assert within_s > 0
@@ -128,6 +131,25 @@ def test_the_machine_takes_an_update_for_an_older_os_alone(image: Path, pretende
     found = armillary_here("image", "attack", "--image", str(image), "--only", "both slots of before", env={})
     assert pretended.done == ["a device", "an update", SLOTS_ALONE]
     assert found.stdout == "1 attacks, 0 accepted\n"
+
+
+def test_without_the_keys_of_the_image_nothing_is_begun_where_an_older_os_is_to_be_put_back(
+    image: Path, pretended: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(later, "signing_key", signing_key)
+    found = armillary_here("image", "attack", "--image", str(image), env={})
+    assert (found.returncode, found.stdout, pretended.done) == (1, "", [])
+    assert f"{image / 'keys'}: expected the keys of a build" in found.stderr
+    assert "--keys" in found.stderr
+    found = armillary_here("image", "attack", "--image", str(image), "--only", PK, env={})
+    assert (found.returncode, pretended.done) == (0, ["a device", PK])
+
+
+def test_what_stayed_unclear_is_not_what_was_expected(image: Path, pretended: Pretended) -> None:
+    pretended.end = End.NOT_CLEAR
+    found = armillary_here("image", "attack", "--image", str(image), "--only", "bits of both headers", env={})
+    assert (found.returncode, found.stdout) == (1, "1 attacks, 0 accepted, 1 with another outcome than expected\n")
+    assert "not clear within the time (expected: does not start)" in found.stderr
 
 
 def test_without_a_text_all_are_played(image: Path, pretended: Pretended) -> None:

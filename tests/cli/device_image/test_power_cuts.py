@@ -15,9 +15,16 @@ from tests.e2e.armillary_processes import armillary_here
 from armillary.cli.device_image import trial_service
 from armillary.device_image import virtual_machine
 from armillary.device_image.architecture import table
-from armillary.device_image.power import cuts
+from armillary.device_image.power import cuts, later
 from armillary.device_image.power.cuts import ATTESTED, Round
+from armillary.device_image.power.later import signing_key
 from armillary.device_image.power.phases import Phase
+
+
+@pytest.fixture(autouse=True)
+def no_keys_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(later, "signing_key", lambda *_: None)
+
 
 NONE = {"write": 0, "stop": 0, "firmware": 0, "start": 0, "trial": 0, "confirm": 0, "recovery": 0}
 
@@ -50,8 +57,45 @@ def test_rounds_of_another_plan_or_image_are_not_gone_on_with(
     kept(tmp_path, True, **of)
     words = ("--folder", str(tmp_path), "--image", str(tmp_path), "--seed", "1")
     done = armillary_here("image", "power-cuts", *words, env={})
-    assert (done.returncode, f"were played with another {next(iter(of))}" in done.stderr) == (1, True), done.stderr
+    assert (done.returncode, f"was begun with another {next(iter(of))}" in done.stderr) == (1, True), done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"image.json", "rounds.jsonl"}
+
+
+def test_a_folder_that_was_begun_with_another_image_has_its_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its first round, too."""
+    monkeypatch.setattr(table, "architecture_of", lambda _image, **_: table.X86_64)
+    (tmp_path / "image.json").write_text("{}")
+    words = ("image", "power-cuts", "--folder", str(tmp_path), "--image", str(tmp_path), "--seed", "1")
+    for plan, said in (
+        ('{"seed": 1, "image_sha256": "01"}', "was begun with another image_sha256"),
+        ('{"seed": 2, "image_sha256": "01"}', "was begun with another seed: expected 1, got 2"),
+        ("{", "plan.json: expected the seed and the image that its folder was begun with"),
+    ):
+        (tmp_path / "plan.json").write_text(plan)
+        done = armillary_here(*words, env={})
+        assert (done.returncode, said in done.stderr) == (1, True), done.stderr
+
+
+def test_without_the_keys_of_the_image_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "architecture_of", lambda _image, **_: table.X86_64)
+    monkeypatch.setattr(later, "signing_key", signing_key)
+    image = tmp_path / "image"
+    image.mkdir()
+    (image / "image.json").write_text("{}")
+    done = armillary_here("image", "power-cuts", "--folder", str(tmp_path / "x"), "--image", str(image), env={})
+    assert (done.returncode, "expected the keys of a build" in done.stderr) == (1, True), done.stderr
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_service_that_was_ended_while_it_was_set_up_begins_again(tmp_path: Path) -> None:
+    """Its catalog may be there, of which nothing was kept; with an enrolment it is complete, and stays."""
+    for state, stays in (({"releases": 0, "token": "t"}, False), ({"releases": 3, "enrolment": "e"}, True)):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "trial.json").write_text(json.dumps(state))
+        trial_service.TrialService(tmp_path, tmp_path)
+        assert (tmp_path / "data").exists() is stays
 
 
 def test_one_that_did_not_come_back_is_a_failure(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ class Pretended:
     def __init__(self, said: list[str]) -> None:
         self.said = said
         self.is_cut = False
+        self.is_on = True  # whatever it says no more
 
     def lines(self, *, within_s: float) -> Iterator[str]:
         del within_s
@@ -110,6 +111,14 @@ def test_a_machine_that_does_not_get_to_the_phase_fails_uncut(monkeypatch: pytes
     assert (played.planned, played.reached, played.came_back) == (Phase.TRIAL, False, False)
     assert not machines[0].is_cut
     assert played.lines[0] == SLOT.format("a")
+
+
+def test_a_machine_that_ends_by_itself_was_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, _, machines = bench_of(monkeypatch, [SLOT.format("a"), ATTESTED, OFFERED])
+    assert bench.come_up()
+    machines[0].is_on = False
+    played = bench.play(0, Cut(Phase.WRITE, 0.5))
+    assert (played.reached, played.came_back, machines[0].is_cut) == (False, False, False)
 
 
 @pytest.mark.parametrize("said", [[], [SLOT.format("a")], [SLOT.format("a"), REFUSED]])

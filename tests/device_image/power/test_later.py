@@ -8,14 +8,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from tests.device_image.uboot.test_signed_file import ROOT, TOOLS, built, check
 
+from armillary.device_image.flashing.key_files import SIGNER
+from armillary.device_image.keys import certificate_of
 from armillary.device_image.packages import PAYLOADS
-from armillary.device_image.power.later import make_later, security_version_of
+from armillary.device_image.power.later import make_later, security_version_of, signing_key
 from armillary.device_image.root_image import BLOCK_BYTES
 from armillary.device_image.tools import digest_of, run
 from armillary.device_image.uboot.signed_file import SignedFile, verified_root
-from armillary.errors import HostError
+from armillary.errors import HostError, InvalidArgumentError
 
 pytestmark = pytest.mark.skipif(
     any(shutil.which(tool) is None for tool in (*TOOLS, "veritysetup")),
@@ -76,6 +79,25 @@ def test_a_file_that_does_not_bind_its_root_in_both_slots_is_refused(
     (other / "slot.fit").write_bytes(made.content[::-1].replace(word[::-1], word.upper()[::-1], 1)[::-1])
     with pytest.raises(HostError, match="root hash 2 times in the signed file, found it 1 times"):
         make_later(other, tmp_path / "later", number=1)
+
+
+def test_the_keys_are_those_that_signed_the_image(image: Path, made: SignedFile, tmp_path: Path) -> None:
+    """Beside it, or where they are kept; one that firmware would not believe is refused before anything is made."""
+    alone, elsewhere = tmp_path / "image", tmp_path / "elsewhere"
+    shutil.copytree(image, alone)
+    shutil.move(alone / "keys", elsewhere)
+    with pytest.raises(InvalidArgumentError, match="expected the keys of a build") as refused:
+        signing_key(alone, None)
+    assert "--keys" in (refused.value.remedy or "")
+    key = signing_key(alone, elsewhere)
+    assert key.key == elsewhere / "signing.key"
+    trusted = alone / SIGNER
+    trusted.parent.mkdir()
+    trusted.write_bytes(certificate_of(key).public_bytes(Encoding.DER))
+    assert signing_key(alone, elsewhere) == key
+    trusted.write_bytes(b"another certificate")
+    with pytest.raises(InvalidArgumentError, match="expected the certificate of the key that signed"):
+        signing_key(alone, elsewhere)
 
 
 def test_every_third_later_os_closes_the_way_back_up_to_the_highest_security_version() -> None:

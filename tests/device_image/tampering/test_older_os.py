@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.device_image.tampering.test_playing import ATTESTED, PretendedMachine, settings, victim
+from tests.device_image.tampering.test_playing import ATTESTED, REFUSES, VERIFIED, PretendedMachine, settings, victim
 
 from armillary.device_image import disk
 from armillary.device_image.tampering import older_os
 from armillary.device_image.tampering.attacks import End
 from armillary.device_image.tampering.older_os import SLOTS_ALONE, WHOLE, OlderOs
+from armillary.device_image.tampering.playing import REFUSED_STARTS
 from armillary.device_image.virtual_machine import DISK, MachineSettings
 from armillary.errors import HostError
 from armillary.wire.disk.gpt import SECTOR_BYTES
@@ -60,7 +61,7 @@ def test_what_was_put_back_is_accepted_only_if_it_is_attested(
     def says(folder: Path) -> list[str]:
         seen.append(read(folder))
         is_old = seen[-1]["root-fs-b"] == b"old"
-        return ["the device does not start: unified-kernel-image (5)" if is_old and holds else ATTESTED]
+        return [VERIFIED[0], REFUSES] * REFUSED_STARTS if is_old and holds else [ATTESTED]
 
     published: list[str] = []
 

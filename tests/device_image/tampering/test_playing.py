@@ -150,6 +150,13 @@ def test_a_machine_that_has_refused_both_slots_as_often_as_they_are_tried_is_not
     assert (end, lines) == (End.NOTHING, tuple(says))
 
 
+@pytest.mark.parametrize("says", [[], ["begins"], [*VERIFIED, REFUSES] * (REFUSED_STARTS - 1)])
+def test_a_machine_that_falls_silent_has_shown_nothing(
+    settings: MachineSettings, monkeypatch: pytest.MonkeyPatch, says: list[str]
+) -> None:
+    assert victim(settings, monkeypatch, lambda _: says).start() == (End.NOT_CLEAR, tuple(says))
+
+
 def test_a_machine_is_put_right_though_an_attack_breaks_off(
     settings: MachineSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from armillary.cli.device_image.build import ArchitectureName
+from armillary.cli.device_image.trial_keys import KeysOption
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import Shown, noun, table
 
@@ -38,6 +39,7 @@ def attack(
         list[str] | None,
         typer.Option("--only", metavar="TEXT", help="Attacks whose name contains this; repeatable. All if not given."),
     ] = None,
+    keys: KeysOption = None,
     list_alone: Annotated[
         bool, typer.Option("--list", help="Print the attacks, what each changes and what is expected; play none.")
     ] = False,
@@ -49,11 +51,13 @@ def attack(
     never run, and the other slot has to come up. Then, where UEFI firmware starts the image, changes
     the firmware's variables, the partition table and the OS of a machine that is a device of a
     service of its own: it must not be attested with anything that was changed. Takes half a minute
-    for each attack of the first kind, one to three for each of the others. Exits with 1 if one is
+    for each attack of the first kind, one to three for each of the others, and up to ten for an older
+    OS, which needs the keys that signed the image. Exits with 1 if one is
     accepted or has another outcome than expected, if the machine is not attested again once what was
     changed was put right, or if it does not come up before anything is changed.
     """
     from armillary.device_image.architecture.table import ARCHITECTURES, architecture_of  # noqa: PLC0415
+    from armillary.device_image.power.later import signing_key  # noqa: PLC0415
     from armillary.device_image.recipe import recipe_folder  # noqa: PLC0415 - for this verb only
     from armillary.device_image.tampering.listing import every_attack  # noqa: PLC0415
 
@@ -66,7 +70,9 @@ def attack(
     if list_alone:
         _list(chosen).show(as_json=as_json)
         return
-    found = [*_on_slots(built, chosen), *_on_device(built, chosen)]
+    if chosen.by_older_os:
+        signing_key(built, keys)  # without it the last attacks could not be played, an hour later
+    found = [*_on_slots(built, chosen), *_on_device(built, chosen, keys)]
     accepted = sum(one["accepted"] for one in found)
     lost = sum(not one.get("came_back", True) for one in found)
     others = sum(not one["as_expected"] for one in found)
@@ -103,14 +109,14 @@ def _on_slots(image: Path, chosen: Attacks) -> Iterator[dict[str, Any]]:
         yield kept | {"as_expected": not other}
 
 
-def _on_device(image: Path, chosen: Attacks) -> Iterator[dict[str, Any]]:
+def _on_device(image: Path, chosen: Attacks, keys: Path | None) -> Iterator[dict[str, Any]]:
     from armillary.cli.device_image.attacked_device import play_on_device  # noqa: PLC0415 - for this verb only
 
     if not chosen.on_device and not chosen.by_older_os:
         return
     expected = {each.name: each.expected for each in chosen.listed()}
     with tempfile.TemporaryDirectory(prefix="armillary-attacked-") as folder:
-        for outcome in play_on_device(image, Path(folder), chosen, within_s=WITHIN_S):
+        for outcome in play_on_device(image, Path(folder), chosen, within_s=WITHIN_S, keys=keys):
             back = "" if outcome.came_back else "; DID NOT COME BACK"
             other = _other_than(expected[outcome.name], outcome.end.value)
             said = f"{outcome.name}; {outcome.end.value}{other}{back}"

@@ -21,8 +21,13 @@ NEWER: int = 2
 
 
 @contextlib.contextmanager
-def attacked_device(image: Path, folder: Path, *, within_s: float) -> Iterator[tuple[Victim, TrialService]]:
+def attacked_device(
+    image: Path, folder: Path, *, within_s: float, keys: Path | None = None
+) -> Iterator[tuple[Victim, TrialService]]:
     """Make both below ``folder``; the catalog demands what the build states of the image's start.
+
+    ``keys`` is the folder of those that signed the image; None for that beside it.
+
 
     Raises:
         HostError: the machine is not attested.
@@ -32,7 +37,7 @@ def attacked_device(image: Path, folder: Path, *, within_s: float) -> Iterator[t
         folder=folder / "machine", image=image, machine=architecture_of(image).name, enrolment=told
     )
     prepare(settings)
-    service = TrialService(folder / "service", image)
+    service = TrialService(folder / "service", image, keys=keys)
     with contextlib.ExitStack() as stack:
         stack.callback(service.close)
         service.start()
@@ -48,12 +53,14 @@ def attacked_device(image: Path, folder: Path, *, within_s: float) -> Iterator[t
         yield victim, service
 
 
-def play_on_device(image: Path, folder: Path, chosen: Attacks, *, within_s: float) -> Iterator[Outcome]:
+def play_on_device(
+    image: Path, folder: Path, chosen: Attacks, *, within_s: float, keys: Path | None = None
+) -> Iterator[Outcome]:
     """Play attacks on a machine that is a device, then those by an older OS; each outcome as it comes.
 
     The machine takes an update only where an older OS is put back afterwards.
     """
-    with attacked_device(image, folder, within_s=within_s) as (victim, service):
+    with attacked_device(image, folder, within_s=within_s, keys=keys) as (victim, service):
         yield from play_all(victim, chosen.on_device)
         if not chosen.by_older_os:
             return

@@ -16,6 +16,7 @@ import msgspec
 import typer
 
 from armillary.cli.device_image.build import ArchitectureName
+from armillary.cli.device_image.trial_keys import KeysOption
 from armillary.cli.terminal.json_option import JsonOption
 from armillary.cli.terminal.output import Shown, note, noun
 from armillary.errors import InvalidArgumentError
@@ -28,17 +29,22 @@ app.callback(help="Images of a catalog.")(lambda: None)
 
 # For one wait: an update and its start on an emulated machine, on a host that does much else.
 WITHIN_S = 900.0
-ROUNDS, CONSOLE = "rounds.jsonl", "console.log"
+ROUNDS, CONSOLE, PLAN = "rounds.jsonl", "console.log", "plan.json"
 
 
-class _Kept(msgspec.Struct):
-    """What is counted of a round that was kept, and of what it is: the plan's seed, SHA-256 of ``image.json``."""
+class _Plan(msgspec.Struct):
+    """What a folder was begun with: the seed of its cuts, SHA-256 of ``image.json``."""
+
+    seed: int
+    image_sha256: str
+
+
+class _Kept(_Plan):
+    """What is counted of a round that was kept, and of which plan it is."""
 
     phase: str
     came_back: bool
     taken_back: bool
-    seed: int
-    image_sha256: str
 
 
 @app.command("power-cuts")
@@ -52,6 +58,7 @@ def power_cuts(
     image: Annotated[
         Path | None, typer.Option("--image", metavar="DIR", help="A built image, .image/ARCHITECTURE if not given.")
     ] = None,
+    keys: KeysOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Cut the power of a machine while it takes OS updates.
@@ -65,20 +72,24 @@ def power_cuts(
     """
     from armillary.device_image.architecture import description  # noqa: PLC0415 - for this verb only
     from armillary.device_image.architecture.table import architecture_of  # noqa: PLC0415
+    from armillary.device_image.power.later import signing_key  # noqa: PLC0415
     from armillary.device_image.power.phases import CUT  # noqa: PLC0415
     from armillary.device_image.recipe import recipe_folder  # noqa: PLC0415
     from armillary.device_image.tools import digest_of  # noqa: PLC0415
 
     rounds = _known(folder / ROUNDS)
-    _check_same(rounds, folder, "seed", seed)
+    begun = [*_begun(folder / PLAN), *rounds]
+    _check_same(folder, begun, {"seed": seed})
     if len(rounds) < times:
         built = image or recipe_folder().parent / ".image" / arch
         architecture_of(built, wanted=None if image else arch)  # before a folder is made
-        image_sha256 = digest_of(built / description.FILE)
-        _check_same(rounds, folder, "image_sha256", image_sha256)
+        signing_key(built, keys)
+        plan = {"seed": seed, "image_sha256": digest_of(built / description.FILE)}
+        _check_same(folder, begun, plan)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / PLAN).write_text(json.dumps(plan), "utf-8")
         note(f"round {len(rounds) + 1} of {times}, seed {seed}, in {folder}")
-        _play(folder.absolute(), built, {"seed": seed, "image_sha256": image_sha256}, times, rounds)
+        _play(folder.absolute(), built, plan, times, rounds, keys)
     back = sum(each["came_back"] for each in rounds)
     found = {
         "rounds": len(rounds),
@@ -94,17 +105,33 @@ def power_cuts(
     Shown(found, print_text, 0 if back == len(rounds) else 1).show(as_json=as_json)
 
 
-def _check_same(rounds: list[dict[str, Any]], folder: Path, name: str, wanted: object) -> None:
-    """Rounds of one folder are of one plan and one image; InvalidArgumentError if these are of another."""
-    for each in rounds:
-        if each[name] != wanted:
-            raise InvalidArgumentError(
-                f"{folder}: its rounds were played with another {name}: expected {wanted}, got {each[name]}",
-                remedy="Give what it was begun with, or name another folder: --folder DIR.",
-            )
+def _begun(file: Path) -> list[dict[str, Any]]:
+    """What the folder was begun with, if it was; InvalidArgumentError if the file does not say it."""
+    try:
+        return [msgspec.to_builtins(msgspec.json.decode(file.read_bytes(), type=_Plan))]
+    except FileNotFoundError:
+        return []
+    except msgspec.MsgspecError as error:
+        raise InvalidArgumentError(
+            f"{file}: expected the seed and the image that its folder was begun with: {error}",
+            remedy="Name another folder: --folder DIR.",
+        ) from error
 
 
-def _play(folder: Path, image: Path, plan: dict[str, Any], times: int, rounds: list[dict[str, Any]]) -> None:
+def _check_same(folder: Path, begun: list[dict[str, Any]], wanted: dict[str, Any]) -> None:
+    """Rounds of one folder are of one plan and one image; InvalidArgumentError if it was begun with another."""
+    for each in begun:
+        for name, value in wanted.items():
+            if each[name] != value:
+                raise InvalidArgumentError(
+                    f"{folder}: was begun with another {name}: expected {value}, got {each[name]}",
+                    remedy="Give what it was begun with, or name another folder: --folder DIR.",
+                )
+
+
+def _play(
+    folder: Path, image: Path, plan: dict[str, Any], times: int, rounds: list[dict[str, Any]], keys: Path | None
+) -> None:
     from armillary.cli.device_image.trial_service import TrialService  # noqa: PLC0415 - for this verb only
     from armillary.device_image.architecture.table import architecture_of  # noqa: PLC0415
     from armillary.device_image.power.cuts import Bench, play  # noqa: PLC0415
@@ -114,7 +141,7 @@ def _play(folder: Path, image: Path, plan: dict[str, Any], times: int, rounds: l
     told, target = folder / "enrolment.json", architecture_of(image)
     settings = MachineSettings(folder=folder / "machine", image=image, machine=target.name, enrolment=told)
     prepare(settings)
-    service = TrialService(folder / "service", image)
+    service = TrialService(folder / "service", image, keys=keys)
     with contextlib.ExitStack() as stack:
         stack.callback(service.close)
         console = stack.enter_context((folder / CONSOLE).open("a", encoding="utf-8", buffering=1))

@@ -34,14 +34,19 @@ _STATE: Final = "trial.json"
 class TrialService:
     """The service; ``folder`` has all of it, and its token, so that only its owner reads it."""
 
-    def __init__(self, folder: Path, image: Path) -> None:
+    def __init__(self, folder: Path, image: Path, *, keys: Path | None = None) -> None:
+        """``keys`` is the folder of those that signed the image; None for that beside it."""
         self._folder = folder
         self._image = image
+        self._keys = keys
         self._process: subprocess.Popen[str] | None = None
         self._state: dict[str, Any] = {"releases": 0}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if (folder / _STATE).exists():
             self._state = json.loads((folder / _STATE).read_bytes())
+        if "enrolment" not in self._state and self._data.exists():  # was ended while it was set up: begin again
+            shutil.rmtree(self._data)
+            self._state = {"releases": 0}
 
     def start(self) -> None:
         """Start it and wait until it is ready; HostError if it does not start."""
@@ -89,7 +94,7 @@ class TrialService:
         """
         number = self._state["releases"] + 1
         self._keep(releases=number)  # first: a name is never given twice
-        later = make_later(self._image, self._folder / "later", number=number)
+        later = make_later(self._image, self._folder / "later", number=number, keys=self._keys)
         self._publish(later, f"27.{number}", security_version or security_version_of(number))
 
     @property

@@ -40,6 +40,8 @@ _VARIABLES: Final = (
 )
 # All of them, by their path beside the image.
 FILES: Final = tuple(f"{FOLDER}/{variable.name}.{end}" for variable, _, _ in _VARIABLES for end in ("cer", "auth"))
+# The certificate of the key that signed the image, DER.
+SIGNER: Final = f"{FOLDER}/{ALLOWED.name}.cer"
 _OPTIONS: Final = (
     pkcs7.PKCS7Options.Binary,
     pkcs7.PKCS7Options.DetachedSignature,

@@ -126,7 +126,7 @@ class Bench:
         )
 
     def _reach(self, cut: Cut) -> bool:
-        """Return at the instant of the cut; False if the machine does not get to its phase within the time."""
+        """Return at the instant of the cut; False if the machine does not get to its phase within the time, or ends."""
         if cut.phase is Phase.RECOVERY:
             self._cut()
             self._switch_on()
@@ -140,7 +140,7 @@ class Bench:
         lasts_s = cut.share * self._lasts[cut.phase]
         for _ in self._watch(lasts_s, may_publish=False):
             pass
-        return True
+        return self._machine is not None and self._machine.is_on
 
     def _cut(self) -> None:
         if self._machine is not None:

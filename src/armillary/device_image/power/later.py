@@ -12,15 +12,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from armillary.device_image import disk, unified
 from armillary.device_image.architecture.table import architecture_of
-from armillary.device_image.keys import keys_of
+from armillary.device_image.flashing.key_files import SIGNER
+from armillary.device_image.keys import SIGNING, KeyPair, certificate_of, keys_of
 from armillary.device_image.packages import PAYLOADS
 from armillary.device_image.root_image import BLOCK_BYTES, add_tree
 from armillary.device_image.tools import run
 from armillary.device_image.uboot import signed_file
 from armillary.device_image.uboot.image import FILE, first_partition
-from armillary.errors import HostError
+from armillary.errors import HostError, InvalidArgumentError
 from armillary.update.install.component import SLOTS
 from armillary.wire.device_image.command_line import VerifiedRoot
 from armillary.wire.image.section import SECURITY_VERSION_LIMIT
@@ -37,14 +40,31 @@ def security_version_of(number: int) -> int:
     return min(FIRST_SECURITY_VERSION + number // RISES_EVERY, SECURITY_VERSION_LIMIT)
 
 
-def make_later(image: Path, folder: Path, *, number: int) -> Path:
+def signing_key(image: Path, keys: Path | None) -> KeyPair:
+    """The key that signed an image, in a folder of keys; None for the folder beside the image.
+
+    Raises:
+        InvalidArgumentError: the folder lacks keys, or they are not those of the image.
+    """
+    folder = image / "keys" if keys is None else keys
+    found = keys_of(folder)[SIGNING]
+    trusted = image / SIGNER
+    if trusted.is_file() and certificate_of(found).public_bytes(Encoding.DER) != trusted.read_bytes():
+        raise InvalidArgumentError(
+            f"{found.certificate}: expected the certificate of the key that signed {image}, got another one",
+            remedy="Name the folder of keys that the image was built with: --keys DIR.",
+        )
+    return found
+
+
+def make_later(image: Path, folder: Path, *, number: int, keys: Path | None = None) -> Path:
     """The ``number``-th later OS of an image, in ``folder``, as far as packages are made of it.
 
     Raises:
-        InvalidArgumentError: the keys that signed the image are not beside it.
+        InvalidArgumentError: as :func:`signing_key`.
         HostError: a program fails, or the command line is not where it was expected.
     """
-    key = keys_of(image / "keys")["signing"]
+    key = signing_key(image, keys)
     folder.mkdir(parents=True, exist_ok=True)
     target = architecture_of(image)
     content = _without_signature(image, folder) if target.has_uefi else (image / FILE).read_bytes()

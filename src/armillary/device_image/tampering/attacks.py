@@ -30,11 +30,12 @@ from armillary.wire.device_image.unified_sections import sections_of
 
 
 class End(enum.Enum):
-    """What came of a start."""
+    """What came of a start; a machine that is silent, or tries on when the time is over, did not show any of it."""
 
     ATTESTED = "attested"
     NOT_ATTESTED = "runs, not attested"
     NOTHING = "does not start"
+    NOT_CLEAR = "not clear within the time"
 
 
 # What a start says that the kernel verifies its root of, and that the firmware verified the kernel, in this order.

@@ -14,7 +14,7 @@ from typing import Final
 
 from armillary.device_image.disk import ROOT, STARTED
 from armillary.device_image.tampering.attacks import End, Outcome
-from armillary.device_image.tampering.playing import ATTESTED, Victim
+from armillary.device_image.tampering.playing import ATTESTED, REFUSED_STARTS, Victim
 from armillary.device_image.tools import run
 from armillary.device_image.virtual_machine import DISK, running
 from armillary.engines.flash.os_disk import read_partitions, slot_partition
@@ -58,7 +58,7 @@ class OlderOs:
         run(["cp", "--sparse=always", self._older if name == WHOLE else now, disk])
         if name == SLOTS_ALONE:
             self._place_slots(disk)
-        end, lines = self._victim.start()
+        end, lines = self._victim.start(within_s=REFUSED_STARTS / 2 * self._victim.within_s)
         now.replace(disk)  # all of it: a device that has refused the OS of both slots keeps that in its record
         self._victim.put_right()
         came_back = self._victim.start()[0] is End.ATTESTED

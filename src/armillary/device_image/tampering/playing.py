@@ -45,7 +45,7 @@ REFUSED_STARTS: Final = 2 * TRIES + 1
 
 
 class Victim:
-    """A machine that is off, and was attested; ``image`` is what it was made of, ``within_s`` bounds a start."""
+    """A machine that is off, and was attested; ``image`` is what it was made of, ``within_s`` bounds two starts."""
 
     def __init__(self, settings: MachineSettings, image: Path, *, within_s: float) -> None:
         self.settings = settings
@@ -76,16 +76,17 @@ class Victim:
         accepted = is_accepted(attack, end, lines)
         return Outcome(attack.name, end, accepted, came_back, time.monotonic() - begun, lines)
 
-    def start(self) -> tuple[End, tuple[str, ...]]:
-        """Switch it on until it is clear what comes of it."""
-        seen, end = list[str](), End.NOTHING
+    def start(self, *, within_s: float | None = None) -> tuple[End, tuple[str, ...]]:
+        """Switch it on until it is clear what comes of it; other seconds than usual for what takes more starts."""
+        seen, end = list[str](), End.NOT_CLEAR
         with running(self.settings) as machine:
-            for line in machine.lines(within_s=self.within_s):
+            for line in machine.lines(within_s=within_s or self.within_s):
                 seen.append(line)
                 if _CHECKED_IN in line:
                     end = End.ATTESTED if ATTESTED in line else End.NOT_ATTESTED
                     break
                 if any(text in line for text in _NOTHING_LEFT) or refused_starts(seen) == REFUSED_STARTS:
+                    end = End.NOTHING
                     break
             machine.pull_the_plug()
         return end, tuple(seen)

@@ -55,6 +55,22 @@ class AtService:
         assert self.settings.enrolment is not None
         self.settings.enrolment.write_text(json.dumps(enrolment))
 
+    def deploy(self, name: str, *folders: Path) -> tuple[str, ...]:
+        """Deploy what is in these folders to a product and a device group of this name; the words that name the group."""
+        group = ("--product", name, "--device-group", name)
+        done(armillary_here("product", "create", "--name", name, env=self.env))
+        done(armillary_here("device-group", "create", "--product", name, "--name", name, env=self.env))
+        images = []
+        for folder in folders:
+            package = str(folder.with_suffix(".imagepackage"))
+            asked = ("--package-directory", str(folder), "--output-file", package)
+            done(armillary_here("image-package", "pack-application", *asked, env=self.env))
+            done(armillary_here("image", "add", "--image-path", package, env=self.env))
+            shown = done(armillary_here("image-package", "show", "--image-package", package, "--json", env=self.env))
+            images.append(json.loads(shown)["image_id"])
+        done(armillary_here("deployment", "create", *group, "--images", ",".join(images), env=self.env))
+        return group
+
 
 @contextlib.contextmanager
 def machine_at_service(

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
-from tests.device_image.booted.at_service import done, machine_at_service
+from tests.device_image.booted.at_service import machine_at_service
 from tests.device_image.booted.conftest import BOOT_S
-from tests.e2e.armillary_processes import armillary_here
 from tests.fixtures.core_firmware import SAMPLE, partner_files, sample
 from tests.fixtures.cores_beside import need_stand_in
 
@@ -19,8 +17,6 @@ from armillary.device_image.architecture.hardware import HARDWARE
 from armillary.device_image.architecture.table import Architecture
 from armillary.device_image.cores.attached import attached_cores
 from armillary.device_image.virtual_machine import running
-
-GROUP = ("--product", "Cores", "--device-group", "Cores")
 
 
 def real_time_cores(architecture: Architecture) -> int:
@@ -45,17 +41,14 @@ def renamed(text: bytes, number: int) -> bytes:
     return text.replace(b"7a2f0c1d4e", b"7a2f0c1d%de" % number).replace(b"pulse", b"pulse%d" % number)
 
 
-def packed(folder: Path, files: dict[str, bytes], env: dict[str, str]) -> Path:
-    """An image package of these files."""
+def written(folder: Path, files: dict[str, bytes]) -> Path:
+    """A folder of these files, to pack."""
     for name, data in files.items():
         place = folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)
         place.chmod(0o755)
-    package = folder.with_suffix(".imagepackage")
-    asked = ("--package-directory", str(folder), "--output-file", str(package))
-    done(armillary_here("image-package", "pack-application", *asked, env=env))
-    return package
+    return folder
 
 
 def test_deployed_firmware_runs_beside_the_image_and_talks_to_its_partner(
@@ -66,18 +59,9 @@ def test_deployed_firmware_runs_beside_the_image_and_talks_to_its_partner(
     need_stand_in()
     number = real_time_cores(architecture)
     with attached_cores(number) as words, machine_at_service(image, architecture, tmp_path, attached=words) as scene:
-        here = scene.env
         scene.publish(image, architecture)
-        done(armillary_here("product", "create", "--name", "Cores", env=here))
-        done(armillary_here("device-group", "create", "--product", "Cores", "--name", "Cores", env=here))
-        images = []
-        for name, files in applications(number).items():
-            package = packed(tmp_path / name, files, here)
-            done(armillary_here("image", "add", "--image-path", str(package), env=here))
-            shown = done(armillary_here("image-package", "show", "--image-package", str(package), "--json", env=here))
-            images.append(json.loads(shown)["image_id"])
-        done(armillary_here("deployment", "create", *GROUP, "--images", ",".join(images), env=here))
-        scene.tell(*GROUP)
+        folders = [written(tmp_path / name, files) for name, files in applications(number).items()]
+        scene.tell(*scene.deploy("Cores", *folders))
 
         seen: list[str] = []
         answers = {f"text=PULSE{each} 2" for each in range(number)}

@@ -24,11 +24,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from tests.conformance.attached_device import PublicClient
 from tests.device_image.booted.at_link import UP, asked, client_of, heard, open_for_tools
-from tests.device_image.booted.at_service import AtService, done, machine_at_service
+from tests.device_image.booted.at_service import AtService, machine_at_service
 from tests.device_image.booted.conftest import BOOT_S
 from tests.device_image.booted.wifi import story as told
 from tests.device_image.booted.wifi.access_points import files_of
-from tests.e2e.armillary_processes import armillary_here
 from tests.fixtures.application_samples import APPLIBS, LIBRARY, STRICT
 from tests.fixtures.images import manifest
 from tests.fixtures.waiting import wait_until
@@ -38,7 +37,6 @@ from armillary.device_image.service_link.link import service_link
 from armillary.device_image.virtual_machine import running
 
 STORY_S = 3 * BOOT_S
-GROUP = ("--product", "Wireless", "--device-group", "Wireless")
 NOT_TRUSTED = 1
 PASSWORD = "secret"
 SECURITY = {"armillary-open": "open", "armillary-psk": "psk", "armillary-sae": "psk", "armillary-work": "eaptls"}
@@ -100,21 +98,7 @@ def scene(story: Path, architecture: Architecture, tmp_path: Path) -> Iterator[A
     points = ("-fw_cfg", "name=opt/armillary-story/points,string=alone")
     with machine_at_service(story, architecture, tmp_path, attached=points) as found:
         found.publish(story, architecture)
-        package = tmp_path / "wifi.imagepackage"
-        packed = (
-            "--package-directory",
-            str(application(tmp_path / "app", architecture)),
-            "--output-file",
-            str(package),
-        )
-        done(armillary_here("image-package", "pack-application", *packed, env=found.env))
-        done(armillary_here("product", "create", "--name", "Wireless", env=found.env))
-        done(armillary_here("device-group", "create", "--product", "Wireless", "--name", "Wireless", env=found.env))
-        done(armillary_here("image", "add", "--image-path", str(package), env=found.env))
-        shown = done(armillary_here("image-package", "show", "--image-package", str(package), "--json", env=found.env))
-        image = json.loads(shown)["image_id"]
-        done(armillary_here("deployment", "create", *GROUP, "--images", image, env=found.env))
-        found.tell(*GROUP)
+        found.tell(*found.deploy("Wireless", application(tmp_path / "app", architecture)))
         yield found
 
 

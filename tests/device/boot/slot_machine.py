@@ -32,6 +32,7 @@ from armillary.update.install.component import OsPlace, os_region
 from armillary.wire.attestation.event_log import BootEvent
 
 PROCESS_STARTS = 5  # of a device process that ends by itself, in one start of the machine (``machine/first.py``)
+WRONG_BYTES = "wrong bytes"
 KERNEL = OS_TYPES["kernel"]
 KERNELS = {os_package("kernel", version): version for version in range(1, 9)}
 CHIP: Any = SimpleNamespace(
@@ -76,12 +77,13 @@ class DiskFlash(CutFlash):
 
     disk: OsDisk
     end_at: int | None = None
-    misreads: Iterator[bool] = iter(())  # Whether the reads of packages that follow go wrong
+    # Whether the reads of packages that follow go wrong: they fail, or give other bytes; WRONG_BYTES: never the former
+    misreads: Iterator[bool | str] = iter(())
 
     def read(self, region: str) -> bytes | None:
         data = super().read(region)
-        if region.startswith("boot") and data is not None and next(self.misreads, False):
-            if self.operations % 2:
+        if region.startswith("boot") and data is not None and (how := next(self.misreads, False)):
+            if how != WRONG_BYTES and self.operations % 2:
                 raise DataFolderError(f"{region}: Input/output error")
             return data[:-1] + b"?"
         return data
@@ -126,7 +128,7 @@ class Machine:
         self.given_up: list[str] = []
         self.refused: list[str] = []  # What the device told of OSes that may not boot
         self.cuts: Iterator[Start] = iter(())  # Where the power goes in the starts that follow; RUNS: it does not
-        self.misreads: Iterator[bool] = iter(())  # Whether the reads of packages that follow go wrong
+        self.misreads: Iterator[bool | str] = iter(())  # Whether the reads of packages that follow go wrong
         self.verified_at = self.named_at = 0  # After how many operations the last start had verified, named its slot
         self.processes: list[str] = []  # Slots whose device process was started, in order
         self._plug_in(made(), None)

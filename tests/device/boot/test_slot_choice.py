@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
-from tests.device.boot.slot_machine import KERNELS, End, Machine
+from tests.device.boot.slot_machine import KERNELS, WRONG_BYTES, DiskFlash, End, Machine
 from tests.device.install.offers import Booted, offer, os_package
 from tests.fixtures.effort import examples
 from tests.fixtures.pretended_uefi import Start
 
 from armillary.device.boot.slot_choice import TRIES
 from armillary.device.boot.startup import READ_TRIES
-from armillary.errors import RootOfTrustError
+from armillary.errors import DataFolderError, RootOfTrustError
 from armillary.update.install.component import os_region
 from armillary.update.install.steps import TRIAL_STARTS
 
@@ -201,13 +201,39 @@ def test_a_trial_that_is_refused_is_no_way_to_an_os_that_may_not_boot(tmp_path: 
     """What it would be taken back to was damaged meanwhile: the one on trial, whole, is tried again."""
     machine = updated(tmp_path)
     machine.flash.durable[os_region("kernel", "a")] += b"damaged"
-    machine.misreads = wrong_readings(READ_TRIES)
+    machine.misreads = iter([WRONG_BYTES, WRONG_BYTES] * READ_TRIES)
     booted = machine.start()
     assert booted.os["kernel"] == NEW
     assert booted.installer.record.trial is not None
     assert machine.refused == [
         "kernel or root-fs: damaged; the OS before it may not boot either: kernel or root-fs: damaged"
     ]
+
+
+@pytest.mark.parametrize("starts", [1, 2, TRIAL_STARTS - 1, TRIAL_STARTS, 10])
+def test_an_os_on_trial_that_cannot_be_read_is_tried_again_while_it_has_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starts: int
+) -> None:
+    """A medium that does not give it says nothing of it: it is neither taken back nor barred for that."""
+    machine = updated(tmp_path)
+    left, read = [starts * READ_TRIES], DiskFlash.read
+
+    def fails(flash: DiskFlash, region: str) -> bytes | None:
+        if region == os_region("root-fs", "b") and left[0]:
+            left[0] -= 1
+            raise DataFolderError(f"{region}: Input/output error")
+        return read(flash, region)
+
+    monkeypatch.setattr(DiskFlash, "read", fails)
+    record = (booted := machine.start()).installer.record
+    if starts < TRIAL_STARTS:
+        assert booted.os["kernel"] == NEW
+        assert (record.trial is not None, record.outcomes, record.rejected) == (True, (), ())
+        assert machine.refused == ["kernel or root-fs: damaged"] * starts
+    else:
+        assert booted.os["kernel"] == OLD
+        assert {each.outcome for each in record.outcomes} == {"reverted"}
+        assert record.rejected == ()
 
 
 def test_an_os_on_trial_that_is_refused_gives_way_to_the_slot_that_was_measured(tmp_path: Path) -> None:
@@ -218,6 +244,7 @@ def test_an_os_on_trial_that_is_refused_gives_way_to_the_slot_that_was_measured(
     assert booted.os["kernel"] == OLD
     assert machine.firmware.started == ["a", "a", "b", "a"], "at once, and nothing in between is a device"
     assert {each.reason for each in booted.installer.record.outcomes} == {"kernel or root-fs: damaged"}
+    assert booted.installer.record.rejected, "what was read and is wrong is barred"
     assert machine.refused == ["kernel or root-fs: damaged; what was before it is in force"]
 
 

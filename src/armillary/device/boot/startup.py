@@ -6,9 +6,10 @@ raised once the service has attested a confirmed boot. A copy of old flash bring
 as well (``RootOfTrust.minimums``), and without one the service's own are what holds (``attest.appraise``). What is
 damaged in flash is made anew of what the TPM keeps; where nothing keeps them the device does not start.
 
-A chain that is refused is read :data:`READ_TRIES` times before that counts. Another OS comes into force only where its
-own chain may boot. Where this code is part of the OS that was started, on the disk of a device image, nothing but that
-OS boots: the machine has to start again (``slot_choice.py``).
+A chain that is refused is read :data:`READ_TRIES` times before that counts. One that the medium does not give is not
+known to be bad: on a machine that starts again it is tried in the next start, also on trial. Another OS comes into
+force only where its own chain may boot. Where this code is part of the OS that was started, on the disk of a device
+image, nothing but that OS boots: the machine has to start again (``slot_choice.py``).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from armillary.device.install.trust_stores import adopt_stores, configuration_in
 from armillary.device.state.configuration import DeviceConfiguration
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import FAULT, Incident, ReportQueue
-from armillary.engines.flash.port import Flash, read_or_none, replace_region
+from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.port import BootSession, RootOfTrust
 from armillary.errors import BootRefusedError, DataFolderError, WireError
 from armillary.update.install.component import OsPlace, os_region
@@ -43,6 +44,10 @@ _LOST: Final = "lowest security versions"
 # A sector in many is read wrongly and is well the next time (``engines.flash.port.WRITE_TRIES``). What is refused twice
 # in one start may still be well in another one.
 READ_TRIES: Final = 2
+
+
+class _UnreadError(BootRefusedError):
+    """A boot chain was refused because the medium did not give all of it."""
 
 
 # The first code that runs: decides whether the chain may start, and measures it; called as ``boot.chain.boot`` is.
@@ -106,7 +111,8 @@ def start_up(
     """Boot what the install record names; the start is counted in it before the chain runs.
 
     ``runs`` says whether the OS that a record names is the one that this code is part of, which alone can boot then. It
-    stays in force if it is refused and is no trial: it is tried again, and given up by what runs from the other slot.
+    stays in force if it is refused and is no trial, or could not be read: it is tried again, and given up by what runs
+    from the other slot, or when its trial has no starts left.
 
     Raises:
         BootRefusedError: verified boot stopped at a stage, and there is no other OS that may boot, or it is not the one
@@ -126,7 +132,7 @@ def start_up(
     try:
         in_force, record = verify_chain(flash, configuration, root_of_trust, boot_rom, installer.record)
     except BootRefusedError as error:
-        if runs is not None and not installer.record.system_on_trial:
+        if runs is not None and (isinstance(error, _UnreadError) or not installer.record.system_on_trial):
             raise
         stage = boot_rom if runs is None else chain.boot  # the latter looks at packages alone: another OS runs
         verify = functools.partial(verify_chain, flash, configuration, root_of_trust, stage)
@@ -178,24 +184,36 @@ def verify_chain(
             return in_force, boots()
         except BootRefusedError:
             packages.read_again()
-    return in_force, boots()
+    try:
+        return in_force, boots()
+    except BootRefusedError as error:
+        if packages.are_unread:
+            raise _UnreadError(error.message, remedy=error.remedy) from error
+        raise
 
 
 class _InFlash(Mapping[str, bytes]):
     """Boot components by name, each read when it is asked for: one is in memory at a time.
 
     One that is missing, or that the medium does not give, is empty: the boot is refused, and another OS may give way.
+    ``are_unread`` says whether the latter was so since the beginning, or since :meth:`read_again`.
     """
 
     def __init__(self, flash: Flash, regions: Mapping[str, str]) -> None:
         self._flash = flash
         self._regions = regions
+        self.are_unread = False
 
     def __getitem__(self, name: str) -> bytes:
-        return read_or_none(self._flash, self._regions[name]) or b""
+        try:
+            return self._flash.read(self._regions[name]) or b""
+        except DataFolderError:
+            self.are_unread = True
+            return b""
 
     def read_again(self) -> None:
         """Have what is read next come from the medium, and from no cache."""
+        self.are_unread = False
         for region in self._regions.values():
             with contextlib.suppress(DataFolderError):  # one that is missing, or that the medium does not give
                 self._flash.sync(region)

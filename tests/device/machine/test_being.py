@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tests.fixtures.certificates import self_signed
 
+from armillary.device.boot.startup import report_refused
 from armillary.device.machine import being, network
 from armillary.device.machine.beforehand import Beforehand
 from armillary.device.machine.wired_board import WiredBoard
@@ -21,6 +22,7 @@ from armillary.device.settings import DeviceSettings
 from armillary.device.state.journal import Journal
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.permission import STATE_REGION
+from armillary.device.state.reports import Incident, ReportQueue
 from armillary.engines.flash.boot_slots import EfiBootSlots
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.os_disk import OsDisk
@@ -29,6 +31,7 @@ from armillary.engines.flash.port import replace_region
 from armillary.errors import BootRefusedError, DataFolderError
 from armillary.wire.device_image import service_link
 
+JOURNAL = Journal(None, lambda: 0)
 LINK = RestSettings(host="192.168.35.2", port=443)
 
 
@@ -140,17 +143,26 @@ def test_the_console_says_why_no_application_runs_and_that_the_machine_is_up(liv
     assert told[2].endswith("sandbox  sandbox=linux  complete=True")
 
 
+@pytest.mark.parametrize(
+    ("refused", "rest_s"), [(0, 30.0), (being.REFUSED_QUICKLY, 30.0), (being.REFUSED_QUICKLY + 1, 900.0)]
+)
 def test_a_machine_whose_os_may_not_boot_says_so_and_starts_again_after_a_while(
-    lived: Any, monkeypatch: pytest.MonkeyPatch
+    lived: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, refused: int, rest_s: float
 ) -> None:
-    """Whatever was read wrongly: the device process does not decide that nothing may boot, it asks for another start."""
+    """Whatever was read wrongly: the device process does not decide that nothing may boot, it asks for another start.
+
+    After many refused starts that the service has not heard of it rests longer: each writes the firmware's flash.
+    """
+    for start in range(refused):
+        reports = ReportQueue(FileFlash(DeviceFolder(tmp_path).flash), lambda: 1, boot_count=7)
+        reports.add(Incident(event_type="ConnectionBlocked", description="another matter"))
+        report_refused(BootRefusedError(f"stopped at {'kernel' if start % 2 else 'root-fs'}"), JOURNAL, reports)
     rested: list[float] = []
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
 
     def rest(seconds: float) -> None:
-        with pytest.raises(BlockingIOError):
-            os.read(reading, 100)  # not before
+        assert os.read(reading, 100) == b"beat\n", "process 1 does not take it for one that hangs, and waits"
         rested.append(seconds)
 
     monkeypatch.setattr(being.time, "sleep", rest)
@@ -158,7 +170,7 @@ def test_a_machine_whose_os_may_not_boot_says_so_and_starts_again_after_a_while(
     console = lived(words=Words({WORDS_VARIABLE: str(writing)}))
     assert console == [
         "armillary: the device does not start: boot stopped at root-fs (Do something.)",
-        "armillary: the machine starts again after 30 s",
+        f"armillary: the machine starts again after {rest_s:g} s",
     ]
-    assert rested == [being.REFUSED_REST_S]
+    assert rested == [rest_s]
     assert os.read(reading, 100) == b"restart\n"

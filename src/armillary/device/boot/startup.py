@@ -41,6 +41,7 @@ from armillary.wire.encoding import cbor
 _MINIMUMS = "device/minimums"
 _MAX_MINIMUMS_BYTES = 4096  # 29 image types
 _LOST: Final = "lowest security versions"
+_REFUSED: Final = "BootFailure"  # type of a report of a boot chain that was refused
 # A sector in many is read wrongly and is well the next time (``engines.flash.port.WRITE_TRIES``). What is refused twice
 # in one start may still be well in another one.
 READ_TRIES: Final = 2
@@ -308,7 +309,7 @@ def report_start(startup: Startup, faults: Sequence[str], journal: Journal, repo
     for reason in startup.refused:
         journal.write("os-left", reason=reason, os_version=version)
         description = f"the boot chain was refused, OS {version} boots instead: {reason}"
-        reports.add(Incident(event_type="BootFailure", event_class="OS", description=description))
+        reports.add(Incident(event_type=_REFUSED, event_class="OS", description=description))
     if startup.lost:
         journal.write("started-without", service=_LOST, reason=startup.lost)
         faults = (f"{_LOST}: {startup.lost}", *faults)
@@ -321,5 +322,10 @@ def report_start(startup: Startup, faults: Sequence[str], journal: Journal, repo
 def report_refused(error: BootRefusedError, journal: Journal, reports: ReportQueue) -> None:
     """Write a refused boot to the log, and queue a report for the service, durably."""
     journal.write("boot-refused", reason=error.message, remedy=error.remedy)
-    reports.add(Incident(event_type="BootFailure", event_class="OS", description=error.message))
+    reports.add(Incident(event_type=_REFUSED, event_class="OS", description=error.message))
     reports.flush()
+
+
+def refused_starts(reports: ReportQueue) -> int:
+    """How many boot chains were refused of which the service has not heard yet."""
+    return sum(report.count for report in reports.waiting if report.event_type == _REFUSED)

@@ -11,6 +11,7 @@ from pathlib import Path
 from ssl import PEM_cert_to_DER_cert
 from typing import TYPE_CHECKING, Final, cast
 
+from armillary.device.boot.startup import refused_starts
 from armillary.device.boot.trust_guard import TrustGuard
 from armillary.device.machine import network
 from armillary.device.machine.attached_computer import attached_computer
@@ -19,12 +20,13 @@ from armillary.device.machine.console import say
 from armillary.device.machine.reporting import report
 from armillary.device.machine.slot_state import mend_record
 from armillary.device.machine.wired_board import serial_ports_of, wired_board
-from armillary.device.machine.words import BEAT_S, Word, Words
+from armillary.device.machine.words import BEAT_S, RESTARTS_APART_S, Word, Words
 from armillary.device.process import Device
 from armillary.device.settings import DeviceSettings
 from armillary.device.state.configuration import load_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.log_lines import plain_line
+from armillary.device.state.reports import ReportQueue
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.os_disk import OsDisk
 from armillary.errors import BootRefusedError
@@ -33,9 +35,12 @@ from armillary.wire.device_image import service_link
 if TYPE_CHECKING:
     from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
 
-# Before a machine whose OS may not boot is started again, which a medium that is failing does for ever. Long enough to
-# read on the console what is wrong; a medium that failed once costs no more than that.
+# Before a machine whose OS may not boot is started again. Long enough to read on the console what is wrong; a medium
+# that failed once costs no more than that.
 REFUSED_REST_S: Final = 30.0
+# One that is failing goes on for ever. So after so many refused starts of which the service has not heard yet it rests
+# longer: as many as both slots need to give each other up, and some more.
+REFUSED_QUICKLY: Final = 10
 
 
 def be_device(folder: Path, disk: OsDisk, words: Words, begun: Beforehand) -> None:
@@ -64,9 +69,17 @@ def be_device(folder: Path, disk: OsDisk, words: Words, begun: Beforehand) -> No
         asyncio.run(_be_device(device, words))
     except BootRefusedError as error:
         say(f"the device does not start: {error.message} ({error.remedy})")
-        say(f"the machine starts again after {REFUSED_REST_S:g} s")
-        time.sleep(REFUSED_REST_S)
+        rest_s = refused_rest_s(place)
+        say(f"the machine starts again after {rest_s:g} s")
+        words.beat()
+        time.sleep(rest_s)
         words.say(Word.RESTART)
+
+
+def refused_rest_s(folder: DeviceFolder) -> float:
+    """Seconds to rest before the machine starts again, by the refused starts that wait to be reported."""
+    refused = refused_starts(ReportQueue(FileFlash(folder.flash), int, 0))
+    return REFUSED_REST_S if refused <= REFUSED_QUICKLY else RESTARTS_APART_S
 
 
 def settings_of_machine() -> DeviceSettings:

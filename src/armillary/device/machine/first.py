@@ -26,7 +26,7 @@ from armillary.device.machine.addresses import Addresses
 from armillary.device.machine.console import say, since_start
 from armillary.device.machine.data_partition import keep_reserve, mount_data
 from armillary.device.machine.watchdog import Watchdog
-from armillary.device.machine.words import DISK_VARIABLE, FAULTS, NOTHING_KEPT, WORDS_VARIABLE, Word
+from armillary.device.machine.words import DISK_VARIABLE, FAULTS, NOTHING_KEPT, RESTARTS_APART_S, WORDS_VARIABLE, Word
 
 if TYPE_CHECKING:
     from armillary.device.machine.development import Shells
@@ -50,9 +50,8 @@ _WITHIN_S: Final = 300.0
 _STARTED_AGAIN_AFTER_S: Final = 2.0
 _STOP_WITHIN_S: Final = 20.0
 # A machine without its data is of no use. It may have an OS that cannot read them, or a disk that is well again after a
-# while, so it restarts and its other slot gets its turn. Long enough to read on the console what is wrong, and that the
-# firmware's flash, which each start writes, does not wear out in a year.
-_WITHOUT_DATA_S: Final = 900.0
+# while, so it restarts and its other slot gets its turn. Long enough to read on the console what is wrong.
+_WITHOUT_DATA_S: Final = RESTARTS_APART_S
 # A device process from which nothing is heard for so long hangs. An honest one is silent for its whole start, which was
 # seen to need 115 s, emulated beside a load, and while one step holds up all others. The longest of these writes an OS
 # into its slot: 80 MB, read and written five times, are 14 minutes at 0.5 MB/s, far below any disk. An OS on trial that

@@ -22,6 +22,9 @@ DISK_VARIABLE: Final = "ARMILLARY_MACHINE_DISK"
 FAULTS: Final = "/run/machine-faults"
 NOTHING_KEPT: Final = "nothing is kept"
 BEAT_S: Final = 30.0  # how often it says that it goes on
+# A machine that restarts again and again, whatever for, does it no more often: each start writes the firmware's flash,
+# which is to outlast years of it (35,000 starts in one).
+RESTARTS_APART_S: Final = 900.0
 
 
 class Word(Enum):

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import random
 
+from armillary.engines.flash.port import NothingRunsFrom
+
 
 class PowerCutError(BaseException):
     """The power went. Not an Exception: nothing in the device may catch it."""
 
 
-class CutFlash:
+class CutFlash(NothingRunsFrom):
     """Holds what is durable apart from what was only written; cuts power at operation number ``cut_at``.
 
     A cut during ``write`` leaves a torn region, during ``sync`` the old, new or a torn one, during ``rename``

@@ -169,15 +169,17 @@ class Installation:
         return True
 
     def _places(self) -> list[OsPlace]:
-        """The boot components of the chip; a package may be no larger than its slots are on this device's flash.
+        """The boot components of the chip, and where they run from; a package may be no larger than its slots are.
 
         What has no room is refused before it is fetched, and before the way back is given up for it.
         """
         found = []
         for place in self.startup.places:
-            rooms = [self.flash.room(os_region(place.name, slot)) for slot in SLOTS]
+            regions = {slot: os_region(place.name, slot) for slot in SLOTS}
+            rooms = [self.flash.room(region) for region in regions.values()]
             limit = min([place.size_limit_bytes, *(room for room in rooms if room is not None)])
-            found.append(replace(place, size_limit_bytes=limit))
+            runs_from = next((slot for slot, region in regions.items() if self.flash.runs_from(region)), None)
+            found.append(replace(place, size_limit_bytes=limit, runs_from=runs_from))
         return found
 
     async def _install(self, offer: Offer, plan: InstallPlan, running: Collection[UUID]) -> bool:

@@ -88,6 +88,9 @@ class DiskFlash(CutFlash):
             return data[:-1] + b"?"
         return data
 
+    def before_write(self, region: str) -> None:
+        self.disk.before_write(region)
+
     def rename(self, source: str, target: str) -> None:
         self.disk.before_write(target)
         super().rename(source, target)

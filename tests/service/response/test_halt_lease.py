@@ -21,6 +21,7 @@ from tests.fixtures.images import manifest, package
 from tests.service.response.acted_on import ActedOn
 
 from armillary.device.checkin.update_wait import UpdateWait
+from armillary.engines.flash.port import NothingRunsFrom
 from armillary.engines.records.schema.rows import Image
 from armillary.rollout.policy import RolloutPolicy
 from armillary.service.updates.staging import leased
@@ -33,7 +34,7 @@ HALT_AT_S = 600
 END_S = HALT_AT_S + 6 * LEASE_S
 
 
-class Regions(dict[str, bytes]):
+class Regions(dict[str, bytes], NothingRunsFrom):
     """A device's flash in memory; its power is never cut here."""
 
     def read(self, region: str) -> bytes | None:

@@ -184,7 +184,7 @@ MUTATIONS = (
     Mutation(
         "the way back stays in force while it is overwritten",
         steps,
-        "return replace(record, way_back=None) if plan.brings_os else record",
+        "return replace(record, active=active, way_back=None)",
         "return record",
         "os-again",
     ),

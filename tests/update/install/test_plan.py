@@ -214,6 +214,21 @@ def test_a_component_that_is_damaged_in_flash_is_fetched_again_beside_itself() -
     assert [staged.target.region for staged in again.fetch] == ["boot/kernel"]
 
 
+def test_a_new_component_goes_beside_the_slot_that_runs_whatever_the_record_says_of_it() -> None:
+    record = installed(offered(1, 1))
+    first = plans.plan_install(record, bundle(2, offered(1, 1)), places())
+    record = rules.confirm(rules.begin_trial(record, first, now=NOW), now=NOW)
+    kernel, root_fs = places(kernel=2)
+    there = [replace(kernel, runs_from="b"), replace(root_fs, runs_from="b")]
+    newer = replace(bundle(3, offered(1, 1)), images=(os_image(KERNEL, 3), os_image(ROOT_FS, 3), offered(1, 1)))
+    plan = plans.plan_install(record, newer, there)
+    assert [staged.target.region for staged in plan.fetch] == ["boot/kernel", "boot/root-fs"]
+    assert [image.region for image in plan.moved] == ["boot.b/root-fs"]
+    plan = plans.plan_install(record, newer, [kernel, root_fs])
+    assert [staged.target.region for staged in plan.fetch] == ["boot/kernel", "boot.b/root-fs"], "by the record alone"
+    assert plan.moved == ()
+
+
 def test_an_offer_without_an_os_version_leaves_the_os_and_one_without_a_deployment_the_applications() -> None:
     record = installed(offered(1, 1))
     plan = plans.plan_install(record, bundle(2, deployment_id=None), places())

@@ -116,6 +116,12 @@ class _GuardedFlash:
     def regions(self, prefix: str) -> tuple[str, ...]:
         return self._files.regions(prefix)
 
+    def runs_from(self, region: str) -> bool:
+        return self._files.runs_from(region)
+
+    def before_write(self, region: str) -> None:
+        self._files.before_write(region)
+
 
 def _records(files: Flash) -> dict[str, bytes | None]:
     return {region: files.read(region) for region in REGIONS}

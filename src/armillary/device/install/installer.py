@@ -14,6 +14,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from armillary.device.install.fetched import FOLDER, FetchedPackages, fetched_region, is_package
+from armillary.device.install.running_slots import settle
 from armillary.device.install.trust_stores import accept_stores
 from armillary.engines.flash.port import Flash, read_or_none, store_region
 from armillary.errors import ArmillaryError, BootRefusedError, DataFolderError, InstallError
@@ -139,14 +140,22 @@ class Installer:
     def stage(self, plan: InstallPlan) -> None:
         """Put the kept packages into their candidate slots.
 
-        DataFolderError if flash has lost one. Nothing that runs was changed then; new OS components have cost the
-        device its way back.
+        Each slot is asked for, and each package looked at, before the way back is given up. Then nothing that runs is
+        changed, whatever fails.
+
+        Raises:
+            DataFolderError: flash has lost a package, does not take it, or the machine runs from its slot.
+            HostError: the firmware does not take which slot is to be started meanwhile.
         """
         self.state = advance(self.state, InstallEvent.FETCHED)
         try:
+            for staged in plan.fetch:
+                self._flash.before_write(staged.target.region)
             for _ in self.fetched(plan).values():
                 pass  # each is whole: only now the way back may be given up
-            self._write(steps.begin_staging(self._record, plan))
+            if plan.brings_os:
+                active = settle(self._flash, self._record, plan)
+                self._write(steps.begin_staging(self._record, active))
             for staged in plan.fetch:
                 target = staged.target
                 self._check_free(target)

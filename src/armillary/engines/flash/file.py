@@ -12,11 +12,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from armillary.engines.flash.port import check_region_name
+from armillary.engines.flash.port import NothingRunsFrom, check_region_name
 from armillary.errors import DataFolderError
 
 
-class FileFlash:
+class FileFlash(NothingRunsFrom):
     """Flash regions as files under one folder."""
 
     def __init__(self, folder: Path) -> None:

@@ -45,13 +45,37 @@ class Flash(Protocol):
         """Put ``source`` in the place of ``target``, atomically and durably."""
 
     def remove(self, region: str) -> None:
-        """Remove ``region`` durably; absent already is no error."""
+        """Remove ``region`` durably; absent already is no error. One that the machine runs from stays."""
 
     def room(self, region: str) -> int | None:
         """How many bytes ``region`` can hold; None: as many as the medium has left."""
 
     def regions(self, prefix: str) -> tuple[str, ...]:
         """Names of the regions that begin with ``prefix``, sorted."""
+
+    def runs_from(self, region: str) -> bool:
+        """Whether the machine runs from ``region`` itself, and not from a copy of it in memory."""
+
+    def before_write(self, region: str) -> None:
+        """Ask whether ``region`` may be overwritten, and get the machine ready for it.
+
+        Raises:
+            DataFolderError: the machine runs from it.
+            HostError: the firmware does not take what is to be started meanwhile.
+        """
+
+
+class NothingRunsFrom:
+    """The part of an engine whose regions are files or memory: what runs is a copy of what was read."""
+
+    def runs_from(self, region: str) -> bool:
+        """No."""
+        check_region_name(region)
+        return False
+
+    def before_write(self, region: str) -> None:
+        """Any may be overwritten."""
+        check_region_name(region)
 
 
 @functools.lru_cache(maxsize=1024)

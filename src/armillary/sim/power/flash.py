@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
 
-from armillary.engines.flash.port import check_region_name
+from armillary.engines.flash.port import NothingRunsFrom, check_region_name
 from armillary.errors import DataFolderError
 from armillary.sim.power.asked import About, Answer, Asked, Question
 from armillary.sim.power.geometry import Geometry
@@ -110,7 +110,7 @@ class Operations(Sequence[Operation]):
         self._count += step.count
 
 
-class PowerFlash:
+class PowerFlash(NothingRunsFrom):
     """Flash with the geometry of a real medium; :class:`~armillary.engines.flash.port.Flash` is its contract.
 
     ``told`` gives what the world outside has learned from the device so far, which no cut takes back. The medium stores

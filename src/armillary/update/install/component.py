@@ -49,7 +49,8 @@ _KINDS: Final = {
 class OsPlace:
     """The place of a boot component on this chip, and what this boot measured in it.
 
-    ``digest`` is the SHA-256 of the whole package, 32 bytes; a package may have ``size_limit_bytes``.
+    ``digest`` is the SHA-256 of the whole package, 32 bytes; a package may have ``size_limit_bytes``. ``runs_from`` is
+    the slot that the machine runs it from, as the machine itself says; None where it runs from neither.
     """
 
     component_id: UUID
@@ -57,6 +58,7 @@ class OsPlace:
     name: str
     size_limit_bytes: int
     digest: bytes
+    runs_from: str | None = None
 
 
 def kind_of(image_type: int) -> Kind:

@@ -8,7 +8,9 @@ An offer names the complete bundle, with two exceptions that keep old and partia
   which stay as they are.
 
 An OS component that this boot measured as it should be is kept, whatever the record says of it; one that was measured
-otherwise (damaged, exchanged) is fetched again.
+otherwise (damaged, exchanged) is fetched again. A new one goes into the slot beside the one that the machine runs from,
+as the machine says. That is another one than the record says where both slots have the same root file system and the
+kernel, which was updated alone, takes that of its own.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ class InstallPlan:
     result: tuple[SlotImage, ...]  # The set that runs after the switch
     os: OsVersion  # Of ``result``
     measured: tuple[SlotImage, ...] = ()  # Kept OS components that the record did not name: they are where they were
+    moved: tuple[SlotImage, ...] = ()  # Active OS components that run from another slot than the record names: there
 
     @property
     def restarts(self) -> bool:
@@ -89,6 +92,7 @@ def plan_install(record: InstallRecord, offer: Offer, places: Sequence[OsPlace] 
     fetch: list[StagedImage] = []
     result: list[SlotImage] = []
     measured: list[SlotImage] = []
+    moved: list[SlotImage] = []
     for image in wanted.values():
         place = by_id.get(image.component_id) if kind_of(image.image_type) is Kind.OS else None
         present = record.image_of(image.component_id)
@@ -100,8 +104,11 @@ def plan_install(record: InstallRecord, offer: Offer, places: Sequence[OsPlace] 
                 measured.append(kept)
         else:
             kept = None
+        running = _running(present, place)
+        if running is not None and running is not present:
+            moved.append(running)
         if kept is None:
-            kept = _target(present, image, place)
+            kept = _target(running, image, place)
             fetch.append(StagedImage(image, kept))
         result.append(kept)
     stays, removed = _others(record, offer, wanted)
@@ -115,6 +122,7 @@ def plan_install(record: InstallRecord, offer: Offer, places: Sequence[OsPlace] 
         result=tuple(sorted((*stays, *result), key=lambda image: image.kind)),
         os=OsVersion(offer.os_version, offer.os_abi) if offer.os_version else record.os,
         measured=tuple(measured),
+        moved=tuple(moved),
     )
 
 
@@ -173,6 +181,13 @@ def _measured(present: SlotImage | None, image: OfferedImage, place: OsPlace) ->
     if present is not None and _is(present, image):
         return present
     return _slot_image(image, SLOTS[0] if present is None else present.slot, place)
+
+
+def _running(present: SlotImage | None, place: OsPlace | None) -> SlotImage | None:
+    """The active image in the slot that the machine runs it from; where it does not say, as the record has it."""
+    if present is None or place is None or place.runs_from in (None, present.slot):
+        return present
+    return replace(present, slot=other_slot(present.slot))
 
 
 def _target(present: SlotImage | None, image: OfferedImage, place: OsPlace | None) -> SlotImage:

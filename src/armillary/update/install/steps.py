@@ -32,9 +32,12 @@ from armillary.wire.encoding.clip import clip_text
 TRIAL_STARTS = 3
 
 
-def begin_staging(record: InstallRecord, plan: InstallPlan) -> InstallRecord:
-    """The record to write before the first byte is staged: new OS components go over the copies of the way back."""
-    return replace(record, way_back=None) if plan.brings_os else record
+def begin_staging(record: InstallRecord, active: tuple[SlotImage, ...]) -> InstallRecord:
+    """The record to write before the first byte of an OS is staged: it goes over the copies of the way back.
+
+    ``active`` are the active images where they run: a slot that the record names instead may be overwritten.
+    """
+    return replace(record, active=active, way_back=None)
 
 
 def begin_trial(record: InstallRecord, plan: InstallPlan, *, now: int, running: Collection[UUID] = ()) -> InstallRecord:

@@ -189,7 +189,7 @@ class Device:
         from armillary.device.boot.slot_choice import slot_choice  # noqa: PLC0415 - on such a disk only
 
         parts = (self._flash, self.configuration, self.root_of_trust, self._boot_rom)
-        return slot_choice(self._disk.slots, *parts, self.journal, self._tell_refused)
+        return slot_choice(self._disk, *parts, self.journal, self._tell_refused)
 
     def _is_in_wanted_slot(self) -> bool:
         """Whether this process runs on the OS that is wanted; else the machine has to start again."""
@@ -215,7 +215,7 @@ class Device:
             check_ins = self._check_ins(startup, report, endpoint, installer)
             directives = self._directives(endpoint, mirrors)
             check_ins.directive_version = directives.reported_version
-            for image in installer.check_images():
+            for image in installer.check_images(startup.verify_other):
                 self.journal.write("image-damaged", name=image.name, image_id=image.image_id)
             renewal = TrustRenewal(check_ins, context, self.root_of_trust, self.journal)
             hints = HintWatch(endpoint.hint, self.check_in_now, self.journal)

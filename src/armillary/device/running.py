@@ -26,6 +26,7 @@ from armillary.device.checkin.fetch import ArtifactFetch
 from armillary.device.checkin.proxy_trial import ProxyTrial
 from armillary.device.checkin.refusals import Refusals
 from armillary.device.checkin.schedule import CheckInSchedule
+from armillary.device.install.taking_back import TakingBack
 from armillary.device.installation import Begun, Installation
 from armillary.device.offers import Offers, RefusedOffer, TakenOffer, offered_by
 from armillary.device.peripherals.ownership import PeripheralMap
@@ -110,6 +111,9 @@ class RunningDevice:
         )
         self._proxy_trial = ProxyTrial(NetworkConfiguration(check_ins.flash), self._clock.now, journal, self._report)
         self._taken: TakenOffer | None = None  # what waits for its time
+        self._taking_back = TakingBack(
+            self._installer, check_ins.startup.verify_other, journal, self._report, self._clock.monotonic
+        )
         self._trial_started = 0.0
         self._contact_asked = False
         self._refusals = Refusals(check_ins.flash)
@@ -229,9 +233,11 @@ class RunningDevice:
         for name, reason in loaded.failures:
             self._journal.write("application-refused", name=name, reason=reason)
         if loaded.failures and self._installer.record.trial is not None:
+            again_s = 0.0
             with contextlib.suppress(DataFolderError):  # then the loop takes it back: what was not loaded never runs
-                await self._take_back(f"{loaded.failures[0][0]}: {loaded.failures[0][1]}")
-            return
+                again_s = await self._take_back(TakeBack(f"{loaded.failures[0][0]}: {loaded.failures[0][1]}"))
+            if not again_s:
+                return
         if not self._owners.assign(application.grant for application in loaded.applications):
             self._journal.write("peripherals-locked")
             self._wake.set()  # whoever called: the loop ends, and the device starts again
@@ -380,8 +386,7 @@ class RunningDevice:
             self.check_in_now()
             return float("inf")
         if isinstance(verdict, TakeBack):
-            await self._take_back(verdict.reason, bars=verdict.bars)
-            return float("inf")
+            return await self._take_back(verdict) or float("inf")
         if verdict.needs_contact and not self._contact_asked:
             self._contact_asked = True
             self.check_in_now()
@@ -396,16 +401,13 @@ class RunningDevice:
             ApplicationHealth(image.name, None, 0, "its package is not acceptable") for image in missing
         )
 
-    async def _take_back(self, reason: str, *, bars: bool = True) -> None:
-        """Revert the trial, report it, run the previous set."""
-        names = ", ".join(image.name for image in self._installer.record.active)
-        self._installer.revert(reason, bars=bars)
-        self._journal.write("update-reverted", reason=reason)
-        self._report(
-            Incident(event_type="InstallReverted", event_class="OS", description=f"InstallReverted ({names}): {reason}")
-        )
-        await self.run_active()
-        self.check_in_now()
+    async def _take_back(self, verdict: TakeBack) -> float:
+        """End the trial and run what is in force; returns after how many seconds to ask again if it stays on trial."""
+        again_s = self._taking_back.settle(verdict, is_reached=self._schedule.contact is not None)
+        if not again_s:
+            await self.run_active()
+            self.check_in_now()
+        return again_s
 
     def _launch(self, application: Application) -> Launch:
         return self._store.launch(

@@ -7,7 +7,9 @@ The firmware and the chip are pretended; what chooses the slot, counts starts an
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,20 +22,24 @@ from tests.device.install.offers import OS_COMPONENTS, OS_TYPES, WHOLE_OS, Boote
 from tests.fixtures.pretended_uefi import SLOTS, PretendedUefi, Start
 
 from armillary.boot.chain import BootRecord
-from armillary.device.boot import startup
+from armillary.device.boot import running_os, startup
+from armillary.device.boot.running_os import RunningOs
 from armillary.device.boot.slot_choice import SlotChoice
 from armillary.device.boot.startup import Startup, confirm_boot, verify_chain
 from armillary.device.install.installer import Installer
+from armillary.device.machine.slot_state import mend_in_flash
 from armillary.device.state.journal import Journal
 from armillary.engines.flash.boot_slots import EfiBootSlots
 from armillary.engines.flash.os_disk import OsDisk
-from armillary.errors import ArmillaryError, BootRefusedError, DataFolderError
-from armillary.update.install.component import OsPlace, os_region
+from armillary.errors import ArmillaryError, BootRefusedError, DataFolderError, WireError
+from armillary.update.install.component import OsPlace, os_region, other_slot
+from armillary.update.install.record import InstallRecord
 from armillary.wire.attestation.event_log import BootEvent
 
 PROCESS_STARTS = 5  # of a device process that ends by itself, in one start of the machine (``machine/first.py``)
 WRONG_BYTES = "wrong bytes"
 KERNEL = OS_TYPES["kernel"]
+SLOT_BYTES = 4096
 KERNELS = {os_package("kernel", version): version for version in range(1, 9)}
 CHIP: Any = SimpleNamespace(
     boot_components=tuple(
@@ -91,6 +97,9 @@ class DiskFlash(CutFlash):
     def before_write(self, region: str) -> None:
         self.disk.before_write(region)
 
+    def room(self, region: str) -> int | None:
+        return SLOT_BYTES if region.startswith("boot") else None  # its slots are partitions
+
     def rename(self, source: str, target: str) -> None:
         self.disk.before_write(target)
         super().rename(source, target)
@@ -142,14 +151,31 @@ class Machine:
         self.flash.end_at = end.operation if end is not None and not end.is_power else None
         self.flash.misreads = self.misreads
         self.slots = CutSlots(SLOTS, self.folder, step=self.flash.step)
-        self.flash.disk = OsDisk({}, self.slots, "kernel")
+        nodes = {os_region(name, slot): Path(f"{name}-{slot}") for name in OS_COMPONENTS for slot in SLOTS}
+        self.flash.disk = OsDisk(nodes, self.slots, "kernel", root_nodes=self.folder / "slaves")
 
     def outcome(self, slot: str) -> Start:
-        kernel = self.flash.durable.get(os_region("kernel", slot))
-        if kernel is None:
+        kernel = self.flash.durable.get(os_region("kernel", slot), b"")
+        version = _version(kernel)
+        if version is None:
             return Start.REFUSED
         cut = next(self.cuts, Start.RUNS)
-        return self.broken.get(kernel, Start.RUNS) if cut is Start.RUNS else cut
+        if cut is not Start.RUNS:
+            return cut
+        comes_up = Start.RUNS if self._mount(slot, version) else Start.INIT_STOPS
+        return self.broken.get(os_package("kernel", version), comes_up)
+
+    def _mount(self, slot: str, version: int) -> bool:
+        """What the first program does: mount the root of this kernel, of its own slot if that has it, or the other's."""
+        wanted = os_package("root-fs", version)
+        for each in (slot, other_slot(slot)):
+            if self.flash.durable.get(os_region("root-fs", each), b"").startswith(wanted):
+                nodes = self.folder / "slaves"
+                shutil.rmtree(nodes, ignore_errors=True)
+                nodes.mkdir()
+                (nodes / f"root-fs-{each}").touch()
+                return True
+        return False
 
     def start(self, *, at_most: int = 200) -> Booted:
         """Start until the slot that runs is the wanted one and has booted."""
@@ -171,12 +197,15 @@ class Machine:
         """What ``device/process.py`` does; None, or BootRefusedError, where it has the machine start again."""
         self.processes.append(slot)
         self._plug_in({**self.flash.durable, **self.flash.pending}, self.ends(slot))
-        installer = Installer(self.flash, lambda: 0)
-        choice = SlotChoice(self.slots, self.flash, "kernel", self._verify, self._journal(), self._tell_refused)
-        with (
-            patch.object(startup, "chip_profile", lambda _name: CHIP),
-            patch.object(startup, "chain", SimpleNamespace(boot=self._verified)),
-        ):
+        with self._pretended():
+            self.flash.misreads = iter(())  # a record that is lost, and wrong readings of what runs, are two faults
+            mend_in_flash(self.flash, CHIP.boot_components, self.flash.disk, str)
+            self.flash.misreads = self.misreads
+            installer = Installer(self.flash, lambda: 0)
+            running = RunningOs(self.flash, CHIP.boot_components, self.flash.disk)
+            choice = SlotChoice(
+                self.slots, self.flash, "kernel", self._verify, running, self._journal(), self._tell_refused
+            )
             if not choice.is_wanted(installer):
                 return None
             try:
@@ -192,7 +221,16 @@ class Machine:
         self.started = started
         booted = self._booted(started, installer)
         assert booted.os["kernel"] == self.flash.read(os_region("kernel", slot)), "it runs what it measured"
+        assert booted.os["root-fs"] == os_package("root-fs", KERNELS[booted.os["kernel"]]), "and mounts it"
         return booted
+
+    def _pretended(self) -> AbstractContextManager[object]:
+        """The chip and its packages."""
+        stack = ExitStack()
+        stack.enter_context(patch.object(startup, "chip_profile", lambda _name: CHIP))
+        stack.enter_context(patch.object(startup, "chain", SimpleNamespace(boot=self._verified)))
+        stack.enter_context(patch.object(running_os, "image_package", SimpleNamespace(parse=_parsed)))
+        return stack
 
     def _journal(self) -> Journal:
         journal = Journal(None, lambda: 0)
@@ -268,7 +306,23 @@ class Machine:
         found = {
             name: self.flash.read(os_region(name, installer.record.os_slot(name))) or b"" for name in OS_COMPONENTS
         }
-        return Booted(installer, places, found, installer.check_images())
+
+        def verify(record: InstallRecord) -> None:
+            with self._pretended():
+                started.verify_other(record)
+
+        return Booted(installer, places, found, installer.check_images(verify), verify)
+
+
+def _version(kernel: bytes) -> int | None:
+    """Which version a kernel is, damaged behind its end or not; None where it is torn: nothing starts it."""
+    return next((version for package, version in KERNELS.items() if kernel.startswith(package)), None)
+
+
+def _parsed(data: bytes) -> Any:
+    if data not in KERNELS and data not in WHOLE_OS:
+        raise WireError("image package", expected="a whole one", got=f"{len(data)} bytes")
+    return SimpleNamespace(image_id=UUID(int=1))
 
 
 def _digest(data: bytes) -> bytes:

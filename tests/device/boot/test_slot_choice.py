@@ -95,7 +95,8 @@ def test_an_os_that_breaks_later_gives_way_to_the_one_before(machine: Machine, h
 
 def test_a_first_os_that_breaks_has_none_before_it_and_is_not_given_up(machine: Machine) -> None:
     machine.firmware.slots().start_next("a", settled="a")
-    machine.flash.durable[os_region("kernel", "b")] = os_package("kernel", 7)  # no record names it, and it comes up
+    machine.flash.durable[os_region("kernel", "b")] = os_package("kernel", 7) + b"no package"  # and it comes up
+    machine.flash.durable[os_region("root-fs", "b")] = os_package("root-fs", 7)
     machine.broken = {OLD: Start.INIT_STOPS}
     with pytest.raises(AssertionError, match="never settled"):
         machine.start(at_most=2 * TRIES)
@@ -382,12 +383,15 @@ def test_with_one_whole_os_that_it_may_boot_a_device_comes_up_with_it_and_claims
         running = machine.start()
         machine.attested(running)
         for number, year in enumerate(years, start=1):
-            before = claims(running)
-            if machine.security(year.version) >= machine.minimum:  # else the device takes no such update
-                running.install(offer(number, os=year.version))
+            before, way_back = claims(running), running.installer.record.way_back
+            expected = {before, *({year.version} - broken)}
+            takes_it = machine.security(year.version) >= machine.minimum
+            is_updated = takes_it and running.install(offer(number, os=year.version))
+            if way_back is not None and not is_updated:  # one that fails often enough gives way to the OS before it
+                expected.add(int(way_back.os.version.removeprefix("26.") or 1))
             year.update.befalls(machine)
             running = machine.start(at_most=year.update.most_starts)
-            assert claims(running) in (before, *({year.version} - broken))
+            assert claims(running) in expected
             machine.attested(running)
             settled_version = claims(running)
             year.later.befalls(machine)

@@ -26,6 +26,7 @@ STARTED: Any = Startup(
     session=cast("Any", None),
     booted=frozenset(),
     keep_minimums=lambda _minimums: None,
+    verify_other=lambda _record: None,
 )
 
 
@@ -45,7 +46,13 @@ class Slots:
 def boot(slots: Slots, flash: CutFlash, *, on_trial: bool = False) -> Startup:
     record = SimpleNamespace(os_on_trial=on_trial, os_slot=lambda _: "b", settled_os_slot=lambda _: "a")
     choice = SlotChoice(
-        cast("Any", slots), flash, "kernel", lambda _: None, Journal(None, lambda: 0), lambda _error: None
+        cast("Any", slots),
+        flash,
+        "kernel",
+        lambda _: None,
+        cast("Any", None),
+        Journal(None, lambda: 0),
+        lambda _error: None,
     )
     return choice.boot(*cast("Any", (flash, None, None, None, SimpleNamespace(record=record))))
 

@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from armillary.device.install.installer import Installer
+from armillary.device.install.installer import Installer, Verify
 from armillary.errors import BootRefusedError
 from armillary.update.install.component import OsPlace, os_region
 from armillary.update.install.plan import plan_install
@@ -83,6 +83,7 @@ class Booted:
     places: tuple[OsPlace, ...]
     os: dict[str, bytes]
     dropped: tuple[SlotImage, ...]
+    verify: Verify
 
     @property
     def system(self) -> tuple[bytes, bytes]:
@@ -122,12 +123,12 @@ def boot(flash: Any, *, refused: frozenset[bytes] = frozenset()) -> Booted:
             raise BootRefusedError(f"boot stopped at {bad[0]}")
         return found
 
-    installer.count_start()
+    installer.count_start(verify)
     try:
         found = verify(installer.record)
     except BootRefusedError as error:
         found = installer.boot_refused(error, verify)
-    dropped = installer.check_images()
+    dropped = installer.check_images(verify)
     places = tuple(
         OsPlace(
             component_id=OS_COMPONENTS[name],
@@ -138,4 +139,4 @@ def boot(flash: Any, *, refused: frozenset[bytes] = frozenset()) -> Booted:
         )
         for name, data in found.items()
     )
-    return Booted(installer, places, found, dropped)
+    return Booted(installer, places, found, dropped, verify)

@@ -61,16 +61,17 @@ def with_old_set() -> dict[str, bytes]:
 def bring(flash: Any, wanted: Offer, *, healthy: bool) -> Booted:
     """A whole update: boot, install, boot again, settle, and boot again where that changed the OS."""
     booted = boot(flash)
-    settle(booted.installer, healthy=healthy)
+    settle(booted, healthy=healthy)
     if booted.install(wanted):
         booted = boot(flash)
-        settle(booted.installer, healthy=healthy)
+        settle(booted, healthy=healthy)
     return boot(flash)
 
 
-def settle(installer: Installer, *, healthy: bool) -> None:
+def settle(booted: Booted, *, healthy: bool) -> None:
+    installer = booted.installer
     if installer.record.trial is not None:
-        installer.confirm() if healthy else installer.revert("crashed")
+        installer.confirm() if healthy else installer.revert("crashed", booted.verify)
     installer.acknowledge(installer.record.outcomes)
 
 

@@ -55,7 +55,7 @@ def one_round(flash: Any, wanted: Offer, health: str) -> Booted:
 def _settle(booted: Booted, health: str) -> None:
     installer = booted.installer
     if installer.record.trial is not None:
-        installer.confirm() if health == "healthy" else installer.revert("crashed")
+        installer.confirm() if health == "healthy" else installer.revert("crashed", booted.verify)
     installer.acknowledge(installer.record.outcomes)
 
 

@@ -150,7 +150,7 @@ class Machine:
             wanted = installer.record.os_slot("kernel")
             self.firmware.slots().start_next(wanted, settled=wanted)
             self.firmware.start(lambda _slot: Start.RUNS)
-            installer.count_start()
+            installer.count_start(self._verify)
             if installer.record.os_slot("kernel") != wanted:
                 continue  # a trial that used up its starts
             mounted = self._mounted_by(wanted)
@@ -167,7 +167,7 @@ class Machine:
             self.came_up.append(mounted)
             self.installer = installer
             self.files.cut_at = None if cut_at is None else self.files.operations + cut_at
-            installer.check_images()
+            installer.check_images(self._verify)
             return
         raise AssertionError("it does not come up")
 
@@ -237,7 +237,7 @@ class Machine:
     def settle(self, *, healthy: bool = True) -> None:
         """End a trial, if there is one."""
         if self.installer.record.trial is not None:
-            self.installer.confirm() if healthy else self.installer.revert("crashed")
+            self.installer.confirm() if healthy else self.installer.revert("crashed", self._verify)
         self.installer.acknowledge(self.installer.record.outcomes)
 
     def system(self) -> Release:

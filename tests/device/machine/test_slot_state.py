@@ -12,12 +12,13 @@ from tests.device.test_os_disk import Machine, blank_disk, outcome, said
 from tests.fixtures.pretended_uefi import PretendedUefi, Start
 from tests.fixtures.waiting import until
 
+from armillary.device.boot.slot_choice import TRIES
 from armillary.device.boot.startup import chip_profile, load_minimums
 from armillary.device.install.installer import RECORD_REGIONS, Installer
 from armillary.device.machine.slot_state import mend_record
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
-from armillary.errors import WireError
+from armillary.errors import BootRefusedError, WireError
 from armillary.update.install.component import Kind, os_region
 
 pytestmark = pytest.mark.anyio
@@ -161,3 +162,59 @@ async def test_where_what_runs_has_no_packages_slot_a_is_wanted(rig: Rig, tmp_pa
     damage_record(files)
     assert "the OS in slot a is wanted" in mend_record(DeviceFolder(rig.folder), disk)
     assert Installer(files, lambda: 0).record.active == ()
+
+
+async def starts(rig: Rig, machine: Machine) -> None:
+    """As ``machine/being.py``: the record is mended, then the device runs or the machine starts again."""
+    for _ in range(4 * TRIES):
+        machine.firmware.start(lambda _: Start.RUNS)
+        mend_record(DeviceFolder(rig.folder), machine.disk)
+        (rig.folder / "status.json").unlink(missing_ok=True)
+        await rig.start(disk=machine.disk)
+        task = rig.task
+        assert task is not None
+        await until(lambda task=task: task.done() or machine.is_up(), "the device runs or ends")
+        if not task.done():
+            return
+        assert isinstance(task.exception(), BootRefusedError | None)
+    pytest.fail(f"it never came up: {machine.firmware.started}")
+
+
+async def test_a_record_that_is_mended_for_an_os_that_may_not_boot_costs_no_whole_one(
+    rig: Rig, machine: Machine
+) -> None:
+    """Both copies are damaged, and power goes in the first seconds of the start that follows: slot a mends them."""
+    files = await updated(rig, machine, security_version=2)
+    damage_record(files)
+    machine.firmware.slots().start_next("a", settled="b")  # as the first program of slot b has named it
+    machine.firmware.started.clear()
+    checks = len(rig.service.checks)
+    await starts(rig, machine)
+    assert machine.firmware.started == ["a", "b"] * (TRIES + 1)
+    await until(lambda: len(rig.service.checks) > checks, "it checks in")
+    assert {judged.verdict for _, judged in rig.service.checks[checks:]} == {"attested"}
+
+
+async def test_a_record_that_is_lost_in_a_slot_that_may_not_boot_costs_no_whole_one(rig: Rig, machine: Machine) -> None:
+    """The device has settled in slot a; power goes in the first seconds of a start, and slot b's finds no record."""
+    files = await updated(rig, machine)
+    await machine.start()
+    rig.service.security_version = 2
+    rig.service.deploy_os("26.13", rig.service.application())
+    rig.device.check_in_now()
+    await machine.restarted()
+    await until(lambda: rig.outcomes()[-1][1] == "confirmed" and said(rig)[-1] == "26.13", "it is confirmed")
+    checks = len(rig.service.checks)
+    rig.device.check_in_now()
+    await until(lambda: len(rig.service.checks) > checks + 1, "another check-in")
+    await rig.stop()
+    assert set(load_minimums(files).values()) == {2}
+    for region in RECORD_REGIONS:
+        files.remove(region)
+    machine.firmware.slots().start_next("b", settled="a")
+    machine.firmware.started.clear()
+    checks = len(rig.service.checks)
+    await starts(rig, machine)
+    assert machine.firmware.started == ["b", "a"] * (TRIES + 1)
+    await until(lambda: len(rig.service.checks) > checks, "it checks in")
+    assert {judged.verdict for _, judged in rig.service.checks[checks:]} == {"attested"}

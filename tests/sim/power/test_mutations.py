@@ -196,7 +196,13 @@ MUTATIONS = (
         "starts_left=trial.starts_left",
         "os-hangs",
     ),
-    Mutation("starts are counted after the boot", startup, "    installer.count_start()\n", "", "os-hangs"),
+    Mutation(
+        "starts are counted after the boot",
+        startup,
+        "    stays = installer.count_start(functools.partial(verify_chain, flash, configuration, root_of_trust, stage))\n",
+        '    stays = ""\n',
+        "os-hangs",
+    ),
     Mutation(
         "a trial has no end",
         starting,
@@ -207,7 +213,7 @@ MUTATIONS = (
     Mutation(
         "a refused boot does not end its trial",
         starting,
-        "        return revert(record, reason=reason, now=now, bars=never_booted)\n",
+        "        return replace(taken_back, way_back=record.way_back)  # what was refused is none\n",
         "        return None\n",
         "os-damaged-on-trial",
     ),
@@ -314,8 +320,10 @@ S, E = InstallState, InstallEvent
 # A restart is always from what the record says, and that is never one of these; nothing fails before it is fetched, no
 # medium here loses a package between its reading back and its renaming (test_installer.py does), and a record that cannot
 # be written is tried again.
+# What fails its trial is kept only where the OS before it is damaged at the same time.
 NOT_WALKED: set[object] = {(state, E.RESTARTED) for state in (S.FETCHED, S.STAGED)} | {
-    (state, E.FAILED) for state in (S.IDLE, S.FETCHED, S.STAGED)
+    *((state, E.FAILED) for state in (S.IDLE, S.FETCHED, S.STAGED)),
+    (S.TRIAL, E.KEPT),
 }
 # A trial that is out of starts ends before its boot chain runs. A chain that no trial brought is refused during a trial
 # only where two things are damaged at once.

@@ -11,14 +11,14 @@ from armillary.errors import InstallError
 from armillary.update.install.transaction import TRANSITIONS, InstallEvent, InstallState, advance
 
 # The same table written a second time, by state: rows are states, columns events in the order of InstallEvent
-# (fetched staged failed switched restarted confirmed reverted reported), "-" is refused.
+# (fetched staged failed switched restarted confirmed reverted kept reported), "-" is refused.
 ROWS = {
-    "idle": "fetched - idle - idle - - -",
-    "fetched": "- staged idle - idle - - -",
-    "staged": "- - idle trial idle - - -",
-    "trial": "- - - - trial confirmed reverted -",
-    "confirmed": "- - - - confirmed - - idle",
-    "reverted": "- - - - reverted - - idle",
+    "idle": "fetched - idle - idle - - - -",
+    "fetched": "- staged idle - idle - - - -",
+    "staged": "- - idle trial idle - - - -",
+    "trial": "- - - - trial confirmed reverted idle -",
+    "confirmed": "- - - - confirmed - - - idle",
+    "reverted": "- - - - reverted - - - idle",
 }
 CELLS = {
     (InstallState(state), event): target

@@ -4,7 +4,9 @@
 The install record says which OS is wanted, the firmware which one came up. They differ after an update (the new one
 has to be started) and when the wanted one did not come up: it panicked, or Secure Boot refused it, and the firmware
 started the other. Then it is tried again, :data:`TRIES` times in all, since a power cut in the first seconds of a start
-looks the same. After that the record takes it back, as it does with an OS that it has itself refused.
+looks the same. After that the record takes it back, as it does with an OS that it has itself refused. Where the record
+names no other OS that may boot, because it was lost or that one is damaged, the one that runs takes the place if it may
+boot itself (``running_os.py``): a slot with a whole OS is enough, whatever the record knows of it.
 
 The first program has named the other slot, and an OS names its own again only when its start is counted and its boot
 chain verified (:meth:`SlotChoice.boot`). So what ends before, a process or the machine, leads to the other slot, where
@@ -20,11 +22,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from armillary.device.boot.running_os import RunningOs
 from armillary.device.boot.startup import BootRom, Startup, chip_profile, start_up, verify_chain
-from armillary.device.install.installer import Installer
+from armillary.device.install.installer import Installer, Verify
 from armillary.device.state.configuration import DeviceConfiguration
 from armillary.device.state.journal import Journal
 from armillary.engines.flash.boot_slots import BootSlots
+from armillary.engines.flash.os_disk import OsDisk
 from armillary.engines.flash.port import Flash, read_or_none, replace_region
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.errors import ArmillaryError, BootRefusedError, HostError, WireError
@@ -48,7 +52,8 @@ class SlotChoice:
         slots: BootSlots,
         flash: Flash,
         component: str,
-        verify: Callable[[InstallRecord], object],
+        verify: Verify,
+        running: RunningOs,
         journal: Journal,
         tell_refused: Callable[[BootRefusedError], None],
     ) -> None:
@@ -56,6 +61,7 @@ class SlotChoice:
         self._flash = flash
         self._component = component
         self._verify = verify
+        self._running = running
         self._journal = journal
         self._tell_refused = tell_refused
 
@@ -66,10 +72,11 @@ class SlotChoice:
     def is_wanted(self, installer: Installer) -> bool:
         """Whether the slot that runs is the wanted one; else that is next, and the machine has to start again.
 
-        What was started in vain too often is given up first, if the OS before it may boot. Durable when it returns.
+        What was started in vain too often is given up first, if the OS before it may boot, or else the one that runs.
+        Durable when it returns.
 
         Raises:
-            BootRefusedError: the wanted OS does not come up, and there is none before it that may boot; it is next, and
+            BootRefusedError: the wanted OS does not come up, and there is no other one that may boot; it is next, and
                 is tried again.
             HostError: the firmware does not say which slot runs, or does not take what is next.
         """
@@ -119,11 +126,14 @@ class SlotChoice:
         self._slots.start_next(wanted, settled=settled)
 
     def _give_up(self, installer: Installer, wanted: str) -> None:
-        """Have the OS before the wanted one in force; BootRefusedError, and all as it was, if that may not boot."""
+        """Have the OS before the wanted one in force, or the one that runs; BootRefusedError if neither may boot.
+
+        Then all is as it was.
+        """
         reason = f"slot {wanted} was started {TRIES} times and did not come up, slot {self._slots.booted()} did"
         given_up = BootRefusedError(reason, remedy="Write the device image to the disk again.")
         try:
-            installer.boot_refused(given_up, self._verify)
+            installer.boot_refused(given_up, self._verify, self._running.os())
         except BootRefusedError as error:
             self._tell_refused(error)
             self._name(installer.record)
@@ -144,7 +154,7 @@ class SlotChoice:
 
 
 def slot_choice(
-    slots: BootSlots,
+    disk: OsDisk,
     flash: Flash,
     configuration: DeviceConfiguration,
     root_of_trust: RootOfTrust,
@@ -153,6 +163,7 @@ def slot_choice(
     tell_refused: Callable[[BootRefusedError], None],
 ) -> SlotChoice:
     """Of a device; NotFoundError if this version has no profile of its chip."""
-    component = chip_profile(configuration.chip).boot_components[0].name
+    components = chip_profile(configuration.chip).boot_components
     verify = functools.partial(verify_chain, flash, configuration, root_of_trust, boot_rom)
-    return SlotChoice(slots, flash, component, verify, journal, tell_refused)
+    running = RunningOs(flash, components, disk)
+    return SlotChoice(disk.slots, flash, components[0].name, verify, running, journal, tell_refused)

@@ -24,7 +24,8 @@ from armillary import content
 from armillary.boot import chain, counter, profile
 from armillary.boot.chain import BootRecord
 from armillary.boot.profile import ChipProfile
-from armillary.device.install.installer import Installer
+from armillary.device.boot.known_versions import remember_version
+from armillary.device.install.installer import Installer, Verify
 from armillary.device.install.trust_stores import adopt_stores, configuration_in_force
 from armillary.device.state.configuration import DeviceConfiguration
 from armillary.device.state.journal import Journal
@@ -33,7 +34,7 @@ from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.port import BootSession, RootOfTrust
 from armillary.errors import BootRefusedError, DataFolderError, WireError
 from armillary.update.install.component import OsPlace, os_region
-from armillary.update.install.record import InstallRecord
+from armillary.update.install.record import InstallRecord, OsVersion
 from armillary.update.install.starting import raised_minimums
 from armillary.wire.attestation.event_log import BootEvent, encode_log
 from armillary.wire.encoding import cbor
@@ -66,6 +67,10 @@ class Startup:
         booted: Flash regions of the boot components and trust stores that this boot used.
         keep_minimums: Keeps anti-rollback minimums where a copy of the flash does not reach.
         refused: Why boot chains were refused before this one; each gave way to the OS before it.
+        verify_other: Verifies what another record names, before it comes into force; BootRefusedError if that may not
+            boot.
+        stays: Why what is on trial was not taken back though its starts are used up, a sentence; empty where it has
+            some left.
         lost: Why the minimums in flash were made anew of those that the root of trust keeps; empty where they were not.
         fault: What the start found wrong with the machine itself, a sentence; empty where nothing is.
     """
@@ -77,6 +82,8 @@ class Startup:
     session: BootSession
     booted: frozenset[str]
     keep_minimums: Callable[[Mapping[int, int]], None] = field(repr=False)
+    verify_other: Verify = field(repr=False)
+    stays: str = ""
     refused: tuple[str, ...] = ()
     lost: str = ""
     fault: str = ""
@@ -124,20 +131,20 @@ def start_up(
     """
     chip = chip_profile(configuration.chip)
     names = [component.name for component in chip.boot_components]
-    installer.count_start()
+    stage = boot_rom if runs is None else chain.boot  # the latter looks at packages alone: another OS runs
+    lost = _damage_of_minimums(flash)  # before anything is verified, which makes them anew
+    stays = installer.count_start(functools.partial(verify_chain, flash, configuration, root_of_trust, stage))
     if runs is not None and not runs(installer.record):
         raise _not_in_this_start("the OS on trial was taken back")
     configuration = adopt_stores(flash, installer.record, configuration)
-    lost = _damage_of_minimums(flash)
+    verify_other = functools.partial(verify_chain, flash, configuration, root_of_trust, stage)
     refused: tuple[str, ...] = ()
     try:
         in_force, record = verify_chain(flash, configuration, root_of_trust, boot_rom, installer.record)
     except BootRefusedError as error:
         if runs is not None and (isinstance(error, _UnreadError) or not installer.record.system_on_trial):
             raise
-        stage = boot_rom if runs is None else chain.boot  # the latter looks at packages alone: another OS runs
-        verify = functools.partial(verify_chain, flash, configuration, root_of_trust, stage)
-        in_force, record = installer.boot_refused(error, verify)
+        in_force, record = installer.boot_refused(error, verify_other)
         if runs is not None:
             raise _not_in_this_start(error.message) from error
         refused = (error.message,)
@@ -149,6 +156,8 @@ def start_up(
         session=root_of_trust.begin_boot(record.events),
         booted=installer.record.system_regions(names),
         keep_minimums=root_of_trust.keep_minimums,
+        verify_other=verify_other,
+        stays=stays,
         refused=refused,
         lost=lost,
     )
@@ -287,7 +296,7 @@ def _adopt_minimums(flash: Flash, kept: Mapping[int, int] | None) -> None:
 
 
 def confirm_boot(flash: Flash, startup: Startup, record: InstallRecord) -> None:
-    """Raise the minimum security versions to those of a boot that the service has attested.
+    """Raise the minimum security versions to those of a boot that the service has attested; keep its OS version.
 
     Nothing is raised while the OS is on trial: the way back may need the old versions.
     """
@@ -298,6 +307,8 @@ def confirm_boot(flash: Flash, startup: Startup, record: InstallRecord) -> None:
     startup.keep_minimums(raised)  # first: what a cut leaves undone here, the next start adopts
     if dict(raised) != dict(minimums):
         replace_region(flash, _MINIMUMS, cbor.encode(dict(raised)))
+    os = OsVersion(startup.configuration.os_version, record.os.abi)
+    remember_version(flash, [event.digest for event in startup.events], os)
 
 
 def report_start(startup: Startup, faults: Sequence[str], journal: Journal, reports: ReportQueue) -> None:
@@ -313,7 +324,9 @@ def report_start(startup: Startup, faults: Sequence[str], journal: Journal, repo
     if startup.lost:
         journal.write("started-without", service=_LOST, reason=startup.lost)
         faults = (f"{_LOST}: {startup.lost}", *faults)
-    descriptions = [startup.fault] if startup.fault else []
+    if startup.stays:
+        journal.write("update-stays", reason=startup.stays)
+    descriptions = [each for each in (startup.fault, startup.stays) if each]
     descriptions += [f"the device started without what it keeps of {fault}" for fault in faults]
     for description in descriptions:
         reports.add(Incident(event_type=FAULT, event_class="OS", description=description))

@@ -21,11 +21,14 @@ from armillary.errors import ArmillaryError, BootRefusedError, DataFolderError, 
 from armillary.update.install import starting, steps
 from armillary.update.install.component import Kind
 from armillary.update.install.plan import InstallPlan, StagedImage
-from armillary.update.install.record import InstallRecord, SlotImage, choose, encode
+from armillary.update.install.record import InstallRecord, SlotImage, WayBack, choose, encode
 from armillary.update.install.transaction import InstallEvent, InstallState, advance
 from armillary.wire.device.checkin import Offer, UpdateOutcome
 
 T = TypeVar("T")
+# Verifies the boot chain that a record names, with its trust stores and the anti-rollback minimums; raises
+# BootRefusedError where that may not boot.
+Verify = Callable[[InstallRecord], object]
 
 RECORD_REGIONS = ("install/record.0", "install/record.1")
 # Slots that hold nothing unless a record names them. Slot a of a boot component is none of them: it counts without one.
@@ -54,14 +57,29 @@ class Installer:
         """The record in force."""
         return self._record
 
-    def count_start(self) -> None:
-        """Count a start of the device against a trial, or take the trial back; call it before the boot chain runs."""
-        self.state = advance(self.state, InstallEvent.RESTARTED)
-        self._write(starting.start_device(self._record, now=self._now()))
-        self.state = _state_of(self._record)
+    def count_start(self, verify: Verify) -> str:
+        """Count a start of the device against a trial, or take the trial back; call it before the boot chain runs.
 
-    def boot_refused(self, error: BootRefusedError, verify: Callable[[InstallRecord], T]) -> T:
+        One whose starts are used up stays on trial where ``verify`` does not let boot what was before it: then this
+        returns why, a sentence, else it is empty.
+        """
+        self.state = advance(self.state, InstallEvent.RESTARTED)
+        counted = starting.start_device(self._record, now=self._now())
+        try:
+            self._check_taken_back(counted, verify)
+        except BootRefusedError as error:
+            return f"what is on trial has used up its starts and stays: {error.message}"
+        self._write(counted)
+        self.state = _state_of(self._record)
+        return ""
+
+    def boot_refused(
+        self, error: BootRefusedError, verify: Callable[[InstallRecord], T], running: WayBack | None = None
+    ) -> T:
         """Put another OS into force because the boot chain was refused, once ``verify`` has let that one boot.
+
+        ``running`` is the OS that runs, where it is not the one in force: what the record knows nothing of is tried
+        last.
 
         Returns what ``verify`` returns of the record that is in force now. It raises BootRefusedError where a record
         names an OS that may not boot, be it damaged or below the anti-rollback minimums.
@@ -80,15 +98,31 @@ class Installer:
             self._write(other)
             self.state = _state_of(other)
             return verified
-        raise BootRefusedError(reason, remedy=error.remedy) from error
+        taken_over = starting.taken_over(record, running)
+        if taken_over is None:
+            raise BootRefusedError(reason, remedy=error.remedy) from error
+        try:
+            verified = verify(taken_over)
+        except BootRefusedError as refused:
+            reason = f"{reason}; nor may the OS that runs: {refused.message}"
+            raise BootRefusedError(reason, remedy=error.remedy) from error
+        self._write(taken_over)
+        self.state = _state_of(taken_over)
+        return verified
 
-    def check_images(self) -> tuple[SlotImage, ...]:
+    def check_images(self, verify: Verify) -> tuple[SlotImage, ...]:
         """Check every active image but the OS, which the boot has measured; call it once per start.
 
-        Returns images that were dropped because flash no longer holds them; the next offer brings them back.
+        Returns images that were dropped because flash no longer holds them; the next offer brings them back. None is
+        dropped from a set on trial whose OS would be taken back to one that ``verify`` does not let boot.
         """
         damaged = self._damaged()
-        self._write(steps.drop_damaged(self._record, damaged, now=self._now()))
+        without = steps.drop_damaged(self._record, damaged, now=self._now())
+        try:
+            self._check_taken_back(without, verify)
+        except BootRefusedError:
+            return ()  # they do not run, for which the trial is judged
+        self._write(without)
         # A set that was taken back to may be damaged as well: then drop from it too.
         still = self._damaged()
         self._write(steps.drop_damaged(self._record, still, now=self._now()))
@@ -190,10 +224,21 @@ class Installer:
         self.state = advance(self.state, InstallEvent.CONFIRMED)
         self._collect()
 
-    def revert(self, reason: str, *, bars: bool = True) -> None:
-        """Go back to the previous set; what was on trial is not tried again here if the trial ``bars`` it."""
-        self._write(steps.revert(self._record, reason=reason, now=self._now(), bars=bars))
+    def revert(self, reason: str, verify: Verify, *, bars: bool = True) -> None:
+        """Go back to the previous set; what was on trial is not tried again here if the trial ``bars`` it.
+
+        BootRefusedError, and nothing is changed, where ``verify`` does not let boot the OS that would be in force then.
+        """
+        reverted = steps.revert(self._record, reason=reason, now=self._now(), bars=bars)
+        self._check_taken_back(reverted, verify)
+        self._write(reverted)
         self.state = advance(self.state, InstallEvent.REVERTED)
+        self._collect()
+
+    def keep_failed(self, reason: str) -> None:
+        """Keep a set that failed its trial and cannot be taken back; the service is told that it failed."""
+        self._write(steps.keep_failed(self._record, reason=reason, now=self._now()))
+        self.state = advance(self.state, InstallEvent.KEPT)
         self._collect()
 
     def refuse(self, plan: InstallPlan, reason: str) -> None:
@@ -216,6 +261,11 @@ class Installer:
         self._write(steps.acknowledge(self._record, sent))
         if not self._record.outcomes and self.state in (InstallState.CONFIRMED, InstallState.REVERTED):
             self.state = advance(self.state, InstallEvent.REPORTED)
+
+    def _check_taken_back(self, other: InstallRecord, verify: Verify) -> None:
+        """Raise BootRefusedError where ``other`` takes OS or trust stores back to what may not boot."""
+        if self._record.system_on_trial and other.trial is None:
+            verify(other)
 
     def _check_free(self, target: SlotImage) -> None:
         if target.region in self._record.regions_in_use:
@@ -251,11 +301,15 @@ class Installer:
         return True
 
     def _collect(self) -> None:
-        """Remove packages that no record in force names."""
+        """Remove packages that no record in force names.
+
+        Not from a partition, which is no room for anything else: an OS in it is all that the device has where the one
+        in force does not come up any more, whatever the record knows of it.
+        """
         in_use = self._record.regions_in_use
         for prefix in _COLLECTED:
             for region in self._flash.regions(prefix):
-                if region not in in_use:
+                if region not in in_use and self._flash.room(region) is None:
                     self._flash.remove(region)
 
 

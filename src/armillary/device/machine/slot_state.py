@@ -12,10 +12,10 @@ device whose disk came with one OS begins without one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from hashlib import sha256
+from collections.abc import Callable, Sequence
 
 from armillary.boot.profile import BootComponent
+from armillary.device.boot.running_os import RunningOs
 from armillary.device.boot.startup import chip_profile
 from armillary.device.install.installer import RECORD_REGIONS, read_copies
 from armillary.device.state.configuration import load_configuration
@@ -25,9 +25,8 @@ from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.os_disk import OsDisk
 from armillary.engines.flash.port import Flash, store_region
 from armillary.errors import DataFolderError, WireError
-from armillary.update.install.component import SLOTS, os_region
-from armillary.update.install.record import InstallRecord, OsVersion, SlotImage, choose, encode
-from armillary.wire.image import package as image_package
+from armillary.update.install.component import SLOTS
+from armillary.update.install.record import InstallRecord, OsVersion, choose, encode
 
 
 def mend_record(folder: DeviceFolder, disk: OsDisk) -> str:
@@ -38,6 +37,14 @@ def mend_record(folder: DeviceFolder, disk: OsDisk) -> str:
         HostError: the firmware does not say which slot runs.
     """
     flash = disk.flash(FileFlash(folder.flash))
+    chip = chip_profile(load_configuration(flash).chip)
+    return mend_in_flash(flash, chip.boot_components, disk, lambda: _last_version(folder))
+
+
+def mend_in_flash(
+    flash: Flash, components: Sequence[BootComponent], disk: OsDisk, last_version: Callable[[], str]
+) -> str:
+    """As :func:`mend_record`, of a chip with these boot components; ``last_version`` is what the device said last."""
     copies = read_copies(flash)
     damage = ""
     try:
@@ -45,15 +52,19 @@ def mend_record(folder: DeviceFolder, disk: OsDisk) -> str:
             return ""
     except WireError as error:
         damage = error.message
-    components = chip_profile(load_configuration(flash).chip).boot_components
-    slots = _running_slots(components, disk)
+    running = RunningOs(flash, components, disk)
+    slots = running.slots()
     if not damage and set(slots.values()) == {SLOTS[0]}:
         return ""
-    images = _images(flash, components, slots)
+    found_os = running.os()
+    images = found_os.images if found_os is not None else ()
     is_gone = all(copy is None for copy in copies)
     if is_gone and not images:
         return ""  # a disk that came with one OS and has started the other slot: no record ever named what is there
-    record = InstallRecord(active=images, os=OsVersion(_last_version(folder)) if images else OsVersion())
+    record = InstallRecord()
+    if found_os is not None:
+        known = found_os.os if found_os.os != OsVersion() else OsVersion(last_version())
+        record = InstallRecord(active=found_os.images, os=known)
     store_region(flash, RECORD_REGIONS[0], encode(record, 1))
     if damage:
         found = f"both copies of the install record are damaged ({damage})"
@@ -71,36 +82,3 @@ def _last_version(folder: DeviceFolder) -> str:
         return ""
     version = status.get("os_version")
     return version if isinstance(version, str) else ""
-
-
-def _running_slots(components: Sequence[BootComponent], disk: OsDisk) -> Mapping[str, str]:
-    """Component -> slot that the machine runs it from: for one of which it does not say, what the firmware started."""
-    booted = disk.slots.booted()
-    return {
-        each.name: next((slot for slot in SLOTS if disk.runs_from(os_region(each.name, slot))), booted)
-        for each in components
-    }
-
-
-def _images(flash: Flash, components: Sequence[BootComponent], slots: Mapping[str, str]) -> tuple[SlotImage, ...]:
-    """What is in these slots; none at all where one has no package, since then only slot a can be meant."""
-    images = []
-    for component in components:
-        slot = slots[component.name]
-        data = flash.read(os_region(component.name, slot)) or b""
-        try:
-            package = image_package.parse(data)
-        except WireError:
-            return ()
-        images.append(
-            SlotImage(
-                component_id=component.component_id,
-                image_id=package.image_id,
-                image_type=component.image_type,
-                name=component.name,
-                slot=slot,
-                size=len(data),
-                sha256=sha256(data).digest(),
-            )
-        )
-    return tuple(images)

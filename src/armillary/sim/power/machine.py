@@ -146,7 +146,7 @@ class Machine:
             configuration = load_configuration(self._flash)
             self.installer = Installer(self._flash, lambda: NOW)
             self._startup = start_up(self._flash, configuration, self._fuses, self._boot_rom, self.installer)
-            self.installer.check_images()
+            self.installer.check_images(self._startup.verify_other)
             self._clock = DeviceClock(self._flash, monotonic=lambda: self._monotonic, wall=lambda: 0.0)
             self._reports = ReportQueue(self._flash, self._clock.now, self._fuses.boot_count)
         except ArmillaryError as error:
@@ -284,7 +284,7 @@ class Machine:
         if isinstance(verdict, Keep):
             self.installer.confirm()
         elif isinstance(verdict, TakeBack):
-            self.installer.revert(verdict.reason, bars=verdict.bars)
+            self.installer.revert(verdict.reason, self._startup.verify_other, bars=verdict.bars)
             self._reports.add(Incident(event_type="InstallReverted", event_class="OS", description=verdict.reason))
             self._reports.flush()
             self._run_applications()
@@ -301,7 +301,7 @@ class Machine:
                 self._admission.admit(data, image, self._record.os.abi)
             except InstallError as error:
                 if self._record.trial is not None:
-                    self.installer.revert(error.message)
+                    self.installer.revert(error.message, self._startup.verify_other)
                     self._run_applications()
                     return
                 continue

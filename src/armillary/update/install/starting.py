@@ -10,14 +10,17 @@ Rules:
 * A chain that is refused otherwise gives way to the OS before it, once, if its copies are still in flash.
 * What is to boot instead has to pass the same checks *before* the record that names it is written (``Installer``): a
   way back below the anti-rollback minimums, or that cannot be read, is none, and the refused OS stays in force. It may
-  have been read wrongly, and is all that the device has.
+  have been read wrongly, and is all that the device has. So what is on trial stays there, with its starts used up,
+  while the OS before it may not boot.
+* Where the OS in force does not come up and another one runs, that one takes its place if the record names none that
+  may boot (:func:`taken_over`).
 * The record returned here must be durable before its effect happens. Every cell of :data:`TABLE` is filled.
 
 ::
 
     SETTLED  --start--> boot      --refused, a way back is there--> the OS before, else stop
     TRYING   --start--> count, boot      --refused, the chain is on trial--> take back
-    EXHAUSTED --start--> take back
+    EXHAUSTED --start--> take back, if the OS before it may boot; else boot
 """
 
 from __future__ import annotations
@@ -81,7 +84,10 @@ TABLE: Mapping[tuple[Situation, StartEvent], StartEffect] = {
 
 
 def start_device(record: InstallRecord, *, now: int) -> InstallRecord:
-    """The record to write *before* the boot chain runs: it counts the start against a trial, or reverts the trial."""
+    """The record to write *before* the boot chain runs: it counts the start against a trial, or reverts the trial.
+
+    One that reverts an OS or a trust store is to be written only if what it names may boot.
+    """
     effect = TABLE[_situation(record), StartEvent.START]
     if effect is StartEffect.COUNT:
         trial = trial_of(record)
@@ -100,12 +106,24 @@ def boot_refused(record: InstallRecord, *, reason: str, now: int) -> InstallReco
     effect = TABLE[_situation(record), _refusal(record)]
     if effect is StartEffect.TAKE_BACK:
         never_booted = trial_of(record).starts_left >= TRIAL_STARTS - 1
-        return revert(record, reason=reason, now=now, bars=never_booted)
+        taken_back = revert(record, reason=reason, now=now, bars=never_booted)
+        return replace(taken_back, way_back=record.way_back)  # what was refused is none
     if effect is StartEffect.FALL_BACK and record.way_back is not None:
         return _fall_back(record, record.way_back)
     if effect is StartEffect.STOP:
         return None
     raise AssertionError(f"{record!r}: a refused boot cannot be {_refusal(record)}")
+
+
+def taken_over(record: InstallRecord, running: WayBack | None) -> InstallRecord | None:
+    """The record with the OS that runs in the place of one that does not come up.
+
+    ``running`` is None where a package of it is damaged. None then, and where ``record`` names this OS. It is to be
+    written before that boots, and only if that may boot.
+    """
+    if running is None or all(record.os_slot(image.name) == image.slot for image in running.images):
+        return None
+    return _fall_back(record, running)
 
 
 def raised_minimums(

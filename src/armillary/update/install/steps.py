@@ -83,7 +83,8 @@ def confirm(record: InstallRecord, *, now: int) -> InstallRecord:
 def revert(record: InstallRecord, *, reason: str, now: int, bars: bool = True) -> InstallRecord:
     """The record that goes back to the previous set; InstallError if there is no trial.
 
-    What was tried is not tried again on this device if the trial ``bars`` it.
+    What was tried is not tried again on this device if the trial ``bars`` it. An OS among it stays as the way back: it
+    has come up, which the one before it may not do any more.
     """
     trial = trial_of(record)
     outcomes = tuple(
@@ -98,7 +99,22 @@ def revert(record: InstallRecord, *, reason: str, now: int, bars: bool = True) -
         trial=None,
         outcomes=_bounded(record.outcomes + outcomes),
         rejected=_remembered(record.rejected, trial.rejection_key) if bars else record.rejected,
+        way_back=WayBack(os_of(record.active), record.os) if record.os_on_trial else record.way_back,
     )
+
+
+def keep_failed(record: InstallRecord, *, reason: str, now: int) -> InstallRecord:
+    """The record in which a set that failed its trial stays in force, since the OS before it may not boot.
+
+    InstallError if there is no trial. The service hears that it failed, and why. The OS before it stays as the way
+    back, which is verified before it is used.
+    """
+    trial = trial_of(record)
+    outcomes = tuple(
+        _outcome(trial.offer_id, image, "failed", reason, now) for image in record.active if image not in trial.previous
+    )
+    previous = WayBack(os_of(trial.previous), trial.previous_os) if record.os_on_trial else record.way_back
+    return replace(record, trial=None, outcomes=_bounded(record.outcomes + outcomes), way_back=previous)
 
 
 def refuse(record: InstallRecord, plan: InstallPlan, *, reason: str, now: int) -> InstallRecord:

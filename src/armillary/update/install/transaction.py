@@ -6,14 +6,15 @@ Rules:
 * One transaction at a time; it covers the whole wanted set of images, so a set is never half installed.
 * Nothing before SWITCHED changes what runs: an interruption in FETCHED or STAGED falls back to IDLE.
 * Only TRIAL is durable (it is in the install record). It ends CONFIRMED or REVERTED, both written with the one record
-  write that ends it; CONFIRMED and REVERTED last until the service has acknowledged the outcome.
+  write that ends it; CONFIRMED and REVERTED last until the service has acknowledged the outcome. A set that failed and
+  cannot be taken back is kept, which ends in IDLE: the service may bring another.
 * Every (state, event) pair that is not in the table is a defect of the caller and raises.
 
 ::
 
     IDLE --fetched--> FETCHED --staged--> STAGED --switched--> TRIAL --confirmed--> CONFIRMED --reported--> IDLE
       ^                 |  failed           | failed             |  reverted                                  ^
-      +-----------------+-------------------+                    +--------------> REVERTED -------reported----+
+      +-----------------+-------------------+------kept----------+--------------> REVERTED -------reported----+
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class InstallEvent(enum.StrEnum):
     RESTARTED = "restarted"  # the device process or the device started again
     CONFIRMED = "confirmed"
     REVERTED = "reverted"
+    KEPT = "kept"  # it failed and stays: what was before it may not boot
     REPORTED = "reported"  # the service has the outcome
 
 
@@ -62,6 +64,7 @@ TRANSITIONS: dict[tuple[InstallState, InstallEvent], InstallState] = {
     (S.TRIAL, E.RESTARTED): S.TRIAL,
     (S.TRIAL, E.CONFIRMED): S.CONFIRMED,
     (S.TRIAL, E.REVERTED): S.REVERTED,
+    (S.TRIAL, E.KEPT): S.IDLE,
     (S.CONFIRMED, E.RESTARTED): S.CONFIRMED,
     (S.CONFIRMED, E.REPORTED): S.IDLE,
     (S.REVERTED, E.RESTARTED): S.REVERTED,

@@ -180,6 +180,18 @@ def test_a_record_that_was_made_anew_names_the_root_that_is_mounted(tmp_path: Pa
     assert {name: booted.installer.record.os_slot(name) for name in OS_COMPONENTS} == {"kernel": "a", "root-fs": "b"}
 
 
+def test_a_record_that_was_made_anew_of_nothing_names_the_root_that_is_mounted(tmp_path: Path) -> None:
+    """What runs is damaged when its record is lost; the kernel in the other slot takes the root beside this one."""
+    machine = settled(tmp_path)
+    machine.attested(updated_again(machine, 3))
+    lose_record(machine, b"torn", b"torn")
+    damage(machine, "b")
+    machine.slots.start_next("b", settled="a")
+    booted = machine.start()
+    assert machine.has_guessed
+    assert booted.os == {"kernel": os_package("kernel", 3), "root-fs": os_package("root-fs", 3)}
+
+
 def test_no_start_erases_an_os_that_no_record_names(tmp_path: Path) -> None:
     machine = settled(tmp_path)
     updated_again(machine, 4).installer.confirm()
@@ -306,6 +318,8 @@ class Life:
             return False
         trouble.befalls(self.machine)
         self.running = self.machine.start(at_most=trouble.most_starts + 2 * MOST_STARTS_OF_A_TRIAL)
+        if self.machine.has_guessed:
+            return False  # it has come up; with which root file system is not known
         version = KERNELS[self.running.os["kernel"]]
         assert version in possible
         assert self.running.installer.record.os.version in ("", f"26.{version}"), "it claims no other"

@@ -13,6 +13,7 @@ device whose disk came with one OS begins without one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from armillary.boot.profile import BootComponent
 from armillary.device.boot.running_os import RunningOs
@@ -26,7 +27,7 @@ from armillary.engines.flash.os_disk import OsDisk
 from armillary.engines.flash.port import Flash, store_region
 from armillary.errors import DataFolderError, WireError
 from armillary.update.install.component import SLOTS
-from armillary.update.install.record import InstallRecord, OsVersion, choose, encode
+from armillary.update.install.record import ChosenRecord, InstallRecord, OsVersion, choose, encode, os_of
 
 
 def mend_record(folder: DeviceFolder, disk: OsDisk) -> str:
@@ -46,13 +47,13 @@ def mend_in_flash(
 ) -> str:
     """As :func:`mend_record`, of a chip with these boot components; ``last_version`` is what the device said last."""
     copies = read_copies(flash)
-    damage = ""
+    damage, running = "", RunningOs(flash, components, disk)
     try:
-        if choose(copies).is_from_copy:
-            return ""
+        chosen = choose(copies)
+        if chosen.is_from_copy:
+            return _complete(flash, running, chosen)
     except WireError as error:
         damage = error.message
-    running = RunningOs(flash, components, disk)
     slots = running.slots()
     if not damage and set(slots.values()) == {SLOTS[0]}:
         return ""
@@ -72,6 +73,24 @@ def mend_in_flash(
         found = f"the install record is lost ({'both copies are' if is_gone else 'one copy is damaged, one'} missing)"
     kept = f"the OS in slot {slots[components[0].name]} stays" if record.active else "the OS in slot a is wanted"
     return f"{found}; it was made anew: {kept}, the next check-in brings the applications"
+
+
+def _complete(flash: Flash, running: RunningOs, chosen: ChosenRecord) -> str:
+    """Name what runs where a record names no OS, so that slot a is meant, and not all that runs is there.
+
+    Such a record was made anew where what ran had no whole packages.
+    """
+    record, first = chosen.record, SLOTS[0]
+    if record.trial is not None or os_of(record.active):
+        return ""
+    slots = running.slots()
+    started = slots[running.components[0].name]
+    if started != first or set(slots.values()) == {first} or (found := running.os()) is None:
+        return ""
+    active = tuple(sorted((*found.images, *record.active), key=lambda image: image.kind))
+    whole = replace(record, active=active, os=found.os)
+    store_region(flash, RECORD_REGIONS[chosen.next_copy], encode(whole, chosen.next_sequence))
+    return f"the install record named no OS; the one that runs, which slot {started} has started, is in force"
 
 
 def _last_version(folder: DeviceFolder) -> str:

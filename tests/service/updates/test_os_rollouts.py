@@ -290,6 +290,30 @@ def test_revoking_a_release_holds_its_rollout_which_goes_on_no_more(fleet: OsFle
     assert fleet.running("27.1") == set()
 
 
+@pytest.mark.parametrize("state", ["proposed", "running", "held", "all have it"])
+def test_a_floor_waits_for_the_end_of_a_rollout_that_brings_what_is_below_it(
+    fleet: OsFleet, clock: Clock, state: str
+) -> None:
+    """What a roll-out brings goes to its devices whatever a floor says, and into its feed at its end."""
+    service = fleet.service
+    service.releases.publish(CHIP, "26.12", actor="t", security_version=2)
+    if state == "proposed":
+        service.updates.rollouts.set_needs_approval("Contoso", needed=True, actor="t")
+    rollout = fleet.start(replace(POLICY, cohorts=(100,), soak_s=50))
+    if state == "held":
+        service.updates.rollouts.hold(rollout.rollout_id, reason="It hangs.", actor="anna")
+    elif state == "all have it":
+        step(fleet, clock)
+        assert len(fleet.running("27.1")) == 4
+    kind = fleet.new.components[0].image_type
+    with pytest.raises(ConflictError, match=r"brings OS 27\.1, which is below 2: its devices would be shut out"):
+        service.attestation.floors.raise_to(CHIP, kind, 2, actor="t")
+    assert service.attestation.floors.list(chip=CHIP) == (), "nothing half-done stays"
+    end = service.updates.rollouts.cancel if state == "proposed" else service.updates.rollouts.roll_back
+    end(rollout.rollout_id, reason="It has a hole.", actor="anna")
+    assert service.attestation.floors.raise_to(CHIP, kind, 2, actor="t").minimum == 2
+
+
 def test_a_proposed_one_of_a_revoked_release_is_not_approved(fleet: OsFleet) -> None:
     fleet.service.updates.rollouts.set_needs_approval("Contoso", needed=True, actor="t")
     rollout = fleet.start()

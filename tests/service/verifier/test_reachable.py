@@ -135,13 +135,22 @@ CROSSING = with_versions("26.12", 2, 1), with_versions("26.13", 1, 2)
         pytest.param(
             (CROSSING[0], replace(CROSSING[1], withdrawn_at=NOW)), 2, LOADER, None, id="whoever runs it is asked for"
         ),
-        pytest.param((CROSSING[0], replace(CROSSING[1], feed="Lab")), 2, LOADER, ("26.13", "Lab", "26.12"), id="a lab"),
+        pytest.param(
+            (CROSSING[0], replace(CROSSING[1], feed="Lab")), 2, LOADER, ("26.13", "Retail", "26.12"), id="a lab"
+        ),
         pytest.param(
             (*CROSSING, release("26.14", "Lab", security=2)),
             2,
             LOADER,
             ("26.13", "Retail", "26.12"),
             id="both, in a lab alone",
+        ),
+        pytest.param(
+            (CROSSING[0], replace(CROSSING[1], feed="RetailEval"), release("26.14", "RetailEval", security=2)),
+            2,
+            LOADER,
+            ("26.13", "Retail", "26.12"),
+            id="a group that left the evaluation",
         ),
         pytest.param((CROSSING[0], replace(CROSSING[1], chip="imx8mp")), 2, LOADER, None, id="another chip's"),
         pytest.param(
@@ -153,6 +162,7 @@ def test_which_devices_are_stranded_by_a_floor(
     releases: tuple[OsRelease, ...], minimum: int, kind: int, expected: tuple[str, str, str] | None
 ) -> None:
     found = stranded(
+        systems(*releases),
         systems(*releases, floors=(floor(minimum, kind=kind),)),
         None,
         CHIP,
@@ -163,11 +173,15 @@ def test_which_devices_are_stranded_by_a_floor(
 
 def test_a_minimum_strands_devices_that_are_given_what_misses_it_as_well() -> None:
     """Feeds go on: who runs 26.12 refuses 26.13 and so keeps 26.12, which does not meet it."""
-    found = stranded(systems(*CROSSING), None, CHIP, lambda one: one.version == "26.12")
+    found = stranded(systems(*CROSSING), systems(*CROSSING), None, CHIP, lambda one: one.version == "26.12")
     assert found == ("26.12", "Retail", "26.12")
-    assert stranded(systems(*CROSSING), None, CHIP, lambda _: False) is None
-    assert stranded(systems(*CROSSING), None, CHIP, lambda _: True, ["Lab"]) == ("26.12", "Lab", "26.12")
-    assert stranded(systems(*CROSSING), None, CHIP, lambda _: True, []) is None
+    assert stranded(systems(*CROSSING), systems(*CROSSING), None, CHIP, lambda _: False) is None
+    assert stranded(systems(*CROSSING), systems(*CROSSING), None, CHIP, lambda _: True, ["Lab"]) == (
+        "26.12",
+        "Lab",
+        "26.12",
+    )
+    assert stranded(systems(*CROSSING), systems(*CROSSING), None, CHIP, lambda _: True, []) is None
 
 
 ONE, OTHER = with_versions("26.12", 3, 1), with_versions("26.12", 1, 3)  # of two chips

@@ -283,7 +283,7 @@ def _check_taken(
         was_missed = missed(release, before.minimum_security_versions) is not None
         return not was_missed and missed(release, policy.minimum_security_versions) is not None
 
-    found = stranded(systems, catalog.catalog_id, chip, is_shut_out, feeds)
+    found = stranded(systems, systems, catalog.catalog_id, chip, is_shut_out, feeds)
     if found is not None:
         raise InvalidArgumentError(
             f"minimum security versions: expected those that {found.version} of {chip} meets: {found.feed} gives its "

@@ -73,7 +73,8 @@ def emptied(systems: Systems, floors: Sequence[SecurityFloor], chip: str) -> tup
 
 
 def stranded(
-    systems: Systems,
+    before: Systems,
+    after: Systems,
     catalog_id: UUID | None,
     chip: str,
     is_shut_out: Callable[[OsRelease], bool],
@@ -81,16 +82,19 @@ def stranded(
 ) -> Stranded | None:
     """The first release in force of a chip that strands devices once it ``is_shut_out``; None: there is none.
 
-    Of a catalog, or of all that are not apart, in those of ``feeds`` (None for all of them) that give or gave it.
+    Of a catalog, or of all that are not apart, in those of ``feeds`` (None for all of them) that gave it, or whose
+    devices may stay with it, as what is given ``before`` and ``after`` says. Imported ones come by another way.
     """
-    by_id, left = {one.release_id: one for one in systems.releases}, systems.left(catalog_id)
-    for runs in living_of(systems.releases, systems.now):
-        if runs.chip != chip or not is_shut_out(runs):
+    by_id, left = {one.release_id: one for one in after.releases}, after.left(catalog_id)
+    for runs in living_of(after.releases, after.now):
+        if runs.chip != chip or runs.imported_from is not None or not is_shut_out(runs):
             continue
-        for (feed, its_chip), system in systems.of(catalog_id).items():
+        for (feed, its_chip), system in after.of(catalog_id).items():
             if its_chip != chip or (feeds is not None and feed not in feeds):
                 continue
-            if is_given(runs, given_to(feed, systems.follows), left.given):
+            given = before.of(catalog_id).get((feed, chip))
+            may_stay = given is not None and runs.version in given.newer
+            if may_stay or is_given(runs, given_to(feed, after.follows), left.given):
                 offered = by_id[system.for_version(runs.version).release_id]
                 if higher_component(runs, offered) is not None or is_shut_out(offered):
                     return Stranded(runs.version, feed, offered.version)

@@ -404,6 +404,5 @@ def check_floors(connection: Connection, release: OsRelease) -> None:
             raise InvalidArgumentError(
                 f"component {one.name}: expected security version {minimum} or more (the floor of {release.chip}), got "
                 f"{one.security_version}",
-                remedy="Raise its security version, of one that was published in a new release: devices that boot it "
-                "would get updates only.",
+                remedy="Make a release with that security version: devices that boot this one would get updates only.",
             )

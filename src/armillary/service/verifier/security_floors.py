@@ -13,7 +13,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from armillary.engines.records.queries import catalogs as catalog_rows, releases as release_rows
+from armillary.engines.records.queries import (
+    catalogs as catalog_rows,
+    releases as release_rows,
+    rollouts as rollout_rows,
+)
 from armillary.engines.records.schema.rows import OsRelease, SecurityFloor
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.context.chips import Chips
@@ -53,7 +57,7 @@ class SecurityFloors:
                 would have nothing above it and the chip's other floors, or nothing that devices take which it shuts
                 out; no feed gives the chip one, or one whose groups have devices of it does not. Where these run
                 imported releases alone, none of them would be above.
-            ConflictError: lower than what holds already.
+            ConflictError: lower than what holds already, or a roll-out brings a release that is below it.
         """
         floor = self._context.records.write(lambda c: self.raise_in(c, chip, image_type, minimum, actor=actor))
         self.raised()
@@ -94,6 +98,7 @@ def _check_reachable(connection: Connection, wanted: SecurityFloor) -> None:
     if imported:
         _check_imported(imported, floors, wanted)
         return
+    _check_no_rollout(connection, systems, floors, wanted)
     also = remedy_beside(systems, chip, running)
     _check_all_given(systems, wanted, release_rows.places_of_devices(connection, chip), names, held=held, also=also)
     _check_left(systems, floors, wanted, names, also=also)
@@ -171,24 +176,43 @@ def _check_taken(
     systems: Systems, floors: Sequence[SecurityFloor], wanted: SecurityFloor, names: Mapping[UUID, str], *, also: str
 ) -> None:
     """Refuse a floor that shuts out a release whose devices do not take what they would be given instead."""
-    before = {(one.chip, one.image_type): one.minimum for one in floors}
-    after = before | {(wanted.chip, wanted.image_type): wanted.minimum}
-
-    def is_shut_out(release: OsRelease) -> bool:
-        return is_above(release, before) and not is_above(release, after)
-
+    is_shut_out = _newly_below(floors, wanted)
     under = systems.under([*floors, wanted], wanted.chip)
     for catalog_id, _ in under.each(None):
-        found = stranded(under, catalog_id, wanted.chip, is_shut_out)
+        found = stranded(systems, under, catalog_id, wanted.chip, is_shut_out)
         if found is not None:
             whom = "" if catalog_id is None else f" in catalog {names[catalog_id]}"
             raise InvalidArgumentError(
                 f"minimum: expected one that {found.version} is not below, got {wanted.minimum}: devices{whom} that "
                 f"run it refuse {found.given}, which {found.feed} would give them: another component has a lower "
                 "security version there",
-                remedy=f"Publish a release to {found.feed} first that has no lower one than either, or withdraw "
-                f"{found.version}: armillary release withdraw.{also}",
+                remedy=f"Publish a release to {found.feed} first that has no lower one than either; where no "
+                f"device runs {found.version} any more, withdrawing it does as well.{also}",
             )
+
+
+def _check_no_rollout(
+    connection: Connection, systems: Systems, floors: Sequence[SecurityFloor], wanted: SecurityFloor
+) -> None:
+    """Refuse a floor below which a release is that a roll-out brings: it goes to devices whatever a floor says."""
+    is_shut_out = _newly_below(floors, wanted)
+    for release in systems.releases:
+        if release.chip != wanted.chip or not is_shut_out(release):
+            continue
+        rollout = rollout_rows.living_of_release(connection, release.release_id)
+        if rollout is not None and rollout.state != "rolling-back":
+            raise ConflictError(
+                f"roll-out {rollout.rollout_id} ({rollout.state}) brings OS {release.version}, which is below "
+                f"{wanted.minimum}: its devices would be shut out",
+                remedy="Roll it back, or cancel it first: armillary rollout.",
+            )
+
+
+def _newly_below(floors: Sequence[SecurityFloor], wanted: SecurityFloor) -> Callable[[OsRelease], bool]:
+    """Whether a release is below the floors with the wanted one, and was below none."""
+    before = {(one.chip, one.image_type): one.minimum for one in floors}
+    after = before | {(wanted.chip, wanted.image_type): wanted.minimum}
+    return lambda release: is_above(release, before) and not is_above(release, after)
 
 
 def _expected(wanted: SecurityFloor, shuts_out: Callable[[int], bool]) -> str:

@@ -19,6 +19,7 @@ from armillary.device_image.power import cuts, later
 from armillary.device_image.power.cuts import ATTESTED, Round
 from armillary.device_image.power.later import signing_key
 from armillary.device_image.power.phases import Phase
+from armillary.errors import HostError, InvalidArgumentError
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +97,26 @@ def test_a_service_that_was_ended_while_it_was_set_up_begins_again(tmp_path: Pat
         (tmp_path / "trial.json").write_text(json.dumps(state))
         trial_service.TrialService(tmp_path, tmp_path)
         assert (tmp_path / "data").exists() is stays
+
+
+def test_data_of_a_service_that_no_trial_made_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before its service is first started a trial keeps that the data are its own."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/records.db").write_text("mine")
+    with pytest.raises(InvalidArgumentError, match="expected the data of a trial"):
+        trial_service.TrialService(tmp_path, tmp_path)
+    assert [path.name for path in tmp_path.rglob("*")] == ["data", "records.db"]
+
+    def killed(data: Path, *_: object, **__: object) -> None:
+        data.mkdir()
+        raise HostError("it was killed while it started", remedy="Start it again.")
+
+    monkeypatch.setattr(trial_service, "start_service", killed)
+    own = tmp_path / "own"
+    with pytest.raises(HostError, match="killed"):
+        trial_service.TrialService(own, tmp_path).start()
+    trial_service.TrialService(own, tmp_path)
+    assert not (own / "data").exists()
 
 
 def test_one_that_did_not_come_back_is_a_failure(tmp_path: Path) -> None:

@@ -36,8 +36,8 @@ def attacked_device(
     settings = MachineSettings(
         folder=folder / "machine", image=image, machine=architecture_of(image).name, enrolment=told
     )
+    service = TrialService(folder / "service", image, keys=keys)  # first: it refuses a folder that is not its own
     prepare(settings)
-    service = TrialService(folder / "service", image, keys=keys)
     with contextlib.ExitStack() as stack:
         stack.callback(service.close)
         service.start()

@@ -140,8 +140,8 @@ def _play(
 
     told, target = folder / "enrolment.json", architecture_of(image)
     settings = MachineSettings(folder=folder / "machine", image=image, machine=target.name, enrolment=told)
+    service = TrialService(folder / "service", image, keys=keys)  # first: it refuses a folder that is not its own
     prepare(settings)
-    service = TrialService(folder / "service", image, keys=keys)
     with contextlib.ExitStack() as stack:
         stack.callback(service.close)
         console = stack.enter_context((folder / CONSOLE).open("a", encoding="utf-8", buffering=1))

@@ -20,7 +20,7 @@ from armillary.device_image.packages import write_packages
 from armillary.device_image.power.later import FIRST_SECURITY_VERSION, make_later, security_version_of
 from armillary.device_image.reference.document import FILE as REFERENCE_VALUES
 from armillary.device_image.virtual_machine import HOST_ADDRESS, TPM
-from armillary.errors import HostError
+from armillary.errors import HostError, InvalidArgumentError
 
 CATALOG: Final = "Trial"
 FIRST_VERSION: Final = "26.12"
@@ -35,7 +35,11 @@ class TrialService:
     """The service; ``folder`` has all of it, and its token, so that only its owner reads it."""
 
     def __init__(self, folder: Path, image: Path, *, keys: Path | None = None) -> None:
-        """``keys`` is the folder of those that signed the image; None for that beside it."""
+        """``keys`` is the folder of those that signed the image; None for that beside it.
+
+        Raises:
+            InvalidArgumentError: ``folder`` has the data of a service that no trial made.
+        """
         self._folder = folder
         self._image = image
         self._keys = keys
@@ -44,6 +48,11 @@ class TrialService:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if (folder / _STATE).exists():
             self._state = json.loads((folder / _STATE).read_bytes())
+        elif self._data.exists():
+            raise InvalidArgumentError(
+                f"{self._data}: expected the data of a trial, with {folder / _STATE}, got another service's",
+                remedy="Name another folder: --folder DIR.",
+            )
         if "enrolment" not in self._state and self._data.exists():  # was ended while it was set up: begin again
             shutil.rmtree(self._data)
             self._state = {"releases": 0}
@@ -57,6 +66,7 @@ class TrialService:
         }
         ports = Ports(**self._state.get("ports", {}))
         log = self._folder / "service.log"
+        self._keep()  # first: what is made from here on is a trial's
         self._process, ready, ports = start_service(self._data, log, ports=ports, settings=settings)
         self._keep(ports=ports._asdict(), ca=ready["root_ca"])
         if "token" in ready:  # it is said the first time only

@@ -12,12 +12,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.device_image.uboot.test_signed_file import ROOT, TOOLS, built, check
 
 from armillary.device_image.flashing.key_files import SIGNER
-from armillary.device_image.keys import certificate_of
+from armillary.device_image.keys import certificate_of, secure_boot_keys
 from armillary.device_image.packages import PAYLOADS
 from armillary.device_image.power.later import make_later, security_version_of, signing_key
 from armillary.device_image.root_image import BLOCK_BYTES
 from armillary.device_image.tools import digest_of, run
-from armillary.device_image.uboot.signed_file import SignedFile, verified_root
+from armillary.device_image.uboot.boards import SD_TREE
+from armillary.device_image.uboot.signed_file import SignedFile, compiled, verified_root
 from armillary.errors import HostError, InvalidArgumentError
 
 pytestmark = pytest.mark.skipif(
@@ -36,6 +37,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(image: Path) -> SignedFile:
     found = built(image, "armhf")
     (image / "slot.fit").write_bytes(found.content)
+    (image / SD_TREE).write_bytes(found.control_tree)
     (image / "root.img").write_bytes(DATA + bytes(BLOCK_BYTES))
     (image / "image.json").write_text('{"architecture": "armhf"}')
     return found
@@ -82,7 +84,7 @@ def test_a_file_that_does_not_bind_its_root_in_both_slots_is_refused(
 
 
 def test_the_keys_are_those_that_signed_the_image(image: Path, made: SignedFile, tmp_path: Path) -> None:
-    """Beside it, or where they are kept; one that firmware would not believe is refused before anything is made."""
+    """Beside it, or where they are kept; one that U-Boot would not believe is refused before anything is made."""
     alone, elsewhere = tmp_path / "image", tmp_path / "elsewhere"
     shutil.copytree(image, alone)
     shutil.move(alone / "keys", elsewhere)
@@ -91,13 +93,27 @@ def test_the_keys_are_those_that_signed_the_image(image: Path, made: SignedFile,
     assert "--keys" in (refused.value.remedy or "")
     key = signing_key(alone, elsewhere)
     assert key.key == elsewhere / "signing.key"
-    trusted = alone / SIGNER
-    trusted.parent.mkdir()
-    trusted.write_bytes(certificate_of(key).public_bytes(Encoding.DER))
-    assert signing_key(alone, elsewhere) == key
-    trusted.write_bytes(b"another certificate")
+    secure_boot_keys(tmp_path / "others")
+    with pytest.raises(InvalidArgumentError, match="expected the certificate of the key that signed"):
+        signing_key(alone, tmp_path / "others")
+    (alone / SD_TREE).write_bytes(compiled("/dts-v1/; / { chosen { }; };"))  # of a U-Boot that asks for no key
     with pytest.raises(InvalidArgumentError, match="expected the certificate of the key that signed"):
         signing_key(alone, elsewhere)
+
+
+def test_of_an_image_that_firmware_starts_the_build_keeps_the_certificate(tmp_path: Path) -> None:
+    """Where it keeps none nobody can say whose the image is."""
+    (tmp_path / "image.json").write_text('{"architecture": "x86_64"}')
+    key = secure_boot_keys(tmp_path / "keys")["signing"]
+    with pytest.raises(InvalidArgumentError, match="expected what the build kept of the key"):
+        signing_key(tmp_path, None)
+    trusted = tmp_path / SIGNER
+    trusted.parent.mkdir()
+    trusted.write_bytes(certificate_of(key).public_bytes(Encoding.DER))
+    assert signing_key(tmp_path, None) == key
+    trusted.write_bytes(b"another certificate")
+    with pytest.raises(InvalidArgumentError, match="expected the certificate of the key that signed"):
+        signing_key(tmp_path, None)
 
 
 def test_every_third_later_os_closes_the_way_back_up_to_the_highest_security_version() -> None:

@@ -12,6 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from armillary.device_image import disk, unified
@@ -22,6 +24,7 @@ from armillary.device_image.packages import PAYLOADS
 from armillary.device_image.root_image import BLOCK_BYTES, add_tree
 from armillary.device_image.tools import run
 from armillary.device_image.uboot import signed_file
+from armillary.device_image.uboot.boards import SD_TREE
 from armillary.device_image.uboot.image import FILE, first_partition
 from armillary.errors import HostError, InvalidArgumentError
 from armillary.update.install.component import SLOTS
@@ -44,12 +47,13 @@ def signing_key(image: Path, keys: Path | None) -> KeyPair:
     """The key that signed an image, in a folder of keys; None for the folder beside the image.
 
     Raises:
-        InvalidArgumentError: the folder lacks keys, or they are not those of the image.
+        InvalidArgumentError: the folder lacks keys, they are not those of the image, or nothing beside it says which
+            those are.
+        WireError: U-Boot's control device tree beside the image is damaged.
     """
     folder = image / "keys" if keys is None else keys
     found = keys_of(folder)[SIGNING]
-    trusted = image / SIGNER
-    if trusted.is_file() and certificate_of(found).public_bytes(Encoding.DER) != trusted.read_bytes():
+    if not _is_signer(image, certificate_of(found)):
         raise InvalidArgumentError(
             f"{found.certificate}: expected the certificate of the key that signed {image}, got another one",
             remedy="Name the folder of keys that the image was built with: --keys DIR.",
@@ -57,11 +61,28 @@ def signing_key(image: Path, keys: Path | None) -> KeyPair:
     return found
 
 
+def _is_signer(image: Path, certificate: x509.Certificate) -> bool:
+    """Whether an image was signed by this key: the build keeps its certificate, or U-Boot's control tree has it."""
+    has_uefi = architecture_of(image).has_uefi
+    file = image / (SIGNER if has_uefi else SD_TREE)
+    try:
+        trusted = file.read_bytes()
+    except FileNotFoundError as error:
+        raise InvalidArgumentError(
+            f"{file}: expected what the build kept of the key that signed the image, got nothing",
+            remedy="Name a whole image: --image DIR; or build it again.",
+        ) from error
+    if has_uefi:
+        return certificate.public_bytes(Encoding.DER) == trusted
+    key = certificate.public_key()
+    return isinstance(key, rsa.RSAPublicKey) and key.public_numbers().n == signed_file.key_of(trusted)
+
+
 def make_later(image: Path, folder: Path, *, number: int, keys: Path | None = None) -> Path:
     """The ``number``-th later OS of an image, in ``folder``, as far as packages are made of it.
 
     Raises:
-        InvalidArgumentError: as :func:`signing_key`.
+        InvalidArgumentError, WireError: as :func:`signing_key`.
         HostError: a program fails, or the command line is not where it was expected.
     """
     key = signing_key(image, keys)

@@ -25,6 +25,8 @@ from armillary.wire.device_image.flattened_tree import properties_of
 KEY: Final = "armillary"
 # Where the file has the bytes of an image.
 IMAGE_DATA: Final = "/images/{}/data"
+# Where U-Boot's control device tree has the modulus of the key, big-endian.
+_MODULUS: Final = f"/signature/key-{KEY}/rsa,modulus"
 _ALGORITHM: Final = f"sha256,rsa{KEY_BITS}"
 
 
@@ -112,6 +114,14 @@ def part_of(tree: bytes, path: str) -> bytes:
     """The value of a property of a device tree, which a slot's file is too; KeyError if it has none there."""
     place, size = properties_of(tree)[path]
     return tree[place : place + size]
+
+
+def key_of(control_tree: bytes) -> int:
+    """The modulus of the RSA key that U-Boot asks for, 0 if it asks for none; WireError for no such tree."""
+    try:
+        return int.from_bytes(part_of(control_tree, _MODULUS))
+    except KeyError:
+        return 0
 
 
 def verified_root(signed: bytes) -> VerifiedRoot:

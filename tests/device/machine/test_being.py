@@ -22,7 +22,7 @@ from armillary.device.settings import DeviceSettings
 from armillary.device.state.journal import Journal
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.permission import STATE_REGION
-from armillary.device.state.reports import Incident, ReportQueue
+from armillary.device.state.reports import MAX_QUEUED, Incident, ReportQueue
 from armillary.engines.flash.boot_slots import EfiBootSlots
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.os_disk import OsDisk
@@ -39,6 +39,11 @@ class Configuration:
     """In place of the device's."""
 
     chip = "gateway-x86-64"
+
+
+def queue(folder: Path) -> ReportQueue:
+    """What waits to be reported; each time as it is on the disk, as after a start."""
+    return ReportQueue(FileFlash(DeviceFolder(folder).flash), lambda: 1, boot_count=7)
 
 
 class Being:
@@ -64,6 +69,7 @@ class Being:
         for entry in self.entries:
             self.journal.write(**entry)
         if self.refused is not None:
+            report_refused(self.refused, self.journal, queue(self.folder))
             raise self.refused
 
 
@@ -143,34 +149,75 @@ def test_the_console_says_why_no_application_runs_and_that_the_machine_is_up(liv
     assert told[2].endswith("sandbox  sandbox=linux  complete=True")
 
 
+@pytest.fixture
+def rests(lived: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Be the device whose OS may not boot; the lines of the console and the seconds until it asks for a restart."""
+
+    def refuse() -> tuple[list[str], float]:
+        rested: list[float] = []
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+
+        def rest(seconds: float) -> None:
+            assert os.read(reading, 100) == b"beat\n", "process 1 does not take it for one that hangs, and waits"
+            rested.append(seconds)
+
+        monkeypatch.setattr(being.time, "sleep", rest)
+        monkeypatch.setattr(Being, "refused", BootRefusedError("boot stopped at root-fs", remedy="Do something."))
+        lines = lived(words=Words({WORDS_VARIABLE: str(writing)}))
+        assert os.read(reading, 100) == b"restart\n"
+        (seconds,) = rested
+        return lines, seconds
+
+    return refuse
+
+
 @pytest.mark.parametrize(
-    ("refused", "rest_s"), [(0, 30.0), (being.REFUSED_QUICKLY, 30.0), (being.REFUSED_QUICKLY + 1, 900.0)]
+    ("others", "before", "rest_s"),
+    [
+        (1, 0, 30.0),
+        (1, being.REFUSED_QUICKLY - 1, 30.0),
+        (1, being.REFUSED_QUICKLY, 900.0),
+        (MAX_QUEUED - 1, being.REFUSED_QUICKLY - 1, 30.0),
+        (MAX_QUEUED - 1, being.REFUSED_QUICKLY, 900.0),
+    ],
 )
 def test_a_machine_whose_os_may_not_boot_says_so_and_starts_again_after_a_while(
-    lived: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, refused: int, rest_s: float
+    rests: Any, tmp_path: Path, others: int, before: int, rest_s: float
 ) -> None:
     """Whatever was read wrongly: the device process does not decide that nothing may boot, it asks for another start.
 
-    After many refused starts that the service has not heard of it rests longer: each writes the firmware's flash.
+    After many refused starts that the service has not heard of it rests longer, also where so much else waits that no
+    more is queued: each writes the firmware's flash.
     """
-    for start in range(refused):
-        reports = ReportQueue(FileFlash(DeviceFolder(tmp_path).flash), lambda: 1, boot_count=7)
-        reports.add(Incident(event_type="ConnectionBlocked", description="another matter"))
-        report_refused(BootRefusedError(f"stopped at {'kernel' if start % 2 else 'root-fs'}"), JOURNAL, reports)
-    rested: list[float] = []
-    reading, writing = os.pipe()
-    os.set_blocking(reading, False)
-
-    def rest(seconds: float) -> None:
-        assert os.read(reading, 100) == b"beat\n", "process 1 does not take it for one that hangs, and waits"
-        rested.append(seconds)
-
-    monkeypatch.setattr(being.time, "sleep", rest)
-    monkeypatch.setattr(Being, "refused", BootRefusedError("boot stopped at root-fs", remedy="Do something."))
-    console = lived(words=Words({WORDS_VARIABLE: str(writing)}))
-    assert console == [
+    reports = queue(tmp_path)
+    for number in range(others):
+        reports.add(Incident(event_type="ConnectionBlocked", description=f"another matter {number}"))
+    reports.flush()
+    for start in range(before):
+        refused = BootRefusedError(f"stopped at {'kernel' if start % 2 else 'root-fs'}")
+        report_refused(refused, JOURNAL, queue(tmp_path))
+    lines, rested_s = rests()
+    assert lines[-2:] == [
         "armillary: the device does not start: boot stopped at root-fs (Do something.)",
         f"armillary: the machine starts again after {rest_s:g} s",
     ]
-    assert rested == [rest_s]
-    assert os.read(reading, 100) == b"restart\n"
+    assert rested_s == rest_s
+
+
+def test_a_machine_whose_data_take_no_report_says_why_it_does_not_start_and_rests_long(
+    rests: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing counts its starts then. The disk is the smaller matter: the OS may not boot."""
+
+    def full(*_: object) -> None:
+        raise DataFolderError("no space left", remedy="Make room.")
+
+    monkeypatch.setattr(FileFlash, "write", full)
+    lines, rested_s = rests()
+    assert lines[-3].endswith("report-not-kept  reason=no space left")
+    assert lines[-2:] == [
+        "armillary: the device does not start: boot stopped at root-fs (Do something.)",
+        "armillary: the machine starts again after 900 s",
+    ]
+    assert rested_s == 900.0

@@ -15,6 +15,7 @@ from armillary.device.machine.beforehand import Beforehand
 from armillary.device.machine.wired_board import WiredBoard
 from armillary.device.machine.words import Words
 from armillary.device.settings import DeviceSettings
+from armillary.device.state.journal import Journal
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.boot_slots import EfiBootSlots
 from armillary.engines.flash.os_disk import OsDisk
@@ -32,7 +33,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def device(folder: Path, **named: Any) -> Any:
         found.update(folder=folder, **named)
-        return SimpleNamespace(root_of_trust=SimpleNamespace(kind="software"))
+        return SimpleNamespace(journal=Journal(None, lambda: 0), root_of_trust=SimpleNamespace(kind="software"))
 
     async def be(_device: object, _words: object) -> None:
         found["ran"] = True

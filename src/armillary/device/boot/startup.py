@@ -29,7 +29,7 @@ from armillary.device.install.installer import Installer, Verify
 from armillary.device.install.trust_stores import adopt_stores, configuration_in_force
 from armillary.device.state.configuration import DeviceConfiguration
 from armillary.device.state.journal import Journal
-from armillary.device.state.reports import FAULT, Incident, ReportQueue
+from armillary.device.state.reports import FAULT, LOST, Incident, ReportQueue
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.port import BootSession, RootOfTrust
 from armillary.errors import BootRefusedError, DataFolderError, WireError
@@ -333,12 +333,21 @@ def report_start(startup: Startup, faults: Sequence[str], journal: Journal, repo
 
 
 def report_refused(error: BootRefusedError, journal: Journal, reports: ReportQueue) -> None:
-    """Write a refused boot to the log, and queue a report for the service, durably."""
+    """Write a refused boot to the log, and queue a report for the service, durably.
+
+    What the data do not take is written to the log, ``report-not-kept``: why nothing boots stays what is said.
+    """
     journal.write("boot-refused", reason=error.message, remedy=error.remedy)
     reports.add(Incident(event_type=_REFUSED, event_class="OS", description=error.message))
-    reports.flush()
+    try:
+        reports.flush()
+    except DataFolderError as unkept:
+        journal.write("report-not-kept", reason=unkept.message)
 
 
 def refused_starts(reports: ReportQueue) -> int:
-    """How many boot chains were refused of which the service has not heard yet."""
-    return sum(report.count for report in reports.waiting if report.event_type == _REFUSED)
+    """How many boot chains were refused of which the service has not heard yet.
+
+    A full queue counts them with all else that it loses; that is counted, too.
+    """
+    return sum(report.count for report in reports.waiting if report.event_type in (_REFUSED, LOST))

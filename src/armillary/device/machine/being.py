@@ -65,21 +65,26 @@ def be_device(folder: Path, disk: OsDisk, words: Words, begun: Beforehand) -> No
     device = Device(folder, settings=settings, disk=replace(disk, over=guard.over), boot_rom=begun.boot_rom)
     if device.root_of_trust.kind == "tpm2":
         guard.begin(FileFlash(place.flash), cast("Tpm2RootOfTrust", device.root_of_trust).trust)
+    events = set[object]()
+    device.journal.listen(lambda entry: events.add(entry["event"]))
     try:
         asyncio.run(_be_device(device, words))
     except BootRefusedError as error:
         say(f"the device does not start: {error.message} ({error.remedy})")
-        rest_s = refused_rest_s(place)
+        rest_s = refused_rest_s(place, counts="report-not-kept" not in events)
         say(f"the machine starts again after {rest_s:g} s")
         words.beat()
         time.sleep(rest_s)
         words.say(Word.RESTART)
 
 
-def refused_rest_s(folder: DeviceFolder) -> float:
-    """Seconds to rest before the machine starts again, by the refused starts that wait to be reported."""
+def refused_rest_s(folder: DeviceFolder, *, counts: bool) -> float:
+    """Seconds to rest before the machine starts again, by the refused starts that wait to be reported.
+
+    Where the data took no report of this one (``counts``) there may be any number of them.
+    """
     refused = refused_starts(ReportQueue(FileFlash(folder.flash), int, 0))
-    return REFUSED_REST_S if refused <= REFUSED_QUICKLY else RESTARTS_APART_S
+    return REFUSED_REST_S if counts and refused <= REFUSED_QUICKLY else RESTARTS_APART_S
 
 
 def settings_of_machine() -> DeviceSettings:

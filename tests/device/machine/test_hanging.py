@@ -111,6 +111,25 @@ def test_one_that_is_started_again_has_its_time_anew(machine: first.Machine, clo
     assert machine._ending is None
 
 
+@pytest.mark.parametrize(("apart_s", "ends"), [(60.0, [True]), (90.0, [])])
+def test_a_device_process_that_ends_five_times_within_five_minutes_restarts_the_machine_at_once(
+    machine: first.Machine, clock: Clock, monkeypatch: pytest.MonkeyPatch, apart_s: float, ends: list[bool]
+) -> None:
+    """It may be an OS on trial: no 15 minutes are waited. One that ends more seldom is only started again."""
+    ended: list[bool] = []
+    monkeypatch.setattr(machine, "_end", lambda *, restart: ended.append(restart))
+    monkeypatch.setattr(first.os, "posix_spawn", lambda *_: 1 << 30)
+    machine._words = -1  # the fixture closes it
+    for _ in range(4):
+        clock.now += apart_s
+        machine._start()
+    assert ended == []
+    clock.now += 59.0
+    machine._start()
+    os.close(machine._words)
+    assert ended == ends
+
+
 def test_a_hang_that_ends_for_no_signal_ends_with_the_machine(tmp_path: Path) -> None:
     """Process 1, whole (``process_1.py``)."""
     command = [sys.executable, Path(__file__).with_name("process_1.py"), tmp_path, "hangs=1"]

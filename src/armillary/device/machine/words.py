@@ -22,8 +22,10 @@ DISK_VARIABLE: Final = "ARMILLARY_MACHINE_DISK"
 FAULTS: Final = "/run/machine-faults"
 NOTHING_KEPT: Final = "nothing is kept"
 BEAT_S: Final = 30.0  # how often it says that it goes on
-# A machine that restarts again and again, whatever for, does it no more often: each start writes the firmware's flash,
-# which is to outlast years of it (35,000 starts in one).
+# A machine that restarts again and again, without its data or because its OS may not boot, does it no more often: each
+# start writes the firmware's flash, which is to outlast years of it (35,000 starts in one). One whose device process
+# ends again and again restarts sooner, every minute or two: process 1 does not know why it ends, and an OS on trial
+# that fails so is to be left soon. Where it has no TPM, or its TPM does not know whom it trusts, that goes on for ever.
 RESTARTS_APART_S: Final = 900.0
 
 

@@ -156,6 +156,7 @@ class Configured:
     """As much of a configuration as a start asks for."""
 
     chip = CHIP.name
+    os_version = "26.11"
     os_signers = (CERTIFICATE,)
     accepted_stores = ()
 

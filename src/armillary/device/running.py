@@ -232,7 +232,7 @@ class RunningDevice:
         loaded = await asyncio.to_thread(self._store.load, self._installer.record)
         for name, reason in loaded.failures:
             self._journal.write("application-refused", name=name, reason=reason)
-        if loaded.failures and self._installer.record.trial is not None:
+        if loaded.failures and (trial := self._installer.record.trial) is not None and not trial.takes_over:
             again_s = 0.0
             with contextlib.suppress(DataFolderError):  # then the loop takes it back: what was not loaded never runs
                 again_s = await self._take_back(TakeBack(f"{loaded.failures[0][0]}: {loaded.failures[0][1]}"))

@@ -54,7 +54,7 @@ class Configuration:
     """As much of a device's as a start asks for."""
 
     chip: str = "a chip"
-    os_version: str = ""
+    os_version: str = "26.1"  # The factory's
     os_signers: tuple[()] = ()
     accepted_stores: tuple[()] = ()
 
@@ -244,8 +244,14 @@ class Machine:
     def _tell_refused(self, error: BootRefusedError) -> None:
         self.refused.append(error.message)
 
+    @property
+    def claimed(self) -> str:
+        """The OS version that the last start says to the service."""
+        return self.started.configuration.os_version
+
     def attested(self, booted: Booted) -> None:
         """The service attests it: what is on trial is confirmed, and its security version is the lowest from now on."""
+        assert self.claimed == f"26.{KERNELS[booted.os['kernel']]}", "the service compares it with what was measured"
         if booted.installer.record.trial is not None:
             booted.installer.confirm()
         confirm_boot(self.flash, self.started, booted.installer.record)

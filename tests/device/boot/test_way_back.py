@@ -114,6 +114,18 @@ def test_a_trial_that_fails_where_its_service_is_reached_stays_for_good_and_take
     assert machine.start().os["kernel"] == os_package("kernel", 3)
 
 
+def test_what_stayed_does_not_put_off_the_end_of_the_next_trial(tmp_path: Path) -> None:
+    machine = updated(tmp_path)
+    booted = machine.start()
+    damage(machine, "a")
+    judge = Judge(booted)
+    assert judge.take_back(is_reached=False) == AGAIN_S
+    booted.installer.confirm()
+    assert booted.install(offer(2, (0, 1)))
+    assert judge.take_back(is_reached=True) == 0
+    assert booted.installer.state is InstallState.REVERTED
+
+
 def test_a_root_of_trust_that_does_not_answer_ends_no_trial(tmp_path: Path) -> None:
     machine = updated(tmp_path)
     booted = machine.start()
@@ -168,6 +180,25 @@ def test_a_record_that_is_lost_and_names_an_os_that_may_not_boot_costs_no_whole_
     booted = machine.start(at_most=4 * TRIES)
     assert machine.slots.booted() == runs
     assert machine.minimum == before == KERNELS[booted.os["kernel"]]
+    assert machine.claimed == f"26.{before}", "it is attested with what it was attested with before"
+    assert machine.start().installer.record.os.version == f"26.{before}"
+
+
+@pytest.mark.parametrize("copies", [(None, None), (b"torn", None)])
+@pytest.mark.parametrize("runs", SLOTS)
+def test_an_os_whose_record_is_lost_is_named_as_it_was_attested(tmp_path: Path, runs: str, copies: Any) -> None:
+    """Of slot a no record is made, since it is in force without one."""
+    machine = Machine(tmp_path / "efivars")
+    machine.attested(machine.start())
+    for number, version in enumerate((2, 4) if runs == "a" else (2,)):
+        assert machine.start().install(offer(number, os=version))
+        machine.attested(machine.start())
+    before = machine.claimed
+    lose_record(machine, *copies)
+    booted = machine.start()
+    assert (machine.slots.booted(), machine.claimed) == (runs, before)
+    assert booted.installer.record.os.version == before, "an application may ask for its ABI"
+    assert booted.installer.record.os.abi == int(before.removeprefix("26."))
 
 
 def test_a_record_that_was_made_anew_names_the_root_that_is_mounted(tmp_path: Path) -> None:
@@ -210,7 +241,10 @@ def updated_again(machine: Machine, version: int) -> Booted:
 
 
 def test_an_os_that_no_record_names_is_run_where_the_one_in_force_does_not_come_up(tmp_path: Path) -> None:
-    """All of an update is in its slots, and power goes before the switch; then the OS that runs breaks."""
+    """All of an update is in its slots, and power goes before the switch; then the OS that runs breaks.
+
+    It was never attested, so no version of it is known; it takes the offer of what it runs, and claims it then.
+    """
     machine = settled(tmp_path)
     booted = machine.start()
     booted.installer.acknowledge(booted.installer.record.outcomes)
@@ -225,6 +259,19 @@ def test_an_os_that_no_record_names_is_run_where_the_one_in_force_does_not_come_
     booted = machine.start()
     assert booted.os["kernel"] == os_package("kernel", 4)
     assert machine.given_up == ["slot b was started 3 times and did not come up, slot a did"]
+    for _ in range(2):  # the service does not attest it
+        assert booted.installer.state is InstallState.TRIAL
+        assert machine.claimed == "26.1"
+        assert Judge(booted).take_back(is_reached=True) == 0
+        booted = machine.start()
+        assert booted.os["kernel"] == os_package("kernel", 4)
+    assert booted.installer.state is InstallState.IDLE
+    assert booted.install(offer(3, os=4))
+    assert machine.started.is_behind(booted.installer.record), "it starts again, and claims what it runs then"
+    booted = machine.start()
+    assert machine.claimed == "26.4"
+    machine.attested(booted)
+    assert not machine.started.is_behind(booted.installer.record)
 
 
 def usable(machine: Machine) -> set[int]:
@@ -310,6 +357,8 @@ class Life:
         self.machine = machine
         self.running = machine.start()
         machine.attested(self.running)
+        self.attested = {1}
+        self.settled = {1}  # Versions that may be in force without a trial
 
     def goes_on(self, trouble: Trouble) -> bool:
         """Start it; False where it has no OS any more."""
@@ -322,9 +371,18 @@ class Life:
             return False  # it has come up; with which root file system is not known
         version = KERNELS[self.running.os["kernel"]]
         assert version in possible
-        assert self.running.installer.record.os.version in ("", f"26.{version}"), "it claims no other"
+        if version in self.attested:
+            assert self.machine.claimed == f"26.{version}", "it claims no other"
+        if self.running.installer.record.trial is None:
+            assert version in self.settled, "nothing that no check-in attested is in force for good"
         assert self.machine.minimum == lowest
         return True
+
+    def falls(self, blow: Blow) -> None:
+        """Befall the disk. A record that is made anew has no trial: what ran stays, or what comes up instead."""
+        blow.falls(self.machine, self.machine.slots.booted())
+        if blow.copies:
+            self.settled.update(usable(self.machine))
 
     def is_updated(self, season: Season, number: int) -> None:
         if self.machine.security(season.version) < self.machine.minimum:
@@ -339,10 +397,16 @@ class Life:
             self.machine.flash.cut_at = None
 
     def ends_trial(self, how: str) -> None:
-        if how == "attested":
+        version = KERNELS[self.running.os["kernel"]]
+        if how == "attested" and self.machine.claimed == f"26.{version}":
             self.machine.attested(self.running)
-        elif how in ("refused", "no contact") and self.running.installer.record.trial is not None:
-            Judge(self.running).take_back(is_reached=how == "refused")
+            self.attested.add(version)
+            self.settled.add(version)
+        elif how != "left" and self.running.installer.record.trial is not None:
+            judge = Judge(self.running)
+            judge.take_back(is_reached=how != "no contact")
+            if any("; it stays" in each.description for each in judge.reports):
+                self.settled.add(version)  # what its service brings next heals it
 
 
 NOTHING = Trouble([], [], [])
@@ -359,11 +423,11 @@ def test_while_one_slot_has_an_os_that_may_boot_and_comes_up_the_device_comes_to
         life = Life(machine)
         for number, season in enumerate(seasons, start=1):
             life.is_updated(season, number)
-            season.before.falls(machine, machine.slots.booted())
+            life.falls(season.before)
             if not life.goes_on(season.trouble):
                 return
             life.ends_trial(season.ends)
-            season.after.falls(machine, machine.slots.booted())
+            life.falls(season.after)
             for trouble in (season.later, NOTHING):
                 if not life.goes_on(trouble):
                     return

@@ -170,15 +170,15 @@ MUTATIONS = (
     Mutation(
         "an outcome is forgotten",
         steps,
-        "    return replace(record, trial=None, outcomes=_bounded(record.outcomes + outcomes), way_back=way_back)\n",
-        "    return replace(record, trial=None, way_back=way_back)\n",
+        '        outcomes=_with_ended(record, trial, "confirmed", "", now),\n',
+        "",
         "os",
     ),
     Mutation(
         "a confirmed OS has no way back",
         steps,
-        "way_back = WayBack(previous, trial.previous_os) if changed else record.way_back",
-        "way_back = None",
+        "way_back=WayBack(previous, trial.previous_os) if changed else record.way_back",
+        "way_back=None",
         "os-way-back",
     ),
     Mutation(

@@ -194,12 +194,15 @@ def test_of_an_os_only_what_was_measured_otherwise_is_fetched_into_slot_b_first(
 
 def test_an_os_that_was_measured_as_wanted_needs_no_plan_and_no_restart() -> None:
     record = installed(offered(1, 1))
+    named = plans.plan_install(record, bundle(1, offered(1, 1)), places())
+    assert (named.fetch, named.removed, named.restarts) == ((), (), False)
+    record = rules.begin_trial(record, named, now=NOW)
+    assert (record.trial, record.os.abi) == (None, 1), "the offer has named the OS that is there"
     assert plans.plan_install(record, bundle(1, offered(1, 1)), places()) is None
     plan = plans.plan_install(record, bundle(1, offered(1, 2)), places())
     assert not plan.restarts
     trial = rules.begin_trial(record, plan, now=NOW)
     assert not trial.system_on_trial
-    assert trial.os.abi == 1, "the offer has named the OS that is there"
     assert [outcome.image_id.int for outcome in rules.confirm(trial, now=NOW).outcomes] == [102]
 
 

@@ -109,6 +109,33 @@ def test_a_trial_of_applications_goes_on_over_the_os_before_and_goes_back_to_it(
     assert reverted.os == os(1)
 
 
+def test_what_takes_the_place_of_an_os_that_does_not_come_up_is_on_trial() -> None:
+    before = record(RUNS, way_back=BACK)
+    other = boot_refused(before, reason="", now=NOW)
+    after = starting.on_trial(before, other)
+    assert (after.active, after.os, after.way_back) == ((kernel(1, "a"), application(1)), os(1), None)
+    assert after.trial.takes_over
+    assert after.trial.starts_left == TRIAL_STARTS
+    reverted = steps.revert(after, reason="no contact", now=NOW)
+    assert (reverted.active, reverted.os, reverted.way_back) == (RUNS, os(2), BACK)
+    assert [*reverted.outcomes, *steps.keep_failed(after, reason="", now=NOW).outcomes] == []
+
+
+def test_a_trial_of_applications_becomes_one_of_the_os_that_takes_over() -> None:
+    before = record(NEW_APPLICATION, starts_left=0, way_back=BACK)
+    after = starting.on_trial(before, boot_refused(before, reason="", now=NOW))
+    assert after.active == (kernel(1, "a"), application(2, "b"))
+    assert after.system_on_trial
+    assert (after.trial.offer_id, after.trial.starts_left) == (OFFER, TRIAL_STARTS)
+    assert steps.revert(after, reason="crashed", now=NOW).active == (kernel(2, "b"), application(1))
+
+
+def test_what_is_taken_back_because_it_did_not_come_up_is_on_no_trial() -> None:
+    before = record(NEW_OS, starts_left=2)
+    taken_back = boot_refused(before, reason="", now=NOW)
+    assert starting.on_trial(before, taken_back) == taken_back
+
+
 def test_a_confirmed_os_leaves_the_one_before_as_the_way_back_and_applications_do_not_touch_it() -> None:
     confirmed = steps.confirm(record(NEW_OS, starts_left=1), now=NOW)
     assert confirmed.way_back == WayBack((kernel(2, "b"),), os(2))

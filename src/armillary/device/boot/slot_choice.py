@@ -6,7 +6,8 @@ has to be started) and when the wanted one did not come up: it panicked, or Secu
 started the other. Then it is tried again, :data:`TRIES` times in all, since a power cut in the first seconds of a start
 looks the same. After that the record takes it back, as it does with an OS that it has itself refused. Where the record
 names no other OS that may boot, because it was lost or that one is damaged, the one that runs takes the place if it may
-boot itself (``running_os.py``): a slot with a whole OS is enough, whatever the record knows of it.
+boot itself (``running_os.py``): a slot with a whole OS is enough, whatever the record knows of it. What takes the place
+of a settled OS is on trial, with that one to go back to.
 
 The first program has named the other slot, and an OS names its own again only when its start is counted and its boot
 chain verified (:meth:`SlotChoice.boot`). So what ends before, a process or the machine, leads to the other slot, where
@@ -133,7 +134,7 @@ class SlotChoice:
         reason = f"slot {wanted} was started {TRIES} times and did not come up, slot {self._slots.booted()} did"
         given_up = BootRefusedError(reason, remedy="Write the device image to the disk again.")
         try:
-            installer.boot_refused(given_up, self._verify, self._running.os())
+            installer.boot_refused(given_up, self._verify, self._running.os)
         except BootRefusedError as error:
             self._tell_refused(error)
             self._name(installer.record)

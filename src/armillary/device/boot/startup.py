@@ -17,14 +17,14 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from armillary import content
 from armillary.boot import chain, counter, profile
 from armillary.boot.chain import BootRecord
 from armillary.boot.profile import ChipProfile
-from armillary.device.boot.known_versions import remember_version
+from armillary.device.boot.known_versions import known_version, remember_version
 from armillary.device.install.installer import Installer, Verify
 from armillary.device.install.trust_stores import adopt_stores, configuration_in_force
 from armillary.device.state.configuration import DeviceConfiguration
@@ -104,7 +104,12 @@ class Startup:
         )
 
     def is_behind(self, record: InstallRecord) -> bool:
-        """Whether another OS or trust store is in force by now, so that the device has to start again."""
+        """Whether another OS or trust store is in force by now, so that the device has to start again.
+
+        Or the OS has another version than this boot says.
+        """
+        if record.os.version not in ("", self.configuration.os_version):
+            return True
         return record.system_regions(event.component for event in self.events) != self.booted
 
 
@@ -148,6 +153,7 @@ def start_up(
         if runs is not None:
             raise _not_in_this_start(error.message) from error
         refused = (error.message,)
+    in_force = _named(flash, installer, in_force, record.events)
     return Startup(
         profile=chip,
         configuration=in_force,
@@ -161,6 +167,18 @@ def start_up(
         refused=refused,
         lost=lost,
     )
+
+
+def _named(
+    flash: Flash, installer: Installer, configuration: DeviceConfiguration, events: Sequence[BootEvent]
+) -> DeviceConfiguration:
+    """The configuration with the version under which this OS was attested, where the record was lost and has none."""
+    known, os = known_version(flash, [event.digest for event in events]), installer.record.os
+    if os.version or known in (OsVersion(), OsVersion(configuration.os_version, os.abi)):
+        return configuration
+    with contextlib.suppress(DataFolderError):  # the next start names it again
+        installer.name_os(known)
+    return replace(configuration, os_version=known.version)
 
 
 def _not_in_this_start(reason: str) -> BootRefusedError:

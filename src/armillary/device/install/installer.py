@@ -21,7 +21,7 @@ from armillary.errors import ArmillaryError, BootRefusedError, DataFolderError, 
 from armillary.update.install import starting, steps
 from armillary.update.install.component import Kind
 from armillary.update.install.plan import InstallPlan, StagedImage
-from armillary.update.install.record import InstallRecord, SlotImage, WayBack, choose, encode
+from armillary.update.install.record import InstallRecord, OsVersion, SlotImage, WayBack, choose, encode
 from armillary.update.install.transaction import InstallEvent, InstallState, advance
 from armillary.wire.device.checkin import Offer, UpdateOutcome
 
@@ -74,12 +74,15 @@ class Installer:
         return ""
 
     def boot_refused(
-        self, error: BootRefusedError, verify: Callable[[InstallRecord], T], running: WayBack | None = None
+        self,
+        error: BootRefusedError,
+        verify: Callable[[InstallRecord], T],
+        running: Callable[[], WayBack | None] | None = None,
     ) -> T:
         """Put another OS into force because the boot chain was refused, once ``verify`` has let that one boot.
 
-        ``running`` is the OS that runs, where it is not the one in force: what the record knows nothing of is tried
-        last.
+        ``running`` says which OS runs, where the one in force was not refused but does not come up: then what takes its
+        place is on trial. What the record knows nothing of is tried last.
 
         Returns what ``verify`` returns of the record that is in force now. It raises BootRefusedError where a record
         names an OS that may not boot, be it damaged or below the anti-rollback minimums.
@@ -95,10 +98,10 @@ class Installer:
             except BootRefusedError as refused:
                 record, reason = other, f"{error.message}; the OS before it may not boot either: {refused.message}"
                 continue
-            self._write(other)
-            self.state = _state_of(other)
+            self._write(other if running is None else starting.on_trial(record, other))
+            self.state = _state_of(self._record)
             return verified
-        taken_over = starting.taken_over(record, running)
+        taken_over = None if running is None else starting.taken_over(record, running())
         if taken_over is None:
             raise BootRefusedError(reason, remedy=error.remedy) from error
         try:
@@ -106,8 +109,8 @@ class Installer:
         except BootRefusedError as refused:
             reason = f"{reason}; nor may the OS that runs: {refused.message}"
             raise BootRefusedError(reason, remedy=error.remedy) from error
-        self._write(taken_over)
-        self.state = _state_of(taken_over)
+        self._write(starting.on_trial(record, taken_over))
+        self.state = _state_of(self._record)
         return verified
 
     def check_images(self, verify: Verify) -> tuple[SlotImage, ...]:
@@ -189,7 +192,8 @@ class Installer:
                 pass  # each is whole: only now the way back may be given up
             if plan.brings_os:
                 active = settle(self._flash, self._record, plan)
-                self._write(steps.begin_staging(self._record, active))
+                # Also where it says nothing new: without one, what is staged would be taken for the OS that it named.
+                self._write(steps.begin_staging(self._record, active), even_same=True)
             for staged in plan.fetch:
                 target = staged.target
                 self._check_free(target)
@@ -250,6 +254,10 @@ class Installer:
         """As :meth:`refuse`, for an offer that there is no plan for."""
         self._write(steps.refuse_offer(self._record, offer, reason=reason, now=self._now()))
 
+    def name_os(self, os: OsVersion) -> None:
+        """The OS in force has this version; DataFolderError if the flash does not take it."""
+        self._write(steps.name_os(self._record, os))
+
     def forget_system(self, reason: str) -> None:
         """All OS components are in slot ``a`` again, written by hand: forget what the record knew of OS and trust."""
         self._write(steps.forget_system(self._record, reason=reason, now=self._now()))
@@ -273,8 +281,8 @@ class Installer:
                 f"{target.region} is in use", remedy="This is a defect of the device software; report it."
             )
 
-    def _write(self, record: InstallRecord) -> None:
-        if record == self._record:
+    def _write(self, record: InstallRecord, *, even_same: bool = False) -> None:
+        if record == self._record and not even_same:
             return
         store_region(self._flash, RECORD_REGIONS[self._next_copy], encode(record, self._next_sequence))
         self._record = record

@@ -7,7 +7,7 @@ packages are in the slot that runs. The boot verifies them as ever, and the anti
 (``device/boot/startup.py``). So the OS that runs stays, a trial is over, and the next check-in brings the applications.
 
 A machine that runs from slot a and has lost a copy is left alone: without a record slot a is in force anyway, and a
-device whose disk came with one OS begins without one.
+device whose disk came with one OS begins without one. The start names the OS (``device/boot/startup.py``).
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def plan_install(record: InstallRecord, offer: Offer, places: Sequence[OsPlace] 
     """The plan for ``offer`` on a chip with these boot components; None when there is nothing to do now.
 
     There is nothing to do during a trial (it is settled first; the service offers again at the next check-in), for
-    what failed on this device before, or when the wanted set already runs.
+    what failed on this device before, or when the wanted set already runs and the record has the version of its OS.
 
     Raises:
         InstallError: the offer contradicts itself, or is not for this chip.
@@ -112,7 +112,8 @@ def plan_install(record: InstallRecord, offer: Offer, places: Sequence[OsPlace] 
             fetch.append(StagedImage(image, kept))
         result.append(kept)
     stays, removed = _others(record, offer, wanted)
-    if not fetch and not removed:
+    os = OsVersion(offer.os_version, offer.os_abi) if offer.os_version else record.os
+    if not fetch and not removed and os == record.os:
         return None
     return InstallPlan(
         offer_id=offer.offer_id,
@@ -120,7 +121,7 @@ def plan_install(record: InstallRecord, offer: Offer, places: Sequence[OsPlace] 
         fetch=tuple(sorted(fetch, key=lambda staged: staged.target.kind)),
         removed=removed,
         result=tuple(sorted((*stays, *result), key=lambda image: image.kind)),
-        os=OsVersion(offer.os_version, offer.os_abi) if offer.os_version else record.os,
+        os=os,
         measured=tuple(measured),
         moved=tuple(moved),
     )

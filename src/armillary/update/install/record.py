@@ -43,6 +43,9 @@ MAX_RECORD_BYTES = 128 * 1024
 MAX_OUTCOMES = 64  # outcomes waiting for the service; older ones give way
 MAX_REJECTED = 32  # deployments that failed on this device and are not tried again; older ones give way
 
+# In the place of an offer's id: the trial is of an OS that takes the place of one that does not come up.
+NO_OFFER = UUID(int=0)
+
 _HEADER = struct.Struct(">4sBQII")
 _MAGIC = b"ARMR"
 _FIRST_VERSION = 1
@@ -97,12 +100,17 @@ class WayBack:
 class Trial:
     """A set of images that has to prove itself."""
 
-    offer_id: UUID
+    offer_id: UUID  # NO_OFFER: none brought it
     rejection_key: UUID  # What is not tried again after a failure: :func:`armillary.update.install.plan.rejection_key`
     previous: tuple[SlotImage, ...]  # The set to go back to
     starts_left: int  # How many more times the device may start with the trial unsettled before it is taken back
     previous_os: OsVersion = OsVersion()
     watched: tuple[UUID, ...] = ()  # Images (by image id) of the applications whose health decides
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether it is of an OS that runs in the place of one that did not come up."""
+        return self.offer_id == NO_OFFER
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ Rules:
   while the OS before it may not boot.
 * Where the OS in force does not come up and another one runs, that one takes its place if the record names none that
   may boot (:func:`taken_over`).
+* What takes the place of an OS that did not come up is on trial, and goes back to that one: power that goes in the
+  first seconds of a few starts looks the same, and no check-in may ever have attested the other.
 * The record returned here must be durable before its effect happens. Every cell of :data:`TABLE` is filled.
 
 ::
@@ -28,11 +30,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from uuid import UUID, uuid5
 
 from armillary.boot import counter
 from armillary.errors import BootRefusedError
 from armillary.update.install.component import Kind
-from armillary.update.install.record import InstallRecord, SlotImage, WayBack
+from armillary.update.install.record import NO_OFFER, InstallRecord, SlotImage, Trial, WayBack, os_of
 from armillary.update.install.steps import TRIAL_STARTS, revert, trial_of
 from armillary.wire.attestation.event_log import BootEvent
 
@@ -126,6 +129,17 @@ def taken_over(record: InstallRecord, running: WayBack | None) -> InstallRecord 
     return _fall_back(record, running)
 
 
+def on_trial(record: InstallRecord, other: InstallRecord) -> InstallRecord:
+    """``other`` with its OS on trial where what it takes the place of in ``record`` was settled, and did not come up.
+
+    The latter is what it goes back to. A trial of applications is one of this OS as well then.
+    """
+    if record.system_on_trial:
+        return other
+    trial = record.trial or Trial(NO_OFFER, _key_of(other), record.active, TRIAL_STARTS, record.os)
+    return replace(other, trial=replace(trial, starts_left=TRIAL_STARTS))
+
+
 def raised_minimums(
     minimums: Mapping[int, int], record: InstallRecord, events: Sequence[BootEvent], booted: frozenset[str]
 ) -> Mapping[int, int]:
@@ -167,6 +181,11 @@ def _fall_back(record: InstallRecord, way_back: WayBack) -> InstallRecord:
     if trial is not None:
         trial = replace(trial, previous=_with_os(trial.previous, way_back), previous_os=way_back.os)
     return replace(record, active=_with_os(record.active, way_back), os=way_back.os, trial=trial, way_back=None)
+
+
+def _key_of(record: InstallRecord) -> UUID:
+    """By which it is known that this OS took over before, and was taken back; no offer has this key."""
+    return uuid5(NO_OFFER, ",".join(sorted(image.sha256.hex() for image in os_of(record.active))))
 
 
 def _with_os(images: Iterable[SlotImage], way_back: WayBack) -> tuple[SlotImage, ...]:

@@ -43,9 +43,9 @@ def begin_staging(record: InstallRecord, active: tuple[SlotImage, ...]) -> Insta
 def begin_trial(record: InstallRecord, plan: InstallPlan, *, now: int, running: Collection[UUID] = ()) -> InstallRecord:
     """The record that switches to the plan's set.
 
-    A plan that only removes components needs no trial: the switch confirms it. The trial watches the new applications
-    and, where the OS under them changes, those that are ``running`` now (by image id): one that did not run before
-    does not hold an OS back.
+    A plan that only removes components, or names the OS that runs, needs no trial: the switch confirms it. The trial
+    watches the new applications and, where the OS under them changes, those that are ``running`` now (by image id): one
+    that did not run before does not hold an OS back.
 
     Raises:
         InstallError: another trial is still under way.
@@ -66,18 +66,20 @@ def begin_trial(record: InstallRecord, plan: InstallPlan, *, now: int, running: 
 
 
 def confirm(record: InstallRecord, *, now: int) -> InstallRecord:
-    """The record that keeps the trial's set; InstallError if there is no trial.
+    """The record that keeps the trial's set, whatever failed of it before; InstallError if there is no trial.
 
     The OS before it stays as the way back.
     """
     trial = trial_of(record)
-    outcomes = tuple(
-        _outcome(trial.offer_id, image, "confirmed", "", now) for image in record.active if image not in trial.previous
-    )
     previous = os_of(trial.previous)
     changed = frozenset(previous) != frozenset(os_of(record.active))
-    way_back = WayBack(previous, trial.previous_os) if changed else record.way_back
-    return replace(record, trial=None, outcomes=_bounded(record.outcomes + outcomes), way_back=way_back)
+    return replace(
+        record,
+        trial=None,
+        outcomes=_with_ended(record, trial, "confirmed", "", now),
+        rejected=tuple(key for key in record.rejected if key != trial.rejection_key),
+        way_back=WayBack(previous, trial.previous_os) if changed else record.way_back,
+    )
 
 
 def revert(record: InstallRecord, *, reason: str, now: int, bars: bool = True) -> InstallRecord:
@@ -87,34 +89,27 @@ def revert(record: InstallRecord, *, reason: str, now: int, bars: bool = True) -
     has come up, which the one before it may not do any more.
     """
     trial = trial_of(record)
-    outcomes = tuple(
-        _outcome(trial.offer_id, image, "reverted", reason, now)
-        for image in record.active
-        if image not in trial.previous
-    )
     return replace(
         record,
         active=trial.previous,
         os=trial.previous_os,
         trial=None,
-        outcomes=_bounded(record.outcomes + outcomes),
+        outcomes=_with_ended(record, trial, "reverted", reason, now),
         rejected=_remembered(record.rejected, trial.rejection_key) if bars else record.rejected,
         way_back=WayBack(os_of(record.active), record.os) if record.os_on_trial else record.way_back,
     )
 
 
 def keep_failed(record: InstallRecord, *, reason: str, now: int) -> InstallRecord:
-    """The record in which a set that failed its trial stays in force, since the OS before it may not boot.
+    """The record in which a set that failed its trial stays in force, since the OS before it may not boot, or does not.
 
     InstallError if there is no trial. The service hears that it failed, and why. The OS before it stays as the way
     back, which is verified before it is used.
     """
     trial = trial_of(record)
-    outcomes = tuple(
-        _outcome(trial.offer_id, image, "failed", reason, now) for image in record.active if image not in trial.previous
-    )
+    outcomes = _with_ended(record, trial, "failed", reason, now)
     previous = WayBack(os_of(trial.previous), trial.previous_os) if record.os_on_trial else record.way_back
-    return replace(record, trial=None, outcomes=_bounded(record.outcomes + outcomes), way_back=previous)
+    return replace(record, trial=None, outcomes=outcomes, way_back=previous)
 
 
 def refuse(record: InstallRecord, plan: InstallPlan, *, reason: str, now: int) -> InstallRecord:
@@ -146,6 +141,11 @@ def drop_damaged(record: InstallRecord, damaged: Sequence[SlotImage], *, now: in
     return replace(
         record, active=tuple(image for image in record.active if image.kind is Kind.OS or image not in damaged)
     )
+
+
+def name_os(record: InstallRecord, os: OsVersion) -> InstallRecord:
+    """The record in which the OS in force has this version."""
+    return replace(record, os=os)
 
 
 def forget_system(record: InstallRecord, *, reason: str, now: int) -> InstallRecord:
@@ -205,6 +205,14 @@ def _outcome(offer_id: UUID, image: SlotImage | OfferedImage, outcome: str, reas
         reason=clip_text(reason, MAX_REASON_BYTES),
         at=now,
     )
+
+
+def _with_ended(record: InstallRecord, trial: Trial, outcome: str, reason: str, now: int) -> tuple[UpdateOutcome, ...]:
+    """The outcomes that wait, with those of each image that the trial brought: none where no offer brought it."""
+    if trial.takes_over:
+        return record.outcomes
+    brought = (image for image in record.active if image not in trial.previous)
+    return _bounded(record.outcomes + tuple(_outcome(trial.offer_id, each, outcome, reason, now) for each in brought))
 
 
 def _bounded(outcomes: tuple[UpdateOutcome, ...]) -> tuple[UpdateOutcome, ...]:

@@ -391,6 +391,9 @@ def test_with_one_whole_os_that_it_may_boot_a_device_comes_up_with_it_and_claims
                 expected.add(int(way_back.os.version.removeprefix("26.") or 1))
             year.update.befalls(machine)
             running = machine.start(at_most=year.update.most_starts)
+            record = running.installer.record
+            if record.trial is not None and record.trial.takes_over and year.version == KERNELS[running.os["kernel"]]:
+                return  # it was refused before any check-in: nothing tells its version, and no service attests it
             assert claims(machine, running) in expected
             machine.attested(running)
             settled_version = claims(machine, running)
@@ -405,3 +408,4 @@ def test_with_one_whole_os_that_it_may_boot_a_device_comes_up_with_it_and_claims
                 running = machine.start(at_most=year.later.most_starts)
                 assert claims(machine, running) == settled_version or may_go_back
             assert machine.security(claims(machine, running)) >= machine.minimum
+            machine.attested(running)

@@ -75,6 +75,16 @@ def test_what_takes_over_and_is_started_in_vain_goes_back(tmp_path: Path) -> Non
     assert booted.installer.record.trial is None
 
 
+def test_what_takes_over_after_its_first_starts_were_in_vain_claims_what_it_is(tmp_path: Path) -> None:
+    machine = updated(tmp_path)
+    cut_early(machine, "b", TRIES)
+    assert machine.start().os["kernel"] == OLD
+    cut_early(machine, "a", TRIES + 1)
+    booted = machine.start()
+    assert (booted.os["kernel"], machine.claimed) == (NEW, "26.2")
+    machine.attested(booted)
+
+
 def test_what_takes_over_again_stays_where_its_service_is_reached_and_takes_the_next_update(tmp_path: Path) -> None:
     """The service does not attest it, and what was given up for it never comes up any more."""
     machine, booted = taken_over(tmp_path)

@@ -132,8 +132,9 @@ def test_a_trial_of_applications_becomes_one_of_the_os_that_takes_over() -> None
 
 def test_what_is_taken_back_because_it_did_not_come_up_is_on_no_trial() -> None:
     before = record(NEW_OS, starts_left=2)
-    taken_back = boot_refused(before, reason="", now=NOW)
-    assert starting.on_trial(before, taken_back) == taken_back
+    taken_back = starting.on_trial(before, boot_refused(before, reason="", now=NOW))
+    assert (taken_back.active, taken_back.trial) == (RUNS, None)
+    assert taken_back.way_back == WayBack((kernel(3, "a"),), os(3)), "it was not refused, and may come up yet"
 
 
 def test_a_confirmed_os_leaves_the_one_before_as_the_way_back_and_applications_do_not_touch_it() -> None:

@@ -132,8 +132,11 @@ def taken_over(record: InstallRecord, running: WayBack | None) -> InstallRecord 
 def on_trial(record: InstallRecord, other: InstallRecord) -> InstallRecord:
     """``other`` with its OS on trial where what it takes the place of in ``record`` was settled, and did not come up.
 
-    The latter is what it goes back to. A trial of applications is one of this OS as well then.
+    The latter is what it goes back to. A trial of applications is one of this OS as well then. An OS whose trial ended
+    so stays as the way back, by its version: it was not refused.
     """
+    if record.os_on_trial:
+        return replace(other, way_back=WayBack(os_of(record.active), record.os))
     if record.system_on_trial:
         return other
     trial = record.trial or Trial(NO_OFFER, _key_of(other), record.active, TRIAL_STARTS, record.os)

@@ -145,7 +145,7 @@ def test_minimums_are_kept_in_the_root_of_trust_before_the_flash(monkeypatch: py
     booted = startup.start_up(flash, Configured(), root, chain.boot, installer)
     flash.cut_at = flash.operations + 2  # after the present minimums are read
     with pytest.raises(PowerCutError):
-        startup.confirm_boot(flash, booted, installer.record)
+        startup.confirm_boot(flash, booted, installer)
     assert set(root.kept.values()) == {2}
     flash = CutFlash(flash.durable)
     startup.start_up(flash, Configured(), root, chain.boot, Installer(flash, lambda: 0))

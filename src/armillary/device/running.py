@@ -378,7 +378,7 @@ class RunningDevice:
             now=self._clock.monotonic(),
             rules=rules,
             with_os=record.system_on_trial,
-            refusal=self._refusals.of_trial() if record.os_on_trial else None,
+            refusal=self._refusals.of_trial(trial) if record.os_on_trial else None,
         )
         if isinstance(verdict, Keep):
             self._installer.confirm()

@@ -254,7 +254,7 @@ class Machine:
         assert self.claimed == f"26.{KERNELS[booted.os['kernel']]}", "the service compares it with what was measured"
         if booted.installer.record.trial is not None:
             booted.installer.confirm()
-        confirm_boot(self.flash, self.started, booted.installer.record)
+        confirm_boot(self.flash, self.started, booted.installer)
 
     def _verify(self, record: Any) -> None:
         verify_chain(self.flash, CONFIGURATION, self._root(), self._boot_rom, record)

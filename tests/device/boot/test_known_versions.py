@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 from tests.device.cut_flash import CutFlash
 
@@ -11,6 +13,7 @@ from armillary.update.install.record import OsVersion
 from armillary.wire.encoding import cbor
 
 DIGESTS = [bytes(32), b"\x01" * 32]
+KEY = sha256(b"".join(DIGESTS)).digest()
 
 
 @pytest.mark.parametrize(
@@ -23,6 +26,9 @@ DIGESTS = [bytes(32), b"\x01" * 32]
         cbor.encode([["key", "26.1", 0]]),
         cbor.encode([[[1], "26.1", 0]]),
         cbor.encode([[bytes(32), "26.1"]]),
+        cbor.encode([[KEY, "26.1", "9" * 30]]),  # as a number no record holds it
+        cbor.encode([[KEY, "26.1", True]]),
+        cbor.encode([[KEY, 26, 0]]),
     ],
 )
 def test_what_is_damaged_is_none_and_is_written_anew(damaged: bytes) -> None:

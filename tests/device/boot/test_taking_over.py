@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 from tests.device.boot.slot_machine import Machine
-from tests.device.boot.test_slot_choice import NEW, OLD, updated
+from tests.device.boot.test_slot_choice import NEW, OLD, settled, updated
 from tests.device.boot.test_way_back import UNHEALTHY, Judge
 from tests.device.install.offers import STORE, Booted, offer, os_package
 from tests.fixtures.pretended_uefi import Start
 
 from armillary.device.boot.running_os import RunningOs
 from armillary.device.boot.slot_choice import TRIES
+from armillary.update.install.component import os_region
 from armillary.update.install.plan import plan_install
+from armillary.update.install.steps import TRIAL_STARTS
 from armillary.update.install.transaction import InstallState
 
 
@@ -115,6 +117,73 @@ def test_a_confirmed_os_that_takes_over_later_goes_back_once_more(tmp_path: Path
     assert booted.installer.record.rejected
     machine.attested(booted)
     assert booted.installer.record.rejected == ()
+
+
+def test_an_attested_os_from_which_another_takes_over_again_is_gone_back_to_again(tmp_path: Path) -> None:
+    """Months later power goes in the first seconds of four more of its starts; the service does not attest the other."""
+    machine, booted = taken_over(tmp_path)
+    for _ in range(2):
+        assert booted.os["kernel"] == NEW
+        judge = Judge(booted)
+        assert judge.take_back(is_reached=True) == 0
+        assert [report.event_type for report in judge.reports] == ["InstallReverted"]
+        booted = machine.start()
+        assert (booted.os["kernel"], machine.claimed) == (OLD, "26.1")
+        assert booted.installer.record.rejected
+        machine.attested(booted)
+        assert booted.installer.record.rejected == ()
+        cut_early(machine, "a", TRIES + 1)
+        booted = machine.start()
+
+
+def test_an_attested_os_is_gone_back_to_in_a_night_of_power_cuts(tmp_path: Path) -> None:
+    """What took over was started too often before a service was reached: that says nothing of the other."""
+    machine, booted = taken_over(tmp_path)
+    for _ in range(TRIAL_STARTS + 1):
+        booted = machine.start()
+    assert (booted.os["kernel"], booted.installer.record.trial) == (OLD, None)
+    cut_early(machine, "a", TRIES + 1)
+    booted = machine.start()
+    assert booted.os["kernel"] == NEW
+    assert Judge(booted).take_back(is_reached=True) == 0
+    assert machine.start().os["kernel"] == OLD
+
+
+def test_a_deployment_on_trial_is_not_barred_for_the_os_that_takes_over_meanwhile(tmp_path: Path) -> None:
+    machine = updated(tmp_path)
+    assert Judge(machine.start()).take_back(is_reached=False) == 0
+    booted = machine.start()
+    booted.installer.acknowledge(booted.installer.record.outcomes)
+    booted = machine.start()
+    assert booted.install(offer(7, (0, 1)))
+    cut_early(machine, "a", TRIES + 1)
+    booted = machine.start()
+    assert booted.os["kernel"] == NEW
+    assert booted.installer.record.applications == ()
+    assert Judge(booted).take_back(is_reached=True) == 0
+    [told] = booted.installer.record.outcomes
+    assert (told.offer_id, told.outcome) == (offer(7).offer_id, "reverted")
+    assert told.image_id in {image.image_id for image in offer(7, (0, 1)).images}, "and not one of an OS"
+    booted = machine.start()
+    booted.installer.acknowledge(booted.installer.record.outcomes)
+    booted = machine.start()
+    assert booted.os["kernel"] == OLD
+    assert booted.install(offer(7, (0, 1)))
+
+
+def test_what_takes_over_goes_back_to_what_was_given_up_and_not_to_a_way_back_that_was_refused(tmp_path: Path) -> None:
+    machine = settled(tmp_path)
+    in_force = machine.start().os
+    machine.flash.durable[os_region("kernel", "a")] = os_package("kernel", 3)  # over the same root
+    machine.flash.durable[os_region("root-fs", "a")] = b"torn"
+    machine.cuts = iter([Start.INIT_STOPS, Start.RUNS] * (TRIES + 1))
+    booted = machine.start()
+    assert booted.os["kernel"] == os_package("kernel", 3)
+    trial = booted.installer.record.trial
+    assert trial is not None
+    assert trial.previous_os.version == "26.2"
+    assert Judge(booted).take_back(is_reached=False) == 0
+    assert machine.start().os == in_force
 
 
 def test_what_runs_is_not_read_where_the_way_back_may_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,13 +121,45 @@ def test_what_takes_the_place_of_an_os_that_does_not_come_up_is_on_trial() -> No
     assert [*reverted.outcomes, *steps.keep_failed(after, reason="", now=NOW).outcomes] == []
 
 
-def test_a_trial_of_applications_becomes_one_of_the_os_that_takes_over() -> None:
-    before = record(NEW_APPLICATION, starts_left=0, way_back=BACK)
+def test_a_trial_of_applications_ends_where_another_os_takes_over_and_may_come_again() -> None:
+    before = starting.given_up(record(NEW_APPLICATION, starts_left=0, way_back=BACK), now=NOW)
     after = starting.on_trial(before, boot_refused(before, reason="", now=NOW))
-    assert after.active == (kernel(1, "a"), application(2, "b"))
-    assert after.system_on_trial
-    assert (after.trial.offer_id, after.trial.starts_left) == (OFFER, TRIAL_STARTS)
-    assert steps.revert(after, reason="crashed", now=NOW).active == (kernel(2, "b"), application(1))
+    assert (after.active, after.rejected) == ((kernel(1, "a"), application(1)), ())
+    assert (after.trial.takes_over, after.trial.starts_left) == (True, TRIAL_STARTS)
+    [told] = after.outcomes
+    assert (told.offer_id, told.image_id, told.outcome) == (OFFER, application(2).image_id, "reverted")
+    reverted = steps.revert(after, reason="not attested", now=NOW, bars=True)
+    assert (reverted.active, reverted.outcomes) == (RUNS, (told,)), "what takes over has none of its own"
+    assert KEY not in reverted.rejected
+
+
+@pytest.mark.parametrize("trial", [record(RUNS), record(NEW_OS, starts_left=1)])
+def test_an_os_that_is_given_up_ends_no_trial_but_of_applications(trial: InstallRecord) -> None:
+    assert starting.given_up(trial, now=NOW) is trial
+
+
+def test_an_os_that_took_over_is_barred_by_its_service_alone() -> None:
+    settled = record(RUNS, way_back=BACK)
+    over = starting.on_trial(settled, boot_refused(settled, reason="", now=NOW))
+    used_up = replace(over, trial=replace(over.trial, starts_left=0))
+    ends = [
+        start_device(used_up, now=NOW),
+        boot_refused(over, reason="damaged since", now=NOW),
+        steps.drop_damaged(over, [application(1)], now=NOW),
+    ]
+    assert [(ended.active, ended.rejected) for ended in ends] == [(RUNS, ())] * 3
+    assert steps.revert(over, reason="not attested", now=NOW, bars=True).rejected == (over.trial.rejection_key,)
+
+
+def test_an_attested_os_forgets_that_what_took_over_from_it_was_taken_back() -> None:
+    settled = replace(record(RUNS, way_back=BACK), rejected=(KEY,))
+    over = starting.on_trial(settled, boot_refused(settled, reason="", now=NOW))
+    back = steps.revert(over, reason="not attested", now=NOW, bars=True)
+    assert steps.attested(back).rejected == (KEY,), "a deployment that failed stays barred"
+    again = starting.on_trial(back, boot_refused(back, reason="", now=NOW))
+    assert steps.attested(again) is again, "it is on trial"
+    stays = steps.attested(steps.keep_failed(again, reason="", now=NOW))
+    assert stays.rejected == (KEY,), "it is attested after all"
 
 
 def test_what_is_taken_back_because_it_did_not_come_up_is_on_no_trial() -> None:

@@ -42,10 +42,11 @@ def _load(flash: Flash) -> Mapping[bytes, OsVersion]:
     """What is kept; nothing where that is damaged."""
     try:
         value: Any = cbor.decode(read_or_none(flash, REGION) or b"\x80", what="OS versions", limit=_MAX_BYTES)
-        known = {key: OsVersion(str(version), int(abi)) for key, version, abi in value}
+        known = {key: OsVersion(version, abi) for key, version, abi in value}
     except (WireError, TypeError, ValueError):
         return {}
-    return known if all(isinstance(key, bytes) for key in known) else {}
+    is_sound = all(type(key) is bytes and type(os.version) is str and type(os.abi) is int for key, os in known.items())
+    return known if is_sound else {}
 
 
 def _key(digests: Sequence[bytes]) -> bytes:

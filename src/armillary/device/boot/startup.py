@@ -313,11 +313,16 @@ def _adopt_minimums(flash: Flash, kept: Mapping[int, int] | None) -> None:
         replace_region(flash, _MINIMUMS, cbor.encode(raised))
 
 
-def confirm_boot(flash: Flash, startup: Startup, record: InstallRecord) -> None:
+def confirm_boot(flash: Flash, startup: Startup, installer: Installer) -> None:
     """Raise the minimum security versions to those of a boot that the service has attested; keep its OS version.
 
-    Nothing is raised while the OS is on trial: the way back may need the old versions.
+    Nothing is raised while the OS is on trial: the way back may need the old versions. The install record hears of it.
+
+    Raises:
+        BootRefusedError: what booted is not what is in force any more.
+        DataFolderError: the flash does not take it.
     """
+    record = installer.record
     if record.system_on_trial:
         return
     minimums = load_minimums(flash)
@@ -327,6 +332,7 @@ def confirm_boot(flash: Flash, startup: Startup, record: InstallRecord) -> None:
         replace_region(flash, _MINIMUMS, cbor.encode(dict(raised)))
     os = OsVersion(startup.configuration.os_version, record.os.abi)
     remember_version(flash, [event.digest for event in startup.events], os)
+    installer.attested()
 
 
 def report_start(startup: Startup, faults: Sequence[str], journal: Journal, reports: ReportQueue) -> None:

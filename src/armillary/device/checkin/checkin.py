@@ -153,7 +153,7 @@ class CheckIns:
             self.log.hear(reply.log_request, reply.catalog_id)
         self._take_certificate(reply, proof)
         if reply.verdict == "attested":
-            confirm_boot(self.flash, self.startup, self.installer.record)
+            confirm_boot(self.flash, self.startup, self.installer)
         keep_confirmed(self.flash, self.installer.record)
         self.challenge = reply.challenge
         self.hub = (reply.hub_host, reply.hub_port)

@@ -4,7 +4,8 @@
 An OS is not judged by what was wrong with its device before: a copied device is held until somebody has looked, and a
 catalog may demand firmware that the machine does not have, whatever it runs. Which steps those are is kept in flash
 (region ``install/refused``, one byte for the number of each) before an OS is put on trial, since it starts with a
-restart.
+restart. An OS that took the place of one that did not come up is judged by all that fails: no offer came before it, and
+what is kept is of the last one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from typing import Final
 
 from armillary.engines.flash.port import Flash, read_or_none, replace_region
+from armillary.update.install.record import Trial
 from armillary.update.install.refusal import Refusal, failed_steps, refusal_of
 from armillary.wire.device.checkin import CheckinReply
 
@@ -39,8 +41,9 @@ class Refusals:
         else:
             self._flash.remove(REGION)
 
-    def of_trial(self) -> Refusal | None:
-        """Why the OS on trial is not attested; None if it is, or fails only what failed before it."""
+    def of_trial(self, trial: Trial) -> Refusal | None:
+        """Why the OS on trial is not attested; None if it is, or fails only what failed before an offer brought it."""
         if self._reply is None:
             return None
-        return refusal_of(self._reply, before=frozenset(read_or_none(self._flash, REGION) or b""))
+        before = b"" if trial.takes_over else read_or_none(self._flash, REGION) or b""
+        return refusal_of(self._reply, before=frozenset(before))

@@ -91,14 +91,17 @@ class Installer:
             BootRefusedError: there is no other OS, or it may not boot either. The record is as it was: the next start
                 tries the refused one again, which may have been read wrongly.
         """
-        record, reason = self._record, error.message
+        given_up = self._record if running is None else starting.given_up(self._record, now=self._now())
+        record, reason = given_up, error.message
         while (other := starting.boot_refused(record, reason=error.message, now=self._now())) is not None:
             try:
                 verified = verify(other)
             except BootRefusedError as refused:
+                if given_up.system_on_trial:
+                    given_up = other  # that trial is over
                 record, reason = other, f"{error.message}; the OS before it may not boot either: {refused.message}"
                 continue
-            self._write(other if running is None else starting.on_trial(record, other))
+            self._write(other if running is None else starting.on_trial(given_up, other))
             self.state = _state_of(self._record)
             return verified
         taken_over = None if running is None else starting.taken_over(record, running())
@@ -109,7 +112,7 @@ class Installer:
         except BootRefusedError as refused:
             reason = f"{reason}; nor may the OS that runs: {refused.message}"
             raise BootRefusedError(reason, remedy=error.remedy) from error
-        self._write(starting.on_trial(record, taken_over))
+        self._write(starting.on_trial(given_up, taken_over))  # not back to a way back that was refused
         self.state = _state_of(self._record)
         return verified
 
@@ -227,6 +230,10 @@ class Installer:
         self._write(steps.confirm(self._record, now=self._now()))
         self.state = advance(self.state, InstallEvent.CONFIRMED)
         self._collect()
+
+    def attested(self) -> None:
+        """The service has attested the OS in force: what took over from it may go back to it again."""
+        self._write(steps.attested(self._record))
 
     def revert(self, reason: str, verify: Verify, *, bars: bool = True) -> None:
         """Go back to the previous set; what was on trial is not tried again here if the trial ``bars`` it.

@@ -216,7 +216,7 @@ class Machine:
         self._reports.acknowledge(reports)
         self.installer.acknowledge(sent)
         if self._os_version not in wish.unattested:
-            confirm_boot(self._flash, self._startup, self._record)
+            confirm_boot(self._flash, self._startup, self.installer)
             keep_confirmed(self._flash, self._record)
         store_hub(self._flash, ("hub.example", 8883))
 

@@ -15,7 +15,8 @@ Rules:
 * Where the OS in force does not come up and another one runs, that one takes its place if the record names none that
   may boot (:func:`taken_over`).
 * What takes the place of an OS that did not come up is on trial, and goes back to that one: power that goes in the
-  first seconds of a few starts looks the same, and no check-in may ever have attested the other.
+  first seconds of a few starts looks the same, and no check-in may ever have attested the other. A trial of
+  applications ends before (:func:`given_up`): what an OS is judged for is not to bar a deployment.
 * The record returned here must be durable before its effect happens. Every cell of :data:`TABLE` is filled.
 
 ::
@@ -30,13 +31,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from uuid import UUID, uuid5
 
 from armillary.boot import counter
 from armillary.errors import BootRefusedError
 from armillary.update.install.component import Kind
 from armillary.update.install.record import NO_OFFER, InstallRecord, SlotImage, Trial, WayBack, os_of
-from armillary.update.install.steps import TRIAL_STARTS, revert, trial_of
+from armillary.update.install.steps import TRIAL_STARTS, revert, takeover_key, trial_of
 from armillary.wire.attestation.event_log import BootEvent
 
 
@@ -109,13 +109,24 @@ def boot_refused(record: InstallRecord, *, reason: str, now: int) -> InstallReco
     effect = TABLE[_situation(record), _refusal(record)]
     if effect is StartEffect.TAKE_BACK:
         never_booted = trial_of(record).starts_left >= TRIAL_STARTS - 1
-        taken_back = revert(record, reason=reason, now=now, bars=never_booted)
+        taken_back = revert(record, reason=reason, now=now, bars=None if never_booted else False)
         return replace(taken_back, way_back=record.way_back)  # what was refused is none
     if effect is StartEffect.FALL_BACK and record.way_back is not None:
         return _fall_back(record, record.way_back)
     if effect is StartEffect.STOP:
         return None
     raise AssertionError(f"{record!r}: a refused boot cannot be {_refusal(record)}")
+
+
+def given_up(record: InstallRecord, *, now: int) -> InstallRecord:
+    """The record without a trial of applications over an OS that does not come up any more.
+
+    They may be tried again on this device: the OS under them is to blame. It is to be written only together with what
+    takes the place of that OS.
+    """
+    if record.trial is None or record.system_on_trial:
+        return record
+    return revert(record, reason="the OS under it did not come up any more", now=now, bars=False)
 
 
 def taken_over(record: InstallRecord, running: WayBack | None) -> InstallRecord | None:
@@ -132,15 +143,15 @@ def taken_over(record: InstallRecord, running: WayBack | None) -> InstallRecord 
 def on_trial(record: InstallRecord, other: InstallRecord) -> InstallRecord:
     """``other`` with its OS on trial where what it takes the place of in ``record`` was settled, and did not come up.
 
-    The latter is what it goes back to. A trial of applications is one of this OS as well then. An OS whose trial ended
-    so stays as the way back, by its version: it was not refused.
+    The latter is what it goes back to; ``record`` is as :func:`given_up` leaves it. An OS whose trial ended so stays as
+    the way back, by its version: it was not refused.
     """
     if record.os_on_trial:
         return replace(other, way_back=WayBack(os_of(record.active), record.os))
     if record.system_on_trial:
         return other
-    trial = record.trial or Trial(NO_OFFER, _key_of(other), record.active, TRIAL_STARTS, record.os)
-    return replace(other, trial=replace(trial, starts_left=TRIAL_STARTS))
+    key = takeover_key(os_of(other.active))
+    return replace(other, trial=Trial(NO_OFFER, key, record.active, TRIAL_STARTS, record.os))
 
 
 def raised_minimums(
@@ -184,11 +195,6 @@ def _fall_back(record: InstallRecord, way_back: WayBack) -> InstallRecord:
     if trial is not None:
         trial = replace(trial, previous=_with_os(trial.previous, way_back), previous_os=way_back.os)
     return replace(record, active=_with_os(record.active, way_back), os=way_back.os, trial=trial, way_back=None)
-
-
-def _key_of(record: InstallRecord) -> UUID:
-    """By which it is known that this OS took over before, and was taken back; no offer has this key."""
-    return uuid5(NO_OFFER, ",".join(sorted(image.sha256.hex() for image in os_of(record.active))))
 
 
 def _with_os(images: Iterable[SlotImage], way_back: WayBack) -> tuple[SlotImage, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from armillary.errors import InstallError
 from armillary.update.install.component import Kind
@@ -17,6 +17,7 @@ from armillary.update.install.plan import InstallPlan, rejection_key
 from armillary.update.install.record import (
     MAX_OUTCOMES,
     MAX_REJECTED,
+    NO_OFFER,
     InstallRecord,
     OsVersion,
     SlotImage,
@@ -82,13 +83,34 @@ def confirm(record: InstallRecord, *, now: int) -> InstallRecord:
     )
 
 
-def revert(record: InstallRecord, *, reason: str, now: int, bars: bool = True) -> InstallRecord:
+def attested(record: InstallRecord) -> InstallRecord:
+    """The record once the service has attested the OS in force: it came up, whatever took its place meanwhile.
+
+    So what took over from it, and was taken back, may be taken back to it again. Unchanged while an OS is on trial.
+    """
+    if record.system_on_trial:
+        return record
+    over = {takeover_key(os_of(record.active))}
+    if record.way_back is not None:
+        over.add(takeover_key(record.way_back.images))
+    return replace(record, rejected=tuple(key for key in record.rejected if key not in over))
+
+
+def takeover_key(images: Iterable[SlotImage]) -> UUID:
+    """By which it is known that this OS took over before, and was taken back; no offer has this key."""
+    return uuid5(NO_OFFER, ",".join(sorted(image.sha256.hex() for image in images)))
+
+
+def revert(record: InstallRecord, *, reason: str, now: int, bars: bool | None = None) -> InstallRecord:
     """The record that goes back to the previous set; InstallError if there is no trial.
 
-    What was tried is not tried again on this device if the trial ``bars`` it. An OS among it stays as the way back: it
-    has come up, which the one before it may not do any more.
+    What was tried is not tried again on this device if the trial ``bars`` it. None: if an offer brought it; an OS that
+    took over is barred by its service alone. An OS among it stays as the way back: it has come up, which the one before
+    it may not do any more.
     """
     trial = trial_of(record)
+    if bars is None:
+        bars = not trial.takes_over
     return replace(
         record,
         active=trial.previous,

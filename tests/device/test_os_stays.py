@@ -3,24 +3,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from tests.device.rig import Rig
-from tests.device.test_os_disk import Machine, checked_in, damage, outcome, proved, said
+from tests.device.test_os_disk import Machine, checked_in, damage, machine, outcome, proved, said
 from tests.device.test_os_update import holds
 from tests.fixtures.waiting import until
 
 from armillary.device.state.reports import FAULT
 
+__all__ = ["machine"]  # the fixture
+
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def machine(rig: Rig, tmp_path: Path) -> Machine:
-    folder = tmp_path / "machine"
-    folder.mkdir()
-    return Machine(rig, folder)
 
 
 async def test_an_os_that_is_not_attested_stays_where_the_one_before_may_not_boot_and_the_next_one_is_taken(

@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from tests.device.rig import Rig
-from tests.device.test_os_disk import Machine, checked_in, outcome, proved
+from tests.device.test_os_disk import Machine, checked_in, machine, outcome, proved
 from tests.fixtures.pretended_uefi import Start
 from tests.fixtures.waiting import until
 
@@ -15,14 +13,9 @@ from armillary.device.boot.slot_choice import TRIES
 from armillary.device.install.installer import Installer
 from armillary.engines.flash.file import FileFlash
 
+__all__ = ["machine"]  # the fixture
+
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def machine(rig: Rig, tmp_path: Path) -> Machine:
-    folder = tmp_path / "machine"
-    folder.mkdir()
-    return Machine(rig, folder)
 
 
 async def test_an_os_that_takes_over_is_confirmed_by_its_check_in_though_an_application_needs_the_newer_one(

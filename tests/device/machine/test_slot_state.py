@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.device.rig import Rig
-from tests.device.test_os_disk import Machine, blank_disk, outcome, said
+from tests.device.test_os_disk import Machine, blank_disk, machine, outcome, said
 from tests.fixtures.pretended_uefi import PretendedUefi, Start
 from tests.fixtures.waiting import until
 
@@ -21,14 +21,9 @@ from armillary.engines.flash.file import FileFlash
 from armillary.errors import BootRefusedError, WireError
 from armillary.update.install.component import Kind, os_region
 
+__all__ = ["machine"]  # the fixture
+
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def machine(rig: Rig, tmp_path: Path) -> Machine:
-    folder = tmp_path / "machine"
-    folder.mkdir()
-    return Machine(rig, folder)
 
 
 def damage_record(files: FileFlash) -> None:

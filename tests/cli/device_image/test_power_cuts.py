@@ -90,6 +90,18 @@ def test_without_the_keys_of_the_image_nothing_is_begun(tmp_path: Path, monkeypa
     assert not (tmp_path / "x").exists()
 
 
+def test_a_folder_with_the_data_of_another_service_is_refused_and_gets_no_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "architecture_of", lambda _image, **_: table.X86_64)
+    (tmp_path / "image.json").write_text("{}")
+    (tmp_path / "service/data").mkdir(parents=True)
+    words = ("--folder", str(tmp_path), "--image", str(tmp_path))
+    done = armillary_here("image", "power-cuts", *words, env={})
+    assert (done.returncode, "expected the data of a trial" in done.stderr) == (1, True), done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"image.json", "service"}
+
+
 def test_a_service_that_was_ended_while_it_was_set_up_begins_again(tmp_path: Path) -> None:
     """Its catalog may be there, of which nothing was kept; with an enrolment it is complete, and stays."""
     for state, stays in (({"releases": 0, "token": "t"}, False), ({"releases": 3, "enrolment": "e"}, True)):

@@ -98,6 +98,10 @@ def test_a_release_ends_and_is_withdrawn(armillary: Command) -> None:
         "good until 2030-06-30T18:00:00Z"
         in armillary("release", "set-expiry", *release, "--until", "2030-06-30T18:00:00Z").out
     )
+    assert (
+        "expired 2020-06-30T18:00:00Z"
+        in armillary("release", "set-expiry", *release, "--until", "2020-06-30T18:00:00Z").out
+    )
     assert "good\n" in armillary("release", "set-expiry", *release, "--until", "no-end").out
     asked = armillary("release", "withdraw", *release, "--reason", "It hangs.", stdin="n\n")
     assert (asked.code, "gets only updates, for good" in asked.err) == (1, True)

@@ -22,6 +22,7 @@ from armillary.cli.terminal.output import Shown, note, noun
 from armillary.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
+    from armillary.cli.device_image.trial_service import TrialService
     from armillary.device_image.power.cuts import Round
 
 app = noun("Images of a catalog.")
@@ -70,7 +71,8 @@ def power_cuts(
     folder, image and seed again. Exits with 1 if the machine does not come back, or does not get
     to the phase that was planned.
     """
-    from armillary.device_image.architecture import description  # noqa: PLC0415 - for this verb only
+    from armillary.cli.device_image.trial_service import TrialService  # noqa: PLC0415 - for this verb only
+    from armillary.device_image.architecture import description  # noqa: PLC0415
     from armillary.device_image.architecture.table import architecture_of  # noqa: PLC0415
     from armillary.device_image.power.later import signing_key  # noqa: PLC0415
     from armillary.device_image.power.phases import CUT  # noqa: PLC0415
@@ -87,9 +89,10 @@ def power_cuts(
         plan = {"seed": seed, "image_sha256": digest_of(built / description.FILE)}
         _check_same(folder, begun, plan)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        service = TrialService(folder.absolute() / "service", built, keys=keys)  # it refuses a folder of another's
         (folder / PLAN).write_text(json.dumps(plan), "utf-8")
         note(f"round {len(rounds) + 1} of {times}, seed {seed}, in {folder}")
-        _play(folder.absolute(), built, plan, times, rounds, keys)
+        _play(folder.absolute(), built, service, plan, times, rounds)
     back = sum(each["came_back"] for each in rounds)
     found = {
         "rounds": len(rounds),
@@ -130,17 +133,15 @@ def _check_same(folder: Path, begun: list[dict[str, Any]], wanted: dict[str, Any
 
 
 def _play(
-    folder: Path, image: Path, plan: dict[str, Any], times: int, rounds: list[dict[str, Any]], keys: Path | None
+    folder: Path, image: Path, service: TrialService, plan: dict[str, Any], times: int, rounds: list[dict[str, Any]]
 ) -> None:
-    from armillary.cli.device_image.trial_service import TrialService  # noqa: PLC0415 - for this verb only
-    from armillary.device_image.architecture.table import architecture_of  # noqa: PLC0415
+    from armillary.device_image.architecture.table import architecture_of  # noqa: PLC0415 - for this verb only
     from armillary.device_image.power.cuts import Bench, play  # noqa: PLC0415
     from armillary.device_image.virtual_machine import MachineSettings, prepare  # noqa: PLC0415
     from armillary.errors import HostError  # noqa: PLC0415
 
     told, target = folder / "enrolment.json", architecture_of(image)
     settings = MachineSettings(folder=folder / "machine", image=image, machine=target.name, enrolment=told)
-    service = TrialService(folder / "service", image, keys=keys)  # first: it refuses a folder that is not its own
     prepare(settings)
     with contextlib.ExitStack() as stack:
         stack.callback(service.close)

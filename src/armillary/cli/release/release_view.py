@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -62,6 +63,8 @@ def row(release: dict[str, Any]) -> dict[str, Any]:
         state = "draft, signed" if release["signed_at"] is not None else "draft, not signed"
     elif release.get("is_below_floor"):
         state = "below the security floor"
+    elif release["expires_at"] is not None and release["expires_at"] <= time.time():
+        state = f"expired {shown['expires_at']}"
     elif release.get("is_passed_over"):
         state = "stand-in, given to nobody"
     elif release["expires_at"] is not None:

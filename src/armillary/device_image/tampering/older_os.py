@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from armillary.device.machine.words import RESTARTS_APART_S
 from armillary.device_image.disk import ROOT, STARTED
 from armillary.device_image.tampering.attacks import End, Outcome
 from armillary.device_image.tampering.playing import ATTESTED, REFUSED_STARTS, Victim
@@ -58,7 +59,8 @@ class OlderOs:
         run(["cp", "--sparse=always", self._older if name == WHOLE else now, disk])
         if name == SLOTS_ALONE:
             self._place_slots(disk)
-        end, lines = self._victim.start(within_s=REFUSED_STARTS / 2 * self._victim.within_s)
+        # A machine that its device's data remember refusing ten starts rests once before the last ones.
+        end, lines = self._victim.start(within_s=REFUSED_STARTS / 2 * self._victim.within_s + RESTARTS_APART_S)
         now.replace(disk)  # all of it: a device that has refused the OS of both slots keeps that in its record
         self._victim.put_right()
         came_back = self._victim.start()[0] is End.ATTESTED

@@ -9,7 +9,9 @@ import functools
 import inspect
 import socket
 import ssl
+import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from armillary.console.sources.sources import Sources, SourcesFor
 
 # Fast, so that a test sees a revoked token end a stream without waiting for people's five seconds.
 RECHECK_S = 0.2
+START_WITHIN_S = STOP_WITHIN_S = 60.0  # for a host that does much else
 
 
 class Stage:
@@ -94,11 +97,18 @@ def serve(certificate: Path) -> Iterator[RunningConsole]:
 
     thread = threading.Thread(target=asyncio.run, args=(main(),), name="console")
     thread.start()
-    assert started.wait(20), "the console did not start"
+    assert started.wait(START_WITHIN_S), "the console did not start"
     context = ssl.create_default_context(cafile=str(certificate))
     try:
         yield RunningConsole(f"https://localhost:{listening.getsockname()[1]}", stage, holder[0], context)
     finally:
         server.should_exit = True
-        thread.join(20)
-        assert not thread.is_alive(), "the console did not stop"
+        thread.join(STOP_WITHIN_S)
+        assert not thread.is_alive(), f"the console did not stop: {_what_goes_on(thread, holder[0])}"
+
+
+def _what_goes_on(thread: threading.Thread, loop: asyncio.AbstractEventLoop) -> str:
+    """Where the thread is, and what its loop waits for."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    where = traceback.format_stack(frame) if frame is not None else []
+    return "".join([*where, *(f"\n{task!r}" for task in asyncio.all_tasks(loop))])

@@ -19,7 +19,9 @@ IMAGE = "ARMILLARY_IMAGE_TESTS"
 FULL = "ARMILLARY_IMAGE_TESTS_FULL"
 # What `make image-test` has the time for, ten minutes in all: boot, attest, update, revert, attack, the same bytes again.
 # All others, and those marked image_full, are for `make image-test-full`.
-QUICK = {"test_booting", "test_building", "test_enrolling", "test_image_attacks", "test_updating"}
+QUICK = {
+    f"test_{each}" for each in ("booting", "building", "enrolling", "gateway_hardware", "image_attacks", "updating")
+}
 # From switching on to "ready", on a host that does much else; alone it takes less than 20 s.
 BOOT_S = 300.0
 # What the firmware measures of itself.

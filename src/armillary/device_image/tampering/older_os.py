@@ -25,7 +25,7 @@ from armillary.wire.disk.gpt import SECTOR_BYTES
 
 WHOLE: Final = "older OS: the whole disk of before an update, its data too"
 SLOTS_ALONE: Final = "older OS: both slots of before an update, the data of now"
-_CONFIRMED: Final = "update-confirmed"
+_BEGUN, _CONFIRMED = "update-started", "update-confirmed"
 
 
 class OlderOs:
@@ -43,8 +43,9 @@ class OlderOs:
         run(["cp", "--sparse=always", settings.folder / DISK, self._older])
         with running(settings) as machine:
             self._publish()
-            # The check-in after the confirmation raises the lowest version; the one after that comes when it was kept.
-            for wanted in (_CONFIRMED, ATTESTED, ATTESTED):
+            # What an attack before left on trial may be confirmed first. The check-in after the update's confirmation
+            # raises the lowest version; the one after that comes when it was kept.
+            for wanted in (_BEGUN, _CONFIRMED, ATTESTED, ATTESTED):
                 line, seen = machine.wait_for(wanted, within_s=2 * self._victim.within_s)
                 if line is None:
                     raise HostError(f"no line with {wanted}: {' | '.join(seen[-3:])}", remedy="Look at what it says.")

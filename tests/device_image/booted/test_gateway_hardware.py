@@ -23,9 +23,8 @@ SATA = ("ich9-ahci,id=sata", "-device", "ide-hd,drive=disk,bus=sata.0"), "/dev/s
 NVME = ("nvme,drive=disk,serial=disk",), "/dev/nvme0n1p"
 
 
-@pytest.mark.parametrize(
-    ("disk", "partitions", "card"), [(*SATA, "e1000e"), (*NVME, "igb")], ids=["sata-and-e1000e", "nvme-and-igb"]
-)
+@pytest.mark.parametrize("card", ["e1000e", "igb"])
+@pytest.mark.parametrize(("disk", "partitions"), [SATA, NVME], ids=["sata", "nvme"])
 def test_a_gateways_disk_and_network_card_are_driven(
     image: Path,
     architecture: Architecture,
@@ -39,6 +38,8 @@ def test_a_gateways_disk_and_network_card_are_driven(
         pytest.skip("a board of another processor; gateways do: make image-test-full")
     if "our own kernel" not in (image / "bill.cdx.json").read_text("utf-8"):
         pytest.skip("Debian's kernel for virtual machines; the own one does: make image-test IMAGE_KERNEL=own")
+    if architecture.name == "arm64" and (disk, partitions) == SATA:
+        pytest.skip("the firmware of QEMU's arm64 machine starts nothing from SATA disks; q35's does")
     instead = {
         "virtio-blk-pci,drive=disk": disk,
         "virtio-net-pci,netdev=network,romfile=": (f"{card},netdev=network,romfile=",),

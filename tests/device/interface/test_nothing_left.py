@@ -100,6 +100,17 @@ async def answered(times: int, name: str, table: MethodTable, session: Session, 
     return len(session._closing._exit_callbacks), len(asker._ending._exit_callbacks)  # type: ignore[attr-defined]
 
 
+async def test_what_is_kept_at_every_call_is_noticed() -> None:
+    """The control of the next test: the stack is kept deep enough, and of this loop."""
+    kept = list[object]()
+    with allocations_traced():
+        before = blocks()
+        for _ in range(CALLS):
+            kept.append(object())
+            await asyncio.sleep(0)
+        assert max((blocks() - before).values(), default=0) >= len(kept) == CALLS
+
+
 @pytest.mark.parametrize("name", PAIRS)
 async def test_what_is_asked_for_and_given_up_again_leaves_nothing(tmp_path: Path, name: str) -> None:
     """Callbacks of the run and of the connection, and blocks of memory, are as many as after the first times."""

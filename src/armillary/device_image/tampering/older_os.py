@@ -60,7 +60,7 @@ class OlderOs:
         run(["cp", "--sparse=always", self._older if name == WHOLE else now, disk])
         if name == SLOTS_ALONE:
             self._place_slots(disk)
-        # A machine that its device's data remember refusing ten starts rests once before the last ones.
+        # One whose data remember ten refused starts rests once before it has refused enough.
         end, lines = self._victim.start(within_s=REFUSED_STARTS / 2 * self._victim.within_s + RESTARTS_APART_S)
         now.replace(disk)  # all of it: a device that has refused the OS of both slots keeps that in its record
         self._victim.put_right()

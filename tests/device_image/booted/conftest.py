@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from tests.e2e.armillary_processes import armillary_here
 
+from armillary.device_image.architecture.hardware import HARDWARE
 from armillary.device_image.architecture.table import Architecture, architecture_of
 from armillary.device_image.reference.document import FILE as REFERENCE_VALUES
 
@@ -55,6 +57,16 @@ def state(image: Path, catalog: str, here: Mapping[str, str]) -> None:
         firmware("take", "--device", device["device_id"], "--yes")
     stated = {value["pcr"] for statement in firmware("list") for value in statement["values"]}
     assert FIRMWARE_PCR in stated, stated
+
+
+def exchange_devices(
+    monkeypatch: pytest.MonkeyPatch, architecture: Architecture, instead: Mapping[str, tuple[str, ...]]
+) -> None:
+    """Give machines other devices, in QEMU's words, in place of some that they have."""
+    hardware = HARDWARE[architecture.name]
+    assert instead.keys() <= {*hardware.devices}
+    devices = tuple(word for each in hardware.devices for word in instead.get(each, (each,)))
+    monkeypatch.setitem(HARDWARE, architecture.name, dataclasses.replace(hardware, devices=devices))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
-from tests.device_image.booted.conftest import BOOT_S
+from tests.device_image.booted.conftest import BOOT_S, exchange_devices
 
 from armillary.device_image.architecture.hardware import HARDWARE
 from armillary.device_image.architecture.table import Architecture
@@ -61,11 +60,7 @@ def test_a_disk_at_a_sata_port_is_found_once_no_other_has_the_slot(
 ) -> None:
     if architecture.name != "x86_64":
         pytest.skip("of the machines only q35 has SATA ports; on x86_64: make image-test-full")
-    hardware = HARDWARE[architecture.name]
-    devices = tuple("ide-hd,drive=disk" if each == "virtio-blk-pci,drive=disk" else each for each in hardware.devices)
-    assert devices != hardware.devices
-    changed = {**HARDWARE, architecture.name: dataclasses.replace(hardware, devices=devices)}
-    monkeypatch.setattr("armillary.device_image.virtual_machine.HARDWARE", changed)
+    exchange_devices(monkeypatch, architecture, {"virtio-blk-pci,drive=disk": ("ide-hd,drive=disk",)})
     with running(MachineSettings(folder=tmp_path / "machine", image=image, machine=architecture.name)) as machine:
         line, seen = machine.wait_for(READY, within_s=BOOT_S)
     text = "\n".join(seen)

@@ -7,13 +7,11 @@ nothing.
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
-from tests.device_image.booted.conftest import BOOT_S
+from tests.device_image.booted.conftest import BOOT_S, exchange_devices
 
-from armillary.device_image.architecture.hardware import HARDWARE
 from armillary.device_image.architecture.table import Architecture
 from armillary.device_image.virtual_machine import MachineSettings, running
 
@@ -46,11 +44,7 @@ def test_a_gateways_disk_and_network_card_are_driven(
         "virtio-blk-pci,drive=disk": disk,
         "virtio-net-pci,netdev=network,romfile=": (f"{card},netdev=network,romfile=",),
     }
-    hardware = HARDWARE[architecture.name]
-    assert instead.keys() <= {*hardware.devices}
-    devices = tuple(word for each in hardware.devices for word in instead.get(each, (each,)))
-    changed = {**HARDWARE, architecture.name: dataclasses.replace(hardware, devices=devices)}
-    monkeypatch.setattr("armillary.device_image.virtual_machine.HARDWARE", changed)
+    exchange_devices(monkeypatch, architecture, instead)
     with running(MachineSettings(folder=tmp_path / "machine", image=image, machine=architecture.name)) as machine:
         line, seen = machine.wait_for(ADDRESS, within_s=BOOT_S)  # its link comes up in its own time, after "ready" too
     text = "\n".join(seen)

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.device_image.tampering.test_playing import ATTESTED, REFUSES, VERIFIED, PretendedMachine, settings, victim
 
+from armillary.device.machine.words import RESTARTS_APART_S
 from armillary.device_image import disk
 from armillary.device_image.tampering import older_os
 from armillary.device_image.tampering.attacks import End
@@ -97,3 +99,21 @@ def test_a_machine_that_takes_no_update_says_nothing_of_rollback(
     older = OlderOs(victim(settings, monkeypatch, lambda _: [ATTESTED]), lambda: None)
     with pytest.raises(HostError, match="no line with update-started: it waits"):
         older.take_update()
+
+
+def test_a_machine_that_rests_between_refused_starts_is_waited_for(
+    settings: MachineSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = []
+
+    def lines(machine: PretendedMachine, *, within_s: float) -> Iterator[str]:
+        waited.append(within_s)
+        return iter(machine._lines)
+
+    monkeypatch.setattr(PretendedMachine, "lines", lines)
+    older = OlderOs(victim(settings, monkeypatch, lambda _: [ATTESTED]), lambda: None)
+    shutil.copyfile(settings.folder / DISK, settings.folder / "older.img")
+    older._victim.keep()
+    older.play(WHOLE)
+    with_the_older_os, put_right = waited
+    assert with_the_older_os > RESTARTS_APART_S > put_right

@@ -11,6 +11,7 @@ from armillary.cli.release.release_view import note_first_real, row
 from armillary.cli.terminal.remote import RemoteService
 
 CHIP = "gateway-x86-64"
+IN_2100 = 4_102_444_800
 RELEASE: dict[str, Any] = {
     "release_id": "3e671687-395b-41f5-a30f-a58921a69b79",
     "chip": CHIP,
@@ -53,7 +54,10 @@ class Listed:
         ({}, "good"),
         ({"is_stand_in": True}, "good"),
         ({"is_passed_over": True}, "stand-in, given to nobody"),
-        ({"is_passed_over": True, "expires_at": 5}, "stand-in, given to nobody"),
+        ({"is_passed_over": True, "expires_at": IN_2100}, "stand-in, given to nobody"),
+        ({"is_passed_over": True, "expires_at": 5}, "expired 1970-01-01T00:00:05Z"),  # as the console says it
+        ({"expires_at": 5}, "expired 1970-01-01T00:00:05Z"),
+        ({"expires_at": IN_2100}, "good until 2100-01-01T00:00:00Z"),
         ({"is_below_floor": True}, "below the security floor"),
         ({"is_below_floor": True, "imported_from": "corim"}, "below the security floor; imported"),
         ({"is_below_floor": False}, "good"),

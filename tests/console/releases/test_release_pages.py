@@ -68,6 +68,7 @@ def place_of(answer: Answer) -> str:
         ({"withdrawn_at": 1}, "revoked", BAD, ()),
         ({"is_passed_over": True}, "stand-in, given to nobody", UNKNOWN, ("revoke",)),
         ({"is_passed_over": True, "withdrawn_at": 1}, "revoked", BAD, ()),
+        ({"is_passed_over": True, "expires_at": NOW}, "expired", BAD, ("revoke",)),
         ({"is_below_floor": True}, "below the security floor", BAD, ("revoke",)),
         ({"is_below_floor": True, "feed": "Retail", "expires_at": NOW}, "below the security floor", BAD, ("revoke",)),
         ({"is_below_floor": True, "withdrawn_at": 1}, "revoked", BAD, ()),

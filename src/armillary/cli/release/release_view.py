@@ -55,7 +55,7 @@ def whole(release: dict[str, Any]) -> Shown:
 
 
 def row(release: dict[str, Any]) -> dict[str, Any]:
-    """A release for people, with its state in words."""
+    """A release for people, with its state in words; first what keeps a device that boots it out."""
     shown = readable(release)
     if release["withdrawn_at"] is not None:
         state = f"withdrawn {shown['withdrawn_at']}: {release['withdrawn_reason']}"

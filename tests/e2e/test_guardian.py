@@ -6,7 +6,6 @@ The machine is simulated and says so. Everything else is real: processes, TLS, a
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import subprocess
@@ -15,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.guardian_field import PERIOD_S, Field, deployed, reported
+from tests.e2e.guardian_field import Field, deployed, reported
 from tests.fixtures.memory import resident_kb
 from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import wait_until
@@ -63,8 +62,5 @@ def test_a_guardian_polls_obeys_its_guard_survives_its_death(field: Field) -> No
     os.kill(field.journal("application-started")[-1]["pid"], signal.SIGKILL)
     wait_until(lambda: field.reported()["boot"] != before, "the next guardian", 60)
 
-    wait_until(lambda: len(field.times(killed_ms)) > 2, "values of the next guardian", 60)
-    times = field.times(killed_ms - 3000)
-    assert len(times) == len(set(times)), "a value came twice"
-    gaps = [(later - earlier) / 1000 for earlier, later in itertools.pairwise(times)]
-    assert sorted(gaps)[-2] < 3 * PERIOD_S, f"there is one gap, of its death: {sorted(gaps)[-3:]} s"
+    wait_until(lambda: len(field.times(killed_ms)) > 4, "values of the next guardian", 60)
+    field.check_that_each_poll_came_once()

@@ -8,11 +8,31 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from armillary.content import equipment as profiles
 from armillary.sim.equipment.coffee import CoffeeMachine
+from armillary.sim.equipment.faults import Fault
 from armillary.sim.equipment.life import Life
 from armillary.sim.equipment.modbus_server import ModbusMachine, TcpServer
+from armillary.wire.equipment.modbus_framing import UnitPdu
+
+FIRST_INPUT_REGISTER: Final = bytes((0x04, 0, 0))  # how a request begins that reads it: of the brewing temperature
+
+
+class PolledMachine(ModbusMachine):
+    """Counts how often it says its brewing temperature, and answers nothing any more once it is told to."""
+
+    def __init__(self, life: Life) -> None:
+        super().__init__(life, unit=1)
+        self.polls = 0
+        self.is_silent = False
+
+    def reply(self, request: UnitPdu) -> tuple[bytes, Fault | None] | None:
+        if self.is_silent:
+            return None
+        self.polls += request.pdu.startswith(FIRST_INPUT_REGISTER)
+        return super().reply(request)
 
 
 @dataclass(frozen=True)
@@ -21,19 +41,30 @@ class SimulatedCoffee:
 
     life: Life
     port: int
+    _machine: PolledMachine
+
+    @property
+    def polls(self) -> int:
+        """How often its brewing temperature was asked for and said."""
+        return self._machine.polls
+
+    def falls_silent(self) -> None:
+        """Answer nothing any more."""
+        self._machine.is_silent = True
 
 
 @contextlib.contextmanager
 def coffee_machine(*, speed: float = 1.0, port: int = 0) -> Iterator[SimulatedCoffee]:
     """A coffee machine that answers until the block ends."""
     life = Life(profiles.load("coffee"), CoffeeMachine(7), speed=speed)
-    server = TcpServer(ModbusMachine(life, unit=1))
+    machine = PolledMachine(life)
+    server = TcpServer(machine)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="coffee machine")
     thread.start()
     try:
         taken = asyncio.run_coroutine_threadsafe(server.start("127.0.0.1", port), loop).result(20)
-        yield SimulatedCoffee(life, taken)
+        yield SimulatedCoffee(life, taken, machine)
     finally:
         asyncio.run_coroutine_threadsafe(server.close(), loop).result(20)
         loop.call_soon_threadsafe(loop.stop)

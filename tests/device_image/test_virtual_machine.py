@@ -20,7 +20,7 @@ from armillary.cli.device_image.handed_board import board_words
 from armillary.device_image import tools, virtual_machine
 from armillary.device_image.machine_folder import checks
 from armillary.device_image.virtual_machine import MachineSettings, VirtualMachine, prepare, running
-from armillary.errors import DataFolderError, DataFolderInUseError, HostError
+from armillary.errors import DataFolderError, DataFolderInUseError, HostError, InvalidArgumentError
 
 # A machine whose emulator is a program that does nothing: its command says its process and waits to be killed.
 SWITCHED_ON = """
@@ -82,6 +82,20 @@ def test_a_machine_that_is_on_is_not_switched_on_again(made: MachineSettings, mo
         assert first.is_on
     with running(made) as again:
         assert again.is_on
+
+
+def test_a_board_without_pci_takes_a_second_card_and_no_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "require", lambda *_: None)
+    monkeypatch.setattr(virtual_machine, "arguments", lambda *_: ["sleep", "600"])
+    card = ("-drive", "if=sd,bus=1,id=second,format=raw,file=card.img")
+    made = MachineSettings(folder=files_of(tmp_path / "machine", "imx8mp"), machine="imx8mp", tpm=False, attached=card)
+    with running(made) as machine:
+        assert machine.is_on
+    with (
+        pytest.raises(InvalidArgumentError, match="imx8mp: expected a machine with PCI"),
+        running(replace(made, attached=(*card, "-device", "virtio-rng-pci"))),
+    ):
+        pytest.fail("it runs")
 
 
 def test_a_machine_goes_off_with_a_command_that_is_killed(made: MachineSettings) -> None:

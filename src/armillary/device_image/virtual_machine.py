@@ -156,7 +156,7 @@ def running(settings: MachineSettings) -> Iterator[VirtualMachine]:
         InvalidArgumentError: a device is to be attached to a machine that has no place for it, or one is to be left out
             that its board has.
     """
-    check(settings, has_devices=bool(settings.attached))
+    check(settings, has_devices="-device" in settings.attached)  # a card in a slot of its board is a drive alone
     tools.require(tools.MACHINE, tools.MACHINE_FOR[settings.machine])
     with contextlib.ExitStack() as stack:
         stack.enter_context(alone(settings.folder, LOCK))

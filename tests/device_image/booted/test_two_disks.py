@@ -65,7 +65,7 @@ def test_of_two_disks_the_started_one_is_taken(
 
 # QEMU's words for a second card of machines that U-Boot starts: it is the first by name on i.MX.
 SECOND_CARD = {
-    "imx8mp": ("-drive", "if=sd,bus=1,format=raw,file={card}"),
+    "imx8mp": ("-drive", "if=sd,bus=1,id=second,format=raw,file={card}"),
     "armhf": (
         *("-device", "sdhci-pci", "-drive", "if=none,id=second,format=raw,file={card}"),
         *("-device", "sd-card,drive=second"),

@@ -20,8 +20,10 @@ from tests.fixtures.images import manifest
 
 from armillary.device_image.architecture.table import Architecture
 from armillary.device_image.virtual_machine import READY, VirtualMachine, running
+from armillary.engines.sandbox.linux_report import ALWAYS_WEAKER
 
 RUNS = "text=the application runs"
+WEAKER = "weaker sandbox: "
 
 
 def application(folder: Path, architecture: Architecture) -> Path:
@@ -64,7 +66,8 @@ def test_a_machine_enrols_itself_and_is_attested_at_tier_tpm(
         assert "verdict=attested  purpose=client" in first_check_in(seen), text
         assert READY in text
         assert "sandbox=linux  complete=True" in text, text
-        assert "No control groups" not in text
+        weaker = [line.partition(WEAKER)[2] for line in seen if WEAKER in line]
+        assert weaker == [*ALWAYS_WEAKER]
         (device,) = json.loads(armillary_here("device", "list", "--json", env=here).stdout)
         assert (device["trust_tier"], device["chip"], device["boot_count"]) == ("tpm", architecture.chip, 1)
 

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -368,6 +369,43 @@ def test_loop_devices_of_others_are_not_opened(
     finally:
         for mount in mounts:
             os.close(mount)
+
+
+def test_no_writer_of_a_loop_device_is_left_when_it_is_mounted(
+    images_of_root: LinuxSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kernels without CONFIG_BLK_DEV_WRITE_MOUNTED mount no device that is open for writing."""
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    seen, call = [], mounting._call
+
+    def watched(*arguments: Any) -> int:
+        for each in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):  # the descriptor of this listing
+                if re.fullmatch(r"/dev/loop\d+", str(each.readlink())):
+                    seen.append(fcntl.fcntl(int(each.name), fcntl.F_GETFL) & os.O_ACCMODE)
+        return call(*arguments)
+
+    monkeypatch.setattr(mounting, "_call", watched)
+    os.close(prepare(image_of(data), data, size_kb=8, user=USER))
+    assert set(seen) == {os.O_RDONLY}
+
+
+def test_a_loop_device_that_another_mounted_meanwhile_is_passed_over(
+    images_of_root: LinuxSandbox, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kernels without CONFIG_BLK_DEV_WRITE_MOUNTED open no mounted device for writing."""
+    real, refused = os.open, []
+
+    def busy_once(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
+        if re.fullmatch(r"/dev/loop\d+", str(path)) and flags & os.O_ACCMODE == os.O_RDWR and not refused:
+            refused.append(path)
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        return real(path, flags, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", busy_once)
+    os.close(prepare(image_of(data), data, size_kb=8, user=USER))
+    assert refused
 
 
 DAEMON = """

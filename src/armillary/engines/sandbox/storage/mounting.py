@@ -177,20 +177,26 @@ def _attached(image: Path, file: os.stat_result) -> tuple[int, int] | None:
 
 
 def _configure(control: int, backing: int) -> tuple[int, int]:
+    """A free loop device, configured for a file: open for reading, and its number.
+
+    It is configured by a writer, else it were read-only. Of kernels that let nobody write a mounted device past its
+    file system (``CONFIG_BLK_DEV_WRITE_MOUNTED=n``, as the own ones) it can be mounted once no writer is left.
+    """
     information = bytearray(_INFO_BYTES)
     struct.pack_into("=I", information, _FLAGS_OFFSET, _AUTOCLEAR)
     wanted = struct.pack("=II", backing, 0) + bytes(information) + bytes(_RESERVED_BYTES)
     for _ in range(_ATTEMPTS):
         number = fcntl.ioctl(control, _GET_FREE)
-        loop = os.open(f"/dev/loop{number}", os.O_RDWR | os.O_CLOEXEC)
         try:
-            fcntl.ioctl(loop, _CONFIGURE, wanted)
+            writer = os.open(f"/dev/loop{number}", os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.ioctl(writer, _CONFIGURE, wanted)
+                return os.open(f"/dev/loop{number}", os.O_RDONLY | os.O_CLOEXEC), number
+            finally:
+                os.close(writer)
         except OSError as error:
-            os.close(loop)
-            if error.errno != errno.EBUSY:
+            if error.errno != errno.EBUSY:  # somebody else took it meanwhile
                 raise
-        else:
-            return loop, number
     raise OSError(errno.EBUSY, "no loop device is free")
 
 

@@ -70,19 +70,28 @@ class Field:
         found = [json.loads(each) for each in lines if each.startswith("{")]
         return [each for each in found if each["event"] == event]
 
-    def times(self, since_ms: int) -> list[int]:
-        """When the kept values of one point were read."""
+    def readings(self, since_ms: int) -> list[tuple[int, float]]:
+        """The kept brewing temperatures, each with when it was read."""
         found = self.get(
             "/telemetry/raw", module="espresso1", metric="brewTemp", start_ms=since_ms, end_ms=10**13, limit=10_000
         )
-        return [at_ms for at_ms, _ in found["items"]]
+        return [(at_ms, value) for at_ms, value in found["items"]]
 
-    def check_that_each_poll_came_once(self) -> None:
-        """Silence the machine for good, and look whether what it had said came, all of it and nothing twice."""
-        self.machine.falls_silent()
-        polls = self.machine.polls
-        wait_until(lambda: len(self.times(0)) >= polls - UNHEARD_AT_MOST, "a value of each poll that was answered", 90)
-        assert len(self.times(0)) <= polls, "a value came twice"
+    def times(self, since_ms: int) -> list[int]:
+        """When the kept values of one point were read."""
+        return [at_ms for at_ms, _ in self.readings(since_ms)]
+
+    def check_that_each_reading_came_once(self) -> None:
+        """Silence the machine for good; what it had said came, but for what nobody took, and nothing came twice."""
+        said = {*self.machine.falls_silent()}
+
+        def kept() -> list[float]:
+            return [value for _, value in self.readings(0)]
+
+        wait_until(lambda: len(said - {*kept()}) <= UNHEARD_AT_MOST, "what the machine had said", 90)
+        values = kept()
+        assert {*values} <= said
+        assert len(values) == len({*values}), f"a value came twice: {values}"
 
 
 def reported(field: Field, path: str, module: str) -> dict[str, Any]:

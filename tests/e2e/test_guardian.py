@@ -37,7 +37,7 @@ def field(tmp_path: Path) -> Iterator[Field]:
 
 
 def test_a_guardian_polls_obeys_its_guard_survives_its_death(field: Field) -> None:
-    wait_until(lambda: 90 < field.values().get("brewTemp", 0) < 95, "values of the machine's module")
+    wait_until(lambda: field.values().get("brewTemp", 0) > 90, "values of the machine's module")
     wait_until(
         lambda: reported(field, "/twin", "espresso1").get("simulated") is True,
         "the machine to say that it is simulated",
@@ -63,4 +63,4 @@ def test_a_guardian_polls_obeys_its_guard_survives_its_death(field: Field) -> No
     wait_until(lambda: field.reported()["boot"] != before, "the next guardian", 60)
 
     wait_until(lambda: len(field.times(killed_ms)) > 4, "values of the next guardian", 60)
-    field.check_that_each_poll_came_once()
+    field.check_that_each_reading_came_once()

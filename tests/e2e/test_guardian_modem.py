@@ -109,7 +109,7 @@ def test_nothing_is_lost_while_the_session_is(tmp_path: Path) -> None:
             wait_until(lambda: told(field).get("sessions", 0) > 1, "the service knows of the second session", 60)
             assert told(field)["state"] == "connected"
             assert min(told(field)["bytes_sent"], told(field)["bytes_received"]) > 1000
-            field.check_that_each_poll_came_once()
+            field.check_that_each_reading_came_once()
 
 
 def told(field: Field) -> dict[str, Any]:

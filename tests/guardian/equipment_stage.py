@@ -18,21 +18,26 @@ from armillary.sim.equipment.modbus_server import ModbusMachine, TcpServer
 from armillary.wire.equipment.modbus_framing import UnitPdu
 
 FIRST_INPUT_REGISTER: Final = bytes((0x04, 0, 0))  # how a request begins that reads it: of the brewing temperature
+REGISTERS_AT: Final = 2  # where an answer has them: behind the function and how many bytes they are
+LOWEST_TENTHS: Final = 901  # 90.1 degrees; the profile takes up to 130
 
 
-class PolledMachine(ModbusMachine):
-    """Counts how often it says its brewing temperature, and answers nothing any more once it is told to."""
+class NumberedMachine(ModbusMachine):
+    """Says another brewing temperature each time, by which it is known again, and nothing any more once it is silent."""
 
     def __init__(self, life: Life) -> None:
         super().__init__(life, unit=1)
-        self.polls = 0
+        self.said: list[float] = []
         self.is_silent = False
 
     def reply(self, request: UnitPdu) -> tuple[bytes, Fault | None] | None:
-        if self.is_silent:
-            return None
-        self.polls += request.pdu.startswith(FIRST_INPUT_REGISTER)
-        return super().reply(request)
+        made = None if self.is_silent else super().reply(request)
+        if made is None or not request.pdu.startswith(FIRST_INPUT_REGISTER):
+            return made
+        answer, fault = made
+        tenths = LOWEST_TENTHS + len(self.said)
+        self.said.append(tenths / 10)
+        return answer[:REGISTERS_AT] + tenths.to_bytes(2, "big") + answer[REGISTERS_AT + 2 :], fault
 
 
 @dataclass(frozen=True)
@@ -41,23 +46,19 @@ class SimulatedCoffee:
 
     life: Life
     port: int
-    _machine: PolledMachine
+    _machine: NumberedMachine
 
-    @property
-    def polls(self) -> int:
-        """How often its brewing temperature was asked for and said."""
-        return self._machine.polls
-
-    def falls_silent(self) -> None:
-        """Answer nothing any more."""
+    def falls_silent(self) -> list[float]:
+        """Answer nothing any more; the brewing temperatures that it has said, each once."""
         self._machine.is_silent = True
+        return list(self._machine.said)
 
 
 @contextlib.contextmanager
 def coffee_machine(*, speed: float = 1.0, port: int = 0) -> Iterator[SimulatedCoffee]:
     """A coffee machine that answers until the block ends."""
     life = Life(profiles.load("coffee"), CoffeeMachine(7), speed=speed)
-    machine = PolledMachine(life)
+    machine = NumberedMachine(life)
     server = TcpServer(machine)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="coffee machine")

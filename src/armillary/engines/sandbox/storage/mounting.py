@@ -179,8 +179,8 @@ def _attached(image: Path, file: os.stat_result) -> tuple[int, int] | None:
 def _configure(control: int, backing: int) -> tuple[int, int]:
     """A free loop device, configured for a file: open for reading, and its number.
 
-    It is configured by a writer, else it were read-only. Of kernels that let nobody write a mounted device past its
-    file system (``CONFIG_BLK_DEV_WRITE_MOUNTED=n``, as the own ones) it can be mounted once no writer is left.
+    Who configures it has it open for writing: it would be read-only otherwise. Kernels that let nobody write a mounted
+    device past its file system (``CONFIG_BLK_DEV_WRITE_MOUNTED=n``, such as the own ones) mount it once nobody has.
     """
     information = bytearray(_INFO_BYTES)
     struct.pack_into("=I", information, _FLAGS_OFFSET, _AUTOCLEAR)

@@ -13,7 +13,7 @@ import pytest
 from tests.engines.sandbox.control_groups.test_groups import new_groups
 from tests.engines.sandbox.sandbox_stage import Outcome, Stage, crun, linux, reduced
 from tests.engines.sandbox.serving.test_fork_server import WAITS, below, beside, descriptors, server
-from tests.fixtures.waiting import until
+from tests.fixtures.waiting import until, wait_until
 
 from armillary.engines.sandbox.control_groups import controllers
 from armillary.engines.sandbox.control_groups.controllers import Setting, processes_in
@@ -142,7 +142,7 @@ def test_groups_that_cannot_be_had_leave_nothing(
 
 def nothing_is_left(stage: Stage, groups: DeviceGroups) -> None:
     """No process, no group, no folder of a start that failed."""
-    assert not list(below(server().pid))
+    wait_until(lambda: not list(below(server().pid)), "the end of every process of the start")
     assert groups._held == []
     assert list(stage.folder.glob("armillary-app-*")) == []
 
